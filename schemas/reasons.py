@@ -1,0 +1,87 @@
+"""Why a row left, or why a call failed: the closed lists of codes.
+
+A reject's reason is `stage.cause`. Anything that can leave the engine has its code here, so that a typo is an
+error and the documentation can be complete.
+"""
+
+from enum import StrEnum
+
+REASONS: dict[str, str] = {
+    "ingest.bad_row": "the row misses a column, has a wrong type, or its text is empty, enormous or not UTF-8",
+    "ingest.image_unreadable": "the image is missing, truncated or not an image",
+    "ingest.image_bomb": "the image would decode to more pixels than the limit",
+    "ingest.image_tiny": "a side of the image is shorter than the limit",
+    "ingest.no_answer": "the row has no answer",
+    "ingest.duplicate": "the same question, answers and image were read before, or the id is taken",
+    "ingest.near_duplicate": "image and question are near-copies of an earlier seed's",
+    "ingest.benchmark_overlap": "image or question is in a benchmark",
+    "ingest.licence": "the licence is not on the list of allowed ones",
+    "screen.too_easy": "right without tools in every pass: the seed went to the easy pool",
+    "screen.teacher_failed": "the teacher could not be asked",
+    "episode.out_of_turns": "the turns ran out before an answer",
+    "episode.out_of_images": "the images ran out before an answer",
+    "episode.strikes": "too many malformed calls",
+    "episode.no_answer": "a turn had neither a call nor an answer",
+    "compose.off_plan": "the teacher did not follow the plan",
+    "compose.no_plan": "no plan fits what the searches returned",
+    "teacher.refused": "the teacher refused",
+    "teacher.timeout": "the teacher did not answer in time",
+    "teacher.failed": "the teacher could not be asked",
+    "search.failed": "a search or a tool failed",
+    "store.miss": "replay mode, and the answer is not in the store",
+    "budget.reached": "the budget's ceiling was reached",
+    "verify.wrong": "the answer is wrong",
+    "verify.unknown": "the judge failed, so nobody knows",
+    "verify.ungrounded": "the evidence does not entail the answer",
+    "verify.leaked": "the reasoning names a hint, a plan or the gold answer before evidence did",
+    "curate.not_best": "other right attempts of the seed were better",
+    "curate.near_duplicate": "another kept trajectory asks nearly the same of nearly the same image",
+    "curate.benchmark_overlap": "a page or crop is in a benchmark",
+    "curate.over_quota": "its behaviour has filled its share",
+    "curate.reserved_for_rl": "its group of seeds is set aside for reinforcement learning",
+    "export.too_long": "longer than the length budget",
+    "export.coordinates_in_text": "coordinates in the reasoning do not convert to the backbone's frame",
+    "export.level": "its level is not wanted",
+    "label.unsolvable": "no try passed and no verified trajectory exists",
+    "label.unknown": "too few tries could be settled",
+}
+
+
+class FailureClass(StrEnum):
+    """What went wrong with a call to the outside world."""
+
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    SERVER = "server"
+    NETWORK = "network"
+    MALFORMED = "malformed"
+    REFUSED = "refused"
+    BAD_REQUEST = "bad_request"
+    AUTH = "auth"
+    NOT_FOUND = "not_found"
+    BUDGET = "budget"
+    STORE_MISS = "store_miss"
+
+    @property
+    def permanent(self) -> bool:
+        """Whether asking again would be answered the same: such failures are kept and never paid for twice."""
+        return self in _PERMANENT
+
+    @property
+    def passing(self) -> bool:
+        """Whether a retry may help."""
+        return self in _PASSING
+
+
+_PERMANENT = frozenset({FailureClass.REFUSED, FailureClass.BAD_REQUEST, FailureClass.NOT_FOUND})
+_PASSING = frozenset(
+    {
+        FailureClass.TIMEOUT,
+        FailureClass.RATE_LIMITED,
+        FailureClass.OVERLOADED,
+        FailureClass.SERVER,
+        FailureClass.NETWORK,
+        FailureClass.MALFORMED,
+    }
+)

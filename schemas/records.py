@@ -1,0 +1,439 @@
+"""What flows through the engine: frozen, typed, versioned records.
+
+Images travel as their sha256 (lower-case hex); boxes as fractions of the original image (`gog.schemas.boxes`).
+Ids are content hashes (`content_id`), so a rerun makes the same ids. What varies from run to run, times above
+all, is kept apart in `Event`.
+"""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from gog.schemas.boxes import Box
+from gog.schemas.reasons import REASONS, FailureClass
+
+SCHEMA_VERSION: Final = 1
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+BoxField = Annotated[Box, AfterValidator(lambda box: Box.checked(*box))]
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text. NaN and infinity are refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def content_id(kind: str, value: Any) -> str:
+    """Id of a record: a short prefix and 16 hex digits of the sha256 of its canonical JSON."""
+    digest = hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    return f"{kind}-{digest[:16]}"
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class Row(Record):
+    """A record that is a row of a table in the lake."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class AnswerType(StrEnum):
+    """How an answer is compared."""
+
+    STRING = "string"
+    NUMBER = "number"
+    DATE = "date"
+    YES_NO = "yes_no"
+
+
+class Seed(Row):
+    """A question about one image, with every accepted form of its answer."""
+
+    seed_id: str
+    dataset: str
+    dataset_version: str = ""
+    question: str
+    answers: tuple[str, ...] = Field(min_length=1)
+    answer_type: AnswerType = AnswerType.STRING
+    answer_unit: str = ""
+    answer_low: float | None = None
+    """Least accepted number, where the source gives a range."""
+    answer_high: float | None = None
+    image_sha256: Sha256
+    width: int = Field(ge=1)
+    """Pixels, EXIF-corrected."""
+    height: int = Field(ge=1)
+    image_phash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    entity: str | None = None
+    """What the question is about, where the source names it. Never shown to a model."""
+    gold_page: str | None = None
+    category: str = ""
+    language: str = "en"
+    licence: str = ""
+    source_url: str = ""
+    split_hint: str = ""
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Region(Row):
+    """A place in a seed's image that may be worth a gaze."""
+
+    region_id: str
+    seed_id: str
+    box: BoxField
+    label: str = ""
+    score: float
+    source: str
+    """Detector or teacher, with its model id."""
+    note: str = ""
+
+
+class Hit(Record):
+    """One search result."""
+
+    rank: int
+    title: str
+    url: str
+    snippet: str = ""
+    score: float | None = None
+    thumbnail_sha256: Sha256 | None = None
+
+
+class Tool(StrEnum):
+    """The tools of an episode (design section 5)."""
+
+    TEXT_SEARCH = "text_search"
+    IMAGE_SEARCH = "image_search"
+    GAZE = "gaze"
+
+
+class Evidence(Row):
+    """What one tool call returned."""
+
+    evidence_id: str
+    tool: Tool
+    query: str | None = None
+    image_sha256: Sha256 | None = None
+    """The image that was searched with: the original for the glance, the crop for a gaze."""
+    box: BoxField | None = None
+    """Where the crop lies on the original, padding included."""
+    hits: tuple[Hit, ...] = ()
+    provider: str
+    failure: FailureClass | None = None
+
+
+class TextPart(Record):
+    """Text of a message."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ImagePart(Record):
+    """An image of a message, by its hash."""
+
+    type: Literal["image"] = "image"
+    image: Sha256
+
+
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+
+
+class Function(Record):
+    """Name and arguments (JSON text, as OpenAI writes them) of a tool call."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(Record):
+    """A tool call of an assistant message, in OpenAI's form."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: Function
+
+
+class Message(Record):
+    """A chat message in OpenAI's form; images are parts that carry a hash."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | tuple[Part, ...] = ""
+    reasoning_content: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All text of the content, without images."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Hashes of the images of the content, in order."""
+        if isinstance(self.content, str):
+            return ()
+        return tuple(part.image for part in self.content if isinstance(part, ImagePart))
+
+
+class Reflection(StrEnum):
+    """What a turn says of the evidence before it."""
+
+    USEFUL = "useful"
+    OFF_TARGET = "off_target"
+    AMBIGUOUS = "ambiguous"
+
+
+class EpisodeImage(Record):
+    """A numbered image of an episode: 0 is the original, then each crop."""
+
+    sha256: Sha256
+    width: int
+    height: int
+    box: BoxField
+    """Where it lies on the original; the whole image for number 0."""
+
+
+class Step(Record):
+    """One turn of the model, in order."""
+
+    turn: int
+    action: Literal["text_search", "image_search", "gaze", "answer", "none"]
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    """As the model wrote them."""
+    box: BoxField | None = None
+    """A gaze's box on the original, before padding."""
+    evidence_ids: tuple[str, ...] = ()
+    reflection: Reflection | None = None
+    train: bool = True
+    """Whether the loss may see this turn."""
+    error: str = ""
+    """Code of the model's mistake in this turn, empty when there is none."""
+
+
+class StopReason(StrEnum):
+    """How an episode ended."""
+
+    ANSWERED = "answered"
+    OUT_OF_TURNS = "out_of_turns"
+    OUT_OF_IMAGES = "out_of_images"
+    STRIKES = "strikes"
+    NO_ANSWER = "no_answer"
+
+
+class Behaviour(StrEnum):
+    """Which kinds of search an answered episode used."""
+
+    DIRECT = "direct"
+    TEXT = "text"
+    GLANCE = "glance"
+    GAZE = "gaze"
+    MIXED = "mixed"
+
+
+class Origin(StrEnum):
+    """How a trajectory was made: acted out, written along a plan, or kept from a screening pass."""
+
+    ROLLOUT = "rollout"
+    COMPOSE = "compose"
+    SCREEN = "screen"
+
+
+class Trajectory(Row):
+    """One attempt at a seed, whole."""
+
+    trajectory_id: str
+    seed_id: str
+    sample_index: int
+    origin: Origin
+    behaviour: Behaviour
+    reflective: bool
+    """A wrong focus was noticed and changed."""
+    messages: tuple[Message, ...]
+    tools: tuple[dict[str, JsonValue], ...]
+    images: tuple[EpisodeImage, ...]
+    steps: tuple[Step, ...]
+    answer: str | None
+    stop: StopReason
+    teacher: str
+    frame: str = "per_mille"
+    """Frame in which `messages` write boxes."""
+    prompt_hashes: dict[str, str] = Field(default_factory=dict)
+    plan: str = ""
+    """Name of the plan of a composed trajectory."""
+    plan_used_gold: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Outcome(StrEnum):
+    """Whether an answer is right; `unknown` when nobody could tell, which is never the same as wrong."""
+
+    CORRECT = "correct"
+    WRONG = "wrong"
+    UNKNOWN = "unknown"
+
+
+class Method(StrEnum):
+    """What settled the outcome."""
+
+    EXACT = "exact"
+    ALIAS = "alias"
+    NUMBER = "number"
+    DATE = "date"
+    JUDGE = "judge"
+    NONE = "none"
+
+
+class Verdict(Row):
+    """What verification says of a trajectory."""
+
+    trajectory_id: str
+    seed_id: str
+    outcome: Outcome
+    method: Method
+    score: float
+    judge: str = ""
+    judge_reply: str = ""
+    grounded: bool | None = None
+    """None: exempt (no search) or not judged."""
+    literal: bool = False
+    """The answer stands word for word in the evidence."""
+    leaked: bool = False
+    gaze_useful: bool | None = None
+    """The evidence of a gaze names the target entity; None without a gaze or without a known entity."""
+    reasons: tuple[str, ...] = ()
+    """Codes for which the trajectory leaves; empty when it is verified."""
+
+
+class Complexity(Row):
+    """How hard a seed is for one policy."""
+
+    seed_id: str
+    policy: str
+    k: int
+    """Tries that were settled."""
+    passes: int
+    unknown: int
+    """Tries that nobody could judge; they are not in k."""
+    pass_rate: float
+    low: float
+    """95% Wilson interval of the pass rate."""
+    high: float
+    level: Literal[0, 1, 2]
+
+
+class Unit(StrEnum):
+    """What a stage counts."""
+
+    ROW = "row"
+    SEED = "seed"
+    ATTEMPT = "attempt"
+    TRAJECTORY = "trajectory"
+
+
+class Reject(Row):
+    """Something that left, and why."""
+
+    reject_id: str
+    stage: str
+    unit: Unit
+    id: str
+    seed_id: str = ""
+    reason: str
+    detail: str = ""
+    payload: str = ""
+    """The raw thing, as JSON text, or the start of it."""
+
+    @model_validator(mode="after")
+    def _known_reason(self) -> Self:
+        if self.reason not in REASONS:
+            raise ValueError(f"unknown reason {self.reason!r}: add it to gog.schemas.reasons")
+        return self
+
+    @classmethod
+    def of(
+        cls,
+        stage: str,
+        unit: Unit,
+        id: str,
+        reason: str,
+        *,
+        detail: str = "",
+        payload: str = "",
+        seed_id: str = "",  # noqa: A002
+    ) -> Self:
+        """A reject with its id made from stage, unit, id and reason."""
+        return cls(
+            reject_id=content_id("reject", [stage, unit, id, reason]),
+            stage=stage,
+            unit=unit,
+            id=id,
+            seed_id=seed_id,
+            reason=reason,
+            detail=detail[:2000],
+            payload=payload[:20000],
+        )
+
+
+class Event(Row):
+    """One call to the outside world as it happened; varies from run to run."""
+
+    key: str
+    """Key of the request in the store."""
+    kind: str
+    """chat, detect, text_search, image_search or page."""
+    purpose: str
+    """screen, propose, episode, compose, verify or label."""
+    provider: str
+    started: float
+    """Seconds since 1970, UTC."""
+    latency_s: float
+    attempts: int
+    """Requests made; 0 when the store answered."""
+    from_store: bool
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    """US dollars."""
+    failure: FailureClass | None = None
+
+
+class Split(StrEnum):
+    """A side of an export."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+
+
+TABLES: Final[dict[str, type[Row]]] = {
+    "seeds": Seed,
+    "regions": Region,
+    "evidence": Evidence,
+    "trajectories": Trajectory,
+    "verdicts": Verdict,
+    "complexity": Complexity,
+    "rejects": Reject,
+    "events": Event,
+}
+"""Tables of a run in the lake and the record of each."""
+
+SORT_KEYS: Final[dict[str, tuple[str, ...]]] = {
+    "seeds": ("seed_id",),
+    "regions": ("region_id",),
+    "evidence": ("evidence_id",),
+    "trajectories": ("trajectory_id",),
+    "verdicts": ("trajectory_id",),
+    "complexity": ("seed_id", "policy"),
+    "rejects": ("reject_id",),
+    "events": ("started", "key"),
+}

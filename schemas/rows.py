@@ -1,0 +1,172 @@
+"""Records as flat rows: typed columns, nested parts as JSON text, checked against the JSON Schema files.
+
+`ROW_SCHEMAS/<table>.schema.json` describe the rows; they are generated (`python -m gog.schemas.rows`) and a test
+fails when they drift from the records. A nested part is a string column with `contentSchema`.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jsonschema import Draft202012Validator
+from pydantic import TypeAdapter, ValidationError
+
+from gog.schemas.records import TABLES, Row
+
+R = TypeVar("R", bound=Row)
+
+_SCALARS = {"string", "integer", "number", "boolean", "null"}
+
+
+class SchemaError(ValueError):
+    """A row does not fit its schema; the message names the table, the column and the trouble."""
+
+
+class NewerSchemaError(SchemaError):
+    """The row was written by a newer version of the engine."""
+
+
+def _column_types(prop: dict[str, Any], defs: dict[str, Any]) -> set[str]:
+    if "$ref" in prop:
+        prop = defs[prop["$ref"].rsplit("/", 1)[-1]]
+    if "anyOf" in prop:
+        return set().union(*(_column_types(option, defs) for option in prop["anyOf"]))
+    if "const" in prop or "enum" in prop:
+        return (
+            {"integer"} if isinstance(prop.get("const", (prop.get("enum") or [""])[0]), int) else {"string"}
+        )
+    return {prop["type"]} if "type" in prop else {"any"}
+
+
+@cache
+def nested_columns(record: type[Row]) -> frozenset[str]:
+    """Names of the fields that travel as JSON text."""
+    schema = record.model_json_schema(mode="serialization")
+    defs = schema.get("$defs", {})
+    return frozenset(n for n, p in schema["properties"].items() if not _column_types(p, defs) <= _SCALARS)
+
+
+def row_schema(record: type[Row]) -> dict[str, Any]:
+    """JSON Schema (2020-12) of the record's flat row."""
+    schema = record.model_json_schema(mode="serialization")
+    defs = schema.get("$defs", {})
+    properties: dict[str, Any] = {}
+    used: set[str] = set()
+    for name, prop in schema["properties"].items():
+        if name in nested_columns(record):
+            nullable = "null" in _column_types(prop, defs)
+            properties[name] = {
+                "type": ["string", "null"] if nullable else "string",
+                "contentMediaType": "application/json",
+                "contentSchema": prop,
+            }
+        else:
+            properties[name] = _inline(prop, defs)
+        used |= _refs(properties[name], defs)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": record.__name__,
+        "description": (record.__doc__ or "").strip(),
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": properties,
+        "$defs": {name: defs[name] for name in sorted(used)},
+    }
+
+
+def _inline(prop: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in prop:
+        inlined = dict(defs[prop["$ref"].rsplit("/", 1)[-1]])
+        inlined.pop("title", None)
+        return inlined | {k: v for k, v in prop.items() if k != "$ref"}
+    if "anyOf" in prop:
+        return prop | {"anyOf": [_inline(option, defs) for option in prop["anyOf"]]}
+    return prop
+
+
+def _refs(value: Any, defs: dict[str, Any]) -> set[str]:
+    found: set[str] = set()
+    stack = [value]
+    while stack:
+        match stack.pop():
+            case {"$ref": str(ref), **rest}:
+                name = ref.rsplit("/", 1)[-1]
+                if name not in found:
+                    found.add(name)
+                    stack.append(defs[name])
+                stack.append(rest)
+            case dict() as d:
+                stack.extend(d.values())
+            case list() as items:
+                stack.extend(items)
+    return found
+
+
+@cache
+def _validator(table: str) -> Draft202012Validator:
+    text = files("gog.schemas").joinpath("json", f"{table}.schema.json").read_text("utf-8")
+    return Draft202012Validator(json.loads(text))
+
+
+def to_row(record: Row) -> dict[str, Any]:
+    """The record's flat row: scalars as they are, nested parts as JSON text."""
+    nested = nested_columns(type(record))
+    row: dict[str, Any] = {}
+    for name, value in record.model_dump(mode="json").items():
+        as_text = name in nested and value is not None
+        row[name] = (
+            json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True) if as_text else value
+        )
+    return row
+
+
+def check_row(table: str, row: dict[str, Any]) -> None:
+    """Raise `SchemaError` when the flat row does not fit `json/<table>.schema.json`."""
+    version = row.get("schema_version")
+    if isinstance(version, int) and version > 1:
+        raise NewerSchemaError(
+            f"{table}: schema version {version} is newer than this engine's 1; upgrade glance-or-gaze"
+        )
+    error = next(_validator(table).iter_errors(row), None)
+    if error is not None:
+        where = ".".join(str(p) for p in error.absolute_path) or "row"
+        raise SchemaError(f"{table}: {where}: {error.message[:300]}")
+
+
+def from_row(record: type[R], row: dict[str, Any]) -> R:
+    """The record of a flat row; `SchemaError` when a nested part does not fit."""
+    nested = nested_columns(record)
+    try:
+        data = {n: json.loads(v) if n in nested and isinstance(v, str) else v for n, v in row.items()}
+        return _adapter(record).validate_python(data)
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise SchemaError(
+            f"{record.__name__}: {str(error).splitlines()[0][:300]}: {_first(error)}"
+        ) from error
+
+
+def _first(error: ValidationError | json.JSONDecodeError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False)[0]
+        return f"{'.'.join(str(p) for p in first['loc'])}: {first['msg']}"
+    return error.msg
+
+
+@cache
+def _adapter(record: type[R]) -> TypeAdapter[R]:
+    return TypeAdapter(record)
+
+
+def write_schema_files(folder: Path) -> None:
+    """Write `<table>.schema.json` for each table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table, record in TABLES.items():
+        text = json.dumps(row_schema(record), indent=2, ensure_ascii=False) + "\n"
+        (folder / f"{table}.schema.json").write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    write_schema_files(Path(__file__).parent / "json")

@@ -1,0 +1,1 @@
+"""PTransforms: thin wrappers that let Beam run the core."""

@@ -1,0 +1,1 @@
+"""The episode: one piece of code for synthesis, labelling, evaluation and training."""

@@ -1,0 +1,130 @@
+"""What a service is: one small protocol each. A provider is a class that fills one.
+
+Services do the work of one call and know nothing of stores, limits, budgets or retries: those are the caller's
+(`gog.transforms.services.outside`). A call that fails raises `ServiceError` with a failure class, nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gog.schemas import Box, FailureClass, Hit, Message
+
+
+class ServiceError(Exception):
+    """A call to the outside failed. `retry_after` is in seconds, where the provider named it."""
+
+    def __init__(self, failure: FailureClass, detail: str = "", retry_after: float | None = None) -> None:
+        """`detail` says what happened, in one line."""
+        super().__init__(f"{failure}: {detail}" if detail else str(failure))
+        self.failure = failure
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling settings of a chat call; part of the request's identity."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One call of a chat model.
+
+    `sample_index` tells apart the k samples of one prompt; `prompt_hash` is the hash of the prompt files that the
+    messages were rendered from; `response_schema` asks for JSON of that schema where the endpoint can.
+    """
+
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    sample_index: int = 0
+    prompt_hash: str = ""
+    response_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """A model's message. `finish_reason` is `stop`, `tool_calls` or `length`."""
+
+    message: Message
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A box that a detector drew, with its label and score (0 to 1)."""
+
+    box: Box
+    label: str
+    score: float
+
+
+class ImageStore(Protocol):
+    """Image bytes by their sha256."""
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes; `KeyError` when there are none."""
+        ...
+
+    def put(self, data: bytes, suffix: str) -> str:
+        """Keep the bytes (suffix `jpg`, `png` or `webp`), once; returns their sha256."""
+        ...
+
+
+class Policy(Protocol):
+    """A chat model with tools: teacher, policy or judge."""
+
+    @property
+    def id(self) -> str:
+        """Name and revision, with everything that changes its answers; kept in rows and in store keys."""
+        ...
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """One reply. Raises `ServiceError`."""
+        ...
+
+
+class Detector(Protocol):
+    """Finds regions."""
+
+    @property
+    def id(self) -> str:
+        """Name with weights hash or version."""
+        ...
+
+    async def detect(self, image_sha256: str, phrases: tuple[str, ...]) -> tuple[Detection, ...]:
+        """Detections, best first; `phrases` are hints for open-vocabulary detectors. Raises `ServiceError`."""
+        ...
+
+
+class TextSearch(Protocol):
+    """Searches text."""
+
+    @property
+    def id(self) -> str:
+        """Name with the corpus' or locale's version."""
+        ...
+
+    async def search(self, query: str, top_k: int) -> tuple[Hit, ...]:
+        """Hits, best first. Raises `ServiceError`."""
+        ...
+
+
+class ImageSearch(Protocol):
+    """Searches with an image."""
+
+    @property
+    def id(self) -> str:
+        """Name with the index' or locale's version."""
+        ...
+
+    async def search(self, image_sha256: str, top_k: int) -> tuple[Hit, ...]:
+        """Hits, best first; scores are similarities, 0 to 1. Raises `ServiceError`."""
+        ...
