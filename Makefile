@@ -1,0 +1,69 @@
+# `make` prints the targets. VENV= and PYTHON= choose the environment; ARGS= goes to pytest.
+VENV ?= .venv
+PYTHON ?= python3
+ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check bench pins links clean
+
+# One thread each: the parallelism is in the processes.
+test bench: export OMP_NUM_THREADS = 1
+test bench: export OPENBLAS_NUM_THREADS = 1
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.pipelines ## set up, then run the whole engine on the bundled world: no key, no GPU, no network
+	@$(BIN)/gog demo
+
+test: $(VENV)/.dev ## set up, then run every test that needs no GPU and no network
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(VENV)/.dev ## lint, formatting, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -k rule tests/test_import_weight.py
+
+bench: $(VENV)/.dev ## measure speed and memory; prints medians
+	@$(BIN)/python tests/bench/run.py
+
+pins: ## resolve all dependencies afresh and rewrite constraints.txt (needs a package index)
+	@$(PYTHON) -m venv --clear $(VENV)-pins
+	@$(VENV)-pins/bin/python -m pip --disable-pip-version-check --quiet install '.[dev]'
+	@{ head -n 3 constraints.txt; $(VENV)-pins/bin/python -m pip freeze --exclude glance-or-gaze \
+		| sed 'y/ABCDEFGHIJKLMNOPQRSTUVWXYZ_/abcdefghijklmnopqrstuvwxyz-/' | LC_ALL=C sort; } > constraints.new
+	@mv constraints.new constraints.txt
+	@rm -rf $(VENV)-pins
+
+clean: ## remove what builds and checks left behind; keeps the environment and the lake
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis constraints.new $(VENV)-pins
+	@find pipelines transforms schemas prompts gog_train tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+links:
+	@test -f .dev/gog/schemas/records.py -a -f .dev/gog_train/__init__.py || { \
+		echo "The symbolic links under .dev are missing: an editable install would import nothing." >&2; \
+		echo "Clone with git on a file system that has symbolic links, or install a copy: pip install '.[pipelines]'" >&2; \
+		exit 2; }
+
+# The stamps say which extra is installed, so that a second run costs nothing and needs no network.
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not: name one, as in make PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make virtual environments: on Debian, apt-get install python3-venv" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.pipelines: pyproject.toml constraints.txt | links $(VENV)/.created
+	@echo "Installing into $(VENV); the first time takes a minute or two."
+	@$(PIP) install -c constraints.txt -e '.[pipelines]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | links $(VENV)/.created
+	@echo "Installing into $(VENV) with the tools of development; the first time takes a minute or two."
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $(VENV)/.pipelines $@
