@@ -17,10 +17,7 @@ def arrow_schema(table: str) -> pa.Schema:
     record: type[Row] = TABLES[table]
     properties: dict[str, Any] = row_schema(record)["properties"]
     nested = nested_columns(record)
-    fields = [
-        pa.field(name, pa.string() if name in nested else _arrow_type(prop))
-        for name, prop in properties.items()
-    ]
+    fields = [pa.field(name, pa.string() if name in nested else _arrow_type(prop)) for name, prop in properties.items()]
     return pa.schema(fields, metadata={"gog.schema_version": "1", "gog.table": table})
 
 

@@ -40,7 +40,7 @@ class Box(NamedTuple):
         """The box, or `BoxError` when the numbers are not one."""
         if not all(math.isfinite(v) for v in (x1, y1, x2, y2)):
             raise BoxError("a box needs four finite numbers")
-        if not (0 <= x1 and 0 <= y1 and x2 <= 1 and y2 <= 1):
+        if not (x1 >= 0 and y1 >= 0 and x2 <= 1 and y2 <= 1):
             raise BoxError(f"the box {x1:g}, {y1:g}, {x2:g}, {y2:g} reaches outside the image")
         if not (x1 < x2 and y1 < y2):
             raise BoxError(f"the box {x1:g}, {y1:g}, {x2:g}, {y2:g} has no area (x1 < x2 and y1 < y2)")
@@ -126,9 +126,7 @@ def _rounded(low: float, high: float, size: float) -> tuple[int, int]:
     return a, b
 
 
-def from_frame(
-    values: Sequence[float], spec: FrameSpec, width: int, height: int, *, slack: float = 0.005
-) -> Box:
+def from_frame(values: Sequence[float], spec: FrameSpec, width: int, height: int, *, slack: float = 0.005) -> Box:
     """The canonical box of four numbers in a frame.
 
     Numbers that reach at most `slack` of the image outside of it are clipped: models overshoot by a unit or two.
@@ -140,9 +138,7 @@ def from_frame(
     raw = (values[0] / sx, values[1] / sy, values[2] / sx, values[3] / sy)
     if not all(math.isfinite(v) and -slack <= v <= 1 + slack for v in raw):
         limit = "1" if spec.frame is Frame.FRACTION else f"{sx:g} x {sy:g}"
-        raise BoxError(
-            f"the box {list(values)} reaches outside the image (frame {spec.frame}, limit {limit})"
-        )
+        raise BoxError(f"the box {list(values)} reaches outside the image (frame {spec.frame}, limit {limit})")
     x1, y1, x2, y2 = (min(1.0, max(0.0, v)) for v in raw)
     return Box.checked(x1, y1, x2, y2)
 

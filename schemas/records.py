@@ -225,9 +225,7 @@ class StopReason(StrEnum):
 
     ANSWERED = "answered"
     OUT_OF_TURNS = "out_of_turns"
-    OUT_OF_IMAGES = "out_of_images"
     STRIKES = "strikes"
-    NO_ANSWER = "no_answer"
 
 
 class Behaviour(StrEnum):
@@ -332,6 +330,21 @@ class Complexity(Row):
     level: Literal[0, 1, 2]
 
 
+class Screening(Row):
+    """How the teacher did on a seed without tools."""
+
+    seed_id: str
+    teacher: str
+    k: int
+    """Passes that were settled."""
+    passes: int
+    unknown: int
+    """Passes that nobody could judge, or that failed; they are not in k."""
+    pass_rate: float
+    easy: bool
+    """Right in every pass: the seed is in the easy pool."""
+
+
 class Unit(StrEnum):
     """What a stage counts."""
 
@@ -370,7 +383,7 @@ class Reject(Row):
         *,
         detail: str = "",
         payload: str = "",
-        seed_id: str = "",  # noqa: A002
+        seed_id: str = "",
     ) -> Self:
         """A reject with its id made from stage, unit, id and reason."""
         return cls(
@@ -408,6 +421,16 @@ class Event(Row):
     failure: FailureClass | None = None
 
 
+class StageCount(Row):
+    """What entered a stage and what left it, in one shard; rejects are counted from their own table."""
+
+    stage: str
+    unit: Unit
+    shard: int
+    entered: int
+    passed: int
+
+
 class Split(StrEnum):
     """A side of an export."""
 
@@ -415,25 +438,61 @@ class Split(StrEnum):
     VALIDATION = "validation"
 
 
+class Side(StrEnum):
+    """Which training stage a group of seeds is for."""
+
+    SFT = "sft"
+    RL = "rl"
+
+
+class Grouping(Row):
+    """Where a screened seed belongs: all seeds of a group share side and split."""
+
+    seed_id: str
+    group: str
+    cluster: str
+    """Its image cluster."""
+    side: Side
+    split: Split
+
+
+class Curated(Row):
+    """A trajectory that curation kept."""
+
+    trajectory_id: str
+    seed_id: str
+    split: Split
+    behaviour: Behaviour
+    origin: Origin
+
+
 TABLES: Final[dict[str, type[Row]]] = {
     "seeds": Seed,
+    "screenings": Screening,
     "regions": Region,
     "evidence": Evidence,
     "trajectories": Trajectory,
     "verdicts": Verdict,
+    "groups": Grouping,
+    "curated": Curated,
     "complexity": Complexity,
     "rejects": Reject,
+    "funnel": StageCount,
     "events": Event,
 }
 """Tables of a run in the lake and the record of each."""
 
 SORT_KEYS: Final[dict[str, tuple[str, ...]]] = {
     "seeds": ("seed_id",),
+    "screenings": ("seed_id",),
     "regions": ("region_id",),
     "evidence": ("evidence_id",),
     "trajectories": ("trajectory_id",),
     "verdicts": ("trajectory_id",),
+    "groups": ("seed_id",),
+    "curated": ("trajectory_id",),
     "complexity": ("seed_id", "policy"),
     "rejects": ("reject_id",),
+    "funnel": ("stage", "unit", "shard"),
     "events": ("started", "key"),
 }

@@ -34,9 +34,7 @@ def _column_types(prop: dict[str, Any], defs: dict[str, Any]) -> set[str]:
     if "anyOf" in prop:
         return set().union(*(_column_types(option, defs) for option in prop["anyOf"]))
     if "const" in prop or "enum" in prop:
-        return (
-            {"integer"} if isinstance(prop.get("const", (prop.get("enum") or [""])[0]), int) else {"string"}
-        )
+        return {"integer"} if isinstance(prop.get("const", (prop.get("enum") or [""])[0]), int) else {"string"}
     return {prop["type"]} if "type" in prop else {"any"}
 
 
@@ -117,9 +115,7 @@ def to_row(record: Row) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, value in record.model_dump(mode="json").items():
         as_text = name in nested and value is not None
-        row[name] = (
-            json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True) if as_text else value
-        )
+        row[name] = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True) if as_text else value
     return row
 
 
@@ -143,9 +139,7 @@ def from_row(record: type[R], row: dict[str, Any]) -> R:
         data = {n: json.loads(v) if n in nested and isinstance(v, str) else v for n, v in row.items()}
         return _adapter(record).validate_python(data)
     except (ValidationError, json.JSONDecodeError) as error:
-        raise SchemaError(
-            f"{record.__name__}: {str(error).splitlines()[0][:300]}: {_first(error)}"
-        ) from error
+        raise SchemaError(f"{record.__name__}: {str(error).splitlines()[0][:300]}: {_first(error)}") from error
 
 
 def _first(error: ValidationError | json.JSONDecodeError) -> str:

@@ -126,9 +126,7 @@ def parse_turn(message: Message, turn: int) -> Parsed:
         return Parsed(message, action, tuple(call.id for call in message.tool_calls[1:]))
     answers = _ANSWER.findall(message.text)
     if not answers:
-        return Parsed(
-            message, Mistake("no_action", "A turn calls one tool or ends with <answer>...</answer>.")
-        )
+        return Parsed(message, Mistake("no_action", "A turn calls one tool or ends with <answer>...</answer>."))
     text = str(answers[-1]).strip()
     if not text:
         return Parsed(message, Mistake("empty_answer", "The answer is empty."))
@@ -146,9 +144,7 @@ def _split_reasoning(message: Message) -> Message:
         call if call.id else call.model_copy(update={"id": f"call_{index}"})
         for index, call in enumerate(message.tool_calls)
     )
-    return Message(
-        role="assistant", content=text.strip(), reasoning_content=reasoning or None, tool_calls=calls
-    )
+    return Message(role="assistant", content=text.strip(), reasoning_content=reasoning or None, tool_calls=calls)
 
 
 def _lift_tags(message: Message, turn: int) -> Message:
@@ -220,9 +216,7 @@ def _read_gaze(arguments: dict[str, Any], call_id: str) -> Call | Mistake:
     if isinstance(raw, list) and len(raw) == 1 and isinstance(raw[0], list):
         raw = raw[0]
     if not (isinstance(raw, list) and len(raw) == 4 and all(_is_number(v) for v in raw)):
-        return Mistake(
-            "bad_arguments", "gaze needs bbox_2d: a list of four numbers [x1, y1, x2, y2].", call_id
-        )
+        return Mistake("bad_arguments", "gaze needs bbox_2d: a list of four numbers [x1, y1, x2, y2].", call_id)
     image = arguments.get("image", arguments.get("img_idx", 0))
     if isinstance(image, float) and image.is_integer():
         image = int(image)

@@ -1,0 +1,290 @@
+"""The episode: a pure state machine that all drivers share.
+
+    episode = start(settings, question, image, system)
+    while episode.stop is None:
+        episode = act(episode, message_of_the_model)
+        if episode.pending is not None:
+            episode = observe(episode, result_of_the_tool)
+
+`act` and `observe` return a new state and do no work outside: no search, no pixels. Source: Glance-or-Gaze, arXiv
+2601.13942, "Selective Gaze"; the limits are ours (design section 5).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from gog.prompts import render
+from gog.schemas import (
+    WHOLE,
+    Behaviour,
+    Box,
+    BoxError,
+    EpisodeImage,
+    Evidence,
+    Frame,
+    FrameSpec,
+    ImagePart,
+    Message,
+    Reflection,
+    Step,
+    StopReason,
+    TextPart,
+    Tool,
+    canonical_json,
+)
+from gog.schemas.boxes import from_frame, resolve
+from gog.transforms.episode.actions import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text, tool_schemas
+from gog.transforms.episode.observations import clip_tokens, neutralise, render_failure, render_hits
+from gog.transforms.episode.reflection import reflection_of
+
+
+class EpisodeSettings(BaseModel):
+    """Limits and frame of an episode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_turns: int = Field(default=8, ge=1)
+    max_images: int = Field(default=6, ge=1)
+    """Images in all, the original included."""
+    max_strikes: int = Field(default=3, ge=1)
+    observation_tokens: int = Field(default=800, ge=50)
+    top_k: int = Field(default=5, ge=1, le=20)
+    frame: Frame = Frame.PER_MILLE
+    factor: int = 28
+    min_pixels: int = 3136
+    max_pixels: int = 1003520
+    tools: tuple[Tool, ...] = (Tool.TEXT_SEARCH, Tool.IMAGE_SEARCH, Tool.GAZE)
+
+    @property
+    def spec(self) -> FrameSpec:
+        """The frame with the numbers that a conversion needs."""
+        return FrameSpec(self.frame, self.factor, self.min_pixels, self.max_pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """What the machine waits for. `box` (on the original, before padding) belongs to a gaze alone."""
+
+    tool: Tool
+    call_id: str
+    query: str | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool gave back: its evidence and, for a gaze, the crop with the box it really covers."""
+
+    evidence: Evidence
+    crop: EpisodeImage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """State of one episode; see the module."""
+
+    settings: EpisodeSettings
+    messages: tuple[Message, ...]
+    images: tuple[EpisodeImage, ...]
+    steps: tuple[Step, ...] = ()
+    strikes: int = 0
+    pending: ToolRequest | None = None
+    stop: StopReason | None = None
+    answer: str | None = None
+
+    @property
+    def turns(self) -> int:
+        """Turns that the model has taken."""
+        return len(self.steps)
+
+
+def system_prompt(settings: EpisodeSettings, *, teacher: bool = False) -> tuple[str, str]:
+    """Text and hash of the system prompt: the policy's, or the teacher's."""
+    name = "episode/teacher" if teacher else "episode/system"
+    prompt = render(name, frame_text=FRAME_TEXT[settings.frame], max_turns=settings.max_turns)
+    return prompt.text, prompt.hash
+
+
+def offered_tools(settings: EpisodeSettings) -> tuple[dict[str, JsonValue], ...]:
+    """JSON schemas of the tools that the episode offers."""
+    return tuple(
+        schema for tool, schema in zip(Tool, tool_schemas(settings.frame), strict=True) if tool in settings.tools
+    )
+
+
+def start(
+    settings: EpisodeSettings, question: str, image: EpisodeImage, system: str, *, hints: str | None = None
+) -> Episode:
+    """The first state: system prompt, image 0 and question; `hints` are a text part of their own."""
+    asked = render("episode/question", width=image.width, height=image.height, question=neutralise(question))
+    parts = [ImagePart(image=image.sha256), TextPart(text=asked.text)]
+    if hints is not None:
+        parts.append(TextPart(text=hints))
+    messages = (Message(role="system", content=system), Message(role="user", content=tuple(parts)))
+    return Episode(settings, messages, (image.model_copy(update={"box": WHOLE}),))
+
+
+def act(episode: Episode, message: Message, *, train: bool = True) -> Episode:
+    """Take the model's turn. Leaves the episode waiting for a tool, stopped, or ready for the next turn.
+
+    `train=False` marks a turn that the loss must not see (a planned wrong action).
+    """
+    if episode.stop is not None or episode.pending is not None:
+        raise RuntimeError("the episode is not waiting for the model")
+    parsed = parse_turn(message, episode.turns)
+    after_evidence = any(step.evidence_ids for step in episode.steps)
+    reflection = reflection_of(plain_text(parsed.message)) if after_evidence else None
+    episode = replace(episode, messages=(*episode.messages, parsed.message))
+    step = Step(turn=episode.turns, action="none", reflection=reflection, train=train)
+    match parsed.action:
+        case Answer(text=text):
+            step = step.model_copy(update={"action": "answer", "arguments": {"text": text}})
+            return replace(episode, steps=(*episode.steps, step), stop=StopReason.ANSWERED, answer=text)
+        case Mistake() as mistake:
+            return _strike(episode, step, mistake, parsed.ignored)
+        case Call() as call:
+            return _call(episode, step, call, parsed.ignored)
+
+
+def _call(episode: Episode, step: Step, call: Call, ignored: Sequence[str]) -> Episode:
+    step = step.model_copy(update={"action": call.tool.value, "arguments": call.arguments})
+    resolved = _resolve(episode, call)
+    if isinstance(resolved, Mistake):
+        return _strike(episode, step, resolved, ignored)
+    if resolved.box is not None:
+        step = step.model_copy(update={"box": resolved.box})
+    if _fingerprint(call) in {_fingerprint_of(s) for s in episode.steps if s.evidence_ids}:
+        step = step.model_copy(update={"error": "repeated"})
+        note = f"{call.tool}: already done, the result is above. Do something else or answer."
+        return _next_turn(_told(episode, note, call.call_id, ignored), step)
+    episode = replace(episode, steps=(*episode.steps, step), pending=resolved)
+    return _refuse(episode, ignored)
+
+
+def _resolve(episode: Episode, call: Call) -> ToolRequest | Mistake:
+    settings = episode.settings
+    if call.tool not in settings.tools:
+        known = ", ".join(settings.tools)
+        return Mistake("unknown_tool", f"There is no tool {call.tool}; the tools are {known}.", call.call_id)
+    if call.tool is Tool.TEXT_SEARCH:
+        return ToolRequest(call.tool, call.call_id, query=str(call.arguments["query"]))
+    if call.tool is Tool.IMAGE_SEARCH:
+        return ToolRequest(call.tool, call.call_id)
+    number, values = call.arguments["image"], call.arguments["bbox_2d"]
+    assert isinstance(number, int)
+    assert isinstance(values, list)
+    if number >= len(episode.images):
+        last = len(episode.images) - 1
+        return Mistake("unknown_image", f"There is no image {number}; the last one is {last}.", call.call_id)
+    if len(episode.images) >= settings.max_images:
+        return Mistake("too_many_images", "No more crops: search otherwise or answer.", call.call_id)
+    parent = episode.images[number]
+    try:
+        box = from_frame([float(str(v)) for v in values], settings.spec, parent.width, parent.height)
+    except (BoxError, ValueError) as error:
+        return Mistake("bad_box", f"{error}.", call.call_id)
+    return ToolRequest(call.tool, call.call_id, box=resolve(box, parent.box))
+
+
+def _fingerprint(call: Call) -> str:
+    arguments = {name: value for name, value in call.arguments.items() if name != "label"}
+    return canonical_json([call.tool, arguments])
+
+
+def _fingerprint_of(step: Step) -> str:
+    arguments: Mapping[str, JsonValue] = {name: value for name, value in step.arguments.items() if name != "label"}
+    return canonical_json([step.action, arguments])
+
+
+def observe(episode: Episode, result: ToolResult) -> Episode:
+    """Give the pending tool's result to the model."""
+    pending = episode.pending
+    if pending is None:
+        raise RuntimeError("the episode is not waiting for a tool")
+    evidence = result.evidence
+    if evidence.failure is not None:
+        text = render_failure(pending.tool, evidence.failure)
+    else:
+        text = render_hits(pending.tool, evidence.hits, episode.settings.observation_tokens)
+    images = episode.images
+    content: tuple[TextPart | ImagePart, ...] = (TextPart(text=text + _last_turn_note(episode)),)
+    if result.crop is not None:
+        head = f"Image {len(images)}: the crop ({result.crop.width} x {result.crop.height} pixels)."
+        content = (ImagePart(image=result.crop.sha256), TextPart(text=f"{head}\n{text}{_last_turn_note(episode)}"))
+        images = (*images, result.crop)
+    found = () if evidence.failure else (evidence.evidence_id,)
+    step = episode.steps[-1].model_copy(update={"evidence_ids": found})
+    message = Message(role="tool", content=content, tool_call_id=pending.call_id)
+    episode = replace(
+        episode,
+        messages=(*episode.messages, message),
+        images=images,
+        steps=(*episode.steps[:-1], step),
+        pending=None,
+    )
+    return _stop_if_over(episode)
+
+
+def _last_turn_note(episode: Episode) -> str:
+    left = episode.settings.max_turns - episode.turns
+    return "\n(One turn is left: answer now.)" if left == 1 else ""
+
+
+def _refuse(episode: Episode, ignored: Sequence[str]) -> Episode:
+    """Answer the calls after the first: one call a turn."""
+    told = tuple(
+        Message(role="tool", content="Not done: one call a turn.", tool_call_id=call_id) for call_id in ignored
+    )
+    return replace(episode, messages=(*episode.messages, *told)) if told else episode
+
+
+def _told(episode: Episode, note: str, call_id: str | None, ignored: Sequence[str]) -> Episode:
+    note = clip_tokens(note, episode.settings.observation_tokens)
+    if call_id is None:
+        message = Message(role="user", content=note)
+    else:
+        message = Message(role="tool", content=note, tool_call_id=call_id)
+    return _refuse(replace(episode, messages=(*episode.messages, message)), ignored)
+
+
+def _strike(episode: Episode, step: Step, mistake: Mistake, ignored: Sequence[str]) -> Episode:
+    step = step.model_copy(update={"error": mistake.code})
+    episode = replace(episode, strikes=episode.strikes + 1)
+    if episode.strikes >= episode.settings.max_strikes:
+        return replace(episode, steps=(*episode.steps, step), stop=StopReason.STRIKES)
+    left = episode.settings.max_turns - episode.turns - 1
+    note = f"Error: {neutralise(mistake.detail)}" + ("\n(One turn is left: answer now.)" if left == 1 else "")
+    return _next_turn(_told(episode, note, mistake.call_id, ignored), step)
+
+
+def _next_turn(episode: Episode, step: Step) -> Episode:
+    return _stop_if_over(replace(episode, steps=(*episode.steps, step)))
+
+
+def _stop_if_over(episode: Episode) -> Episode:
+    if episode.turns >= episode.settings.max_turns:
+        return replace(episode, stop=StopReason.OUT_OF_TURNS)
+    return episode
+
+
+def behaviour_of(steps: Sequence[Step]) -> Behaviour:
+    """Which kinds of search were used with a result: none is direct, several are mixed."""
+    used = {step.action for step in steps if step.evidence_ids}
+    if not used:
+        return Behaviour.DIRECT
+    if len(used) > 1:
+        return Behaviour.MIXED
+    return {"text_search": Behaviour.TEXT, "image_search": Behaviour.GLANCE, "gaze": Behaviour.GAZE}[used.pop()]
+
+
+def is_reflective(steps: Sequence[Step]) -> bool:
+    """A wrong focus was noticed (off target or ambiguous) and the next search looked elsewhere."""
+    searched = False
+    for step in steps:
+        noticed = step.reflection in {Reflection.OFF_TARGET, Reflection.AMBIGUOUS}
+        if searched and noticed and step.evidence_ids and not step.error:
+            return True
+        searched = searched or bool(step.evidence_ids)
+    return False
