@@ -105,9 +105,7 @@ def read_countries(tarball: Path) -> list[dict[str, Any]]:
     claims = Counter(name for r in records for name in {_plain(n).casefold() for n in [r["name"], *r["aliases"]]})
     for record in records:
         own = dict.fromkeys(record["aliases"])
-        record["aliases"] = [
-            n for n in own if n != record["name"] and claims[_plain(n).casefold()] == 1
-        ]
+        record["aliases"] = [n for n in own if n != record["name"] and claims[_plain(n).casefold()] == 1]
     return records
 
 

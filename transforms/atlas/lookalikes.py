@@ -36,9 +36,7 @@ def distances(flags: Sequence[Image.Image]) -> NDArray[np.float32]:
     return np.asarray(np.sqrt(np.maximum(gaps, 0) / 108), np.float32)
 
 
-def neighbours(
-    codes: Sequence[str], gaps: NDArray[np.float32], low: float, high: float
-) -> dict[str, list[str]]:
+def neighbours(codes: Sequence[str], gaps: NDArray[np.float32], low: float, high: float) -> dict[str, list[str]]:
     """Per flag, the flags at a distance in `[low, high)`, nearest first."""
     found: dict[str, list[str]] = {}
     for i, code in enumerate(codes):
@@ -47,9 +45,7 @@ def neighbours(
     return found
 
 
-def relations(
-    codes: Sequence[str], gaps: NDArray[np.float32]
-) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+def relations(codes: Sequence[str], gaps: NDArray[np.float32]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Twins and look-alikes (twins left out) of each flag, nearest first."""
     twins = neighbours(codes, gaps, 0, TWIN)
     for one, other in SAME_BUT_FOR_A_SHADE:
