@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from gog.schemas.records import TABLES, Row
+from gog.schemas.records import SCHEMA_VERSION, TABLES, Row
 from gog.schemas.rows import nested_columns, row_schema
 
 _ARROW = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
@@ -18,7 +18,7 @@ def arrow_schema(table: str) -> pa.Schema:
     properties: dict[str, Any] = row_schema(record)["properties"]
     nested = nested_columns(record)
     fields = [pa.field(name, pa.string() if name in nested else _arrow_type(prop)) for name, prop in properties.items()]
-    return pa.schema(fields, metadata={"gog.schema_version": "1", "gog.table": table})
+    return pa.schema(fields, metadata={"gog.schema_version": str(SCHEMA_VERSION), "gog.table": table})
 
 
 def _arrow_type(prop: dict[str, Any]) -> pa.DataType:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 
 class BoxError(ValueError):
-    """The four numbers are not a box: not finite, outside the image, or without area."""
+    """The four numbers are not a box (not finite, outside the image, without area), or the image has no such frame."""
 
 
 class Frame(StrEnum):
@@ -40,7 +40,7 @@ class Box(NamedTuple):
         """The box, or `BoxError` when the numbers are not one."""
         if not all(math.isfinite(v) for v in (x1, y1, x2, y2)):
             raise BoxError("a box needs four finite numbers")
-        if not (x1 >= 0 and y1 >= 0 and x2 <= 1 and y2 <= 1):
+        if min(x1, y1) < 0 or max(x2, y2) > 1:
             raise BoxError(f"the box {x1:g}, {y1:g}, {x2:g}, {y2:g} reaches outside the image")
         if not (x1 < x2 and y1 < y2):
             raise BoxError(f"the box {x1:g}, {y1:g}, {x2:g}, {y2:g} has no area (x1 < x2 and y1 < y2)")
@@ -72,13 +72,13 @@ class FrameSpec(NamedTuple):
 def smart_resize(width: int, height: int, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
     """Size (width, height) to which the Qwen-VL image processors resize: multiples of `factor` within the limits.
 
-    Source: the published Qwen2-VL image processor (transformers, `smart_resize`). Raises `ValueError` on an
-    aspect ratio above 200, as the processors do.
+    Source: the published Qwen2-VL image processor (transformers, `smart_resize`). Raises `BoxError` on an
+    aspect ratio above 200, where the processors refuse too.
     """
     if min(width, height) < 1:
-        raise ValueError(f"an image of {width}x{height} pixels cannot be resized")
+        raise BoxError(f"an image of {width}x{height} pixels cannot be resized")
     if max(width, height) / min(width, height) > 200:
-        raise ValueError(f"an aspect ratio above 200 is not supported: {width}x{height}")
+        raise BoxError(f"an aspect ratio above 200 is not supported: {width}x{height}")
     w, h = round(width / factor) * factor, round(height / factor) * factor
     if w * h > max_pixels:
         beta = math.sqrt(width * height / max_pixels)
@@ -111,7 +111,7 @@ def to_frame(box: Box, spec: FrameSpec, width: int, height: int) -> tuple[float,
     """
     sx, sy = _scale(spec, width, height)
     if spec.frame is Frame.FRACTION:
-        return tuple(box)
+        return box.x1, box.y1, box.x2, box.y2
     x1, x2 = _rounded(box.x1 * sx, box.x2 * sx, sx)
     y1, y2 = _rounded(box.y1 * sy, box.y2 * sy, sy)
     return x1, y1, x2, y2
@@ -135,7 +135,10 @@ def from_frame(values: Sequence[float], spec: FrameSpec, width: int, height: int
     if len(values) != 4:
         raise BoxError(f"a box has four numbers, these are {len(values)}")
     sx, sy = _scale(spec, width, height)
-    raw = (values[0] / sx, values[1] / sy, values[2] / sx, values[3] / sy)
+    try:
+        raw = (values[0] / sx, values[1] / sy, values[2] / sx, values[3] / sy)
+    except (TypeError, OverflowError) as error:
+        raise BoxError("a box needs four finite numbers") from error
     if not all(math.isfinite(v) and -slack <= v <= 1 + slack for v in raw):
         limit = "1" if spec.frame is Frame.FRACTION else f"{sx:g} x {sy:g}"
         raise BoxError(f"the box {list(values)} reaches outside the image (frame {spec.frame}, limit {limit})")
@@ -153,15 +156,19 @@ def intersection(a: Box, b: Box) -> float:
 def iou(a: Box, b: Box) -> float:
     """Intersection over union, 0 to 1."""
     shared = intersection(a, b)
-    return shared / (a.area + b.area - shared)
+    union = a.area + b.area - shared
+    return shared / union if union > 0 else 0.0
 
 
 def resolve(box: Box, parent: Box) -> Box:
-    """A box drawn on a crop, as a box on the image that the crop was cut from."""
+    """A box drawn on a crop, as a box on the image that the crop was cut from.
+
+    Raises `BoxError` when it is too small there to be told from nothing.
+    """
     w, h = parent.x2 - parent.x1, parent.y2 - parent.y1
     x1, y1 = parent.x1 + box.x1 * w, parent.y1 + box.y1 * h
     x2, y2 = parent.x1 + box.x2 * w, parent.y1 + box.y2 * h
-    return Box(x1, y1, min(1.0, x2), min(1.0, y2))
+    return Box.checked(x1, y1, min(1.0, x2), min(1.0, y2))
 
 
 def pad(box: Box, share: float) -> Box:
@@ -172,6 +179,8 @@ def pad(box: Box, share: float) -> Box:
 
 def pixel_rect(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
     """Whole pixels (left, top, right, bottom; right and bottom exclusive) that cover the box, at least one each way."""
-    left, top = min(width - 1, math.floor(box.x1 * width)), min(height - 1, math.floor(box.y1 * height))
+    # A billionth of a pixel of slack, so that a pixel's edge that is 2.9999999999999996 in floats stays 3.
+    left, top = math.floor(box.x1 * width + 1e-9), math.floor(box.y1 * height + 1e-9)
+    left, top = min(width - 1, left), min(height - 1, top)
     right, bottom = math.ceil(box.x2 * width - 1e-9), math.ceil(box.y2 * height - 1e-9)
     return left, top, min(width, max(left + 1, right)), min(height, max(top + 1, bottom))

@@ -7,6 +7,7 @@ all, is kept apart in `Event`.
 
 import hashlib
 import json
+import math
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -22,20 +23,48 @@ BoxField = Annotated[Box, AfterValidator(lambda box: Box.checked(*box))]
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text. NaN and infinity are refused."""
+    """JSON with sorted keys and no spaces: equal values give equal text. `ValueError` on NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def content_id(kind: str, value: Any) -> str:
     """Id of a record: a short prefix and 16 hex digits of the sha256 of its canonical JSON."""
-    digest = hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    digest = hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{kind}-{digest[:16]}"
 
 
-class Record(BaseModel):
-    """Base of all records: frozen, and closed to unknown fields."""
+def _plain(value: Any) -> Any:
+    """The value as UTF-8 and JSON can hold it.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    Models and web pages send halves of surrogate pairs, which no file takes, and NaN inside of JSON. The former
+    become U+FFFD, the latter null: a hostile byte costs itself, not the shard that it is in.
+    """
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # whole pairs join
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {_plain(k): _plain(v) for k, v in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain, value))
+    return value
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, closed to unknown fields, without NaN or text that is not UTF-8."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _made_plain(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {k: v if isinstance(v, float) else _plain(v) for k, v in data.items()}
 
 
 class Row(Record):
@@ -378,7 +407,7 @@ class Reject(Row):
         cls,
         stage: str,
         unit: Unit,
-        id: str,
+        id: str,  # noqa: A002
         reason: str,
         *,
         detail: str = "",

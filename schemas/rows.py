@@ -1,6 +1,6 @@
 """Records as flat rows: typed columns, nested parts as JSON text, checked against the JSON Schema files.
 
-`ROW_SCHEMAS/<table>.schema.json` describe the rows; they are generated (`python -m gog.schemas.rows`) and a test
+`json/<table>.schema.json` describe the rows; they are generated (`python -m gog.schemas.rows`) and a test
 fails when they drift from the records. A nested part is a string column with `contentSchema`.
 """
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from jsonschema import Draft202012Validator
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from gog.schemas.records import TABLES, Row
+from gog.schemas.records import SCHEMA_VERSION, TABLES, Row
 
 R = TypeVar("R", bound=Row)
 
@@ -122,9 +122,9 @@ def to_row(record: Row) -> dict[str, Any]:
 def check_row(table: str, row: dict[str, Any]) -> None:
     """Raise `SchemaError` when the flat row does not fit `json/<table>.schema.json`."""
     version = row.get("schema_version")
-    if isinstance(version, int) and version > 1:
+    if isinstance(version, int) and version > SCHEMA_VERSION:
         raise NewerSchemaError(
-            f"{table}: schema version {version} is newer than this engine's 1; upgrade glance-or-gaze"
+            f"{table}: schema version {version} is newer than this engine's {SCHEMA_VERSION}; upgrade glance-or-gaze"
         )
     error = next(_validator(table).iter_errors(row), None)
     if error is not None:
@@ -137,21 +137,13 @@ def from_row(record: type[R], row: dict[str, Any]) -> R:
     nested = nested_columns(record)
     try:
         data = {n: json.loads(v) if n in nested and isinstance(v, str) else v for n, v in row.items()}
-        return _adapter(record).validate_python(data)
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise SchemaError(f"{record.__name__}: {str(error).splitlines()[0][:300]}: {_first(error)}") from error
-
-
-def _first(error: ValidationError | json.JSONDecodeError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_context=False)[0]
-        return f"{'.'.join(str(p) for p in first['loc'])}: {first['msg']}"
-    return error.msg
-
-
-@cache
-def _adapter(record: type[R]) -> TypeAdapter[R]:
-    return TypeAdapter(record)
+        return record.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SchemaError(f"{record.__name__}: {where[:100]}: {first['msg'][:300]}") from error
+    except (ValueError, RecursionError) as error:  # not JSON, a number of 5,000 digits, too deep
+        raise SchemaError(f"{record.__name__}: a nested part cannot be read: {str(error)[:300]}") from error
 
 
 def write_schema_files(folder: Path) -> None:
