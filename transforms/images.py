@@ -61,8 +61,11 @@ class ImageLimits(BaseModel):
     max_pixels: int = Field(default=50_000_000, ge=1)
     max_bytes: int = Field(default=50_000_000, ge=1)
     """Size of the file."""
-    min_side: int = Field(default=28, ge=2)
+    min_side: int = Field(default=28, ge=1)
     """Pixels of the shorter side; 28 is one visual token of the smaller backbone."""
+
+
+_OURS: Final = ImageLimits(max_pixels=1 << 30, max_bytes=1 << 30, min_side=1)
 
 
 class CropSettings(BaseModel):
@@ -124,9 +127,9 @@ def load_image(data: bytes, limits: ImageLimits) -> LoadedImage:
     return LoadedImage(_decode(stored, limits)[1], stored, "jpg", original=False)
 
 
-def decode_image(data: bytes, limits: ImageLimits | None = None) -> Image.Image:
-    """The upright RGB pixels of a file. Raises `ImageError`."""
-    return _decode(data, limits or ImageLimits())[1]
+def decode_image(data: bytes) -> Image.Image:
+    """The upright RGB pixels of a file of ours, which may be small. Raises `ImageError`."""
+    return _decode(data, _OURS)[1]
 
 
 def phash(image: Image.Image) -> str:
@@ -168,28 +171,31 @@ def encode(image: Image.Image) -> tuple[bytes, str]:
     return _jpeg(image, 90), "jpg"
 
 
+def crop_phash(image: Image.Image, box: Box, settings: CropSettings) -> str:
+    """Perceptual hash of the crop that a box would give."""
+    return phash(cut_crop(image, box, settings)[0])
+
+
 class DecodedImages:
-    """Decoded originals by sha256, the least recently used dropped: an episode cuts many crops of one image.
+    """Decoded images by sha256, the least recently used dropped: an episode cuts many crops of one image.
 
     Thread-safe. The images are shared: cut from them, never change them.
     """
 
-    def __init__(self, store: ImageStore, max_bytes: int = 256 << 20, limits: ImageLimits | None = None) -> None:
+    def __init__(self, max_bytes: int) -> None:
         """Hold at most `max_bytes` of pixels (3 bytes each); always at least the last image."""
-        self._store = store
         self._max_bytes = max_bytes
-        self._limits = limits or ImageLimits()
         self._lock = threading.Lock()
         self._images: OrderedDict[str, Image.Image] = OrderedDict()
         self._bytes = 0
 
-    def get(self, sha256: str) -> Image.Image:
-        """The image's upright RGB pixels. Raises `KeyError` when it is not stored, `ImageError` when it is no image."""
+    def get(self, store: ImageStore, sha256: str) -> Image.Image:
+        """The image's upright RGB pixels. `KeyError` when it is not in the store, `ImageError` when it is no image."""
         with self._lock:
             if (image := self._images.get(sha256)) is not None:
                 self._images.move_to_end(sha256)
                 return image
-        image = decode_image(self._store.read(sha256), self._limits)
+        image = decode_image(store.read(sha256))
         with self._lock:
             if (earlier := self._images.get(sha256)) is not None:
                 return earlier
@@ -199,6 +205,14 @@ class DecodedImages:
                 _, old = self._images.popitem(last=False)
                 self._bytes -= _pixel_bytes(old)
         return image
+
+
+_DECODED: Final = DecodedImages(128 << 20)
+
+
+def open_image(store: ImageStore, sha256: str) -> Image.Image:
+    """A stored image's upright RGB pixels, from the process's `DecodedImages` where it is there. Never change it."""
+    return _DECODED.get(store, sha256)
 
 
 def _pixel_bytes(image: Image.Image) -> int:

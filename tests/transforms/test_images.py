@@ -20,10 +20,12 @@ from gog.transforms.images import (
     DecodedImages,
     ImageError,
     ImageLimits,
+    crop_phash,
     cut_crop,
     decode_image,
     encode,
     load_image,
+    open_image,
     phash,
     sha256_hex,
 )
@@ -419,33 +421,42 @@ class TestDecodedImages:
         files = [file_of(picture(100, 100, seed), "PNG") for seed in range(3)]
         a, b, c = (sha256_hex(data) for data in files)
         store = Bytes(*files)
-        cache = DecodedImages(store, max_bytes=2 * 30_000)
-        assert cache.get(a) is cache.get(a)
-        cache.get(b)
-        cache.get(a)
-        cache.get(c)
+        cache = DecodedImages(max_bytes=2 * 30_000)
+        assert cache.get(store, a) is cache.get(store, a)
+        cache.get(store, b)
+        cache.get(store, a)
+        cache.get(store, c)
         assert store.reads == 3
-        cache.get(a)
+        cache.get(store, a)
         assert store.reads == 3
-        cache.get(b)
+        cache.get(store, b)
         assert store.reads == 4
 
     def test_an_image_above_the_bound_is_still_served(self) -> None:
         data = file_of(picture(100, 100), "PNG")
-        assert DecodedImages(Bytes(data), max_bytes=1).get(sha256_hex(data)).size == (100, 100)
+        assert DecodedImages(max_bytes=1).get(Bytes(data), sha256_hex(data)).size == (100, 100)
 
     def test_missing_is_a_key_error(self) -> None:
         with pytest.raises(KeyError):
-            DecodedImages(Bytes()).get("0" * 64)
+            open_image(Bytes(), "0" * 64)
 
     def test_many_threads_cut_the_same_crop(self) -> None:
         data = file_of(picture(500, 400), "JPEG")
-        cache = DecodedImages(Bytes(data))
+        store = Bytes(data)
         barrier = threading.Barrier(8)
 
         def cut(_: int) -> bytes:
             barrier.wait()
-            return encode(cut_crop(cache.get(sha256_hex(data)), Box(0.1, 0.1, 0.6, 0.7), CropSettings())[0])[0]
+            return encode(cut_crop(open_image(store, sha256_hex(data)), Box(0.1, 0.1, 0.6, 0.7), CropSettings())[0])[0]
 
         with ThreadPoolExecutor(8) as pool:
             assert len(set(pool.map(cut, range(8)))) == 1
+
+    def test_twins_have_near_hashes(self) -> None:
+        image = picture(600, 500, seed=7)
+        settings = CropSettings(padding=0)
+        one = crop_phash(image, Box(0.1, 0.1, 0.6, 0.6), settings)
+        twin = crop_phash(image, Box(0.102, 0.1, 0.602, 0.6), settings)
+        other = crop_phash(image, Box(0.5, 0.4, 1, 1), settings)
+        assert bin(int(one, 16) ^ int(twin, 16)).count("1") <= 6
+        assert bin(int(one, 16) ^ int(other, 16)).count("1") > 12
