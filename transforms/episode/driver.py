@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 
 from gog.schemas import EpisodeImage, Evidence, Hit, Message, Tool, content_id
 from gog.transforms.episode.machine import Episode, ToolRequest, ToolResult, act, observe
-from gog.transforms.images import CropSettings
-from gog.transforms.services.crops import crop
+from gog.transforms.services.crops import Cropper
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import (
     ChatReply,
@@ -36,7 +35,7 @@ class EpisodeTools:
     outside: Outside
     text_search: TextSearch
     image_search: ImageSearch
-    crops: CropSettings
+    cropper: Cropper
     top_k: int
     purpose: str = "episode"
 
@@ -49,7 +48,7 @@ class EpisodeTools:
                 return ToolResult(evidence_of(request, hits, self.text_search.id))
             cut: EpisodeImage | None = None
             if request.box is not None:
-                cut = await crop(self.outside, original, request.box, self.crops)
+                cut = await self.cropper.crop(original, request.box)
             searched = cut or original
             hits = await self.outside.image_search(self.image_search, searched.sha256, self.top_k, self.purpose)
             return ToolResult(evidence_of(request, hits, self.image_search.id, searched), cut)

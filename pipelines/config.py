@@ -1,0 +1,172 @@
+"""The configuration of a run: one YAML file, closed to unknown keys, every key with a default but the source's.
+
+The fingerprint leaves out what changes no record: limits, budget, store, timing.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gog.schemas import Behaviour, canonical_json
+from gog.transforms.balance import BalanceSettings
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.images import CropSettings, ImageLimits
+from gog.transforms.ingest import ColumnMapping
+from gog.transforms.services.gate import GateSettings
+from gog.transforms.services.budget import BudgetSettings
+from gog.transforms.services.outside import RetrySettings
+from gog.transforms.splits import SplitSettings
+from gog.transforms.stages.attempt import RolloutSettings
+from gog.transforms.stages.compose import ComposeSettings
+from gog.transforms.stages.label import LabelSettings
+from gog.transforms.stages.propose import ProposeSettings
+from gog.transforms.stages.screen import ScreenSettings
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong; the message is one line that names the key and says what to do."""
+
+
+class Section(BaseModel):
+    """A part of the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AtlasSource(Section):
+    """The bundled world."""
+
+    kind: Literal["atlas"] = "atlas"
+    count: int = Field(default=600, ge=1)
+    held_out: bool = False
+    kinds: dict[str, float] | None = None
+    """Weights of the kinds of question; the world's own mix by default."""
+
+
+class FileSource(Section):
+    """Rows in files: JSONL, a JSON list, CSV or Parquet."""
+
+    kind: Literal["jsonl", "json", "csv", "parquet"]
+    path: str
+    """A file, or a pattern with `*`."""
+    dataset: str
+    version: str = ""
+    image_root: str | None = None
+    """Folder that image paths are relative to; the file's own folder by default."""
+    mapping: ColumnMapping
+    licences: tuple[str, ...] | None = None
+    """Allowed licences; all when absent."""
+
+
+class Synthesize(Section):
+    """Attempts a seed: k = rollouts + composed."""
+
+    rollouts: int = Field(default=3, ge=0)
+    composed: int = Field(default=1, ge=0)
+    rollout: RolloutSettings = RolloutSettings()
+    compose: ComposeSettings = ComposeSettings()
+
+    @property
+    def attempts(self) -> int:
+        """Attempts a seed."""
+        return self.rollouts + self.composed
+
+
+class Curate(Section):
+    """What is kept of what was verified."""
+
+    keep: int = Field(default=1, ge=1)
+    """Trajectories a seed, at most."""
+    balance: BalanceSettings = BalanceSettings(shares={Behaviour.DIRECT: 0.435})
+    splits: SplitSettings = SplitSettings()
+    near_duplicate_bits: int = Field(default=4, ge=0, le=16)
+
+
+class Export(Section):
+    """What goes into the splits."""
+
+    max_tokens: int = Field(default=16000, ge=256)
+    """Longest trajectory, estimated: text by bytes, images by area."""
+    levels: tuple[Literal[0, 1, 2], ...] = (1, 2)
+    """Levels of the RL splits."""
+
+
+class StoreSettings(Section):
+    """How answers of the outside are kept."""
+
+    mode: Literal["live", "record", "replay"] = "record"
+
+
+class Config(Section):
+    """A run."""
+
+    run: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "run"
+    lake: str = "./lake"
+    seed: int = 0
+    shard_size: int = Field(default=1000, ge=1)
+    source: Annotated[AtlasSource | FileSource, Field(discriminator="kind")] = AtlasSource()
+    teacher: str = "planner:skill=0.85"
+    judge: str = "planner:skill=1"
+    labeller: str = "planner:skill=0.5"
+    """Policy whose complexity labels are made: normally the SFT model."""
+    detector: str = "segments:"
+    """Empty for none."""
+    text_search: str = "corpus:atlas"
+    image_search: str = "gallery:atlas"
+    episode: EpisodeSettings = EpisodeSettings()
+    crops: CropSettings = CropSettings()
+    images: ImageLimits = ImageLimits()
+    screen: ScreenSettings = ScreenSettings()
+    propose: ProposeSettings = ProposeSettings()
+    synthesize: Synthesize = Synthesize()
+    curate: Curate = Curate()
+    label: LabelSettings = LabelSettings()
+    export: Export = Export()
+    window: int = Field(default=64, ge=1, le=4096)
+    """Seeds or attempts in flight, per process."""
+    limits: dict[str, GateSettings] = Field(default_factory=dict)
+    """Limits by provider: the part of its name before the colon."""
+    retry: RetrySettings = RetrySettings()
+    budget: BudgetSettings = BudgetSettings()
+    store: StoreSettings = StoreSettings()
+
+
+_NOT_IN_FINGERPRINT = {"run", "lake", "window", "limits", "retry", "budget", "store"}
+
+
+def fingerprint(config: Config) -> str:
+    """16 hex digits that change when, and only when, records could."""
+    dumped = config.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
+    return hashlib.sha256(canonical_json(dumped).encode()).hexdigest()[:16]
+
+
+def parse_config(data: Any, origin: str = "config") -> Config:
+    """The config of loaded YAML. Raises `ConfigError`."""
+    if not isinstance(data, dict):
+        raise ConfigError(f"{origin}: expected keys and values at the top, found {type(data).__name__}")
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in {"atlas", "jsonl", "json", "csv", "parquet"})
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise ConfigError(f"{origin}: {where}: {message}{more}") from None
+
+
+def load_config(path: Path) -> Config:
+    """Read a YAML file. Raises `ConfigError`."""
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; `gog init` writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}: not valid YAML{line}") from None
+    return parse_config(data if data is not None else {}, str(path))

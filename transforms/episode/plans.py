@@ -1,0 +1,120 @@
+"""Plans for composed trajectories: evidence first, then a sequence of actions that the evidence supports.
+
+A plan is drawn, not found: its kind comes from the configured weights among those that the evidence allows, so
+that the mix of behaviours and the share of reflection are settings. What it took from the gold answer is said in
+`used_gold`.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gog.schemas import Behaviour, Evidence, Reflection, Region, Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A promising search that has run: the glance (no region) or a gaze at a region."""
+
+    region: Region | None
+    evidence: Evidence
+    names_target: bool
+    """Its hits name the target (known from the gold entity or answer)."""
+    holds_answer: bool
+    """An accepted answer stands in its hits."""
+
+    @property
+    def score(self) -> float:
+        """Similarity of the best hit, 0 when there is none."""
+        return max((hit.score or 0.0 for hit in self.evidence.hits), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAction:
+    """One action of a plan. `reflection` is what the turn has to say of the evidence before it."""
+
+    tool: Tool | None
+    """None: answer."""
+    region: Region | None = None
+    reflection: Reflection | None = None
+    train: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A named sequence of actions that ends with the answer."""
+
+    name: str
+    actions: tuple[PlannedAction, ...]
+    used_gold: bool
+
+
+def draw_plan(
+    looked: Sequence[Looked],
+    weights: Mapping[Behaviour, float],
+    reflective_share: float,
+    min_score: float,
+    key: str,
+    *,
+    text_helps: bool = True,
+) -> Plan | None:
+    """A plan for what the searches returned, or None when nothing supports one.
+
+    `key` (seed id and run seed) decides every draw. With a known target the focus is the search that names it;
+    without one it is the best score, at least `min_score`. `text_helps` says whether a text search may follow.
+    """
+    focus = _focus(looked, min_score)
+    if focus is None:
+        return None
+    used_gold = any(look.names_target or look.holds_answer for look in looked)
+    enough = focus.holds_answer
+    kinds = [Behaviour.GAZE if focus.region is not None else Behaviour.GLANCE] if enough else []
+    if text_helps:
+        kinds.append(Behaviour.MIXED)
+    if not enough and not text_helps:
+        kinds.append(Behaviour.GAZE if focus.region is not None else Behaviour.GLANCE)
+    kind = _weighted([(kind, weights.get(kind, 0.0)) for kind in kinds], f"kind/{key}")
+    wrong = _wrong(looked, focus, key) if _unit(f"reflective/{key}") < reflective_share else None
+    actions: list[PlannedAction] = []
+    if wrong is not None:
+        tool = Tool.GAZE if wrong.region is not None else Tool.IMAGE_SEARCH
+        actions.append(PlannedAction(tool, wrong.region, train=False))
+    tool = Tool.GAZE if focus.region is not None else Tool.IMAGE_SEARCH
+    after_wrong = Reflection.OFF_TARGET if wrong is not None else None
+    actions.append(PlannedAction(tool, focus.region, reflection=after_wrong))
+    if kind is Behaviour.MIXED:
+        actions.append(PlannedAction(Tool.TEXT_SEARCH, reflection=Reflection.USEFUL))
+    actions.append(PlannedAction(None, reflection=Reflection.USEFUL))
+    name = f"{kind}{'+wrong_first' if wrong is not None else ''}"
+    return Plan(name, tuple(actions), used_gold)
+
+
+def _focus(looked: Sequence[Looked], min_score: float) -> Looked | None:
+    naming = [look for look in looked if look.names_target]
+    pool = naming or [look for look in looked if look.score >= min_score]
+    return max(pool, key=lambda look: (look.score, look.region is None), default=None)
+
+
+def _wrong(looked: Sequence[Looked], focus: Looked, key: str) -> Looked | None:
+    """A search that missed: it names something else, or nothing well."""
+    missed = [look for look in looked if look is not focus and not look.names_target and not look.holds_answer]
+    if not missed:
+        return None
+    return missed[int(_unit(f"wrong/{key}") * len(missed))]
+
+
+def _weighted(options: Sequence[tuple[Behaviour, float]], key: str) -> Behaviour:
+    total = sum(weight for _, weight in options)
+    if total <= 0:
+        return options[0][0]
+    point = _unit(key) * total
+    for kind, weight in options:
+        point -= weight
+        if point < 0:
+            return kind
+    return options[-1][0]
+
+
+def _unit(key: str) -> float:
+    """A number in [0, 1) that depends on the key alone."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7]) / 2**56

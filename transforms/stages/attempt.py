@@ -1,0 +1,122 @@
+"""Synthesise by rollout: the teacher acts with real tools; region proposals are given as hints."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gog.prompts import prompt_hash, render
+from gog.schemas import Evidence, Origin, Region, Reject, Seed, StopReason, Trajectory, Unit
+from gog.schemas.boxes import to_frame
+from gog.transforms.episode.driver import EpisodeTools, OnTurn, ToolError, drive, speaker
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
+from gog.transforms.episode.observations import neutralise
+from gog.transforms.episode.trajectory import Making, make_trajectory
+from gog.transforms.services.protocols import Policy, Sampling, ServiceError
+from gog.transforms.stages.screen import original_image
+from gog.transforms.stages.services import Services, reject_reason
+
+
+class RolloutSettings(BaseModel):
+    """How a model acts out an episode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(default=0.8, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=2048, ge=16)
+    hints: bool = True
+
+    @property
+    def sampling(self) -> Sampling:
+        """The settings as part of a request."""
+        return Sampling(self.temperature, self.top_p, self.max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a seed: a trajectory with its evidence, or a reject."""
+
+    seed: Seed
+    trajectory: Trajectory | None = None
+    evidence: tuple[Evidence, ...] = ()
+    reject: Reject | None = None
+
+
+def attempt_id(seed: Seed, sample_index: int) -> str:
+    """Name of an attempt before it has a trajectory."""
+    return f"{seed.seed_id}/{sample_index}"
+
+
+def hint_text(regions: tuple[Region, ...], seed: Seed, settings: EpisodeSettings) -> str | None:
+    """The regions as the teacher is told of them, in the episode's frame."""
+    if not regions:
+        return None
+    listed = [
+        {
+            "box": "[" + ", ".join(f"{v:g}" for v in to_frame(region.box, settings.spec, seed.width, seed.height)) + "]",
+            "label": neutralise(region.label),
+        }
+        for region in regions
+    ]
+    return render("episode/hints", regions=listed).text
+
+
+async def rollout(
+    services: Services,
+    policy: Policy,
+    seed: Seed,
+    regions: tuple[Region, ...],
+    sample_index: int,
+    settings: RolloutSettings,
+    episode: EpisodeSettings,
+    *,
+    teacher: bool = True,
+    purpose: str = "episode",
+    on_turn: OnTurn | None = None,
+) -> Attempt:
+    """One rollout of `policy`. As `teacher` it gets the teacher's prompt and hints; else the policy's own prompt.
+
+    A failed call rejects the attempt with the infrastructure's reason. An episode that ends without an answer
+    rejects it too, with the trajectory as payload.
+    """
+    system, system_hash = system_prompt(episode, teacher=teacher)
+    hints = hint_text(regions, seed, episode) if teacher and settings.hints else None
+    state = start(episode, seed.question, original_image(seed), system, hints=hints)
+    tools = EpisodeTools(
+        services.outside, services.text_search, services.image_search, services.cropper, episode.top_k, purpose
+    )
+    offered = offered_tools(episode)
+    speak = speaker(services.outside, policy, settings.sampling, sample_index, offered, system_hash, purpose)
+    try:
+        driven = await drive(state, speak, tools, on_turn)
+    except ServiceError as error:
+        reason = reject_reason(error, tool=isinstance(error, ToolError))
+        reject = Reject.of(
+            "synthesise",
+            Unit.ATTEMPT,
+            attempt_id(seed, sample_index),
+            reason,
+            detail=str(error),
+            seed_id=seed.seed_id,
+        )
+        return Attempt(seed, reject=reject)
+    hashes = {("episode/teacher" if teacher else "episode/system"): system_hash}
+    if hints is not None:
+        hashes["episode/hints"] = prompt_hash("episode/hints")
+    making = Making(Origin.ROLLOUT, policy.id, sample_index, hashes)
+    return finished(seed, make_trajectory(seed, driven, making), driven.evidence)
+
+
+def finished(seed: Seed, trajectory: Trajectory, evidence: tuple[Evidence, ...]) -> Attempt:
+    """The attempt of an episode that has stopped: without an answer it is a reject, its evidence kept."""
+    if trajectory.stop is StopReason.ANSWERED:
+        return Attempt(seed, trajectory, evidence)
+    reject = Reject.of(
+        "synthesise",
+        Unit.ATTEMPT,
+        attempt_id(seed, trajectory.sample_index),
+        f"episode.{trajectory.stop}",
+        payload=trajectory.model_dump_json(exclude_defaults=True),
+        seed_id=seed.seed_id,
+    )
+    return Attempt(seed, evidence=evidence, reject=reject)

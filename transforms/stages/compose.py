@@ -1,0 +1,224 @@
+"""Synthesise by composing: all promising searches run, a plan is drawn, the teacher writes the turns along it.
+
+The teacher sees the image, the question, what the tools returned so far and the next action; never the gold answer.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from gog.prompts import prompt_hash, render
+from gog.schemas import (
+    Behaviour,
+    Function,
+    Message,
+    Origin,
+    Region,
+    Reject,
+    Seed,
+    Tool,
+    ToolCall,
+    Unit,
+)
+from gog.schemas.boxes import Box, from_frame, to_frame
+from gog.transforms.episode.actions import Answer, Call, parse_turn, plain_text
+from gog.transforms.episode.driver import Driven, EpisodeTools, OnTurn, ToolError, take_turn, use_tool
+from gog.transforms.episode.machine import EpisodeSettings, ToolRequest, offered_tools, start, system_prompt
+from gog.transforms.episode.plans import Looked, Plan, PlannedAction, draw_plan
+from gog.transforms.episode.reflection import reflection_of
+from gog.transforms.episode.trajectory import Making, make_trajectory
+from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
+from gog.transforms.stages.attempt import Attempt, RolloutSettings, attempt_id, finished
+from gog.transforms.stages.screen import original_image
+from gog.transforms.stages.services import Services, reject_reason
+from gog.transforms.verify.grounding import names_answer, names_entity
+
+
+class ComposeSettings(BaseModel):
+    """What plans are drawn from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: dict[Behaviour, float] = Field(
+        default_factory=lambda: {Behaviour.GLANCE: 1.0, Behaviour.GAZE: 1.0, Behaviour.MIXED: 1.0}
+    )
+    reflective_share: float = Field(default=0.5, ge=0, le=1)
+    """Share of plans that begin with a search that missed, where there is one."""
+    searches: int = Field(default=4, ge=1)
+    """Gazes to run before a plan is drawn, besides the glance."""
+    min_score: float = Field(default=0.7, ge=0, le=1)
+    """Least score of a focus where the target is not known."""
+
+
+class OffPlanError(Exception):
+    """The teacher did not write the turn that was asked for."""
+
+
+async def compose(
+    services: Services,
+    seed: Seed,
+    regions: tuple[Region, ...],
+    sample_index: int,
+    settings: ComposeSettings,
+    sampling: RolloutSettings,
+    episode: EpisodeSettings,
+    run_seed: int,
+    on_turn: OnTurn | None = None,
+) -> Attempt:
+    """One composed attempt, or its reject."""
+    tools = EpisodeTools(
+        services.outside, services.text_search, services.image_search, services.cropper, episode.top_k, "compose"
+    )
+
+    def reject(reason: str, detail: str = "") -> Attempt:
+        unit_id = attempt_id(seed, sample_index)
+        return Attempt(
+            seed,
+            reject=Reject.of(
+                "synthesise", Unit.ATTEMPT, unit_id, reason, detail=detail, seed_id=seed.seed_id
+            ),
+        )
+
+    try:
+        looked = await look_around(seed, regions, settings, episode, tools)
+        plan = draw_plan(
+            looked,
+            settings.weights,
+            settings.reflective_share,
+            settings.min_score,
+            f"{run_seed}/{seed.seed_id}/{sample_index}",
+            text_helps=Tool.TEXT_SEARCH in episode.tools,
+        )
+        if plan is None:
+            return reject("compose.no_plan", "no search named the target or scored well enough")
+        driven = await _write(services, seed, plan, sample_index, sampling, episode, tools, on_turn)
+    except OffPlanError as error:
+        return reject("compose.off_plan", str(error))
+    except ServiceError as error:
+        return reject(reject_reason(error, tool=isinstance(error, ToolError)), str(error))
+    making = Making(
+        Origin.COMPOSE,
+        services.teacher.id,
+        sample_index,
+        {name: prompt_hash(name) for name in ("episode/teacher", "compose/turn")},
+        plan=plan.name,
+        plan_used_gold=plan.used_gold,
+    )
+    return finished(seed, make_trajectory(seed, driven, making), driven.evidence)
+
+
+async def look_around(
+    seed: Seed,
+    regions: tuple[Region, ...],
+    settings: ComposeSettings,
+    episode: EpisodeSettings,
+    tools: EpisodeTools,
+) -> list[Looked]:
+    """Run the glance and a gaze at each of the best regions, at once. Raises `ToolError` when one fails."""
+    places: list[Region | None] = []
+    if Tool.IMAGE_SEARCH in episode.tools:
+        places.append(None)
+    if Tool.GAZE in episode.tools:
+        places.extend(regions[: settings.searches])
+    image = original_image(seed)
+
+    async def look(region: Region | None) -> Looked:
+        tool = Tool.IMAGE_SEARCH if region is None else Tool.GAZE
+        request = ToolRequest(tool, "", box=_as_written(region, seed, episode) if region else None)
+        evidence = (await tools.run(request, image)).evidence
+        return Looked(region, evidence, names_entity(evidence, seed), names_answer(evidence, seed))
+
+    return list(await asyncio.gather(*(look(place) for place in places)))
+
+
+def _as_written(region: Region, seed: Seed, episode: EpisodeSettings) -> Box:
+    """The region's box as the frame can write it, so that a planned gaze finds the very crop that was searched."""
+    values = to_frame(region.box, episode.spec, seed.width, seed.height)
+    return from_frame(values, episode.spec, seed.width, seed.height)
+
+
+async def _write(
+    services: Services,
+    seed: Seed,
+    plan: Plan,
+    sample_index: int,
+    sampling: RolloutSettings,
+    episode: EpisodeSettings,
+    tools: EpisodeTools,
+    on_turn: OnTurn | None,
+) -> Driven:
+    system, _ = system_prompt(episode, teacher=True)
+    driven = Driven(start(episode, seed.question, original_image(seed), system))
+    for action in plan.actions:
+        reply = await _turn(services, seed, driven, action, sample_index, sampling, episode)
+        driven = take_turn(driven, reply, train=action.train)
+        if driven.episode.pending is not None:
+            driven = await use_tool(driven, tools)
+        if on_turn is not None:
+            on_turn(driven.episode)
+        if driven.episode.stop is not None:
+            break
+    return driven
+
+
+async def _turn(
+    services: Services,
+    seed: Seed,
+    driven: Driven,
+    action: PlannedAction,
+    sample_index: int,
+    sampling: RolloutSettings,
+    episode: EpisodeSettings,
+) -> ChatReply:
+    """The teacher's words for one planned action; a call is given the planned arguments exactly."""
+    arguments = _arguments(action, seed, episode)
+    wanted = "answer" if action.tool is None else f"{action.tool} {json.dumps(arguments, ensure_ascii=False)}"
+    if action.tool is Tool.TEXT_SEARCH:
+        wanted = 'text_search {"query": a query of your own for the fact that is missing}'
+    after = any(step.evidence_ids for step in driven.episode.steps)
+    note = render(
+        "compose/turn",
+        action=wanted,
+        after_evidence=after,
+        reflection=str(action.reflection or "").replace("_", " "),
+        answer=action.tool is None,
+    )
+    request = ChatRequest(
+        (*driven.episode.messages, Message(role="user", content=note.text)),
+        offered_tools(episode),
+        sampling.sampling,
+        sample_index,
+        note.hash,
+    )
+    reply = await services.outside.chat(services.teacher, request, "compose")
+    parsed = parse_turn(reply.message, driven.episode.turns)
+    said = reflection_of(plain_text(parsed.message))
+    if after and action.reflection is not None and said is not action.reflection:
+        raise OffPlanError(f"turn {driven.episode.turns} should say {action.reflection}, it says {said}")
+    match parsed.action:
+        case Answer() if action.tool is None:
+            return reply
+        case Call(tool=tool, arguments=written) if tool is action.tool:
+            final = written if tool is Tool.TEXT_SEARCH else arguments
+            return _with_arguments(reply, parsed.message, tool, final, driven.episode.turns)
+    raise OffPlanError(f"turn {driven.episode.turns} should be {action.tool or 'an answer'}")
+
+
+def _arguments(action: PlannedAction, seed: Seed, episode: EpisodeSettings) -> dict[str, JsonValue]:
+    if action.region is None:
+        return {}
+    box = to_frame(action.region.box, episode.spec, seed.width, seed.height)
+    return {"bbox_2d": list(box), "label": action.region.label, "image": 0}
+
+
+def _with_arguments(
+    reply: ChatReply, message: Message, tool: Tool, arguments: Mapping[str, JsonValue], turn: int
+) -> ChatReply:
+    call = ToolCall(
+        id=f"call_{turn}",
+        function=Function(name=tool.value, arguments=json.dumps(arguments, ensure_ascii=False)),
+    )
+    planned = message.model_copy(update={"tool_calls": (call,)})
+    return ChatReply(planned, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens)

@@ -1,0 +1,41 @@
+"""The judge: two prompts, asked through the one door."""
+
+from collections.abc import Awaitable, Callable
+
+from gog.prompts import render
+from gog.schemas import Message
+from gog.transforms.episode.observations import neutralise
+from gog.transforms.services.protocols import ChatRequest, Sampling
+from gog.transforms.stages.services import Services
+from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, parse_reply
+
+JUDGE_TOKENS = 512
+
+
+def judge_call(services: Services, purpose: str = "verify") -> Callable[[JudgeQuestion], Awaitable[JudgeReply]]:
+    """A judge hook for `gog.transforms.verify` over the configured judge. Raises `ServiceError` when it fails."""
+
+    async def judge(question: JudgeQuestion) -> JudgeReply:
+        if question.kind == "answer":
+            prompt = render(
+                "verify/answer",
+                question=neutralise(question.question),
+                answers=" | ".join(neutralise(answer) for answer in question.answers),
+                candidate=neutralise(question.candidate),
+            )
+        else:
+            prompt = render(
+                "verify/grounding",
+                question=neutralise(question.question),
+                candidate=neutralise(question.candidate),
+                evidence=neutralise(question.evidence),
+            )
+        request = ChatRequest(
+            messages=(Message(role="user", content=prompt.text),),
+            sampling=Sampling(temperature=0.0, max_tokens=JUDGE_TOKENS),
+            prompt_hash=prompt.hash,
+        )
+        reply = await services.outside.chat(services.judge, request, purpose)
+        return parse_reply(question.kind, reply.message.text)
+
+    return judge

@@ -1,0 +1,76 @@
+"""Label: k tries of a policy at a seed give its complexity.
+
+Source: Glance-or-Gaze, arXiv 2601.13942, stage 2: queries are replayed by the SFT model; the pass rate is the level.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gog.schemas import Complexity, Outcome, Reject, Seed, Unit
+from gog.transforms.complexity import ComplexitySettings, complexity
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.services.protocols import Policy
+from gog.transforms.stages.attempt import Attempt, RolloutSettings, rollout
+from gog.transforms.stages.judging import judge_call
+from gog.transforms.stages.services import Services
+from gog.transforms.verify.verdict import outcome_of
+
+
+class LabelSettings(BaseModel):
+    """How often and how a policy tries, and where levels begin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    k: int = Field(default=8, ge=1)
+    rollout: RolloutSettings = RolloutSettings(temperature=1.0, hints=False)
+    levels: ComplexitySettings = ComplexitySettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A seed's complexity, or why it has none."""
+
+    seed: Seed
+    complexity: Complexity | None = None
+    reject: Reject | None = None
+
+
+async def label_seed(
+    services: Services,
+    policy: Policy,
+    seed: Seed,
+    solvable: bool,
+    settings: LabelSettings,
+    episode: EpisodeSettings,
+) -> Labelled:
+    """k tries without hints. A try that ends without an answer failed; one that broke or nobody can judge is unknown."""
+    tries = await asyncio.gather(
+        *(
+            rollout(
+                services, policy, seed, (), index, settings.rollout, episode, teacher=False, purpose="label"
+            )
+            for index in range(settings.k)
+        )
+    )
+    stopped = [t.reject for t in tries if t.reject and t.reject.reason in {"budget.reached", "store.miss"}]
+    if stopped:
+        reject = Reject.of(
+            "label", Unit.SEED, seed.seed_id, stopped[0].reason, detail=stopped[0].detail, seed_id=seed.seed_id
+        )
+        return Labelled(seed, reject=reject)
+    outcomes = await asyncio.gather(*(_outcome(services, seed, attempt) for attempt in tries))
+    found = complexity(seed.seed_id, policy.id, outcomes, settings.levels, solvable=solvable)
+    if isinstance(found, Reject):
+        return Labelled(seed, reject=found)
+    return Labelled(seed, found)
+
+
+async def _outcome(services: Services, seed: Seed, attempt: Attempt) -> Outcome:
+    if attempt.trajectory is not None:
+        assert attempt.trajectory.answer is not None
+        outcome, _ = await outcome_of(attempt.trajectory.answer, seed, judge_call(services, "label"))
+        return outcome
+    assert attempt.reject is not None
+    return Outcome.WRONG if attempt.reject.reason.startswith("episode.") else Outcome.UNKNOWN

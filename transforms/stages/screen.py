@@ -1,0 +1,137 @@
+"""Screen: the teacher answers a seed n times without tools; n of n right goes to the easy pool.
+
+Source: Glance-or-Gaze, arXiv 2601.13942, the uncertainty filter of stage 1 (N = 4).
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gog.prompts import render
+from gog.schemas import (
+    WHOLE,
+    EpisodeImage,
+    ImagePart,
+    Message,
+    Origin,
+    Outcome,
+    Reject,
+    Screening,
+    Seed,
+    TextPart,
+    Trajectory,
+    Unit,
+)
+from gog.transforms.episode.actions import Answer, parse_turn
+from gog.transforms.episode.driver import Driven, take_turn
+from gog.transforms.episode.machine import EpisodeSettings, start, system_prompt
+from gog.transforms.episode.observations import neutralise
+from gog.transforms.episode.trajectory import Making, make_trajectory
+from gog.transforms.screen import screen
+from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
+from gog.transforms.stages.judging import judge_call
+from gog.transforms.stages.services import Services, reject_reason
+from gog.transforms.verify.verdict import outcome_of
+
+
+class ScreenSettings(BaseModel):
+    """How the teacher is asked without tools."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    passes: int = Field(default=4, ge=1)
+    temperature: float = Field(default=1.0, ge=0)
+    max_tokens: int = Field(default=1024, ge=16)
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """A screened seed. A hard one goes on; an easy one carries the trajectory of a right pass; a reject says why."""
+
+    seed: Seed
+    screening: Screening | None
+    easy: Trajectory | None = None
+    reject: Reject | None = None
+
+
+def original_image(seed: Seed) -> EpisodeImage:
+    """Image 0 of the seed's episodes."""
+    return EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
+
+
+async def screen_seed(
+    services: Services, seed: Seed, settings: ScreenSettings, episode: EpisodeSettings
+) -> Screened:
+    """Ask the teacher `passes` times and decide."""
+    asked = await asyncio.gather(
+        *(_ask(services, seed, settings, index) for index in range(settings.passes)), return_exceptions=True
+    )
+    replies: list[ChatReply] = []
+    failures: list[ServiceError] = []
+    for reply in asked:
+        if isinstance(reply, ServiceError):
+            failures.append(reply)
+        elif isinstance(reply, BaseException):
+            raise reply
+        else:
+            replies.append(reply)
+    outcomes = await asyncio.gather(*(_outcome(services, seed, reply) for reply in replies))
+    result = screen([*outcomes, *(Outcome.UNKNOWN for _ in failures)])
+    if result.reason == "screen.teacher_failed":
+        reason = reject_reason(failures[0]) if failures else ""
+        final = reason if reason in {"budget.reached", "store.miss"} else "screen.teacher_failed"
+        detail = str(failures[0]) if failures else "too few passes could be judged"
+        reject = Reject.of("screen", Unit.SEED, seed.seed_id, final, detail=detail, seed_id=seed.seed_id)
+        return Screened(seed, None, reject=reject)
+    screening = Screening(
+        seed_id=seed.seed_id,
+        teacher=services.teacher.id,
+        k=result.settled,
+        passes=result.passes,
+        unknown=settings.passes - result.settled,
+        pass_rate=result.pass_rate,
+        easy=result.easy,
+    )
+    if not result.easy:
+        return Screened(seed, screening)
+    reject = Reject.of("screen", Unit.SEED, seed.seed_id, "screen.too_easy", seed_id=seed.seed_id)
+    return Screened(seed, screening, _kept_answer(services, seed, replies[0], episode), reject)
+
+
+async def _ask(services: Services, seed: Seed, settings: ScreenSettings, index: int) -> ChatReply:
+    prompt = render("screen/answer")
+    question = render(
+        "episode/question", width=seed.width, height=seed.height, question=neutralise(seed.question)
+    )
+    request = ChatRequest(
+        messages=(
+            Message(role="system", content=prompt.text),
+            Message(role="user", content=(ImagePart(image=seed.image_sha256), TextPart(text=question.text))),
+        ),
+        sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens),
+        sample_index=index,
+        prompt_hash=prompt.hash,
+    )
+    return await services.outside.chat(services.teacher, request, "screen")
+
+
+async def _outcome(services: Services, seed: Seed, reply: ChatReply) -> Outcome:
+    action = parse_turn(reply.message, 0).action
+    if not isinstance(action, Answer):
+        return Outcome.WRONG
+    outcome, _ = await outcome_of(action.text, seed, judge_call(services, "screen"))
+    return outcome
+
+
+def _kept_answer(services: Services, seed: Seed, reply: ChatReply, settings: EpisodeSettings) -> Trajectory:
+    """The screening answer as a one-turn episode under the policy's own prompt: no second call is paid."""
+    system, system_hash = system_prompt(settings)
+    driven = take_turn(Driven(start(settings, seed.question, original_image(seed), system)), reply)
+    making = Making(
+        origin=Origin.SCREEN,
+        teacher=services.teacher.id,
+        sample_index=0,
+        prompt_hashes={"episode/system": system_hash, "screen/answer": render("screen/answer").hash},
+    )
+    return make_trajectory(seed, driven, making)

@@ -1,0 +1,47 @@
+"""What the stages work with: the door to the outside and the services behind it."""
+
+from dataclasses import dataclass
+
+from gog.schemas import FailureClass
+from gog.transforms.services.crops import Cropper
+from gog.transforms.services.outside import Outside
+from gog.transforms.services.protocols import (
+    Detector,
+    ImageSearch,
+    ImageStore,
+    Policy,
+    ServiceError,
+    TextSearch,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One process's services. `labeller` is the policy whose complexity labels are made."""
+
+    outside: Outside
+    images: ImageStore
+    cropper: Cropper
+    teacher: Policy
+    judge: Policy
+    detector: Detector | None
+    text_search: TextSearch
+    image_search: ImageSearch
+    labeller: Policy | None = None
+
+
+def reject_reason(error: ServiceError, *, tool: bool = False) -> str:
+    """The reject code of a failed call."""
+    match error.failure:
+        case FailureClass.BUDGET:
+            return "budget.reached"
+        case FailureClass.STORE_MISS:
+            return "store.miss"
+        case _ if tool:
+            return "search.failed"
+        case FailureClass.REFUSED:
+            return "teacher.refused"
+        case FailureClass.TIMEOUT:
+            return "teacher.timeout"
+        case _:
+            return "teacher.failed"

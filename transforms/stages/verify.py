@@ -1,0 +1,41 @@
+"""Verify: rules first, then the judge; what the verdict speaks against leaves with its reason."""
+
+from dataclasses import dataclass
+
+from gog.schemas import Evidence, Reject, Seed, Trajectory, Unit, Verdict
+from gog.transforms.stages.judging import judge_call
+from gog.transforms.stages.services import Services
+from gog.transforms.verify.verdict import verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A trajectory with its verdict; `reject` is set when it leaves."""
+
+    trajectory: Trajectory
+    verdict: Verdict
+    reject: Reject | None
+
+
+async def verify_trajectory(
+    services: Services,
+    seed: Seed,
+    trajectory: Trajectory,
+    evidence: tuple[Evidence, ...],
+    no_tool_pass_rate: float | None,
+) -> Verified:
+    """The verdict; the first of its reasons is the reject's, the others stand in the detail."""
+    by_id = {item.evidence_id: item for item in evidence}
+    found = await verdict(trajectory, seed, by_id, no_tool_pass_rate, judge_call(services))
+    if not found.reasons:
+        return Verified(trajectory, found, None)
+    reject = Reject.of(
+        "verify",
+        Unit.TRAJECTORY,
+        trajectory.trajectory_id,
+        found.reasons[0],
+        detail=", ".join(found.reasons),
+        payload=trajectory.answer or "",
+        seed_id=seed.seed_id,
+    )
+    return Verified(trajectory, found, reject)
