@@ -1,7 +1,8 @@
 """Our async driver of the episode: synthesis, labelling and evaluation run through it.
 
 The driver asks a model for each turn and runs the tool that the machine waits for. A failing model or tool ends
-the attempt with its `ServiceError`: that is the infrastructure's failure, never the model's.
+the episode with its `ServiceError` in `Driven.failure`, and what came before is kept: that is the infrastructure's
+failure, never the model's.
 """
 
 from collections.abc import Awaitable, Callable
@@ -80,26 +81,29 @@ def evidence_of(
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """A finished episode with everything its tools returned, in order."""
+    """An episode with everything its tools returned, in order; `failure` says why it broke off, if it did."""
 
     episode: Episode
     evidence: tuple[Evidence, ...] = ()
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    failure: ServiceError | None = None
 
 
 async def drive(episode: Episode, speak: Speak, tools: EpisodeTools, on_turn: OnTurn | None = None) -> Driven:
-    """Run the episode to its end. Raises `ServiceError` (the model's) or `ToolError` (a tool's)."""
+    """Run the episode to its end, or until a model (`ServiceError`) or a tool (`ToolError`) fails."""
     driven = Driven(episode)
-    while driven.episode.stop is None:
-        reply = await speak(driven.episode)
-        driven = take_turn(driven, reply)
-        if on_turn is not None:
-            on_turn(driven.episode)
-        if driven.episode.pending is not None:
-            driven = await use_tool(driven, tools)
+    try:
+        while driven.episode.stop is None:
+            driven = take_turn(driven, await speak(driven.episode))
             if on_turn is not None:
                 on_turn(driven.episode)
+            if driven.episode.pending is not None:
+                driven = await use_tool(driven, tools)
+                if on_turn is not None:
+                    on_turn(driven.episode)
+    except ServiceError as error:
+        return replace(driven, failure=error)
     return driven
 
 

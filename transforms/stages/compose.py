@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from gog.prompts import prompt_hash, render
 from gog.schemas import (
     Behaviour,
+    Evidence,
     Function,
     Message,
     Origin,
@@ -24,15 +25,15 @@ from gog.schemas import (
 )
 from gog.schemas.boxes import Box, from_frame, to_frame
 from gog.transforms.episode.actions import Answer, Call, parse_turn, plain_text
-from gog.transforms.episode.driver import Driven, EpisodeTools, OnTurn, ToolError, take_turn, use_tool
+from gog.transforms.episode.driver import Driven, EpisodeTools, OnTurn, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, ToolRequest, offered_tools, start, system_prompt
 from gog.transforms.episode.plans import Looked, Plan, PlannedAction, draw_plan
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
-from gog.transforms.stages.attempt import Attempt, RolloutSettings, attempt_id, finished
+from gog.transforms.stages.attempt import Attempt, RolloutSettings, attempt_id, broken, finished
 from gog.transforms.stages.screen import original_image
-from gog.transforms.stages.services import Services, reject_reason
+from gog.transforms.stages.services import Services
 from gog.transforms.verify.grounding import names_answer, names_entity
 
 
@@ -72,32 +73,29 @@ async def compose(
         services.outside, services.text_search, services.image_search, services.cropper, episode.top_k, "compose"
     )
 
-    def reject(reason: str, detail: str = "") -> Attempt:
+    def reject(reason: str, detail: str, evidence: tuple[Evidence, ...] = ()) -> Attempt:
         unit_id = attempt_id(seed, sample_index)
-        return Attempt(
-            seed,
-            reject=Reject.of(
-                "synthesise", Unit.ATTEMPT, unit_id, reason, detail=detail, seed_id=seed.seed_id
-            ),
-        )
+        found = Reject.of("synthesise", Unit.ATTEMPT, unit_id, reason, detail=detail, seed_id=seed.seed_id)
+        return Attempt(seed, evidence=evidence, reject=found)
 
     try:
         looked = await look_around(seed, regions, settings, episode, tools)
-        plan = draw_plan(
-            looked,
-            settings.weights,
-            settings.reflective_share,
-            settings.min_score,
-            f"{run_seed}/{seed.seed_id}/{sample_index}",
-            text_helps=Tool.TEXT_SEARCH in episode.tools,
-        )
-        if plan is None:
-            return reject("compose.no_plan", "no search named the target or scored well enough")
+    except ServiceError as error:
+        return broken(seed, sample_index, error, None)
+    seen = tuple(look.evidence for look in looked)
+    key = f"{run_seed}/{seed.seed_id}/{sample_index}"
+    text_helps = Tool.TEXT_SEARCH in episode.tools
+    plan = draw_plan(
+        looked, settings.weights, settings.reflective_share, settings.min_score, key, text_helps=text_helps
+    )
+    if plan is None:
+        return reject("compose.no_plan", "no search named the target or scored well enough", seen)
+    try:
         driven = await _write(services, seed, plan, sample_index, sampling, episode, tools, on_turn)
     except OffPlanError as error:
-        return reject("compose.off_plan", str(error))
+        return reject("compose.off_plan", str(error), seen)
     except ServiceError as error:
-        return reject(reject_reason(error, tool=isinstance(error, ToolError)), str(error))
+        return broken(seed, sample_index, error, None)
     making = Making(
         Origin.COMPOSE,
         services.teacher.id,

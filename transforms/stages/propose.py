@@ -19,8 +19,48 @@ from gog.transforms.stages.services import Services
 
 _JSON = re.compile(r"\{.*\}", re.DOTALL)
 _PHRASE_STOP = frozenset(
-    "a an and are at by did do does for from has have how in is it its many of on or the their this to was were "
-    "what when where which who whose why with shown image picture photo".split()
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "at",
+        "by",
+        "did",
+        "do",
+        "does",
+        "for",
+        "from",
+        "has",
+        "have",
+        "how",
+        "in",
+        "is",
+        "it",
+        "its",
+        "many",
+        "of",
+        "on",
+        "or",
+        "the",
+        "their",
+        "this",
+        "to",
+        "was",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "whose",
+        "why",
+        "with",
+        "shown",
+        "image",
+        "picture",
+        "photo",
+    ]
 )
 
 

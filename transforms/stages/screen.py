@@ -60,9 +60,7 @@ def original_image(seed: Seed) -> EpisodeImage:
     return EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
 
 
-async def screen_seed(
-    services: Services, seed: Seed, settings: ScreenSettings, episode: EpisodeSettings
-) -> Screened:
+async def screen_seed(services: Services, seed: Seed, settings: ScreenSettings, episode: EpisodeSettings) -> Screened:
     """Ask the teacher `passes` times and decide."""
     asked = await asyncio.gather(
         *(_ask(services, seed, settings, index) for index in range(settings.passes)), return_exceptions=True
@@ -101,9 +99,7 @@ async def screen_seed(
 
 async def _ask(services: Services, seed: Seed, settings: ScreenSettings, index: int) -> ChatReply:
     prompt = render("screen/answer")
-    question = render(
-        "episode/question", width=seed.width, height=seed.height, question=neutralise(seed.question)
-    )
+    question = render("episode/question", width=seed.width, height=seed.height, question=neutralise(seed.question))
     request = ChatRequest(
         messages=(
             Message(role="system", content=prompt.text),

@@ -1,0 +1,56 @@
+"""How stages hand rows and counts to the sink: two tagged outputs beside the main one."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import apache_beam as beam
+
+from gog.schemas import TABLES, Row, StageCount, Unit
+from gog.schemas.rows import check_row, to_row
+
+ROWS: Final = "rows"
+"""Tag of `(table, shard, row)`; rows are checked against their schema here, where they are made."""
+COUNTS: Final = "counts"
+"""Tag of `((stage, unit, shard), (entered, passed))`."""
+
+_TABLE_OF: Final = {record: table for table, record in TABLES.items()}
+
+
+def row(shard: int, record: Row) -> beam.pvalue.TaggedOutput:
+    """A record on its way to the lake. Raises `SchemaError` when it does not fit its table."""
+    table = _TABLE_OF[type(record)]
+    flat = to_row(record)
+    check_row(table, flat)
+    return beam.pvalue.TaggedOutput(ROWS, (table, shard, flat))
+
+
+def rows(shard: int, records: Iterable[Row]) -> list[beam.pvalue.TaggedOutput]:
+    """Several records on their way to the lake."""
+    return [row(shard, record) for record in records]
+
+
+def count(stage: str, unit: Unit, shard: int, *, entered: int = 1, passed: int) -> beam.pvalue.TaggedOutput:
+    """What entered a stage and what left it."""
+    return beam.pvalue.TaggedOutput(COUNTS, ((stage, unit.value, shard), (entered, passed)))
+
+
+class CountRows(beam.PTransform):  # type: ignore[misc, unused-ignore]
+    """Sum the counts into rows of the `funnel` table."""
+
+    def expand(self, counts: Any) -> Any:
+        """`((stage, unit, shard), (entered, passed))` to `(table, shard, row)`."""
+        return counts | "Sum" >> beam.CombinePerKey(_sum_pairs) | "ToRow" >> beam.Map(_count_row)
+
+
+def _sum_pairs(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    entered = passed = 0
+    for more_entered, more_passed in pairs:
+        entered += more_entered
+        passed += more_passed
+    return entered, passed
+
+
+def _count_row(item: tuple[tuple[str, str, int], tuple[int, int]]) -> tuple[str, int, dict[str, Any]]:
+    (stage, unit, shard), (entered, passed) = item
+    record = StageCount(stage=stage, unit=Unit(unit), shard=shard, entered=entered, passed=passed)
+    return "funnel", shard, to_row(record)
