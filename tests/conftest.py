@@ -1,0 +1,103 @@
+"""Isolation: no home, no caches, no network; one thread in a process; nothing left out without a word."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+# Before any test module imports: libraries read these when they are imported, and hand them to child processes.
+_HOME = tempfile.mkdtemp(prefix="gog-tests-")
+os.environ |= {
+    "HOME": _HOME,
+    "XDG_CACHE_HOME": f"{_HOME}/.cache",
+    "XDG_CONFIG_HOME": f"{_HOME}/.config",
+    "HF_HOME": f"{_HOME}/huggingface",
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+# Continuous integration repeats the same examples, so that a change is judged by its own.
+settings.register_profile("gog", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("gog")
+
+_LEFT_OUT = pytest.StashKey[dict[str, int]]()
+
+
+class NetworkForbiddenError(RuntimeError):
+    """A test without the marker `network` tried to leave this machine."""
+
+
+def _is_local(address: Any) -> bool:
+    if not isinstance(address, tuple):  # a path: a Unix socket
+        return True
+    host = address[0]
+    return host in ("", "localhost", "::1", None) or str(host).startswith("127.")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets of this process reach the loopback alone. Child processes and C libraries are on their honour."""
+    if request.node.get_closest_marker("network"):
+        return
+    connect, connect_ex, look_up = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guard(address: Any) -> None:
+        if not _is_local(address):
+            raise NetworkForbiddenError(f"{address} is not on this machine: mark the test with `network`")
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        guard(address)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        guard(address)
+        return connect_ex(self, address)
+
+    def guarded_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        guard((host.decode() if isinstance(host, bytes) else host,))
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Count what the markers leave out."""
+    before = list(items)
+    yield
+    kept = {item.nodeid for item in items}
+    counts: dict[str, int] = {}
+    for item in before:
+        if item.nodeid not in kept:
+            for marker in ("network", "gpu"):
+                counts[marker] = counts.get(marker, 0) + (item.get_closest_marker(marker) is not None)
+    config.stash[_LEFT_OUT] = counts
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left_out"] = counts
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Every worker of xdist collects the same: the last one's counts will do."""
+    node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", {})
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what the markers left out."""
+    for marker, count in sorted(config.stash.get(_LEFT_OUT, {}).items()):
+        if count:
+            terminalreporter.write_line(f"left out: {count} tests marked {marker}; run them with pytest -m {marker}")
+
+
+def pytest_unconfigure() -> None:
+    """Remove the home that the tests were given."""
+    shutil.rmtree(_HOME, ignore_errors=True)

@@ -1,0 +1,159 @@
+"""Who may import whom: rules read off the source, and what imports really load."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("schemas", "prompts", "transforms", "pipelines", "gog_train")
+HEAVY = ("apache_beam", "torch", "pyarrow", "datasets", "duckdb", "transformers", "trl")
+
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "gog.schemas": ("gog.schemas",),
+    "gog.prompts": ("gog.prompts",),
+    "gog.transforms": ("gog.schemas", "gog.prompts", "gog.transforms"),
+    "gog.pipelines": ("gog.schemas", "gog.prompts", "gog.transforms", "gog.pipelines"),
+    "gog_train": ("gog.schemas", "gog.prompts", "gog.transforms", "gog_train"),
+}
+"""Absolute: no import in a function or under TYPE_CHECKING goes around it."""
+
+BEAM = ("gog.transforms.beam", "gog.pipelines")
+"""The only places that may import Beam."""
+
+NEEDS_ARROW = ("gog.schemas.arrow",)
+"""Modules elsewhere that need the `pipelines` extra, and say so."""
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    name = ".".join(parts[:-1] if parts[-1] in ("__init__", "__main__") else parts)
+    return name if parts[0] == "gog_train" else f"gog.{name}"
+
+
+def _within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+MODULES = sorted({_module(path) for path in FILES})
+CORE = [name for name in MODULES if not _within(name, *BEAM, *NEEDS_ARROW, "gog_train")]
+GOG = [name for name in MODULES if _within(name, "gog")]
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def _imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[tuple[str, bool]]:
+    """Every imported name, in full, and whether it is imported as soon as the module is."""
+    lazy = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        now = id(node) not in lazy
+        match node:
+            case ast.Import(names=names):
+                yield from ((alias.name, now) for alias in names)
+            case ast.ImportFrom(module=source, names=names, level=level):
+                parts = module.split(".")
+                keep = len(parts) - level + is_package
+                base = ".".join(parts[:keep]) if level else ""
+                full = ".".join(part for part in (base, source) if part)
+                yield from ((f"{full}.{alias.name}", now) for alias in names)
+            case ast.Call(func=ast.Name(id="import_module" | "__import__"), args=[ast.Constant(value=str(name)), *_]):
+                yield name, now
+            case ast.Call(func=ast.Attribute(attr="import_module"), args=[ast.Constant(value=str(name)), *_]):
+                yield name, now
+
+
+@cache
+def _imports_of(path: Path) -> tuple[tuple[str, bool], ...]:
+    tree = ast.parse(path.read_text("utf-8"))
+    return tuple(_imports(tree, _module(path), path.name in ("__init__.py", "__main__.py")))
+
+
+@each_file
+def test_rule_parts_import_only_what_they_may(path: Path) -> None:
+    part = next(name for name in MAY_IMPORT if _within(_module(path), name))
+    ours = {name for name, _ in _imports_of(path) if _within(name, "gog", "gog_train")}
+    assert not {name for name in ours if not _within(name, *MAY_IMPORT[part])}
+
+
+@each_file
+def test_rule_the_bare_folder_names_are_not_modules(path: Path) -> None:
+    assert not {name for name, _ in _imports_of(path) if _within(name, *FOLDERS[:4])}
+
+
+@each_file
+def test_rule_beam_stays_in_its_places(path: Path) -> None:
+    if not _within(_module(path), *BEAM):
+        names = {name for name, _ in _imports_of(path)}
+        assert not {name for name in names if _within(name, "apache_beam", "gog.transforms.beam")}
+
+
+@each_file
+def test_rule_torch_is_never_loaded_with_a_module_of_the_engine(path: Path) -> None:
+    if not _within(_module(path), "gog_train"):
+        assert not {name for name, now in _imports_of(path) if now and _within(name, "torch", "transformers", "trl")}
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import gog.pipelines.cli", {("gog.pipelines.cli", True)}),
+        ("def f():\n    from gog import pipelines", {("gog.pipelines", False)}),
+        ("from ..pipelines import cli", {("gog.pipelines.cli", True)}),
+        ("from . import x", {("gog.transforms.x", True)}),
+        ("import importlib\nimportlib.import_module('torch')", {("importlib", True), ("torch", True)}),
+        ("if TYPE_CHECKING:\n    import torch.nn", {("torch.nn", True)}),
+    ],
+)
+def test_rule_reader_sees_every_kind_of_import(source: str, names: set[tuple[str, bool]]) -> None:
+    assert set(_imports(ast.parse(source), "gog.transforms.y", is_package=False)) == names
+
+
+def test_rule_modules_are_found_on_disk() -> None:
+    assert {"gog.schemas.records", "gog.transforms.services.protocols", "gog_train"} <= set(MODULES)
+    assert not _within("gog.transforms.beamer", *BEAM)
+
+
+_PROBE = """
+import importlib, json, sys
+heavy = sys.argv[1].split(",")
+loaded, report = set(), {}
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+    new = {h for h in heavy if h in sys.modules} - loaded
+    loaded |= new
+    report[name] = sorted(new)
+print("REPORT" + json.dumps(report))
+"""
+
+
+def _loads(modules: list[str]) -> dict[str, list[str]]:
+    """Which heavy package each module is the first to load, all imported in one fresh interpreter."""
+    command = [sys.executable, "-W", "ignore", "-c", _PROBE, ",".join(HEAVY), *modules]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr[-2000:]
+    report: dict[str, list[str]] = json.loads(result.stdout.split("REPORT")[-1])
+    return report
+
+
+def test_the_core_loads_nothing_heavy() -> None:
+    assert {name: heavy for name, heavy in _loads(CORE).items() if heavy} == {}
+
+
+def test_the_engine_imports_without_torch() -> None:
+    unwanted = {"torch", "transformers", "trl"}
+    assert {name: heavy for name, heavy in _loads(GOG).items() if unwanted & set(heavy)} == {}
+
+
+def test_training_imports_without_beam() -> None:
+    modules = [name for name in MODULES if _within(name, "gog_train")]
+    assert {name: heavy for name, heavy in _loads(modules).items() if "apache_beam" in heavy} == {}
