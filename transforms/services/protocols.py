@@ -73,6 +73,10 @@ class ImageStore(Protocol):
         """The bytes; `KeyError` when there are none."""
         ...
 
+    def has(self, sha256: str) -> bool:
+        """Whether the bytes are there."""
+        ...
+
     def put(self, data: bytes, suffix: str) -> str:
         """Keep the bytes (suffix `jpg`, `png` or `webp`), once; returns their sha256."""
         ...

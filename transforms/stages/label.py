@@ -45,7 +45,10 @@ async def label_seed(
     settings: LabelSettings,
     episode: EpisodeSettings,
 ) -> Labelled:
-    """K tries without hints. A try that ends without an answer failed; one that broke or nobody can judge is unknown."""
+    """K tries without hints.
+
+    A try that ends without an answer failed; one that broke, or that nobody can judge, is unknown.
+    """
     tries = await asyncio.gather(
         *(
             rollout(services, policy, seed, (), index, settings.rollout, episode, teacher=False, purpose="label")

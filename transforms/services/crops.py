@@ -1,0 +1,60 @@
+"""Crops and their perceptual hashes, made once: pure work, but worth keeping beside the answers of the outside."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gog.schemas import Box, EpisodeImage, canonical_json
+from gog.transforms.images import CropSettings, DecodedImages, cut_crop, encode, phash
+from gog.transforms.services.keys import request_key
+from gog.transforms.services.protocols import ImageStore
+from gog.transforms.services.store import Entry, Kept, Mode, Store
+
+VERSION = "crops:1"
+
+
+class Cropper:
+    """Cuts crops out of originals and keeps their bytes in the image store."""
+
+    def __init__(self, store: Store, images: ImageStore, decoded: DecodedImages, settings: CropSettings) -> None:
+        """`decoded` holds the originals' pixels; `settings` are part of a crop's identity."""
+        self._store, self._images, self._decoded = store, images, decoded
+        self.settings = settings
+
+    async def crop(self, original: EpisodeImage, box: Box) -> EpisodeImage:
+        """The crop of a box on the original, with the box that it really covers (padding included)."""
+
+        def cut() -> dict[str, Any]:
+            image, covered = cut_crop(self._decoded.get(original.sha256), box, self.settings)
+            sha256 = self._images.put(*encode(image))
+            return {"sha256": sha256, "width": image.width, "height": image.height, "box": list(covered)}
+
+        made = await self._kept("crop", [original.sha256, list(box)], cut, lambda v: self._images.has(v["sha256"]))
+        return EpisodeImage.model_validate(made)
+
+    async def hashes(self, original: EpisodeImage, boxes: Sequence[Box]) -> list[str]:
+        """Perceptual hashes (16 hex digits) of the boxes' crops, in order."""
+
+        def compute() -> list[str]:
+            image = self._decoded.get(original.sha256)
+            return [phash(cut_crop(image, box, self.settings)[0]) for box in boxes]
+
+        listed = [list(box) for box in boxes]
+        found: list[str] = await self._kept("crop_hashes", [original.sha256, listed], compute)
+        return found
+
+    async def _kept(
+        self, kind: str, what: list[Any], compute: Callable[[], Any], usable: Callable[[Any], bool] = lambda _: True
+    ) -> Any:
+        request = canonical_json([kind, VERSION, self.settings.model_dump(mode="json"), what])
+        key = request_key(request)
+        kept = self._store.get(key)
+        if kept is not None and kept.answer is not None:
+            value = json.loads(kept.answer)
+            if usable(value):
+                return value
+        value = await asyncio.to_thread(compute)
+        if self._store.mode is Mode.RECORD:
+            await self._store.put(Entry(key, kind, VERSION, "crop", request, Kept(canonical_json(value))))
+        return value
