@@ -65,7 +65,7 @@ class ImageLimits(BaseModel):
     """Pixels of the shorter side; 28 is one visual token of the smaller backbone."""
 
 
-_OURS: Final = ImageLimits(max_pixels=1 << 30, max_bytes=1 << 30, min_side=1)
+_OURS: Final = ImageLimits(max_pixels=178_000_000, max_bytes=1 << 30, min_side=1)
 
 
 class CropSettings(BaseModel):

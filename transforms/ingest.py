@@ -1,0 +1,386 @@
+"""Ingest: source rows become seeds, or leave with a reason. Pure; `gog.pipelines.sources` reads the rows.
+
+Text is made safe once, here: control characters leave, image placeholders of trainers (`<image>`) leave, and
+chat-template tokens in a question are broken visibly (`<|im_start|>` becomes `‹|im_start|>`). Answers and names are
+kept as they are but for control characters, since they are compared and never shown to a model.
+"""
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gog.schemas import AnswerType, Reject, Seed, Unit, content_id
+from gog.transforms.cells import (
+    MISSING,
+    RowError,
+    clean_text,
+    column_names,
+    jsonable,
+    kind_of,
+    listed,
+    lookup,
+    no_column,
+    scalar_text,
+    shortened,
+)
+from gog.transforms.episode.observations import neutralise
+from gog.transforms.images import ImageError, ImageLimits, load_image, phash
+
+STAGE: Final = "ingest"
+
+SOURCE_ID: Final = "source_id"
+"""Key of the source's own id in `Seed.extra`."""
+
+Column = Literal[
+    "id", "entity", "gold_page", "category", "language", "licence", "source_url", "split_hint",
+    "answer_type", "answer_unit", "answer_low", "answer_high",
+]  # fmt: skip
+
+_ANSWER_TYPES: Final = {kind.value: kind for kind in AnswerType} | {
+    "yes-no": AnswerType.YES_NO,
+    "numerical": AnswerType.NUMBER,
+    "numeric": AnswerType.NUMBER,
+    "time": AnswerType.DATE,
+}
+_PLACEHOLDER: Final = re.compile(r"<(?:image|video|audio)>", re.IGNORECASE)
+
+
+class FieldMapping(BaseModel):
+    """Which column of a source holds what.
+
+    A column may be a dotted path: `level1_qa.question`, or `prompt.0.content` with the place in a list. A column
+    whose own name has dots is found first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question: str = "question"
+    answers: tuple[str, ...] = ("answers",)
+    """Columns of accepted answers, the main one first. Each holds one answer, a list, or a list as JSON text."""
+    image: str = "image"
+    """Bytes, a struct with `bytes` and `path` (as `datasets` writes it), a data URL, or text: see `image_text`."""
+    image_text: Literal["path", "base64"] = "path"
+    """What text in the image column is: a path below the source's image folder, or the file in base64."""
+    columns: dict[Column, str] = Field(default_factory=dict)
+    """Columns of the other fields of a seed."""
+    constants: dict[Column, str] = Field(default_factory=dict)
+    """Values for all rows of fields that have no column, or that are empty in a row: `licence: MIT`."""
+    extra: tuple[str, ...] = ()
+    """Further columns to carry along in `Seed.extra`."""
+
+    @property
+    def all_columns(self) -> tuple[str, ...]:
+        return (self.question, *self.answers, self.image, *self.columns.values(), *self.extra)
+
+
+class IngestLimits(BaseModel):
+    """What a row may hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question_chars: int = Field(default=4000, ge=1)
+    answer_chars: int = Field(default=1000, ge=1)
+    answers: int = Field(default=500, ge=1)
+    extra_chars: int = Field(default=20_000, ge=0)
+    """Length of `extra` as JSON."""
+    licences: tuple[str, ...] | None = None
+    """Allowed licences, in any case of letters; None allows all."""
+    image: ImageLimits = ImageLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A row as a source gave it. `row_id` names its place (`file#number`), once in a source.
+
+    `error` says why the row could not be read; `data` then holds what there was of it.
+    """
+
+    row_id: str
+    data: Mapping[str, Any]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """A seed with the bytes of its image (whose sha256 it carries), and the id that the source gave it."""
+
+    seed: Seed
+    image: bytes
+    suffix: str
+    source_id: str | None = None
+
+
+class MappingError(ValueError):
+    """The mapping does not fit the source: no row has a column that it names."""
+
+
+ReadImage = Callable[[str], bytes]
+"""Bytes of a file below the source's image folder. Raises `ImageError`."""
+
+
+def check_mapping(rows: Iterable[SourceRow], mapping: FieldMapping) -> None:
+    """Raise `MappingError` when a column of the mapping is in none of the rows; reads until it has seen all."""
+    missing = dict.fromkeys(mapping.all_columns)
+    found: dict[str, None] = {}
+    for row in rows:
+        if row.error:
+            continue
+        for column in list(missing):
+            if lookup(row.data, column) is not MISSING:
+                del missing[column]
+        if not missing:
+            return
+        found |= dict.fromkeys(column_names(row.data))
+    if missing and found:
+        names = ", ".join(repr(name) for name in missing)
+        raise MappingError(f"no row has the column {names}; there are: {listed(found)}")
+
+
+def to_seed(
+    row: SourceRow,
+    mapping: FieldMapping,
+    *,
+    dataset: str,
+    version: str = "",
+    limits: IngestLimits | None = None,
+    read_image: ReadImage | None = None,
+) -> Ingested | Reject:
+    """The seed of a row, or the reject that says why there is none."""
+    try:
+        if row.error:
+            raise RowError("ingest.bad_row", row.error)
+        return _seed(row, mapping, dataset, version, limits or IngestLimits(), read_image)
+    except (RowError, ImageError) as error:
+        return reject_row(row, error.reason, error.detail)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return reject_row(row, "ingest.bad_row", f"{where}: {first['msg']}")
+
+
+def reject_row(row: SourceRow, reason: str, detail: str, seed_id: str = "") -> Reject:
+    """The reject of a row; its payload is the row, with bytes as their hash and size, and long text cut."""
+    payload = json.dumps(shortened(row.data), ensure_ascii=False)
+    return Reject.of(STAGE, Unit.ROW, row.row_id, reason, detail=detail, payload=payload, seed_id=seed_id)
+
+
+def _seed(
+    row: SourceRow,
+    mapping: FieldMapping,
+    dataset: str,
+    version: str,
+    limits: IngestLimits,
+    read_image: ReadImage | None,
+) -> Ingested:
+    for column in (mapping.question, mapping.image):
+        if lookup(row.data, column) is MISSING:
+            raise no_column(row.data, column)
+    question = _question(row, mapping, limits)
+    answers = _answers(row, mapping, limits)
+    fields = _Fields(row, mapping)
+    licence = fields.text("licence")
+    if limits.licences is not None and licence.casefold() not in {name.casefold() for name in limits.licences}:
+        raise RowError("ingest.licence", f"the licence {licence[:100]!r} is not on the list of allowed ones")
+    low, high = fields.number("answer_low"), fields.number("answer_high")
+    if low is not None and high is not None and low > high:
+        raise RowError("ingest.bad_row", f"the range of the answer is empty: {low:g} to {high:g}")
+    kind = fields.text("answer_type").lower() or AnswerType.STRING.value
+    if kind not in _ANSWER_TYPES:
+        raise RowError(
+            "ingest.bad_row", f"the answer type {kind[:50]!r} is none of {', '.join(k.value for k in AnswerType)}"
+        )
+    source_id = fields.text("id") or None
+    extra = _extra(row, mapping, limits) | ({SOURCE_ID: source_id} if source_id else {})
+    loaded = load_image(_image_bytes(row, mapping, read_image), limits.image)
+    sha256 = loaded.sha256
+    seed = Seed(
+        seed_id=content_id("seed", [dataset, question, answers, sha256]),
+        dataset=dataset,
+        dataset_version=version,
+        question=question,
+        answers=answers,
+        answer_type=_ANSWER_TYPES[kind],
+        answer_unit=fields.text("answer_unit"),
+        answer_low=low,
+        answer_high=high,
+        image_sha256=sha256,
+        width=loaded.width,
+        height=loaded.height,
+        image_phash=phash(loaded.image),
+        entity=fields.text("entity") or None,
+        gold_page=fields.text("gold_page") or None,
+        category=fields.text("category"),
+        language=fields.text("language").lower() or "en",
+        licence=licence,
+        source_url=fields.text("source_url"),
+        split_hint=fields.text("split_hint"),
+        extra=extra,
+    )
+    return Ingested(seed, loaded.data, loaded.suffix, source_id)
+
+
+def _question(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> str:
+    value = lookup(row.data, mapping.question)
+    if not isinstance(value, str):
+        raise RowError("ingest.bad_row", f"{mapping.question!r} holds {kind_of(value)}, not a question")
+    if len(value) > 10 * limits.question_chars:
+        raise RowError("ingest.bad_row", f"the question has {len(value)} characters, limit {limits.question_chars}")
+    question = neutralise(clean_text(_PLACEHOLDER.sub(" ", value), mapping.question)).strip()
+    if not question:
+        raise RowError("ingest.bad_row", "the question is empty")
+    if len(question) > limits.question_chars:
+        raise RowError("ingest.bad_row", f"the question has {len(question)} characters, limit {limits.question_chars}")
+    return question
+
+
+def _answers(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    present = False
+    for column in mapping.answers:
+        value = lookup(row.data, column)
+        present = present or value is not MISSING
+        for answer in _flat(value, column):
+            if len(answer) > limits.answer_chars:
+                raise RowError("ingest.bad_row", f"an answer has {len(answer)} characters, limit {limits.answer_chars}")
+            if text := clean_text(answer, column).strip():
+                found[text] = None
+    if not present:
+        raise no_column(row.data, mapping.answers[0])
+    if not found:
+        raise RowError("ingest.no_answer", f"{', '.join(repr(c) for c in mapping.answers)}: no answer")
+    if len(found) > limits.answers:
+        raise RowError("ingest.bad_row", f"{len(found)} answers, limit {limits.answers}")
+    return tuple(found)
+
+
+def _flat(value: Any, column: str) -> list[str]:
+    """All answers in a value: one, a list (of lists), or a list as JSON text."""
+    flat: list[str] = []
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        match item:
+            case None:
+                continue
+            case _ if item is MISSING:
+                continue
+            case list() | tuple():
+                stack.extend(reversed(item))
+            case str() if item is value and (items := _json_list(item)) is not None:
+                stack.extend(reversed(items))
+            case _:
+                if (text := scalar_text(item)) is None:
+                    raise RowError("ingest.bad_row", f"{column!r} holds {kind_of(item)}, not answers")
+                flat.append(text)
+    return flat
+
+
+def _json_list(text: str) -> list[Any] | None:
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
+
+
+class _Fields:
+    """The optional fields of a row: its column, or the constant where there is none or it is empty."""
+
+    def __init__(self, row: SourceRow, mapping: FieldMapping) -> None:
+        self._row = row
+        self._mapping = mapping
+
+    def _value(self, name: Column) -> Any:
+        column = self._mapping.columns.get(name)
+        value = None if column is None else lookup(self._row.data, column)
+        if value is None or value is MISSING or value == "":
+            return self._mapping.constants.get(name)
+        return value
+
+    def text(self, name: Column) -> str:
+        value = self._value(name)
+        text = "" if value is None else scalar_text(value)
+        if text is None:
+            raise RowError("ingest.bad_row", f"{self._mapping.columns.get(name)!r} holds {kind_of(value)}, not text")
+        if len(text) > 2000:
+            raise RowError("ingest.bad_row", f"{name} has {len(text)} characters, limit 2000")
+        return clean_text(text, name).strip()
+
+    def number(self, name: Column) -> float | None:
+        value = self._value(name)
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return None
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise RowError("ingest.bad_row", f"{self._mapping.columns.get(name, name)!r} is not a number")
+        return number
+
+
+def _extra(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> dict[str, Any]:
+    extra = {
+        column: jsonable(value, 0) for column in mapping.extra if (value := lookup(row.data, column)) is not MISSING
+    }
+    if len(json.dumps(extra)) > limits.extra_chars:
+        raise RowError("ingest.bad_row", f"the extra columns are longer than {limits.extra_chars} characters")
+    return extra
+
+
+def _image_bytes(row: SourceRow, mapping: FieldMapping, read_image: ReadImage | None) -> bytes:
+    value = lookup(row.data, mapping.image)
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, Mapping):
+        data = value.get("bytes")
+        value = data if data is not None else value.get("path")
+    match value:
+        case bytes() | bytearray() | memoryview():
+            return bytes(value)
+        case str() if value.startswith("data:"):
+            return _base64(value.partition(",")[2])
+        case str() if value.strip() and mapping.image_text == "base64":
+            return _base64(value)
+        case str() if value.strip():
+            if read_image is None:
+                raise ImageError("ingest.image_unreadable", "the row names a file, and no image folder is set")
+            return read_image(safe_path(value))
+        case None | "":
+            raise ImageError("ingest.image_unreadable", f"{mapping.image!r} is empty")
+        case _:
+            raise RowError("ingest.bad_row", f"{mapping.image!r} holds {kind_of(value)}, not an image")
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageError("ingest.image_unreadable", f"not base64: {error}") from error
+
+
+def safe_path(text: str) -> str:
+    """A relative path with forward slashes that does not leave its folder; `ImageError` for anything else."""
+    if "://" in text:
+        raise ImageError("ingest.image_unreadable", "the image is a URL: fetch it first, and name the file")
+    path = PurePosixPath(text.strip().replace("\\", "/"))
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or not path.name
+        or len(text) > 1000
+        or re.match(r"[A-Za-z]:", str(path))
+        or not str(path).isprintable()
+    ):
+        raise ImageError("ingest.image_unreadable", f"the path {text[:200]!r} leaves the image folder")
+    return str(path)
