@@ -1,0 +1,75 @@
+"""The Parquet sink: rows of a Beam pipeline become part files of the lake, on any of Beam's file systems."""
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from gog.transforms.parts import encode_part, part_name
+
+Key = tuple[str, int]
+
+
+class WriteParts(beam.PTransform):
+    """(table, shard, flat row as JSON text) -> (table, shard, number of rows), one for each part file written.
+
+    Every table of `tables` gets a part for every shard of `shards`, if only an empty one: that a part is there says
+    that the shard is done, and every table has its columns. A part is written under another name and renamed, so
+    that it is whole or not there; writing it again replaces it. All rows of a shard's table are in memory at once.
+    """
+
+    def __init__(self, lake_root: str, run: str, tables: Sequence[str], shards: Sequence[int]) -> None:
+        super().__init__()
+        self._folder = FileSystems.join(lake_root, "runs", run)
+        self._keys: list[Key] = [(table, shard) for table in tables for shard in shards]
+
+    def expand(self, rows: Any) -> Any:
+        keyed = rows | "Key" >> beam.Map(_keyed).with_output_types(tuple[Key, str])
+        every = rows.pipeline | "EveryPart" >> beam.Create([(key, "") for key in self._keys]).with_output_types(
+            tuple[Key, str]
+        )
+        return (
+            (keyed, every)
+            | beam.Flatten()
+            | beam.GroupByKey()
+            | "Write" >> beam.ParDo(_WritePart(self._folder)).with_output_types(tuple[str, int, int])
+        )
+
+
+def _keyed(row: tuple[str, int, str]) -> tuple[Key, str]:
+    table, shard, text = row
+    return (table, shard), text
+
+
+class _WritePart(beam.DoFn):
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def process(self, element: tuple[Key, Iterable[str]]) -> Iterator[tuple[str, int, int]]:
+        (table, shard), texts = element
+        rows = [json.loads(text) for text in texts if text]
+        write_file(FileSystems.join(self._folder, table, part_name(shard)), encode_part(table, rows))
+        yield table, shard, len(rows)
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Write a file under another name, then rename it: `path` is whole or not there, whatever happens."""
+    passing = f"{path}.{uuid.uuid4().hex}.tmp"
+    try:
+        with FileSystems.create(passing, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            file.write(data)
+            with contextlib.suppress(AttributeError, OSError):  # object stores have no file number
+                file.flush()
+                os.fsync(file.fileno())
+        FileSystems.rename([passing], [path])
+    except BaseException:
+        with contextlib.suppress(Exception):
+            FileSystems.delete([passing])
+        raise
