@@ -52,7 +52,7 @@ links:
 # The stamps say which extra is installed, so that a second run costs nothing and needs no network.
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not: name one, as in make PYTHON=python3.11" >&2; exit 2; }
+		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is older or missing: name one, as in make PYTHON=python3.11" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "'$(PYTHON)' cannot make virtual environments: on Debian, apt-get install python3-venv" >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV)
