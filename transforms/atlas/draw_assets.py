@@ -58,7 +58,7 @@ NO_CAPITAL_QUESTION = ("ISR", "PSE")
 def _member(tarball: tarfile.TarFile, name: str) -> bytes:
     handle = tarball.extractfile(name)
     if handle is None:
-        raise SystemExit(f"{tarball.name} holds no {name}")
+        raise SystemExit(f"the tarball holds no {name}")
     return handle.read()
 
 

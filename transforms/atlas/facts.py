@@ -6,7 +6,7 @@ Facts are those of world-countries 5.1.0, flags those of flag-icons 7.5.0; the e
 import json
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -66,7 +66,7 @@ def countries() -> tuple[Country, ...]:
     return tuple(Country(**{key: _frozen(value) for key, value in row.items()}) for row in rows)
 
 
-def _frozen(value: object) -> object:
+def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 

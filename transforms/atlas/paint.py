@@ -55,9 +55,13 @@ def clutter(rng: random.Random, image: Image.Image, keep_free: list[Rect], count
             end = (x + rng.randint(-300, 300), y + rng.randint(-300, 300))
             draw.line((x, y, *end), fill=colour, width=rng.randint(2, 6))
             continue
-        if any(x + r + 8 > l and x - r - 8 < rr and y + r + 8 > t and y - r - 8 < b for l, t, rr, b in keep_free):
-            continue
-        _shape(rng, draw, (x, y), r, colour)
+        if not any(_near(rect, x, y, r + 8) for rect in keep_free):
+            _shape(rng, draw, (x, y), r, colour)
+
+
+def _near(rect: Rect, x: int, y: int, reach: int) -> bool:
+    left, top, right, bottom = rect
+    return left - reach < x < right + reach and top - reach < y < bottom + reach
 
 
 def _shape(rng: random.Random, draw: ImageDraw.ImageDraw, at: tuple[int, int], r: int, colour: Colour) -> None:
@@ -83,7 +87,7 @@ def _bright(rng: random.Random) -> Colour:
 
 def decoy(rng: random.Random, width: int, height: int) -> Image.Image:
     """A card of a flag's size that is no flag: checks, dots, rings, hatching, tartan, or a landscape."""
-    a, b = _bright(rng), muted(rng, 40, 220)
+    a, b = _bright(rng), muted(rng, *rng.choice(((35, 70), (205, 225))))
     card = Image.new("RGB", (width, height), b)
     draw = ImageDraw.Draw(card)
     step = max(6, width // rng.randint(9, 13))

@@ -23,7 +23,7 @@ Decoys (cards that are no country's flag) do not count as flags. What each refer
 
 import random
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gog.schemas import AnswerType
@@ -56,6 +56,29 @@ ATTRIBUTES = {
 }
 FACTS = (*ATTRIBUTES, "landlocked")
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+OTHER_FORMS = {
+    "Austro-Bavarian German": ("German", "Austrian German"),
+    "Bengali": ("Bangla",),
+    "Caribbean": ("the Caribbean",),
+    "Chinese": ("Mandarin", "Mandarin Chinese", "Standard Chinese"),
+    "Chișinău": ("Kishinev",),
+    "City of San Marino": ("San Marino",),
+    "Greek": ("Modern Greek",),
+    "Kyiv": ("Kiev",),
+    "Malay": ("Malaysian",),
+    "Maldivian": ("Dhivehi", "Divehi"),
+    "Middle Africa": ("Central Africa",),
+    "Moldavian": ("Moldovan", "Romanian"),
+    "Persian (Farsi)": ("Persian", "Farsi"),
+    "Saint John's": ("St. John's", "St John's"),
+    "Slovene": ("Slovenian",),
+    "South-Eastern Asia": ("Southeast Asia", "Southeastern Asia", "South-East Asia"),
+    "Southeast Europe": ("Southeastern Europe", "South-Eastern Europe"),
+    "St. George's": ("Saint George's", "St George's"),
+    "Ulan Bator": ("Ulaanbaatar",),
+    "Washington D.C.": ("Washington, D.C.", "Washington DC", "Washington"),
+}
+"""Other accepted forms of capitals, languages and subregions, by the form that the articles use."""
 _SPELLINGS = (("Northern ", "North "), ("Southern ", "South "), ("Eastern ", "East "), ("Western ", "West "))
 
 
@@ -121,9 +144,9 @@ def ask_fact(rng: random.Random, reference: str, country: Country, fact: str) ->
             code, name = country.currencies[0]
             return Asked(text, spellings([name, f"{name} ({code})", code]), AnswerType.STRING)
         case "capital":
-            return Asked(text, spellings(country.capitals), AnswerType.STRING)
+            return Asked(text, spellings(_with_others(country.capitals)), AnswerType.STRING)
         case "language":
-            return Asked(text, spellings(country.languages), AnswerType.STRING)
+            return Asked(text, spellings(_with_others(country.languages)), AnswerType.STRING)
         case _:
             return Asked(text, spellings(_subregions(country.subregion)), AnswerType.STRING)
 
@@ -158,12 +181,9 @@ def plain(text: str) -> str:
 
 
 def _subregions(name: str) -> list[str]:
-    forms = [name]
-    forms += [name.replace(long, short) for long, short in _SPELLINGS if name.startswith(long)]
-    forms += {
-        "South-Eastern Asia": ["Southeast Asia", "Southeastern Asia", "South-East Asia"],
-        "Southeast Europe": ["Southeastern Europe", "South-Eastern Europe"],
-        "Middle Africa": ["Central Africa"],
-        "Caribbean": ["the Caribbean"],
-    }.get(name, [])
-    return forms
+    shorter = [name.replace(long, short) for long, short in _SPELLINGS if name.startswith(long)]
+    return [*_with_others([name]), *shorter]
+
+
+def _with_others(names: Sequence[str]) -> list[str]:
+    return [form for name in names for form in (name, *OTHER_FORMS.get(name, ()))]

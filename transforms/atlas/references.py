@@ -11,6 +11,7 @@ real margins. Positions are fractions of the picture, origin at the top left.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from gog.schemas import Box
 
@@ -84,7 +85,7 @@ def _clear_place(reference: str, boxes: Sequence[Box]) -> int | None:
     if len(boxes) < place + 2:
         return None
     order = sorted(range(len(boxes)), key=lambda i: sign * boxes[i].centre[axis])
-    for i, j in zip(order[: place + 1], order[1 : place + 2], strict=True):
+    for i, j in pairwise(order[: place + 2]):
         near, far = (axis, axis + 2) if sign > 0 else (axis + 2, axis)
         gaps = (
             sign * (boxes[j].centre[axis] - boxes[i].centre[axis]) - END_MARGIN,

@@ -14,7 +14,7 @@ LICENCE = "MIT AND ODbL-1.0"
 
 
 class AtlasRow(NamedTuple):
-    """A row. `image` is a JPEG; `answer_low` and `answer_high` bound an accepted number; `split_hint` names the partition."""
+    """A row. `image` is a JPEG; `answer_low` and `answer_high` bound an accepted number; `split_hint`: partition."""
 
     id: str
     question: str

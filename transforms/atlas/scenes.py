@@ -11,7 +11,7 @@ from gog.schemas import AnswerType, Box
 from gog.transforms.atlas import paint
 from gog.transforms.atlas.facts import Country, by_code, flag, members, partitions
 from gog.transforms.atlas.questions import Asked, ask_count, ask_fact, ask_name, facts_of
-from gog.transforms.atlas.references import CORNERS, ENDS, clear, clear_references, guess
+from gog.transforms.atlas.references import CORNERS, ENDS, clear_references, guess
 
 Kind = Literal["direct", "glance", "gaze", "hop", "trap"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -85,7 +85,7 @@ def compose_scene(kind: Kind, seed: int, index: int, *, held_out: bool = False) 
     """Scene number `index` of a seed; equal arguments give equal pixels, in any order and any process."""
     rng = random.Random(f"atlas:{seed}:{index}:{kind}:{held_out}")
     part = rng.choice(partitions(held_out))
-    width, height = rng.choice(SIZES)
+    width, height = rng.choice(SIZES[:3] if kind == "glance" else SIZES)
     for _ in range(TRIES):
         scene = _try(kind, rng, part, width, height)
         if scene is not None:
@@ -179,6 +179,8 @@ def _fit(
         return None
     for _ in range(tries):
         x, y = rng.randint(gap, room_x), rng.randint(gap, room_y)
+        if kind == "glance":
+            x, y = ((gap + room) // 2 + rng.randint(-18, 18) for room in (room_x, room_y))
         item = _Item(code, hung, (x, y))
         if not any(_touch(item.outer, other.outer, gap) for other in taken):
             return item

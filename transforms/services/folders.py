@@ -1,0 +1,64 @@
+"""Index folders on disk: written whole or not at all, and checked when opened."""
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gog.schemas import canonical_json
+
+_HEAD = "index.json"
+
+
+class IndexFolderError(ValueError):
+    """The folder is not a usable index; the message names it and says what to do."""
+
+
+@contextmanager
+def building(folder: Path, *, replace: bool = True) -> Iterator[Path]:
+    """A folder beside `folder` to write in, which takes its name when the block ends well and vanishes otherwise.
+
+    An earlier folder of that name is replaced, or kept, and the new one dropped, with `replace` off.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}")
+    fresh.mkdir()
+    try:
+        yield fresh
+        if folder.exists() and replace:
+            old = folder.with_name(f"{fresh.name}.old")
+            folder.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            # Another process was first; what it wrote is as good.
+            if not folder.exists():
+                raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def write_head(folder: Path, kind: str, head: dict[str, Any]) -> None:
+    """Write `index.json`, last of all files: what the folder holds."""
+    (folder / _HEAD).write_text(canonical_json({**head, "kind": kind}) + "\n", "utf-8")
+
+
+def read_head(folder: Path, kind: str) -> dict[str, Any]:
+    """What `index.json` says. Raises `IndexFolderError`."""
+    try:
+        head = json.loads((folder / _HEAD).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise IndexFolderError(f"{folder} is not a {kind} index ({error}); make one with `gog index build`") from error
+    if not isinstance(head, dict) or head.get("kind") != kind:
+        raise IndexFolderError(f"{folder} is not a {kind} index; make one with `gog index build`")
+    return head
+
+
+def clean(text: str, limit: int) -> str:
+    """The text cut to a length, on one line, without control characters and lone surrogates."""
+    text = text[: 4 * limit].encode("utf-8", "replace").decode("utf-8")
+    return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())[:limit]
