@@ -13,17 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gog.schemas import Behaviour, canonical_json
 from gog.transforms.balance import BalanceSettings
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.images import CropSettings, ImageLimits
-from gog.transforms.ingest import ColumnMapping
-from gog.transforms.services.gate import GateSettings
-from gog.transforms.services.budget import BudgetSettings
-from gog.transforms.services.outside import RetrySettings
+from gog.transforms.images import CropSettings
+from gog.transforms.ingest import FieldMapping, IngestLimits
 from gog.transforms.splits import SplitSettings
-from gog.transforms.stages.attempt import RolloutSettings
-from gog.transforms.stages.compose import ComposeSettings
 from gog.transforms.stages.label import LabelSettings
 from gog.transforms.stages.propose import ProposeSettings
 from gog.transforms.stages.screen import ScreenSettings
+from gog.transforms.stages.settings import StageSettings, SynthesizeSettings
 
 
 class ConfigError(ValueError):
@@ -56,23 +52,7 @@ class FileSource(Section):
     version: str = ""
     image_root: str | None = None
     """Folder that image paths are relative to; the file's own folder by default."""
-    mapping: ColumnMapping
-    licences: tuple[str, ...] | None = None
-    """Allowed licences; all when absent."""
-
-
-class Synthesize(Section):
-    """Attempts a seed: k = rollouts + composed."""
-
-    rollouts: int = Field(default=3, ge=0)
-    composed: int = Field(default=1, ge=0)
-    rollout: RolloutSettings = RolloutSettings()
-    compose: ComposeSettings = ComposeSettings()
-
-    @property
-    def attempts(self) -> int:
-        """Attempts a seed."""
-        return self.rollouts + self.composed
+    mapping: FieldMapping
 
 
 class Curate(Section):
@@ -92,6 +72,32 @@ class Export(Section):
     """Longest trajectory, estimated: text by bytes, images by area."""
     levels: tuple[Literal[0, 1, 2], ...] = (1, 2)
     """Levels of the RL splits."""
+
+
+class Limits(Section):
+    """What one provider may take, per process."""
+
+    in_flight: int = Field(default=64, ge=1)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+
+
+class Retries(Section):
+    """How passing failures are tried again, and how long one attempt may take."""
+
+    attempts: int = Field(default=5, ge=1)
+    initial_s: float = Field(default=0.5, ge=0)
+    longest_s: float = Field(default=30.0, ge=0)
+    timeout_s: float = Field(default=120.0, gt=0)
+
+
+class Ceiling(Section):
+    """At a ceiling no new call is made; the run ends with exit code 1 and can go on with a higher one."""
+
+    max_cost: float | None = Field(default=None, ge=0)
+    """US dollars."""
+    max_calls: int | None = Field(default=None, ge=0)
+    max_hours: float | None = Field(default=None, ge=0)
 
 
 class StoreSettings(Section):
@@ -118,20 +124,32 @@ class Config(Section):
     image_search: str = "gallery:atlas"
     episode: EpisodeSettings = EpisodeSettings()
     crops: CropSettings = CropSettings()
-    images: ImageLimits = ImageLimits()
+    ingest: IngestLimits = IngestLimits()
     screen: ScreenSettings = ScreenSettings()
     propose: ProposeSettings = ProposeSettings()
-    synthesize: Synthesize = Synthesize()
+    synthesize: SynthesizeSettings = SynthesizeSettings()
     curate: Curate = Curate()
     label: LabelSettings = LabelSettings()
     export: Export = Export()
     window: int = Field(default=64, ge=1, le=4096)
     """Seeds or attempts in flight, per process."""
-    limits: dict[str, GateSettings] = Field(default_factory=dict)
-    """Limits by provider: the part of its name before the colon."""
-    retry: RetrySettings = RetrySettings()
-    budget: BudgetSettings = BudgetSettings()
+    limits: dict[str, Limits] = Field(default_factory=dict)
+    """Limits by provider: the part of its address before the colon."""
+    retry: Retries = Retries()
+    budget: Ceiling = Ceiling()
     store: StoreSettings = StoreSettings()
+
+    @property
+    def stages(self) -> StageSettings:
+        """What the stages from screen to label need to know."""
+        return StageSettings(
+            run_seed=self.seed,
+            episode=self.episode,
+            screen=self.screen,
+            propose=self.propose,
+            synthesize=self.synthesize,
+            label=self.label,
+        )
 
 
 _NOT_IN_FINGERPRINT = {"run", "lake", "window", "limits", "retry", "budget", "store"}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gog.schemas import Box, EpisodeImage, canonical_json
-from gog.transforms.images import CropSettings, DecodedImages, cut_crop, encode, phash
+from gog.transforms.images import CropSettings, crop_phash, cut_crop, encode, open_image
 from gog.transforms.services.keys import request_key
 from gog.transforms.services.protocols import ImageStore
 from gog.transforms.services.store import Entry, Kept, Mode, Store
@@ -17,16 +17,16 @@ VERSION = "crops:1"
 class Cropper:
     """Cuts crops out of originals and keeps their bytes in the image store."""
 
-    def __init__(self, store: Store, images: ImageStore, decoded: DecodedImages, settings: CropSettings) -> None:
-        """`decoded` holds the originals' pixels; `settings` are part of a crop's identity."""
-        self._store, self._images, self._decoded = store, images, decoded
+    def __init__(self, store: Store, images: ImageStore, settings: CropSettings) -> None:
+        """`settings` are part of a crop's identity."""
+        self._store, self._images = store, images
         self.settings = settings
 
     async def crop(self, original: EpisodeImage, box: Box) -> EpisodeImage:
         """The crop of a box on the original, with the box that it really covers (padding included)."""
 
         def cut() -> dict[str, Any]:
-            image, covered = cut_crop(self._decoded.get(original.sha256), box, self.settings)
+            image, covered = cut_crop(open_image(self._images, original.sha256), box, self.settings)
             sha256 = self._images.put(*encode(image))
             return {"sha256": sha256, "width": image.width, "height": image.height, "box": list(covered)}
 
@@ -37,8 +37,8 @@ class Cropper:
         """Perceptual hashes (16 hex digits) of the boxes' crops, in order."""
 
         def compute() -> list[str]:
-            image = self._decoded.get(original.sha256)
-            return [phash(cut_crop(image, box, self.settings)[0]) for box in boxes]
+            image = open_image(self._images, original.sha256)
+            return [crop_phash(image, box, self.settings) for box in boxes]
 
         listed = [list(box) for box in boxes]
         found: list[str] = await self._kept("crop_hashes", [original.sha256, listed], compute)

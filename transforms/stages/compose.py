@@ -34,7 +34,7 @@ from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceErr
 from gog.transforms.stages.attempt import Attempt, RolloutSettings, attempt_id, broken, finished
 from gog.transforms.stages.screen import original_image
 from gog.transforms.stages.services import Services
-from gog.transforms.verify.grounding import names_answer, names_entity
+from gog.transforms.verify.grounding import hits_text, literal, target_names
 
 
 class ComposeSettings(BaseModel):
@@ -126,7 +126,8 @@ async def look_around(
         tool = Tool.IMAGE_SEARCH if region is None else Tool.GAZE
         request = ToolRequest(tool, "", box=_as_written(region, seed, episode) if region else None)
         evidence = (await tools.run(request, image)).evidence
-        return Looked(region, evidence, names_entity(evidence, seed), names_answer(evidence, seed))
+        found = hits_text([evidence])
+        return Looked(region, evidence, literal(target_names(seed), found), literal(seed.answers, found))
 
     return list(await asyncio.gather(*(look(place) for place in places)))
 

@@ -36,6 +36,7 @@ def judge_call(services: Services, purpose: str = "verify") -> Callable[[JudgeQu
             prompt_hash=prompt.hash,
         )
         reply = await services.outside.chat(services.judge, request, purpose)
-        return parse_reply(question.kind, reply.message.text)
+        text = reply.message.text
+        return JudgeReply(parse_reply(question.kind, text), text, services.judge.id)
 
     return judge

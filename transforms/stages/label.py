@@ -15,7 +15,7 @@ from gog.transforms.services.protocols import Policy
 from gog.transforms.stages.attempt import Attempt, RolloutSettings, rollout
 from gog.transforms.stages.judging import judge_call
 from gog.transforms.stages.services import Services
-from gog.transforms.verify.verdict import outcome_of
+from gog.transforms.verify.verdict import settle
 
 
 class LabelSettings(BaseModel):
@@ -71,7 +71,7 @@ async def label_seed(
 async def _outcome(services: Services, seed: Seed, attempt: Attempt) -> Outcome:
     if attempt.trajectory is not None:
         assert attempt.trajectory.answer is not None
-        outcome, _ = await outcome_of(attempt.trajectory.answer, seed, judge_call(services, "label"))
+        outcome, _, _ = await settle(attempt.trajectory.answer, seed, judge_call(services, "label"))
         return outcome
     assert attempt.reject is not None
     return Outcome.WRONG if attempt.reject.reason.startswith("episode.") else Outcome.UNKNOWN

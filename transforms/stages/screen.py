@@ -32,7 +32,7 @@ from gog.transforms.screen import screen
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 from gog.transforms.stages.judging import judge_call
 from gog.transforms.stages.services import Services, reject_reason
-from gog.transforms.verify.verdict import outcome_of
+from gog.transforms.verify.verdict import settle
 
 
 class ScreenSettings(BaseModel):
@@ -116,7 +116,7 @@ async def _outcome(services: Services, seed: Seed, reply: ChatReply) -> Outcome:
     action = parse_turn(reply.message, 0).action
     if not isinstance(action, Answer):
         return Outcome.WRONG
-    outcome, _ = await outcome_of(action.text, seed, judge_call(services, "screen"))
+    outcome, _, _ = await settle(action.text, seed, judge_call(services, "screen"))
     return outcome
 
 

@@ -26,7 +26,7 @@ async def verify_trajectory(
 ) -> Verified:
     """The verdict; the first of its reasons is the reject's, the others stand in the detail."""
     by_id = {item.evidence_id: item for item in evidence}
-    found = await verdict(trajectory, seed, by_id, no_tool_pass_rate, judge_call(services))
+    found = await verdict(trajectory, seed, by_id, no_tool_pass_rate=no_tool_pass_rate, judge=judge_call(services))
     if not found.reasons:
         return Verified(trajectory, found, None)
     reject = Reject.of(

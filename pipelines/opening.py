@@ -1,0 +1,162 @@
+"""From addresses in the config to services: a name or a URL picks the provider.
+
+planner:skill=0.85      the embedded rule-based program
+segments:               the embedded detector
+corpus:atlas            text search over the bundled world; corpus:FOLDER over an index of one's own
+gallery:atlas           image search likewise
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.lake import Lake
+from gog.transforms.atlas.world import atlas_world
+from gog.transforms.services.budget import Budget
+from gog.transforms.services.corpus import Corpus
+from gog.transforms.services.crops import Cropper
+from gog.transforms.services.gallery import Gallery
+from gog.transforms.services.gate import Gate, Limits
+from gog.transforms.services.loop import shared
+from gog.transforms.services.outside import Outside
+from gog.transforms.services.planner import Planner
+from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, Policy, TextSearch
+from gog.transforms.services.retry import Retry
+from gog.transforms.services.segments import Segments
+from gog.transforms.services.store import Mode, Store
+from gog.transforms.stages.services import Services
+
+FREE = {"planner", "segments", "corpus", "gallery"}
+"""Providers that cost nothing: they run in the process."""
+
+
+def services_for(config_json: str) -> Services:
+    """The process's services for a config; opened on the first call, shared afterwards."""
+    return shared(("services", config_json), lambda: open_services(Config.model_validate_json(config_json)))
+
+
+def images_for(root: str) -> ImageStore:
+    """The lake's image store, for stages that need nothing else."""
+    return shared(("images", root), lambda: Lake(Path(root)).images)
+
+
+def open_services(config: Config) -> Services:
+    """Open every service of the config. Raises `ConfigError` on an address that nobody fills."""
+    lake = Lake(Path(config.lake))
+    images = lake.images
+    store = open_store(config)
+    spent = store.spend(config.run)
+    ceiling = config.budget
+    budget = Budget(max_cost=ceiling.max_cost, max_calls=ceiling.max_calls, max_hours=ceiling.max_hours, spent=spent)
+    retry = Retry(config.retry.attempts, config.retry.initial_s, config.retry.longest_s)
+    policies = {a: open_policy(a, images) for a in (config.teacher, config.judge, config.labeller)}
+    detector = open_detector(config.detector, images) if config.detector else None
+    text_search = open_text_search(config.text_search, lake)
+    image_search = open_image_search(config.image_search, lake)
+    named: Mapping[str, Policy | Detector | TextSearch | ImageSearch | None] = {
+        **policies,
+        config.detector: detector,
+        config.text_search: text_search,
+        config.image_search: image_search,
+    }
+    gates: dict[str, Gate] = {}
+    by_scheme: dict[str, Gate] = {}
+    for address, service in named.items():
+        if service is not None:
+            scheme = address.partition(":")[0]
+            gate = by_scheme.setdefault(scheme, _gate(config, scheme))
+            gates[service.id] = gate
+    outside = Outside(
+        store,
+        budget=budget,
+        gates=gates,
+        retry=retry,
+        timeout_s=config.retry.timeout_s,
+        run=config.run,
+        seed=config.seed,
+    )
+    return Services(
+        outside=outside,
+        images=images,
+        cropper=Cropper(store, images, config.crops),
+        teacher=policies[config.teacher],
+        judge=policies[config.judge],
+        detector=detector,
+        text_search=text_search,
+        image_search=image_search,
+        labeller=policies[config.labeller],
+    )
+
+
+def open_store(config: Config) -> Store:
+    """The lake's store, shared by the process."""
+    folder = Path(config.lake) / "store"
+    mode = Mode(config.store.mode)
+    return shared(("store", str(folder.resolve()), mode), lambda: Store(folder, mode))
+
+
+def _gate(config: Config, scheme: str) -> Gate:
+    limits = config.limits.get(scheme)
+    if limits is None:
+        return Gate(Limits(in_flight=max(64, config.window)))
+    return Gate(Limits(limits.in_flight, limits.requests_per_minute, limits.tokens_per_minute))
+
+
+def open_policy(address: str, images: ImageStore) -> Policy:
+    """A teacher, policy or judge."""
+    scheme, options = _options(address)
+    if scheme != "planner":
+        raise _nobody(address, "a model", "planner:skill=0.85")
+    unknown = options.keys() - {"skill"}
+    if unknown:
+        raise ConfigError(f"{address}: unknown option {', '.join(sorted(unknown))}; planner knows skill")
+    try:
+        skill = float(options.get("skill", "0.85"))
+    except ValueError:
+        raise ConfigError(f"{address}: skill is a number from 0 to 1") from None
+    if not 0 <= skill <= 1:
+        raise ConfigError(f"{address}: skill is a number from 0 to 1")
+    return Planner(images, skill=skill)
+
+
+def open_detector(address: str, images: ImageStore) -> Detector:
+    """A detector."""
+    if address.partition(":")[0] != "segments":
+        raise _nobody(address, "a detector", "segments:")
+    return Segments(images)
+
+
+def open_text_search(address: str, lake: Lake) -> TextSearch:
+    """A text search."""
+    scheme, _, name = address.partition(":")
+    if scheme != "corpus":
+        raise _nobody(address, "a text search", "corpus:atlas")
+    return Corpus.open(atlas_world(lake.indexes).corpus if name == "atlas" else _index(address, name, "corpus"))
+
+
+def open_image_search(address: str, lake: Lake) -> ImageSearch:
+    """An image search."""
+    scheme, _, name = address.partition(":")
+    if scheme != "gallery":
+        raise _nobody(address, "an image search", "gallery:atlas")
+    folder = atlas_world(lake.indexes).gallery if name == "atlas" else _index(address, name, "gallery")
+    return Gallery.open(folder, lake.images)
+
+
+def _index(address: str, name: str, part: str) -> Path:
+    folder = Path(name) / part
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{address}: there is no index in {name!r}; `gog index build --out {name or 'index'}` makes one"
+        )
+    return folder
+
+
+def _options(address: str) -> tuple[str, dict[str, str]]:
+    scheme, _, rest = address.partition(":")
+    pairs = (part.partition("=") for part in rest.split(",") if part)
+    return scheme, {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _nobody(address: str, what: str, example: str) -> ConfigError:
+    return ConfigError(f"{address!r} is no address of {what}; for example {example!r}")

@@ -1,0 +1,104 @@
+"""Ingest as a PTransform: source rows to seeds and images, duplicates left out in the source's order.
+
+Decoding and hashing run beside one another; what must see every seed, the search for duplicates, sees no pixels.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import apache_beam as beam
+
+from gog.schemas import Reject, Seed, Unit
+from gog.transforms.beam.rows import COUNTS, ROWS, count, row
+from gog.transforms.beam.window import WindowedAsync
+from gog.transforms.cells import shortened
+from gog.transforms.duplicates import Duplicates
+from gog.transforms.ingest import FieldMapping, Ingested, IngestLimits, ReadImage, SourceRow, to_seed
+from gog.transforms.services.protocols import ImageStore
+
+S = TypeVar("S")
+
+DECODING = 4
+"""Rows decoded at once, per process: threads beyond the cores only hold memory."""
+
+
+class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
+    """`(shard, spec)` to a pair of collections: rows `(table, shard, row)` and counts.
+
+    `read` gives a spec's rows in order; `seen` opens what earlier shards of the run hold, to find duplicates of it.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[S], Iterator[SourceRow]],
+        images: Callable[[], ImageStore],
+        seen: Callable[[], Duplicates],
+        mapping: FieldMapping,
+        limits: IngestLimits,
+        dataset: str,
+        version: str,
+        read_image: ReadImage | None,
+    ) -> None:
+        """All callables are picklable."""
+        super().__init__()
+        self.read, self.seen = read, seen
+        self.decode = partial(_decoder, images, mapping, limits, dataset, version, read_image)
+
+    def expand(self, specs: Any) -> tuple[Any, Any]:
+        """See the class."""
+        out = (
+            specs
+            | "Read" >> beam.FlatMap(_numbered, self.read)
+            | "Decode" >> beam.ParDo(WindowedAsync(self.decode, DECODING))
+            | "Together" >> beam.GroupByKey()
+            | "Duplicates" >> beam.FlatMap(_unique, self.seen).with_outputs(ROWS, COUNTS, main="main")
+        )
+        return out[ROWS], out[COUNTS]
+
+
+def _numbered(item: tuple[int, S], read: Callable[[S], Iterator[SourceRow]]) -> Iterator[tuple[int, int, SourceRow]]:
+    shard, spec = item
+    for index, source_row in enumerate(read(spec)):
+        yield shard, index, source_row
+
+
+Decoded = tuple[None, tuple[int, int, SourceRow, Ingested | Reject]]
+
+
+def _decoder(
+    images: Callable[[], ImageStore],
+    mapping: FieldMapping,
+    limits: IngestLimits,
+    dataset: str,
+    version: str,
+    read_image: ReadImage | None,
+) -> Callable[[tuple[int, int, SourceRow]], Awaitable[Iterable[Decoded]]]:
+    store = images()
+
+    def decode(source_row: SourceRow) -> tuple[SourceRow, Ingested | Reject]:
+        """The seed with its image kept; neither the row nor the seed carries bytes any further."""
+        found = to_seed(source_row, mapping, dataset=dataset, version=version, limits=limits, read_image=read_image)
+        if isinstance(found, Ingested):
+            store.put(found.image, found.suffix)
+            found = replace(found, image=b"")
+        return replace(source_row, data=shortened(source_row.data)), found
+
+    async def stage(item: tuple[int, int, SourceRow]) -> Iterable[Decoded]:
+        shard, index, source_row = item
+        light, found = await asyncio.to_thread(decode, source_row)
+        return [(None, (shard, index, light, found))]
+
+    return stage
+
+
+def _unique(
+    group: tuple[None, Iterable[tuple[int, int, SourceRow, Ingested | Reject]]], seen: Callable[[], Duplicates]
+) -> Iterator[Any]:
+    known = seen()
+    for shard, _, source_row, found in sorted(group[1], key=lambda item: item[:2]):
+        record = found if isinstance(found, Reject) else known.check(source_row, found) or found.seed
+        yield row(shard, record)
+        yield count("ingest", Unit.ROW, shard, passed=1 if isinstance(record, Seed) else 0)
