@@ -1,0 +1,221 @@
+"""Reads the messages of an episode, as a model would: the question, what was done, what came back."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from gog.schemas import WHOLE, Box, BoxError, Frame, FrameSpec, Message, Reflection
+from gog.schemas.boxes import from_frame, resolve
+from gog.transforms.episode.actions import FRAME_TEXT
+from gog.transforms.episode.observations import HIT_LINE
+from gog.transforms.episode.reflection import reflection_of
+
+
+class Came(StrEnum):
+    """What came back from a turn."""
+
+    HITS = "hits"
+    NOTHING = "nothing"
+    FAILED = "failed"
+    ERROR = "error"
+    REPEATED = "repeated"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A search result as it was shown. `score` is None where the line has none."""
+
+    title: str
+    score: float | None
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier turn. `box` (on the original) belongs to a gaze; `judged` is what the next turn said of the result."""
+
+    tool: str
+    query: str
+    box: Box | None
+    came: Came
+    found: tuple[Found, ...]
+    text: str
+    judged: Reflection | None = None
+
+    @property
+    def best(self) -> Found | None:
+        """The first result."""
+        return self.found[0] if self.found else None
+
+    @property
+    def score(self) -> float:
+        """Score of the first result, 0 without one."""
+        return (self.found[0].score or 0.0) if self.found else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """An episode so far. `width` and `height` are those of image 0, in pixels; `hints` are boxes on it."""
+
+    question: str
+    image: str
+    width: int
+    height: int
+    frame: Frame
+    hints: tuple[Box, ...]
+    past: tuple[Past, ...]
+    last_turn: bool
+
+
+_ASKED = re.compile(r"Image 0 \((\d{1,6}) x (\d{1,6}) pixels\)\.\s*Question:\s?(.*)", re.DOTALL)
+_HINT = re.compile(r"^\s*\d+\.\s*[\[(]([-\d., ]+)[\])]", re.MULTILINE)
+_TURNS = re.compile(r"\bYou have (\d{1,4}) turns?\b")
+_CLEAN = re.compile(r"[\ud800-\udfff]")
+
+
+def read_dialogue(messages: Sequence[Message], *, max_turns: int = 8) -> Dialogue | None:
+    """The episode in the messages; None when no question about an image is asked."""
+    asked = _first_question(messages)
+    if asked is None:
+        return None
+    at, width, height, question = asked
+    user = messages[at]
+    system = "\n".join(m.text for m in messages[:at] if m.role == "system")
+    frame = frame_of(system)
+    parts = [part.text for part in user.content if part.type == "text"] if not isinstance(user.content, str) else []
+    hints = _hints("\n".join(parts[1:]), frame, width, height)
+    past = _read_past(messages[at + 1 :], frame, width, height)
+    turns = _TURNS.search(system)
+    allowed = int(turns[1]) if turns else max_turns
+    told = messages[-1].text if messages[-1].role != "assistant" else ""
+    last_turn = len(past) >= allowed - 1 or "answer now" in told[-200:].lower()
+    return Dialogue(question, user.images[0] if user.images else "", width, height, frame, hints, past, last_turn)
+
+
+def _first_question(messages: Sequence[Message]) -> tuple[int, int, int, str] | None:
+    for at, message in enumerate(messages):
+        if message.role != "user":
+            continue
+        parts = (
+            [message.content]
+            if isinstance(message.content, str)
+            else [part.text for part in message.content if part.type == "text"]
+        )
+        for text in parts:
+            if found := _ASKED.match(text.lstrip()):
+                return at, int(found[1]), int(found[2]), _CLEAN.sub("", found[3]).strip()
+        if message.images:
+            return at, 0, 0, _CLEAN.sub("", message.text).removeprefix("Question:").strip()
+    return None
+
+
+def frame_of(text: str) -> Frame:
+    """The frame that a system prompt names for boxes; per mille when it names none."""
+    for frame, words in FRAME_TEXT.items():
+        if words in text:
+            return frame
+    return Frame.PER_MILLE
+
+
+def _box(values: object, frame: Frame, width: int, height: int) -> Box | None:
+    if not (isinstance(values, list) and len(values) == 4):
+        return None
+    try:
+        return from_frame([float(v) for v in values], FrameSpec(frame), max(1, width), max(1, height))
+    except (BoxError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _hints(text: str, frame: Frame, width: int, height: int) -> tuple[Box, ...]:
+    boxes = []
+    for found in _HINT.finditer(text):
+        try:
+            values = [float(v) for v in found[1].split(",")]
+        except ValueError:
+            continue
+        if (box := _box(values, frame, width, height)) is not None:
+            boxes.append(box)
+    return tuple(boxes)
+
+
+def _read_past(messages: Sequence[Message], frame: Frame, width: int, height: int) -> tuple[Past, ...]:
+    """Pairs each assistant turn with what came back after it."""
+    past: list[Past] = []
+    images = [(WHOLE, width, height)]
+    for at, message in enumerate(messages):
+        if message.role != "assistant":
+            continue
+        said = (message.reasoning_content or "") + "\n" + message.text
+        if past:
+            past[-1] = _judged(past[-1], reflection_of(said))
+        tool, arguments = _call(message)
+        back = messages[at + 1] if at + 1 < len(messages) and messages[at + 1].role != "assistant" else None
+        text = back.text if back is not None else ""
+        box = _gazed(arguments, images, frame) if tool == "gaze" else None
+        if back is not None and back.images:
+            images.append((box or WHOLE, *_crop_size(text)))
+        came, found = _read_result(text)
+        past.append(Past(tool, _text(arguments.get("query")), box, came, found, text))
+    return tuple(past)
+
+
+def _judged(past: Past, judged: Reflection | None) -> Past:
+    return Past(past.tool, past.query, past.box, past.came, past.found, past.text, judged)
+
+
+def _call(message: Message) -> tuple[str, dict[str, Any]]:
+    if not message.tool_calls:
+        return "", {}
+    function = message.tool_calls[0].function
+    try:
+        arguments = json.loads(function.arguments or "{}")
+    except (ValueError, RecursionError):
+        arguments = {}
+    return function.name, arguments if isinstance(arguments, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _gazed(arguments: dict[str, Any], images: Sequence[tuple[Box, int, int]], frame: Frame) -> Box | None:
+    number = arguments.get("image", 0)
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(images):
+        return None
+    parent, width, height = images[number]
+    box = _box(arguments.get("bbox_2d"), frame, width, height)
+    return resolve(box, parent) if box is not None else None
+
+
+_CROP = re.compile(r"\((\d{1,6}) x (\d{1,6}) pixels\)")
+
+
+def _crop_size(text: str) -> tuple[int, int]:
+    found = _CROP.search(text[:200])
+    return (int(found[1]), int(found[2])) if found else (1, 1)
+
+
+def _read_result(text: str) -> tuple[Came, tuple[Found, ...]]:
+    lines = list(HIT_LINE.finditer(text))
+    if lines:
+        ends = [line.start() for line in lines[1:]] + [len(text)]
+        return Came.HITS, tuple(
+            Found(line[2].strip(), _score(line[3]), " ".join(text[line.end() : end].split()))
+            for line, end in zip(lines, ends, strict=True)
+        )
+    start = text[:300]
+    if "already done" in start:
+        return Came.REPEATED, ()
+    if start.startswith("Error") or "one call a turn" in start:
+        return Came.ERROR, ()
+    return (Came.FAILED if " failed (" in start else Came.NOTHING), ()
+
+
+def _score(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,88 @@
+"""How likely the planner is to err: from its skill, the difficulty of the scene, and what it finds confusing."""
+
+import math
+from dataclasses import dataclass
+
+from gog.transforms.services.planner.eyes import Sight, Spot, likeness
+from gog.transforms.services.planner.luck import digest
+from gog.transforms.services.planner.reading import Question, Want
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Probabilities at temperature 1; `Luck.yes` sharpens them below it.
+
+    `trouble` (0 to 1) is how much this seed is beyond the skill; the others follow from it. The first group costs
+    turns and is usually noticed, the second costs the answer.
+    """
+
+    trouble: float
+
+    @property
+    def needless_glance(self) -> float:
+        return 0.12 + 0.1 * self.trouble
+
+    @property
+    def sloppy_box(self) -> float:
+        return 0.08 + 0.12 * self.trouble
+
+    @property
+    def malformed(self) -> float:
+        return 0.015 + 0.05 * self.trouble
+
+    @property
+    def wrong_aim(self) -> float:
+        return 0.16 + 0.6 * self.trouble
+
+    @property
+    def overlooks_pattern(self) -> float:
+        return 0.3 + 0.5 * self.trouble
+
+    @property
+    def unnoticed(self) -> float:
+        """That it takes the wrong flag for the right one, after a clear match."""
+        return min(0.97, 0.05 + 1.1 * self.trouble)
+
+    @property
+    def careless(self) -> float:
+        """That it answers at once, without a search."""
+        return 0.3 * self.trouble**2
+
+    @property
+    def second_choice(self) -> float:
+        return 0.5 * self.trouble
+
+    @property
+    def from_memory(self) -> float:
+        """That it does not look up a fact."""
+        return 0.45 * self.trouble
+
+    @property
+    def misreads(self) -> float:
+        """That it takes a fact from the wrong article, or a wrong count."""
+        return 0.02 + 0.75 * self.trouble
+
+
+def errors_of(question: Question, sight: Sight, image: str, aim: Spot | None, skill: float) -> Errors:
+    """What may go wrong with this question and picture. The same for every try: a hard seed is hard each time."""
+    confusing = digest("confusing", question.text, image) / 2**64
+    hardness = _hardness(question, sight, aim)
+    gap = 0.5 * hardness + 0.6 * confusing + 0.15 - skill
+    trouble = 1 / (1 + math.exp(-9 * gap))
+    return Errors(trouble * min(1.0, 4 * (1 - skill)))
+
+
+def _hardness(question: Question, sight: Sight, aim: Spot | None) -> float:
+    flags = [spot for spot in sight.spots if spot.like_flag]
+    cards = sum(spot.patterned for spot in flags)
+    if question.want is Want.COUNT:
+        return min(0.7, 0.08 * len(flags) + 0.15 * min(1, cards))
+    hardness = 0.15 if question.want is Want.FACT else 0.0
+    if question.reference.whole or aim is None:
+        return hardness + 0.15
+    hardness += 0.25 + 0.04 * min(6, len(flags)) + 0.1 * min(1, cards)
+    if aim.box.x2 - aim.box.x1 < 0.12:
+        hardness += 0.12
+    if any(likeness(aim.impression, spot.impression) > 0.86 for spot in flags if spot is not aim):
+        hardness += 0.2
+    return min(1.0, hardness)

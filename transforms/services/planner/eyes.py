@@ -1,0 +1,123 @@
+"""What the planner sees: the regions that stand out in a picture, with a coarse impression of their colours."""
+
+import io
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from gog.schemas import Box
+from gog.schemas.boxes import pixel_rect
+from gog.transforms.services.protocols import ImageStore
+from gog.transforms.services.segments import find_segments
+
+GRID = (6, 4)
+"""Columns and rows of an impression."""
+REMEMBERED = 2048
+_THUMB = 512
+
+Impression = tuple[tuple[int, int, int], ...]
+"""Mean colours (0 to 255) of a `GRID`, row by row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A region that stands out.
+
+    `shape` is width over height in pixels, `clear` how sharply it is cut out (0 to 1), `busy` how much of its contrast
+    is fine pattern both ways (checks and dots are busy, stripes are not).
+    """
+
+    box: Box
+    shape: float
+    clear: float
+    busy: float
+    impression: Impression
+
+    @property
+    def like_flag(self) -> bool:
+        """Whether it has a flag's shape, whatever is on it."""
+        return self.clear > 0.6 and 1.1 < self.shape < 1.75 and self.box.x2 - self.box.x1 > 0.06
+
+    @property
+    def patterned(self) -> bool:
+        """Whether it is covered with a fine pattern, as no flag is."""
+        return self.busy > 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A picture at a glance: its spots, clearest first. Unreadable pictures have no spots and no size."""
+
+    width: int
+    height: int
+    spots: tuple[Spot, ...]
+    impression: Impression
+
+
+NOTHING = Sight(0, 0, (), ())
+
+
+def likeness(one: Impression, other: Impression) -> float:
+    """How alike two impressions are, 0 to 1."""
+    if not one or len(one) != len(other):
+        return 0.0
+    gap = sum(abs(a - b) for p, q in zip(one, other, strict=True) for a, b in zip(p, q, strict=True))
+    return 1 - gap / (len(one) * 3 * 255)
+
+
+def look(data: bytes) -> Sight:
+    """The sight of an encoded picture; `NOTHING` when it cannot be read."""
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            image = ImageOps.exif_transpose(opened).convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return NOTHING
+    small = image.copy()
+    small.thumbnail((_THUMB, _THUMB), Image.Resampling.BILINEAR, reducing_gap=1.5)
+    spots = []
+    for found in find_segments(image):
+        box = found.box
+        shape = (box.x2 - box.x1) * image.width / ((box.y2 - box.y1) * image.height)
+        part = small.crop(pixel_rect(box, small.width, small.height))
+        spots.append(Spot(box, shape, found.score, _busy(part), _impression(part)))
+    return Sight(image.width, image.height, tuple(spots), _impression(small))
+
+
+def _impression(part: Image.Image) -> Impression:
+    grid = np.asarray(part.resize(GRID, Image.Resampling.BOX), np.uint8).reshape(-1, 3)
+    return tuple((int(r), int(g), int(b)) for r, g, b in grid.tolist())
+
+
+def _busy(part: Image.Image) -> float:
+    values = np.asarray(part.resize((24, 18), Image.Resampling.BOX), np.float32)
+    across, down = np.abs(np.diff(values, axis=1)).mean(), np.abs(np.diff(values, axis=0)).mean()
+    return float(min(across, down) / max(8.0, float(values.std())))
+
+
+class Eyes:
+    """Looks at pictures of a store and remembers the latest `REMEMBERED` of them. Safe among threads."""
+
+    def __init__(self, images: ImageStore) -> None:
+        """`images` holds the pictures by hash."""
+        self._images = images
+        self._seen: OrderedDict[str, Sight] = OrderedDict()
+        self._lock = Lock()
+
+    def look(self, sha256: str) -> Sight:
+        """The sight of the picture; `NOTHING` when there is none or it cannot be read."""
+        with self._lock:
+            if sha256 in self._seen:
+                self._seen.move_to_end(sha256)
+                return self._seen[sha256]
+        try:
+            sight = look(self._images.read(sha256))
+        except (KeyError, OSError):
+            return NOTHING
+        with self._lock:
+            self._seen[sha256] = sight
+            while len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+        return sight

@@ -1,0 +1,72 @@
+"""Judging by rules: whether an answer means an accepted one, whether evidence supports it."""
+
+import json
+import re
+
+from gog.transforms.verify.normalise import normalise
+
+_ANSWER = re.compile(r"\nQuestion: (.*)\nAccepted answers: (.*)\nAnswer to judge: (.*)\Z", re.DOTALL)
+_GROUNDING = re.compile(r"\nQuestion: (.*?)\nAnswer: (.*?)\nEvidence:\n?(.*)\Z", re.DOTALL)
+_HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|not|unsure|unknown)\b|/|\?", re.IGNORECASE)
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d{1,2})?", re.IGNORECASE)
+
+
+def judge_answer(prompt: str) -> str:
+    """The reply to a rendered `verify/answer`, as JSON."""
+    found = _ANSWER.search(prompt)
+    right = found is not None and means_same(found[3], _accepted(found[2]))
+    return json.dumps({"verdict": "correct" if right else "wrong"})
+
+
+def judge_grounding(prompt: str) -> str:
+    """The reply to a rendered `verify/grounding`, as JSON."""
+    found = _GROUNDING.search(prompt)
+    return json.dumps({"grounded": found is not None and supported(found[2], found[3])})
+
+
+def _accepted(text: str) -> list[str]:
+    text = text.strip()
+    try:
+        listed = json.loads(text) if text.startswith("[") else None
+    except (ValueError, RecursionError):
+        listed = None
+    if isinstance(listed, list):
+        return [str(one) for one in listed]
+    return [part.strip(" -") for part in re.split(r" \| |;|\n", text) if part.strip(" -")]
+
+
+def means_same(candidate: str, accepted: list[str]) -> bool:
+    """Whether the candidate is an accepted answer: equal once normalised, or one with a few words around it."""
+    candidate = candidate.strip()[:2000]
+    said = normalise(candidate)
+    forms = [form for form in map(normalise, accepted) if form]
+    if said in forms:
+        return True
+    if not said or _HEDGE.search(candidate):
+        return False
+    return any(_within(form, said) and len(said.split()) <= len(form.split()) + 6 for form in forms if len(form) > 1)
+
+
+def _within(part: str, text: str) -> bool:
+    return f" {part} " in f" {text} "
+
+
+def supported(answer: str, evidence: str) -> bool:
+    """Whether the evidence names the answer; yes and no are supported by any text on a coast or a border."""
+    answer, evidence = answer.strip()[:500], evidence[:50_000]
+    said = normalise(answer)
+    if not said or not evidence.strip():
+        return False
+    if said in ("yes", "no"):
+        return bool(re.search(r"\blandlocked\b|\bcoast\b|\bborders?\b", evidence, re.IGNORECASE))
+    if _within(said, normalise(evidence)):
+        return True
+    number = _NUMBER.fullmatch(answer)
+    if number is None:
+        return False
+    value = _value(number[0])
+    return any(abs(_value(other) - value) <= 0.005 * abs(value) for other in _NUMBER.findall(evidence))
+
+
+def _value(text: str) -> float:
+    return float(text.replace(",", ""))
