@@ -40,6 +40,7 @@ from gog.schemas.records import (
     Verdict,
     canonical_json,
     content_id,
+    plain,
 )
 
 __all__ = [
@@ -87,4 +88,5 @@ __all__ = [
     "Verdict",
     "canonical_json",
     "content_id",
+    "plain",
 ]

@@ -33,7 +33,7 @@ def content_id(kind: str, value: Any) -> str:
     return f"{kind}-{digest[:16]}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value as UTF-8 and JSON can hold it.
 
     Models and web pages send halves of surrogate pairs, which no file takes, and NaN inside of JSON. The former
@@ -48,9 +48,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {_plain(k): _plain(v) for k, v in value.items()}
+        return {plain(k): plain(v) for k, v in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(map(_plain, value))
+        return type(value)(map(plain, value))
     return value
 
 
@@ -64,7 +64,7 @@ class Record(BaseModel):
     def _made_plain(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        return {k: v if isinstance(v, float) else _plain(v) for k, v in data.items()}
+        return {k: v if isinstance(v, float) else plain(v) for k, v in data.items()}
 
 
 class Row(Record):

@@ -23,6 +23,7 @@ from gog.schemas import (
     Unit,
     canonical_json,
     content_id,
+    plain,
 )
 
 
@@ -72,6 +73,24 @@ def test_content_ids_of_hostile_values() -> None:
     assert content_id("x", "\ud800") != content_id("x", "\ud801")
     with pytest.raises(ValueError, match="JSON compliant"):
         content_id("x", math.nan)
+
+
+@pytest.mark.parametrize(
+    ("value", "made"),
+    [
+        ("a\ud83d\ude00", "a\U0001f600"),
+        ({"\udfff": (1, math.nan)}, {"\ufffd": (1, None)}),
+        ([math.inf, 10**400, True, None], [None, 10**400, True, None]),
+    ],
+)
+def test_plain_values(value: object, made: object) -> None:
+    assert plain(value) == made
+    assert type(plain(value)) is type(made)
+
+
+@given(value=json_values)
+def test_what_is_plain_stays(value: object) -> None:
+    assert plain(value) == value
 
 
 def test_text_and_images_of_a_message() -> None:
