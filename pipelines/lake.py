@@ -3,7 +3,7 @@
     LAKE/lake.json                         version of the layout
     LAKE/images/ab/abcd....jpg|png|webp
     LAKE/store/
-    LAKE/runs/RUN/manifest.json, lock, TABLE/part-00000.parquet, ...
+    LAKE/runs/RUN/manifest.json, lock, TABLE/part-STEP-00000.parquet, ...
 
 Files are written under another name and renamed, so that they are whole or not there. Everything that goes wrong on
 the disk is a `LakeError` of one line.
@@ -96,6 +96,14 @@ class ImageFiles:
             raise LakeError(f"{path} is damaged: its content has another sha256; remove the file and run again")
         return data
 
+    def has(self, sha256: str) -> bool:
+        """Whether the image is there."""
+        try:
+            self.path(sha256)
+        except KeyError:
+            return False
+        return True
+
     def put(self, data: bytes, suffix: str) -> str:
         """Keep the bytes, once; returns their sha256."""
         if suffix not in SUFFIXES:
@@ -148,6 +156,11 @@ class Lake:
     def store_folder(self) -> Path:
         return self.root / "store"
 
+    @property
+    def indexes(self) -> Path:
+        """Where the search indexes of the bundled world are built."""
+        return self.root / "indexes"
+
     def run_folder(self, run: str) -> Path:
         """Folder of a run; `LakeError` on a name that is none."""
         if not _RUN_NAME.fullmatch(run):
@@ -189,9 +202,9 @@ class Lake:
         text = json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         write_atomic(self.run_folder(manifest.run) / "manifest.json", text.encode())
 
-    def part_path(self, run: str, table: str, shard: int) -> Path:
-        """File of a shard's part of a table."""
-        return self.table_folder(run, table) / part_name(shard)
+    def part_path(self, run: str, table: str, step: str, shard: int) -> Path:
+        """File of what a step wrote of a shard of a table."""
+        return self.table_folder(run, table) / part_name(step, shard)
 
     def table_folder(self, run: str, table: str) -> Path:
         """Folder of a table's parts."""
@@ -199,23 +212,25 @@ class Lake:
             raise LakeError(f"{table[:100]!r} is no table: {', '.join(TABLES)}")
         return self.run_folder(run) / table
 
-    def parts(self, run: str, table: str) -> list[Path]:
-        """The table's part files, in the order of their shards."""
-        found = self.table_folder(run, table).glob("part-*.parquet")
+    def parts(self, run: str, table: str, step: str = "*") -> list[Path]:
+        """The table's part files, those of one step or of all, in the order of steps' names and shards."""
+        found = self.table_folder(run, table).glob(f"part-{step}-*.parquet")
         return sorted(found, key=lambda path: (len(path.name), path.name))
 
-    def read_rows(self, run: str, table: str, shard: int | None = None) -> Iterator[dict[str, Any]]:
-        """Flat rows of a table, or of one shard of it, part by part; nothing where there is no part."""
-        paths = self.parts(run, table) if shard is None else [self.part_path(run, table, shard)]
+    def read_rows(self, run: str, table: str, step: str = "*", shard: int | None = None) -> Iterator[dict[str, Any]]:
+        """Flat rows of a table, or of one step's shard of it, part by part; nothing where there is no part."""
+        paths = self.parts(run, table, step) if shard is None else [self.part_path(run, table, step, shard)]
         for path in paths:
             if path.exists():
                 yield from _part_rows(path)
 
-    def read_table(self, run: str, table: str, record: type[R], shard: int | None = None) -> Iterator[R]:
-        """Records of a table, or of one shard of it. `SchemaError` on a row that does not fit."""
+    def read_table(
+        self, run: str, table: str, record: type[R], step: str = "*", shard: int | None = None
+    ) -> Iterator[R]:
+        """Records of a table, or of one step's shard of it. `SchemaError` on a row that does not fit."""
         if TABLES.get(table) is not record:
             raise TypeError(f"the table {table} does not hold {record.__name__}")
-        for row in self.read_rows(run, table, shard):
+        for row in self.read_rows(run, table, step, shard):
             yield from_row(record, row)
 
 

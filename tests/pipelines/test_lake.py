@@ -89,7 +89,7 @@ class TestOpening:
     @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
     def test_a_read_only_lake(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
         lake = Lake(tmp_path)
-        write_part(lake.part_path("r", "seeds", 0), "seeds", [seed(1)])
+        write_part(lake.part_path("r", "seeds", "ingest", 0), "seeds", [seed(1)])
         monkeypatch.setattr(Path, "open", fail_with(code))
         monkeypatch.setattr(Path, "mkdir", fail_with(code))
         monkeypatch.setattr(os, "open", fail_with(code))
@@ -97,7 +97,7 @@ class TestOpening:
             lambda: lake.images.put(b"x", "jpg"),
             lambda: lake.write_manifest(Manifest(run="r", fingerprint="f")),
             lambda: lake.lock("r").__enter__(),
-            lambda: write_part(lake.part_path("r", "seeds", 1), "seeds", []),
+            lambda: write_part(lake.part_path("r", "seeds", "ingest", 1), "seeds", []),
         ]
         for attempt in attempts:
             with pytest.raises(LakeError, match="read-only") as caught:
@@ -157,7 +157,7 @@ class TestFullDisk:
         monkeypatch.setattr(os, "fsync", fail_with(errno.ENOSPC))
         for attempt in (
             lambda: lake.write_manifest(Manifest(run="r", fingerprint="two")),
-            lambda: write_part(lake.part_path("r", "seeds", 0), "seeds", [seed(1)]),
+            lambda: write_part(lake.part_path("r", "seeds", "ingest", 0), "seeds", [seed(1)]),
         ):
             with pytest.raises(LakeError, match="disk is full") as caught:
                 attempt()
@@ -250,11 +250,11 @@ class TestLock:
 
     def test_clears_what_a_killed_writer_left(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
-        write_part(lake.part_path("r", "seeds", 0), "seeds", [seed(1)])
+        write_part(lake.part_path("r", "seeds", "ingest", 0), "seeds", [seed(1)])
         left = lake.table_folder("r", "seeds") / ".part-00001.parquet.abc.tmp"
         left.write_bytes(b"half")
         with lake.lock("r"):
-            assert files(lake.table_folder("r", "seeds")) == ["part-00000.parquet"]
+            assert files(lake.table_folder("r", "seeds")) == ["part-ingest-00000.parquet"]
 
 
 WRITE = """
@@ -271,17 +271,17 @@ class TestParts:
     def test_come_back_as_records(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
         seeds = [seed(number) for number in range(20)]
-        assert write_part(lake.part_path("r", "seeds", 1), "seeds", seeds[10:]) == 10
-        assert write_part(lake.part_path("r", "seeds", 0), "seeds", reversed(seeds[:10])) == 10
+        assert write_part(lake.part_path("r", "seeds", "ingest", 1), "seeds", seeds[10:]) == 10
+        assert write_part(lake.part_path("r", "seeds", "ingest", 0), "seeds", reversed(seeds[:10])) == 10
         assert list(lake.read_table("r", "seeds", Seed)) == seeds
-        assert list(lake.read_table("r", "seeds", Seed, shard=1)) == seeds[10:]
-        assert list(lake.read_table("r", "seeds", Seed, shard=7)) == []
+        assert list(lake.read_table("r", "seeds", Seed, "ingest", 1)) == seeds[10:]
+        assert list(lake.read_table("r", "seeds", Seed, "ingest", 7)) == []
         assert list(lake.read_table("r", "regions", Region)) == []
 
     def test_shards_come_in_order_beyond_five_digits(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
         for shard in (100_000, 99_999, 0):
-            write_part(lake.part_path("r", "seeds", shard), "seeds", [seed(shard)])
+            write_part(lake.part_path("r", "seeds", "ingest", shard), "seeds", [seed(shard)])
         assert [row["extra"] for row in lake.read_rows("r", "seeds")] == ['{"n":0}', '{"n":99999}', '{"n":100000}']
 
     def test_two_writes_are_byte_identical(self, tmp_path: Path) -> None:
@@ -292,8 +292,8 @@ class TestParts:
 
     def test_duckdb_reads_them_with_empty_ones_among_them(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
-        write_part(lake.part_path("r", "seeds", 0), "seeds", [])
-        write_part(lake.part_path("r", "seeds", 1), "seeds", [seed(3)])
+        write_part(lake.part_path("r", "seeds", "ingest", 0), "seeds", [])
+        write_part(lake.part_path("r", "seeds", "ingest", 1), "seeds", [seed(3)])
         glob = lake.table_folder("r", "seeds") / "part-*.parquet"
         with duckdb.connect() as db:
             found = db.execute(f"select width, answers->>1, extra->>'n', entity from '{glob}'").fetchall()
@@ -302,13 +302,13 @@ class TestParts:
     def test_boxes_come_back_exactly(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
         region = Region(region_id="r1", seed_id="s", box=Box(0.1, 1 / 3, 0.7, 0.9), score=0.1, source="t")
-        write_part(lake.part_path("r", "regions", 0), "regions", [region])
+        write_part(lake.part_path("r", "regions", "ingest", 0), "regions", [region])
         assert list(lake.read_table("r", "regions", Region)) == [region]
 
     def test_hostile_text_can_be_stored(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
         reject = Reject.of("ingest", Unit.ROW, "x#1", "ingest.bad_row", detail="half \ud83d and \0", payload="\udcff")
-        write_part(lake.part_path("r", "rejects", 0), "rejects", [reject])
+        write_part(lake.part_path("r", "rejects", "ingest", 0), "rejects", [reject])
         assert list(lake.read_table("r", "rejects", Reject)) == [reject]
 
     def test_a_record_that_does_not_fit_writes_nothing(self, tmp_path: Path) -> None:
@@ -321,11 +321,11 @@ class TestParts:
         with pytest.raises(TypeError, match="does not hold Region"):
             next(Lake(tmp_path).read_table("r", "seeds", Region))
         with pytest.raises(LakeError, match="no table"):
-            Lake(tmp_path).part_path("r", "../x", 0)
+            Lake(tmp_path).part_path("r", "../x", "ingest", 0)
 
     def test_a_damaged_part_is_said_to_be(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
-        path = lake.part_path("r", "seeds", 0)
+        path = lake.part_path("r", "seeds", "ingest", 0)
         write_part(path, "seeds", [seed(1)])
         path.write_bytes(path.read_bytes()[:-20])
         with pytest.raises(LakeError, match="damaged") as caught:
@@ -334,7 +334,7 @@ class TestParts:
 
     def test_a_part_of_a_newer_version_is_refused(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
-        path = lake.part_path("r", "seeds", 0)
+        path = lake.part_path("r", "seeds", "ingest", 0)
         path.parent.mkdir(parents=True)
         schema = arrow_schema("seeds").with_metadata({"gog.schema_version": "2"})
         pq.write_table(pa.Table.from_pylist([], schema=schema), path)

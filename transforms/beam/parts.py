@@ -24,9 +24,10 @@ class WriteParts(beam.PTransform):
     that it is whole or not there; writing it again replaces it. All rows of a shard's table are in memory at once.
     """
 
-    def __init__(self, lake_root: str, run: str, tables: Sequence[str], shards: Sequence[int]) -> None:
+    def __init__(self, lake_root: str, run: str, step: str, tables: Sequence[str], shards: Sequence[int]) -> None:
         super().__init__()
         self._folder = FileSystems.join(lake_root, "runs", run)
+        self._step = step
         self._keys: list[Key] = [(table, shard) for table in tables for shard in shards]
 
     def expand(self, rows: Any) -> Any:
@@ -38,7 +39,7 @@ class WriteParts(beam.PTransform):
             (keyed, every)
             | beam.Flatten()
             | beam.GroupByKey()
-            | "Write" >> beam.ParDo(_WritePart(self._folder)).with_output_types(tuple[str, int, int])
+            | "Write" >> beam.ParDo(_WritePart(self._folder, self._step)).with_output_types(tuple[str, int, int])
         )
 
 
@@ -48,14 +49,14 @@ def _keyed(row: tuple[str, int, str]) -> tuple[Key, str]:
 
 
 class _WritePart(beam.DoFn):
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, step: str) -> None:
         super().__init__()
-        self._folder = folder
+        self._folder, self._step = folder, step
 
     def process(self, element: tuple[Key, Iterable[str]]) -> Iterator[tuple[str, int, int]]:
         (table, shard), texts = element
         rows = [json.loads(text) for text in texts if text]
-        write_file(FileSystems.join(self._folder, table, part_name(shard)), encode_part(table, rows))
+        write_file(FileSystems.join(self._folder, table, part_name(self._step, shard)), encode_part(table, rows))
         yield table, shard, len(rows)
 
 

@@ -13,12 +13,11 @@ from typing import Any
 
 import apache_beam as beam
 
-from gog.schemas import Complexity, Evidence, Region, Reject, Seed, Trajectory, Unit
+from gog.schemas import Evidence, Region, Seed, Trajectory, Unit
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row, rows
 from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.stages.attempt import Attempt, rollout
 from gog.transforms.stages.compose import compose
-from gog.transforms.stages.label import label_seed
 from gog.transforms.stages.propose import propose_regions
 from gog.transforms.stages.screen import screen_seed
 from gog.transforms.stages.services import Services
@@ -80,27 +79,6 @@ class Synthesize(beam.PTransform):  # type: ignore[misc, unused-ignore]
             found_rows.append(out[ROWS])
             counts.append(out[COUNTS])
         return found_rows | "Rows" >> beam.Flatten(), counts | "Counts" >> beam.Flatten()
-
-
-class Label(beam.PTransform):  # type: ignore[misc, unused-ignore]
-    """`(shard, Seed, solvable)` to rows and counts of the label stage."""
-
-    def __init__(self, make_services: MakeServices, settings: StageSettings, window: int) -> None:
-        """See `Synthesize`."""
-        super().__init__()
-        self.make_services = make_services
-        self.settings = settings
-        self.window = window
-
-    def expand(self, seeds: Any) -> tuple[Any, Any]:
-        """See the class."""
-        step = partial(_label, self.make_services, self.settings)
-        out = (
-            seeds
-            | "Spread" >> beam.Reshuffle()
-            | "Label" >> beam.ParDo(WindowedAsync(step, self.window)).with_outputs(ROWS, COUNTS, main="main")
-        )
-        return out[ROWS], out[COUNTS]
 
 
 def _screen(make_services: MakeServices, settings: StageSettings) -> Stage:
@@ -197,19 +175,5 @@ def _verify(make_services: MakeServices, settings: StageSettings) -> Stage:
         if found.reject is not None:
             out.append(row(tried.shard, found.reject))
         return out
-
-    return stage
-
-
-def _label(make_services: MakeServices, settings: StageSettings) -> Stage:
-    services = make_services()
-
-    async def stage(item: tuple[int, Seed, bool]) -> list[Any]:
-        shard, seed, solvable = item
-        assert services.labeller is not None
-        found = await label_seed(services, services.labeller, seed, solvable, settings.label, settings.episode)
-        record: Complexity | Reject | None = found.complexity or found.reject
-        assert record is not None
-        return [row(shard, record), count("label", Unit.SEED, shard, passed=1 if found.complexity else 0)]
 
     return stage

@@ -44,7 +44,7 @@ def write(root: Path, rows: list[tuple[str, int, str]], shards: int) -> list[tup
         (
             pipeline
             | beam.Create(rows)
-            | WriteParts(str(root), "r", ["regions", "rejects"], range(shards))
+            | WriteParts(str(root), "r", "ingest", ["regions", "rejects"], range(shards))
             | beam.Map(json.dumps)
             | beam.io.WriteToText(str(counted), num_shards=1, shard_name_template="")
         )
@@ -63,7 +63,7 @@ def test_rows_become_one_part_a_shard_and_table(tmp_path: Path) -> None:
     ]
     run = tmp_path / "runs" / "r"
     assert sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()) == [
-        f"{table}/part-0000{shard}.parquet" for table in ("regions", "rejects") for shard in range(3)
+        f"{table}/part-ingest-0000{shard}.parquet" for table in ("regions", "rejects") for shard in range(3)
     ]
     with duckdb.connect() as db:
         found = db.execute(f"select count(*), min(box), max(score) from '{run}/regions/part-*.parquet'").fetchall()

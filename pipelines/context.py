@@ -1,0 +1,107 @@
+"""What every pipeline of a run works with: the config, the lake, the runner, and which parts are there."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from gog.pipelines.config import Config
+from gog.pipelines.lake import Lake
+from gog.pipelines.opening import services_for
+from gog.schemas import Seed
+from gog.transforms.stages.services import Services
+
+STEP_TABLES: Final[dict[str, tuple[str, ...]]] = {
+    "ingest": ("seeds", "rejects", "funnel"),
+    "synthesize": ("screenings", "regions", "evidence", "trajectories", "verdicts", "rejects", "funnel"),
+    "curate": ("groups", "curated", "rejects", "funnel"),
+    "export_sft": ("rejects", "funnel"),
+    "label": ("complexity", "rejects", "funnel"),
+    "export_rl": ("rejects", "funnel"),
+}
+"""Tables that each step writes. A step has done a shard when all its parts of the shard are there."""
+
+LOCAL_RUNNER: Final = "FnApiRunner"
+"""Named, because `DirectRunner` first tries to fetch another runner from the network."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """A run on its way. `runner_args` are Beam's own options; without any the run is local."""
+
+    config: Config
+    lake: Lake
+    runner_args: tuple[str, ...] = ()
+    on_shard: Callable[[str, int, int], None] = field(default=lambda step, shard, shards: None)
+    """Told of each shard before it starts: step, its number, how many there are."""
+
+    @property
+    def run(self) -> str:
+        """Name of the run."""
+        return self.config.run
+
+    @property
+    def make_services(self) -> Callable[[], Services]:
+        """Opens the services in a worker."""
+        return partial(services_for, self.config.model_dump_json())
+
+    @property
+    def local(self) -> bool:
+        """Whether shards run one after another on this machine."""
+        return not any(arg.startswith("--runner") for arg in self.runner_args)
+
+    def pipeline(self) -> beam.Pipeline:
+        """A pipeline on the chosen runner."""
+        if self.local:
+            return beam.Pipeline(runner=LOCAL_RUNNER, options=PipelineOptions([*self.runner_args]))
+        return beam.Pipeline(options=PipelineOptions([*self.runner_args]))
+
+    def done(self, step: str, shard: int) -> bool:
+        """Whether the step has finished the shard."""
+        return all(self.lake.part_path(self.run, table, step, shard).exists() for table in STEP_TABLES[step])
+
+    def missing(self, step: str, shards: Iterable[int]) -> list[int]:
+        """Shards that the step has yet to do."""
+        return [shard for shard in shards if not self.done(step, shard)]
+
+    def forget(self, step: str, shards: Iterable[int] | None = None) -> None:
+        """Remove a step's parts, so that it is done again."""
+        for table in STEP_TABLES[step]:
+            for path in self.lake.parts(self.run, table, step):
+                if shards is None or path.name in {self.lake.part_path(self.run, table, step, s).name for s in shards}:
+                    path.unlink(missing_ok=True)
+
+    def shards_of(self, step: str) -> list[int]:
+        """Shards that the step has finished."""
+        numbers = (int(path.stem.rsplit("-", 1)[1]) for path in self.lake.parts(self.run, "funnel", step))
+        return sorted(shard for shard in numbers if self.done(step, shard))
+
+    def each(self, step: str, shards: Sequence[int], build: Callable[[beam.Pipeline, list[int]], None]) -> None:
+        """Run a pipeline over the shards that are missing: one a shard locally, one for all on other runners."""
+        todo = self.missing(step, shards)
+        batches = [[shard] for shard in todo] if self.local else ([todo] if todo else [])
+        for number, batch in enumerate(batches):
+            self.on_shard(step, len(shards) - len(todo) + number, len(shards))
+            pipeline = self.pipeline()
+            build(pipeline, batch)
+            pipeline.run().wait_until_finish()
+
+    def digest(self, step: str, tables: Iterable[str]) -> str:
+        """Hash of a step's parts in some tables: what a later step was made from."""
+        found = hashlib.sha256()
+        for table in tables:
+            for path in self.lake.parts(self.run, table, step):
+                found.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        return found.hexdigest()[:16]
+
+
+def read_seeds(lake_root: str, run: str, shard: int) -> Iterator[tuple[int, Seed]]:
+    """A shard's seeds as `(shard, Seed)`."""
+    from pathlib import Path
+
+    for seed in Lake(Path(lake_root)).read_table(run, "seeds", Seed, "ingest", shard):
+        yield shard, seed

@@ -1,0 +1,50 @@
+"""The label pipeline: complexity of the RL pool, by k tries of a policy."""
+
+from collections.abc import Iterator
+
+import apache_beam as beam
+
+from gog.pipelines.context import STEP_TABLES, Context, read_seeds
+from gog.schemas import Curated, Screening, Seed, Verdict
+from gog.transforms.beam.label import Label
+from gog.transforms.beam.parts import WriteParts
+from gog.transforms.beam.rows import CountRows
+
+
+def label(context: Context) -> None:
+    """Label every seed of the pool that has no label yet, shard by shard of the ingest."""
+    pool, solvable = rl_pool(context)
+    root = str(context.lake.root)
+
+    def build(pipeline: beam.Pipeline, batch: list[int]) -> None:
+        rows, counts = (
+            pipeline
+            | "Shards" >> beam.Create(batch)
+            | "Pool" >> beam.FlatMap(_pool, root, context.run, pool, solvable)
+            | "Label" >> Label(context.make_services, context.config.stages, context.config.window)
+        )
+        written = (rows, counts | CountRows()) | beam.Flatten()
+        written | WriteParts(root, context.run, "label", STEP_TABLES["label"], batch)
+
+    context.each("label", context.shards_of("synthesize"), build)
+
+
+def rl_pool(context: Context) -> tuple[frozenset[str], frozenset[str]]:
+    """Ids of the seeds to label, and of those that a verified trajectory shows to be solvable.
+
+    The pool is every hard screened seed that SFT does not train on: memorised seeds inflate pass rates.
+    """
+    lake, run = context.lake, context.run
+    hard = {s.seed_id for s in lake.read_table(run, "screenings", Screening) if not s.easy}
+    trained = {c.seed_id for c in lake.read_table(run, "curated", Curated)}
+    solved = {v.seed_id for v in lake.read_table(run, "verdicts", Verdict) if not v.reasons}
+    pool = frozenset(hard - trained)
+    return pool, pool & solved
+
+
+def _pool(
+    shard: int, root: str, run: str, pool: frozenset[str], solvable: frozenset[str]
+) -> Iterator[tuple[int, Seed, bool]]:
+    for number, seed in read_seeds(root, run, shard):
+        if seed.seed_id in pool:
+            yield number, seed, seed.seed_id in solvable

@@ -1,0 +1,186 @@
+"""A sliding window of asynchronous calls in a DoFn.
+
+Elements are submitted to the process's event loop as they come, and their results leave as they finish: a slow call
+holds back nothing but itself. The order of results is therefore not that of elements. The window bounds memory and
+calls by itself; nothing is left to the size of a bundle.
+"""
+
+import asyncio
+import queue
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.utils.windowed_value import WindowedValue
+
+from gog.transforms.services.loop import process_loop
+
+T = TypeVar("T")
+
+WINDOW: Final = 64
+_SHOWN: Final = 300
+
+
+class _Place(NamedTuple):
+    """Where an element stands in its collection; its results keep it."""
+
+    timestamp: Any
+    window: Any
+    pane: Any
+
+
+class _Call(NamedTuple):
+    element: Any
+    place: _Place
+
+
+class _Finished(NamedTuple):
+    call: _Call
+    outputs: list[Any]
+    error: BaseException | None
+
+
+class CallFailed(RuntimeError):  # noqa: N818
+    """The asynchronous function raised on an element, which the message shows; the cause is its exception."""
+
+
+class _Bundle(Generic[T]):
+    """The calls of one bundle. `submit` and `finished` are for the DoFn's thread, the rest runs on the loop."""
+
+    def __init__(self, function: Callable[[T], Awaitable[Iterable[Any]]], loop: asyncio.AbstractEventLoop) -> None:
+        self.held = 0
+        """Calls submitted and not yet taken back."""
+        self._function, self._loop = function, loop
+        self._inbox: deque[_Call] = deque()
+        self._outbox: queue.SimpleQueue[_Finished] = queue.SimpleQueue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = False
+        self._cancelled = False
+
+    def submit(self, call: _Call) -> None:
+        self.held += 1
+        self._inbox.append(call)
+        # Waking the loop costs a system call; one wake serves all that is in the inbox when it comes.
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._start)
+
+    def finished(self, wait: bool) -> Iterator[_Finished]:
+        """What has finished; waits for the first when asked to."""
+        try:
+            while True:
+                finished = self._outbox.get(wait)
+                wait = False
+                self.held -= 1
+                if finished.error is not None:
+                    shown = repr(finished.call.element)[:_SHOWN]
+                    raise CallFailed(f"{finished.error!r} on {shown}") from finished.error
+                yield finished
+        except queue.Empty:
+            return
+
+    def cancel(self) -> None:
+        """Cancel what is in flight; from any thread."""
+        self._cancelled = True
+        if self.held and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _start(self) -> None:
+        self._woken = False
+        while self._inbox and not self._cancelled:
+            task = self._loop.create_task(self._work(self._inbox.popleft()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _stop(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    async def _work(self, call: _Call) -> None:
+        outputs: list[Any] = []
+        error: BaseException | None = None
+        try:
+            outputs = list(await self._function(call.element))
+        except BaseException as raised:
+            # Cancelled from outside or ended by the function: the DoFn must hear of it, or it waits for ever.
+            error = raised
+        self._outbox.put(_Finished(call, outputs, error))
+
+
+class WindowedAsync(beam.DoFn):
+    """Applies an asynchronous function to each element, `window` elements at a time.
+
+    The function returns the outputs of its element: values, or `TaggedOutput`s for other outputs. They keep the
+    element's timestamp, windows and pane. An exception fails the pipeline with the element in the message, so
+    failures that are data belong into outputs.
+
+    The window is that of a DoFn instance, of which a process may have several; what must hold for the process
+    (limits, budget) is the function's to share (`gog.transforms.services.loop.shared`). Memory is bounded by
+    the window, in bundles of any size.
+    """
+
+    def __init__(self, make: Callable[[], Callable[[Any], Awaitable[Iterable[Any]]]], window: int = WINDOW) -> None:
+        """`make` is called in `setup`, once an instance, and must pickle; its function runs on `process_loop()`."""
+        if window < 1:
+            raise ValueError(f"window must be at least 1, not {window}")
+        self._make, self._window = make, window
+        self._bundle: _Bundle[Any] | None = None
+
+    def setup(self) -> None:
+        """Make the function."""
+        self._function = self._make()
+
+    def start_bundle(self) -> None:
+        """Cancel what a failed bundle left behind, and begin anew."""
+        self._abandon()
+        self._bundle = _Bundle(self._function, process_loop())
+
+    def process(
+        self,
+        element: Any,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        window: Any = beam.DoFn.WindowParam,
+        pane: Any = beam.DoFn.PaneInfoParam,
+    ) -> list[Any]:
+        """Submit the element, once there is room for it; return what has finished meanwhile."""
+        bundle = self._bundle
+        assert bundle is not None
+        try:
+            results = [out for done in bundle.finished(bundle.held >= self._window) for out in _placed(done)]
+            bundle.submit(_Call(element, _Place(timestamp, window, pane)))
+        except BaseException:
+            bundle.cancel()
+            raise
+        return results
+
+    def finish_bundle(self) -> Iterator[Any]:
+        """Yield the rest as it finishes."""
+        bundle = self._bundle
+        assert bundle is not None
+        try:
+            while bundle.held:
+                for done in bundle.finished(wait=True):
+                    yield from _placed(done)
+        except BaseException:
+            bundle.cancel()
+            raise
+
+    def teardown(self) -> None:
+        """Cancel what is in flight."""
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if self._bundle is not None:
+            self._bundle.cancel()
+            self._bundle = None
+
+
+def _placed(finished: _Finished) -> Iterator[Any]:
+    timestamp, window, pane = finished.call.place
+    for output in finished.outputs:
+        if isinstance(output, TaggedOutput):
+            yield TaggedOutput(output.tag, WindowedValue(output.value, timestamp, (window,), pane))
+        else:
+            yield WindowedValue(output, timestamp, (window,), pane)
