@@ -1,0 +1,194 @@
+"""Balance: how much of each behaviour is kept, so that the mix is a setting.
+
+Source of the default share: Glance-or-Gaze, arXiv 2601.13942 (43.5% of the samples need no search).
+"""
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gog.schemas import Behaviour, Reject, Unit
+
+FREE: Final = "free"
+"""Group of the behaviours that no share names; it gets what the shares leave."""
+
+
+class BalanceSettings(BaseModel):
+    """Target shares of what is kept.
+
+    A key of `shares` is a behaviour, or a group of `groups` (`{"search": [glance, gaze, mixed]}`). Behaviours that
+    no share names form the group `free`. Without shares everything is kept, up to `total`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shares: dict[str, float] = Field(default_factory=dict)
+    groups: dict[str, tuple[Behaviour, ...]] = Field(default_factory=dict)
+    total: int | None = Field(default=None, ge=0)
+    """Trajectories to keep, at most."""
+    scarce: Literal["strict", "fill"] = "strict"
+    """When a group has too few: `strict` shrinks the total until the shares fit; `fill` keeps what the scarce group
+    has, leaves the others at their share of the whole, and reports what is missing."""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if any(not 0 <= share <= 1 for share in self.shares.values()):
+            raise ValueError("a share lies between 0 and 1")
+        if sum(self.shares.values()) > 1 + 1e-9:
+            raise ValueError("the shares add up to more than 1")
+        if FREE in self.shares or FREE in self.groups:
+            raise ValueError(f"{FREE!r} is the group of what no share names")
+        unknown = [name for name in self.shares if name not in self.groups and name not in set(Behaviour)]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is neither a behaviour nor a group")
+        members = [behaviour for name in self.shares for behaviour in self.members(name)]
+        if len(members) != len(set(members)):
+            raise ValueError("a behaviour is in two shares")
+        return self
+
+    def members(self, name: str) -> tuple[Behaviour, ...]:
+        """Behaviours that a share is about."""
+        return self.groups[name] if name in self.groups else (Behaviour(name),)
+
+
+class Item(NamedTuple):
+    """What balance needs to know of a trajectory."""
+
+    trajectory_id: str
+    seed_id: str
+    behaviour: Behaviour
+
+
+class GroupBalance(NamedTuple):
+    """One group: what was wanted of it, what there was, and what was kept."""
+
+    name: str
+    target: float
+    supply: int
+    kept: int
+    share: float
+    """Of all that was kept."""
+    shortfall: int
+    """How many more would have met the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceReport:
+    """How the shares came out."""
+
+    total: int
+    groups: tuple[GroupBalance, ...]
+    strict: bool
+
+    @property
+    def short(self) -> tuple[GroupBalance, ...]:
+        """Groups whose supply fell short."""
+        return tuple(group for group in self.groups if group.shortfall)
+
+    def within(self, points: float = 0.03) -> bool:
+        """Whether every share is within so many points of its target."""
+        return all(abs(group.share - group.target) <= points + 1e-9 for group in self.groups if self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """Ids that stay, in order, rejects for the others, and the report."""
+
+    kept: tuple[str, ...]
+    rejects: tuple[Reject, ...]
+    report: BalanceReport
+
+
+def balance(items: Iterable[Item], settings: BalanceSettings, run_seed: int = 0) -> Balanced:
+    """Keep as many as the target shares allow, chosen by a hash of id and run seed.
+
+    Which ones are kept does not depend on the order of the items; a larger quota keeps what a smaller one kept. The
+    others leave as `curate.over_quota`. With `strict` a group that has nothing at all cannot be waited for: the
+    other groups then keep their shares among themselves, and the report says what is missing.
+    """
+    home = {behaviour: name for name in settings.shares for behaviour in settings.members(name)}
+    pools: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        pools[home.get(item.behaviour, FREE)].append(item)
+    for pool in pools.values():
+        pool.sort(key=lambda item: (_draw(item.trajectory_id, run_seed), item.trajectory_id))
+    supply = {name: len(pools[name]) for name in [*sorted(settings.shares), FREE]}
+    targets = _targets(supply, settings.shares)
+    quotas, wanted = _quotas(supply, targets, settings)
+    kept = sorted(item.trajectory_id for name, quota in quotas.items() for item in pools[name][:quota])
+    over = sorted(item for name, quota in quotas.items() for item in pools[name][quota:])
+    rejects = tuple(
+        Reject.of("curate", Unit.TRAJECTORY, item.trajectory_id, "curate.over_quota", detail=item.behaviour,
+                  seed_id=item.seed_id)
+        for item in over
+    )  # fmt: skip
+    groups = tuple(
+        GroupBalance(
+            name,
+            targets[name],
+            supply[name],
+            quotas[name],
+            quotas[name] / len(kept) if kept else 0.0,
+            max(0, wanted[name] - supply[name]),
+        )
+        for name in targets
+    )
+    return Balanced(tuple(kept), rejects, BalanceReport(len(kept), groups, settings.scarce == "strict"))
+
+
+def _draw(trajectory_id: str, run_seed: int) -> bytes:
+    return hashlib.sha256(f"balance/{run_seed}/{trajectory_id}".encode()).digest()
+
+
+def _targets(supply: Mapping[str, int], shares: Mapping[str, float]) -> dict[str, float]:
+    """Target of each group, the free one included where it has any; they add up to 1 unless nothing is free."""
+    targets = {name: shares[name] for name in sorted(shares)}
+    free = max(0.0, 1.0 - sum(shares.values()))
+    if supply[FREE] or free > 1e-9:
+        targets[FREE] = free if free > 1e-9 else 0.0
+    return targets
+
+
+def _quotas(
+    supply: Mapping[str, int], targets: Mapping[str, float], settings: BalanceSettings
+) -> tuple[dict[str, int], dict[str, int]]:
+    """How many of each group stay, and how many an unlimited supply would have given."""
+    everything = sum(supply.values())
+    most = everything if settings.total is None else min(settings.total, everything)
+    if settings.scarce == "fill":
+        wanted = _apportion(most, targets)
+        return {name: min(count, supply[name]) for name, count in wanted.items()}, wanted
+    present = {name: share for name, share in targets.items() if share and supply[name]}
+    scale = sum(present.values())
+    shares = {name: present.get(name, 0.0) / scale if scale else 0.0 for name in targets}
+    quotas = _largest(most, shares, supply)
+    wanted = _apportion(most, targets)
+    return quotas, wanted
+
+
+def _largest(most: int, shares: Mapping[str, float], supply: Mapping[str, int]) -> dict[str, int]:
+    """The largest apportionment with every group inside its supply."""
+    bounds = [supply[name] / share for name, share in shares.items() if share]
+    if not bounds:
+        return dict.fromkeys(shares, 0)
+    total = min(most, math.floor(min(bounds) + len(bounds)))
+    while True:
+        quotas = _apportion(total, shares)
+        if total <= 0 or all(quotas[name] <= supply[name] for name in quotas):
+            return quotas
+        total -= 1
+
+
+def _apportion(total: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Whole numbers that add up to `total` (for shares that add up to 1), by largest remainders."""
+    exact = {name: total * share for name, share in shares.items()}
+    counts = {name: math.floor(value + 1e-9) for name, value in exact.items()}
+    missing = round(sum(exact.values())) - sum(counts.values())
+    for name in sorted(exact, key=lambda name: (counts[name] - exact[name], name))[: max(0, missing)]:
+        counts[name] += 1
+    return counts

@@ -1,0 +1,173 @@
+"""Splits without leaks: seeds that share a target entity, a gold page or an image cluster stay together.
+
+Nothing else links: distractors and pages that many searches return say nothing of what a question is about.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gog.schemas import Grouping, Side, Split
+from gog.transforms.clusters import DISTANCE, image_clusters
+from gog.transforms.verify.normalise import normalise
+
+
+class SplitSettings(BaseModel):
+    """Shares of the groups, and when a group is too big to be one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rl_share: float = Field(default=0.3, ge=0, le=1)
+    """Of the groups; the others are for SFT."""
+    validation_share: float = Field(default=0.05, ge=0, le=1)
+    """Of the groups, on either side."""
+    hub_share: float = Field(default=0.05, gt=0, le=1)
+    """A group with more of the seeds than this stops the export."""
+    hub_floor: int = Field(default=20, ge=1)
+    """A group with at most so many seeds never does."""
+
+
+class HubError(ValueError):
+    """A group is too large to keep the splits' shares; the message names what holds it together."""
+
+
+class LeakError(ValueError):
+    """An entity, page or image cluster is in two splits."""
+
+
+class Linked(Protocol):
+    """What links a seed to others; a `Seed` is one."""
+
+    @property
+    def seed_id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def entity(self) -> str | None:
+        """What the question is about."""
+        ...
+
+    @property
+    def gold_page(self) -> str | None:
+        """Address of the page that holds the answer."""
+        ...
+
+    @property
+    def image_phash(self) -> str:
+        """Perceptual hash of the image, 16 hex digits."""
+        ...
+
+
+def link_keys(seed: Linked, cluster: str) -> tuple[str, ...]:
+    """What links the seed: `entity:...`, `page:...`, and its image cluster (`image:...`)."""
+    keys = [cluster]
+    if seed.entity and seed.entity.strip():
+        keys.append(_short(f"entity:{normalise(seed.entity)}"))
+    if seed.gold_page and seed.gold_page.strip():
+        keys.append(_short(f"page:{page_key(seed.gold_page)}"))
+    return tuple(sorted(keys))
+
+
+def page_key(url: str) -> str:
+    """An address without what does not change the page: scheme, `www.`, mobile host, fragment, last slash."""
+    try:
+        parts = urlsplit(url.strip())
+        host = parts.netloc.lower().removeprefix("www.").replace(".m.", ".", 1).removeprefix("m.")
+    except ValueError:
+        return url.strip()
+    path = unquote(parts.path).replace(" ", "_").rstrip("/")
+    return f"{host}{path}{'?' + parts.query if parts.query else ''}" or url.strip()
+
+
+def _short(key: str) -> str:
+    if len(key) <= 120:
+        return key
+    return f"{key[:100]}~{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+
+def group(keys: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Group of each seed id: seeds that share a key, directly or through others, share a group.
+
+    A group is named by its smallest key (an entity before an image before a page), not by the seeds in it. Seeds
+    that come or go leave the name as it is, unless they bring a smaller key or join two groups; then the group with
+    the larger name is renamed, and may move to another split. Nothing else ever moves.
+    """
+    parent: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        root = key
+        while parent.setdefault(root, root) != root:
+            root = parent[root]
+        while parent[key] != root:
+            parent[key], key = root, parent[key]
+        return root
+
+    for linked in keys.values():
+        for key in linked[1:]:
+            low, high = sorted((find(linked[0]), find(key)))
+            parent[high] = low
+    return {seed_id: find(linked[0]) for seed_id, linked in keys.items()}
+
+
+def check_hubs(keys: Mapping[str, tuple[str, ...]], groups: Mapping[str, str], settings: SplitSettings) -> None:
+    """Raise `HubError` when a group holds too many of the seeds."""
+    sizes = Counter(groups.values())
+    limit = max(settings.hub_floor, settings.hub_share * len(groups))
+    for name, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        if size <= limit:
+            return
+        uses = Counter(key for seed_id, key_group in groups.items() if key_group == name for key in keys[seed_id])
+        hub, count = min(uses.items(), key=lambda item: (-item[1], item[0]))
+        kind, _, what = hub.partition(":")
+        raise HubError(
+            f"{size} of {len(groups)} seeds hang together (limit {limit:g}), most of them ({count}) by the {kind} "
+            f"{what!r}: drop or relabel it in the source, or raise hub_share"
+        )
+
+
+def place(name: str, settings: SplitSettings, run_seed: int = 0) -> tuple[Side, Split]:
+    """Side and split of a group, by a hash of its name and the run seed alone."""
+    side = Side.RL if _unit(f"side/{run_seed}/{name}") < settings.rl_share else Side.SFT
+    held_out = _unit(f"split/{run_seed}/{name}") < settings.validation_share
+    return side, Split.VALIDATION if held_out else Split.TRAIN
+
+
+def _unit(key: str) -> float:
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "replace")).digest()[:7]) / 2**56
+
+
+def split_seeds(
+    seeds: Iterable[Linked], settings: SplitSettings, run_seed: int = 0, *, distance: int = DISTANCE
+) -> tuple[Grouping, ...]:
+    """Group, image cluster, side and split of every seed, by seed id.
+
+    `distance` is that of image clusters. Raises `HubError`. The shares are met in expectation, over groups: few or
+    uneven groups can miss them.
+    """
+    known = {seed.seed_id: seed for seed in seeds}
+    clusters = image_clusters(((seed_id, seed.image_phash) for seed_id, seed in known.items()), distance)
+    keys = {seed_id: link_keys(seed, clusters[seed_id]) for seed_id, seed in known.items()}
+    groups = group(keys)
+    check_hubs(keys, groups, settings)
+    rows = []
+    for seed_id in sorted(groups):
+        side, split = place(groups[seed_id], settings, run_seed)
+        rows.append(Grouping(seed_id=seed_id, group=groups[seed_id], cluster=clusters[seed_id], side=side, split=split))
+    check_no_leak(keys, {row.seed_id: f"{row.side}/{row.split}" for row in rows})
+    return tuple(rows)
+
+
+def check_no_leak(keys: Mapping[str, tuple[str, ...]], places: Mapping[str, str]) -> None:
+    """Raise `LeakError` when a key's seeds are in two places; a seed without a place is in none."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for seed_id, where in places.items():
+        for key in keys[seed_id]:
+            found[key].add(where)
+    for key in sorted(found):
+        if len(found[key]) > 1:
+            raise LeakError(f"{key} is in {' and '.join(sorted(found[key]))}")

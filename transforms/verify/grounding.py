@@ -1,0 +1,86 @@
+"""Grounding: does what the searches returned support the answer, and did a gaze find its target?"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from gog.schemas import AnswerType, Evidence, Seed, Tool, Trajectory
+from gog.transforms.verify.normalise import contains, normalise, unspaced
+from gog.transforms.verify.rules import strip_lead_in
+
+MAX_CHARS: Final = 12_000
+"""Characters of evidence that a judge is shown."""
+
+
+def evidence_of(trajectory: Trajectory, evidence_by_id: Mapping[str, Evidence]) -> tuple[Evidence, ...]:
+    """The evidence of a trajectory in the order of its steps; `KeyError` names an id that is missing."""
+    return tuple(evidence_by_id[key] for step in trajectory.steps for key in step.evidence_ids)
+
+
+def evidence_text(evidence: Iterable[Evidence], limit: int = MAX_CHARS) -> str:
+    """What the tools returned, as text: a head for each call, then title and snippet of each hit, best first.
+
+    A call that failed or found nothing leaves no text. Beyond `limit` characters each call keeps an equal share.
+    """
+    blocks = [_block(one) for one in evidence if one.hits and one.failure is None]
+    if sum(map(len, blocks)) > limit and blocks:
+        share = limit // len(blocks)
+        blocks = [block[:share] for block in blocks]
+    return "\n".join(blocks)
+
+
+def _block(evidence: Evidence) -> str:
+    head = f"{evidence.tool}: {evidence.query}" if evidence.query else f"{evidence.tool}"
+    return "\n".join([head, *(_hit_text(hit.title, hit.snippet) for hit in evidence.hits)])
+
+
+def _hit_text(title: str, snippet: str) -> str:
+    return f"- {title}: {snippet}" if snippet else f"- {title}"
+
+
+def hits_text(evidence: Iterable[Evidence]) -> str:
+    """Titles and snippets alone: what was found, without what was asked for."""
+    return "\n".join(_hit_text(hit.title, hit.snippet) for one in evidence for hit in one.hits)
+
+
+def literal(forms: Iterable[str], text: str) -> bool:
+    """Whether a form of the answer stands word for word (normalised) in the text. A flag, no verdict."""
+    haystack = normalise(text)
+    return any(contains(haystack, form) for raw in forms for form in {normalise(raw), normalise(strip_lead_in(raw))})
+
+
+def searched(trajectory: Trajectory) -> bool:
+    """Whether any search came back; calls that were malformed or failed leave an attempt without search."""
+    return any(step.evidence_ids for step in trajectory.steps)
+
+
+def names_answer(evidence: Evidence, seed: Seed) -> bool:
+    """Whether an accepted form of the answer stands in the hits."""
+    return literal(seed.answers, hits_text([evidence]))
+
+
+def names_entity(evidence: Evidence, seed: Seed) -> bool:
+    """Whether the hits name the target: the seed's entity, or an accepted answer that is a name."""
+    return literal(target_names(seed), hits_text([evidence]))
+
+
+def gaze_useful(trajectory: Trajectory, seed: Seed, evidence_by_id: Mapping[str, Evidence]) -> bool | None:
+    """Whether any gaze's evidence names the target.
+
+    None without a gaze that came back, and when the seed names no target.
+    """
+    gazes = [key for step in trajectory.steps if step.action == Tool.GAZE.value for key in step.evidence_ids]
+    if not gazes or not target_names(seed):
+        return None
+    return any(names_entity(evidence_by_id[key], seed) for key in gazes)
+
+
+def target_names(seed: Seed) -> tuple[str, ...]:
+    """Names by which evidence may name the target: numbers, dates, yes or no and very short answers are none."""
+    names = [seed.entity] if seed.entity else []
+    if seed.answer_type is AnswerType.STRING:
+        names += [form for form in seed.answers if _is_name(normalise(form))]
+    return tuple(names)
+
+
+def _is_name(form: str) -> bool:
+    return any(char.isalpha() for char in form) and len(form) >= (2 if unspaced(form) else 3)
