@@ -55,7 +55,7 @@ class Mind:
         self.spots = candidates(self.sight, self.dialogue.hints)
         poor = [past.box for past in self.dialogue.past if _missed(past)]
         left = [spot for spot in self.spots if not any(iou(box, spot.box) > 0.6 for box in poor if box is not None)]
-        plain = [spot for spot in left if not spot.patterned]
+        plain = [spot for spot in left if not spot.odd]
         self.aims = ranked(plain or left, self.question.reference)
         self.errors = errors_of(
             self.question, self.sight, self.dialogue.image, self.aims[0] if self.aims else None, self.skill
@@ -110,7 +110,7 @@ def _count(mind: Mind) -> Move:
 def counted(mind: Mind) -> int:
     """How many flags it sees; sometimes one off."""
     flags = [spot for spot in mind.spots if spot.like_flag]
-    plain = [spot for spot in flags if not spot.patterned]
+    plain = [spot for spot in flags if not spot.odd]
     number = len(flags if mind.luck.yes(mind.errors.trouble) else plain)
     if mind.luck.yes(mind.errors.misreads):
         number += mind.luck.pick((-1, 1))
@@ -154,7 +154,7 @@ def _look(mind: Mind, situation: str, judged: Reflection | None) -> Move | None:
         return None
     first = not any(past.tool == "gaze" for past in mind.dialogue.past)
     aims = mind.aims
-    if first and luck.yes(errors.overlooks_pattern):
+    if first and luck.yes(errors.overlooks_oddness):
         aims = ranked(mind.spots, mind.question.reference)
     aim = aims[0]
     if first and len(aims) > 1 and luck.yes(errors.wrong_aim):

@@ -35,7 +35,7 @@ class Errors:
         return 0.16 + 0.6 * self.trouble
 
     @property
-    def overlooks_pattern(self) -> float:
+    def overlooks_oddness(self) -> float:
         return 0.3 + 0.5 * self.trouble
 
     @property
@@ -74,7 +74,7 @@ def errors_of(question: Question, sight: Sight, image: str, aim: Spot | None, sk
 
 def _hardness(question: Question, sight: Sight, aim: Spot | None) -> float:
     flags = [spot for spot in sight.spots if spot.like_flag]
-    cards = sum(spot.patterned for spot in flags)
+    cards = sum(spot.odd for spot in flags)
     if question.want is Want.COUNT:
         return min(0.7, 0.08 * len(flags) + 0.15 * min(1, cards))
     hardness = 0.15 if question.want is Want.FACT else 0.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from gog.schemas import Box
@@ -26,25 +27,36 @@ Impression = tuple[tuple[int, int, int], ...]
 class Spot:
     """A region that stands out.
 
-    `shape` is width over height in pixels, `clear` how sharply it is cut out (0 to 1), `busy` how much of its contrast
-    is fine pattern both ways (checks and dots are busy, stripes are not).
+    `shape` is width over height in pixels; `clear` how sharply it is cut out, 0 to 1; `contrast` the spread of its
+    colours (standard deviation, 0 to 127); `busy` how much of the contrast is fine pattern nearly everywhere: checks
+    and dots are busy, stripes and emblems are not.
     """
 
     box: Box
     shape: float
     clear: float
+    contrast: float
     busy: float
     impression: Impression
+
+    @classmethod
+    def unseen(cls, box: Box, shape: float) -> "Spot":
+        """A spot that something else than the eyes found."""
+        return cls(box, shape, 0.5, 127.0, 0.0, ())
 
     @property
     def like_flag(self) -> bool:
         """Whether it has a flag's shape, whatever is on it."""
-        return self.clear > 0.6 and 1.1 < self.shape < 1.75 and self.box.x2 - self.box.x1 > 0.06
+        sharp = self.clear > 0.58 and (self.clear > 0.75 or self.contrast > 55)
+        return sharp and 1.1 < self.shape < 1.75 and self.box.x2 - self.box.x1 > 0.06
 
     @property
-    def patterned(self) -> bool:
-        """Whether it is covered with a fine pattern, as no flag is."""
-        return self.busy > 0.3
+    def odd(self) -> bool:
+        """Whether it looks like no flag: too dull, or covered with a fine pattern.
+
+        Measured on the bundled world: true for 1% of the flags, 84% of the cards that are none, and 75% of the rest.
+        """
+        return self.contrast < 46 or (self.busy > 0.25 and self.contrast < 64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,7 @@ def look(data: bytes) -> Sight:
         box = found.box
         shape = (box.x2 - box.x1) * image.width / ((box.y2 - box.y1) * image.height)
         part = small.crop(pixel_rect(box, small.width, small.height))
-        spots.append(Spot(box, shape, found.score, _busy(part), _impression(part)))
+        spots.append(Spot(box, shape, found.score, *_texture(part), _impression(part)))
     return Sight(image.width, image.height, tuple(spots), _impression(small))
 
 
@@ -91,10 +103,18 @@ def _impression(part: Image.Image) -> Impression:
     return tuple((int(r), int(g), int(b)) for r, g, b in grid.tolist())
 
 
-def _busy(part: Image.Image) -> float:
+def _texture(part: Image.Image) -> tuple[float, float]:
+    """Contrast and busyness: the third calmest of nine tiles decides, by its lesser gradient of the two ways."""
     values = np.asarray(part.resize((24, 18), Image.Resampling.BOX), np.float32)
-    across, down = np.abs(np.diff(values, axis=1)).mean(), np.abs(np.diff(values, axis=0)).mean()
-    return float(min(across, down) / max(8.0, float(values.std())))
+    across = np.abs(np.diff(values, axis=1, append=values[:, -1:])).mean(2)
+    down = np.abs(np.diff(values, axis=0, append=values[-1:])).mean(2)
+    tiles = np.minimum(_by_tile(across), _by_tile(down))
+    spread = max(8.0, float(values.reshape(-1, 3).std(0).mean()))
+    return float(values.std()), float(np.sort(tiles)[2]) / spread
+
+
+def _by_tile(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(values.reshape(3, 6, 3, 8).mean((1, 3)).ravel(), np.float32)
 
 
 class Eyes:

@@ -7,9 +7,6 @@ from gog.schemas.boxes import intersection, iou
 from gog.transforms.services.planner.eyes import Sight, Spot
 from gog.transforms.services.planner.reading import Reference
 
-_UNKNOWN = 0.5
-"""Clearness of something that only a hint shows."""
-
 
 def candidates(sight: Sight, hints: Sequence[Box]) -> list[Spot]:
     """What may be a flag: spots of a flag's shape, and hinted boxes of that shape that no such spot covers.
@@ -20,11 +17,11 @@ def candidates(sight: Sight, hints: Sequence[Box]) -> list[Spot]:
     for box in hints:
         shape = (box.x2 - box.x1) * sight.width / max(1e-6, (box.y2 - box.y1) * sight.height)
         if 1.1 < shape < 1.75 and box.x2 - box.x1 > 0.06 and not any(_same(box, s.box) for s in sight.spots):
-            spots.append(Spot(box, shape, _UNKNOWN, 0.0, ()))
+            spots.append(Spot.unseen(box, shape))
     spots = _without_parts(spots)
     if spots:
         return spots
-    rest = [Spot(box, 1.0, _UNKNOWN, 0.0, ()) for box in hints if not any(_same(box, s.box) for s in sight.spots)]
+    rest = [Spot.unseen(box, 1.0) for box in hints if not any(_same(box, s.box) for s in sight.spots)]
     return [*(spot for spot in sight.spots if spot.box.area > 0.002), *rest]
 
 

@@ -141,7 +141,7 @@ def proposals(prompt: str, sight: Sight, frame: Frame) -> str:
     regions = [
         {
             "bbox_2d": list(_written(spot.box, frame, sight)),
-            "label": "flag" if spot.like_flag and not spot.patterned else "thing",
+            "label": "flag" if spot.like_flag and not spot.odd else "thing",
             "score": round(0.5 * spot.clear + 0.5 / (1 + 0.15 * at), 3),
         }
         for at, spot in enumerate([*named, *rest][: int(limit[1]) if limit else 8])
