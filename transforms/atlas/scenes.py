@@ -136,8 +136,7 @@ def _countries(kind: Kind, rng: random.Random, part: int) -> list[Country]:
     chosen: list[Country] = []
     if kind == "trap":
         first = next(c for c in pool if c.lookalikes and not c.twins)
-        near = [by_code()[code] for code in first.lookalikes if not by_code()[code].twins]
-        chosen = [first, rng.choice(near)] if near else [first]
+        chosen = [first, by_code()[rng.choice(first.lookalikes)]]
     for country in pool:
         if len(chosen) < count and country not in chosen and not any(c.code in country.twins for c in chosen):
             chosen.append(country)

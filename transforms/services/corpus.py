@@ -30,12 +30,16 @@ from gog.transforms.services.protocols import ServiceError
 PASSAGE: Final = 1500
 """Characters of a passage, about; a longer paragraph is cut between sentences."""
 SNIPPET: Final = 320
+TITLE_WEIGHT: Final = 4
+"""A word of the title counts as often."""
 MAX_PAGE: Final = 1_000_000
 MAX_QUERY_WORDS: Final = 64
-_FORMAT: Final = "bm25v1"
+_FORMAT: Final = f"bm25v1t{TITLE_WEIGHT}"
 _CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD: Final = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?=[^\sa-z])|(?<=[。！？])|\n+")
+_SENTENCE_END: Final = re.compile(
+    r"(?<=[.!?])(?<!\bSt\.)(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\b[A-Z]\.)\s+(?=[^\sa-z])|(?<=[。！？])|\n+"
+)
 _STOP: Final = frozenset(
     re.findall(
         r"\w+",
@@ -118,7 +122,7 @@ def build_corpus(articles: Iterable[tuple[str, str, str]], folder: Path, *, name
                     digest.update(line)
                     rows.append((at, len(line)))
                     at += len(line)
-                    tokens.append(words(f"{heading}\n{passage}"))
+                    tokens.append(words(heading) * TITLE_WEIGHT + words(passage))
         np.save(fresh / "rows.npy", np.array(rows, np.int64).reshape(-1, 2))
         _index(tokens, fresh)
         head = {"format": _FORMAT, "name": clean(name or folder.name, 80), "pages": pages, "passages": len(rows)}
@@ -238,7 +242,7 @@ class Corpus:
 
 def snippet(text: str, weights: dict[str, float], limit: int = SNIPPET) -> str:
     """The sentences that hold most of the weighted words, in the text's order, in at most `limit` characters."""
-    sentences = [clean(s, PASSAGE) for s in _SENTENCE_END.split(text) if s.strip()]
+    sentences = [clean(s, len(s)) for s in _SENTENCE_END.split(text) if s.strip()]
     gains = [sum(weights.get(word, 0.0) for word in set(words(s))) for s in sentences]
     order = sorted(range(len(sentences)), key=lambda i: (-gains[i], i))
     chosen: list[int] = []

@@ -126,7 +126,6 @@ class Gallery:
         self._table: grid.Floats = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
         self._rows: NDArray[np.int64] = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
         self._meta, self._thumbs = folder / "meta.jsonl", folder / "thumbnails.bin"
-        self._stored: set[str] = set()
         if self._table.shape != (len(self._rows) * self._views, grid.DIMENSIONS + 2):
             raise ValueError(f"{self._table.shape} embeddings for {len(self._rows)} pictures")
 
@@ -192,12 +191,11 @@ class Gallery:
         start, length, thumb_start, thumb_length = (int(v) for v in self._rows[index])
         entry = json.loads(_read(self._meta, start, length))
         sha256 = entry["thumbnail_sha256"]
-        if sha256 not in self._stored:
+        if not self._images.has(sha256):
             thumbnail = _read(self._thumbs, thumb_start, thumb_length)
             if sha256_hex(thumbnail) != sha256:
                 raise ValueError(f"thumbnail {index} differs from its hash")
             self._images.put(thumbnail, "jpg")
-            self._stored.add(sha256)
         return Hit(
             rank=rank,
             title=entry["title"],
