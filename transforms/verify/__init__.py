@@ -10,7 +10,7 @@ from gog.transforms.verify.judge import (
 )
 from gog.transforms.verify.leaks import leaks
 from gog.transforms.verify.rules import Gold, check
-from gog.transforms.verify.verdict import outcome_of, verdict
+from gog.transforms.verify.verdict import settle, verdict
 
 __all__ = [
     "Gold",
@@ -21,7 +21,7 @@ __all__ = [
     "check",
     "closed_world_judge",
     "leaks",
-    "outcome_of",
+    "settle",
     "parse_reply",
     "verdict",
 ]

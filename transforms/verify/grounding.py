@@ -53,11 +53,6 @@ def searched(trajectory: Trajectory) -> bool:
     return any(step.evidence_ids for step in trajectory.steps)
 
 
-def names_answer(evidence: Evidence, seed: Seed) -> bool:
-    """Whether an accepted form of the answer stands in the hits."""
-    return literal(seed.answers, hits_text([evidence]))
-
-
 def names_entity(evidence: Evidence, seed: Seed) -> bool:
     """Whether the hits name the target: the seed's entity, or an accepted answer that is a name."""
     return literal(target_names(seed), hits_text([evidence]))

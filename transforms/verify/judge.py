@@ -89,12 +89,7 @@ _SAID: Final = re.compile(
 )
 
 
-def parse_reply(kind: Kind, text: str | None, judge: str = "") -> JudgeReply:
-    """A judge's raw reply with the ruling that it holds (`parse_ruling`)."""
-    return JudgeReply(parse_ruling(kind, text), text or "", judge)
-
-
-def parse_ruling(kind: Kind, text: str | None) -> Ruling:
+def parse_reply(kind: Kind, text: str | None) -> Ruling:
     """Read a judge's raw reply, tolerantly: JSON anywhere in it, a `verdict: correct` line, or the bare word.
 
     The last verdict counts, so that one quoted from the material before it does not. One object that says both yes

@@ -51,12 +51,15 @@ class _Asked:
         return reply.ruling
 
 
-async def outcome_of(answer: str | None, seed: Seed, judge: JudgeCall | None) -> tuple[Outcome, Method]:
+async def settle(answer: str | None, seed: Seed, judge: JudgeCall | None) -> tuple[Outcome, Method, str]:
     """Outcome of an answer alone: the rules, then the judge. For screening and labelling, where there is no more.
 
-    A judge that fails makes it unknown.
+    The third value is the reason for which an unknown outcome leaves: `verify.unknown`, or `budget.reached` and
+    `store.miss` when that is why the judge could not be asked. It is empty otherwise.
     """
-    return await _settle(answer, seed, _Asked(judge))
+    asked = _Asked(judge)
+    outcome, method = await _settle(answer, seed, asked)
+    return outcome, method, asked.reason if outcome is Outcome.UNKNOWN else ""
 
 
 async def _settle(answer: str | None, seed: Seed, asked: _Asked) -> tuple[Outcome, Method]:
