@@ -1,27 +1,59 @@
 """The ingest pipeline: source rows to seeds and images, shard by shard, in the source's order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import apache_beam as beam
 
+from gog.pipelines.config import AtlasSource, Config
 from gog.pipelines.context import STEP_TABLES, Context
 from gog.pipelines.lake import Lake
 from gog.pipelines.opening import images_for
-from gog.pipelines.sources import Source
+from gog.pipelines.sources import ATLAS_MAPPING, AtlasRows, FileRows, LocalImages, ShardSpec, Source
 from gog.schemas import Seed
 from gog.transforms.beam.ingest import Ingest
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import CountRows
 from gog.transforms.clusters import NearDuplicates
 from gog.transforms.duplicates import Duplicates
+from gog.transforms.ingest import FieldMapping, SourceRow, check_mapping
 from gog.transforms.services.loop import shared
 
 
-def ingest(context: Context, source: Source, shards: Sequence[int]) -> None:
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """The configured source, with what turns its rows into seeds."""
+
+    rows: Source
+    mapping: FieldMapping
+    dataset: str
+    version: str
+    read_image: LocalImages | None
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Open the source. Raises `SourceError`, and `MappingError` when its first rows have none of a column."""
+        source = config.source
+        if isinstance(source, AtlasSource):
+            rows: Source = AtlasRows(source.count, config.seed, config.shard_size, source.held_out, source.kinds)
+            return cls(rows, ATLAS_MAPPING, "atlas", str(config.seed), None)
+        rows = FileRows(source.path, source.kind, config.shard_size)
+        check_mapping(islice(_first_rows(rows), 100), source.mapping)
+        folder = Path(source.image_root) if source.image_root else Path(source.path).parent
+        return cls(rows, source.mapping, source.dataset, source.version, LocalImages(folder, config.ingest.image))
+
+
+def _first_rows(rows: Source) -> Iterator[SourceRow]:
+    for spec in islice(rows.shards(), 1):
+        yield from rows.read_shard(spec)
+
+
+def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shards: Sequence[int]) -> None:
     """Ingest the shards that are missing."""
-    specs = dict(enumerate(source.shards()))
     root = str(context.lake.root)
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:
@@ -31,14 +63,14 @@ def ingest(context: Context, source: Source, shards: Sequence[int]) -> None:
             | "Shards" >> beam.Create([(shard, specs[shard]) for shard in batch])
             | "Ingest"
             >> Ingest(
-                source.read_shard,
+                seeds.rows.read_shard,
                 partial(images_for, root),
                 seen,
-                source.mapping,
+                seeds.mapping,
                 context.config.ingest,
-                source.dataset,
-                source.version,
-                source.read_image,
+                seeds.dataset,
+                seeds.version,
+                seeds.read_image,
             )
         )
         (

@@ -1,0 +1,134 @@
+"""The curate pipeline: best of k within each shard, then one decision over all of them."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+
+from gog.pipelines.config import Config
+from gog.pipelines.context import STEP_TABLES, Context
+from gog.pipelines.lake import Lake, write_atomic
+from gog.schemas import Reject, Screening, Seed, Trajectory, Unit, Verdict
+from gog.transforms.beam.parts import WriteParts
+from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, rows
+from gog.transforms.curate import Curation, LightSeed, LightTrajectory
+from gog.transforms.curate import curate as decide
+from gog.transforms.select import Candidate, select
+
+GLOBAL = 0
+"""Steps over all shards write one part, numbered 0."""
+
+
+def curate(context: Context) -> None:
+    """Curate all synthesised shards; nothing to do when they are those of the last time."""
+    inputs = context.digest("synthesize", ("screenings", "trajectories", "verdicts"))
+    mark = context.lake.run_folder(context.run) / "curated" / "inputs.json"
+    if context.done("curate", GLOBAL) and _read(mark) == inputs:
+        return
+    for step in ("curate", "export_sft", "label", "export_rl"):
+        context.forget(step)
+    mark.unlink(missing_ok=True)
+    context.on_shard("curate", 0, 1)
+    root, shards = str(context.lake.root), context.shards_of("synthesize")
+    pipeline = context.pipeline()
+    best = (
+        pipeline
+        | "Shards" >> beam.Create(shards)
+        | "BestOfK" >> beam.FlatMap(_best, root, context.run, context.config).with_outputs(ROWS, COUNTS, main="main")
+    )
+    decided = (
+        best.main
+        | "Together" >> beam.GroupByKey()
+        | "Decide" >> beam.FlatMap(_decide, context.config).with_outputs(ROWS, COUNTS, main="main")
+    )
+    counts = (best[COUNTS], decided[COUNTS]) | "Counts" >> beam.Flatten() | CountRows()
+    written = (best[ROWS], decided[ROWS], counts) | "Rows" >> beam.Flatten()
+    written | WriteParts(root, context.run, "curate", STEP_TABLES["curate"], [GLOBAL])
+    pipeline.run().wait_until_finish()
+    write_atomic(mark, json.dumps(inputs).encode())
+
+
+def _read(path: Path) -> object:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _best(shard: int, root: str, run: str, config: Config) -> Iterator[Any]:
+    """A shard's seeds and their best trajectories, light; rejects for the other verified ones."""
+    seeds, best, rejects, verified = best_of_shard(Lake(Path(root)), run, shard, config)
+    yield None, (seeds, best)
+    yield from rows(GLOBAL, rejects)
+    yield count("curate", Unit.TRAJECTORY, GLOBAL, entered=verified, passed=0)
+
+
+def best_of_shard(
+    lake: Lake, run: str, shard: int, config: Config
+) -> tuple[list[LightSeed], list[LightTrajectory], list[Reject], int]:
+    """Light seeds, light best trajectories, rejects of the others, and how many were verified."""
+    screened = {s.seed_id for s in lake.read_table(run, "screenings", Screening, "synthesize", shard)}
+    seeds = [
+        LightSeed(s.seed_id, s.entity, s.gold_page, s.image_phash, s.question)
+        for s in lake.read_table(run, "seeds", Seed, "ingest", shard)
+        if s.seed_id in screened
+    ]
+    verdicts = {
+        v.trajectory_id: v for v in lake.read_table(run, "verdicts", Verdict, "synthesize", shard) if not v.reasons
+    }
+    by_seed: dict[str, list[Candidate]] = defaultdict(list)
+    for trajectory in lake.read_table(run, "trajectories", Trajectory, "synthesize", shard):
+        verdict = verdicts.get(trajectory.trajectory_id)
+        if verdict is not None:
+            by_seed[trajectory.seed_id].append(Candidate(trajectory, verdict))
+    best: list[LightTrajectory] = []
+    rejects: list[Reject] = []
+    for seed_id in sorted(by_seed):
+        chosen, left = select(by_seed[seed_id], config.curate.keep, prefer_reflective=config.curate.prefer_reflective)
+        best.extend(_light(candidate.trajectory) for candidate in chosen)
+        rejects.extend(left)
+    return seeds, best, rejects, len(verdicts)
+
+
+def _light(trajectory: Trajectory) -> LightTrajectory:
+    return LightTrajectory(trajectory.trajectory_id, trajectory.seed_id, trajectory.behaviour, trajectory.origin)
+
+
+def _decide(
+    group: tuple[None, Iterable[tuple[list[LightSeed], list[LightTrajectory]]]], config: Config
+) -> Iterator[Any]:
+    found = decide_all(group[1], config)
+    yield from rows(GLOBAL, found.groups)
+    yield from rows(GLOBAL, found.kept)
+    yield from rows(GLOBAL, found.rejects)
+    yield count("curate", Unit.TRAJECTORY, GLOBAL, entered=0, passed=len(found.kept))
+
+
+def decide_all(shards: Iterable[tuple[list[LightSeed], list[LightTrajectory]]], config: Config) -> Curation:
+    """The decision over all shards."""
+    seeds: list[LightSeed] = []
+    best: list[LightTrajectory] = []
+    for some_seeds, some_best in shards:
+        seeds += some_seeds
+        best += some_best
+    settings = config.curate
+    return decide(
+        seeds,
+        best,
+        settings.balance,
+        settings.splits,
+        distance=settings.near_duplicate_bits,
+        run_seed=config.seed,
+    )
+
+
+def count_kept(context: Context) -> int:
+    """How many trajectories would be kept of the shards synthesised so far."""
+    light = []
+    for shard in context.shards_of("synthesize"):
+        seeds, best, _, _ = best_of_shard(context.lake, context.run, shard, context.config)
+        light.append((seeds, best))
+    return len(decide_all(light, context.config).kept)

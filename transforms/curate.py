@@ -1,0 +1,109 @@
+"""Curate: what is kept of the verified trajectories, decided over all shards at once.
+
+It sees no messages: best of k was chosen within each seed before; here groups and sides are assigned, near-copies
+left out, and behaviours balanced.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gog.schemas import Behaviour, Curated, Grouping, Origin, Reject, Side, Unit
+from gog.transforms.balance import BalanceReport, BalanceSettings, Item, balance
+from gog.transforms.clusters import NearDuplicates
+from gog.transforms.splits import SplitSettings, split_seeds
+
+STAGE = "curate"
+
+
+class LightSeed(NamedTuple):
+    """What grouping needs to know of a screened seed."""
+
+    seed_id: str
+    entity: str | None
+    gold_page: str | None
+    image_phash: str
+    question: str
+
+
+class LightTrajectory(NamedTuple):
+    """What curation needs to know of a trajectory that was best of its seed."""
+
+    trajectory_id: str
+    seed_id: str
+    behaviour: Behaviour
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Curation:
+    """Every seed's group, what was kept, why the rest was not, and how the shares came out."""
+
+    groups: tuple[Grouping, ...]
+    kept: tuple[Curated, ...]
+    rejects: tuple[Reject, ...]
+    report: BalanceReport
+
+
+def curate(
+    seeds: Iterable[LightSeed],
+    trajectories: Iterable[LightTrajectory],
+    balance_settings: BalanceSettings,
+    split_settings: SplitSettings,
+    *,
+    distance: int,
+    run_seed: int,
+) -> Curation:
+    """Decide. `distance` (bits) is that of image clusters and near-copies. Raises `HubError` and `LeakError`."""
+    known = {seed.seed_id: seed for seed in sorted(seeds)}
+    groups = split_seeds(known.values(), split_settings, run_seed, distance=distance)
+    place = {grouping.seed_id: grouping for grouping in groups}
+    rejects: list[Reject] = []
+    pool: list[LightTrajectory] = []
+    for trajectory in sorted(trajectories):
+        if place[trajectory.seed_id].side is Side.RL:
+            rejects.append(_reject(trajectory, "curate.reserved_for_rl", f"group {place[trajectory.seed_id].group}"))
+        else:
+            pool.append(trajectory)
+    pool, copies = _without_copies(pool, known, distance)
+    rejects += copies
+    balanced = balance([Item(t.trajectory_id, t.seed_id, t.behaviour) for t in pool], balance_settings, run_seed)
+    rejects += balanced.rejects
+    stay = set(balanced.kept)
+    kept = tuple(
+        Curated(
+            trajectory_id=t.trajectory_id,
+            seed_id=t.seed_id,
+            split=place[t.seed_id].split,
+            behaviour=t.behaviour,
+            origin=t.origin,
+        )
+        for t in pool
+        if t.trajectory_id in stay
+    )
+    return Curation(groups, kept, tuple(rejects), balanced.report)
+
+
+def _without_copies(
+    pool: Sequence[LightTrajectory], seeds: dict[str, LightSeed], distance: int
+) -> tuple[list[LightTrajectory], list[Reject]]:
+    """Leave out seeds whose image and question are near an earlier one's; trajectories of one seed are no copies."""
+    near = NearDuplicates(distance)
+    earlier: dict[str, str | None] = {}
+    for seed_id in sorted({t.seed_id for t in pool}):
+        seed = seeds[seed_id]
+        earlier[seed_id] = near.add_or_find(seed_id, seed.image_phash, seed.question)
+    kept, rejects = [], []
+    for trajectory in pool:
+        if earlier[trajectory.seed_id] is None:
+            kept.append(trajectory)
+        else:
+            detail = f"image and question are near {earlier[trajectory.seed_id]}"
+            rejects.append(_reject(trajectory, "curate.near_duplicate", detail))
+    return kept, rejects
+
+
+def _reject(trajectory: LightTrajectory, reason: str, detail: str) -> Reject:
+    return Reject.of(
+        STAGE, Unit.TRAJECTORY, trajectory.trajectory_id, reason, detail=detail, seed_id=trajectory.seed_id
+    )
