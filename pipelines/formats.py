@@ -1,0 +1,305 @@
+"""File formats of rows: where the shards of a file are, and the rows of one.
+
+Each format is two functions. `*_spans(path, rows)` goes over the file once and yields spans of at most so many rows;
+`*_rows(path, span)` yields (number, data, error) of a span's rows. A broken row has an error; `data` is then the
+start of what was there.
+"""
+
+import csv
+import json
+import mmap
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+LINE_LIMIT: Final = 128 << 20
+"""Bytes of a line or a CSV field; longer ones are broken rows."""
+
+_SAMPLE: Final = 1000
+_BOM: Final = b"\xef\xbb\xbf"
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]', re.DOTALL)
+
+Rows = Iterator[tuple[int, dict[str, Any], str]]
+
+
+class SourceError(ValueError):
+    """The source cannot be read at all; the message is one line."""
+
+
+class Span(NamedTuple):
+    """A range of bytes or rows, the number of its first row as people count it, and how many rows it has."""
+
+    start: int
+    stop: int
+    first: int
+    rows: int
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Errors of the disk and of damaged files as `SourceError`."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}") from error
+
+
+def _grouped(rows: Iterator[tuple[int, int, int]], size: int) -> Iterator[Span]:
+    """Spans of `size` rows out of (first byte, byte behind the last, number) of each row."""
+    span: Span | None = None
+    for start, stop, number in rows:
+        span = Span(start, stop, number, 1) if span is None else span._replace(stop=stop, rows=span.rows + 1)
+        if span.rows == size:
+            yield span
+            span = None
+    if span is not None:
+        yield span
+
+
+# JSONL: a row is a line that is not blank; its number is that of the line.
+
+
+def _lines(file: BinaryIO, start: int, stop: int | None, number: int) -> Iterator[tuple[int, int, int, bytes | None]]:
+    """(first byte, byte behind, number, line) of lines that are not blank; None for a line above the limit."""
+    file.seek(start)
+    while (stop is None or start < stop) and (line := file.readline(LINE_LIMIT + 1)):
+        size = len(line)
+        if size > LINE_LIMIT and not line.endswith(b"\n"):
+            while rest := file.readline(1 << 20):
+                size += len(rest)
+                if rest.endswith(b"\n"):
+                    break
+            yield start, start + size, number, None
+        elif line.strip():
+            yield start, start + size, number, line
+        start += size
+        number += 1
+
+
+def jsonl_spans(path: Path, rows: int) -> Iterator[Span]:
+    """Spans of bytes."""
+    with path.open("rb", buffering=1 << 20) as file:
+        start = len(_BOM) if file.read(3) == _BOM else 0
+        yield from _grouped(((a, b, number) for a, b, number, _ in _lines(file, start, None, 1)), rows)
+
+
+def jsonl_rows(path: Path, span: Span) -> Rows:
+    """The rows of a span."""
+    with path.open("rb", buffering=1 << 20) as file:
+        for _, _, number, line in _lines(file, span.start, span.stop, span.first):
+            if line is None:
+                yield number, {}, f"the line is longer than {LINE_LIMIT} bytes"
+            else:
+                yield number, *_object(line)
+
+
+def _object(raw: bytes) -> tuple[dict[str, Any], str]:
+    """A JSON object, or what there was and why it is none."""
+    try:
+        value = json.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        return _start(raw), f"not UTF-8 at byte {error.start}"
+    except json.JSONDecodeError as error:
+        return _start(raw), f"not JSON: {error.msg} at character {error.pos}"
+    except (ValueError, RecursionError):  # numbers of thousands of digits, brackets without end
+        return _start(raw), "not JSON that can be read: a number too long, or nested too deep"
+    if not isinstance(value, dict):
+        return _start(raw), f"a row is an object with columns, this is a {type(value).__name__}"
+    return value, ""
+
+
+def _start(raw: bytes) -> dict[str, Any]:
+    return {"raw": raw[:_SAMPLE].decode("utf-8", "backslashreplace")}
+
+
+# JSON: a list of objects. The file is mapped into memory, and only the places of brackets and commas are looked for,
+# so that its size does not matter, and one broken element costs itself.
+
+
+def json_spans(path: Path, rows: int) -> Iterator[Span]:
+    """Spans of bytes. `SourceError` when the file does not begin a list."""
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path} is empty: expected a JSON list of objects")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = len(_BOM) if data[:3] == _BOM else 0
+        while data[start : start + 1].isspace():
+            start += 1
+        if data[start : start + 1] != b"[":
+            raise SourceError(f"{path}: expected a JSON list of objects; a file with one object a line is jsonl")
+        stop = len(data)
+        while data[stop - 1 : stop].isspace():
+            stop -= 1
+        if data[stop - 1 : stop] == b"]" and stop - 1 > start:
+            stop -= 1
+        elements = ((a, b, n) for n, (a, b) in enumerate(_elements(data, start + 1, stop), start=1))
+        yield from _grouped(elements, rows)
+
+
+def json_rows(path: Path, span: Span) -> Rows:
+    """The rows of a span."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for number, (start, stop) in enumerate(_elements(data, span.start, span.stop), start=span.first):
+            if stop - start > LINE_LIMIT:
+                yield number, _start(data[start : start + _SAMPLE]), f"the element is longer than {LINE_LIMIT} bytes"
+            else:
+                yield number, *_object(data[start:stop])
+
+
+def _elements(data: mmap.mmap, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Places of the elements of a list between `start` and `stop`: what lies between commas outside of brackets."""
+    depth = 0
+    for token in _TOKEN.finditer(data, start, stop):
+        match data[token.start()]:
+            case 0x5B | 0x7B:
+                depth += 1
+            case 0x5D | 0x7D:
+                depth = max(0, depth - 1)
+            case 0x2C if depth == 0:
+                yield start, token.start()
+                start = token.end()
+    if data[start:stop].strip():
+        yield start, stop
+
+
+# CSV: a row is a record, which may have line breaks in quotes; its number is that of the record, without the header.
+
+
+class _Lines:
+    """Lines of a file as text, with the place of the next one. Bytes that are not UTF-8 become surrogates."""
+
+    def __init__(self, file: BinaryIO, offset: int) -> None:
+        file.seek(offset)
+        self._file = file
+        self.offset = offset
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(LINE_LIMIT + 1)
+        if not line:
+            raise StopIteration
+        self.offset += len(line)
+        return line.decode("utf-8", "surrogateescape")
+
+
+def _records(file: BinaryIO, offset: int, stop: int | None) -> Iterator[tuple[int, int, list[str] | str]]:
+    """(first byte, byte behind, fields or what is wrong) of the records that are not blank."""
+    csv.field_size_limit(LINE_LIMIT)
+    lines = _Lines(file, offset)
+    reader = csv.reader(lines)
+    while stop is None or lines.offset < stop:
+        start = lines.offset
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield start, lines.offset, f"not CSV: {error}"
+            reader = csv.reader(lines)
+            continue
+        if fields:
+            yield start, lines.offset, fields
+
+
+def _header(file: BinaryIO, path: Path) -> tuple[list[str], int]:
+    start = len(_BOM) if file.read(3) == _BOM else 0
+    first = next(_records(file, start, None), None)
+    if first is None or isinstance(first[2], str):
+        raise SourceError(f"{path}: expected a line with the names of the columns")
+    names = [name.strip() for name in first[2]]
+    if len(set(names)) < len(names) or "" in names:
+        raise SourceError(f"{path}: the names of the columns are not each once and not empty: {', '.join(names)[:300]}")
+    return names, first[1]
+
+
+def csv_spans(path: Path, rows: int) -> Iterator[Span]:
+    """Spans of bytes. `SourceError` without a header."""
+    with path.open("rb", buffering=1 << 20) as file:
+        _, offset = _header(file, path)
+        records = _records(file, offset, None)
+        yield from _grouped(((a, b, n) for n, (a, b, _) in enumerate(records, start=1)), rows)
+
+
+def csv_rows(path: Path, span: Span) -> Rows:
+    """The rows of a span; all values are text."""
+    with path.open("rb", buffering=1 << 20) as file:
+        names, _ = _header(file, path)
+        for number, (_, _, fields) in enumerate(_records(file, span.start, span.stop), start=span.first):
+            yield number, *_named(names, fields)
+
+
+def _named(names: list[str], fields: list[str] | str) -> tuple[dict[str, Any], str]:
+    if isinstance(fields, str):
+        return {}, fields
+    error = ""
+    if len(fields) != len(names):
+        error = f"{len(fields)} fields where the header names {len(names)} columns"
+    elif any("\udc80" <= char <= "\udcff" for field in fields if not field.isascii() for char in field):
+        fields = [field.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for field in fields]
+        error = "not UTF-8"
+    return dict(zip(names, fields, strict=False)), error
+
+
+# Parquet: spans of rows. A row group is decoded from its start, so files with groups near a shard's size are fastest.
+
+
+def parquet_spans(path: Path, rows: int) -> Iterator[Span]:
+    """Spans of rows, counted from 0."""
+    with pq.ParquetFile(path) as file:
+        count = file.metadata.num_rows
+    for start in range(0, count, rows):
+        stop = min(count, start + rows)
+        yield Span(start, stop, start + 1, stop - start)
+
+
+def parquet_rows(path: Path, span: Span) -> Rows:
+    """The rows of a span; those that are damaged have an error."""
+    at = span.start
+    try:
+        with pq.ParquetFile(path) as file:
+            for data, error in _parquet_values(file, span):
+                yield at + 1, data, error
+                at += 1
+    except (OSError, pa.ArrowException) as failure:
+        detail = f"the file is damaged: {' '.join(str(failure).split())[:200]}"
+        for number in range(at + 1, span.stop + 1):
+            yield number, {}, detail
+
+
+def _parquet_values(file: pq.ParquetFile, span: Span) -> Iterator[tuple[dict[str, Any], str]]:
+    groups: list[int] = []
+    skip, begin = 0, 0
+    for group in range(file.metadata.num_row_groups):
+        end = begin + file.metadata.row_group(group).num_rows
+        if begin < span.stop and end > span.start:
+            skip = span.start - begin if not groups else skip
+            groups.append(group)
+        begin = end
+    left = span.stop - span.start
+    for batch in file.iter_batches(batch_size=64, row_groups=groups):
+        if skip >= batch.num_rows:
+            skip -= batch.num_rows
+            continue
+        wanted = batch.slice(skip, left)
+        skip, left = 0, left - wanted.num_rows
+        yield from _batch_values(wanted)
+        if left == 0:
+            return
+
+
+def _batch_values(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], str]]:
+    try:
+        yield from [(row, "") for row in batch.to_pylist()]
+    except (ValueError, OverflowError) as error:  # text that is not UTF-8, times that Python does not have
+        if batch.num_rows > 1:
+            for index in range(batch.num_rows):
+                yield from _batch_values(batch.slice(index, 1))
+            return
+        detail = "not UTF-8" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())[:200]
+        yield {}, f"a value cannot be read: {detail}"

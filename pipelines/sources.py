@@ -1,0 +1,218 @@
+"""Sources: rows in files, or of the bundled world, read in shards.
+
+`shards` goes once over a source, in bounded memory, and says where every shard is; `read_shard` then reads any of
+them alone. A row that cannot be read comes as a `SourceRow` with an `error`, so that it is counted and rejected; only
+a source that cannot be opened at all is a `SourceError`.
+"""
+
+import glob
+import hashlib
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gog.pipelines import formats
+from gog.pipelines.formats import Rows, SourceError, Span
+from gog.transforms.atlas.rows import atlas_row
+from gog.transforms.atlas.scenes import Kind
+from gog.transforms.images import ImageError, ImageLimits
+from gog.transforms.ingest import FieldMapping, SourceRow
+
+__all__ = ["ATLAS_MAPPING", "AtlasRows", "FileRows", "LocalImages", "ShardSpec", "Source", "SourceError"]
+
+FileKind = Literal["jsonl", "json", "csv", "parquet"]
+
+_SPANS: Final[Mapping[str, Callable[[Path, int], Iterator[Span]]]] = {
+    "jsonl": formats.jsonl_spans,
+    "json": formats.json_spans,
+    "csv": formats.csv_spans,
+    "parquet": formats.parquet_spans,
+}
+_ROWS: Final[Mapping[str, Callable[[Path, Span], Rows]]] = {
+    "jsonl": formats.jsonl_rows,
+    "json": formats.json_rows,
+    "csv": formats.csv_rows,
+    "parquet": formats.parquet_rows,
+}
+
+ATLAS_MAPPING: Final = FieldMapping(
+    columns={
+        name: name
+        for name in (
+            "id", "entity", "gold_page", "category", "licence", "source_url", "split_hint",
+            "answer_type", "answer_unit", "answer_low", "answer_high",
+        )
+    },
+    extra=("kind", "reference", "fact"),
+)  # fmt: skip
+"""Mapping of the rows of `AtlasRows`."""
+
+
+class ShardSpec(BaseModel):
+    """Where the rows of a shard are. Small, and JSON, so that it can lie in a manifest and cross a network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shard: int = Field(ge=0)
+    file: str = ""
+    """Name below the source's folder."""
+    start: int = Field(ge=0)
+    """First byte, or first row counted from 0, as the format has it; `stop` is behind the last."""
+    stop: int = Field(ge=0)
+    first: int = Field(ge=0)
+    """Number of the first row in its file, as people count it: of the line in JSONL, from 1 on."""
+    rows: int = Field(ge=0)
+
+
+class Source(Protocol):
+    """Rows in shards."""
+
+    def shards(self) -> Iterator[ShardSpec]:
+        """All shards, in order."""
+        ...
+
+    def read_shard(self, spec: ShardSpec) -> Iterator[SourceRow]:
+        """The rows of a shard: `spec.rows` of them, always the same."""
+        ...
+
+    def signature(self) -> str:
+        """Changes when the source's content does."""
+        ...
+
+
+class FileRows:
+    """Rows in one file, or in all files that a pattern with `*` matches, by name. A shard lies in one file."""
+
+    def __init__(self, path: str, kind: FileKind, shard_rows: int) -> None:
+        """`SourceError` when there is no such file."""
+        if shard_rows < 1:
+            raise ValueError("a shard has at least one row")
+        self._kind: FileKind = kind
+        self._shard_rows = shard_rows
+        self.folder, self._names = _find(path)
+
+    def shards(self) -> Iterator[ShardSpec]:
+        """All shards, in order; the files are read once."""
+        shard = 0
+        for name in self._names:
+            with formats.readable(self.folder / name):
+                for span in _SPANS[self._kind](self.folder / name, self._shard_rows):
+                    yield ShardSpec(
+                        shard=shard, file=name, start=span.start, stop=span.stop, first=span.first, rows=span.rows
+                    )
+                    shard += 1
+
+    def read_shard(self, spec: ShardSpec) -> Iterator[SourceRow]:
+        """The rows of a shard. `SourceError` when it is not of this source, or the source has changed since."""
+        if spec.file not in self._names:
+            raise SourceError(f"{spec.file!r} is no file of this source; has it changed since the run began?")
+        path = self.folder / spec.file
+        count = 0
+        with formats.readable(path):
+            for number, data, error in _ROWS[self._kind](path, Span(spec.start, spec.stop, spec.first, spec.rows)):
+                count += 1
+                yield SourceRow(f"{spec.file}#{number}", data, error)
+        if count != spec.rows:
+            raise SourceError(f"{path} had {spec.rows} rows here and now has {count}: it changed since the run began")
+
+    def signature(self) -> str:
+        """Hash of the names, sizes, and first and last MiB of the files: cheap, whatever their size."""
+        digest = hashlib.sha256()
+        for name in self._names:
+            path = self.folder / name
+            with formats.readable(path), path.open("rb") as file:
+                size = path.stat().st_size
+                digest.update(f"{name}\0{size}\0".encode("utf-8", "surrogateescape"))
+                digest.update(file.read(1 << 20))
+                file.seek(max(0, size - (1 << 20)))
+                digest.update(file.read(1 << 20))
+        return digest.hexdigest()[:16]
+
+
+def _find(path: str) -> tuple[Path, tuple[str, ...]]:
+    """Folder of a file or pattern, and the names of the files below it, sorted."""
+    if Path(path).is_file():
+        return Path(path).parent, (Path(path).name,)
+    if Path(path).is_dir():
+        raise SourceError(f"{path} is a folder: name a file in it, or a pattern such as {path.rstrip('/')}/*.jsonl")
+    if not glob.has_magic(path):
+        raise SourceError(f"{path}: no such file")
+    parts = Path(path).parts
+    fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    folder = Path(*parts[:fixed])
+    found = sorted(file for file in folder.glob("/".join(parts[fixed:])) if file.is_file())
+    if not found:
+        raise SourceError(f"{path}: no file matches")
+    return folder, tuple(name.relative_to(folder).as_posix() for name in found)
+
+
+class AtlasRows:
+    """Rows of the bundled world; row i depends on nothing but the seed and i."""
+
+    def __init__(
+        self,
+        count: int,
+        seed: int,
+        shard_rows: int,
+        *,
+        held_out: bool = False,
+        kinds: Mapping[Kind, float] | None = None,
+    ) -> None:
+        if shard_rows < 1:
+            raise ValueError("a shard has at least one row")
+        self._count = count
+        self._seed = seed
+        self._shard_rows = shard_rows
+        self._held_out = held_out
+        self._kinds = kinds
+
+    def shards(self) -> Iterator[ShardSpec]:
+        """All shards, in order; nothing is drawn for it."""
+        for shard, start in enumerate(range(0, self._count, self._shard_rows)):
+            stop = min(self._count, start + self._shard_rows)
+            yield ShardSpec(shard=shard, file="atlas", start=start, stop=stop, first=start, rows=stop - start)
+
+    def read_shard(self, spec: ShardSpec) -> Iterator[SourceRow]:
+        """The rows of a shard, composed as they are asked for."""
+        for index in range(spec.start, spec.stop):
+            row = atlas_row(self._seed, index, held_out=self._held_out, kinds=self._kinds)
+            data = row._asdict()
+            yield SourceRow(f"atlas#{index}", data.pop("extra") | data)
+
+    def signature(self) -> str:
+        """Hash of what decides the rows."""
+        kinds = None if self._kinds is None else sorted(self._kinds.items())
+        return hashlib.sha256(repr(("atlas", self._count, self._seed, self._held_out, kinds)).encode()).hexdigest()[:16]
+
+
+class LocalImages:
+    """Files below a folder, by the relative paths that rows name (see `gog.transforms.ingest.safe_path`)."""
+
+    def __init__(self, folder: Path, limits: ImageLimits | None = None) -> None:
+        self._folder = folder
+        self._limits = limits or ImageLimits()
+
+    def __call__(self, path: str) -> bytes:
+        """The bytes. `ImageError` when no plain file is there, a link leads out of the folder, or it is too large."""
+        try:
+            root = self._folder.resolve()
+            real = (root / path).resolve(strict=True)
+            if not real.is_relative_to(root):
+                raise ImageError("ingest.image_unreadable", f"{path!r} leads out of the image folder")
+            status = real.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("ingest.image_unreadable", f"{path!r} is not a file")
+            if status.st_size > self._limits.max_bytes:
+                raise ImageError(
+                    "ingest.image_bomb", f"the file has {status.st_size} bytes, limit {self._limits.max_bytes}"
+                )
+            return real.read_bytes()
+        except ImageError:
+            raise
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ImageError("ingest.image_unreadable", f"no file {path!r} in the image folder") from error
+        except (OSError, RuntimeError, ValueError) as error:  # loops of links, names that no disk takes
+            raise ImageError("ingest.image_unreadable", f"{path!r} cannot be read: {type(error).__name__}") from error
