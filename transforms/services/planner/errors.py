@@ -67,7 +67,7 @@ def errors_of(question: Question, sight: Sight, image: str, aim: Spot | None, sk
     """What may go wrong with this question and picture. The same for every try: a hard seed is hard each time."""
     confusing = digest("confusing", question.text, image) / 2**64
     hardness = _hardness(question, sight, aim)
-    gap = 0.5 * hardness + 0.6 * confusing + 0.15 - skill
+    gap = 0.5 * hardness + 0.9 * confusing + 0.05 - skill
     trouble = 1 / (1 + math.exp(-9 * gap))
     return Errors(trouble * min(1.0, 4 * (1 - skill)))
 
