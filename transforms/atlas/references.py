@@ -15,9 +15,9 @@ from itertools import pairwise
 
 from gog.schemas import Box
 
-END_MARGIN = 0.06
+END_MARGIN = 0.075
 """Least distance between centres, along the axis, of the flag that is meant and the next ones."""
-EDGE_MARGIN = 0.03
+EDGE_MARGIN = 0.045
 AREA_RATIO = 1.35
 
 ENDS = {
