@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gog.schemas import Behaviour, canonical_json
 from gog.transforms.balance import BalanceSettings
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.export import ExportSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.ingest import FieldMapping, IngestLimits
 from gog.transforms.splits import SplitSettings
@@ -65,15 +66,6 @@ class Curate(Section):
     balance: BalanceSettings = BalanceSettings(shares={Behaviour.DIRECT: 0.435})
     splits: SplitSettings = SplitSettings()
     near_duplicate_bits: int = Field(default=4, ge=0, le=16)
-
-
-class Export(Section):
-    """What goes into the splits."""
-
-    max_tokens: int = Field(default=16000, ge=256)
-    """Longest trajectory, estimated: text by bytes, images by area."""
-    levels: tuple[Literal[0, 1, 2], ...] = (1, 2)
-    """Levels of the RL splits."""
 
 
 class Limits(Section):
@@ -132,7 +124,7 @@ class Config(Section):
     synthesize: SynthesizeSettings = SynthesizeSettings()
     curate: Curate = Curate()
     label: LabelSettings = LabelSettings()
-    export: Export = Export()
+    export: ExportSettings = ExportSettings()
     window: int = Field(default=64, ge=1, le=4096)
     """Seeds or attempts in flight, per process."""
     limits: dict[str, Limits] = Field(default_factory=dict)

@@ -206,16 +206,20 @@ def _create(connection: duckdb.DuckDBPyConnection, run_folder: Path) -> None:
 def _parts(run_folder: Path, table: str) -> str:
     """A query of the table's parts; no rows, but the columns, where there are none."""
     if any((run_folder / table).glob("part-*.parquet")):
-        pattern = _quoted(f"/{table}/part-*.parquet")
-        folder = _quoted(glob.escape(str(run_folder.resolve())))
+        pattern = quoted(f"/{table}/part-*.parquet")
+        folder = quoted(glob.escape(str(run_folder.resolve())))
         return f"SELECT * FROM read_parquet(coalesce(getvariable('run_folder'), {folder}) || {pattern})"
     columns = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in arrow_schema(table))
     return f"SELECT {columns} WHERE false"
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, what: str, text: str) -> None:
-    connection.execute(f"COMMENT ON {what} IS {_quoted(text)}")
+    connection.execute(f"COMMENT ON {what} IS {quoted(text)}")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str, *, pattern: bool = False) -> str:
+    """The text as a literal of SQL. As a pattern for `read_parquet`, only its last part may hold wildcards."""
+    if pattern:
+        folder, slash, name = text.rpartition("/")
+        text = glob.escape(folder) + slash + name
     return "'" + text.replace("'", "''") + "'"

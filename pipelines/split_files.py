@@ -1,0 +1,134 @@
+"""Files of an export's split: typed rows with images inside, in numbered Parquet files.
+
+The columns are those of `SftRow` or `RlRow` and, last, `images`: structs of bytes and path, in the order of the image
+parts of the messages. The schema carries the features by which the library `datasets` decodes them. Row groups end by
+count and size alone, so that equal rows make equal bytes.
+"""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gog.pipelines.lake import LakeError
+from gog.schemas import SCHEMA_VERSION, Split
+from gog.transforms.export import RlRow, SftRow
+from gog.transforms.services.protocols import ImageStore
+
+GROUP_ROWS: Final = 100
+GROUP_BYTES: Final = 32 << 20
+"""A row group ends at so many rows or bytes of images: what is held in memory, and what a reader loads at once."""
+
+_PLAIN_TYPES: Final[dict[Any, tuple[pa.DataType, Any]]] = {
+    str: (pa.string(), {"dtype": "string", "_type": "Value"}),
+    int: (pa.int64(), {"dtype": "int64", "_type": "Value"}),
+    float: (pa.float64(), {"dtype": "float64", "_type": "Value"}),
+    bool: (pa.bool_(), {"dtype": "bool", "_type": "Value"}),
+    tuple[str, ...]: (pa.list_(pa.string()), {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"}),
+}
+_IMAGES: Final = pa.list_(pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())]))
+_IMAGES_FEATURE: Final = {"feature": {"_type": "Image"}, "_type": "List"}
+_IMAGE_BYTES: Final = "images.list.element.bytes"
+
+
+def export_schema(row: type[SftRow] | type[RlRow]) -> pa.Schema:
+    """Arrow schema of an export's rows, with the features by which `datasets` decodes the images."""
+    columns, features = [], {}
+    hints = get_type_hints(row)
+    for field in fields(row):
+        hint = hints[field.name]
+        options = [option for option in getattr(hint, "__args__", ()) if option is not type(None)]
+        plain = options[0] if options and hint != tuple[str, ...] else hint
+        kind, features[field.name] = _PLAIN_TYPES[str if plain is Split else plain]
+        columns.append(pa.field(field.name, kind))
+    columns.append(pa.field("images", _IMAGES))
+    features["images"] = _IMAGES_FEATURE
+    return pa.schema(
+        columns,
+        metadata={
+            "gog.schema_version": str(SCHEMA_VERSION),
+            "huggingface": json.dumps({"info": {"features": features}}),
+        },
+    )
+
+
+class SplitWriter:
+    """Writes one split as numbered files. Their names hold how many there are, so they are named at the end."""
+
+    def __init__(self, folder: Path, split: str, schema: pa.Schema, rows_per_file: int) -> None:
+        self._folder, self._split, self._schema, self._rows_per_file = folder, split, schema, rows_per_file
+        self._paths: list[Path] = []
+        self._writer: pq.ParquetWriter | None = None
+        self._in_file = 0
+        self._group: list[dict[str, Any]] = []
+        self._group_bytes = 0
+        self.rows = 0
+
+    def add(self, row: SftRow | RlRow, images: ImageStore) -> None:
+        """Write a row with its images."""
+        if self._in_file == self._rows_per_file:
+            self._end_file()
+        pictures = [_picture(images, sha256, row.id) for sha256 in row.image_sha256]
+        self._group.append({field.name: getattr(row, field.name) for field in fields(row)} | {"images": pictures})
+        self._group_bytes += sum(len(picture["bytes"]) for picture in pictures)
+        self._in_file += 1
+        self.rows += 1
+        if len(self._group) == GROUP_ROWS or self._group_bytes >= GROUP_BYTES:
+            self._end_group()
+
+    def close(self) -> list[Path]:
+        """End the last file (a split without rows is a file without rows) and name all; returns the files."""
+        if self._in_file or not self._paths:
+            self._end_file()
+        named = []
+        for number, path in enumerate(self._paths):
+            named.append(path.with_name(f"{self._split}-{number:05d}-of-{len(self._paths):05d}.parquet"))
+            path.rename(named[-1])
+        return named
+
+    def _open(self) -> pq.ParquetWriter:
+        if self._writer is None:
+            self._paths.append(self._folder / f"{self._split}-{len(self._paths):05d}.parquet")
+            plain = [name for name in self._schema.names if name not in ("images", "image_sha256", "answers")]
+            self._writer = pq.ParquetWriter(
+                self._paths[-1],
+                self._schema,
+                compression=dict.fromkeys(_leaves(self._schema), "zstd") | {_IMAGE_BYTES: "none"},
+                use_dictionary=[name for name in plain if name not in ("id", "messages", "prompt")],
+                write_statistics=plain,
+            )
+        return self._writer
+
+    def _end_group(self) -> None:
+        writer = self._open()
+        if self._group:
+            writer.write_table(pa.Table.from_pylist(self._group, schema=self._schema))
+        self._group, self._group_bytes = [], 0
+
+    def _end_file(self) -> None:
+        self._end_group()
+        self._open().close()
+        self._writer, self._in_file = None, 0
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Paths of the Parquet columns."""
+    names = []
+    for field in schema:
+        if field.name == "images":
+            names += [_IMAGE_BYTES, "images.list.element.path"]
+        else:
+            names.append(f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name)
+    return names
+
+
+def _picture(images: ImageStore, sha256: str, name: str) -> dict[str, Any]:
+    try:
+        data = images.read(sha256)
+    except KeyError:
+        raise LakeError(f"the image {sha256} of {name} is not in the lake") from None
+    suffix = "png" if data.startswith(b"\x89PNG") else "webp" if data[8:12] == b"WEBP" else "jpg"
+    return {"bytes": data, "path": f"{sha256}.{suffix}"}

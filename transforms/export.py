@@ -1,0 +1,330 @@
+"""Export, its pure part: what of a trajectory or a labelled seed goes into the training splits, and why one stays out.
+
+A row's `messages` are in OpenAI's form with bare image parts (`{"type": "image"}`); the images themselves stand
+beside them, in the order of those parts.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gog.schemas import (
+    WHOLE,
+    Complexity,
+    EpisodeImage,
+    Message,
+    Reject,
+    Seed,
+    Split,
+    Step,
+    TextPart,
+    Trajectory,
+    Unit,
+    Verdict,
+)
+from gog.transforms.episode.actions import plain_text
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
+from gog.transforms.episode.observations import estimate_tokens
+from gog.transforms.episode.trajectory import policy_view
+
+SFT_STAGE: Final = "export_sft"
+RL_STAGE: Final = "export_rl"
+
+
+class ExportSettings(BaseModel):
+    """What goes into the splits, and how large their files are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(default=16000, ge=256)
+    """Longest trajectory, estimated: text by bytes, images by area."""
+    levels: tuple[Literal[0, 1, 2], ...] = (1, 2)
+    """Levels of the RL splits."""
+    rows_per_file: int = Field(default=2000, ge=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SftRow:
+    """A row of the SFT splits. `messages` and `tools` are JSON text, `image_sha256` is in the messages' order."""
+
+    id: str
+    seed_id: str
+    split: Split
+    dataset: str
+    category: str
+    question: str
+    answer: str
+    messages: str
+    tools: str
+    image_sha256: tuple[str, ...]
+    origin: str
+    behaviour: str
+    reflective: bool
+    teacher: str
+    plan: str
+    plan_used_gold: bool
+    turns: int
+    frame: str
+    outcome: str
+    method: str
+    grounded: bool | None
+    gaze_useful: bool | None
+    estimated_tokens: int
+    language: str
+    licence: str
+    source_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class RlRow:
+    """A row of the RL splits. The reward needs `answers`, `answer_*`; the `prompt` never holds them."""
+
+    id: str
+    split: Split
+    dataset: str
+    category: str
+    question: str
+    prompt: str
+    tools: str
+    image_sha256: tuple[str, ...]
+    answers: tuple[str, ...]
+    answer_type: str
+    answer_unit: str
+    answer_low: float | None
+    answer_high: float | None
+    level: int
+    pass_rate: float
+    pass_low: float
+    pass_high: float
+    k: int
+    passes: int
+    policy: str
+    frame: str
+    language: str
+    licence: str
+    source_url: str
+
+
+def sft_row(
+    trajectory: Trajectory,
+    seed: Seed,
+    verdict: Verdict,
+    split: Split,
+    settings: ExportSettings,
+    episode: EpisodeSettings,
+) -> SftRow | Reject:
+    """The trajectory as the policy will meet it, or why it stays out."""
+    messages = policy_view(trajectory, episode)
+    if found := _first_coordinates(messages):
+        return _reject(trajectory, "export.coordinates_in_text", f"a turn writes {found[:200]!r}")
+    tokens = trajectory_tokens(messages, trajectory.tools, trajectory.images, episode)
+    if tokens > settings.max_tokens:
+        return _reject(trajectory, "export.too_long", f"about {tokens} tokens, the limit is {settings.max_tokens}")
+    return SftRow(
+        id=trajectory.trajectory_id,
+        seed_id=seed.seed_id,
+        split=split,
+        dataset=seed.dataset,
+        category=seed.category,
+        question=seed.question,
+        answer=trajectory.answer or "",
+        messages=_json(trained_messages(messages, trajectory.steps)),
+        tools=_json(trajectory.tools),
+        image_sha256=tuple(sha256 for message in messages for sha256 in message.images),
+        origin=trajectory.origin.value,
+        behaviour=trajectory.behaviour.value,
+        reflective=trajectory.reflective,
+        teacher=trajectory.teacher,
+        plan=trajectory.plan,
+        plan_used_gold=trajectory.plan_used_gold,
+        turns=len(trajectory.steps),
+        frame=trajectory.frame,
+        outcome=verdict.outcome.value,
+        method=verdict.method.value,
+        grounded=verdict.grounded,
+        gaze_useful=verdict.gaze_useful,
+        estimated_tokens=tokens,
+        language=seed.language,
+        licence=seed.licence,
+        source_url=seed.source_url,
+    )
+
+
+def rl_row(
+    seed: Seed, complexity: Complexity, split: Split, settings: ExportSettings, episode: EpisodeSettings
+) -> RlRow | Reject:
+    """The seed as a prompt, exactly as an episode of the policy starts, or why it stays out."""
+    if complexity.level not in settings.levels:
+        detail = f"level {complexity.level}; wanted: {', '.join(map(str, settings.levels)) or 'none'}"
+        return Reject.of(RL_STAGE, Unit.SEED, seed.seed_id, "export.level", detail=detail, seed_id=seed.seed_id)
+    image = EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
+    messages = start(episode, seed.question, image, system_prompt(episode)[0]).messages
+    return RlRow(
+        id=seed.seed_id,
+        split=split,
+        dataset=seed.dataset,
+        category=seed.category,
+        question=seed.question,
+        prompt=_json([chat_message(message) for message in messages]),
+        tools=_json(offered_tools(episode)),
+        image_sha256=(seed.image_sha256,),
+        answers=seed.answers,
+        answer_type=seed.answer_type.value,
+        answer_unit=seed.answer_unit,
+        answer_low=seed.answer_low,
+        answer_high=seed.answer_high,
+        level=complexity.level,
+        pass_rate=complexity.pass_rate,
+        pass_low=complexity.low,
+        pass_high=complexity.high,
+        k=complexity.k,
+        passes=complexity.passes,
+        policy=complexity.policy,
+        frame=episode.frame.value,
+        language=seed.language,
+        licence=seed.licence,
+        source_url=seed.source_url,
+    )
+
+
+def chat_message(message: Message) -> dict[str, Any]:
+    """A message in OpenAI's form, without keys that say nothing; an image part keeps its place but not its hash."""
+    content: str | list[dict[str, str]]
+    if isinstance(message.content, str):
+        content = message.content
+    else:
+        content = [
+            {"type": "text", "text": part.text} if isinstance(part, TextPart) else {"type": "image"}
+            for part in message.content
+        ]
+    chat: dict[str, Any] = {"role": message.role, "content": content}
+    if message.reasoning_content:
+        chat["reasoning_content"] = message.reasoning_content
+    if message.tool_calls:
+        chat["tool_calls"] = [call.model_dump(mode="json") for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        chat["tool_call_id"] = message.tool_call_id
+    return chat
+
+
+def trained_messages(messages: Sequence[Message], steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Chat messages; each of the assistant's says in `train` whether the loss may see it.
+
+    It may not see a planned wrong action, nor a turn that the episode answered with an error, nor one with several
+    calls: nobody is taught to err.
+    """
+    turns = iter(steps)
+    chat = []
+    for message in messages:
+        plain = chat_message(message)
+        if message.role == "assistant":
+            step = next(turns)
+            plain["train"] = step.train and not step.error and len(message.tool_calls) <= 1
+        chat.append(plain)
+    if next(turns, None) is not None:
+        raise ValueError("more steps than turns of the assistant")
+    return chat
+
+
+def trajectory_tokens(
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, Any]],
+    images: Sequence[EpisodeImage],
+    episode: EpisodeSettings,
+) -> int:
+    """Rough length: a token for four bytes of text or 28 x 28 pixels; images count at most the model's budget."""
+    sizes = {image.sha256: image.width * image.height for image in images}
+    texts = [_json(tools)]
+    pixels = 0
+    for message in messages:
+        texts += [message.text, message.reasoning_content or ""]
+        texts += [call.function.name + call.function.arguments for call in message.tool_calls]
+        for sha256 in message.images:
+            area = min(sizes.get(sha256, episode.max_pixels), episode.max_pixels)
+            pixels += math.ceil(area / (28 * 28))
+    return sum(map(estimate_tokens, texts)) + pixels
+
+
+def _reject(trajectory: Trajectory, reason: str, detail: str) -> Reject:
+    unit = Unit.TRAJECTORY
+    return Reject.of(SFT_STAGE, unit, trajectory.trajectory_id, reason, detail=detail, seed_id=trajectory.seed_id)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+_N = r"(\d{1,5}(?:\.\d+)?|\.\d+)"
+_SEP = r"(?:\s*,\s*|\s+)"
+_BOX = re.compile(rf"[\[(<{{]\s*{_N}{_SEP}{_N}{_SEP}{_N}{_SEP}{_N}\s*[\])>}}]")
+_NAMED_BOX = re.compile(
+    rf"\b(?:bbox(?:_2d)?|bounding box(?:es)?|box|region|coordinates?|coords?)\b[^\d.;\n]{{0,24}}"
+    rf"(?<![\d.-]){_N}{_SEP}{_N}{_SEP}{_N}{_SEP}{_N}(?![\d%°])",
+    re.IGNORECASE,
+)
+_CORNERS = re.compile(
+    rf"\(\s*{_N}\s*,\s*{_N}\s*\)\s*(?:,|to|and|-|–|—|;|x|×)?\s*\(\s*{_N}\s*,\s*{_N}\s*\)", re.IGNORECASE
+)
+_POINT = re.compile(
+    r"\b(?:at|near|around|about|point|points|pixels?|coordinates?|coords?|position(?:ed)?|cent(?:re|er)(?:ed|d)?"
+    r"|corner|located|from|to)\b[^\d.;\n()\[\]]{0,12}"
+    rf"[(\[]\s*{_N}\s*,\s*{_N}\s*[)\]]",
+    re.IGNORECASE,
+)
+_NAMED_POINT = re.compile(rf"\b(?:coordinates?|coords?)\b[^\d.;\n]{{0,16}}(?<![\d.-]){_N}\s*,\s+{_N}(?![\d%°])", re.I)
+_AXES = re.compile(
+    rf"\bx(?:_?(?:1|min|0))?\s*(?:=|:|≈|~)\s*{_N}\b.{{0,24}}?\by(?:_?(?:1|min|0))?\s*(?:=|:|≈|~)\s*{_N}",
+    re.IGNORECASE | re.DOTALL,
+)
+_PIXELS = re.compile(
+    r"\b\d{1,5}\s*(?:px|pixels?)\s+(?:from|to the|across|down|left|right|below|above|in from)\b"
+    r"|\b(?:at|from)\s+(?:pixel|px)s?\s+\d{1,5}\b",
+    re.IGNORECASE,
+)
+_MARK = re.compile(r"<\|?(?:box|point|quad)(?:_start|_end)?\|?>|\bbbox_2d\b", re.IGNORECASE)
+
+
+def coordinates_in(text: str) -> str | None:
+    """The first piece of the text that writes a place of an image in numbers, or None.
+
+    Such numbers do not convert when the boxes of the tool calls do. Numbers that could not be a place (years,
+    scores, counts, lists such as "(1, 2, 3, 4)", degrees of latitude) do not count.
+    """
+    for found in _places(" ".join(text.split())):  # long runs of spaces would cost quadratic time
+        return found.group(0).strip()
+    return None
+
+
+def _places(text: str) -> Iterator[re.Match[str]]:
+    for pattern in (_MARK, _PIXELS):
+        yield from pattern.finditer(text)
+    for pattern in (_BOX, _NAMED_BOX, _CORNERS):
+        for found in pattern.finditer(text):
+            x1, y1, x2, y2 = found.groups()
+            if _could_be_places(found.groups()) and float(x1) < float(x2) and float(y1) < float(y2):
+                yield found
+    for pattern in (_POINT, _NAMED_POINT, _AXES):
+        yield from (found for found in pattern.finditer(text) if _could_be_places(found.groups()))
+
+
+def _could_be_places(numbers: Sequence[str]) -> bool:
+    """Whether the numbers fit one of the frames: fractions of one, or whole or half pixels or thousandths."""
+    values = [float(number) for number in numbers]
+    decimals = [len(number.partition(".")[2]) for number in numbers]
+    if max(values) <= 1:
+        return max(decimals) > 0
+    if all(1000 <= value <= 2100 for value in values) and not any(decimals):
+        return False  # years
+    return max(values) >= 20 and max(decimals) <= 2
+
+
+def _first_coordinates(messages: Sequence[Message]) -> str | None:
+    for message in messages:
+        if message.role == "assistant" and (found := coordinates_in(plain_text(message))):
+            return found
+    return None
