@@ -137,7 +137,10 @@ def json_spans(path: Path, rows: int) -> Iterator[Span]:
         if data[stop - 1 : stop] == b"]" and stop - 1 > start:
             stop -= 1
         elements = ((a, b, n) for n, (a, b) in enumerate(_elements(data, start + 1, stop), start=1))
-        yield from _grouped(elements, rows)
+        for span in _grouped(elements, rows):
+            if hasattr(mmap, "MADV_DONTNEED"):  # what was gone over need not stay in memory
+                data.madvise(mmap.MADV_DONTNEED, 0, span.stop)
+            yield span
 
 
 def json_rows(path: Path, span: Span) -> Rows:

@@ -200,7 +200,7 @@ class TestBrokenRows:
         assert not any(row.error for row in (*found[:10], *found[20:]))
 
 
-texts = st.text(st.characters(exclude_characters="\0"), max_size=6)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 
 
 class TestProperties:
