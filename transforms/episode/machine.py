@@ -10,7 +10,7 @@
 2601.13942, "Selective Gaze"; the limits are ours (design section 5).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -32,7 +32,6 @@ from gog.schemas import (
     StopReason,
     TextPart,
     Tool,
-    canonical_json,
 )
 from gog.schemas.boxes import from_frame, resolve
 from gog.transforms.episode.actions import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text, tool_schemas
@@ -65,12 +64,17 @@ class EpisodeSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
-    """What the machine waits for. `box` (on the original, before padding) belongs to a gaze alone."""
+    """What the machine waits for. `box` (on the original, before padding) belongs to a gaze alone.
+
+    `ignored` are the ids of the turn's further calls: they are refused after the result, in the order of the calls,
+    because chat templates show results by position.
+    """
 
     tool: Tool
     call_id: str
     query: str | None = None
     box: Box | None = None
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,8 @@ class Episode:
 def system_prompt(settings: EpisodeSettings, *, teacher: bool = False) -> tuple[str, str]:
     """Text and hash of the system prompt: the policy's, or the teacher's."""
     name = "episode/teacher" if teacher else "episode/system"
-    prompt = render(name, frame_text=FRAME_TEXT[settings.frame], max_turns=settings.max_turns)
+    tools = [tool.value for tool in settings.tools]
+    prompt = render(name, frame_text=FRAME_TEXT[settings.frame], max_turns=settings.max_turns, tools=tools)
     return prompt.text, prompt.hash
 
 
@@ -145,6 +150,7 @@ def act(episode: Episode, message: Message, *, train: bool = True) -> Episode:
         case Mistake() as mistake:
             return _strike(episode, step, mistake, parsed.ignored)
         case Call() as call:
+            step = step.model_copy(update={"error": parsed.slip})
             return _call(episode, step, call, parsed.ignored)
 
 
@@ -155,12 +161,19 @@ def _call(episode: Episode, step: Step, call: Call, ignored: Sequence[str]) -> E
         return _strike(episode, step, resolved, ignored)
     if resolved.box is not None:
         step = step.model_copy(update={"box": resolved.box})
-    if _fingerprint(call) in {_fingerprint_of(s) for s in episode.steps if s.evidence_ids}:
+    if (call.tool.value, resolved.query, resolved.box) in {_done(earlier) for earlier in episode.steps}:
         step = step.model_copy(update={"error": "repeated"})
         note = f"{call.tool}: already done, the result is above. Do something else or answer."
         return _next_turn(_told(episode, note, call.call_id, ignored), step)
-    episode = replace(episode, steps=(*episode.steps, step), pending=resolved)
-    return _refuse(episode, ignored)
+    return replace(episode, steps=(*episode.steps, step), pending=replace(resolved, ignored=tuple(ignored)))
+
+
+def _done(step: Step) -> tuple[str, str | None, Box | None] | None:
+    """What a search that came back was: the same request again is a repeated one, however it is written."""
+    if not step.evidence_ids:
+        return None
+    query = step.arguments.get("query")
+    return step.action, query if isinstance(query, str) else None, step.box
 
 
 def _resolve(episode: Episode, call: Call) -> ToolRequest | Mistake:
@@ -182,20 +195,11 @@ def _resolve(episode: Episode, call: Call) -> ToolRequest | Mistake:
         return Mistake("too_many_images", "No more crops: search otherwise or answer.", call.call_id)
     parent = episode.images[number]
     try:
-        box = from_frame([float(str(v)) for v in values], settings.spec, parent.width, parent.height)
-    except (BoxError, ValueError) as error:
+        drawn = from_frame([float(str(v)) for v in values], settings.spec, parent.width, parent.height)
+        box = resolve(drawn, parent.box)
+    except BoxError as error:
         return Mistake("bad_box", f"{error}.", call.call_id)
-    return ToolRequest(call.tool, call.call_id, box=resolve(box, parent.box))
-
-
-def _fingerprint(call: Call) -> str:
-    arguments = {name: value for name, value in call.arguments.items() if name != "label"}
-    return canonical_json([call.tool, arguments])
-
-
-def _fingerprint_of(step: Step) -> str:
-    arguments: Mapping[str, JsonValue] = {name: value for name, value in step.arguments.items() if name != "label"}
-    return canonical_json([step.action, arguments])
+    return ToolRequest(call.tool, call.call_id, box=box)
 
 
 def observe(episode: Episode, result: ToolResult) -> Episode:
@@ -209,10 +213,13 @@ def observe(episode: Episode, result: ToolResult) -> Episode:
     else:
         text = render_hits(pending.tool, evidence.hits, episode.settings.observation_tokens)
     images = episode.images
-    content: tuple[TextPart | ImagePart, ...] = (TextPart(text=text + _last_turn_note(episode)),)
+    text += _last_turn_note(episode, episode.turns)
+    content: tuple[TextPart | ImagePart, ...] = (TextPart(text=text),)
     if result.crop is not None:
         head = f"Image {len(images)}: the crop ({result.crop.width} x {result.crop.height} pixels)."
-        content = (ImagePart(image=result.crop.sha256), TextPart(text=f"{head}\n{text}{_last_turn_note(episode)}"))
+        if len(images) + 1 >= episode.settings.max_images:
+            head += " It is the last crop."
+        content = (ImagePart(image=result.crop.sha256), TextPart(text=f"{head}\n{text}"))
         images = (*images, result.crop)
     found = () if evidence.failure else (evidence.evidence_id,)
     step = episode.steps[-1].model_copy(update={"evidence_ids": found})
@@ -224,11 +231,11 @@ def observe(episode: Episode, result: ToolResult) -> Episode:
         steps=(*episode.steps[:-1], step),
         pending=None,
     )
-    return _stop_if_over(episode)
+    return _stop_if_over(_refuse(episode, pending.ignored))
 
 
-def _last_turn_note(episode: Episode) -> str:
-    left = episode.settings.max_turns - episode.turns
+def _last_turn_note(episode: Episode, taken: int) -> str:
+    left = episode.settings.max_turns - taken
     return "\n(One turn is left: answer now.)" if left == 1 else ""
 
 
@@ -241,7 +248,8 @@ def _refuse(episode: Episode, ignored: Sequence[str]) -> Episode:
 
 
 def _told(episode: Episode, note: str, call_id: str | None, ignored: Sequence[str]) -> Episode:
-    note = clip_tokens(note, episode.settings.observation_tokens)
+    """Answer the turn that is being taken with a note instead of a result."""
+    note += _last_turn_note(episode, episode.turns + 1)
     if call_id is None:
         message = Message(role="user", content=note)
     else:
@@ -249,13 +257,15 @@ def _told(episode: Episode, note: str, call_id: str | None, ignored: Sequence[st
     return _refuse(replace(episode, messages=(*episode.messages, message)), ignored)
 
 
+_NOTE_TOKENS = 100
+
+
 def _strike(episode: Episode, step: Step, mistake: Mistake, ignored: Sequence[str]) -> Episode:
     step = step.model_copy(update={"error": mistake.code})
     episode = replace(episode, strikes=episode.strikes + 1)
     if episode.strikes >= episode.settings.max_strikes:
         return replace(episode, steps=(*episode.steps, step), stop=StopReason.STRIKES)
-    left = episode.settings.max_turns - episode.turns - 1
-    note = f"Error: {neutralise(mistake.detail)}" + ("\n(One turn is left: answer now.)" if left == 1 else "")
+    note = f"Error: {clip_tokens(neutralise(mistake.detail), _NOTE_TOKENS)}"
     return _next_turn(_told(episode, note, mistake.call_id, ignored), step)
 
 
@@ -281,10 +291,11 @@ def behaviour_of(steps: Sequence[Step]) -> Behaviour:
 
 def is_reflective(steps: Sequence[Step]) -> bool:
     """A wrong focus was noticed (off target or ambiguous) and the next search looked elsewhere."""
-    searched = False
+    searched = noticed = False
     for step in steps:
-        noticed = step.reflection in {Reflection.OFF_TARGET, Reflection.AMBIGUOUS}
-        if searched and noticed and step.evidence_ids and not step.error:
+        if step.reflection is not None:
+            noticed = searched and step.reflection is not Reflection.USEFUL
+        if noticed and step.evidence_ids:
             return True
         searched = searched or bool(step.evidence_ids)
     return False

@@ -15,20 +15,29 @@ from gog.schemas import FailureClass, Hit, Tool
 
 HIT_LINE = re.compile(r"^\[(\d+)\] (.*) \| score ([0-9.]+|-) \| (\S*)$", re.MULTILINE)
 
+_WORDS = (
+    "think|thinking|reason|answer|tool|tools|tool_call|tool_calls|tool_response|tool_result|tool_results|function|"
+    "function_call|function_calls|function_results|invoke|parameter|parameters|gaze|text_search|image_search|search|"
+    "img|img_context|image|video|audio|image_pad|video_pad|image_soft_token|start_of_image|end_of_image|vision_start|"
+    "vision_end|information|grounding|observation|code|start_of_turn|end_of_turn|im_start|im_end|bos|eos|pad|unk|mask|"
+    "sys|ref|box|quad|arg_key|arg_value"
+)
 _CONTROL = re.compile(
-    r"<(?=\s*(?:\||[|/]?\s*(?:think|answer|tool_call|tool_response|tools|gaze|text_search|image_search|search|img|"
-    r"information|grounding|observation|reason|thinking|code|start_of_turn|end_of_turn|im_start|im_end|s>|bos|eos|"
-    r"vision_start|vision_end|image_pad|image)\b))"
-    r"|\[(?=/?INST\])",
+    rf"<(?=\s{{0,4}}(?:/?\s{{0,4}}(?:(?:{_WORDS})(?![\w-])|s>)|/?[|｜]))"
+    r"|\[(?=/?(?:INST|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|AVAILABLE_TOOLS|SYSTEM_PROMPT|THINK|IMG|IMG_END|IMG_BREAK|ARGS|"
+    r"CALL_ID|PREFIX|SUFFIX|MIDDLE)\])",
     re.IGNORECASE,
 )
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def neutralise(text: str) -> str:
     """Foreign text with chat-template control tokens and tool tags broken, and invisible characters removed.
 
-    The `<` of a token or tag becomes `‹`, so that the text stays readable and no template or parser can act on it.
+    The `<` of a token or tag becomes `‹` and the `[` of one `(`, so that the text stays readable and no template or
+    parser can act on it.
     """
     text = _UNPRINTABLE.sub("", text)
     return _CONTROL.sub(lambda found: "‹" if found[0] == "<" else "(", text)
@@ -39,13 +48,21 @@ def estimate_tokens(text: str) -> int:
     return math.ceil(len(text.encode("utf-8", "replace")) / 4)
 
 
+_LONG_WORD = 24
+"""Characters. Beyond it the text has no spaces to cut at: an address, or Chinese."""
+
+
 def clip_tokens(text: str, tokens: int) -> str:
-    """The start of the text that fits the budget, cut at a word where there is one."""
+    """The start of the text that fits the budget (at least one token), cut at a word where there is one."""
     if estimate_tokens(text) <= tokens:
         return text
     raw = text.encode("utf-8", "replace")[: max(0, tokens * 4 - 4)].decode("utf-8", "ignore")
-    head, _, _ = raw.rpartition(" ")
-    return (head or raw) + " …"
+    head, _, tail = raw.rpartition(" ")
+    return (head if head and len(tail) <= _LONG_WORD else raw) + " …"
+
+
+_INDENT = 2
+"""Tokens of the line break and the indent before a snippet."""
 
 
 def render_hits(tool: Tool, hits: Sequence[Hit], budget: int) -> str:
@@ -62,16 +79,16 @@ def render_hits(tool: Tool, hits: Sequence[Hit], budget: int) -> str:
         if left < 0:
             break
         lines.append(head)
-        share = max(24, left // (len(hits) - index))
-        snippet = clip_tokens(_one_line(hit.snippet), min(left, share))
-        if snippet:
-            lines.append(f"    {snippet}")
-            left -= estimate_tokens(snippet) + 1
+        share = min(left, max(24, left // (len(hits) - index))) - _INDENT
+        snippet = _one_line(hit.snippet)
+        if snippet and share > 0:
+            lines.append(f"    {clip_tokens(snippet, share)}")
+            left -= estimate_tokens(lines[-1]) + 1
     return "\n".join(lines)
 
 
 def _one_line(text: str) -> str:
-    return " ".join(neutralise(text).replace("|", "/").split())
+    return " ".join(neutralise(" ".join(text.split())).replace("|", "/").split())
 
 
 def render_failure(tool: Tool, failure: FailureClass) -> str:

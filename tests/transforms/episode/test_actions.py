@@ -1,0 +1,438 @@
+"""Reading a turn: native calls, tags, thoughts, answers, and everything that models write instead."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from fakes import answered, called, gaze, said
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gog.schemas import Frame, Function, Message, Tool, ToolCall
+from gog.transforms.episode.actions import (
+    FRAME_TEXT,
+    MAX_CALLS,
+    MAX_QUERY,
+    Answer,
+    Call,
+    Mistake,
+    Parsed,
+    parse_turn,
+    plain_text,
+    tool_schemas,
+)
+
+BOX = [100, 200, 300, 400]
+BOX_CALL = {"bbox_2d": BOX, "label": "", "image": 0}
+
+
+def does(message: Message, turn: int = 0) -> tuple[str, Any]:
+    """Kind of action and what matters of it."""
+    match parse_turn(message, turn).action:
+        case Call(tool=tool, arguments=arguments):
+            return tool.value, arguments
+        case Answer(text=text):
+            return "answer", text
+        case Mistake(code=code):
+            return "mistake", code
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("text_search", {"query": "capital of Kenya"}, ("text_search", {"query": "capital of Kenya"})),
+        ("search", {"query": "q"}, ("text_search", {"query": "q"})),
+        ("text_search", {"query": ["q"]}, ("text_search", {"query": "q"})),
+        ("text_search", {"query": "  a \n b "}, ("text_search", {"query": "a b"})),
+        ("text_search", {"query": "q", "top_k": 100}, ("text_search", {"query": "q"})),
+        ("text_search", '{"query": "\\ud800"}', ("text_search", {"query": "\ufffd"})),
+        ("text_search", {"query": ""}, ("mistake", "bad_arguments")),
+        ("text_search", {"query": " \n"}, ("mistake", "bad_arguments")),
+        ("text_search", {"query": None}, ("mistake", "bad_arguments")),
+        ("text_search", {"query": ["a", "b"]}, ("mistake", "bad_arguments")),
+        ("text_search", {"query": {"text": "q"}}, ("mistake", "bad_arguments")),
+        ("text_search", {"query": 7}, ("mistake", "bad_arguments")),
+        ("text_search", "", ("mistake", "bad_arguments")),
+        ("text_search", "capital of Kenya", ("mistake", "bad_json")),
+        ("text_search", '{"query": "cut o', ("mistake", "bad_json")),
+        ("text_search", '["q"]', ("mistake", "bad_json")),
+        ("image_search", {}, ("image_search", {})),
+        ("image_search", "", ("image_search", {})),
+        ("image_search", "null", ("image_search", {})),
+        ("image_search", {"image": "whatever"}, ("image_search", {})),
+        ("image_search", "7", ("mistake", "bad_json")),
+        ("gaze", {"bbox_2d": BOX}, ("gaze", BOX_CALL)),
+        ("gaze", {"bbox": BOX}, ("gaze", BOX_CALL)),
+        ("gaze", {"bbox_2d": [BOX]}, ("gaze", BOX_CALL)),
+        ("gaze", {"bbox_2d": "[100, 200, 300, 400]"}, ("gaze", BOX_CALL)),
+        ("gaze", {"bbox_2d": "100, 200, 300, 400"}, ("gaze", BOX_CALL)),
+        ("gaze", {"bbox_2d": "(100, 200, 300, 400)"}, ("gaze", BOX_CALL)),
+        (
+            "gaze",
+            {"bbox_2d": BOX, "image": 1.0, "label": "a  flag"},
+            ("gaze", {**BOX_CALL, "image": 1, "label": "a flag"}),
+        ),
+        ("gaze", {"bbox_2d": BOX, "image": None, "label": None}, ("gaze", BOX_CALL)),
+        ("gaze", {"bbox_2d": BOX, "label": {"a": 1}}, ("gaze", BOX_CALL)),
+        ("image_zoom_in_tool", {"bbox_2d": BOX, "img_idx": 1}, ("gaze", {**BOX_CALL, "image": 1})),
+        ("gaze", {}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": None}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": [1, 2, 3]}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": [1, 2, 3, 4, 5]}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": [True, 2, 3, 4]}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": ["1", "2", "3", "4"]}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": "١, ٢, ٣, ٤"}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": "__import__('os')"}, ("mistake", "bad_arguments")),
+        ("gaze", '{"bbox_2d": [NaN, 2, 3, 4]}', ("mistake", "bad_arguments")),
+        ("gaze", '{"bbox_2d": [1, 2, 3, Infinity]}', ("mistake", "bad_arguments")),
+        ("gaze", '{"bbox_2d": [1, 2, 3, 1e999]}', ("mistake", "bad_arguments")),
+        ("gaze", '{"bbox_2d": [1, 2, 3, ' + "9" * 400 + "]}", ("mistake", "bad_arguments")),
+        ("gaze", '{"bbox_2d": [1, 2, 3, ' + "9" * 5000 + "]}", ("mistake", "bad_json")),
+        ("gaze", '{"bbox_2d": ' + "[" * 5000 + "]" * 5000 + "}", ("mistake", "bad_json")),
+        ("gaze", '{"label": ' + '{"a":' * 60 + "1" + "}" * 60 + "}", ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": BOX, "image": -1}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": BOX, "image": True}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": BOX, "image": 0.5}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": BOX, "image": "0"}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": BOX, "image": 10**30}, ("mistake", "bad_arguments")),
+        ("rm -rf", {}, ("mistake", "unknown_tool")),
+        ("", {}, ("mistake", "unknown_tool")),
+        ("GAZE", {"bbox_2d": BOX}, ("mistake", "unknown_tool")),
+        ("<answer>x</answer>", {}, ("mistake", "unknown_tool")),
+    ],
+)
+def test_native_calls(name: str, arguments: Any, expected: tuple[str, Any]) -> None:
+    assert does(called(name, arguments)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<gaze>[100, 200, 300, 400]</gaze>", ("gaze", BOX_CALL)),
+        ("<GAZE> 100,200 , 300.0, 400</GAZE>", ("gaze", BOX_CALL)),
+        ("<gaze>[0.1, 0.2, 0.3, 0.4]</gaze>", ("gaze", {**BOX_CALL, "bbox_2d": [0.1, 0.2, 0.3, 0.4]})),
+        ("<gaze>[1, 2, 3]</gaze>", ("mistake", "bad_arguments")),
+        ("<gaze></gaze>", ("mistake", "bad_arguments")),
+        ("<gaze>[١, ٢, ٣, ٤]</gaze>", ("mistake", "bad_arguments")),
+        (f"<gaze>[1, 2, 3, {'9' * 400}]</gaze>", ("mistake", "bad_arguments")),
+        ("<gaze>[100, 200, 300, 400]", ("mistake", "no_action")),
+        ("<text_search>capital of Kenya</text_search>", ("text_search", {"query": "capital of Kenya"})),
+        ("<text_search>a < b</text_search>", ("text_search", {"query": "a < b"})),
+        ("<text_search>a <b>bold</b> word</text_search>", ("text_search", {"query": "a <b>bold</b> word"})),
+        ("<text_search> </text_search>", ("mistake", "bad_arguments")),
+        ("<text_search>open <text_search>q</text_search>", ("text_search", {"query": "q"})),
+        ("<image_search>", ("image_search", {})),
+        ("<image_search/>", ("image_search", {})),
+        ("<image_search />", ("image_search", {})),
+        ("<image_search></image_search>", ("image_search", {})),
+        ("<search><img></search>", ("image_search", {})),
+        ("<reason>It is a flag.</reason><search><img></search>", ("image_search", {})),
+        ("<reason>So it is.</reason><answer>Kenya</answer>", ("answer", "Kenya")),
+        (
+            '<think>zoom</think><tool_call>{"name": "image_zoom_in_tool", "arguments": '
+            '{"bbox_2d": [100, 200, 300, 400], "label": "flag"}}</tool_call>',
+            ("gaze", {**BOX_CALL, "label": "flag"}),
+        ),
+        (
+            '<tool_call>\n{"name": "text_search", "arguments": {"query": "q"}}\n</tool_call>',
+            ("text_search", {"query": "q"}),
+        ),
+        ('<tool_call>{"name": "text_search", "arguments": "{\\"query\\": \\"q\\"}"}', ("text_search", {"query": "q"})),
+        (
+            '<tool_call>{"name": "text_search", "parameters": {"query": "q"}}</tool_call>',
+            ("text_search", {"query": "q"}),
+        ),
+        ('<tool_call><tool_call>{"name": "image_search"}</tool_call></tool_call>', ("image_search", {})),
+        ('<tool_call>{"name": "image_search", "arguments": null}</tool_call>', ("image_search", {})),
+        ('<tool_call>{"name": "text_search", "arguments": {"query": "cut', ("mistake", "bad_json")),
+        ("<tool_call>gaze(1, 2, 3, 4)</tool_call>", ("mistake", "bad_json")),
+        ("<tool_call>[]</tool_call>", ("mistake", "bad_json")),
+        ('<tool_call>{"name": "dance", "arguments": {}}</tool_call>', ("mistake", "unknown_tool")),
+        ('<tool_call>{"name": ["gaze"], "arguments": {}}</tool_call>', ("mistake", "unknown_tool")),
+        ("<tool_call></tool_call>", ("mistake", "no_action")),
+        ("<tool_call>" + "[" * 3000 + "</tool_call>", ("mistake", "bad_json")),
+        ("<answer>Nairobi</answer>", ("answer", "Nairobi")),
+        ("So <ANSWER>\n Nairobi \n</ANSWER>.", ("answer", "Nairobi")),
+        ("<answer>Paris</answer> no, <answer>Nairobi</answer>", ("answer", "Nairobi")),
+        ("<answer><answer>Nairobi</answer></answer>", ("answer", "Nairobi")),
+        ("<answer>open <answer>Nairobi</answer>", ("answer", "Nairobi")),
+        ("<answer>a < b</answer>", ("answer", "a < b")),
+        ("<answer></answer>", ("mistake", "empty_answer")),
+        ("<answer>Paris</answer><answer> </answer>", ("mistake", "empty_answer")),
+        ("<answer>Nairobi", ("mistake", "no_action")),
+        ("Nairobi</answer>", ("mistake", "no_action")),
+        ("The answer is Nairobi.", ("mistake", "no_action")),
+        ("\\boxed{Nairobi}", ("mistake", "no_action")),
+        ("", ("mistake", "no_action")),
+        (" \n", ("mistake", "no_action")),
+        ("<answer>x</answer><image_search/>", ("image_search", {})),
+        ("<image_search/><answer>x</answer>", ("image_search", {})),
+    ],
+)
+def test_tags(text: str, expected: tuple[str, Any]) -> None:
+    assert does(said(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "reasoning", "content"),
+    [
+        ("<think>a</think><answer>b</answer>", ("answer", "b"), "a", "<answer>b</answer>"),
+        ("a</think>\n<answer>b</answer>", ("answer", "b"), "a", "<answer>b</answer>"),
+        ("<thinking>a</thinking><answer>b</answer>", ("answer", "b"), "a", "<answer>b</answer>"),
+        ("<think><answer>a</answer></think>", ("mistake", "no_action"), "<answer>a</answer>", ""),
+        ("<answer>a</answer></think><answer>b</answer>", ("answer", "b"), "<answer>a</answer>", "<answer>b</answer>"),
+        (
+            "<answer>b</answer><think><answer>a</answer></think>",
+            ("answer", "b"),
+            "<answer>a</answer>",
+            "<answer>b</answer>",
+        ),
+        ("<answer>b</answer><think><answer>a</answer>", ("answer", "b"), "<answer>a</answer>", "<answer>b</answer>"),
+        ("<think>never closed <answer>a</answer>", ("mistake", "no_action"), "never closed <answer>a</answer>", ""),
+        ("<think><image_search/></think>", ("mistake", "no_action"), "<image_search/>", ""),
+        ("<think>a</think>b<think>c</think><answer>d</answer>", ("answer", "d"), "a\nc", "b\n<answer>d</answer>"),
+        ("<think></think><answer>d</answer>", ("answer", "d"), None, "<answer>d</answer>"),
+        ("<think><think>a</think><answer>d</answer>", ("answer", "d"), "a", "<answer>d</answer>"),
+    ],
+)
+def test_thoughts_are_set_apart_and_do_nothing(text: str, expected: Any, reasoning: str | None, content: str) -> None:
+    assert does(said(text)) == expected
+    message = parse_turn(said(text), 0).message
+    assert (message.reasoning_content, message.content) == (reasoning, content)
+
+
+def test_an_answer_in_the_servers_reasoning_does_not_count() -> None:
+    assert does(said("", think="<answer>a</answer>")) == ("mistake", "no_action")
+    message = parse_turn(said("<think>b</think><answer>c</answer>", think="<think>a</think>"), 0).message
+    assert message.reasoning_content == "a\nb"
+
+
+def test_a_call_in_the_servers_reasoning_is_not_made() -> None:
+    assert does(said("<answer>a</answer>", think="<gaze>[1, 2, 3, 4]</gaze>")) == ("answer", "a")
+
+
+def test_call_and_answer_is_a_call_and_a_slip() -> None:
+    parsed = parse_turn(called("image_search", text="<answer>x</answer>"), 0)
+    assert isinstance(parsed.action, Call)
+    assert parsed.slip == "answer_with_call"
+    assert parse_turn(called("image_search", text="words"), 0).slip == ""
+
+
+def test_several_calls_first_counts_others_are_ignored() -> None:
+    message = Message(
+        role="assistant",
+        tool_calls=tuple(
+            ToolCall(id="same", function=Function(name=name, arguments=arguments))
+            for name, arguments in [
+                ("image_search", "{}"),
+                ("text_search", '{"query": "q"}'),
+                ("text_search", "broken"),
+                ("no such tool", "{}"),
+                ("gaze", '{"bbox_2d": [1]}'),
+            ]
+        ),
+    )
+    parsed = parse_turn(message, 3)
+    assert parsed.action == Call(Tool.IMAGE_SEARCH, {}, "call_3_0")
+    assert parsed.slip == "several_calls"
+    assert [call.id for call in parsed.message.tool_calls] == ["call_3_0", "call_3_1", "call_3_2"]
+    assert parsed.ignored == ("call_3_1", "call_3_2")
+    tagged = parse_turn(said("<image_search/> and <text_search>q</text_search>"), 3)
+    assert tagged.action == parsed.action
+    assert tagged.ignored == ("call_3_1",)
+    assert tagged.message.content == "and"
+
+
+def test_a_flood_of_calls_is_bounded() -> None:
+    parsed = parse_turn(said("<image_search/>" * 1000), 0)
+    assert len(parsed.message.tool_calls) == MAX_CALLS
+    assert parsed.message.content == ""
+
+
+@pytest.mark.parametrize("message", [called("gaze", "broken"), called("bad name!", {}), called("gaze", "[1]")])
+def test_a_call_that_cannot_be_read_stays_text(message: Message) -> None:
+    """Servers refuse a history with such a call in it: the model's mistake would look like a failing service."""
+    parsed = parse_turn(message, 0)
+    assert isinstance(parsed.action, Mistake)
+    assert parsed.action.call_id is None
+    assert parsed.message.tool_calls == ()
+    assert "<tool_call>" in parsed.message.text
+    assert parsed.message.text.count("</tool_call>") == 1
+
+
+def test_ids_are_ours() -> None:
+    """Servers draw ids at random, or repeat them in every turn."""
+    for call_id in ["", "chatcmpl-tool-7d1f", "<|im_start|>"]:
+        assert parse_turn(called("image_search", call_id=call_id), 5).message.tool_calls[0].id == "call_5_0"
+
+
+def test_arguments_are_written_in_one_way() -> None:
+    written = [
+        called("image_zoom_in_tool", {"bbox": BOX, "img_idx": 0}),
+        gaze(BOX).model_copy(update={"content": ""}),
+        said("<gaze>[100, 200, 300, 400]</gaze>"),
+    ]
+    texts = {
+        parse_turn(message, 0).message.tool_calls[0].function.arguments.replace('"it"', '""') for message in written
+    }
+    assert texts == {json.dumps(BOX_CALL)}
+
+
+def test_queries_and_labels_are_cut() -> None:
+    assert len(does(called("text_search", {"query": "word " * 1000}))[1]["query"]) <= MAX_QUERY
+    assert len(does(called("gaze", {"bbox_2d": BOX, "label": "x" * 9999}))[1]["label"]) == 200
+
+
+_N = 400_000
+_ADVERSARIAL = [
+    "<",
+    "< ",
+    "<answer>",
+    "</answer>",
+    "<answer><",
+    "<gaze>",
+    "<gaze>1",
+    "<tool_call>",
+    "<tool_call>{",
+    "<text_search>",
+    "<text_search><",
+    "<search> ",
+    "<search><img>",
+    "<think>",
+    "</think>",
+    "<image_search ",
+    "<image_search/>",
+    "{",
+    "[",
+    '{"a":',
+    "\\",
+    " ",
+    "9",
+]
+
+
+@pytest.mark.parametrize("piece", _ADVERSARIAL)
+def test_time_is_linear_in_the_text(piece: str) -> None:
+    """Half a megabyte takes milliseconds; a quadratic reader would take minutes."""
+    text = (piece * (_N // len(piece) + 1))[:_N]
+    begun = time.process_time()
+    parse_turn(said(text), 0)
+    parse_turn(said(f"<gaze>{text}</gaze><answer>{text}"), 0)
+    parse_turn(called("gaze", text), 0)
+    parse_turn(called("gaze", {"bbox_2d": text}), 0)
+    assert time.process_time() - begun < 5
+
+
+_PIECES = st.sampled_from(
+    [
+        "<think>",
+        "</think>",
+        "<answer>",
+        "</answer>",
+        "<tool_call>",
+        "</tool_call>",
+        "<gaze>",
+        "</gaze>",
+        "<text_search>",
+        "</text_search>",
+        "<image_search/>",
+        "<image_search ",
+        "<search><img></search>",
+        "<search>",
+        "<img>",
+        '{"name": "gaze", "arguments": {"bbox_2d": [1, 2, 3, 4]}}',
+        '{"name": "dance", "arguments": "{}"}',
+        "[1, 2, 3, 4]",
+        "Nairobi",
+        "\n",
+        " ",
+        "<",
+        ">",
+        "\\u003c",
+    ]
+)
+_TEXTS = st.lists(_PIECES | st.text(max_size=8), max_size=12).map("".join)
+_JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+_ARGUMENTS = (
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "bbox_2d": st.lists(st.integers(0, 1000), min_size=4, max_size=4) | _JSON,
+            "query": _JSON,
+            "image": _JSON,
+        },
+    ).map(json.dumps)
+    | _JSON.map(json.dumps)
+    | _TEXTS
+)
+_NAMES = st.sampled_from([*(tool.value for tool in Tool), "search", "image_zoom_in_tool", "", "dance"]) | _TEXTS
+_MESSAGES = st.builds(
+    Message,
+    role=st.just("assistant"),
+    content=_TEXTS,
+    reasoning_content=st.none() | _TEXTS,
+    tool_calls=st.lists(
+        st.builds(ToolCall, id=st.text(max_size=5), function=st.builds(Function, name=_NAMES, arguments=_ARGUMENTS)),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@given(_MESSAGES, st.integers(0, 50))
+def test_any_message_is_read_and_canonical_form_is_stable(message: Message, turn: int) -> None:
+    parsed = parse_turn(message, turn)
+    again = parse_turn(parsed.message, turn)
+    assert (again.action, again.ignored, again.message) == (parsed.action, parsed.ignored, parsed.message)
+    _check_canonical(parsed)
+
+
+def _check_canonical(parsed: Parsed) -> None:
+    message = parsed.message
+    assert message.role == "assistant"
+    assert isinstance(message.content, str)
+    ids = [call.id for call in message.tool_calls]
+    assert len(set(ids)) == len(ids)
+    for call in message.tool_calls:
+        assert call.function.name in {tool.value for tool in Tool}
+        loaded = json.loads(call.function.arguments, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+        assert isinstance(loaded, dict)
+    match parsed.action:
+        case Call(tool=tool, arguments=arguments, call_id=call_id):
+            assert ids[0] == call_id
+            assert tuple(ids[1:]) == parsed.ignored
+            assert message.tool_calls[0].function.name == tool.value
+            assert json.loads(message.tool_calls[0].function.arguments) == arguments
+            json.dumps(arguments, allow_nan=False, ensure_ascii=False).encode()
+        case Answer(text=text):
+            assert text.strip() == text != ""
+            assert text in message.content
+            assert not ids
+        case Mistake(call_id=call_id):
+            assert ids[:1] == ([] if call_id is None else [call_id])
+    assert "</think>" not in (message.reasoning_content or "").lower()
+    message.model_dump_json()
+
+
+@given(st.text(min_size=1).map(str.strip).filter(lambda text: text and "<" not in text))
+def test_a_plain_answer_is_itself(text: str) -> None:
+    assert does(answered(text)) == ("answer", said(text).text.strip())
+
+
+@pytest.mark.parametrize("frame", list(Frame))
+def test_schemas_name_the_frame_and_are_json(frame: Frame) -> None:
+    schemas = tool_schemas(frame)
+    functions: list[Any] = [schema["function"] for schema in schemas]
+    assert [function["name"] for function in functions] == [tool.value for tool in Tool]
+    box = functions[-1]["parameters"]["properties"]["bbox_2d"]
+    assert FRAME_TEXT[frame] in box["description"]
+    json.dumps(schemas, allow_nan=False)
+
+
+def test_plain_text_is_reasoning_and_content() -> None:
+    assert plain_text(said("b", think="a")) == "a\nb"
+    assert plain_text(said("b")) == "b"
