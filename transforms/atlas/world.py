@@ -8,10 +8,9 @@ from typing import NamedTuple
 from gog.schemas import canonical_json
 from gog.transforms.atlas.pages import articles, gallery_pictures
 from gog.transforms.atlas.rows import jpeg
-from gog.transforms.services import grid
-from gog.transforms.services.corpus import build_corpus
+from gog.transforms.services.corpus import FORMAT, build_corpus
 from gog.transforms.services.folders import building
-from gog.transforms.services.gallery import build_gallery
+from gog.transforms.services.gallery import EMBEDDER, build_gallery
 
 _LAYOUT = 1
 """Raise it when the drawing of the pictures or the making of an index changes."""
@@ -27,7 +26,7 @@ class AtlasWorld(NamedTuple):
 def world_version() -> str:
     """Hash of everything the indexes are made of."""
     facts = (files("gog.transforms.atlas") / "assets" / "countries.json").read_bytes()
-    parts = [_LAYOUT, grid.NAME, hashlib.sha256(facts).hexdigest(), [list(article) for article in articles()]]
+    parts = [_LAYOUT, EMBEDDER, FORMAT, hashlib.sha256(facts).hexdigest(), [list(article) for article in articles()]]
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:12]
 
 

@@ -34,7 +34,7 @@ TITLE_WEIGHT: Final = 4
 """A word of the title counts as often."""
 MAX_PAGE: Final = 1_000_000
 MAX_QUERY_WORDS: Final = 64
-_FORMAT: Final = f"bm25v1t{TITLE_WEIGHT}"
+FORMAT: Final = f"bm25v1t{TITLE_WEIGHT}"
 _CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD: Final = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 _SENTENCE_END: Final = re.compile(
@@ -104,7 +104,7 @@ def build_corpus(articles: Iterable[tuple[str, str, str]], folder: Path, *, name
     skipped: list[tuple[str, str]] = []
     tokens: list[list[str]] = []
     rows: list[tuple[int, int]] = []
-    digest, at, pages = hashlib.sha256(_FORMAT.encode()), 0, 0
+    digest, at, pages = hashlib.sha256(FORMAT.encode()), 0, 0
     with building(folder) as fresh:
         with (fresh / "passages.jsonl").open("wb") as handle:
             for number, (url, title, text) in enumerate(articles):
@@ -125,7 +125,7 @@ def build_corpus(articles: Iterable[tuple[str, str, str]], folder: Path, *, name
                     tokens.append(words(heading) * TITLE_WEIGHT + words(passage))
         np.save(fresh / "rows.npy", np.array(rows, np.int64).reshape(-1, 2))
         _index(tokens, fresh)
-        head = {"format": _FORMAT, "name": clean(name or folder.name, 80), "pages": pages, "passages": len(rows)}
+        head = {"format": FORMAT, "name": clean(name or folder.name, 80), "pages": pages, "passages": len(rows)}
         write_head(fresh, "corpus", {**head, "version": digest.hexdigest()[:12]})
     return CorpusReport(pages, len(rows), tuple(skipped))
 
@@ -168,8 +168,8 @@ class Corpus:
     def open(cls, folder: Path) -> Self:
         """The index in a folder. Raises `IndexFolderError`."""
         head = read_head(folder, "corpus")
-        if head.get("format") != _FORMAT:
-            raise IndexFolderError(f"{folder} has the format {head.get('format')!r}, not {_FORMAT!r}: build it anew")
+        if head.get("format") != FORMAT:
+            raise IndexFolderError(f"{folder} has the format {head.get('format')!r}, not {FORMAT!r}: build it anew")
         try:
             return cls(folder, head)
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -37,6 +37,9 @@ IN_THREAD: Final = 20_000
 THUMBNAIL: Final = 224
 _LIMITS: Final = ImageLimits(min_side=2)
 _WHOLE: Final = ((0.0, 0.0),)
+_SETTINGS: Final = [grid.PICTURE_TRIMS, grid.QUERY_TRIMS, grid.CHROMA, HALF_SCORE, MANY, THUMBNAIL]
+EMBEDDER: Final = f"{grid.NAME}-{hashlib.sha256(canonical_json(_SETTINGS).encode()).hexdigest()[:8]}"
+"""Names everything that changes the hits for equal pictures."""
 
 
 class GalleryReport(NamedTuple):
@@ -58,7 +61,7 @@ def build_gallery(
     skipped: list[tuple[str, str]] = []
     rows: list[tuple[int, int, int, int]] = []
     meta_at = thumb_at = 0
-    digest = hashlib.sha256(grid.NAME.encode())
+    digest = hashlib.sha256(EMBEDDER.encode())
     with building(folder) as fresh:
         with (fresh / "meta.jsonl").open("wb") as meta, (fresh / "thumbnails.bin").open("wb") as thumbs:
             for number, (url, title, snippet, data) in enumerate(pictures):
@@ -79,7 +82,7 @@ def build_gallery(
                 thumbs.write(thumbnail)
                 rows.append((meta_at, len(line), thumb_at, len(thumbnail)))
                 meta_at, thumb_at = meta_at + len(line), thumb_at + len(thumbnail)
-                digest.update(line)
+                digest.update(line + hashlib.sha256(data).digest())
         count = len(embeddings)
         views = len(grid.PICTURE_TRIMS) ** 2 if 0 < count <= MANY else 1
         table = np.zeros((0, grid.DIMENSIONS + 2), np.float32)
@@ -87,7 +90,7 @@ def build_gallery(
             table = np.concatenate([_with_norms(e[:views]) for e in embeddings])
         np.save(fresh / "embeddings.npy", table)
         np.save(fresh / "rows.npy", np.array(rows, np.int64).reshape(-1, 4))
-        head = {"embedder": grid.NAME, "name": clean(name or folder.name, 80), "pictures": count, "views": views}
+        head = {"embedder": EMBEDDER, "name": clean(name or folder.name, 80), "pictures": count, "views": views}
         write_head(fresh, "gallery", {**head, "version": digest.hexdigest()[:12]})
     return GalleryReport(count, tuple(skipped))
 
@@ -133,9 +136,9 @@ class Gallery:
     def open(cls, folder: Path, images: ImageStore) -> Self:
         """The index in a folder; thumbnails of hits go to `images`. Raises `IndexFolderError`."""
         head = read_head(folder, "gallery")
-        if head.get("embedder") != grid.NAME:
+        if head.get("embedder") != EMBEDDER:
             raise IndexFolderError(
-                f"{folder} was made with the embedder {head.get('embedder')!r}, this is {grid.NAME!r}: build it anew"
+                f"{folder} was made with the embedder {head.get('embedder')!r}, this is {EMBEDDER!r}: build it anew"
             )
         try:
             return cls(folder, images, head)
@@ -144,7 +147,7 @@ class Gallery:
 
     @property
     def id(self) -> str:
-        """`gallery:NAME@VERSION`; the version is a hash of the embedder, titles and thumbnails."""
+        """`gallery:NAME@VERSION`; the version is a hash of the pictures, their texts and the embedder."""
         return f"gallery:{self._name}@{self._version}"
 
     def __len__(self) -> int:

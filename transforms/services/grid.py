@@ -21,7 +21,7 @@ NAME: Final = f"grid{COLUMNS}x{ROWS}v1"
 """Part of an index's version: another grid makes other embeddings."""
 
 _WIDE, _HIGH = 72, 48
-_CHROMA = 0.5
+CHROMA: Final = 0.5
 """Weight of a and b against L: in CIELAB, saturated colours lie too far apart for this use."""
 
 PICTURE_TRIMS: Final = ((0.0, 0.0), (0.05, 0.05), (0.1, 0.0), (0.0, 0.1), (0.1, 0.1))
@@ -76,7 +76,7 @@ def views(image: Image.Image, trims: Sequence[tuple[float, float]]) -> Floats:
     small = np.asarray(image.resize((_WIDE, _HIGH), Image.Resampling.BOX), np.float32)
     rows = _averages(trims, ROWS, _HIGH) @ small.reshape(_HIGH, _WIDE * 3)
     cells = np.einsum("cw,rwk->rck", _averages(trims, COLUMNS, _WIDE), rows.reshape(-1, _WIDE, 3), optimize=True)
-    grid = lab_of(cells) * np.array([1, _CHROMA, _CHROMA], np.float32)
+    grid = lab_of(cells) * np.array([1, CHROMA, CHROMA], np.float32)
     n = len(trims)
     split = grid.reshape(n, ROWS, n, COLUMNS, 3).transpose(0, 2, 1, 3, 4)
     return np.ascontiguousarray(split.reshape(n * n, DIMENSIONS)) / np.float32(np.sqrt(COLUMNS * ROWS))
