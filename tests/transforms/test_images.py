@@ -412,6 +412,9 @@ class Bytes:
         self.reads += 1
         return self.files[sha256]
 
+    def has(self, sha256: str) -> bool:
+        return sha256 in self.files
+
     def put(self, data: bytes, suffix: str) -> str:
         raise NotImplementedError
 
