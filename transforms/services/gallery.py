@@ -1,9 +1,9 @@
 """`gallery:` an image search over a local folder: exact search over the embeddings of its pictures.
 
 A score is made of the distance d between grids (root mean square over the cells, in the unit of CIELAB's L):
-`1 / (1 + (d / 14.3) ** 4)`. Measured on scenes of the bundled world (crops padded by a tenth on each side): of the
-crops around the right flag 95% score above 0.8; of crops of the background, of decoys, of whole scenes of small
-flags and of boxes beside the flag 95% score below 0.6.
+`1 / (1 + (d / 14.3) ** 4)`. Measured on scenes of the bundled world (crops padded by a tenth on each side): of 600
+crops around the right flag 98% score above 0.8; of 1,324 crops of the background, of decoys, of boxes with an IoU of
+a third, and of whole scenes of small flags, 97% score below 0.6 (of the decoys 90%).
 
 Folder: `index.json`, `embeddings.npy`, `meta.jsonl`, `rows.npy` (offset and length in `meta.jsonl` and in
 `thumbnails.bin`), `thumbnails.bin` (JPEGs).
