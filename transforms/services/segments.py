@@ -4,17 +4,18 @@ The picture is shrunk, a smooth background (a quadratic surface a channel) is fi
 from the background is grouped into connected regions. A region scores by how rectangular and how large it is.
 """
 
-import io
+import asyncio
 import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from scipy import ndimage
 
 from gog.schemas import Box, FailureClass
 from gog.schemas.boxes import iou
+from gog.transforms.images import ImageError, open_image
 from gog.transforms.services.protocols import Detection, ImageStore, ServiceError
 
 SIDE = 320
@@ -120,11 +121,12 @@ def _labelled(mask: Mask, width: int, height: int) -> list[Detection]:
 
 
 def _score(inside: Mask, area: float) -> float:
-    """0 to 1: how well the region fills its box and its box's sides, and whether it is large enough to matter."""
+    """0 to 1: how well the region fills its box and the box's sides; strips and specks score less."""
     sides = [inside[:2].any(0), inside[-2:].any(0), inside[:, :2].any(1), inside[:, -2:].any(1)]
     filled = float(np.mean([side.mean() for side in sides]))
     solid = float(inside.mean())
-    return (0.6 * filled + 0.4 * solid) * min(1.0, math.sqrt(math.sqrt(area / 0.01)))
+    strip = min(1.0, 2.5 * min(inside.shape) / max(inside.shape))
+    return float((0.6 * filled + 0.4 * solid) * min(strip, math.sqrt(math.sqrt(area / 0.01))))
 
 
 class Segments:
@@ -139,9 +141,9 @@ class Segments:
     async def detect(self, image_sha256: str, phrases: tuple[str, ...]) -> tuple[Detection, ...]:
         """Regions of the picture; `phrases` change nothing. `ServiceError` when it cannot be read."""
         try:
-            with Image.open(io.BytesIO(self._images.read(image_sha256))) as image:
-                return find_segments(ImageOps.exif_transpose(image))
+            image = open_image(self._images, image_sha256)
         except KeyError:
             raise ServiceError(FailureClass.NOT_FOUND, f"no image {image_sha256[:12]}") from None
-        except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ServiceError(FailureClass.BAD_REQUEST, f"unreadable image: {error}") from None
+        except ImageError as error:
+            raise ServiceError(FailureClass.BAD_REQUEST, str(error)) from None
+        return await asyncio.to_thread(find_segments, image)

@@ -1,11 +1,11 @@
 """`planner:`, the embedded rule-based model: it reads a question on flags, looks, searches, doubts and answers.
 
-eyes       what stands out in a picture               reading    what a question asks, and of which thing
-dialogue   what was done and what came back           scene      which thing in the picture is meant
-acting     the next turn of an episode                tasks      screening, planned turns, proposals
-judge      rules for answers and evidence             voice      how thoughts are put
-errors     what goes wrong, and how often             luck       seeded chance with a temperature
-knowledge  the little it knows by heart               policy     the chat model around it all
+- `policy`: the chat model around it all; `tasks`: screening, planned turns, proposals; `judge`: rules for answers
+- `dialogue`: what was done and what came back; `reading`: what a question asks, and of which thing
+- `eyes`: what stands out in a picture; `scene`: which of it a question means
+- `mind`: a request as it is taken in; `acting`: the next turn of an episode; `answers`: what it takes for the answer
+- `errors`: what goes wrong, and how often; `luck`: seeded chance with a temperature
+- `knowledge`: the little it knows by heart; `voice`: how thoughts are put
 """
 
 from gog.transforms.services.planner.policy import Planner

@@ -1,87 +1,26 @@
 """What the planner does next in an episode: judge the last result, then look elsewhere, look up, or answer."""
 
-from dataclasses import dataclass, field
-
 from gog.schemas import Box, Reflection
-from gog.schemas.boxes import iou
-from gog.transforms.services.planner.dialogue import Came, Dialogue, Past
-from gog.transforms.services.planner.errors import Errors, errors_of
-from gog.transforms.services.planner.eyes import Sight, Spot
-from gog.transforms.services.planner.knowledge import WELL_KNOWN, common, read_fact, recognise, remembered
+from gog.transforms.services.planner.answers import (
+    best_answer,
+    counted,
+    fact_in,
+    guess,
+    known_name,
+    name_of,
+    query_of,
+    words_of,
+)
+from gog.transforms.services.planner.dialogue import Came, Past
+from gog.transforms.services.planner.knowledge import common, remembered
 from gog.transforms.services.planner.luck import Luck
-from gog.transforms.services.planner.reading import Question, Want, read
-from gog.transforms.services.planner.scene import candidates, covers, ranked
+from gog.transforms.services.planner.mind import HIGH, LOW, UNKNOWN, Mind, Move
+from gog.transforms.services.planner.reading import Want
+from gog.transforms.services.planner.scene import covers, ranked
 from gog.transforms.services.planner.voice import say
 
-HIGH, LOW = 0.76, 0.62
-"""Scores of an image search from which a match is clear, and below which it is none."""
 CLOSE = 0.012
 """First and second result nearer than this are hard to tell apart."""
-UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A turn: the thought, and a gaze (`box`), a text search (`query`), a glance, or an answer.
-
-    `broken` is a call that the planner writes wrongly.
-    """
-
-    thought: str
-    box: Box | None = None
-    label: str = ""
-    query: str = ""
-    glance: bool = False
-    answer: str = ""
-    broken: bool = False
-
-
-@dataclass
-class Mind:
-    """One request as the planner takes it in."""
-
-    dialogue: Dialogue
-    sight: Sight
-    tools: frozenset[str]
-    luck: Luck
-    skill: float
-    question: Question = field(init=False)
-    spots: list[Spot] = field(init=False)
-    aims: list[Spot] = field(init=False)
-    errors: Errors = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.question = read(self.dialogue.question)
-        self.spots = candidates(self.sight, self.dialogue.hints)
-        poor = [past.box for past in self.dialogue.past if _missed(past)]
-        left = [spot for spot in self.spots if not any(iou(box, spot.box) > 0.6 for box in poor if box is not None)]
-        plain = [spot for spot in left if not spot.odd]
-        self.aims = ranked(plain or left, self.question.reference)
-        self.errors = errors_of(
-            self.question, self.sight, self.dialogue.image, self.aims[0] if self.aims else None, self.skill
-        )
-
-    @property
-    def it(self) -> str:
-        return self.question.reference.said
-
-    @property
-    def can_gaze(self) -> bool:
-        return "gaze" in self.tools and bool(self.aims) and not self.cropless
-
-    @property
-    def cropless(self) -> bool:
-        """No more crops are given out."""
-        return any("No more crops" in past.text for past in self.dialogue.past)
-
-    def did(self, tool: str) -> bool:
-        """Whether a tool was used with a result, or failed."""
-        return any(past.tool == tool and past.came is not Came.ERROR for past in self.dialogue.past)
-
-
-def _missed(past: Past) -> bool:
-    """A gaze that found no flag at all, whose box was not just badly framed."""
-    return past.tool == "gaze" and past.came in (Came.HITS, Came.NOTHING) and past.score < LOW
 
 
 def next_move(mind: Mind) -> Move:
@@ -107,16 +46,6 @@ def _count(mind: Mind) -> Move:
     return Move(say("count", mind.luck), answer=str(counted(mind)))
 
 
-def counted(mind: Mind) -> int:
-    """How many flags it sees; sometimes one off."""
-    flags = [spot for spot in mind.spots if spot.like_flag]
-    plain = [spot for spot in flags if not spot.odd]
-    number = len(flags if mind.luck.yes(mind.errors.trouble) else plain)
-    if mind.luck.yes(mind.errors.misreads):
-        number += mind.luck.pick((-1, 1))
-    return max(0, number)
-
-
 def _open(mind: Mind) -> Move:
     luck, errors, whole = mind.luck, mind.errors, mind.question.reference.whole
     if mind.question.want is Want.OTHER:
@@ -132,27 +61,12 @@ def _open(mind: Mind) -> Move:
     return _look(mind, "gaze", None) or _give_up(mind, None)
 
 
-def guess(mind: Mind) -> str:
-    """An answer without any search: a famous flag that fills the picture, or a name that comes to mind."""
-    seen = mind.sight.impression
-    large = [spot for spot in mind.sight.spots if spot.box.area > 0.3]
-    if large:
-        seen = large[0].impression
-    name = recognise(seen) if mind.question.reference.whole else None
-    fact = mind.question.fact
-    if not fact:
-        return name or mind.luck.pick(WELL_KNOWN)
-    if name and (known := remembered(name, fact)):
-        return known
-    return mind.luck.pick(common(fact) or (UNKNOWN,))
-
-
 def _look(mind: Mind, situation: str, judged: Reflection | None) -> Move | None:
     """A gaze at the thing that is meant, or, by mistake, at another; None when there is nothing left to look at."""
     luck, errors = mind.luck, mind.errors
     if not mind.can_gaze:
         return None
-    first = not any(past.tool == "gaze" for past in mind.dialogue.past)
+    first = not any(past.tool == "gaze" or past.came is Came.ERROR for past in mind.dialogue.past)
     aims = mind.aims
     if first and luck.yes(errors.overlooks_oddness):
         aims = ranked(mind.spots, mind.question.reference)
@@ -180,25 +94,6 @@ def _shifted(box: Box, luck: Luck) -> Box:
     x1, x2 = max(0.0, min(0.98, box.x1 + dx)), max(0.02, min(1.0, box.x2 + dx))
     y1, y2 = max(0.0, min(0.98, box.y1 + dy)), max(0.02, min(1.0, box.y2 + dy))
     return Box(x1, y1, x2, y2)
-
-
-def name_of(past: Past, rank: int = 0) -> str:
-    """What a result says the thing is, out of titles such as "Flag of the Netherlands"."""
-    if len(past.found) <= rank:
-        return ""
-    title = past.found[rank].title
-    for start in ("The flag of ", "Flag of ", "flag of ", "National flag of "):
-        title = title.removeprefix(start)
-    return title.removeprefix("the ").strip()
-
-
-def known_name(mind: Mind) -> str:
-    """The country as earlier turns settled it, empty when none did."""
-    for past in reversed(mind.dialogue.past):
-        settled = past.judged in (Reflection.USEFUL, Reflection.AMBIGUOUS)
-        if past.tool in ("gaze", "image_search") and past.found and (settled or past is mind.dialogue.past[-1]):
-            return name_of(past)
-    return ""
 
 
 def _after_picture(mind: Mind, last: Past) -> Move:
@@ -267,42 +162,10 @@ def _identified(mind: Mind, past: Past, judged: Reflection) -> Move:
     return _search(mind, thought, query_of(fact, name, luck))
 
 
-def words_of(fact: str) -> str:
-    """The fact in a sentence."""
-    return {
-        "language": "official language",
-        "landlocked": "question of a coast",
-        "official": "official name",
-        "borders": "list of neighbours",
-    }.get(fact, fact)
-
-
-def query_of(fact: str, name: str, luck: Luck) -> str:
-    """A text query for a fact."""
-    if fact == "landlocked":
-        return luck.pick((f"is {name} landlocked", f"{name} landlocked coast", f"{name} country landlocked or coast"))
-    if fact == "area":
-        return luck.pick((f"area of {name} in square kilometres", f"{name} area square kilometres"))
-    what = words_of(fact)
-    return luck.pick((f"{what} of {name}", f"{name} {what}", f"What is the {what} of {name}?"))
-
-
 def _search(mind: Mind, thought: str, query: str) -> Move:
     if "text_search" not in mind.tools:
         return Move(thought, answer=guess(mind))
     return Move(thought, query=" ".join(query.split())[:300] or "flag")
-
-
-def fact_in(past: Past, fact: str, name: str, luck: Luck, misreads: float) -> str | None:
-    """The fact out of the results: from the passages on the country, or, by mistake, from another one."""
-    wanted = name.casefold()
-    own = [f for f in past.found if f.title.casefold().removeprefix("the ") == wanted]
-    named = [f for f in past.found if wanted in f.snippet.casefold() and f not in own]
-    values = [v for f in (*own, *named) if (v := read_fact(fact, name, f.snippet))]
-    others = [v for f in past.found if f not in own and (v := read_fact(fact, f.title, f.snippet)) and v not in values]
-    if others and luck.yes(misreads):
-        return others[0]
-    return values[0] if values else None
 
 
 def _after_text(mind: Mind, last: Past) -> Move:
@@ -380,19 +243,3 @@ def _final(mind: Mind) -> Move:
     if mind.question.want is Want.OTHER:
         return _give_up(mind, judged)
     return Move(say("out_of_turns", mind.luck, judged), answer=best_answer(mind, last))
-
-
-def best_answer(mind: Mind, last: Past) -> str:
-    """What the results so far support best."""
-    pictures = [past for past in mind.dialogue.past if past.tool != "text_search" and past.found]
-    useful = [past for past in pictures if past.judged is Reflection.USEFUL]
-    usable = [past for past in pictures if past.judged is not Reflection.OFF_TARGET] or pictures
-    chosen = useful[-1] if useful else max(usable, key=lambda past: past.score, default=None)
-    name = name_of(chosen) if chosen is not None else ""
-    fact = mind.question.fact
-    if not fact or not name:
-        return name or UNKNOWN
-    for past in reversed([past for past in mind.dialogue.past if past.tool == "text_search"]):
-        if value := fact_in(past, fact, name, mind.luck, mind.errors.misreads):
-            return value
-    return remembered(name, fact) or UNKNOWN

@@ -1,16 +1,16 @@
 """What the planner sees: the regions that stand out in a picture, with a coarse impression of their colours."""
 
-import io
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from gog.schemas import Box
 from gog.schemas.boxes import pixel_rect
+from gog.transforms.images import ImageError, open_image
 from gog.transforms.services.protocols import ImageStore
 from gog.transforms.services.segments import find_segments
 
@@ -80,13 +80,8 @@ def likeness(one: Impression, other: Impression) -> float:
     return 1 - gap / (len(one) * 3 * 255)
 
 
-def look(data: bytes) -> Sight:
-    """The sight of an encoded picture; `NOTHING` when it cannot be read."""
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return NOTHING
+def look(image: Image.Image) -> Sight:
+    """The sight of an RGB picture."""
     small = image.copy()
     small.thumbnail((_THUMB, _THUMB), Image.Resampling.BILINEAR, reducing_gap=1.5)
     spots = []
@@ -133,8 +128,8 @@ class Eyes:
                 self._seen.move_to_end(sha256)
                 return self._seen[sha256]
         try:
-            sight = look(self._images.read(sha256))
-        except (KeyError, OSError):
+            sight = look(open_image(self._images, sha256))
+        except (KeyError, OSError, ImageError):
             return NOTHING
         with self._lock:
             self._seen[sha256] = sight

@@ -6,10 +6,7 @@ from dataclasses import replace
 
 from gog.schemas import Box, Frame, FrameSpec, Reflection
 from gog.schemas.boxes import to_frame
-from gog.transforms.services.planner.acting import (
-    UNKNOWN,
-    Mind,
-    Move,
+from gog.transforms.services.planner.answers import (
     best_answer,
     counted,
     fact_in,
@@ -21,6 +18,7 @@ from gog.transforms.services.planner.acting import (
 )
 from gog.transforms.services.planner.dialogue import Past
 from gog.transforms.services.planner.eyes import Sight
+from gog.transforms.services.planner.mind import UNKNOWN, Mind, Move
 from gog.transforms.services.planner.reading import Want, read
 from gog.transforms.services.planner.scene import candidates, covers, ranked
 from gog.transforms.services.planner.voice import say
