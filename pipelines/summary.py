@@ -1,0 +1,149 @@
+"""What came of a run, in tables: the funnel, the spend, the mix of behaviours, the levels."""
+
+from collections.abc import Sequence
+from typing import Any, Final, TextIO
+
+import duckdb
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gog.pipelines.plain import one_line
+
+PLAIN_WIDTH: Final = 120
+"""Columns of a line where there is no terminal to ask."""
+
+Row = dict[str, Any]
+Summary = dict[str, list[Row]]
+
+_PARTS: Final = {
+    "funnel": "SELECT * FROM funnel",
+    "reasons": "SELECT * FROM reasons",
+    "spend": "SELECT * FROM spend",
+    "behaviours": "SELECT * FROM behaviours",
+    "categories": "SELECT * FROM categories",
+    "levels": "SELECT * FROM levels",
+}
+
+
+def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
+    """The views of a run (`gog.pipelines.views.open_lake`) as plain lists, for `--json`."""
+    return {name: _rows(connection, query) for name, query in _PARTS.items()}
+
+
+def console_for(stream: TextIO) -> Console:
+    """A console: as the terminal is, or without colours and of a fixed width where there is none."""
+    if stream.isatty():
+        return Console(file=stream, highlight=False)
+    return Console(file=stream, highlight=False, width=PLAIN_WIDTH, color_system=None, force_terminal=False)
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """Print the tables; those without rows are left out."""
+    for table in (_funnel(summary), _spend(summary), _behaviours(summary), _levels(summary)):
+        if table is not None:
+            console.print(table)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
+    cursor = connection.execute(query)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    """A table; a column whose name begins with `>` is of numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        if name.startswith(">"):
+            table.add_column(name[1:], justify="right", no_wrap=True)
+        else:
+            table.add_column(name, overflow="fold")
+    return table
+
+
+def _add(table: Table, cells: Sequence[object], style: str | None = None) -> None:
+    """A line; names come from outside and are shown as they are, never as markup."""
+    table.add_row(*(Text(one_line(cell, 1000)) for cell in cells), style=style)
+
+
+def _funnel(summary: Summary) -> Table | None:
+    """Each stage, and under it why things left."""
+    table = _table("Funnel", ("stage", "counts", ">entered", ">passed", ">rejected", "why"))
+    for line in summary["funnel"]:
+        here = line["stage"], line["unit"]
+        why = [
+            f"{reason['reason']} {reason['rejects']:,}"
+            for reason in summary["reasons"]
+            if (reason["stage"], reason["unit"]) == here
+        ]
+        if not line["balanced"]:
+            why.insert(0, "DOES NOT ADD UP")
+        cells = (*here, f"{line['entered']:,}", f"{line['passed']:,}", f"{line['rejected']:,}", ", ".join(why))
+        _add(table, cells, None if line["balanced"] else "red")
+    return table if table.row_count else None
+
+
+def _spend(summary: Summary) -> Table | None:
+    table = _table("Calls", ("provider", "kind", "purpose", ">calls", ">from store", ">failed", ">tokens", ">cost $"))
+    lines = summary["spend"]
+    for line in lines:
+        _add(table, (line["provider"], line["kind"], line["purpose"], *_spent([line])))
+    if len(lines) > 1:
+        table.add_section()
+        _add(table, ("all", "", "", *_spent(lines)))
+    return table if lines else None
+
+
+def _spent(lines: Sequence[Row]) -> tuple[str, ...]:
+    total = {
+        name: sum(line[name] for line in lines)
+        for name in ("calls", "from_store", "failed", "prompt_tokens", "completion_tokens", "cost")
+    }
+    tokens = total["prompt_tokens"] + total["completion_tokens"]
+    counts = (total["calls"], total["from_store"], total["failed"], tokens)
+    return (*(f"{count:,}" for count in counts), f"{total['cost']:.2f}")
+
+
+def _behaviours(summary: Summary) -> Table | None:
+    """By origin and behaviour, then of all origins; the share is of what was kept of the origin."""
+    table = _table(
+        "Behaviours", ("made by", "behaviour", ">attempts", ">right", ">kept", ">share", ">reflective, of kept")
+    )
+    lines = summary["behaviours"]
+    origins = list(dict.fromkeys(line["origin"] for line in lines))
+    for origin in [*origins, "all"] if len(origins) > 1 else origins:
+        of_origin = [line for line in lines if origin in ("all", line["origin"])]
+        kept_of_origin = _total(of_origin, "kept")
+        for behaviour in sorted({line["behaviour"] for line in of_origin}):
+            those = [line for line in of_origin if line["behaviour"] == behaviour]
+            _behaviour(table, those, (origin, behaviour), kept_of_origin)
+        _behaviour(table, of_origin, (origin, "all"), kept_of_origin)
+        table.add_section()
+    return table if lines else None
+
+
+def _behaviour(table: Table, lines: Sequence[Row], names: tuple[str, str], kept_of_origin: int) -> None:
+    kept = _total(lines, "kept")
+    reflective = _total([line for line in lines if line["reflective"]], "kept")
+    counts = (f"{_total(lines, 'attempts'):,}", f"{_total(lines, 'correct'):,}", f"{kept:,}")
+    _add(table, (*names, *counts, _share(kept, kept_of_origin), _share(reflective, kept)))
+
+
+def _levels(summary: Summary) -> Table | None:
+    table = _table("Levels", ("policy", ">level", ">seeds", ">share", ">mean pass rate", ">from", ">to"))
+    lines = summary["levels"]
+    for line in lines:
+        seeds = _total([other for other in lines if other["policy"] == line["policy"]], "seeds")
+        rates = (f"{line[name]:.2f}" for name in ("pass_rate", "least", "most"))
+        _add(table, (line["policy"], line["level"], f"{line['seeds']:,}", _share(line["seeds"], seeds), *rates))
+    return table if lines else None
+
+
+def _total(lines: Sequence[Row], name: str) -> int:
+    return sum(line[name] for line in lines)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "-"
