@@ -21,7 +21,7 @@ __all__ = [
     "check",
     "closed_world_judge",
     "leaks",
-    "settle",
     "parse_reply",
+    "settle",
     "verdict",
 ]

@@ -81,10 +81,10 @@ _NO: Final = frozenset(
     }
 )
 _UNKNOWN: Final = frozenset({"unknown", "unclear", "unsure", "undecided", "cannot tell", "null", "none"})
-_THOUGHT: Final = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_THOUGHT_ENDS: Final = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _SAID: Final = re.compile(
-    r"[\"'*]*\b(?P<key>[a-z_]{5,12})\b[\"'*]*\s*[:=]\s*"
-    r"[\"'*`]*(?P<value>(?:not |cannot )?[a-z]+|[01])(?=\s*(?:[\"'*`.,;}]|\n|$))",
+    r"\b(?P<key>[a-z_]{5,12})\b[\"'*]*\s*[:=][\s\"'*`]*"
+    r"(?P<value>(?:not |cannot )?[a-z]+|[01])(?=\s*(?:[\"'*`.,;}]|\n|$))",
     re.IGNORECASE,
 )
 
@@ -97,8 +97,7 @@ def parse_reply(kind: Kind, text: str | None) -> Ruling:
     """
     if not text:
         return Ruling.UNKNOWN
-    text = _THOUGHT.sub(" ", text[-MAX_REPLY:])
-    text = re.split(r"</think(?:ing)?>", text, flags=re.IGNORECASE)[-1]
+    text = _THOUGHT_ENDS.split(text[-MAX_REPLY:])[-1]
     rulings = [ruling for value in _objects(text) if (ruling := _from_object(kind, value)) is not None]
     if rulings:
         return rulings[-1]

@@ -43,91 +43,21 @@ _PLAN: Final = tuple(
     )
 )
 _COMMON: Final = frozenset(
-    [
-        "red",
-        "orange",
-        "yellow",
-        "green",
-        "blue",
-        "purple",
-        "violet",
-        "pink",
-        "brown",
-        "black",
-        "white",
-        "grey",
-        "gray",
-        "gold",
-        "silver",
-        "left",
-        "right",
-        "top",
-        "bottom",
-        "centre",
-        "center",
-        "middle",
-        "north",
-        "south",
-        "east",
-        "west",
-        "up",
-        "down",
-        "front",
-        "back",
-        "male",
-        "female",
-        "man",
-        "woman",
-        "men",
-        "women",
-        "boy",
-        "girl",
-        "person",
-        "people",
-        "dog",
-        "cat",
-        "day",
-        "night",
-        "summer",
-        "winter",
-        "spring",
-        "autumn",
-        "small",
-        "large",
-        "big",
-        "round",
-        "square",
-        "circle",
-        "star",
-        "cross",
-        "wood",
-        "metal",
-        "glass",
-        "water",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "yes",
-        "no",
-        "true",
-        "false",
-        "none",
-    ]
+    """red orange yellow green blue purple violet pink brown black white grey gray gold silver left right top bottom
+    centre center middle north south east west up down front back male female man woman men women boy girl person
+    people dog cat day night summer winter spring autumn small large big round square circle star cross wood metal
+    glass water yes no true false none""".split()  # noqa: SIM905
 )
 
 
-def leaks(trajectory: Trajectory, seed: Seed, *, marks: Iterable[str] = ()) -> tuple[str, ...]:
+def leaks(trajectory: Trajectory, seed: Seed) -> tuple[str, ...]:
     """What leaked, as `turn N: kind: the words`; empty when nothing did.
 
-    All assistant turns are searched for hints and plans, the turns before the final one for the gold answer. `marks`
-    are further texts that stand in the hints alone (region ids, say) and so are leaks wherever they are named.
+    All assistant turns are searched for hints and plans, the turns before the final one for the gold answer.
     """
     found: list[str] = []
     shown = seed.question
     golds = leakable(seed)
-    signs = [mark for mark in marks if mark.strip()]
     last = _final_turn(trajectory)
     turn = -1
     for position, message in enumerate(trajectory.messages):
@@ -138,7 +68,6 @@ def leaks(trajectory: Trajectory, seed: Seed, *, marks: Iterable[str] = ()) -> t
         turn += 1
         said = _said(message)
         found += [f"turn {turn}: {what}" for what in _phrases(said, shown)]
-        found += [f"turn {turn}: hint: {mark}" for mark in signs if mark in said]
         if position != last and golds:
             found += [f"turn {turn}: gold: {gold}" for gold in _named_early(said, shown, golds)]
     return tuple(dict.fromkeys(found))
@@ -158,12 +87,12 @@ def _final_turn(trajectory: Trajectory) -> int:
 
 def _phrases(said: str, shown: str) -> list[str]:
     """Phrases of hints and plans; one that was shown before is somebody else's word."""
-    known = " ".join(shown.lower().split())
+    said, known = " ".join(said.split()), " ".join(shown.lower().split())
     found = []
     for kind, patterns in (("hint", _HINT), ("plan", _PLAN)):
         for pattern in patterns:
             for match in pattern.finditer(said):
-                words = " ".join(match[0].lower().split())
+                words = match[0].lower()
                 if words not in known:
                     found.append(f"{kind}: {words}")
                     break

@@ -105,6 +105,7 @@ _NO_UNITS: Final = frozenset(
 )
 _RANGE: Final = re.compile(r"\s*(?:-|–|—|−|~|to|and|through|until|up to)\s*")
 _BETWEEN: Final = re.compile(r"\b(?:between|from)\s*$")
+_PRONOUN: Final = re.compile(r"\b(?:the|this|that|no|any|every|each|some|which)\s+one\b|\bone\s+of\b", re.IGNORECASE)
 _DOUBT: Final = re.compile(
     r"\b(?:not|no|nor|or|but|if|except|rather|maybe|perhaps|either|less|more|over|under|above|below|least|most|fewer|"
     r"unless|unsure|instead|between|plus|minus|cannot|cant|isnt|arent|wasnt|other|different|than|half|up)\b|n't\b|±|[<>≤≥+]"
@@ -130,6 +131,8 @@ def parse(text: str, words: int = 8) -> Quantity | None:
     are not.
     """
     if len(text) > MAX_CHARS:
+        return None
+    if _PRONOUN.search(text):
         return None
     ready = prepare(text)
     found = list(_NUMBER.finditer(ready))

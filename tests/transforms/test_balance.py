@@ -1,0 +1,135 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from gog.schemas import Behaviour
+from gog.transforms.balance import Balanced, BalanceSettings, Item, balance
+
+D, T, L, G, M = Behaviour.DIRECT, Behaviour.TEXT, Behaviour.GLANCE, Behaviour.GAZE, Behaviour.MIXED
+
+
+def _items(**supply: int) -> list[Item]:
+    return [Item(f"{name}-{n}", f"s{n}", Behaviour(name)) for name, count in supply.items() for n in range(count)]
+
+
+def _counts(result: Balanced) -> dict[str, int]:
+    return {group.name: group.kept for group in result.report.groups}
+
+
+supplies = st.fixed_dictionaries({name.value: st.integers(0, 80) for name in Behaviour})
+
+
+@st.composite
+def share_settings(draw: st.DrawFn) -> BalanceSettings:
+    weights = draw(st.lists(st.integers(0, 10), min_size=5, max_size=6).filter(any))
+    names = draw(st.permutations(list(Behaviour)))[: draw(st.integers(0, 5))]
+    shares = {name.value: weight / sum(weights) for name, weight in zip(names, weights, strict=False)}
+    return BalanceSettings(
+        shares=shares,
+        total=draw(st.none() | st.integers(0, 200)),
+        scarce=draw(st.sampled_from(["strict", "fill"])),
+    )
+
+
+@given(supplies, share_settings(), st.integers(0, 3), st.randoms(use_true_random=False))
+def test_nothing_is_lost_and_order_does_not_matter(
+    supply: dict[str, int], settings: BalanceSettings, seed: int, order: random.Random
+) -> None:
+    items = _items(**supply)
+    result = balance(items, settings, seed)
+    assert sorted([*result.kept, *(reject.id for reject in result.rejects)]) == sorted(i.trajectory_id for i in items)
+    assert {reject.reason for reject in result.rejects} <= {"curate.over_quota"}
+    assert sum(group.supply for group in result.report.groups) == len(items)
+    assert settings.total is None or len(result.kept) <= settings.total
+    assert balance(order.sample(items, len(items)), settings, seed) == result
+
+
+@given(supplies, share_settings())
+def test_strict_shares_come_out_within_rounding(supply: dict[str, int], settings: BalanceSettings) -> None:
+    settings = settings.model_copy(update={"scarce": "strict"})
+    report = balance(_items(**supply), settings).report
+    if all(group.supply or not group.target for group in report.groups):
+        for group in report.groups:
+            assert abs(group.kept - group.target * report.total) < 1 + 1e-6
+
+
+@given(supplies, st.floats(0.05, 0.95))
+def test_strict_keeps_as_many_as_the_shares_allow(supply: dict[str, int], share: float) -> None:
+    report = balance(_items(**supply), BalanceSettings(shares={D: share})).report
+    direct, others = supply["direct"], sum(supply.values()) - supply["direct"]
+    if direct and others:
+        assert report.total >= int(min(direct / share, others / (1 - share)))
+
+
+def test_the_share_of_the_paper_comes_out_within_three_points() -> None:
+    report = balance(_items(direct=500, gaze=300, mixed=200, glance=100), BalanceSettings(shares={D: 0.435})).report
+    assert report.within(0.03)
+    assert _counts(balance(_items(direct=500, gaze=600), BalanceSettings(shares={D: 0.435}))) == {
+        "direct": 462,
+        "free": 600,
+    }
+
+
+def test_a_scarce_group_shrinks_the_total_or_is_kept_whole_and_reported() -> None:
+    items = _items(direct=100, gaze=900)
+    strict = balance(items, BalanceSettings(shares={D: 0.435}))
+    assert strict.report.within(0.01)
+    assert _counts(strict) == {"direct": 100, "free": 131}
+    assert strict.report.groups[0].shortfall == 335
+    fill = balance(items, BalanceSettings(shares={D: 0.435}, scarce="fill"))
+    assert _counts(fill) == {"direct": 100, "free": 565}
+    assert not fill.report.within(0.03)
+    assert [(group.name, group.shortfall) for group in fill.report.short] == [("direct", 335)]
+
+
+def test_a_group_that_has_nothing_is_reported_and_the_others_keep_their_shares() -> None:
+    result = balance(_items(gaze=100, text=400), BalanceSettings(shares={D: 0.4, G: 0.3, T: 0.3}))
+    assert _counts(result) == {"direct": 0, "gaze": 100, "text": 100}
+    assert [group.name for group in result.report.short] == ["direct", "gaze"]
+    assert not result.report.within()
+
+
+def test_behaviours_without_a_share_leave_when_the_shares_leave_nothing() -> None:
+    assert _counts(balance(_items(direct=10, gaze=10, text=5), BalanceSettings(shares={D: 0.5, G: 0.5}))) == {
+        "direct": 10,
+        "gaze": 10,
+        "free": 0,
+    }
+
+
+def test_groups_share_a_quota() -> None:
+    settings = BalanceSettings(shares={"none": 0.4, "search": 0.6}, groups={"none": (D,), "search": (T, L, G, M)})
+    assert _counts(balance(_items(direct=40, gaze=30, mixed=200), settings)) == {"none": 40, "search": 61}
+
+
+def test_without_shares_everything_stays_up_to_the_total() -> None:
+    items = _items(direct=30, gaze=50)
+    assert len(balance(items, BalanceSettings()).kept) == 80
+    assert len(balance(items, BalanceSettings(total=7)).kept) == 7
+    assert balance([], BalanceSettings(shares={D: 0.435})).kept == ()
+
+
+def test_a_larger_quota_keeps_what_a_smaller_one_kept_and_the_run_seed_draws_others() -> None:
+    items = _items(gaze=200)
+    small, large = (set(balance(items, BalanceSettings(total=n)).kept) for n in (20, 60))
+    assert small < large
+    assert set(balance(items, BalanceSettings(total=20), 1).kept) != small
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"shares": {"direct": 0.6, "gaze": 0.6}}, "more than 1"),
+        ({"shares": {"direct": -0.1}}, "between 0 and 1"),
+        ({"shares": {"looking": 0.5}}, "neither a behaviour nor a group"),
+        ({"shares": {"free": 0.5}}, "no share names"),
+        ({"shares": {"direct": 0.5, "all": 0.5}, "groups": {"all": ["direct", "gaze"]}}, "in two shares"),
+        ({"share": {}}, "share"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        BalanceSettings.model_validate(settings)
