@@ -1,0 +1,272 @@
+"""The gate before a provider: how many requests at once, how many a minute, and what to do when it says no.
+
+All waiting is first come, first served, on the event loop, without polling. The adaptive rate engages with the
+first refusal (429 or overload); until then only the limits of the config hold.
+
+- The rate starts at 0.8 times what was really admitted. Every quarter second it falls in proportion to the share
+  of calls refused, by a factor of 0.8 at most, and while calls wait for it grows by a constant for each answer.
+  (DCTCP's form of AIMD: a provider that refuses one call in twenty whatever the rate is not slowed to a crawl.)
+- `Retry-After` holds all admissions until then, unless a call that was admitted after the refused one is
+  accepted: then the refusal was not meant for all.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from gog.schemas import FailureClass
+
+REFUSALS: Final = frozenset({FailureClass.RATE_LIMITED, FailureClass.OVERLOADED})
+DECREASE: Final = 0.8
+"""Greatest decrease of the adaptive rate in one window, and its start relative to the observed rate."""
+WINDOW_S: Final = 0.25
+INCREASE: Final = 0.1
+"""Requests a second that the adaptive rate gains with each answer; about an eighth too many are then refused."""
+LEAST_RATE: Final = 0.2
+"""Requests a second."""
+OBSERVE_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A provider's limits, for this process. `longest_hold_s` caps what a `Retry-After` may ask for."""
+
+    in_flight: int = 64
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    longest_hold_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` on a limit that would admit nothing."""
+        for name in ("in_flight", "requests_per_minute", "tokens_per_minute"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A call that was let through: its number in order of admission, and the tokens it was counted with."""
+
+    number: int
+    tokens: int
+
+
+class _Bucket:
+    """Token bucket. An amount above the capacity passes when the bucket is full and leaves it in debt."""
+
+    def __init__(self, rate: float, capacity: float, now: float) -> None:
+        self.rate, self.capacity = rate, capacity
+        self._level, self._at = capacity, now
+
+    def take(self, amount: float, now: float) -> None:
+        self._fill(now)
+        self._level = min(self.capacity, self._level - amount)
+
+    def wait(self, amount: float, now: float) -> float:
+        """Seconds until the amount may pass."""
+        self._fill(now)
+        lacking = min(amount, self.capacity) - self._level
+        # Below a microsecond it is rounding: waiting for it would never end.
+        return lacking / self.rate if lacking > self.rate * 1e-6 else 0.0
+
+    def _fill(self, now: float) -> None:
+        self._level = min(self.capacity, self._level + (now - self._at) * self.rate)
+        self._at = now
+
+
+class _AdaptiveRate:
+    """Requests a second that a provider seems to bear; None until it first refused one."""
+
+    def __init__(self) -> None:
+        self.bucket: _Bucket | None = None
+        self._admitted: deque[float] = deque(maxlen=256)
+        self._bound = False
+        self._began = 0.0
+        self._refused = self._accepted = 0
+
+    def admitted(self, now: float) -> None:
+        self._admitted.append(now)
+        if self.bucket:
+            self.bucket.take(1, now)
+
+    def wait(self, now: float) -> float:
+        wait = self.bucket.wait(1, now) if self.bucket else 0.0
+        self._bound |= wait > 0
+        return wait
+
+    def outcome(self, refused: bool, now: float) -> None:
+        if self.bucket is None:
+            if refused:
+                self._engage(now)
+            return
+        self._refused += refused
+        self._accepted += not refused
+        if now - self._began < WINDOW_S:
+            return
+        share = self._refused / (self._refused + self._accepted)
+        rate = self.bucket.rate * (1 - (1 - DECREASE) * share)
+        # Growth only where the rate held calls back: otherwise it would drift far from what was tried.
+        rate += INCREASE * self._accepted * self._bound
+        self._set(rate, now)
+
+    def _engage(self, now: float) -> None:
+        while self._admitted and self._admitted[0] < now - OBSERVE_S:
+            self._admitted.popleft()
+        span = now - self._admitted[0] if self._admitted else 0.0
+        observed = len(self._admitted) / span if span > 0 else float(max(1, len(self._admitted)))
+        self.bucket = _Bucket(observed, 1.0, now)
+        self._set(observed * DECREASE, now)
+
+    def _set(self, rate: float, now: float) -> None:
+        assert self.bucket is not None
+        self.bucket.take(0, now)
+        self.bucket.rate = max(LEAST_RATE, rate)
+        self.bucket.capacity = max(1.0, self.bucket.rate * 0.1)
+        self._began, self._bound, self._refused, self._accepted = now, False, 0, 0
+
+
+class Gate:
+    """Admission to one provider, from one event loop."""
+
+    def __init__(
+        self,
+        limits: Limits = Limits(),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`clock` (seconds) and `sleep` are for tests with a clock of their own."""
+        self._limits, self._clock, self._sleep = limits, clock, sleep
+        now = clock()
+        self._requests = _per_minute(limits.requests_per_minute, 1.0, now)
+        self._tokens = _per_minute(limits.tokens_per_minute, 10.0, now)
+        self._adaptive = _AdaptiveRate()
+        self._queue: deque[tuple[asyncio.Future[Admission], int]] = deque()
+        self._alarm: tuple[float, asyncio.Task[None]] | None = None
+        self._number = 0
+        self._accepted_to = self._refused_to = 0
+        self._hold_until = -math.inf
+        self.in_flight = 0
+
+    @property
+    def rate(self) -> float | None:
+        """The adaptive rate in requests a second; None while the provider has refused nothing."""
+        return self._adaptive.bucket.rate if self._adaptive.bucket else None
+
+    @property
+    def waiting(self) -> int:
+        """Calls in the queue."""
+        return len(self._queue)
+
+    @asynccontextmanager
+    async def admit(self, tokens: int = 0) -> AsyncIterator[Admission]:
+        """Wait for one's turn, and hold a place while the request is in flight.
+
+        `tokens` estimates those of request and reply; `report` corrects it.
+        """
+        if self._queue or self._wait(tokens) > 0 or self.in_flight >= self._limits.in_flight:
+            future: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
+            self._queue.append((future, tokens))
+            self._pump()
+            try:
+                admission = await future
+            except asyncio.CancelledError:
+                if future.done() and not future.cancelled():
+                    self._leave()
+                raise
+        else:
+            admission = self._enter(tokens)
+        try:
+            yield admission
+        finally:
+            self._leave()
+
+    def report(
+        self,
+        admission: Admission,
+        failure: FailureClass | None = None,
+        retry_after: float | None = None,
+        tokens: int | None = None,
+    ) -> None:
+        """How an admitted request went: None is an answer; `tokens` are those it really took."""
+        now = self._clock()
+        if tokens is not None and self._tokens:
+            self._tokens.take(tokens - admission.tokens, now)
+        if failure in REFUSALS:
+            self._adaptive.outcome(refused=True, now=now)
+            if retry_after is not None and math.isfinite(retry_after) and admission.number > self._accepted_to:
+                hold = min(max(0.0, retry_after), self._limits.longest_hold_s)
+                self._hold_until = max(self._hold_until, now + hold)
+                self._refused_to = max(self._refused_to, admission.number)
+        elif failure is None:
+            self._adaptive.outcome(refused=False, now=now)
+            self._accepted_to = max(self._accepted_to, admission.number)
+            if self._accepted_to > self._refused_to:
+                self._hold_until = -math.inf
+            self._pump()
+
+    def _wait(self, tokens: int) -> float:
+        now = self._clock()
+        return max(
+            0.0,
+            self._hold_until - now,
+            self._requests.wait(1, now) if self._requests else 0.0,
+            self._tokens.wait(tokens, now) if self._tokens else 0.0,
+            self._adaptive.wait(now),
+        )
+
+    def _enter(self, tokens: int) -> Admission:
+        now = self._clock()
+        if self._requests:
+            self._requests.take(1, now)
+        if self._tokens:
+            self._tokens.take(tokens, now)
+        self._adaptive.admitted(now)
+        self.in_flight += 1
+        self._number += 1
+        return Admission(self._number, tokens)
+
+    def _leave(self) -> None:
+        self.in_flight -= 1
+        self._pump()
+
+    def _pump(self) -> None:
+        """Admit from the head of the queue whatever may enter now; set the alarm for when the next one may."""
+        while self._queue and self.in_flight < self._limits.in_flight:
+            future, tokens = self._queue[0]
+            if not future.done():
+                wait = self._wait(tokens)
+                if wait > 0:
+                    self._set_alarm(wait)
+                    return
+                future.set_result(self._enter(tokens))
+            self._queue.popleft()
+        if not self._queue:
+            self._clear_alarm()
+
+    def _set_alarm(self, wait: float) -> None:
+        due = self._clock() + wait
+        if self._alarm and abs(self._alarm[0] - due) < 1e-6:
+            return
+        self._clear_alarm()
+        self._alarm = (due, asyncio.get_running_loop().create_task(self._ring(wait)))
+
+    def _clear_alarm(self) -> None:
+        if self._alarm:
+            self._alarm[1].cancel()
+            self._alarm = None
+
+    async def _ring(self, wait: float) -> None:
+        await self._sleep(wait)
+        self._alarm = None
+        self._pump()
+
+
+def _per_minute(limit: float | None, burst_s: float, now: float) -> _Bucket | None:
+    return _Bucket(limit / 60, max(1.0, limit / 60 * burst_s), now) if limit else None

@@ -1,0 +1,54 @@
+"""One event loop a process, on a thread of its own, and what the process shares on it.
+
+Beam makes several instances of a DoFn, on several threads. Limits and budgets must hold for the process, so all of
+them meet on this loop, and share one `Outside`.
+"""
+
+import asyncio
+import gc
+import os
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_loops: dict[int, asyncio.AbstractEventLoop] = {}
+_shared: dict[tuple[int, Hashable], Any] = {}
+
+
+def _after_fork() -> None:
+    # The parent may have held the lock at the fork; its loop and its shared things have no thread here.
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def process_loop() -> asyncio.AbstractEventLoop:
+    """The process's event loop; started on the first call. A forked child gets its own."""
+    with _lock:
+        loop = _loops.get(os.getpid())
+        if loop is None:
+            # Modules and the like stay for good, and walking them over and over takes longer than the calls do.
+            gc.freeze()
+            loop = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, name="gog-loop", daemon=True).start()
+            _loops[os.getpid()] = loop
+        return loop
+
+
+def shared(key: Hashable, make: Callable[[], T]) -> T:
+    """What this process shares under the key; made on the first call."""
+    with _lock:
+        if (os.getpid(), key) not in _shared:
+            _shared[os.getpid(), key] = make()
+        return cast(T, _shared[os.getpid(), key])
+
+
+def unshare(key: Hashable) -> Any:
+    """Forget what is shared under the key, and return it (None when there is nothing): the caller closes it."""
+    with _lock:
+        return _shared.pop((os.getpid(), key), None)

@@ -1,0 +1,321 @@
+"""The one door to the outside world. Every call of every service goes through it.
+
+A request is looked up in the store; identical requests in flight are made once; what is left passes the provider's
+gate and the budget, is retried when its failure may pass, kept, and logged as an event. Failures are raised as
+`ServiceError`. Any other exception of a service is a bug in it and goes through as it is: not retried, not kept.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from gog.schemas import Event, FailureClass, Hit
+from gog.transforms.services.budget import Budget
+from gog.transforms.services.gate import Gate
+from gog.transforms.services.keys import chat_request, detect_request, request_key, search_request
+from gog.transforms.services.protocols import (
+    ChatReply,
+    ChatRequest,
+    Detection,
+    Detector,
+    ImageSearch,
+    Policy,
+    ServiceError,
+    TextSearch,
+)
+from gog.transforms.services.retry import Retry, with_retries
+from gog.transforms.services.store import Entry, Kept, Mode, Store, StoreError
+
+A = TypeVar("A")
+
+_REPLY = TypeAdapter(ChatReply)
+_HITS = TypeAdapter(tuple[Hit, ...])
+_DETECTIONS = TypeAdapter(tuple[Detection, ...])
+_CHARACTERS_A_TOKEN = 3
+_TOKENS_AN_IMAGE = 1500
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What this process asked and got. Written on the event loop, read from anywhere."""
+
+    calls: int = 0
+    """Requests made, every attempt counted."""
+    from_store: int = 0
+    joined: int = 0
+    """Requests that waited for an identical one in flight."""
+    in_flight: int = 0
+    """Requests at a provider now."""
+    cost: float = 0.0
+    failures: Counter[FailureClass] = field(default_factory=Counter)
+    """Questions that ended in a failure, stored ones included."""
+    tokens: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Prompt and completion tokens bought, by provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request(Generic[A]):
+    """A request on its way: its identity, how to make it, and what it may take."""
+
+    kind: str
+    provider: str
+    purpose: str
+    text: str
+    key: str
+    make: Callable[[], Awaitable[A]]
+    form: TypeAdapter[A]
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(slots=True)
+class _Flight:
+    task: asyncio.Task[Any]
+    waiting: int = 0
+
+
+@dataclass(slots=True)
+class _Trace:
+    """When a request began (seconds since 1970, and on the performance counter) and how often it was made."""
+
+    started: float
+    clock: float
+    attempts: int = 0
+
+
+class Outside:
+    """The door of one run in one process; its methods are for one event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        budget: Budget | None = None,
+        gates: Mapping[str, Gate] | None = None,
+        retry: Retry | None = None,
+        timeout_s: float = 120.0,
+        run: str = "",
+        seed: int = 0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`gates` are by service id; several ids may share one, and an id without one gets its own with defaults.
+
+        `timeout_s` bounds each attempt; `seed` draws the jitter of pauses; `sleep` is for tests.
+        """
+        self.store, self.budget, self.run = store, budget or Budget(), run
+        self.statistics = Statistics()
+        self._gates = dict(gates or {})
+        self._retry, self._timeout_s, self._sleep = retry or Retry(), timeout_s, sleep
+        self._rng = random.Random(seed)
+        self._flights: dict[str, _Flight] = {}
+
+    async def chat(self, policy: Policy, request: ChatRequest, purpose: str) -> ChatReply:
+        """A reply of the policy, from the store where it was asked before. Raises `ServiceError`."""
+        text = chat_request(policy.id, request)
+        images = sum(len(message.images) for message in request.messages)
+        return await self._ask(
+            _Request(
+                kind="chat",
+                provider=policy.id,
+                purpose=purpose,
+                text=text,
+                key=request_key(text),
+                make=partial(policy.complete, request),
+                form=_REPLY,
+                prompt_tokens=len(text) // _CHARACTERS_A_TOKEN + images * _TOKENS_AN_IMAGE,
+                completion_tokens=request.sampling.max_tokens,
+            )
+        )
+
+    async def detect(
+        self, detector: Detector, image_sha256: str, phrases: tuple[str, ...], purpose: str
+    ) -> tuple[Detection, ...]:
+        """The detector's boxes. Raises `ServiceError`."""
+        text = detect_request(detector.id, image_sha256, phrases)
+        make = partial(detector.detect, image_sha256, phrases)
+        return await self._ask(_Request("detect", detector.id, purpose, text, request_key(text), make, _DETECTIONS))
+
+    async def text_search(self, service: TextSearch, query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
+        """Hits of a text search. Raises `ServiceError`."""
+        return await self._search("text_search", service, query, top_k, purpose)
+
+    async def image_search(self, service: ImageSearch, image_sha256: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
+        """Hits of an image search. Raises `ServiceError`."""
+        return await self._search("image_search", service, image_sha256, top_k, purpose)
+
+    async def _search(
+        self, kind: str, service: TextSearch | ImageSearch, query: str, top_k: int, purpose: str
+    ) -> tuple[Hit, ...]:
+        text = search_request(kind, service.id, query, top_k)
+        make = partial(service.search, query, top_k)
+        return await self._ask(_Request(kind, service.id, purpose, text, request_key(text), make, _HITS))
+
+    async def _ask(self, request: _Request[A]) -> A:
+        trace = _Trace(time.time(), time.perf_counter())
+        flight = self._flights.get(request.key)
+        if flight is not None:
+            return await self._join(request, trace, flight)
+        kept = self.store.get(request.key)
+        if kept is not None:
+            self.statistics.from_store += 1
+            self._log(request, trace, kept.failure, from_store=True)
+            return self._read(request, kept)
+        if self.store.mode is Mode.REPLAY:
+            self._log(request, trace, FailureClass.STORE_MISS)
+            raise ServiceError(FailureClass.STORE_MISS, f"{request.kind} {request.key[:16]} is not in the store")
+        # A task of its own: when the first caller is cancelled, the others still get their answer.
+        task = asyncio.get_running_loop().create_task(self._fetch(request, trace))
+        flight = self._flights[request.key] = _Flight(task)
+        task.add_done_callback(partial(self._land, request.key, flight))
+        answer: A = await self._board(request.key, flight)
+        return answer
+
+    async def _join(self, request: _Request[A], trace: _Trace, flight: _Flight) -> A:
+        self.statistics.joined += 1
+        try:
+            answer: A = await self._board(request.key, flight)
+        except ServiceError as error:
+            self._log(request, trace, error.failure, from_store=True)
+            raise
+        self._log(request, trace, None, from_store=True)
+        return answer
+
+    async def _board(self, key: str, flight: _Flight) -> Any:
+        flight.waiting += 1
+        try:
+            return await asyncio.shield(flight.task)
+        except asyncio.CancelledError:
+            if flight.waiting == 1 and not flight.task.done():
+                # Nobody waits any more: off the board first, so that nobody joins what is about to be cancelled.
+                self._land(key, flight)
+                flight.task.cancel()
+            raise
+        finally:
+            flight.waiting -= 1
+
+    def _land(self, key: str, flight: _Flight, task: asyncio.Task[Any] | None = None) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if task is not None and not task.cancelled():
+            task.exception()  # seen, even where every caller has gone
+
+    async def _fetch(self, request: _Request[A], trace: _Trace) -> A:
+        """Make the request, retried; keep what came of it, with its event."""
+        cost, tokens = 0.0, (0, 0)
+        try:
+            answer, text = await with_retries(
+                partial(self._attempt, request, trace), self._retry, self._rng, self._sleep
+            )
+        except ServiceError as error:
+            if error.failure is FailureClass.BUDGET:
+                self._log(request, trace, error.failure)
+                raise
+            kept = Kept(None, error.failure, error.detail)
+        else:
+            kept = Kept(text)
+            cost, tokens = self._bill(request, answer)
+        event = self._event(request, trace, kept.failure, False, cost, tokens)
+        entry = Entry(request.key, request.kind, request.provider, request.purpose, request.text, kept, cost, *tokens)
+        # Another process may have been first with an answer: then all go on with that one.
+        held = await self.store.put(entry, self.run, event)
+        return answer if held is kept and kept.failure is None else self._read(request, held)
+
+    async def _attempt(self, request: _Request[A], trace: _Trace) -> tuple[A, str]:
+        """One request: the answer and its JSON text."""
+        gate = self._gates.get(request.provider)
+        if gate is None:
+            gate = self._gates[request.provider] = Gate()
+        estimate = self.budget.price(request.provider).cost(request.prompt_tokens, request.completion_tokens)
+        self.budget.check(estimate)
+        async with gate.admit(request.prompt_tokens + request.completion_tokens) as admission:
+            await self.budget.admit(estimate)
+            trace.attempts += 1
+            self.statistics.calls += 1
+            self.statistics.in_flight += 1
+            cost = 0.0
+            try:
+                answer, text = self._checked(request, await self._timed(request))
+            except ServiceError as error:
+                gate.report(admission, error.failure, error.retry_after, tokens=0)
+                raise
+            else:
+                cost, tokens = self._bill(request, answer)
+                gate.report(admission, tokens=sum(tokens))
+            finally:
+                self.statistics.in_flight -= 1
+                self.statistics.cost += cost
+                self.budget.settle(estimate, cost)
+        read, written = self.statistics.tokens.get(request.provider, (0, 0))
+        self.statistics.tokens[request.provider] = (read + tokens[0], written + tokens[1])
+        return answer, text
+
+    async def _timed(self, request: _Request[A]) -> A:
+        try:
+            async with asyncio.timeout(self._timeout_s) as limit:
+                return await request.make()
+        except TimeoutError as error:
+            if limit.expired():
+                raise ServiceError(FailureClass.TIMEOUT, f"no answer within {self._timeout_s:g} s") from error
+            raise
+
+    def _checked(self, request: _Request[A], answer: A) -> tuple[A, str]:
+        """The answer as the store will give it back, so that live and replayed runs see the same."""
+        try:
+            text = request.form.dump_json(answer)
+            return request.form.validate_json(text), text.decode()
+        except (ValidationError, PydanticSerializationError) as error:
+            detail = str(error).splitlines()[0]
+            raise ServiceError(FailureClass.MALFORMED, f"the answer cannot be kept: {detail}") from error
+
+    def _bill(self, request: _Request[A], answer: A) -> tuple[float, tuple[int, int]]:
+        tokens = (answer.prompt_tokens, answer.completion_tokens) if isinstance(answer, ChatReply) else (0, 0)
+        return self.budget.price(request.provider).cost(*tokens), tokens
+
+    def _read(self, request: _Request[A], kept: Kept) -> A:
+        if kept.answer is None:
+            raise ServiceError(kept.failure or FailureClass.MALFORMED, kept.detail)
+        try:
+            return request.form.validate_json(kept.answer)
+        except ValidationError as error:
+            raise StoreError(
+                f"{self.store.path}: the answer {request.key} does not fit this engine; restore a copy of the store"
+            ) from error
+
+    def _log(
+        self, request: _Request[Any], trace: _Trace, failure: FailureClass | None, from_store: bool = False
+    ) -> None:
+        self.store.log(self.run, self._event(request, trace, failure, from_store))
+
+    def _event(
+        self,
+        request: _Request[Any],
+        trace: _Trace,
+        failure: FailureClass | None,
+        from_store: bool,
+        cost: float = 0.0,
+        tokens: tuple[int, int] = (0, 0),
+    ) -> Event:
+        if failure:
+            self.statistics.failures[failure] += 1
+        return Event(
+            key=request.key,
+            kind=request.kind,
+            purpose=request.purpose,
+            provider=request.provider,
+            started=trace.started,
+            latency_s=time.perf_counter() - trace.clock,
+            attempts=trace.attempts,
+            from_store=from_store,
+            prompt_tokens=tokens[0],
+            completion_tokens=tokens[1],
+            cost=cost,
+            failure=failure,
+        )

@@ -1,0 +1,70 @@
+"""When a failed call is made again."""
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from gog.transforms.services.protocols import ServiceError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Passing failures are tried again, `attempts` times in all, after pauses that double from `initial_s` to
+    `longest_s`. A provider's `Retry-After` lengthens the pause, to `longest_wait_s` at most.
+    """
+
+    attempts: int = 5
+    initial_s: float = 0.5
+    longest_s: float = 30.0
+    longest_wait_s: float = 300.0
+
+    def pause(self, attempt: int, retry_after: float | None, draw: float) -> float:
+        """Seconds to wait after the attempt of that number (from 1); `draw` in [0, 1) spreads callers apart."""
+        backoff = min(self.longest_s, self.initial_s * 2.0 ** min(attempt - 1, 60))
+        if retry_after is None or not math.isfinite(retry_after):
+            retry_after = 0.0
+        # Never earlier than asked for; at least half the backoff, so that a draw of nothing is still a pause.
+        return min(max(0.0, retry_after), self.longest_wait_s) + backoff * (0.5 + 0.5 * draw)
+
+
+async def with_retries(
+    make: Callable[[], Awaitable[T]],
+    retry: Retry,
+    rng: random.Random,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """The result of `make`, tried again while its `ServiceError` is a passing one; the last error is raised."""
+    try:
+        # tenacity costs more than the rest of a call together; a call that succeeds at once does without it.
+        return await make()
+    except ServiceError as error:
+        if not error.failure.passing:
+            raise
+        failed: list[ServiceError] = [error]
+
+    async def attempt() -> T:
+        if failed:  # tenacity begins with what has already happened
+            raise failed.pop()
+        return await make()
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        retry_after = error.retry_after if isinstance(error, ServiceError) else None
+        return retry.pause(state.attempt_number, retry_after, rng.random())
+
+    again = AsyncRetrying(
+        sleep=sleep,
+        stop=stop_after_attempt(retry.attempts),
+        wait=wait,
+        retry=retry_if_exception(lambda error: isinstance(error, ServiceError) and error.failure.passing),
+        reraise=True,
+    )
+    result: T = await again(attempt)
+    return result

@@ -1,0 +1,467 @@
+"""The store: every answer of the outside world, kept under the key of its request. One SQLite file.
+
+Answers go through a writer thread that commits all that is waiting in one transaction, and `put` returns only
+after its commit: a killed process loses at most what was in flight. The events of a run are written in the same
+transactions, so what a run spent survives with what it bought. Several processes may use one store; it must not
+lie on a network file system, where SQLite's locks do not hold.
+"""
+
+import asyncio
+import contextlib
+import os
+import queue
+import sqlite3
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from gog.schemas import Event, FailureClass
+from gog.transforms.services.budget import Spent
+
+STORE_VERSION: Final = 1
+FILE: Final = "store.sqlite"
+_BUSY_S: Final = 30.0
+_LINGER_S: Final = 0.1
+"""How long events without an answer may wait to be written together."""
+_COMPRESS: Final = 1024
+"""Texts longer than this are kept compressed (zlib)."""
+_BATCH: Final = 512
+_ROWS: Final = 64
+_IDLE_S: Final = 300.0
+"""A gap between events longer than this is not work."""
+
+_EVENT_COLUMNS: Final = tuple(Event.model_fields)
+_SCHEMA: Final = (
+    """CREATE TABLE IF NOT EXISTS answers (
+        key TEXT PRIMARY KEY, kind TEXT NOT NULL, provider TEXT NOT NULL, purpose TEXT NOT NULL,
+        failure TEXT, detail TEXT NOT NULL, answer, created REAL NOT NULL, cost REAL NOT NULL,
+        prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, request NOT NULL)""",
+    f"CREATE TABLE IF NOT EXISTS events (run TEXT NOT NULL, {', '.join(_EVENT_COLUMNS)})",
+    "CREATE INDEX IF NOT EXISTS events_by_run ON events (run)",
+)
+_KEEP_FIRST: Final = """ON CONFLICT (key) DO UPDATE SET purpose = excluded.purpose, failure = excluded.failure,
+        detail = excluded.detail, answer = excluded.answer, created = excluded.created, cost = excluded.cost,
+        prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens
+    WHERE answers.failure IS NOT NULL"""
+_SELECT: Final = "SELECT answer, failure, detail FROM answers WHERE key = ?"
+
+
+class StoreError(Exception):
+    """The store cannot be read or written; the message says what to do."""
+
+
+class Mode(StrEnum):
+    """`record` looks up and keeps, `live` does neither, `replay` looks up and calls nobody."""
+
+    LIVE = "live"
+    RECORD = "record"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the store holds of a request: an answer (JSON text), or a failure with its detail."""
+
+    answer: str | None
+    failure: FailureClass | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request (canonical JSON) and what came of it; `cost` in US dollars."""
+
+    key: str
+    kind: str
+    provider: str
+    purpose: str
+    request: str
+    kept: Kept
+    cost: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    entry: Entry | None
+    event: tuple[Any, ...] | None
+    loop: asyncio.AbstractEventLoop
+    done: "asyncio.Future[Kept | None]"
+
+
+class _Signal(StrEnum):
+    EVENTS = "events"
+    FLUSH = "flush"
+    STOP = "stop"
+
+
+_Item = _Write | tuple[_Signal, threading.Event]
+
+
+class Store:
+    """The store of a folder, opened by one process; close it, or use it as a context manager."""
+
+    def __init__(self, folder: Path, mode: Mode = Mode.RECORD, *, clock: Callable[[], float] = time.time) -> None:
+        """Open or create `folder/store.sqlite`; `clock` gives seconds since 1970.
+
+        Raises `StoreError`: no store to replay, a newer version, a damaged file, no right to write.
+        """
+        self.mode = mode
+        self.path = folder / FILE
+        self._clock, self._pid = clock, os.getpid()
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._events: deque[tuple[Any, ...]] = deque()
+        self._signalled = False
+        self._trouble: StoreError | None = None
+        self._closed = False
+        self._read_only = mode is Mode.REPLAY and not os.access(folder, os.W_OK)
+        if mode is Mode.REPLAY and not self.path.exists():
+            raise StoreError(f"{self.path}: nothing to replay; run once with mode record")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._reader = self._connect_reader() if self._read_only else _open(self.path)
+            self._writer = None if self._read_only else _connect(self.path)
+        except (OSError, sqlite3.Error) as error:
+            raise _explain(error, self.path) from error
+        self._thread = threading.Thread(target=self._run, name="gog-store", daemon=True)
+        if self._writer:
+            self._thread.start()
+
+    def get(self, key: str) -> Kept | None:
+        """What is kept of the request, or None: not asked yet, a passing failure (not in replay), or live mode."""
+        if self.mode is Mode.LIVE:
+            return None
+        try:
+            row = self._reader.execute(_SELECT, (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+        kept = _kept(row, self.path) if row else None
+        if kept and kept.failure and not kept.failure.permanent and self.mode is not Mode.REPLAY:
+            return None
+        return kept
+
+    async def put(self, entry: Entry, run: str = "", event: Event | None = None) -> Kept:
+        """Keep the entry, and the event with it; returns after the commit.
+
+        Returns what the store now holds: where another process was first with an answer, that answer. Outside
+        `record` mode only the event is written. Raises `StoreError`.
+        """
+        row = None if event is None else _event_row(run, event)
+        if self.mode is not Mode.RECORD and row is None:
+            return entry.kept
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Kept | None] = loop.create_future()
+        self._send(_Write(entry if self.mode is Mode.RECORD else None, row, loop, done))
+        return await done or entry.kept
+
+    def log(self, run: str, event: Event) -> None:
+        """Write an event soon (within a tenth of a second), without waiting."""
+        if self._read_only:
+            return
+        self._events.append(_event_row(run, event))
+        if not self._signalled:
+            self._signalled = True
+            self._send((_Signal.EVENTS, threading.Event()))
+
+    def flush(self) -> None:
+        """Return when everything handed over so far is written. Raises `StoreError`."""
+        if self._writer:
+            reached = threading.Event()
+            self._send((_Signal.FLUSH, reached))
+            reached.wait()
+        self._raise_trouble()
+
+    def events(self, run: str) -> Iterator[Event]:
+        """The events of a run, in the order they were written, those of its earlier parts included."""
+        columns = ", ".join(_EVENT_COLUMNS)
+        for row in self._rows(f"SELECT {columns} FROM events WHERE run = ? ORDER BY rowid", (run,)):
+            yield Event.model_validate(dict(zip(_EVENT_COLUMNS, row, strict=True)))
+
+    def spend(self, run: str) -> Spent:
+        """What the run has used so far; gaps of more than five minutes between its events are not work."""
+        totals = """SELECT coalesce(sum(attempts), 0), coalesce(sum(cost), 0.0), coalesce(sum(prompt_tokens), 0),
+            coalesce(sum(completion_tokens), 0) FROM events WHERE run = ?"""
+        calls, cost, prompt_tokens, completion_tokens = next(iter(self._rows(totals, (run,))))
+        hours = _hours(self._rows("SELECT started, latency_s FROM events WHERE run = ? ORDER BY started", (run,)))
+        return Spent(calls, cost, prompt_tokens, completion_tokens, hours)
+
+    def close(self) -> None:
+        """Write what is waiting and close. Raises `StoreError` when something could not be written."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._writer and os.getpid() == self._pid:
+            self._queue.put((_Signal.STOP, threading.Event()))
+            self._thread.join()
+            self._writer.close()
+        self._reader.close()
+        self._raise_trouble()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except StoreError:
+            if error is None:
+                raise
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        if not self._read_only:
+            return _connect(self.path)
+        # Without the right to write, SQLite can read a WAL database only where it may believe that nobody else does.
+        immutable = not self.path.with_name(FILE + "-wal").exists()
+        connection = _connect(self.path, f"{self.path.resolve().as_uri()}?mode=ro{'&immutable=1' * immutable}")
+        try:
+            _check_version(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _rows(self, sql: str, parameters: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        # A connection of its own: a long read must not hold up the lookups of the event loop.
+        try:
+            with contextlib.closing(self._connect_reader()) as connection:
+                yield from connection.execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+
+    def _send(self, item: _Item) -> None:
+        self._raise_trouble()
+        if self._closed:
+            raise StoreError(f"{self.path}: the store is closed")
+        if os.getpid() != self._pid:
+            raise StoreError(f"{self.path}: opened in another process; open one store per process")
+        self._queue.put(item)
+
+    def _raise_trouble(self) -> None:
+        if self._trouble:
+            raise self._trouble
+
+    def _run(self) -> None:
+        stop = False
+        while not stop:
+            batch = self._collect()
+            writes = [item for item in batch if isinstance(item, _Write)]
+            signals = [item for item in batch if not isinstance(item, _Write)]
+            # First the flag, then the events: one that comes in between is taken now, and its signal finds nothing.
+            self._signalled = False
+            events = [self._events.popleft() for _ in range(len(self._events))]
+            answers: list[Kept | StoreError | None]
+            try:
+                answers = list(self._commit(writes, events))
+            except (sqlite3.Error, OSError) as error:
+                trouble = _explain(error, self.path)
+                if events:
+                    self._trouble = trouble
+                answers = [trouble] * len(writes)
+            except BaseException as error:  # the thread must not die with callers waiting
+                self._trouble = StoreError(f"{self.path}: {error!r}")
+                answers = [self._trouble] * len(writes)
+            _resolve(writes, answers)
+            for signal, reached in signals:
+                reached.set()
+                stop |= signal is _Signal.STOP
+        # A call may have slipped in behind the stop: it must not wait for ever.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                item = self._queue.get_nowait()
+                if isinstance(item, _Write):
+                    _resolve([item], [StoreError(f"{self.path}: the store is closed")])
+                else:
+                    item[1].set()
+
+    def _collect(self) -> list[_Item]:
+        """Everything waiting. When that is only events, a moment longer for what may come with them."""
+        batch = [self._queue.get()]
+        due = time.monotonic() + _LINGER_S
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < _BATCH:
+                lazy = all(not isinstance(item, _Write) and item[0] is _Signal.EVENTS for item in batch)
+                batch.append(self._queue.get(lazy, max(0.001, due - time.monotonic()) if lazy else None))
+        return batch
+
+    def _commit(self, writes: list[_Write], events: list[tuple[Any, ...]]) -> list[Kept | None]:
+        if not writes and not events:
+            return []
+        assert self._writer is not None
+        now = self._clock()
+        rows = [_entry_row(write.entry, now) for write in writes if write.entry]
+        events = events + [write.event for write in writes if write.event]
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            new = _insert(self._writer, "answers", rows, _KEEP_FIRST)
+            _insert(self._writer, "events", events)
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+        if new == len(rows):
+            return [None] * len(writes)
+        return [self._held(write.entry) if write.entry else None for write in writes]
+
+    def _held(self, entry: Entry) -> Kept | None:
+        """What the store holds under the entry's key; None when it is just that entry."""
+        assert self._writer is not None
+        held = _kept(self._writer.execute(_SELECT, (entry.key,)).fetchone(), self.path)
+        return None if held == entry.kept else held
+
+
+def _resolve(writes: list[_Write], answers: "list[Kept | StoreError | None]") -> None:
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Kept | None], Kept | StoreError | None]]] = {}
+    for write, answer in zip(writes, answers, strict=True):
+        loops.setdefault(write.loop, []).append((write.done, answer))
+    for loop, pairs in loops.items():
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_tell, pairs)
+
+
+def _tell(pairs: "list[tuple[asyncio.Future[Kept | None], Kept | StoreError | None]]") -> None:
+    for future, answer in pairs:
+        if future.done():
+            continue
+        if isinstance(answer, StoreError):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]], clause: str = "") -> int:
+    """Number of rows inserted or changed.
+
+    Many rows a statement: each statement is a wait for Python's global lock, which the event loop holds.
+    """
+    changed = 0
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        marks = f"({', '.join('?' * len(some[0]))})"
+        values = [value for row in some for value in row]
+        sql = f"INSERT INTO {table} VALUES {', '.join([marks] * len(some))} {clause}"
+        changed += connection.execute(sql, values).rowcount
+    return changed
+
+
+def _connect(path: Path, uri: str = "") -> sqlite3.Connection:
+    return sqlite3.connect(uri or path, uri=bool(uri), timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """A connection to the store, which is made where there is none."""
+    connection = _connect(path)
+    try:
+        version = _check_version(connection, path)
+        _enter_wal(connection)
+        if version < STORE_VERSION:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {STORE_VERSION}")
+            connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > STORE_VERSION:
+        raise StoreError(
+            f"{path}: store version {version} is newer than this engine's {STORE_VERSION}; upgrade glance-or-gaze"
+        )
+    return version
+
+
+def _enter_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; SQLite's busy timeout does not cover two processes that do it at once."""
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _explain(error: OSError | sqlite3.Error, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", None)
+    code = None if code is None else code & 0xFF
+    advice = {
+        sqlite3.SQLITE_FULL: "the disk is full: make room and run again, what was kept stays",
+        sqlite3.SQLITE_READONLY: "no right to write: change it, or use mode replay",
+        sqlite3.SQLITE_CORRUPT: "the file is damaged: restore a copy, or move it away to start a new store",
+        sqlite3.SQLITE_NOTADB: "not a store: restore a copy, or move it away to start a new store",
+        sqlite3.SQLITE_BUSY: "another process holds the store: end it, or wait and run again",
+        sqlite3.SQLITE_LOCKED: "another process holds the store: end it, or wait and run again",
+        sqlite3.SQLITE_CANTOPEN: "cannot open it: check that the folder exists and may be written",
+        sqlite3.SQLITE_IOERR: "reading or writing failed: check the disk and its free space, then run again",
+    }.get(code or 0, "cannot use the store: check the folder and its rights")
+    return StoreError(f"{path}: {advice} ({error})")
+
+
+def _pack(text: str) -> str | bytes:
+    return zlib.compress(text.encode(), 1) if len(text) > _COMPRESS else text
+
+
+def _unpack(value: str | bytes) -> str:
+    return zlib.decompress(value).decode() if isinstance(value, bytes) else value
+
+
+def _entry_row(entry: Entry, now: float) -> tuple[Any, ...]:
+    kept = entry.kept
+    return (
+        entry.key,
+        entry.kind,
+        entry.provider,
+        entry.purpose,
+        kept.failure,
+        kept.detail.encode(errors="replace").decode()[:2000],
+        None if kept.answer is None else _pack(kept.answer),
+        now,
+        entry.cost,
+        entry.prompt_tokens,
+        entry.completion_tokens,
+        _pack(entry.request),
+    )
+
+
+def _kept(row: tuple[Any, ...], path: Path) -> Kept:
+    answer, failure, detail = row
+    try:
+        return Kept(None if answer is None else _unpack(answer), failure and FailureClass(failure), detail)
+    except (ValueError, zlib.error, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: an answer is damaged: restore a copy of the store ({error})") from error
+
+
+def _event_row(run: str, event: Event) -> tuple[Any, ...]:
+    return (run, *(getattr(event, column) for column in _EVENT_COLUMNS))
+
+
+def _hours(spans: Iterable[tuple[Any, ...]]) -> float:
+    """Hours covered by spans (start, length) in order of start, small gaps between them included."""
+    total = 0.0
+    until: float | None = None
+    for started, length in spans:
+        end = started + length
+        if until is None or started - until > _IDLE_S:
+            total += length
+            until = end
+        elif end > until:
+            total += end - until
+            until = end
+    return total / 3600
