@@ -10,7 +10,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-from gog.transforms.verify.words import digits_for_words
+from gog.transforms.verify.words import NUMBER_WORDS, digits_for_words
 
 _LETTERS: Final = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
@@ -18,14 +18,16 @@ _VOCALISATION: Final = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u0640\u064b-
 # NFKC alone would turn 3½ into 31/2 and 10⁶ into 106.
 _VULGAR: Final = re.compile(r"(?<=\d)[\u00bc-\u00be\u2150-\u215e]")
 _POWER: Final = re.compile("(?<=\\d)[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}")
-_APOSTROPHES: Final = re.compile(r"(?<=\w)['’ʼ`´ʻ](?=\w)")
-_ACRONYM_DOTS: Final = re.compile(r"(?<=\b[^\W\d_])\.(?=[^\W\d_]\b)")
-_THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_ARTICLE: Final = re.compile(r"\b(?:a|an|the) (?=\S)")
+_ARTICLES: Final = frozenset({"a", "an", "the"})
+
+# Marks first and what stands before them second: a pattern that begins with a look-behind is tried at every place.
+_APOSTROPHES: Final = re.compile(r"['’ʼ`´ʻ](?<=\w.)(?=\w)")
+_ACRONYM_DOTS: Final = re.compile(r"\.(?<=\b[^\W\d_]\.)(?=[^\W\d_]\b)")
+_THOUSANDS: Final = re.compile(r",(?<=\d,)(?=\d{3}(?!\d))")
 _UNSPACED: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 # Punctuation that tells names and numbers apart is carried past the filter as private-use characters.
-_KEPT: Final = re.compile(r"(?<=[^\W_])#(?=\W|$)|(?<=\d)[./:](?=\d)|(?<!\S)-(?=\d)|\+|&|%")
+_KEPT: Final = re.compile(r"[#./:\-+&%](?:(?<=[^\W_]#)(?=\W|$)|(?<=\d[./:])(?=\d)|(?<=-)(?<!\S-)(?=\d)|(?<=[+&%]))")
 _CARRIED: Final = {"#": "\ue000", ".": "\ue001", "/": "\ue002", ":": "\ue003", "-": "\ue004", "+": "\ue005"}
 _BACK: Final = str.maketrans({carried: mark for mark, carried in _CARRIED.items()})
 
@@ -69,8 +71,14 @@ def normalise(text: str) -> str:
 
 def _normalise(text: str) -> str:
     folded = fold(text)
-    plain = digits_for_words(_plain(folded))
-    return _ARTICLE.sub("", plain).strip() or plain or " ".join(folded.split())
+    plain = _plain(folded)
+    words = plain.split(" ")
+    if not NUMBER_WORDS.isdisjoint(words):
+        plain = digits_for_words(plain)
+        words = plain.split(" ")
+    # An article stands before something: the A of "Vitamin A" is none.
+    kept = [word for word in words[:-1] if word not in _ARTICLES]
+    return " ".join([*kept, words[-1]]) or " ".join(folded.split())
 
 
 _normalise_short = lru_cache(maxsize=32768)(_normalise)

@@ -11,7 +11,10 @@ _TENS: Final = {
     for value, word in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 2)
 }
 _SCALES: Final = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_WORD: Final = "|".join(sorted([*_UNITS, *_TENS, *_SCALES, "hundred", "dozen"], key=len, reverse=True))
+NUMBER_WORDS: Final = frozenset({*_UNITS, *_TENS, *_SCALES, "hundred", "dozen"})
+"""Every word that a spelt number is made of."""
+
+_WORD: Final = "|".join(sorted(sorted(NUMBER_WORDS), key=len, reverse=True))
 _STARTS: Final = "|".join(
     sorted([*_UNITS, *_TENS, "dozen", "a dozen", "a hundred", "a thousand", "a million"], key=len)[::-1]
 )
