@@ -149,9 +149,9 @@ def _exact(answer: str, accepted: Sequence[str]) -> Method | None:
     forms = {normalise(answer), normalise(strip_lead_in(answer))}
     tight = {squeezed(form) for form in forms}
     for position, form in enumerate(accepted):
-        wanted = normalise(form)
-        if wanted and (wanted in forms or squeezed(wanted) in tight):
-            return Method.ALIAS if position else Method.EXACT
+        for wanted in (normalise(form), normalise(strip_lead_in(form))):
+            if wanted and (wanted in forms or squeezed(wanted) in tight):
+                return Method.ALIAS if position else Method.EXACT
     return None
 
 

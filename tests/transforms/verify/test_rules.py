@@ -48,6 +48,11 @@ def test_no_answer_is_wrong(answer: str | None) -> None:
     assert check(answer, make_seed("Kenya")) == (WRONG, Method.NONE)
 
 
+def test_an_accepted_form_may_be_a_sentence() -> None:
+    assert check("There are only six books", make_seed("It is said.", "There are only six books."))[0] is RIGHT
+    assert check("only six books", make_seed("There are only six books."))[0] is RIGHT
+
+
 def test_unknown_can_be_the_right_answer() -> None:
     assert check("unknown", make_seed("Unknown"))[0] is RIGHT
 
