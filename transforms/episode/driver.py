@@ -5,8 +5,9 @@ the episode with its `ServiceError` in `Driven.failure`, and what came before is
 failure, never the model's.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gog.schemas import EpisodeImage, Evidence, Hit, Message, Tool, content_id
 from gog.transforms.episode.machine import Episode, ToolRequest, ToolResult, act, observe
@@ -130,7 +131,7 @@ def speaker(
     policy: Policy,
     sampling: Sampling,
     sample_index: int,
-    tools: tuple[dict[str, object], ...],
+    tools: tuple[Mapping[str, Any], ...],
     prompt_hash: str,
     purpose: str,
 ) -> Speak:

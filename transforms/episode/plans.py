@@ -58,7 +58,7 @@ def draw_plan(
     *,
     text_helps: bool = True,
 ) -> Plan | None:
-    """A plan for what the searches returned, or None when nothing supports one.
+    """A plan for what the searches returned, or None when nothing supports one that has a weight.
 
     `key` (seed id and run seed) decides every draw. With a known target the focus is the search that names it;
     without one it is the best score, at least `min_score`. `text_helps` says whether a text search may follow.
@@ -73,7 +73,10 @@ def draw_plan(
         kinds.append(Behaviour.MIXED)
     if not enough and not text_helps:
         kinds.append(Behaviour.GAZE if focus.region is not None else Behaviour.GLANCE)
-    kind = _weighted([(kind, weights.get(kind, 0.0)) for kind in kinds], f"kind/{key}")
+    wanted = [(kind, weights[kind]) for kind in kinds if weights.get(kind, 0.0) > 0]
+    if not wanted:
+        return None
+    kind = _weighted(wanted, f"kind/{key}")
     wrong = _wrong(looked, focus, key) if _unit(f"reflective/{key}") < reflective_share else None
     actions: list[PlannedAction] = []
     if wrong is not None:
@@ -96,18 +99,18 @@ def _focus(looked: Sequence[Looked], min_score: float) -> Looked | None:
 
 
 def _wrong(looked: Sequence[Looked], focus: Looked, key: str) -> Looked | None:
-    """A search that missed: it names something else, or nothing well."""
+    """A search that missed: it names something else, or nothing well. One with the focus' own tool is preferred,
+    so that the kind of the plan is the behaviour of its trajectory.
+    """
     missed = [look for look in looked if look is not focus and not look.names_target and not look.holds_answer]
     if not missed:
         return None
+    missed = [look for look in missed if (look.region is None) == (focus.region is None)] or missed
     return missed[int(_unit(f"wrong/{key}") * len(missed))]
 
 
 def _weighted(options: Sequence[tuple[Behaviour, float]], key: str) -> Behaviour:
-    total = sum(weight for _, weight in options)
-    if total <= 0:
-        return options[0][0]
-    point = _unit(key) * total
+    point = _unit(key) * sum(weight for _, weight in options)
     for kind, weight in options:
         point -= weight
         if point < 0:

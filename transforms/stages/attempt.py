@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gog.prompts import prompt_hash, render
 from gog.schemas import Evidence, Origin, Region, Reject, Seed, StopReason, Trajectory, Unit
 from gog.schemas.boxes import to_frame
-from gog.transforms.episode.driver import Driven, EpisodeTools, OnTurn, ToolError, drive, speaker
+from gog.transforms.episode.driver import EpisodeTools, OnTurn, ToolError, drive, speaker
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.episode.observations import neutralise
 from gog.transforms.episode.trajectory import Making, make_trajectory
@@ -56,7 +56,7 @@ def hint_text(regions: tuple[Region, ...], seed: Seed, settings: EpisodeSettings
             "box": "["
             + ", ".join(f"{v:g}" for v in to_frame(region.box, settings.spec, seed.width, seed.height))
             + "]",
-            "label": neutralise(region.label),
+            "label": " ".join(neutralise(region.label).split()),
         }
         for region in regions
     ]
@@ -91,7 +91,7 @@ async def rollout(
     speak = speaker(services.outside, policy, settings.sampling, sample_index, offered, system_hash, purpose)
     driven = await drive(state, speak, tools, on_turn)
     if driven.failure is not None:
-        return broken(seed, sample_index, driven.failure, driven)
+        return broken(seed, sample_index, driven.failure, driven.evidence)
     hashes = {("episode/teacher" if teacher else "episode/system"): system_hash}
     if hints is not None:
         hashes["episode/hints"] = prompt_hash("episode/hints")
@@ -99,7 +99,7 @@ async def rollout(
     return finished(seed, make_trajectory(seed, driven, making), driven.evidence)
 
 
-def broken(seed: Seed, sample_index: int, error: ServiceError, driven: Driven | None) -> Attempt:
+def broken(seed: Seed, sample_index: int, error: ServiceError, evidence: tuple[Evidence, ...] = ()) -> Attempt:
     """The attempt that a failing call ended: a reject, with the evidence so far."""
     reject = Reject.of(
         "synthesise",
@@ -109,7 +109,7 @@ def broken(seed: Seed, sample_index: int, error: ServiceError, driven: Driven | 
         detail=str(error),
         seed_id=seed.seed_id,
     )
-    return Attempt(seed, evidence=driven.evidence if driven else (), reject=reject)
+    return Attempt(seed, evidence=evidence, reject=reject)
 
 
 def finished(seed: Seed, trajectory: Trajectory, evidence: tuple[Evidence, ...]) -> Attempt:

@@ -6,6 +6,7 @@ The teacher sees the image, the question, what the tools returned so far and the
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -19,6 +20,7 @@ from gog.schemas import (
     Region,
     Reject,
     Seed,
+    TextPart,
     Tool,
     ToolCall,
     Unit,
@@ -27,6 +29,7 @@ from gog.schemas.boxes import Box, from_frame, to_frame
 from gog.transforms.episode.actions import Answer, Call, parse_turn, plain_text
 from gog.transforms.episode.driver import Driven, EpisodeTools, OnTurn, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, ToolRequest, offered_tools, start, system_prompt
+from gog.transforms.episode.observations import neutralise
 from gog.transforms.episode.plans import Looked, Plan, PlannedAction, draw_plan
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.episode.trajectory import Making, make_trajectory
@@ -81,7 +84,7 @@ async def compose(
     try:
         looked = await look_around(seed, regions, settings, episode, tools)
     except ServiceError as error:
-        return broken(seed, sample_index, error, None)
+        return broken(seed, sample_index, error)
     seen = tuple(look.evidence for look in looked)
     key = f"{run_seed}/{seed.seed_id}/{sample_index}"
     text_helps = Tool.TEXT_SEARCH in episode.tools
@@ -90,12 +93,11 @@ async def compose(
     )
     if plan is None:
         return reject("compose.no_plan", "no search named the target or scored well enough", seen)
-    try:
-        driven = await _write(services, seed, plan, sample_index, sampling, episode, tools, on_turn)
-    except OffPlanError as error:
-        return reject("compose.off_plan", str(error), seen)
-    except ServiceError as error:
-        return broken(seed, sample_index, error, None)
+    driven, off_plan = await _write(services, seed, plan, sample_index, sampling, episode, tools, on_turn)
+    if off_plan:
+        return reject("compose.off_plan", off_plan, _once((*seen, *driven.evidence)))
+    if driven.failure is not None:
+        return broken(seed, sample_index, driven.failure, _once((*seen, *driven.evidence)))
     making = Making(
         Origin.COMPOSE,
         services.teacher.id,
@@ -129,7 +131,17 @@ async def look_around(
         found = hits_text([evidence])
         return Looked(region, evidence, literal(target_names(seed), found), literal(seed.answers, found))
 
-    return list(await asyncio.gather(*(look(place) for place in places)))
+    # All of them end before the first failure is raised: none is left running behind the attempt.
+    found = await asyncio.gather(*(look(place) for place in places), return_exceptions=True)
+    for look_or_error in found:
+        if isinstance(look_or_error, BaseException):
+            raise look_or_error
+    return [look for look in found if not isinstance(look, BaseException)]
+
+
+def _once(evidence: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    """Each piece of evidence once, in order."""
+    return tuple({item.evidence_id: item for item in evidence}.values())
 
 
 def _as_written(region: Region, seed: Seed, episode: EpisodeSettings) -> Box:
@@ -147,19 +159,27 @@ async def _write(
     episode: EpisodeSettings,
     tools: EpisodeTools,
     on_turn: OnTurn | None,
-) -> Driven:
+) -> tuple[Driven, str]:
+    """The episode along the plan as far as it came, and where the teacher left the plan."""
     system, _ = system_prompt(episode, teacher=True)
     driven = Driven(start(episode, seed.question, original_image(seed), system))
-    for action in plan.actions:
-        reply = await _turn(services, seed, driven, action, sample_index, sampling, episode)
-        driven = take_turn(driven, reply, train=action.train)
-        if driven.episode.pending is not None:
-            driven = await use_tool(driven, tools)
-        if on_turn is not None:
-            on_turn(driven.episode)
-        if driven.episode.stop is not None:
-            break
-    return driven
+    try:
+        for action in plan.actions:
+            reply = await _turn(services, seed, driven, action, sample_index, sampling, episode)
+            driven = take_turn(driven, reply, train=action.train)
+            if on_turn is not None:
+                on_turn(driven.episode)
+            if driven.episode.pending is not None:
+                driven = await use_tool(driven, tools)
+                if on_turn is not None:
+                    on_turn(driven.episode)
+            if driven.episode.stop is not None:
+                break
+    except OffPlanError as error:
+        return driven, str(error)
+    except ServiceError as error:
+        return replace(driven, failure=error), ""
+    return driven, ""
 
 
 async def _turn(
@@ -185,7 +205,7 @@ async def _turn(
         answer=action.tool is None,
     )
     request = ChatRequest(
-        (*driven.episode.messages, Message(role="user", content=note.text)),
+        _with_note(driven.episode.messages, note.text),
         offered_tools(episode),
         sampling.sampling,
         sample_index,
@@ -205,11 +225,20 @@ async def _turn(
     raise OffPlanError(f"turn {driven.episode.turns} should be {action.tool or 'an answer'}")
 
 
+def _with_note(messages: tuple[Message, ...], note: str) -> tuple[Message, ...]:
+    """The messages with the note at their end; after a user's message it is a part of it, as many templates demand."""
+    last = messages[-1]
+    if last.role != "user":
+        return (*messages, Message(role="user", content=note))
+    parts = (TextPart(text=last.content),) if isinstance(last.content, str) else last.content
+    return (*messages[:-1], last.model_copy(update={"content": (*parts, TextPart(text=note))}))
+
+
 def _arguments(action: PlannedAction, seed: Seed, episode: EpisodeSettings) -> dict[str, JsonValue]:
     if action.region is None:
         return {}
     box = to_frame(action.region.box, episode.spec, seed.width, seed.height)
-    return {"bbox_2d": list(box), "label": action.region.label, "image": 0}
+    return {"bbox_2d": list(box), "label": " ".join(neutralise(action.region.label).split()), "image": 0}
 
 
 def _with_arguments(

@@ -19,15 +19,15 @@ def judge_call(services: Services, purpose: str = "verify") -> Callable[[JudgeQu
         if question.kind == "answer":
             prompt = render(
                 "verify/answer",
-                question=neutralise(question.question),
-                answers=" | ".join(neutralise(answer) for answer in question.answers),
-                candidate=neutralise(question.candidate),
+                question=_one_line(question.question),
+                answers=" | ".join(_one_line(answer) for answer in question.answers),
+                candidate=_one_line(question.candidate),
             )
         else:
             prompt = render(
                 "verify/grounding",
-                question=neutralise(question.question),
-                candidate=neutralise(question.candidate),
+                question=_one_line(question.question),
+                candidate=_one_line(question.candidate),
                 evidence=neutralise(question.evidence),
             )
         request = ChatRequest(
@@ -40,3 +40,8 @@ def judge_call(services: Services, purpose: str = "verify") -> Callable[[JudgeQu
         return JudgeReply(parse_reply(question.kind, text), text, services.judge.id)
 
     return judge
+
+
+def _one_line(text: str) -> str:
+    """Material as one line: lines of its own could pass for accepted answers or evidence."""
+    return " ".join(neutralise(text).split())

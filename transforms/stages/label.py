@@ -14,7 +14,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import Policy
 from gog.transforms.stages.attempt import Attempt, RolloutSettings, rollout
 from gog.transforms.stages.judging import judge_call
-from gog.transforms.stages.services import Services
+from gog.transforms.stages.services import STOPS, Services
 from gog.transforms.verify.verdict import settle
 
 
@@ -55,23 +55,25 @@ async def label_seed(
             for index in range(settings.k)
         )
     )
-    stopped = [t.reject for t in tries if t.reject and t.reject.reason in {"budget.reached", "store.miss"}]
-    if stopped:
-        reject = Reject.of(
-            "label", Unit.SEED, seed.seed_id, stopped[0].reason, detail=stopped[0].detail, seed_id=seed.seed_id
-        )
+    stops = [(t.reject.reason, t.reject.detail) for t in tries if t.reject and t.reject.reason in STOPS]
+    settled = [] if stops else await asyncio.gather(*(_outcome(services, seed, attempt) for attempt in tries))
+    stops += [(why, "the judge could not be asked") for _, why in settled if why in STOPS]
+    if stops:
+        reason, detail = stops[0]
+        reject = Reject.of("label", Unit.SEED, seed.seed_id, reason, detail=detail, seed_id=seed.seed_id)
         return Labelled(seed, reject=reject)
-    outcomes = await asyncio.gather(*(_outcome(services, seed, attempt) for attempt in tries))
+    outcomes = [outcome for outcome, _ in settled]
     found = complexity(seed.seed_id, policy.id, outcomes, settings.levels, solvable=solvable)
     if isinstance(found, Reject):
         return Labelled(seed, reject=found)
     return Labelled(seed, found)
 
 
-async def _outcome(services: Services, seed: Seed, attempt: Attempt) -> Outcome:
+async def _outcome(services: Services, seed: Seed, attempt: Attempt) -> tuple[Outcome, str]:
+    """The outcome of a try, and why it is unknown."""
     if attempt.trajectory is not None:
-        assert attempt.trajectory.answer is not None
-        outcome, _, _ = await settle(attempt.trajectory.answer, seed, judge_call(services, "label"))
-        return outcome
+        outcome, _, why = await settle(attempt.trajectory.answer, seed, judge_call(services, "label"))
+        return outcome, why
     assert attempt.reject is not None
-    return Outcome.WRONG if attempt.reject.reason.startswith("episode.") else Outcome.UNKNOWN
+    failed = attempt.reject.reason.startswith("episode.")
+    return (Outcome.WRONG, "") if failed else (Outcome.UNKNOWN, attempt.reject.reason)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.prompts import render
-from gog.schemas import BoxError, ImagePart, Message, Region, Seed, TextPart
+from gog.schemas import BoxError, ImagePart, Message, Region, Seed, TextPart, plain
 from gog.schemas.boxes import from_frame
 from gog.transforms.episode.actions import FRAME_TEXT
 from gog.transforms.episode.machine import EpisodeSettings
@@ -17,7 +17,6 @@ from gog.transforms.services.protocols import ChatRequest, Detection, Sampling, 
 from gog.transforms.stages.screen import original_image
 from gog.transforms.stages.services import Services
 
-_JSON = re.compile(r"\{.*\}", re.DOTALL)
 _STOP_WORDS = frozenset(
     """a an and are at by did do does for from has have how in is it its many of on or the their this to was were
     what when where which who whose why with shown image picture photo""".split()  # noqa: SIM905
@@ -98,9 +97,9 @@ async def _teacher_regions(
 
 def parse_regions(text: str, seed: Seed, episode: EpisodeSettings) -> tuple[Detection, ...]:
     """Regions out of a model's JSON; entries that are not boxes are left out."""
-    found = _JSON.search(text)
+    _, _, said = text.rpartition("</think>")
     try:
-        loaded = json.loads(found[0]) if found else {}
+        loaded = plain(json.loads(said[said.find("{") : said.rfind("}") + 1]))
     except (ValueError, RecursionError):
         return ()
     entries = loaded.get("regions") if isinstance(loaded, dict) else None
@@ -109,7 +108,8 @@ def parse_regions(text: str, seed: Seed, episode: EpisodeSettings) -> tuple[Dete
         try:
             box = from_frame([float(v) for v in entry["bbox_2d"]], episode.spec, seed.width, seed.height)
             score = min(1.0, max(0.0, float(entry.get("score", 0.5))))
-            regions.append(Detection(box, str(entry.get("label", ""))[:100], score))
-        except (BoxError, TypeError, ValueError, KeyError, AttributeError):
+            label = entry.get("label")
+            regions.append(Detection(box, label[:100] if isinstance(label, str) else "", score))
+        except (BoxError, TypeError, ValueError, KeyError, AttributeError, OverflowError):
             continue
     return tuple(regions)

@@ -31,7 +31,7 @@ from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.screen import screen
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 from gog.transforms.stages.judging import judge_call
-from gog.transforms.stages.services import Services, reject_reason
+from gog.transforms.stages.services import STOPS, Services, reject_reason
 from gog.transforms.verify.verdict import settle
 
 
@@ -74,12 +74,13 @@ async def screen_seed(services: Services, seed: Seed, settings: ScreenSettings, 
             raise reply
         else:
             replies.append(reply)
-    outcomes = await asyncio.gather(*(_outcome(services, seed, reply) for reply in replies))
-    result = screen([*outcomes, *(Outcome.UNKNOWN for _ in failures)])
-    if result.reason == "screen.teacher_failed":
-        reason = reject_reason(failures[0]) if failures else ""
-        final = reason if reason in {"budget.reached", "store.miss"} else "screen.teacher_failed"
-        detail = str(failures[0]) if failures else "too few passes could be judged"
+    settled = await asyncio.gather(*(_outcome(services, seed, reply) for reply in replies))
+    result = screen([*(outcome for outcome, _ in settled), *(Outcome.UNKNOWN for _ in failures)])
+    # A run that stopped has not screened the seed, whatever the passes before it say: it will be asked again.
+    stops = [reason for reason in [*map(reject_reason, failures), *(why for _, why in settled)] if reason in STOPS]
+    if stops or result.reason:
+        detail = str(failures[0]) if failures else "passes could not be judged"
+        final = stops[0] if stops else result.reason
         reject = Reject.of("screen", Unit.SEED, seed.seed_id, final, detail=detail, seed_id=seed.seed_id)
         return Screened(seed, None, reject=reject)
     screening = Screening(
@@ -112,12 +113,13 @@ async def _ask(services: Services, seed: Seed, settings: ScreenSettings, index: 
     return await services.outside.chat(services.teacher, request, "screen")
 
 
-async def _outcome(services: Services, seed: Seed, reply: ChatReply) -> Outcome:
+async def _outcome(services: Services, seed: Seed, reply: ChatReply) -> tuple[Outcome, str]:
+    """The outcome of a pass, and why it is unknown."""
     action = parse_turn(reply.message, 0).action
     if not isinstance(action, Answer):
-        return Outcome.WRONG
-    outcome, _, _ = await settle(action.text, seed, judge_call(services, "screen"))
-    return outcome
+        return Outcome.WRONG, ""
+    outcome, _, why = await settle(action.text, seed, judge_call(services, "screen"))
+    return outcome, why
 
 
 def _kept_answer(services: Services, seed: Seed, reply: ChatReply, settings: EpisodeSettings) -> Trajectory:

@@ -30,6 +30,10 @@ class Services:
     labeller: Policy | None = None
 
 
+STOPS = frozenset({"budget.reached", "store.miss"})
+"""Reasons that say nothing of the unit: the run stopped buying, and a later run goes on with it."""
+
+
 def reject_reason(error: ServiceError, *, tool: bool = False) -> str:
     """The reject code of a failed call."""
     match error.failure:

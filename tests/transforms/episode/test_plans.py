@@ -1,0 +1,178 @@
+"""Plans follow the weights, err only where nobody learns it, and say what they took from the gold answer."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pytest
+from fakes import HALF_LEFT, HALF_RIGHT, hit
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gog.schemas import Behaviour, Box, Evidence, Reflection, Region, Tool
+from gog.transforms.episode.plans import Looked, Plan, draw_plan
+
+EVEN = {Behaviour.GLANCE: 1.0, Behaviour.GAZE: 1.0, Behaviour.MIXED: 1.0}
+
+
+def region(name: str, box: Box = HALF_LEFT) -> Region:
+    """A region by name."""
+    return Region(region_id=name, seed_id="s", box=box, score=0.5, source="d")
+
+
+def look(name: str | None, score: float, *, names: bool = False, holds: bool = False, title: str = "x") -> Looked:
+    """What a search of a region (or the glance: None) returned."""
+    tool = Tool.GAZE if name else Tool.IMAGE_SEARCH
+    evidence = Evidence(evidence_id=f"e-{name}", tool=tool, hits=(hit(title, score=score),), provider="p")
+    return Looked(region(name) if name else None, evidence, names, holds)
+
+
+def draw(
+    looked: Sequence[Looked],
+    weights: Mapping[Behaviour, float] = EVEN,
+    reflective: float = 0.0,
+    key: str = "k",
+    text_helps: bool = True,
+) -> Plan | None:
+    """A plan with the usual settings."""
+    return draw_plan(looked, weights, reflective, 0.7, key, text_helps=text_helps)
+
+
+def draw_many(looked: Sequence[Looked], weights: Mapping[Behaviour, float], reflective: float) -> list[Plan]:
+    """Two thousand plans of fixed keys."""
+    plans = [draw(looked, weights, reflective, f"1/seed-{n}/0") for n in range(2000)]
+    return [plan for plan in plans if plan is not None]
+
+
+SURE = [look(None, 0.3), look("a", 0.9, names=True, holds=True), look("b", 0.5), look("c", 0.4)]
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (3.0, 1.0), (1.0, 9.0)])
+def test_the_mix_follows_the_weights(weights: tuple[float, float]) -> None:
+    gaze, mixed = weights
+    plans = draw_many(SURE, {Behaviour.GAZE: gaze, Behaviour.MIXED: mixed, Behaviour.GLANCE: 5.0}, 0.0)
+    share = Counter(plan.name for plan in plans)["gaze"] / len(plans)
+    assert len(plans) == 2000
+    assert share == pytest.approx(gaze / (gaze + mixed), abs=0.03)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+def test_the_share_of_wrong_first_is_the_setting(share: float) -> None:
+    plans = draw_many(SURE, EVEN, share)
+    assert sum("wrong_first" in plan.name for plan in plans) / len(plans) == pytest.approx(share, abs=0.03)
+
+
+def test_kind_and_wrong_first_are_drawn_apart() -> None:
+    plans = draw_many(SURE, EVEN, 0.5)
+    both = Counter((plan.name.startswith("mixed"), "wrong_first" in plan.name) for plan in plans)
+    assert all(count / len(plans) == pytest.approx(0.25, abs=0.04) for count in both.values())
+    assert len(both) == 4
+
+
+def test_every_miss_with_the_focus_own_tool_is_drawn() -> None:
+    firsts = Counter(plan.actions[0].region.region_id for plan in draw_many(SURE, EVEN, 1.0) if plan.actions[0].region)
+    assert set(firsts) == {"b", "c"}
+    assert sum(firsts.values()) == 2000
+
+
+def test_a_wrong_first_action_is_not_trained_and_the_one_after_it_says_so() -> None:
+    plan = draw(SURE, {Behaviour.MIXED: 1.0}, 1.0)
+    assert plan is not None
+    wrong, focus, text, answer = plan.actions
+    assert [action.train for action in plan.actions] == [False, True, True, True]
+    assert (wrong.tool, wrong.reflection) == (Tool.GAZE, None)
+    assert focus.region is not None
+    assert (focus.region.region_id, focus.reflection) == ("a", Reflection.OFF_TARGET)
+    assert (text.tool, text.reflection) == (Tool.TEXT_SEARCH, Reflection.USEFUL)
+    assert (answer.tool, answer.reflection) == (None, Reflection.USEFUL)
+
+
+def test_another_tool_may_miss_where_nothing_else_did() -> None:
+    plan = draw([look(None, 0.3), look("a", 0.9, names=True, holds=True)], {Behaviour.GAZE: 1.0}, 1.0)
+    assert plan is not None
+    assert [action.tool for action in plan.actions] == [Tool.IMAGE_SEARCH, Tool.GAZE, None]
+
+
+def test_no_wrong_first_where_nothing_missed() -> None:
+    plan = draw([look("a", 0.9, names=True, holds=True)], EVEN, 1.0)
+    assert plan is not None
+    assert "wrong_first" not in plan.name
+
+
+def test_the_glance_is_preferred_among_equals() -> None:
+    plan = draw(
+        [look("a", 0.9, names=True, holds=True), look(None, 0.9, names=True, holds=True)], {Behaviour.GLANCE: 1.0}
+    )
+    assert plan is not None
+    assert plan.name == "glance"
+
+
+def test_without_the_answer_a_text_search_follows() -> None:
+    known = [look("a", 0.9, names=True)]
+    assert {plan.name for plan in draw_many(known, EVEN, 0.0)} == {"mixed"}
+    alone = draw(known, EVEN, text_helps=False)
+    assert alone is not None
+    assert alone.name == "gaze"
+
+
+@pytest.mark.parametrize(
+    ("looked", "weights"),
+    [
+        ([], EVEN),
+        ([look("a", 0.69), look(None, 0.5)], EVEN),
+        (SURE, {}),
+        (SURE, {Behaviour.GLANCE: 1.0}),
+        (SURE, {Behaviour.GAZE: 0.0, Behaviour.MIXED: 0.0}),
+        ([look("a", 0.9, names=True)], {Behaviour.GAZE: 1.0}),
+    ],
+)
+def test_no_plan_where_nothing_supports_one(looked: list[Looked], weights: dict[Behaviour, float]) -> None:
+    assert draw(looked, weights) is None
+
+
+def test_what_the_gold_answer_decided_is_said() -> None:
+    named, unknown = draw(SURE), draw([look("a", 0.9), look("b", 0.2)])
+    assert named is not None
+    assert unknown is not None
+    assert named.used_gold
+    assert not unknown.used_gold
+    by_score = unknown.actions[0].region
+    assert by_score is not None
+    assert by_score.region_id == "a"
+
+
+def test_naming_the_target_beats_the_score() -> None:
+    plan = draw([look("a", 0.99), look("b", 0.1, names=True, holds=True)])
+    assert plan is not None
+    assert plan.actions[0].region is not None
+    assert plan.actions[0].region.region_id == "b"
+
+
+_LOOKED = st.lists(
+    st.tuples(st.none() | st.sampled_from("abcd"), st.floats(0, 1), st.booleans(), st.booleans()),
+    max_size=5,
+    unique_by=lambda one: one[0],
+).map(lambda many: [look(name, score, names=names, holds=holds) for name, score, names, holds in many])
+
+
+@given(
+    _LOOKED, st.dictionaries(st.sampled_from(list(Behaviour)), st.floats(0, 10)), st.floats(0, 1), st.text(max_size=5)
+)
+def test_any_plan_can_be_acted_and_is_drawn_by_its_key_alone(
+    looked: list[Looked], weights: dict[Behaviour, float], reflective: float, key: str
+) -> None:
+    plan = draw(looked, weights, reflective, key)
+    assert plan == draw(looked, weights, reflective, key)
+    if plan is None:
+        return
+    tools = [action.tool for action in plan.actions]
+    assert tools[-1] is None
+    assert None not in tools[:-1]
+    assert len(set(plan.actions)) == len(plan.actions)
+    assert plan.actions[0].reflection is None
+    assert all(action.reflection is not None for action in plan.actions[1:])
+    assert [action.train for action in plan.actions[1:]] == [True] * (len(tools) - 1)
+    assert weights[Behaviour(plan.name.split("+")[0])] > 0
+
+
+def test_other_boxes_are_other_plans() -> None:
+    assert region("a") != region("a", HALF_RIGHT)
