@@ -86,13 +86,10 @@ def _front_matter(facts: CardFacts) -> str:
         "size_categories": [next((name for limit, name in _SIZES if facts.rows < limit), "n>1M")],
         "task_categories": ["visual-question-answering"],
         "tags": ["glance-or-gaze", "tool-use", facts.kind] + (["synthetic"] if facts.kind == "sft" else []),
-        "configs": [
-            {
-                "config_name": "default",
-                "data_files": [{"split": split, "path": f"{split}-*.parquet"} for split in ("train", "validation")],
-            }
-        ],
     }
+    files = [{"split": split, "path": f"{split}-*.parquet"} for split in facts.filled]
+    if files:
+        matter["configs"] = [{"config_name": "default", "data_files": files}]
     return yaml.safe_dump(matter, sort_keys=False, allow_unicode=True)
 
 
@@ -106,6 +103,11 @@ def dataset_card(facts: CardFacts) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"code": _code, "number": _number, "percent": _percent}
+    environment.filters |= {
+        "code": _code,
+        "number": _number,
+        "percent": _percent,
+        "list_of": lambda names: _Done(str(list(names))),
+    }
     source = files("gog.pipelines").joinpath("templates", "card.md.j2").read_text("utf-8")
     return f"---\n{_front_matter(facts)}---\n\n{environment.from_string(source).render(facts=facts)}"

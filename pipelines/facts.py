@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from gog.pipelines.split_files import export_schema
 from gog.pipelines.views import STAGES, quoted
 from gog.prompts import prompt_hash
-from gog.schemas import StageCount
+from gog.schemas import Split, StageCount
 from gog.transforms.episode.machine import EpisodeSettings, system_prompt
+from gog.transforms.export import RlRow, SftRow
 
 
 class FunnelLine(NamedTuple):
@@ -54,6 +56,11 @@ class CardFacts:
     frame: str
 
     @property
+    def filled(self) -> list[str]:
+        """Splits that have rows; only they have files."""
+        return [split.value for split in Split if self.splits.get(split.value)]
+
+    @property
     def rows(self) -> int:
         """Rows in all splits."""
         return sum(self.splits.values())
@@ -80,10 +87,11 @@ def card_facts(
 ) -> CardFacts:
     """The facts of the Parquet files in `folder`; `count` and `rejected` are the export's own line of the funnel."""
     sft = kind == "sft"
+    connection.register("nothing", export_schema(SftRow if sft else RlRow).empty_table())
     pattern = quoted(f"{folder.resolve()}/*.parquet", pattern=True)
+    source = f"read_parquet({pattern})" if count.passed else "nothing"
     connection.execute(
-        f"CREATE TEMP VIEW exported AS SELECT * EXCLUDE (images), {'seed_id' if sft else 'id'} AS seed "
-        f"FROM read_parquet({pattern})"
+        f"CREATE TEMP VIEW exported AS SELECT * EXCLUDE (images), {'seed_id' if sft else 'id'} AS seed FROM {source}"
     )
     before = [stage for stage in STAGES[: STAGES.index(count.stage)] if not stage.startswith("export")]
     lines = [FunnelLine(*line) for line in _all(connection, "SELECT * EXCLUDE (balanced) FROM funnel")]

@@ -80,8 +80,8 @@ class SplitWriter:
             self._end_group()
 
     def close(self) -> list[Path]:
-        """End the last file (a split without rows is a file without rows) and name all; returns the files."""
-        if self._in_file or not self._paths:
+        """End the last file and name all; returns the files. A split without rows has none: `datasets` opens none."""
+        if self._in_file:
             self._end_file()
         named = []
         for number, path in enumerate(self._paths):
