@@ -37,7 +37,8 @@ class Context:
     lake: Lake
     runner_args: tuple[str, ...] = ()
     on_shard: Callable[[str, int, int], None] = field(default=lambda step, shard, shards: None)
-    """Told of each shard before it starts: step, its number, how many there are."""
+    """Told of each shard before it starts: step, how many are done, how many there are."""
+    fingerprint: str = ""
 
     @property
     def run(self) -> str:

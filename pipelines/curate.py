@@ -26,7 +26,7 @@ def curate(context: Context) -> None:
     """Curate all synthesised shards; nothing to do when they are those of the last time."""
     inputs = context.digest("synthesize", ("screenings", "trajectories", "verdicts"))
     mark = context.lake.run_folder(context.run) / "curated" / "inputs.json"
-    if context.done("curate", GLOBAL) and _read(mark) == inputs:
+    if context.done("curate", GLOBAL) and read_mark(mark) == inputs:
         return
     for step in ("curate", "export_sft", "label", "export_rl"):
         context.forget(step)
@@ -51,7 +51,8 @@ def curate(context: Context) -> None:
     write_atomic(mark, json.dumps(inputs).encode())
 
 
-def _read(path: Path) -> object:
+def read_mark(path: Path) -> object:
+    """What a step noted of its inputs when it was done; None when it was not."""
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

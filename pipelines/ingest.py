@@ -39,7 +39,9 @@ class Seeds:
         """Open the source. Raises `SourceError`, and `MappingError` when its first rows have none of a column."""
         source = config.source
         if isinstance(source, AtlasSource):
-            rows: Source = AtlasRows(source.count, config.seed, config.shard_size, source.held_out, source.kinds)
+            rows: Source = AtlasRows(
+                source.count, config.seed, config.shard_size, held_out=source.held_out, kinds=source.kinds
+            )
             return cls(rows, ATLAS_MAPPING, "atlas", str(config.seed), None)
         rows = FileRows(source.path, source.kind, config.shard_size)
         check_mapping(islice(_first_rows(rows), 100), source.mapping)

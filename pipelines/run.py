@@ -57,7 +57,7 @@ def run(
     with lake.lock(config.run):
         seeds = Seeds.of(config)
         manifest = _begin(lake, config, seeds)
-        context = Context(config, lake, runner_args, on_shard)
+        context = Context(config, lake, runner_args, on_shard, manifest.fingerprint)
         specs = dict(enumerate(seeds.rows.shards()))
         shards = list(specs)
         stopped = ""

@@ -1,10 +1,11 @@
 """The synthesize pipeline: screen, propose, search and synthesise, verify; shard by shard."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 
 from gog.pipelines.context import STEP_TABLES, Context, read_seeds
+from gog.schemas import Seed
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import CountRows
 from gog.transforms.beam.synthesize import Synthesize
@@ -27,5 +28,5 @@ def synthesize(context: Context, shards: Sequence[int]) -> None:
     context.each("synthesize", shards, build)
 
 
-def _seeds(shard: int, root: str, run: str) -> object:
+def _seeds(shard: int, root: str, run: str) -> Iterator[tuple[int, Seed]]:
     return read_seeds(root, run, shard)

@@ -8,13 +8,14 @@ the run; after a move, `set variable run_folder = '...'` leads it there, or `bui
 """
 
 import glob
-import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
+from gog.pipelines.lake import write_atomic
 from gog.schemas import TABLES
 from gog.schemas.arrow import arrow_schema
 
@@ -167,17 +168,13 @@ def open_lake(run_folder: Path, *, memory_limit: str = "1GB", spill: Path | None
 
 
 def build_views(run_folder: Path) -> Path:
-    """Write `lake.duckdb` with all views into the run's folder; it is whole or, after a kill, the one before."""
+    """Write `lake.duckdb` with all views into the run's folder, whole or not at all. Raises `LakeError`."""
     path = run_folder / DATABASE
-    passing = run_folder / f".{DATABASE}.{os.getpid()}.tmp"
-    passing.unlink(missing_ok=True)
-    try:
-        with duckdb.connect(passing) as connection:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / DATABASE
+        with duckdb.connect(made) as connection:
             _create(connection, run_folder)
-        passing.replace(path)
-    finally:
-        passing.unlink(missing_ok=True)
-        passing.with_name(passing.name + ".wal").unlink(missing_ok=True)
+        write_atomic(path, made.read_bytes())
     return path
 
 

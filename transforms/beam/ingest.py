@@ -47,7 +47,7 @@ class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
         self.read, self.seen = read, seen
         self.decode = partial(_decoder, images, mapping, limits, dataset, version, read_image)
 
-    def expand(self, specs: Any) -> tuple[Any, Any]:
+    def expand(self, specs: Any) -> Any:
         """See the class."""
         out = (
             specs

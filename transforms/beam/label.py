@@ -23,7 +23,7 @@ class Label(beam.PTransform):  # type: ignore[misc, unused-ignore]
         self.settings = settings
         self.window = window
 
-    def expand(self, seeds: Any) -> tuple[Any, Any]:
+    def expand(self, seeds: Any) -> Any:
         """See the class."""
         step = partial(_label, self.make_services, self.settings)
         out = (

@@ -63,7 +63,7 @@ class Synthesize(beam.PTransform):  # type: ignore[misc, unused-ignore]
         self.settings = settings
         self.window = window
 
-    def expand(self, seeds: Any) -> tuple[Any, Any]:
+    def expand(self, seeds: Any) -> Any:
         """See the class."""
         found_rows, counts = [], []
         main = seeds | "Spread" >> beam.Reshuffle()

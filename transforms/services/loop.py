@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
 _shared: dict[tuple[int, Hashable], Any] = {}
 
@@ -21,7 +21,7 @@ _shared: dict[tuple[int, Hashable], Any] = {}
 def _after_fork() -> None:
     # The parent may have held the lock at the fork; its loop and its shared things have no thread here.
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -41,7 +41,7 @@ def process_loop() -> asyncio.AbstractEventLoop:
 
 
 def shared(key: Hashable, make: Callable[[], T]) -> T:
-    """What this process shares under the key; made on the first call."""
+    """What this process shares under the key; made on the first call. `make` may share things itself."""
     with _lock:
         if (os.getpid(), key) not in _shared:
             _shared[os.getpid(), key] = make()
@@ -52,3 +52,8 @@ def unshare(key: Hashable) -> Any:
     """Forget what is shared under the key, and return it (None when there is nothing): the caller closes it."""
     with _lock:
         return _shared.pop((os.getpid(), key), None)
+
+
+def peek(key: Hashable) -> Any:
+    """What is shared under the key, or None: for watching without opening. Never waits for one that is being made."""
+    return _shared.get((os.getpid(), key))

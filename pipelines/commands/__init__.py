@@ -1,0 +1,1 @@
+"""The commands of `gog`, a module for each group."""

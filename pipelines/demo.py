@@ -1,0 +1,40 @@
+"""What `make demo` shows at its end: one trajectory as a picture, and what to type next."""
+
+from pathlib import Path
+
+from gog.pipelines.config import Config
+from gog.pipelines.lake import Lake
+from gog.pipelines.sheet import contact_sheet, pick_example
+from gog.schemas import Curated, Evidence, Region, Seed, Trajectory, Verdict
+
+NEXT = """\
+One trajectory as a picture   {sheet}
+The splits                    {exports}
+Look around                   gog inspect --sql "select * from funnel"
+Five seeds, turn by turn      gog preview -n 5
+Your own data                 gog init && gog plan --config gog.yaml"""
+
+
+def show_demo(config: Config) -> None:
+    """Draw the example and print where things are."""
+    lake = Lake(Path(config.lake))
+    folder = lake.run_folder(config.run)
+    sheet = draw_example(lake, config.run, folder / "example.png")
+    print(NEXT.format(sheet=sheet, exports=folder / "exports"))
+
+
+def draw_example(lake: Lake, run: str, path: Path) -> Path:
+    """The contact sheet of the trajectory that shows most, at `path`."""
+    kept = {c.trajectory_id for c in lake.read_table(run, "curated", Curated)}
+    verdicts = {v.trajectory_id: v for v in lake.read_table(run, "verdicts", Verdict)}
+    trajectories = (t for t in lake.read_table(run, "trajectories", Trajectory) if t.trajectory_id in kept)
+    example = pick_example(trajectories, verdicts)
+    if example is None:
+        raise ValueError("no trajectory was kept")
+    seed = next(s for s in lake.read_table(run, "seeds", Seed) if s.seed_id == example.seed_id)
+    wanted = {evidence_id for step in example.steps for evidence_id in step.evidence_ids}
+    evidence = {e.evidence_id: e for e in lake.read_table(run, "evidence", Evidence) if e.evidence_id in wanted}
+    regions = [r for r in lake.read_table(run, "regions", Region) if r.seed_id == seed.seed_id]
+    image = contact_sheet(example, seed, evidence, verdicts[example.trajectory_id], lake.images, regions)
+    image.save(path)
+    return path

@@ -1,0 +1,63 @@
+"""The export steps of a run: SFT splits of what curation kept, RL splits of what was labelled."""
+
+import json
+from collections.abc import Callable
+from typing import Protocol
+
+from gog.pipelines import exporting
+from gog.pipelines.context import Context
+from gog.pipelines.curate import GLOBAL, read_mark
+from gog.pipelines.exporting import Exported
+from gog.pipelines.lake import write_atomic, write_part
+from gog.pipelines.swap import recover
+from gog.schemas import Reject
+
+
+class _Write(Protocol):
+    def __call__(self, on_reject: Callable[[Reject], None]) -> Exported: ...
+
+
+def export_sft(context: Context) -> None:
+    """Write the SFT splits, unless they are those of this curation."""
+    config = context.config
+    folder = context.lake.run_folder(context.run)
+    inputs = context.digest("curate", ("curated", "groups"))
+
+    def write(on_reject: Callable[[Reject], None]) -> Exported:
+        return exporting.export_sft(
+            folder, context.lake.images, config.export, config.episode, on_reject, context.fingerprint
+        )
+
+    _export(context, "export_sft", "sft", inputs, write)
+
+
+def export_rl(context: Context) -> None:
+    """Write the RL splits, unless they are those of these labels."""
+    config = context.config
+    folder = context.lake.run_folder(context.run)
+    inputs = context.digest("label", ("complexity",)) + context.digest("curate", ("groups",))
+
+    def write(on_reject: Callable[[Reject], None]) -> Exported:
+        return exporting.export_rl(
+            folder, context.lake.images, config.export, config.episode, on_reject, context.fingerprint
+        )
+
+    _export(context, "export_rl", "rl", inputs, write)
+
+
+def _export(context: Context, step: str, kind: str, inputs: str, write: _Write) -> None:
+    folder = context.lake.run_folder(context.run)
+    mark = folder / "exports" / f".{kind}.json"
+    recover(folder / "exports" / kind)
+    wanted = {"inputs": inputs, "settings": context.config.export.model_dump(mode="json")}
+    in_place = (folder / "exports" / kind / "manifest.json").exists()
+    if in_place and context.done(step, GLOBAL) and read_mark(mark) == wanted:
+        return
+    context.on_shard(step, 0, 1)
+    context.forget(step)
+    mark.unlink(missing_ok=True)
+    rejects: list[Reject] = []
+    exported = write(rejects.append)
+    write_part(context.lake.part_path(context.run, "rejects", step, GLOBAL), "rejects", rejects)
+    write_part(context.lake.part_path(context.run, "funnel", step, GLOBAL), "funnel", [exported.count])
+    write_atomic(mark, json.dumps(wanted, sort_keys=True).encode())
