@@ -6,6 +6,7 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageOps
 
 from gog.pipelines.drawing import INK, LINE, PAPER, QUIET, SHADE, Pen, badge, badge_width, disc, font, wrapped
+from gog.pipelines.lake import LakeError
 from gog.pipelines.plain import one_line
 from gog.schemas import Evidence, Message, Origin, Outcome, Reflection, Region, Seed, Step, Tool, Trajectory, Verdict
 from gog.transforms.episode.actions import plain_text
@@ -271,5 +272,5 @@ def _hits(pen: Pen, evidence: Evidence, x: int, width: int, images: ImageStore) 
 def _picture(images: ImageStore, sha256: str) -> Image.Image | None:
     try:
         return decode_image(images.read(sha256))
-    except (KeyError, ImageError):
+    except (KeyError, ImageError, LakeError):
         return None
