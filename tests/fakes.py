@@ -3,15 +3,18 @@
 import hashlib
 import io
 import json
+import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from gog.schemas import Box, Function, Hit, Message, Seed, ToolCall
+from gog.schemas import Box, Function, Hit, Message, Region, Seed, ToolCall
 from gog.transforms.images import CropSettings
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.crops import Cropper
@@ -31,13 +34,28 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def picture(width: int = WIDTH, height: int = HEIGHT, shade: int = 0) -> bytes:
-    """A PNG that differs from place to place."""
-    gradient = Image.linear_gradient("L").resize((width, height))
-    rows = Image.merge("RGB", (gradient, gradient.rotate(180), Image.new("L", (width, height), shade)))
+@cache
+def picture(width: int = WIDTH, height: int = HEIGHT) -> bytes:
+    """A PNG of grey tiles, reddish on the left half and bluish on the right, that differ from place to place."""
+    tiles = Image.frombytes("L", (16, 12), random.Random(0).randbytes(192)).resize(
+        (width, height), Image.Resampling.NEAREST
+    )
+    left, right = Image.new("L", (width // 2, height), 255), Image.new("L", (width, height), 0)
+    red, blue = right.copy(), Image.new("L", (width, height), 255)
+    red.paste(left, (0, 0))
+    blue.paste(right.crop((0, 0, width // 2, height)), (0, 0))
     out = io.BytesIO()
-    rows.save(out, "PNG")
+    Image.merge("RGB", (red, tiles, blue)).save(out, "PNG")
     return out.getvalue()
+
+
+def side_of(data: bytes) -> str:
+    """Which side of `picture` a crop of it shows: left, right, or both for the whole."""
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    if image.size == (WIDTH, HEIGHT):
+        return "both"
+    red, _, blue = image.split()
+    return "left" if sum(red.resize((8, 8)).tobytes()) > sum(blue.resize((8, 8)).tobytes()) else "right"
 
 
 def said(text: str = "", *, think: str | None = None) -> Message:
@@ -202,6 +220,23 @@ def services(
             ),
             images,
         )
+
+
+def region_of(seed: Seed, box: Box, label: str = "a flag", number: int = 0) -> Region:
+    """A region of the seed."""
+    return Region(region_id=f"region-{number}", seed_id=seed.seed_id, box=box, label=label, score=0.9, source="d")
+
+
+def obedient(request: ChatRequest, *, answer: str = "Nairobi", query: str = "capital of that country") -> Message:
+    """A teacher that writes whatever turn a composing note asks for."""
+    note = request.messages[-1].text
+    wanted = note.split("nothing else:\n", 1)[1].split("\n", 1)[0]
+    judged = re.search(r'begin it with "(Evidence: [a-z ]+\.)"', note)
+    think = f"{judged[1]} So I go on." if judged else "I begin."
+    if wanted == "answer":
+        return answered(answer, think=think)
+    name, arguments = wanted.split(" ", 1)
+    return called(name, {"query": query} if name == "text_search" else json.loads(arguments), think=think)
 
 
 HALF_LEFT, HALF_RIGHT = Box(0.0, 0.0, 0.5, 1.0), Box(0.5, 0.0, 1.0, 1.0)
