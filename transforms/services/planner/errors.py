@@ -20,11 +20,11 @@ class Errors:
 
     @property
     def needless_glance(self) -> float:
-        return 0.12 + 0.1 * self.trouble
+        return 0.16 + 0.1 * self.trouble
 
     @property
     def sloppy_box(self) -> float:
-        return 0.08 + 0.12 * self.trouble
+        return 0.12 + 0.12 * self.trouble
 
     @property
     def malformed(self) -> float:
@@ -32,7 +32,7 @@ class Errors:
 
     @property
     def wrong_aim(self) -> float:
-        return 0.16 + 0.6 * self.trouble
+        return 0.2 + 0.7 * self.trouble
 
     @property
     def overlooks_oddness(self) -> float:
@@ -41,7 +41,7 @@ class Errors:
     @property
     def unnoticed(self) -> float:
         """That it takes the wrong flag for the right one, after a clear match."""
-        return min(0.97, 0.05 + 1.1 * self.trouble)
+        return min(0.97, 0.04 + 1.05 * self.trouble)
 
     @property
     def careless(self) -> float:
@@ -67,9 +67,9 @@ def errors_of(question: Question, sight: Sight, image: str, aim: Spot | None, sk
     """What may go wrong with this question and picture. The same for every try: a hard seed is hard each time."""
     confusing = digest("confusing", question.text, image) / 2**64
     hardness = _hardness(question, sight, aim)
-    gap = 0.5 * hardness + 0.9 * confusing + 0.05 - skill
+    gap = 0.5 * hardness + 0.9 * confusing - 0.12 - skill
     trouble = 1 / (1 + math.exp(-9 * gap))
-    return Errors(trouble * min(1.0, 4 * (1 - skill)))
+    return Errors(trouble * min(1.0, 6 * (1 - skill)))
 
 
 def _hardness(question: Question, sight: Sight, aim: Spot | None) -> float:

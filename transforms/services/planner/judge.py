@@ -8,6 +8,15 @@ from gog.transforms.verify.normalise import normalise
 _ANSWER = re.compile(r"\nQuestion: (.*)\nAccepted answers: (.*)\nAnswer to judge: (.*)\Z", re.DOTALL)
 _GROUNDING = re.compile(r"\nQuestion: (.*?)\nAnswer: (.*?)\nEvidence:\n?(.*)\Z", re.DOTALL)
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|not|unsure|unknown)\b|/|\?", re.IGNORECASE)
+_FILLER = frozenset(
+    re.findall(
+        r"\S+",
+        """this that it its is was the a an of in to by for from and country state nation city town capital currency
+        money language subregion region flag answer called named located belongs shown official area square
+        kilometres km2""",
+    )
+)
+"""Words that may stand around an answer without making it another one."""
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d{1,2})?", re.IGNORECASE)
 
 
@@ -36,7 +45,7 @@ def _accepted(text: str) -> list[str]:
 
 
 def means_same(candidate: str, accepted: list[str]) -> bool:
-    """Whether the candidate is an accepted answer: equal once normalised, or one with a few words around it."""
+    """Whether the candidate is an accepted answer: equal once normalised, or one with filler around it."""
     candidate = candidate.strip()[:2000]
     said = normalise(candidate)
     forms = [form for form in map(normalise, accepted) if form]
@@ -44,7 +53,11 @@ def means_same(candidate: str, accepted: list[str]) -> bool:
         return True
     if not said or _HEDGE.search(candidate):
         return False
-    return any(_within(form, said) and len(said.split()) <= len(form.split()) + 6 for form in forms if len(form) > 1)
+    for form in forms:
+        before, found, after = f" {said} ".partition(f" {form} ")
+        if found and set(before.split()) | set(after.split()) <= _FILLER:
+            return True
+    return False
 
 
 def _within(part: str, text: str) -> bool:

@@ -45,23 +45,6 @@ class Planner:
         self._skill = skill
         self.id = f"planner:{VERSION}?skill={skill:g}"
 
-    @classmethod
-    def parse(cls, settings: str, images: ImageStore) -> "Planner":
-        """A planner from settings such as "skill=0.5" (what follows `planner:`); empty is the default.
-
-        Raises `ValueError` with what is wrong.
-        """
-        skill = 0.85
-        for part in filter(None, settings.lstrip("?").split("&")):
-            name, _, value = part.partition("=")
-            if name != "skill":
-                raise ValueError(f"the planner has no setting {name!r}; it has skill=0..1")
-            try:
-                skill = float(value)
-            except ValueError:
-                raise ValueError(f"the planner's skill is a number between 0 and 1, not {value!r}") from None
-        return cls(images, skill)
-
     async def complete(self, request: ChatRequest) -> ChatReply:
         """One reply; never raises on what the messages say."""
         return self.reply(request)
