@@ -20,7 +20,6 @@ from gog.schemas import (
     Region,
     Reject,
     Seed,
-    TextPart,
     Tool,
     ToolCall,
     Unit,
@@ -205,7 +204,7 @@ async def _turn(
         answer=action.tool is None,
     )
     request = ChatRequest(
-        _with_note(driven.episode.messages, note.text),
+        (*driven.episode.messages, Message(role="user", content=note.text)),
         offered_tools(episode),
         sampling.sampling,
         sample_index,
@@ -223,15 +222,6 @@ async def _turn(
             final = written if tool is Tool.TEXT_SEARCH else arguments
             return _with_arguments(reply, parsed.message, tool, final, driven.episode.turns)
     raise OffPlanError(f"turn {driven.episode.turns} should be {action.tool or 'an answer'}")
-
-
-def _with_note(messages: tuple[Message, ...], note: str) -> tuple[Message, ...]:
-    """The messages with the note at their end; after a user's message it is a part of it, as many templates demand."""
-    last = messages[-1]
-    if last.role != "user":
-        return (*messages, Message(role="user", content=note))
-    parts = (TextPart(text=last.content),) if isinstance(last.content, str) else last.content
-    return (*messages[:-1], last.model_copy(update={"content": (*parts, TextPart(text=note))}))
 
 
 def _arguments(action: PlannedAction, seed: Seed, episode: EpisodeSettings) -> dict[str, JsonValue]:

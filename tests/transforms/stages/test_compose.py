@@ -1,7 +1,6 @@
 """Composing: evidence first, then turns along a plan, by a teacher that never sees the gold answer."""
 
 import asyncio
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,13 +140,13 @@ def test_notes_are_not_in_the_trajectory(tmp_path: Path) -> None:
         assert "nothing else" not in text
 
 
-def test_no_two_user_messages_in_a_row(tmp_path: Path) -> None:
-    """Templates that want strict turns refuse them."""
-    _, policy = run(tmp_path, kenya(), REFLECTIVE_GAZE)
-    for request in policy.requests:
-        roles = [message.role for message in request.messages]
-        assert ("user", "user") not in itertools.pairwise(roles)
-        assert "nothing else" in request.messages[-1].text
+def test_the_note_is_the_last_message_and_the_rest_is_the_episode(tmp_path: Path) -> None:
+    made, policy = run(tmp_path, kenya(), REFLECTIVE_GAZE)
+    assert made.trajectory is not None
+    for turn, request in enumerate(policy.requests):
+        assert request.messages[:-1] == made.trajectory.messages[: 2 + 2 * turn]
+        assert request.messages[-1].role == "user"
+        assert request.messages[-1].text.startswith("Write the next turn of this episode.")
 
 
 def _says(text: str) -> Callable[[ChatRequest], Told]:
