@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gog.schemas import Behaviour, canonical_json
+from gog.transforms.atlas.scenes import Kind
 from gog.transforms.balance import BalanceSettings
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings
@@ -39,7 +40,7 @@ class AtlasSource(Section):
     kind: Literal["atlas"] = "atlas"
     count: int = Field(default=600, ge=1)
     held_out: bool = False
-    kinds: dict[str, float] | None = None
+    kinds: dict[Kind, float] | None = None
     """Weights of the kinds of question; the world's own mix by default."""
 
 
