@@ -72,9 +72,8 @@ class CardFacts:
 
     @property
     def planned(self) -> bool:
-        """Whether the rule-based planner had a hand in it."""
-        makers = [*self.teachers, *self.policies, *self.engines.get("judge", ())]
-        return any(name.split(":")[0] == "planner" for name in makers)
+        """Whether the rule-based planner wrote its turns or found its levels."""
+        return any(name.split(":")[0] == "planner" for name in [*self.teachers, *self.policies])
 
 
 def card_facts(

@@ -5,6 +5,7 @@ them meet on this loop, and share one `Outside`.
 """
 
 import asyncio
+import atexit
 import gc
 import os
 import threading
@@ -34,6 +35,7 @@ def process_loop() -> asyncio.AbstractEventLoop:
         if loop is None:
             # Modules and the like stay for good, and walking them over and over takes longer than the calls do.
             gc.freeze()
+            atexit.register(gc.unfreeze)  # or what nanobind made (DuckDB) counts as leaked at the end, at length
             loop = asyncio.new_event_loop()
             threading.Thread(target=loop.run_forever, name="gog-loop", daemon=True).start()
             _loops[os.getpid()] = loop
