@@ -54,7 +54,8 @@ class _Bundle(Generic[T]):
         """Calls submitted and not yet taken back."""
         self._function, self._loop = function, loop
         self._inbox: deque[_Call] = deque()
-        self._outbox: queue.SimpleQueue[_Finished] = queue.SimpleQueue()
+        self._done: list[_Finished] = []
+        self._outbox: queue.SimpleQueue[list[_Finished]] = queue.SimpleQueue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = False
         self._cancelled = False
@@ -71,13 +72,13 @@ class _Bundle(Generic[T]):
         """What has finished; waits for the first when asked to."""
         try:
             while True:
-                finished = self._outbox.get(wait)
+                for finished in self._outbox.get(wait):
+                    self.held -= 1
+                    if finished.error is not None:
+                        shown = repr(finished.call.element)[:_SHOWN]
+                        raise CallFailed(f"{finished.error!r} on {shown}") from finished.error
+                    yield finished
                 wait = False
-                self.held -= 1
-                if finished.error is not None:
-                    shown = repr(finished.call.element)[:_SHOWN]
-                    raise CallFailed(f"{finished.error!r} on {shown}") from finished.error
-                yield finished
         except queue.Empty:
             return
 
@@ -106,7 +107,14 @@ class _Bundle(Generic[T]):
         except BaseException as raised:
             # Cancelled from outside or ended by the function: the DoFn must hear of it, or it waits for ever.
             error = raised
-        self._outbox.put(_Finished(call, outputs, error))
+        self._done.append(_Finished(call, outputs, error))
+        if len(self._done) == 1:
+            # What one round of the loop finishes goes over together: each wake of the DoFn costs the loop its turn.
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        done, self._done = self._done, []
+        self._outbox.put(done)
 
 
 class WindowedAsync(beam.DoFn):

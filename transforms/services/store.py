@@ -117,7 +117,8 @@ class Store:
         self.mode = mode
         self.path = folder / FILE
         self._clock, self._pid = clock, os.getpid()
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Item]] = queue.SimpleQueue()
+        self._outgoing: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
         self._events: deque[tuple[Any, ...]] = deque()
         self._signalled = False
         self._trouble: StoreError | None = None
@@ -157,9 +158,14 @@ class Store:
         row = None if event is None else _event_row(run, event)
         if self.mode is not Mode.RECORD and row is None:
             return entry.kept
+        self._check_open()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Kept | None] = loop.create_future()
-        self._send(_Write(entry if self.mode is Mode.RECORD else None, row, loop, done))
+        outgoing = self._outgoing.setdefault(loop, [])
+        outgoing.append(_Write(entry if self.mode is Mode.RECORD else None, row, loop, done))
+        if len(outgoing) == 1:
+            # What one round of the loop brings goes over together: each wake of the writer costs the loop its turn.
+            loop.call_soon(self._hand_over, loop)
         return await done or entry.kept
 
     def log(self, run: str, event: Event) -> None:
@@ -199,7 +205,7 @@ class Store:
             return
         self._closed = True
         if self._writer and os.getpid() == self._pid:
-            self._queue.put((_Signal.STOP, threading.Event()))
+            self._queue.put([(_Signal.STOP, threading.Event())])
             self._thread.join()
             self._writer.close()
         self._reader.close()
@@ -238,13 +244,19 @@ class Store:
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
 
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._queue.put(self._outgoing.pop(loop))
+
     def _send(self, item: _Item) -> None:
+        self._check_open()
+        self._queue.put([item])
+
+    def _check_open(self) -> None:
         self._raise_trouble()
         if self._closed:
             raise StoreError(f"{self.path}: the store is closed")
         if os.getpid() != self._pid:
             raise StoreError(f"{self.path}: opened in another process; open one store per process")
-        self._queue.put(item)
 
     def _raise_trouble(self) -> None:
         if self._trouble:
@@ -277,20 +289,20 @@ class Store:
         # A call may have slipped in behind the stop: it must not wait for ever.
         with contextlib.suppress(queue.Empty):
             while True:
-                item = self._queue.get_nowait()
-                if isinstance(item, _Write):
-                    _resolve([item], [StoreError(f"{self.path}: the store is closed")])
-                else:
-                    item[1].set()
+                for item in self._queue.get_nowait():
+                    if isinstance(item, _Write):
+                        _resolve([item], [StoreError(f"{self.path}: the store is closed")])
+                    else:
+                        item[1].set()
 
     def _collect(self) -> list[_Item]:
         """Everything waiting. When that is only events, a moment longer for what may come with them."""
-        batch = [self._queue.get()]
+        batch = self._queue.get()
         due = time.monotonic() + _LINGER_S
         with contextlib.suppress(queue.Empty):
             while len(batch) < _BATCH:
                 lazy = all(not isinstance(item, _Write) and item[0] is _Signal.EVENTS for item in batch)
-                batch.append(self._queue.get(lazy, max(0.001, due - time.monotonic()) if lazy else None))
+                batch += self._queue.get(lazy, max(0.001, due - time.monotonic()) if lazy else None)
         return batch
 
     def _commit(self, writes: list[_Write], events: list[tuple[Any, ...]]) -> list[Kept | None]:

@@ -591,6 +591,7 @@ def test_a_process_has_one_loop_and_shares_what_is_made_once() -> None:
     assert loop is process_loop()
     assert asyncio.run_coroutine_threadsafe(where(), loop).result(10) is loop
     key = ("test", object())
-    assert shared(key, lambda: "one") == shared(key, lambda: "two") == "one"
+    assert shared(key, lambda: shared((key, "inner"), lambda: "one")) == shared(key, lambda: "two") == "one"
+    assert unshare((key, "inner")) == "one"
     assert unshare(key) == "one"
     assert unshare(key) is None
