@@ -32,6 +32,15 @@ FIXED: dict[str, tuple[str, dict[str, Any]]] = {
         "compose/turn",
         {"action": "image_search {}", "after_evidence": False, "reflection": "", "answer": False},
     ),
+    "compose-turn-gaze": (
+        "compose/turn",
+        {
+            "action": 'gaze {"bbox_2d": [1, 2, 3, 4], "image": 0}',
+            "after_evidence": True,
+            "reflection": "off target",
+            "answer": False,
+        },
+    ),
     "compose-turn-answer": (
         "compose/turn",
         {"action": "answer", "after_evidence": True, "reflection": "off target", "answer": True},

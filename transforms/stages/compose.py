@@ -28,7 +28,6 @@ from gog.schemas.boxes import Box, from_frame, to_frame
 from gog.transforms.episode.actions import Answer, Call, parse_turn, plain_text
 from gog.transforms.episode.driver import Driven, EpisodeTools, OnTurn, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, ToolRequest, offered_tools, start, system_prompt
-from gog.transforms.episode.observations import neutralise
 from gog.transforms.episode.plans import Looked, Plan, PlannedAction, draw_plan
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.episode.trajectory import Making, make_trajectory
@@ -190,7 +189,7 @@ async def _turn(
     sampling: RolloutSettings,
     episode: EpisodeSettings,
 ) -> ChatReply:
-    """The teacher's words for one planned action; a call is given the planned arguments exactly."""
+    """The teacher's words for one planned action; a gaze or a glance is given the planned place exactly."""
     arguments = _arguments(action, seed, episode)
     wanted = "answer" if action.tool is None else f"{action.tool} {json.dumps(arguments, ensure_ascii=False)}"
     if action.tool is Tool.TEXT_SEARCH:
@@ -219,8 +218,9 @@ async def _turn(
         case Answer() if action.tool is None:
             return reply
         case Call(tool=tool, arguments=written) if tool is action.tool:
-            final = written if tool is Tool.TEXT_SEARCH else arguments
-            return _with_arguments(reply, parsed.message, tool, final, driven.episode.turns)
+            # What is searched is the plan's; words are the teacher's own, never the detector's.
+            own = {name: written[name] for name in ("query", "label") if name in written}
+            return _with_arguments(reply, parsed.message, tool, arguments | own, driven.episode.turns)
     raise OffPlanError(f"turn {driven.episode.turns} should be {action.tool or 'an answer'}")
 
 
@@ -228,7 +228,7 @@ def _arguments(action: PlannedAction, seed: Seed, episode: EpisodeSettings) -> d
     if action.region is None:
         return {}
     box = to_frame(action.region.box, episode.spec, seed.width, seed.height)
-    return {"bbox_2d": list(box), "label": " ".join(neutralise(action.region.label).split()), "image": 0}
+    return {"bbox_2d": list(box), "image": 0}
 
 
 def _with_arguments(
