@@ -29,8 +29,8 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import RL_STAGE, SFT_STAGE, ExportSettings, RlRow, SftRow, rl_row, sft_row
 from gog.transforms.services.protocols import ImageStore
 
-MEMORY: Final = "256MB"
-"""What the database may hold while it sorts; the rest waits on the disk."""
+MEMORY: Final = "1GB"
+"""What the database may hold, at most, while it sorts; the rest waits on the disk."""
 
 Reading = tuple[str, "SftRow | RlRow | Reject"]
 """The id of a row and what became of it."""
