@@ -12,7 +12,7 @@ def counted(mind: Mind) -> int:
     flags = [spot for spot in mind.spots if spot.like_flag]
     plain = [spot for spot in flags if not spot.odd]
     number = len(flags if mind.luck.yes(mind.errors.trouble) else plain)
-    if mind.luck.yes(mind.errors.misreads):
+    if mind.luck.yes(mind.errors.miscounts):
         number += mind.luck.pick((-1, 1))
     return max(0, number)
 

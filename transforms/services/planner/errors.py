@@ -59,7 +59,12 @@ class Errors:
 
     @property
     def misreads(self) -> float:
-        """That it takes a fact from the wrong article, or a wrong count."""
+        """That it takes a fact from the wrong article."""
+        return 0.02 + 0.5 * self.trouble
+
+    @property
+    def miscounts(self) -> float:
+        """That a count is one off."""
         return 0.02 + 0.75 * self.trouble
 
 
