@@ -19,7 +19,7 @@ class Looked:
     region: Region | None
     evidence: Evidence
     names_target: bool
-    """Its hits name the target (known from the gold entity or answer)."""
+    """Its best hit names the target (known from the gold entity or answer)."""
     holds_answer: bool
     """An accepted answer stands in its hits."""
 
@@ -61,35 +61,45 @@ def draw_plan(
     """A plan for what the searches returned, or None when nothing supports one that has a weight.
 
     `key` (seed id and run seed) decides every draw. With a known target the focus is the search that names it;
-    without one it is the best score, at least `min_score`. `text_helps` says whether a text search may follow.
+    without one it is the best score, at least `min_score`. Plans that look at nothing (direct, text) are drawn by
+    weight alone. `text_helps` says whether there is a text search.
     """
     focus = _focus(looked, min_score)
-    if focus is None:
-        return None
-    used_gold = any(look.names_target or look.holds_answer for look in looked)
-    enough = focus.holds_answer
-    kinds = [Behaviour.GAZE if focus.region is not None else Behaviour.GLANCE] if enough else []
-    if text_helps:
-        kinds.append(Behaviour.MIXED)
-    if not enough and not text_helps:
-        kinds.append(Behaviour.GAZE if focus.region is not None else Behaviour.GLANCE)
+    kinds = _kinds(focus, text_helps)
     wanted = [(kind, weights[kind]) for kind in kinds if weights.get(kind, 0.0) > 0]
     if not wanted:
         return None
     kind = _weighted(wanted, f"kind/{key}")
+    answer = PlannedAction(None, reflection=Reflection.USEFUL)
+    text = PlannedAction(Tool.TEXT_SEARCH, reflection=Reflection.USEFUL)
+    if kind is Behaviour.DIRECT:
+        return Plan(kind.value, (PlannedAction(None),), used_gold=False)
+    if focus is None or kind is Behaviour.TEXT:
+        return Plan(kind.value, (PlannedAction(Tool.TEXT_SEARCH), answer), used_gold=False)
     wrong = _wrong(looked, focus, key) if _unit(f"reflective/{key}") < reflective_share else None
-    actions: list[PlannedAction] = []
-    if wrong is not None:
-        tool = Tool.GAZE if wrong.region is not None else Tool.IMAGE_SEARCH
-        actions.append(PlannedAction(tool, wrong.region, train=False))
-    tool = Tool.GAZE if focus.region is not None else Tool.IMAGE_SEARCH
-    after_wrong = Reflection.OFF_TARGET if wrong is not None else None
-    actions.append(PlannedAction(tool, focus.region, reflection=after_wrong))
-    if kind is Behaviour.MIXED:
-        actions.append(PlannedAction(Tool.TEXT_SEARCH, reflection=Reflection.USEFUL))
-    actions.append(PlannedAction(None, reflection=Reflection.USEFUL))
-    name = f"{kind}{'+wrong_first' if wrong is not None else ''}"
-    return Plan(name, tuple(actions), used_gold)
+    actions = [] if wrong is None else [PlannedAction(_tool(wrong), wrong.region, train=False)]
+    after_wrong = None if wrong is None else Reflection.OFF_TARGET
+    actions.append(PlannedAction(_tool(focus), focus.region, reflection=after_wrong))
+    actions += [text, answer] if kind is Behaviour.MIXED else [answer]
+    used_gold = any(look.names_target or look.holds_answer for look in looked)
+    return Plan(f"{kind}{'' if wrong is None else '+wrong_first'}", tuple(actions), used_gold)
+
+
+def _kinds(focus: Looked | None, text_helps: bool) -> list[Behaviour]:
+    """Kinds of plan that the evidence allows. Looking alone is for a focus that holds the answer already."""
+    kinds = [Behaviour.DIRECT]
+    if text_helps:
+        kinds.append(Behaviour.TEXT)
+    if focus is not None:
+        if focus.holds_answer or not text_helps:
+            kinds.append(Behaviour.GAZE if focus.region is not None else Behaviour.GLANCE)
+        if text_helps:
+            kinds.append(Behaviour.MIXED)
+    return kinds
+
+
+def _tool(look: Looked) -> Tool:
+    return Tool.IMAGE_SEARCH if look.region is None else Tool.GAZE
 
 
 def _focus(looked: Sequence[Looked], min_score: float) -> Looked | None:

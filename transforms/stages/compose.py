@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from gog.prompts import prompt_hash, render
 from gog.schemas import (
+    AnswerType,
     Behaviour,
     Evidence,
     Function,
@@ -126,8 +127,11 @@ async def look_around(
         tool = Tool.IMAGE_SEARCH if region is None else Tool.GAZE
         request = ToolRequest(tool, "", box=_as_written(region, seed, episode) if region else None)
         evidence = (await tools.run(request, image)).evidence
-        found = hits_text([evidence])
-        return Looked(region, evidence, literal(target_names(seed), found), literal(seed.answers, found))
+        best = evidence.model_copy(update={"hits": evidence.hits[:1]})
+        named = literal(target_names(seed), hits_text([best]))
+        # A number stands in many a snippet by chance.
+        holds = seed.answer_type is AnswerType.STRING and literal(seed.answers, hits_text([evidence]))
+        return Looked(region, evidence, named, holds)
 
     # All of them end before the first failure is raised: none is left running behind the attempt.
     found = await asyncio.gather(*(look(place) for place in places), return_exceptions=True)

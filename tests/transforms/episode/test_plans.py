@@ -176,3 +176,20 @@ def test_any_plan_can_be_acted_and_is_drawn_by_its_key_alone(
 
 def test_other_boxes_are_other_plans() -> None:
     assert region("a") != region("a", HALF_RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tools"), [(Behaviour.DIRECT, [None]), (Behaviour.TEXT, [Tool.TEXT_SEARCH, None])], ids=str
+)
+@pytest.mark.parametrize("looked", [[], [look("a", 0.9, names=True, holds=True)]], ids=["blind", "found"])
+def test_plans_that_look_at_nothing_are_drawn_by_weight_alone(
+    kind: Behaviour, tools: list[Tool | None], looked: list[Looked]
+) -> None:
+    plan = draw(looked, {kind: 1.0}, 1.0, "key")
+    assert plan is not None
+    assert [action.tool for action in plan.actions] == tools
+    assert not plan.used_gold
+
+
+def test_no_text_plan_without_a_text_search() -> None:
+    assert draw_plan([], {Behaviour.TEXT: 1.0}, 0.0, 0.5, "key", text_helps=False) is None
