@@ -1,6 +1,7 @@
 """What every pipeline of a run works with: the config, the lake, the runner, and which parts are there."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,9 +11,10 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from gog.pipelines.config import Config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake import Lake, LakeError, disk_advice
 from gog.pipelines.opening import services_for
 from gog.schemas import Seed
+from gog.transforms.beam.window import CallFailed
 from gog.transforms.stages.services import Services
 
 STEP_TABLES: Final[dict[str, tuple[str, ...]]] = {
@@ -89,7 +91,7 @@ class Context:
             self.on_shard(step, len(shards) - len(todo) + number, len(shards))
             pipeline = self.pipeline()
             build(pipeline, batch)
-            pipeline.run().wait_until_finish()
+            finish(pipeline)
 
     def digest(self, step: str, tables: Iterable[str]) -> str:
         """Hash of a step's parts in some tables: what a later step was made from."""
@@ -98,6 +100,43 @@ class Context:
             for path in self.lake.parts(self.run, table, step):
                 found.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
         return found.hexdigest()[:16]
+
+
+def finish(pipeline: beam.Pipeline) -> None:
+    """Run a pipeline to its end.
+
+    Beam tells of a failed step in a wrapping of its own, and in the log. Where an error of ours is inside, that one is
+    raised, and a `LakeError` where it is the disk's; anything else is a bug and comes as Beam gives it.
+    """
+    log = logging.getLogger("apache_beam.runners")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        pipeline.run().wait_until_finish()
+    except Exception as error:
+        causes = list(_causes(error))
+        for cause in causes:
+            if type(cause).__module__.startswith("gog.") and not _beams(cause):
+                raise cause from None
+        for cause in causes:
+            if isinstance(cause, OSError) and (advice := disk_advice(cause)):
+                raise LakeError(f"cannot write to the lake: {advice}") from error
+        raise
+    finally:
+        log.setLevel(level)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what is behind it, from the last to the first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _beams(error: BaseException) -> bool:
+    """Whether it only carries another: the window's, or Beam's copy with the name of the step."""
+    return isinstance(error, CallFailed) or getattr(error, "_tagged_with_step", False)
 
 
 def read_seeds(lake_root: str, run: str, shard: int) -> Iterator[tuple[int, Seed]]:

@@ -9,7 +9,7 @@ from typing import Any
 import apache_beam as beam
 
 from gog.pipelines.config import Config
-from gog.pipelines.context import STEP_TABLES, Context
+from gog.pipelines.context import STEP_TABLES, Context, finish
 from gog.pipelines.lake import Lake, write_atomic
 from gog.schemas import Reject, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts
@@ -47,7 +47,7 @@ def curate(context: Context) -> None:
     counts = (best[COUNTS], decided[COUNTS]) | "Counts" >> beam.Flatten() | CountRows()
     written = (best[ROWS], decided[ROWS], counts) | "Rows" >> beam.Flatten()
     written | WriteParts(root, context.run, "curate", STEP_TABLES["curate"], [GLOBAL])
-    pipeline.run().wait_until_finish()
+    finish(pipeline)
     write_atomic(mark, json.dumps(inputs).encode())
 
 

@@ -340,15 +340,18 @@ def _disk(path: Path, verb: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            advice = "the disk is full: make room and run again; what was finished is kept"
-        elif error.errno in _READ_ONLY:
-            advice = "it is read-only or belongs to someone else: change that, or use another --lake"
-        elif error.errno in _NO_FOLDER:
-            advice = "a file is in the place of a folder: use another --lake"
-        else:
-            advice = _one_line(error)
-        raise LakeError(f"cannot {verb} {path}: {advice}") from error
+        raise LakeError(f"cannot {verb} {path}: {disk_advice(error) or _one_line(error)}") from error
+
+
+def disk_advice(error: OSError) -> str:
+    """What to do about an error that is the disk's; empty for any other."""
+    if error.errno in _FULL:
+        return "the disk is full: make room and run again; what was finished is kept"
+    if error.errno in _READ_ONLY:
+        return "it is read-only or belongs to someone else: change that, or use another --lake"
+    if error.errno in _NO_FOLDER:
+        return "a file is in the place of a folder: use another --lake"
+    return ""
 
 
 def _one_line(error: BaseException) -> str:

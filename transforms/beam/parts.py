@@ -1,6 +1,7 @@
 """The Parquet sink: rows of a Beam pipeline become part files of the lake, on any of Beam's file systems."""
 
 import contextlib
+import io
 import json
 import os
 import uuid
@@ -66,9 +67,12 @@ def write_file(path: str, data: bytes) -> None:
     try:
         with FileSystems.create(passing, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             file.write(data)
-            with contextlib.suppress(AttributeError, OSError):  # object stores have no file number
+            number = None
+            with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # object stores have no file number
+                number = file.fileno()
+            if number is not None:
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(number)
         FileSystems.rename([passing], [path])
     except BaseException:
         with contextlib.suppress(Exception):

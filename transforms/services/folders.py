@@ -21,12 +21,12 @@ class IndexFolderError(ValueError):
 def building(folder: Path, *, replace: bool = True) -> Iterator[Path]:
     """A folder beside `folder` to write in, which takes its name when the block ends well and vanishes otherwise.
 
-    An earlier folder of that name is replaced, or kept, and the new one dropped, with `replace` off.
+    An earlier folder of that name is replaced, or kept, and the new one dropped, with `replace` off. Raises
+    `IndexFolderError` when the disk fails.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}")
-    fresh.mkdir()
     try:
+        fresh.mkdir(parents=True)
         yield fresh
         if folder.exists() and replace:
             old = folder.with_name(f"{fresh.name}.old")
@@ -38,6 +38,10 @@ def building(folder: Path, *, replace: bool = True) -> Iterator[Path]:
             # Another process was first; what it wrote is as good.
             if not folder.exists():
                 raise
+    except OSError as error:
+        # NumPy says how many bytes it could not write, not why.
+        why = error.strerror or f"{error}: is the disk full?"
+        raise IndexFolderError(f"cannot write the index {folder}: {why}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -33,7 +33,7 @@ def test_a_build_cut_short_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(world, "build_corpus", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(IndexFolderError, match="No space"):
         atlas_world(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
