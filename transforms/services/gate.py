@@ -6,8 +6,8 @@ first refusal (429 or overload); until then only the limits of the config hold.
 - The rate starts at 0.8 times what was really admitted. Every quarter second it falls in proportion to the share
   of calls refused, by a factor of 0.8 at most, and while calls wait for it grows by a constant for each answer.
   (DCTCP's form of AIMD: a provider that refuses one call in twenty whatever the rate is not slowed to a crawl.)
-- `Retry-After` holds all admissions until then, unless a call that was admitted after the refused one is
-  accepted: then the refusal was not meant for all.
+- `Retry-After` holds all admissions until then while the provider refuses a fifth of the latest calls or more. Below
+  that the refusal is that call's own, which waits for it (`gog.transforms.services.retry`), and nobody else.
 """
 
 import asyncio
@@ -30,6 +30,9 @@ INCREASE: Final = 0.1
 LEAST_RATE: Final = 0.2
 """Requests a second."""
 OBSERVE_S: Final = 10.0
+LATEST: Final = 32
+HOLDING_SHARE: Final = 0.2
+"""Share of the latest calls refused from which a `Retry-After` is meant for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A call that was let through: its number in order of admission, and the tokens it was counted with."""
+    """A call that was let through, with the tokens it was counted with."""
 
-    number: int
     tokens: int
 
 
@@ -149,9 +151,8 @@ class Gate:
         self._adaptive = _AdaptiveRate()
         self._queue: deque[tuple[asyncio.Future[Admission], int]] = deque()
         self._alarm: tuple[float, asyncio.Task[None]] | None = None
-        self._number = 0
-        self._accepted_to = self._refused_to = 0
         self._hold_until = -math.inf
+        self._refusals: deque[bool] = deque(maxlen=LATEST)
         self.in_flight = 0
 
     @property
@@ -198,24 +199,24 @@ class Gate:
         now = self._clock()
         if tokens is not None and self._tokens:
             self._tokens.take(tokens - admission.tokens, now)
-        if failure in REFUSALS:
-            self._adaptive.outcome(refused=True, now=now)
-            if retry_after is not None and math.isfinite(retry_after) and admission.number > self._accepted_to:
-                hold = min(max(0.0, retry_after), self._limits.longest_hold_s)
-                self._hold_until = max(self._hold_until, now + hold)
-                self._refused_to = max(self._refused_to, admission.number)
-        elif failure is None:
-            self._adaptive.outcome(refused=False, now=now)
-            self._accepted_to = max(self._accepted_to, admission.number)
-            if self._accepted_to > self._refused_to:
-                self._hold_until = -math.inf
-            self._pump()
+        if failure is None or failure in REFUSALS:
+            self._refusals.append(failure is not None)
+            self._adaptive.outcome(failure is not None, now)
+        if failure in REFUSALS and retry_after is not None and math.isfinite(retry_after):
+            hold = min(max(0.0, retry_after), self._limits.longest_hold_s)
+            self._hold_until = max(self._hold_until, now + hold)
+        self._pump()
+
+    def _hold(self, now: float) -> float:
+        if now >= self._hold_until or sum(self._refusals) < HOLDING_SHARE * len(self._refusals):
+            return 0.0
+        return self._hold_until - now
 
     def _wait(self, tokens: int) -> float:
         now = self._clock()
         return max(
             0.0,
-            self._hold_until - now,
+            self._hold(now),
             self._requests.wait(1, now) if self._requests else 0.0,
             self._tokens.wait(tokens, now) if self._tokens else 0.0,
             self._adaptive.wait(now),
@@ -229,8 +230,7 @@ class Gate:
             self._tokens.take(tokens, now)
         self._adaptive.admitted(now)
         self.in_flight += 1
-        self._number += 1
-        return Admission(self._number, tokens)
+        return Admission(tokens)
 
     def _leave(self) -> None:
         self.in_flight -= 1

@@ -154,18 +154,35 @@ def test_a_hold_has_a_longest_length_and_nonsense_holds_nothing() -> None:
     play(scenario)
 
 
-def test_an_answer_to_a_later_call_lifts_the_hold_and_one_to_an_earlier_call_does_not() -> None:
+@pytest.mark.parametrize(("refusals", "held"), [(1, False), (3, False), (8, True), (20, True)])
+def test_a_few_refusals_among_many_answers_hold_nobody_else(refusals: int, held: bool) -> None:
     async def scenario(clock: Clock) -> None:
-        for later in (True, False):
-            gate = make(clock)
-            async with AsyncExitStack() as stack:
-                first, second = [await stack.enter_async_context(gate.admit()) for _ in range(2)]
-                refused, accepted = (first, second) if later else (second, first)
-                gate.report(refused, FailureClass.RATE_LIMITED, 30.0)
-                gate.report(accepted)
-            before = clock.now
-            async with gate.admit():
-                assert clock.now - before == (pytest.approx(0, abs=1.1) if later else 30.0)
+        gate = make(clock)
+        async with AsyncExitStack() as stack:
+            calls = [await stack.enter_async_context(gate.admit()) for _ in range(32)]
+            for number, call in enumerate(calls):
+                refused = number < refusals
+                gate.report(call, FailureClass.RATE_LIMITED if refused else None, 30.0 if refused else None)
+        before = clock.now
+        async with gate.admit():
+            assert clock.now - before == (30.0 if held else pytest.approx(0, abs=0.5))
+
+    play(scenario)
+
+
+def test_answers_lift_a_hold_for_those_who_wait() -> None:
+    async def scenario(clock: Clock) -> None:
+        gate = make(clock)
+        async with AsyncExitStack() as stack:
+            calls = [await stack.enter_async_context(gate.admit()) for _ in range(20)]
+            gate.report(calls[0], FailureClass.RATE_LIMITED, 30.0)
+            waiting = asyncio.create_task(refuse(gate))
+            await clock.sleep(1.0)
+            assert gate.waiting == 1
+            for call in calls[1:]:
+                gate.report(call)
+            await waiting
+            assert clock.now <= 1002.0
 
     play(scenario)
 

@@ -7,9 +7,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zlib
+from collections.abc import Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -296,12 +298,18 @@ def _without_rights(folder: Path, pipe: Connection) -> None:
         pipe.send(str(error))
 
 
-def test_a_read_only_store_replays_and_does_not_record(tmp_path: Path) -> None:
-    folder = tmp_path / "store"
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that another user may enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_read_only_store_replays_and_does_not_record(open_to_all: Path) -> None:
+    folder = open_to_all / "store"
     with Store(folder) as store:
         put(store, entry("a"))
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
     folder.chmod(0o555)
     ours, theirs = get_context("fork").Pipe()
     process = get_context("fork").Process(target=_without_rights, args=(folder, theirs))
