@@ -19,8 +19,8 @@ def select(
 ) -> tuple[tuple[Candidate, ...], tuple[Reject, ...]]:
     """The best `keep` attempts of one seed, best first, and `curate.not_best` for the others.
 
-    Order: grounded (an attempt exempt from grounding counts as grounded), then a useful gaze, then reflective where
-    that is preferred, then fewest tool calls, then a behaviour not kept yet; what is still equal goes by
+    Order: grounded (an attempt exempt from grounding counts as grounded), then no gaze that found nothing of use (an
+    attempt that needed no gaze is as good as one whose gaze was useful), then reflective where that is preferred, then fewest tool calls, then a behaviour not kept yet; what is still equal goes by
     trajectory id. Raises `ValueError` on attempts of several seeds and on one that is not verified.
     """
     if len({candidate.trajectory.seed_id for candidate in candidates}) > 1:
@@ -54,7 +54,7 @@ def _rank(
     trajectory, verdict = candidate.trajectory, candidate.verdict
     return (
         verdict.grounded is False,
-        verdict.gaze_useful is not True,
+        verdict.gaze_useful is False,
         prefer_reflective and not trajectory.reflective,
         sum(bool(message.tool_calls) for message in trajectory.messages),
         trajectory.behaviour in kept,

@@ -33,7 +33,8 @@ def _kept(*candidates: Candidate, keep: int = 1, prefer_reflective: bool = False
 
 def test_grounded_then_useful_then_short_then_id() -> None:
     assert _kept(_candidate("a", grounded=False, useful=True), _candidate("b", calls=3)) == ["b"]
-    assert _kept(_candidate("a", calls=1), _candidate("b", calls=3, useful=True)) == ["b"]
+    assert _kept(_candidate("a", calls=1, useful=False), _candidate("b", calls=3, useful=True)) == ["b"]
+    assert _kept(_candidate("a", calls=2, useful=True), _candidate("b", calls=1)) == ["b"]
     assert _kept(_candidate("a", calls=3), _candidate("b", calls=1)) == ["b"]
     assert _kept(_candidate("b"), _candidate("a")) == ["a"]
 
