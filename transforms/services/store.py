@@ -30,7 +30,7 @@ FILE: Final = "store.sqlite"
 _BUSY_S: Final = 30.0
 _LINGER_S: Final = 0.1
 """How long events without an answer may wait to be written together."""
-_COMPRESS: Final = 1024
+_COMPRESS: Final = 2048
 """Texts longer than this are kept compressed (zlib)."""
 _BATCH: Final = 512
 _ROWS: Final = 64
@@ -87,6 +87,25 @@ class Entry:
     cost: float = 0.0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The events of a run with one provider, kind and purpose, added up."""
+
+    provider: str
+    kind: str
+    purpose: str
+    events: int
+    calls: int
+    """Requests made, every attempt counted."""
+    from_store: int
+    failed: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+    seconds: float
+    """Latencies of what the store did not answer, added up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +209,13 @@ class Store:
         columns = ", ".join(_EVENT_COLUMNS)
         for row in self._rows(f"SELECT {columns} FROM events WHERE run = ? ORDER BY rowid", (run,)):
             yield Event.model_validate(dict(zip(_EVENT_COLUMNS, row, strict=True)))
+
+    def tally(self, run: str, since: float = 0.0) -> list[Tally]:
+        """The run's events since a time (seconds since 1970), by provider, kind and purpose."""
+        sql = """SELECT provider, kind, purpose, count(*), sum(attempts), sum(from_store), count(failure),
+            sum(prompt_tokens), sum(completion_tokens), sum(cost), total(latency_s) FILTER (WHERE NOT from_store)
+            FROM events WHERE run = ? AND started >= ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+        return [Tally(*row) for row in self._rows(sql, (run, since))]
 
     def spend(self, run: str) -> Spent:
         """What the run has used so far; gaps of more than five minutes between its events are not work."""
