@@ -20,8 +20,9 @@ def select(
     """The best `keep` attempts of one seed, best first, and `curate.not_best` for the others.
 
     Order: grounded (an attempt exempt from grounding counts as grounded), then no gaze that found nothing of use (an
-    attempt that needed no gaze is as good as one whose gaze was useful), then reflective where that is preferred, then fewest tool calls, then a behaviour not kept yet; what is still equal goes by
-    trajectory id. Raises `ValueError` on attempts of several seeds and on one that is not verified.
+    attempt that needed no gaze is as good as one whose gaze was useful), then reflective where that is preferred,
+    then fewest tool calls, then a behaviour not kept yet; what is still equal goes by trajectory id. Raises
+    `ValueError` on attempts of several seeds and on one that is not verified.
     """
     if len({candidate.trajectory.seed_id for candidate in candidates}) > 1:
         raise ValueError("best of k is chosen among the attempts of one seed")
