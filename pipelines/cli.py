@@ -1,39 +1,108 @@
 """The command line: `gog COMMAND`. Each command's module says what it does; this one puts them together.
 
-Exit codes: 0 done, 1 the job fell short, 2 wrong use. Errors are one line that says what to do.
+Exit codes: 0 done, 1 the job fell short, 2 wrong use, 130 stopped with Ctrl-C. Errors are one line that says what to
+do; only a bug shows where it is.
 """
 
 import logging
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Annotated, Final
 
 import typer
+from typer.main import get_command
 
-from gog.pipelines.commands import running
-from gog.pipelines.commands.common import FELL_SHORT, known_errors, plain_error
+from gog.pipelines.commands import asking, building, retrying, running, starting, watching
+from gog.pipelines.commands.common import FELL_SHORT, STOPPED, tell
+
+HELP: Final = "Glance-or-Gaze: from visual question sets to training data for models that search with their eyes."
+FIRST: Final = """\
+\b
+First steps:
+  gog demo                          the whole engine on the bundled world
+  gog init && gog doctor -c gog.yaml
+  gog plan -c gog.yaml              what a run would do and cost
+  gog run -c gog.yaml
+
+\b
+`gog COMMAND --help` has an example. Exit codes: 0 done, 1 the job fell
+short, 2 wrong use."""
 
 app = typer.Typer(
     name="gog",
-    help="Glance-or-Gaze: from visual question sets to training data for models that search with their eyes.",
+    help=HELP,
+    epilog=FIRST,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
-running.add_to(app)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command and exit with its code."""
-    logging.disable(logging.WARNING)
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"gog {version('glance-or-gaze')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    shown: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of `gog` itself."""
+
+
+for group in (starting, running, watching, retrying, asking, building):
+    group.add_to(app)
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; errors are told on standard error."""
     try:
-        app(args=list(argv) if argv is not None else None)
-    except known_errors() as error:
-        print(f"gog: {plain_error(error)}", file=sys.stderr)
-        sys.exit(FELL_SHORT)
-    except KeyboardInterrupt:
+        code = get_command(app).main(args=list(arguments), prog_name="gog", standalone_mode=False)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough, as in `gog inspect ... | head`.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FELL_SHORT
+    except (Exception, KeyboardInterrupt) as error:
+        told = tell(error)
+        if told is None:
+            traceback.print_exc()
+            print("gog: this is a bug in gog, not in what you did; what was finished is kept", file=sys.stderr)
+            return FELL_SHORT
+        print(f"gog: {told.line}", file=sys.stderr)
+        return told.code
+    if code == STOPPED:
         print("gog: stopped; what was finished is kept, the same command goes on", file=sys.stderr)
-        sys.exit(130)
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Run the command of this process's arguments, and end the process with its exit code."""
+    # Libraries log what is no news to the user, and tell of every failure a second time.
+    logging.disable(logging.WARNING)
+    code = call(sys.argv[1:])
+    _end(code)
+
+
+def _end(code: int) -> None:
+    """End now: threads that wait for nothing more, Beam's among them, would hold up the end of the interpreter."""
+    if "gog.pipelines.opening" in sys.modules:
+        from gog.pipelines.opening import close_stores
+
+        close_stores()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

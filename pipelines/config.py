@@ -1,6 +1,7 @@
 """The configuration of a run: one YAML file, closed to unknown keys, every key with a default but the source's.
 
-The fingerprint leaves out what changes no record: limits, budget, store, timing.
+The fingerprint leaves out what changes no record (limits, budget, store, timing), and what a finished run may be
+given anew: the labeller with its settings, and the export's, whose steps note what they were made from.
 """
 
 import hashlib
@@ -147,11 +148,11 @@ class Config(Section):
         )
 
 
-_NOT_IN_FINGERPRINT = {"run", "lake", "window", "limits", "retry", "budget", "store"}
+_NOT_IN_FINGERPRINT = {"run", "lake", "window", "limits", "retry", "budget", "store", "labeller", "label", "export"}
 
 
 def fingerprint(config: Config) -> str:
-    """16 hex digits that change when, and only when, records could."""
+    """16 hex digits that change when, and only when, records from seeds to groups could."""
     dumped = config.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
     return hashlib.sha256(canonical_json(dumped).encode()).hexdigest()[:16]
 
@@ -166,8 +167,19 @@ def parse_config(data: Any, origin: str = "config") -> Config:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"] if part not in {"atlas", "jsonl", "json", "csv", "parquet"})
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-        raise ConfigError(f"{origin}: {where}: {message}{more}") from None
+        raise ConfigError(f"{origin}: {where}: {_plain_message(first)}{more}") from None
+
+
+def _plain_message(error: Any) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            return "unknown key"
+        case "missing":
+            return "this key is needed"
+        case "string_pattern_mismatch" if error["loc"][-1] == "run":
+            return f"{str(error['input'])[:80]!r}: letters, digits, dot, dash and underscore, at most 64 of them"
+        case _:
+            return str(error["msg"])
 
 
 def load_config(path: Path) -> Config:

@@ -23,18 +23,27 @@ def show_demo(config: Config) -> None:
     print(NEXT.format(sheet=sheet, exports=folder / "exports"))
 
 
-def draw_example(lake: Lake, run: str, path: Path) -> Path:
-    """The contact sheet of the trajectory that shows most, at `path`."""
+def draw_example(lake: Lake, run: str, path: Path, wanted: str = "") -> Path:
+    """The contact sheet of a trajectory at `path`; of the kept one that shows most, where none is wanted.
+
+    `wanted` is an id or the start of one. Raises `LookupError` when there is none, or several.
+    """
     kept = {c.trajectory_id for c in lake.read_table(run, "curated", Curated)}
     verdicts = {v.trajectory_id: v for v in lake.read_table(run, "verdicts", Verdict)}
-    trajectories = (t for t in lake.read_table(run, "trajectories", Trajectory) if t.trajectory_id in kept)
-    example = pick_example(trajectories, verdicts)
+    if wanted:
+        found = [t for t in lake.read_table(run, "trajectories", Trajectory) if t.trajectory_id.startswith(wanted)]
+        if len(found) != 1:
+            raise LookupError(f"{len(found) or 'no'} trajectories of the run {run!r} begin with {wanted[:80]!r}")
+        example: Trajectory | None = found[0]
+    else:
+        trajectories = (t for t in lake.read_table(run, "trajectories", Trajectory) if t.trajectory_id in kept)
+        example = pick_example(trajectories, verdicts)
     if example is None:
-        raise ValueError("no trajectory was kept")
+        raise LookupError(f"the run {run!r} has kept no trajectory")
     seed = next(s for s in lake.read_table(run, "seeds", Seed) if s.seed_id == example.seed_id)
-    wanted = {evidence_id for step in example.steps for evidence_id in step.evidence_ids}
-    evidence = {e.evidence_id: e for e in lake.read_table(run, "evidence", Evidence) if e.evidence_id in wanted}
+    ids = {evidence_id for step in example.steps for evidence_id in step.evidence_ids}
+    evidence = {e.evidence_id: e for e in lake.read_table(run, "evidence", Evidence) if e.evidence_id in ids}
     regions = [r for r in lake.read_table(run, "regions", Region) if r.seed_id == seed.seed_id]
-    image = contact_sheet(example, seed, evidence, verdicts[example.trajectory_id], lake.images, regions)
+    image = contact_sheet(example, seed, evidence, verdicts.get(example.trajectory_id), lake.images, regions)
     image.save(path)
     return path

@@ -7,6 +7,7 @@ gallery:atlas           image search likewise
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from gog.pipelines.config import Config, ConfigError
@@ -17,17 +18,17 @@ from gog.transforms.services.corpus import Corpus
 from gog.transforms.services.crops import Cropper
 from gog.transforms.services.gallery import Gallery
 from gog.transforms.services.gate import Gate, Limits
-from gog.transforms.services.loop import shared
+from gog.transforms.services.loop import shared, unshare
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.planner import Planner
 from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, Policy, TextSearch
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.segments import Segments
-from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store import Mode, Store, StoreError
 from gog.transforms.stages.services import Services
 
-FREE = {"planner", "segments", "corpus", "gallery"}
-"""Providers that cost nothing: they run in the process."""
+_stores: list[tuple[str, str, Mode]] = []
+"""Keys of the stores that this process has opened."""
 
 
 def services_for(config_json: str) -> Services:
@@ -92,7 +93,22 @@ def open_store(config: Config) -> Store:
     """The lake's store, shared by the process."""
     folder = Path(config.lake) / "store"
     mode = Mode(config.store.mode)
-    return shared(("store", str(folder.resolve()), mode), lambda: Store(folder, mode))
+    key = ("store", str(folder.resolve()), mode)
+
+    def make() -> Store:
+        _stores.append(key)
+        return Store(folder, mode)
+
+    return shared(key, make)
+
+
+def close_stores() -> None:
+    """Write what waits and close the process's stores: for its end, when nothing calls any more."""
+    while _stores:
+        store = unshare(_stores.pop())
+        if store is not None:
+            with suppress(StoreError):  # a store that cannot be written has said so before
+                store.close()
 
 
 def _gate(config: Config, scheme: str) -> Gate:

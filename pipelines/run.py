@@ -12,16 +12,17 @@ from pathlib import Path
 
 from gog.pipelines.config import Config, fingerprint
 from gog.pipelines.context import Context
-from gog.pipelines.curate import count_kept, curate
+from gog.pipelines.curate import GLOBAL, count_kept, curate
 from gog.pipelines.events import write_events
 from gog.pipelines.export import export_rl, export_sft
 from gog.pipelines.ingest import Seeds, ingest
 from gog.pipelines.label import label
-from gog.pipelines.lake import Lake, LakeError, Manifest
+from gog.pipelines.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.opening import open_store
+from gog.pipelines.redo import forget_rejected, reasons_of, stops
+from gog.pipelines.sources import ShardSpec
 from gog.pipelines.synthesize import synthesize
 from gog.pipelines.views import build_views, check_funnel, open_lake
-from gog.schemas import Reject
 
 STEPS = ("ingest", "synthesize", "curate", "export_sft", "label", "export_rl")
 
@@ -30,6 +31,10 @@ OnStep = Callable[[str, int, int], None]
 
 class FunnelError(Exception):
     """The counts do not add up: a bug, since nothing may be lost."""
+
+
+class RunNameTakenError(LakeError):
+    """A run of this name was made with another config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +50,11 @@ def run(
     *,
     steps: tuple[str, ...] = STEPS,
     accept: int | None = None,
+    retry: frozenset[str] = frozenset(),
     runner_args: tuple[str, ...] = (),
     on_shard: OnStep = lambda step, shard, shards: None,
 ) -> RunResult:
-    """Do what is missing of a run.
+    """Do what is missing of a run, and again what stopped at a ceiling or was rejected for a reason in `retry`.
 
     `accept` stops phase one as soon as that many trajectories would be kept. Raises `LakeError` when another process
     writes to the run or the run was made with another config, `FunnelError` when rows were lost.
@@ -56,16 +62,17 @@ def run(
     lake = Lake(Path(config.lake))
     with lake.lock(config.run):
         seeds = Seeds.of(config)
-        manifest = _begin(lake, config, seeds)
-        context = Context(config, lake, runner_args, on_shard, manifest.fingerprint)
         specs = dict(enumerate(seeds.rows.shards()))
+        manifest = _begin(lake, config, seeds, specs)
+        context = Context(config, lake, runner_args, on_shard, manifest.fingerprint)
+        forget_rejected(context, retry | stops(config), steps)
         shards = list(specs)
         stopped = ""
         for batch in [[shard] for shard in shards] if context.local else [shards]:
             if "ingest" in steps:
                 ingest(context, seeds, specs, batch)
             if "synthesize" in steps:
-                synthesize(context, batch)
+                synthesize(context, [shard for shard in batch if context.done("ingest", shard)])
                 stopped = _ceiling(context, batch)
                 if stopped or (accept is not None and count_kept(context) >= accept):
                     break
@@ -77,12 +84,17 @@ def run(
         return _end(context, manifest, stopped)
 
 
-def _begin(lake: Lake, config: Config, seeds: Seeds) -> Manifest:
-    made = f"{fingerprint(config)}-{seeds.rows.signature()}"
+def made_from(config: Config, seeds: Seeds) -> str:
+    """What a run's records follow from: its config and its source."""
+    return f"{fingerprint(config)}-{seeds.rows.signature()}"
+
+
+def _begin(lake: Lake, config: Config, seeds: Seeds, specs: dict[int, ShardSpec]) -> Manifest:
+    made = made_from(config, seeds)
     manifest = lake.read_manifest(config.run)
     if manifest is not None and manifest.fingerprint != made:
-        raise LakeError(
-            f"the run {config.run!r} was made with another config; give this one another name with --run "
+        raise RunNameTakenError(
+            f"the run {config.run!r} was made with another config or source; give this one another name with --run "
             "(what did not change costs nothing: the store is shared)"
         )
     manifest = Manifest(
@@ -91,6 +103,7 @@ def _begin(lake: Lake, config: Config, seeds: Seeds) -> Manifest:
         config=config.model_dump(mode="json"),
         versions=versions(),
         state="running",
+        shards={shard: ShardState(spec=spec.model_dump(mode="json")) for shard, spec in specs.items()},
         counts=manifest.counts if manifest else {},
         spend=manifest.spend if manifest else {},
     )
@@ -105,12 +118,16 @@ def versions() -> dict[str, str]:
 
 
 def _ceiling(context: Context, shards: list[int], step: str = "synthesize") -> str:
-    """What the budget said, when rows of these shards left because of it."""
+    """What the budget said, when something of these shards left because of it."""
+    said = ""
     for shard in shards:
-        for reject in context.lake.read_table(context.run, "rejects", Reject, step, shard):
-            if reject.reason == "budget.reached":
-                return reject.detail
-    return ""
+        for reason, detail in reasons_of(context.lake, context.run, step, shard):
+            if reason == "budget.reached":
+                _, named, ceiling = detail.partition("max_")
+                if named:
+                    return named + ceiling
+                said = said or "a ceiling of the budget was reached"
+    return said
 
 
 def _end(context: Context, manifest: Manifest, stopped: str) -> RunResult:
@@ -126,9 +143,10 @@ def _end(context: Context, manifest: Manifest, stopped: str) -> RunResult:
             f"{stage}.{unit}": passed
             for stage, unit, passed in views.execute("select stage, unit, passed from funnel").fetchall()
         }
+    finished = context.done("export_rl", GLOBAL)
     done = manifest.model_copy(
         update={
-            "state": "stopped" if stopped else "failed" if wrong else "done",
+            "state": "stopped" if stopped else "failed" if wrong else "done" if finished else "running",
             "detail": stopped or "; ".join(wrong),
             "counts": counts,
             "spend": {"calls": spent.calls, "cost": spent.cost},

@@ -46,6 +46,14 @@ def print_summary(summary: Summary, console: Console) -> None:
             console.print(table)
 
 
+def print_funnel(summary: Summary, console: Console, stages: Sequence[str]) -> None:
+    """Print the lines of the funnel that these stages have."""
+    lines = {name: [line for line in summary[name] if line["stage"] in stages] for name in ("funnel", "reasons")}
+    table = _funnel(lines)
+    if table is not None:
+        console.print(table)
+
+
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
     cursor = connection.execute(query)
     names = [column[0] for column in cursor.description or ()]

@@ -21,7 +21,7 @@ from gog.schemas.arrow import arrow_schema
 
 DATABASE: Final = "lake.duckdb"
 
-STAGES: Final = ("ingest", "screen", "synthesise", "verify", "curate", "export_sft", "label", "export_rl")
+STAGES: Final = ("ingest", "screen", "propose", "synthesise", "verify", "curate", "export_sft", "label", "export_rl")
 """Stages in the order of the pipelines."""
 
 _SQL_TYPES: Final = {

@@ -1,26 +1,46 @@
-"""What commands share: options, how errors are told, progress."""
+"""What commands share: options, the config, which run is meant, how errors are told."""
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 import yaml
 
 from gog.pipelines.config import Config, ConfigError, load_config, parse_config
+from gog.pipelines.plain import one_line
 
-FELL_SHORT = 1
-WRONG_USE = 2
+FELL_SHORT: Final = 1
+WRONG_USE: Final = 2
+STOPPED: Final = 130
 
 ConfigOption = Annotated[
-    str | None, typer.Option("--config", "-c", help="A YAML file; `gog init` writes one. The bundled world without it.")
+    str | None,
+    typer.Option("--config", "-c", help="A YAML file; `gog init` writes one. Without it, the bundled world."),
 ]
-LakeOption = Annotated[str | None, typer.Option("--lake", help="The lake's folder; ./lake unless the config says.")]
+LakeOption = Annotated[str | None, typer.Option("--lake", help="The lake's folder; the config's, or ./lake.")]
 RunOption = Annotated[str | None, typer.Option("--run", help="Name of the run; the config's unless given.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+class UseError(ValueError):
+    """The command was used wrongly; the message is one line that says what to do."""
+
+
+class Told(NamedTuple):
+    """An error as the user gets it: one line and an exit code."""
+
+    line: str
+    code: int
+
+
+def example(*lines: str, more: str = "") -> str:
+    """The end of a command's help: examples as they are typed, and a remark."""
+    shown = "\n".join(f"  {line}" for line in lines)
+    return f"\b\nExample{'s' if len(lines) > 1 else ''}:\n{shown}" + (f"\n\n{more}" if more else "")
 
 
 def config_of(path: str | None, lake: str | None = None, run: str | None = None, seed: int | None = None) -> Config:
@@ -33,38 +53,101 @@ def config_of(path: str | None, lake: str | None = None, run: str | None = None,
 
 def bundled(name: str) -> Config:
     """A config that comes with the engine."""
-    text = files("gog.pipelines").joinpath("configs", f"{name}.yaml").read_text("utf-8")
-    return parse_config(yaml.safe_load(text), f"{name}.yaml")
+    return parse_config(yaml.safe_load(bundled_text(name)), f"{name}.yaml")
 
 
-def known_errors() -> tuple[type[Exception], ...]:
-    """Errors that are told in one line; any other is a bug and shows where."""
+def bundled_text(name: str) -> str:
+    """Its text."""
+    return files("gog.pipelines").joinpath("configs", f"{name}.yaml").read_text("utf-8")
+
+
+class RunPlace(NamedTuple):
+    """An existing run of a lake."""
+
+    lake: str
+    run: str
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.lake) / "runs" / self.run
+
+
+def runs_of(config: str | None, lake: str | None, run: str | None) -> list[RunPlace]:
+    """The existing runs that are meant: the one that is named here or in the config, else all of the lake.
+
+    Raises `UseError` when there is no such lake or run.
+    """
+    from gog.pipelines.lake import Lake
+
+    made = config_of(config, lake, run) if config else None
+    root = made.lake if made else lake or "./lake"
+    named = run or (made.run if made else None)
+    if not (Path(root) / "lake.json").exists():
+        raise UseError(f"there is no lake at {root}: name one with --lake, or make one with `gog run`")
+    there = Lake(Path(root), create=False).runs()
+    if named is None:
+        if not there:
+            raise UseError(f"there is no run in {root} yet; `gog run` makes one")
+        return [RunPlace(root, name) for name in there]
+    if named not in there:
+        known = f"there are {', '.join(there)}" if there else "there is none yet"
+        raise UseError(f"there is no run {named!r} in {root}: {known}")
+    return [RunPlace(root, named)]
+
+
+def one_run(config: str | None, lake: str | None, run: str | None) -> RunPlace:
+    """The run that is meant; `UseError` when the lake has several and none is named."""
+    found = runs_of(config, lake, run)
+    if len(found) > 1:
+        raise UseError(f"{found[0].lake} has several runs, name one with --run: {', '.join(p.run for p in found)}")
+    return found[0]
+
+
+def tell(error: BaseException) -> Told | None:
+    """The error as one line with its exit code; None for a bug, which shows where it is."""
+    from typer._click.exceptions import ClickException, UsageError
+
+    if any(isinstance(cause, KeyboardInterrupt) for cause in _causes(error)):
+        return Told("stopped; what was finished is kept, the same command goes on", STOPPED)
+    if isinstance(error, UsageError):
+        command = error.ctx.command_path if error.ctx else "gog"
+        line = one_line(error.format_message()).rstrip(".")
+        return Told(f"{line[:1].lower()}{line[1:]}; see {command} --help", WRONG_USE)
+    if isinstance(error, ClickException):
+        return Told(one_line(error.format_message()), FELL_SHORT)
+    wrong, short = _known()
+    if isinstance(error, wrong + short):
+        return Told(one_line(error), WRONG_USE if isinstance(error, wrong) else FELL_SHORT)
+    if isinstance(error, OSError) and error.errno is not None:
+        from gog.pipelines.lake import disk_advice
+
+        where = f"{error.filename}: " if error.filename else ""
+        return Told(one_line(f"{where}{disk_advice(error) or error.strerror}"), FELL_SHORT)
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
+    """Errors that are told in one line: of wrong use, and of a job that fell short."""
     from gog.pipelines.formats import SourceError
     from gog.pipelines.lake import LakeError
-    from gog.pipelines.run import FunnelError
+    from gog.pipelines.run import FunnelError, RunNameTakenError
     from gog.schemas.rows import SchemaError
     from gog.transforms.ingest import MappingError
+    from gog.transforms.services.budget import PriceError
     from gog.transforms.services.folders import IndexFolderError
+    from gog.transforms.services.protocols import ServiceError
     from gog.transforms.services.store import StoreError
     from gog.transforms.splits import HubError, LeakError
 
-    return (
-        ConfigError,
-        FunnelError,
-        HubError,
-        IndexFolderError,
-        LakeError,
-        LeakError,
-        MappingError,
-        SchemaError,
-        SourceError,
-        StoreError,
-    )
-
-
-def plain_error(error: Exception) -> str:
-    """An error as one line."""
-    return " ".join(str(error).split())
+    wrong = (UseError, ConfigError, MappingError, SourceError, PriceError, RunNameTakenError, IndexFolderError)
+    return wrong, (FunnelError, HubError, LakeError, LeakError, SchemaError, ServiceError, StoreError)
 
 
 def print_json(value: Any) -> None:
@@ -74,8 +157,8 @@ def print_json(value: Any) -> None:
 
 
 def beam_args(args: Sequence[str]) -> tuple[str, ...]:
-    """Options for Beam after `--`. Raises `ConfigError` on anything else."""
+    """Options for Beam after `--`. Raises `UseError` on anything else."""
     wrong = [arg for arg in args if not arg.startswith("--")]
     if wrong:
-        raise ConfigError(f"unexpected argument {wrong[0]!r}; options for Beam follow `--`, as --name=value")
+        raise UseError(f"unexpected argument {wrong[0]!r}; options for Beam follow `--`, as --name=value")
     return tuple(args)

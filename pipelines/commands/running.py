@@ -1,5 +1,6 @@
 """Commands that do the work: run, demo, and the pipelines one at a time."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,10 @@ from gog.pipelines.commands.common import (
     JsonOption,
     LakeOption,
     RunOption,
+    UseError,
     beam_args,
     config_of,
+    example,
     print_json,
 )
 from gog.pipelines.commands.progress import Progress
@@ -23,18 +26,24 @@ Beam = Annotated[list[str] | None, typer.Argument(help="Options for Beam, after 
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every draw; the config's unless given.")]
 Accept = Annotated[int | None, typer.Option("--accept", min=1, help="Stop when this many trajectories are kept.")]
 
-RUNNERS = "Beam options follow `--`, for example: -- --runner=FlinkRunner --flink_master=localhost:8081"
+RUNNERS = (
+    "What follows `--` goes to Beam: a runner by name takes the same pipelines to Flink, Spark or Dataflow. A run "
+    "that was stopped, however, goes on with the same command."
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(epilog=f"Example: gog run --config fvqa.yaml --accept 5000. {RUNNERS}")(run)
-    app.command(epilog="Example: gog demo")(demo)
-    app.command(epilog=f"Example: gog ingest --config fvqa.yaml. {RUNNERS}")(ingest)
-    app.command(epilog=f"Example: gog synthesize --config fvqa.yaml. {RUNNERS}")(synthesize)
-    app.command(epilog="Example: gog curate --config fvqa.yaml")(curate)
-    app.command(epilog="Example: gog label --config fvqa.yaml --policy planner:skill=0.4")(label)
-    app.command(epilog="Example: gog export rl --config fvqa.yaml")(export)
+    on_flink = "gog run -c fvqa.yaml -- --runner=FlinkRunner --flink_master=HOST:8081"
+    app.command(epilog=example("gog run -c fvqa.yaml", "gog run -c fvqa.yaml --accept 5000", on_flink, more=RUNNERS))(
+        run
+    )
+    app.command(epilog=example("gog demo", "gog demo --lake /tmp/lake"))(demo)
+    app.command(epilog=example("gog ingest -c fvqa.yaml"))(ingest)
+    app.command(epilog=example("gog synthesize -c fvqa.yaml"))(synthesize)
+    app.command(epilog=example("gog curate -c fvqa.yaml"))(curate)
+    app.command(epilog=example("gog label -c fvqa.yaml --policy planner:skill=0.4"))(label)
+    app.command(epilog=example("gog export rl -c fvqa.yaml"))(export)
 
 
 def run(
@@ -46,12 +55,20 @@ def run(
     beam: Beam = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Seeds to SFT and RL splits; goes on where it stopped."""
+    """Seeds to SFT and RL splits; goes on where it stopped.
+
+    Finished shards are never done again, and the store answers what was asked before. At a ceiling of the budget the
+    exit code is 1; with a higher one the same command goes on.
+    """
     _work(config_of(config, lake, name, seed), None, accept, beam, as_json)
 
 
 def demo(lake: LakeOption = None) -> None:
-    """The whole engine on the bundled world: no key, no GPU, no network."""
+    """The whole engine on its bundled world; no key, no GPU.
+
+    Composes 600 seeds of flags in scenes, attempts each four times with the embedded rule-based planner, and writes
+    SFT and RL splits to the run `atlas`; one trajectory is drawn as a picture. Needs no network.
+    """
     from gog.pipelines.demo import show_demo
 
     made = config_of(None, lake)
@@ -74,13 +91,24 @@ def synthesize(
     accept: Accept = None,
     beam: Beam = None,
 ) -> None:
-    """Screen, propose, search and synthesise, verify what was ingested."""
-    _work(config_of(config, lake, name, seed), ("synthesize",), accept, beam, False)
+    """Screen, propose, synthesise and verify the seeds.
+
+    Works on the shards that are ingested and not yet done.
+    """
+    made = config_of(config, lake, name, seed)
+    _needs(made, "seeds", "gog ingest")
+    _work(made, ("synthesize",), accept, beam, False)
 
 
 def curate(config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, seed: Seed = None) -> None:
-    """Keep the best, deduplicated and balanced, in groups that splits keep apart."""
-    _work(config_of(config, lake, name, seed), ("curate",), None, None, False)
+    """Keep the best trajectories, balanced and grouped.
+
+    The best of each seed, without near-copies, in the shares of behaviours that the config asks for, and in groups
+    that no split crosses.
+    """
+    made = config_of(config, lake, name, seed)
+    _needs(made, "verdicts", "gog synthesize")
+    _work(made, ("curate",), None, None, False)
 
 
 def label(
@@ -93,10 +121,14 @@ def label(
         str | None, typer.Option("--policy", help="Address of the policy; the config's labeller.")
     ] = None,
 ) -> None:
-    """Complexity of the RL pool, by k tries of a policy."""
+    """Complexity of the RL pool, by k tries of a policy.
+
+    The pool is every hard seed that SFT does not train on. Another policy labels all of it anew.
+    """
     made = config_of(config, lake, name, seed)
     if policy is not None:
         made = made.model_copy(update={"labeller": policy})
+    _needs(made, "curated", "gog curate")
     _work(made, ("label",), None, beam, False)
 
 
@@ -107,13 +139,37 @@ def export(
     name: RunOption = None,
     seed: Seed = None,
 ) -> None:
-    """Write the SFT or RL splits as Parquet with images, a card and a manifest."""
+    """Write the SFT or RL splits, with card and manifest.
+
+    Parquet with the images inside, as `load_dataset` reads it. For RL the pool must be labelled.
+    """
     if kind not in {"sft", "rl"}:
         raise typer.BadParameter("there are two exports: sft and rl", param_hint="KIND")
     made = config_of(config, lake, name, seed)
+    _needs(made, *(("curated", "gog curate") if kind == "sft" else ("complexity", "gog label")))
     _work(made, (f"export_{kind}",), None, None, False)
     folder = Path(made.lake) / "runs" / made.run / "exports" / kind
     print(f"{folder}: README.md is its card; load it with\n  load_dataset('parquet', data_dir='{folder}')")
+
+
+STAGES_OF = {
+    "ingest": ("ingest",),
+    "synthesize": ("screen", "propose", "synthesise", "verify"),
+    "curate": ("curate",),
+    "label": ("label",),
+    "export_sft": ("export_sft",),
+    "export_rl": ("export_rl",),
+}
+"""Stages of the funnel that each step counts."""
+
+
+def _needs(config: Config, table: str, command: str) -> None:
+    """Raise `UseError` when the run has nothing yet of what the command works with."""
+    from gog.pipelines.lake import Lake
+
+    there = (Path(config.lake) / "lake.json").exists()
+    if not (there and Lake(Path(config.lake), create=False).parts(config.run, table)):
+        raise UseError(f"the run {config.run!r} has no {table} yet: first `{command}`, or `gog run` for all of it")
 
 
 def _work(
@@ -121,20 +177,22 @@ def _work(
 ) -> None:
     from gog.pipelines.run import STEPS
     from gog.pipelines.run import run as run_engine
-    from gog.pipelines.summary import console_for, print_summary, summarise
+    from gog.pipelines.summary import console_for, print_funnel, print_summary, summarise
     from gog.pipelines.views import open_lake
 
+    args = beam_args(beam or ())
+    if any(arg.startswith("--runner") for arg in args):
+        logging.disable(logging.NOTSET)  # what another runner has to say is in its log alone
     with Progress(config, sys.stderr) as progress:
-        result = run_engine(
-            config, steps=steps or STEPS, accept=accept, runner_args=beam_args(beam or ()), on_shard=progress.shard
-        )
-    if steps is None:
-        with open_lake(Path(config.lake) / "runs" / config.run) as views:
-            summary = summarise(views)
-        if as_json:
-            print_json({"run": config.run, "state": result.manifest.state} | summary)
-        else:
-            print_summary(summary, console_for(sys.stdout))
+        result = run_engine(config, steps=steps or STEPS, accept=accept, runner_args=args, on_shard=progress.shard)
+    with open_lake(Path(config.lake) / "runs" / config.run) as views:
+        summary = summarise(views)
+    if as_json:
+        print_json({"run": config.run, "state": result.manifest.state, "stopped": result.stopped} | summary)
+    elif steps is None:
+        print_summary(summary, console_for(sys.stdout))
+    else:
+        print_funnel(summary, console_for(sys.stdout), [stage for step in steps for stage in STAGES_OF[step]])
     if result.stopped:
         print(f"gog: {result.stopped}; everything is kept, go on with a higher ceiling", file=sys.stderr)
         raise typer.Exit(FELL_SHORT)

@@ -12,6 +12,7 @@ by word) and `words.json` (the number of each word); `passages.jsonl`, `rows.npy
 
 import hashlib
 import json
+import logging
 import math
 import re
 import unicodedata
@@ -134,6 +135,7 @@ def _index(tokens: list[list[str]], folder: Path) -> None:
     """Score the words of the passages, and write the arrays."""
     import bm25s
 
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG
     index = bm25s.BM25(method="lucene", backend="numpy", csc_backend="numpy", auto_compile=False)
     if tokens:
         index.index(tokens, show_progress=False)

@@ -101,6 +101,7 @@ class Tally:
     """Requests made, every attempt counted."""
     from_store: int
     failed: int
+    """Questions that ended in a failure; those that the budget refused were never asked."""
     prompt_tokens: int
     completion_tokens: int
     cost: float
@@ -212,8 +213,9 @@ class Store:
 
     def tally(self, run: str, since: float = 0.0) -> list[Tally]:
         """The run's events since a time (seconds since 1970), by provider, kind and purpose."""
-        sql = """SELECT provider, kind, purpose, count(*), sum(attempts), sum(from_store), count(failure),
-            sum(prompt_tokens), sum(completion_tokens), sum(cost), total(latency_s) FILTER (WHERE NOT from_store)
+        sql = """SELECT provider, kind, purpose, count(*), sum(attempts), sum(from_store),
+            count(failure) FILTER (WHERE failure != 'budget'), sum(prompt_tokens), sum(completion_tokens), sum(cost),
+            total(latency_s) FILTER (WHERE NOT from_store)
             FROM events WHERE run = ? AND started >= ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
         return [Tally(*row) for row in self._rows(sql, (run, since))]
 

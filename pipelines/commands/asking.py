@@ -1,0 +1,83 @@
+"""`gog inspect`: DuckDB over a run, and a trajectory as a picture."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gog.pipelines.commands.common import (
+    ConfigOption,
+    JsonOption,
+    LakeOption,
+    RunOption,
+    RunPlace,
+    UseError,
+    example,
+    one_run,
+    print_json,
+)
+
+MORE = (
+    "Views: funnel, reasons, spend, overview, behaviours, categories, levels, pairs, and one for each table. Queries "
+    "only read. For notebooks and DuckDB's own shell there is LAKE/runs/RUN/lake.duckdb."
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    examples = (
+        "gog inspect                                        a shell",
+        'gog inspect --sql "select * from funnel"',
+        'gog inspect --json --sql "from overview limit 5"',
+        "gog inspect --trajectory best --out best.png",
+    )
+    app.command("inspect", epilog=example(*examples, more=MORE))(inspect)
+
+
+def inspect(
+    sql: Annotated[str | None, typer.Option("--sql", help="One query; without it, a shell.")] = None,
+    trajectory: Annotated[
+        str | None, typer.Option("--trajectory", help="Draw this trajectory: its id, or the start of it, or best.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Where to draw it.")] = Path("trajectory.png"),
+    config: ConfigOption = None,
+    lake: LakeOption = None,
+    name: RunOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a run in SQL (DuckDB), or draw a trajectory."""
+    from gog.pipelines.asking import SHOWN_ROWS, QueryError, ask, shell, show
+    from gog.pipelines.summary import console_for
+    from gog.pipelines.views import open_lake
+
+    place = one_run(config, lake, name)
+    if trajectory is not None:
+        print(_draw(place, trajectory, out))
+        return
+    with open_lake(place.folder) as views:
+        if sql is None and not as_json:
+            shell(views, sys.stdin, console_for(sys.stdout))
+            return
+        try:
+            answer = ask(views, sql if sql is not None else sys.stdin.read(), None if as_json else SHOWN_ROWS)
+        except QueryError as error:
+            raise UseError(f"{error} (`gog inspect` and .tables show what there is)") from error
+    if as_json:
+        print_json(answer.plain())
+    else:
+        show(answer, console_for(sys.stdout))
+
+
+def _draw(place: RunPlace, wanted: str, out: Path) -> Path:
+    from gog.pipelines.demo import draw_example
+    from gog.pipelines.lake import Lake
+
+    if out.suffix.lower() not in {".png", ".jpg", ".jpeg", ".webp"}:
+        raise UseError(f"{out}: name a picture, for example trajectory.png")
+    if not out.resolve().parent.is_dir():
+        raise UseError(f"there is no folder {out.resolve().parent}")
+    try:
+        return draw_example(Lake(Path(place.lake), create=False), place.run, out, "" if wanted == "best" else wanted)
+    except LookupError as error:
+        raise UseError(str(error.args[0])) from error

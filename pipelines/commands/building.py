@@ -1,0 +1,80 @@
+"""`gog index build`: a local search world out of one's own pictures and pages."""
+
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from gog.pipelines.commands.common import FELL_SHORT, JsonOption, UseError, example, print_json
+from gog.pipelines.commands.progress import PLAIN_EVERY
+from gog.pipelines.plain import one_line
+
+SHOWN: Final = 10
+MORE: Final = (
+    "Each line of the texts is a JSON object with image (a file below the pictures' folder), title, text and url; "
+    "all are optional, but one of the first three is there. A text with an image can be found by its picture and by "
+    "its words. Pictures without a text go in under their file names."
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    index = typer.Typer(
+        name="index", help="Local search indexes.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+    )
+    index.callback()(_index)
+    index.command(epilog=example("gog index build --images photos --texts captions.jsonl --out index", more=MORE))(
+        build
+    )
+    app.add_typer(index, epilog=example("gog index build --images photos --texts captions.jsonl --out index"))
+
+
+def _index() -> None:
+    """Local search indexes."""
+
+
+def build(
+    images: Annotated[Path | None, typer.Option("--images", help="Folder of pictures, with all folders in it.")] = None,
+    texts: Annotated[Path | None, typer.Option("--texts", help="JSONL: a caption or a page a line.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the index; an earlier one is replaced.")] = Path(
+        "index"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Index your own pictures and pages for search.
+
+    The addresses `gallery:OUT` and `corpus:OUT` in a config then search in them.
+    """
+    from gog.pipelines.index import build_index
+
+    if images is None and texts is None:
+        raise UseError("nothing to index: name a folder with --images, a file with --texts, or both")
+    if images is not None and not images.is_dir():
+        raise UseError(f"{images} is no folder: --images takes a folder of pictures")
+    shown = time.monotonic()
+
+    def on_picture(number: int) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > PLAIN_EVERY:
+            shown = time.monotonic()
+            print(f"{number:,} pictures", file=sys.stderr, flush=True)
+
+    report = build_index(images, texts, out, on_picture=on_picture)
+    if as_json:
+        skipped = [{"where": where, "why": why} for where, why in report.skipped]
+        print_json({"out": str(out)} | asdict(report) | {"skipped": skipped})
+    else:
+        untitled = f", {report.untitled:,} of them by file name alone" if report.untitled else ""
+        print(f"{out}/gallery  {report.pictures:,} pictures{untitled}")
+        print(f"{out}/corpus   {report.pages:,} pages in {report.passages:,} passages")
+        for where, why in report.skipped[:SHOWN]:
+            print(f"left out: {one_line(where, 100)}: {one_line(why, 200)}")
+        if len(report.skipped) > SHOWN:
+            print(f"left out: {len(report.skipped) - SHOWN:,} more (--json lists them all)")
+        print(f'In a config:  text_search: "corpus:{out}"  image_search: "gallery:{out}"')
+    if not report.pictures and not report.pages:
+        print("gog: nothing could be indexed: every picture and line was left out", file=sys.stderr)
+        raise typer.Exit(FELL_SHORT)

@@ -1,0 +1,121 @@
+"""`gog retry`: only the rejects of a reason."""
+
+import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gog.pipelines.commands.common import (
+    FELL_SHORT,
+    ConfigOption,
+    JsonOption,
+    LakeOption,
+    RunOption,
+    UseError,
+    config_of,
+    example,
+    one_run,
+    print_json,
+)
+from gog.pipelines.commands.progress import Progress
+from gog.pipelines.config import Config, parse_config
+from gog.schemas import REASONS
+
+MORE = (
+    "Shards that hold such rejects are done again; the store answers all that was answered before, so only what "
+    'failed is paid for. Reasons: `gog inspect --sql "select * from reasons"`.'
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    examples = ("gog retry --reason teacher.timeout", "gog retry --reason search.failed --run fvqa")
+    app.command(epilog=example(*examples, more=MORE))(retry)
+
+
+def retry(
+    reason: Annotated[list[str], typer.Option("--reason", help="Code of a reason; may be given several times.")],
+    config: ConfigOption = None,
+    lake: LakeOption = None,
+    name: RunOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try again what was rejected for a reason.
+
+    Without --config the run's own config is taken from its manifest.
+    """
+    from gog.pipelines.lake import Lake
+    from gog.pipelines.redo import STEPS_AGAIN, count_rejects
+    from gog.pipelines.run import run as run_engine
+
+    wanted = frozenset(_checked(code) for code in reason)
+    place = one_run(config, lake, name)
+    made = config_of(config, lake, name) if config else _own_config(place.lake, place.run)
+    there = Lake(Path(place.lake))
+    before = count_rejects(there, place.run, wanted)
+    stopped, after = "", before
+    if before.total():
+        with Progress(made, sys.stderr) as progress:
+            stopped = run_engine(made, retry=wanted, on_shard=progress.shard).stopped
+        after = count_rejects(there, place.run, wanted, STEPS_AGAIN)
+    if as_json:
+        lines = [{"reason": code, "before": before[code], "left": after[code]} for code in sorted(wanted)]
+        print_json({"run": place.run, "stopped": stopped, "reasons": lines})
+    else:
+        print(_told(before, after, place.run))
+    if stopped:
+        print(f"gog: {stopped}; everything is kept, go on with a higher ceiling", file=sys.stderr)
+        raise typer.Exit(FELL_SHORT)
+
+
+def _checked(code: str) -> str:
+    if code not in REASONS:
+        close = get_close_matches(code, REASONS, 3, 0.4)
+        hint = (
+            f"did you mean {' or '.join(close)}" if close else '`gog inspect --sql "select * from reasons"` lists them'
+        )
+        raise UseError(f"{code!r} is no reason; {hint}")
+    if code.partition(".")[0] in {"curate", "export"}:
+        raise UseError(f"{code} is a decision over what there is, not a failure: change the config's part for it")
+    return code
+
+
+def _own_config(lake: str, run: str) -> Config:
+    from gog.pipelines.lake import Lake
+
+    manifest = Lake(Path(lake), create=False).read_manifest(run)
+    assert manifest is not None
+    return parse_config(manifest.config | {"lake": lake, "run": run}, f"the manifest of the run {run!r}")
+
+
+def _told(before: Mapping[str, int], after: Mapping[str, int], run: str) -> str:
+    lines = []
+    for code in sorted(before):
+        if not before[code]:
+            lines.append(f"{code}: the run {run!r} has none")
+            continue
+        line = f"{code}: {before[code]:,} before, {after[code]:,} left"
+        if after[code]:
+            line += "; " + _why(code)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _why(code: str) -> str:
+    """Why rejects of this reason may come again."""
+    match code.partition(".")[0]:
+        case "verify" | "episode" | "screen" | "compose" if code not in {"verify.unknown", "screen.teacher_failed"}:
+            return "the store keeps the answers behind them, so they come out the same"
+        case "ingest":
+            return "their rows are as they were"
+        case "budget":
+            return "the ceiling holds: raise it in the config"
+        case "store":
+            return "replay calls nobody: set store.mode to record"
+        case _ if code == "teacher.refused":
+            return "the store keeps refusals, so that nobody pays for them twice"
+        case _:
+            return "what fails for good (not found, refused) is kept by the store, what passes can be tried again"

@@ -1,0 +1,94 @@
+"""`gog status`: how far a run is, live or finished."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from gog.pipelines.commands.common import ConfigOption, JsonOption, LakeOption, RunOption, example, print_json, runs_of
+
+if TYPE_CHECKING:
+    from gog.pipelines.status import Status
+
+WORDS = {
+    "live": "at work now",
+    "done": "done",
+    "stopped": "stopped at a ceiling; `gog run` with a higher one goes on",
+    "unfinished": "not finished; `gog run` goes on where it stopped",
+    "failed": "failed: rows were lost, which is a bug",
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=example("gog status", "gog status --run fvqa --json", "watch -n 5 gog status --run fvqa"))(
+        status
+    )
+
+
+def status(
+    config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, as_json: JsonOption = False
+) -> None:
+    """Funnel, spend, rate and ETA of a run, live or not.
+
+    Without --run: the lake's run, or a line for each where there are several.
+    """
+    from gog.pipelines.lake import Lake
+    from gog.pipelines.status import status_of
+
+    places = runs_of(config, lake, name)
+    found = [status_of(Lake(Path(place.lake), create=False), place.run) for place in places]
+    if as_json:
+        lines = [_plain(state) for state in found]
+        print_json(lines[0] if len(lines) == 1 else lines)
+    elif len(found) == 1:
+        _show(found[0])
+    else:
+        for state in found:
+            print(_line(state))
+        print("\nOne of them in full: gog status --run NAME")
+
+
+def _plain(state: "Status") -> dict[str, object]:
+    plain = asdict(state)
+    summary: dict[str, object] = plain.pop("summary")
+    return plain | summary
+
+
+def _line(state: "Status") -> str:
+    return " | ".join([f"{state.run:20}", f"{state.state:10}", *_facts(state)])
+
+
+def _facts(state: "Status") -> list[str]:
+    facts = [f"{state.kept:,} kept", f"{state.calls:,} calls made", f"{state.from_store:,} answered from the store"]
+    facts += [f"{state.failed:,} failed"] if state.failed else []
+    facts += [f"{state.tokens:,} tokens", f"${state.cost:,.2f}", spell(state.hours * 3600)]
+    return facts
+
+
+def _show(state: "Status") -> None:
+    from gog.pipelines.summary import console_for, print_summary
+
+    console = console_for(sys.stdout)
+    say = f"{WORDS[state.state]}: {state.detail}" if state.detail else WORDS[state.state]
+    print(f"Run {state.run}: {say}")
+    print(" | ".join(_facts(state)))
+    if state.state != "done":
+        print("Steps:  " + "   ".join(f"{step.step} {step.done}/{step.of}" for step in state.steps))
+    if state.per_minute is not None:
+        eta = f"about {spell(state.eta_s)} to its end" if state.eta_s is not None else "no estimate of its end yet"
+        rate = f"{state.per_minute / 60:,.1f} calls a second in the last minute"
+        print(f"Now:    {state.step or 'at its end'}, {rate}, {eta}")
+    print()
+    print_summary(state.summary, console)
+
+
+def spell(seconds: float) -> str:
+    """A length of time as people say it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

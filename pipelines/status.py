@@ -1,0 +1,211 @@
+"""Where a run is: read from its manifest, its parts on disk and the store's events, while it is live or afterwards.
+
+Nothing is written, and the run that is watched is not held up. What is in flight has left no part yet, so how far the
+shard at work has come is read off the calls that it has made.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gog.pipelines.config import Config, ConfigError, parse_config
+from gog.pipelines.context import STEP_TABLES
+from gog.pipelines.lake import Lake, Manifest
+from gog.pipelines.summary import Summary, summarise
+from gog.pipelines.views import open_lake
+from gog.schemas import Screening
+from gog.transforms.services.budget import Spent
+from gog.transforms.services.store import FILE, Mode, Store, Tally
+
+MINUTE: Final = 60.0
+PHASE_TWO: Final = ("curate", "export_sft", "label", "export_rl")
+_UNMEASURED: Final = 0.02
+"""Share of a step below which an estimate of its end would be a guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """How far a step is, in shards; curate and the exports work on all of them at once."""
+
+    step: str
+    done: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A run as it is now."""
+
+    run: str
+    state: str
+    """live, done, stopped (at a ceiling), unfinished (killed or stopped by hand), failed."""
+    detail: str
+    steps: tuple[StepState, ...]
+    kept: int
+    calls: int
+    from_store: int
+    failed: int
+    tokens: int
+    cost: float
+    hours: float
+    per_minute: float | None
+    """Questions in the last minute, asked or answered from the store; None where the run is not live."""
+    step: str
+    """The step at work, empty where the run is not live."""
+    eta_s: float | None
+    """Seconds until that step ends, by its pace so far; None where that cannot be told yet."""
+    summary: Summary
+
+
+def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
+    """The state of a run that has a manifest."""
+    now = time.time() if now is None else now
+    manifest = lake.read_manifest(run)
+    assert manifest is not None
+    folder = lake.run_folder(run)
+    live = _locked(folder / "lock")
+    began = (folder / "manifest.json").stat().st_mtime
+    steps = tuple(_step(lake, manifest, step) for step in STEP_TABLES)
+    at_work = _at_work(lake, run, steps, began) if live else ""
+    spent, all_events, session, minute = _events(lake, run, began, now)
+    with open_lake(folder) as views:
+        summary = summarise(views)
+        ((kept,),) = views.execute("SELECT count(*) FROM curated").fetchall()
+    eta = _Pace(lake, manifest, summary, all_events, session, began, now).eta(at_work) if at_work else None
+    return Status(
+        run=run,
+        state="live" if live else "unfinished" if manifest.state == "running" else manifest.state,
+        detail="" if live else manifest.detail,
+        steps=steps,
+        kept=kept,
+        calls=spent.calls,
+        from_store=sum(tally.from_store for tally in all_events),
+        failed=sum(tally.failed for tally in all_events),
+        tokens=spent.prompt_tokens + spent.completion_tokens,
+        cost=spent.cost,
+        hours=spent.hours,
+        per_minute=float(sum(tally.events for tally in minute)) if live else None,
+        step=at_work,
+        eta_s=eta,
+        summary=summary,
+    )
+
+
+def _events(lake: Lake, run: str, began: float, now: float) -> tuple[Spent, list[Tally], list[Tally], list[Tally]]:
+    """What the run has used, and its events: all, since its process began, and of the last minute."""
+    if not (lake.store_folder / FILE).exists():
+        return Spent(), [], [], []
+    with Store(lake.store_folder, Mode.REPLAY) as store:
+        return store.spend(run), store.tally(run), store.tally(run, began), store.tally(run, now - MINUTE)
+
+
+def _locked(path: Path) -> bool:
+    """Whether a process writes to the run."""
+    import fcntl  # not on Windows, where only this fails
+
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _step(lake: Lake, manifest: Manifest, step: str) -> StepState:
+    done = len(_done(lake, manifest.run, step))
+    if step in {"ingest", "synthesize"}:
+        return StepState(step, done, max(done, len(manifest.shards)))
+    if step == "label":
+        return StepState(step, done, max(done, len(_done(lake, manifest.run, "synthesize")), 1))
+    return StepState(step, done, 1)
+
+
+def _at_work(lake: Lake, run: str, steps: Sequence[StepState], began: float) -> str:
+    """The step that the live run is at: phase one goes through the shards, then phase two through its steps."""
+    by_name = {state.step: state for state in steps}
+    ingest, synthesize = by_name["ingest"], by_name["synthesize"]
+    in_phase_two = any(at >= began for at in _done(lake, run, "curate").values())
+    if synthesize.done < ingest.done and not in_phase_two:
+        return "synthesize"
+    if ingest.done < ingest.of and not in_phase_two:
+        return "ingest"
+    return next((step for step in PHASE_TWO if by_name[step].done < by_name[step].of), "")
+
+
+def _done(lake: Lake, run: str, step: str) -> dict[int, float]:
+    """Shards that a step has finished, and when."""
+    found = {}
+    for path in lake.parts(run, "funnel", step):
+        shard = int(path.stem.rsplit("-", 1)[1])
+        parts = [lake.part_path(run, table, step, shard) for table in STEP_TABLES[step]]
+        with contextlib.suppress(FileNotFoundError):
+            found[shard] = max(part.stat().st_mtime for part in parts)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """What an estimate of a step's end is made from."""
+
+    lake: Lake
+    manifest: Manifest
+    summary: Summary
+    all_events: list[Tally]
+    session: list[Tally]
+    began: float
+    now: float
+
+    def eta(self, step: str) -> float | None:
+        """Seconds to the end of the step, by what was done of it since the process began."""
+        try:
+            config = parse_config(self.manifest.config, "manifest")
+        except ConfigError:
+            return None
+        done = _done(self.lake, self.manifest.run, step)
+        began = self.began
+        if step == "synthesize":
+            sizes = {shard: int(str(state.spec.get("rows", 0))) for shard, state in self.manifest.shards.items()}
+            # One look of the detector for each hard seed; easy ones are done as soon as they are screened.
+            asked = float(_asked(self.session, "detect", "propose"))
+        elif step == "label":
+            sizes = self._pool_sizes()
+            began = max([began, *_done(self.lake, self.manifest.run, "export_sft").values()])
+            asked = _asked(self.session, "chat", "label") / (config.label.k * self._turns(config))
+        else:
+            return None
+        before = sum(sizes.get(shard, 0) for shard, at in done.items() if at < began)
+        total = sum(sizes.values()) - before
+        finished = sum(sizes.get(shard, 0) for shard, at in done.items() if at >= began)
+        worked = min(max(finished, asked), total)
+        if not total or worked / total < _UNMEASURED:
+            return None
+        return max(0.0, (self.now - began) * (total - worked) / worked)
+
+    def _turns(self, config: Config) -> float:
+        """Turns of an episode, by those of the teacher."""
+        hard = sum(line["entered"] for line in self.summary["funnel"] if line["stage"] == "propose")
+        episodes = hard * config.synthesize.rollouts
+        return max(1.0, _asked(self.all_events, "chat", "episode") / episodes) if episodes else 1.0
+
+    def _pool_sizes(self) -> dict[int, int]:
+        """Seeds to label, by shard."""
+        run = self.manifest.run
+        kept = {row["seed_id"] for row in self.lake.read_rows(run, "curated")}
+        sizes = {}
+        for shard in _done(self.lake, run, "synthesize"):
+            screened = self.lake.read_table(run, "screenings", Screening, "synthesize", shard)
+            sizes[shard] = sum(not s.easy and s.seed_id not in kept for s in screened)
+        return sizes
+
+
+def _asked(events: Sequence[Tally], kind: str, purpose: str) -> int:
+    return sum(tally.events for tally in events if (tally.kind, tally.purpose) == (kind, purpose))
