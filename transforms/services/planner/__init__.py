@@ -5,7 +5,7 @@
 - `eyes`: what stands out in a picture; `scene`: which of it a question means
 - `mind`: a request as it is taken in; `acting`: the next turn of an episode; `answers`: what it takes for the answer
 - `errors`: what goes wrong, and how often; `luck`: seeded chance with a temperature
-- `knowledge`: the little it knows by heart; `voice`: how thoughts are put
+- `famous`: the flags that it knows by heart; `knowledge`: the facts; `voice`: how thoughts are put
 """
 
 from gog.transforms.services.planner.policy import Planner

@@ -3,6 +3,7 @@
 from gog.schemas import Box, Reflection
 from gog.transforms.services.planner.answers import (
     best_answer,
+    by_heart,
     counted,
     fact_in,
     guess,
@@ -52,6 +53,8 @@ def _open(mind: Mind) -> Move:
         return _general(mind, None)
     if luck.yes(errors.careless) or not mind.tools:
         return Move(say("guess", luck), answer=guess(mind))
+    if (recalled := _recall(mind)) is not None:
+        return recalled
     if whole or not mind.can_gaze:
         if "image_search" in mind.tools:
             return Move(say("glance" if whole else "glance_first", luck), glance=True)
@@ -59,6 +62,18 @@ def _open(mind: Mind) -> Move:
     if "image_search" in mind.tools and luck.yes(errors.needless_glance):
         return Move(say("glance_first", luck), glance=True)
     return _look(mind, "gaze", None) or _give_up(mind, None)
+
+
+def _recall(mind: Mind) -> Move | None:
+    """A text search at once, for a fact of a flag that it knows by heart; None when it looks first."""
+    luck, errors, fact = mind.luck, mind.errors, mind.question.fact
+    if not fact or "text_search" not in mind.tools or not luck.yes(errors.trusts_memory):
+        return None
+    mistaken = len(mind.aims) > 1 and luck.yes(errors.wrong_aim) and luck.yes(errors.unnoticed)
+    name = by_heart(mind, mind.aims[1 if mistaken else 0] if mind.aims else None)
+    if not name:
+        return None
+    return _search(mind, say("by_heart", luck, it=mind.it, name=name, what=words_of(fact)), query_of(fact, name, luck))
 
 
 def _look(mind: Mind, situation: str, judged: Reflection | None) -> Move | None:

@@ -2,7 +2,9 @@
 
 from gog.schemas import Reflection
 from gog.transforms.services.planner.dialogue import Past
-from gog.transforms.services.planner.knowledge import WELL_KNOWN, common, read_fact, recognise, remembered
+from gog.transforms.services.planner.eyes import Spot
+from gog.transforms.services.planner.famous import named, recognise
+from gog.transforms.services.planner.knowledge import WELL_KNOWN, common, read_fact, remembered
 from gog.transforms.services.planner.luck import Luck
 from gog.transforms.services.planner.mind import UNKNOWN, Mind
 
@@ -19,17 +21,24 @@ def counted(mind: Mind) -> int:
 
 def guess(mind: Mind) -> str:
     """An answer without any search: a famous flag that fills the picture, or a name that comes to mind."""
-    seen = mind.sight.impression
-    large = [spot for spot in mind.sight.spots if spot.box.area > 0.3]
-    if large:
-        seen = large[0].impression
-    name = recognise(seen) if mind.question.reference.whole else None
+    name = by_heart(mind, None) if mind.question.reference.whole else ""
     fact = mind.question.fact
     if not fact:
         return name or mind.luck.pick(WELL_KNOWN)
     if name and (known := remembered(name, fact)):
         return known
     return mind.luck.pick(common(fact) or (UNKNOWN,))
+
+
+def by_heart(mind: Mind, aim: Spot | None) -> str:
+    """The country of the flag at the aim if it is a famous one, else empty.
+
+    Without a place in the question it is what fills the picture.
+    """
+    if not mind.question.reference.whole:
+        return (recognise(aim.impression) or "") if aim is not None else ""
+    large = [spot.impression for spot in mind.sight.spots if spot.box.area > 0.3]
+    return next((name for seen in (*large, mind.sight.middle) if (name := recognise(seen))), "")
 
 
 def name_of(past: Past, rank: int = 0) -> str:
@@ -43,12 +52,13 @@ def name_of(past: Past, rank: int = 0) -> str:
 
 
 def known_name(mind: Mind) -> str:
-    """The country as earlier turns settled it, empty when none did."""
+    """The country as earlier turns settled it: by what a search showed, else by heart; empty when none did."""
     for past in reversed(mind.dialogue.past):
         settled = past.judged in (Reflection.USEFUL, Reflection.AMBIGUOUS)
         if past.tool in ("gaze", "image_search") and past.found and (settled or past is mind.dialogue.past[-1]):
             return name_of(past)
-    return ""
+    queries = [past.query for past in mind.dialogue.past if past.tool == "text_search"]
+    return next((name for query in reversed(queries) if (name := named(query))), "")
 
 
 def words_of(fact: str) -> str:
@@ -89,7 +99,7 @@ def best_answer(mind: Mind, last: Past) -> str:
     useful = [past for past in pictures if past.judged is Reflection.USEFUL]
     usable = [past for past in pictures if past.judged is not Reflection.OFF_TARGET] or pictures
     chosen = useful[-1] if useful else max(usable, key=lambda past: past.score, default=None)
-    name = name_of(chosen) if chosen is not None else ""
+    name = name_of(chosen) if chosen is not None else known_name(mind)
     fact = mind.question.fact
     if not fact or not name:
         return name or UNKNOWN

@@ -49,6 +49,11 @@ class Errors:
         return 0.3 * self.trouble**2
 
     @property
+    def trusts_memory(self) -> float:
+        """That it goes on from a flag that it knows by heart, without a search of pictures. No error by itself."""
+        return 0.9 - 0.5 * self.trouble
+
+    @property
     def second_choice(self) -> float:
         return 0.5 * self.trouble
 
@@ -65,7 +70,7 @@ class Errors:
     @property
     def miscounts(self) -> float:
         """That a count is one off."""
-        return 0.02 + 0.75 * self.trouble
+        return 0.003 + 0.75 * self.trouble**2
 
 
 def errors_of(question: Question, sight: Sight, image: str, aim: Spot | None, skill: float) -> Errors:
@@ -81,7 +86,7 @@ def _hardness(question: Question, sight: Sight, aim: Spot | None) -> float:
     flags = [spot for spot in sight.spots if spot.like_flag]
     cards = sum(spot.odd for spot in flags)
     if question.want is Want.COUNT:
-        return min(0.7, 0.08 * len(flags) + 0.15 * min(1, cards))
+        return min(0.7, 0.06 * len(flags) + 0.1 * min(1, cards))
     hardness = 0.15 if question.want is Want.FACT else 0.0
     if question.reference.whole or aim is None:
         return hardness + 0.15

@@ -61,12 +61,15 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A picture at a glance: its spots, clearest first. Unreadable pictures have no spots and no size."""
+    """A picture at a glance: its spots, clearest first. Unreadable pictures have no spots and no size.
+
+    `middle` is the impression of the picture without its margins.
+    """
 
     width: int
     height: int
     spots: tuple[Spot, ...]
-    impression: Impression
+    middle: Impression
 
 
 NOTHING = Sight(0, 0, (), ())
@@ -90,7 +93,9 @@ def look(image: Image.Image) -> Sight:
         shape = (box.x2 - box.x1) * image.width / ((box.y2 - box.y1) * image.height)
         part = small.crop(pixel_rect(box, small.width, small.height))
         spots.append(Spot(box, shape, found.score, *_texture(part), _impression(part)))
-    return Sight(image.width, image.height, tuple(spots), _impression(small))
+    x, y = round(0.1 * small.width), round(0.12 * small.height)
+    middle = _impression(small.crop((x, y, small.width - x, small.height - y)))
+    return Sight(image.width, image.height, tuple(spots), middle)
 
 
 def _impression(part: Image.Image) -> Impression:

@@ -1,37 +1,10 @@
-"""The little that the planner knows by heart: some famous flags by their coarse colours, a few facts, well-known names.
+"""The little that the planner knows by heart besides flags: a few facts, and well-known names to guess from.
 
 It is written down here by hand, independently of any index that it may search.
 """
 
 import re
-from collections.abc import Iterable
 
-from gog.transforms.services.planner.eyes import GRID, Impression
-
-_COLOURS: dict[str, tuple[int, int, int]] = {
-    "black": (15, 15, 20),
-    "white": (240, 240, 240),
-    "red": (205, 25, 40),
-    "blue": (0, 50, 150),
-    "green": (0, 120, 60),
-    "yellow": (250, 205, 20),
-    "sky": (100, 170, 225),
-    "orange": (250, 130, 30),
-}
-_DOWN: dict[tuple[str, str, str], str] = {
-    ("blue", "white", "red"): "France",
-    ("green", "white", "red"): "Italy",
-    ("green", "white", "orange"): "Ireland",
-    ("black", "yellow", "red"): "Belgium",
-    ("green", "white", "green"): "Nigeria",
-}
-_ACROSS: dict[tuple[str, str], str] = {
-    ("white", "red"): "Poland",
-    ("blue", "yellow"): "Ukraine",
-    ("black", "yellow"): "Germany",
-    ("white", "green"): "Bulgaria",
-    ("red", "green"): "Hungary",
-}
 WELL_KNOWN = ("France", "Italy", "Brazil", "Japan", "Canada", "Mexico", "India", "Spain", "Sweden", "Kenya", "Portugal")
 """What it guesses from when it does not know."""
 
@@ -56,35 +29,6 @@ _COMMON = {
     "continent": ("Africa", "Europe", "Asia"),
     "landlocked": ("no", "no", "yes"),
 }
-
-
-def recognise(impression: Impression) -> str | None:
-    """The country of a famous flag that fills the picture, or None."""
-    if not impression:
-        return None
-    columns, rows = GRID
-    names = [_colour_name(colour) for colour in impression]
-    cell = [names[row * columns : (row + 1) * columns] for row in range(rows)]
-    middle = cell[rows // 2 - 1] + cell[rows // 2]
-    thirds = [_agreed(middle[at] for at in (k, k + columns)) for k in (0, columns // 2, columns - 1)]
-    if None not in thirds and (found := _DOWN.get((thirds[0] or "", thirds[1] or "", thirds[2] or ""))):
-        return found
-    top, bottom = _agreed(cell[0]), _agreed(cell[-1])
-    inner = {name for row in cell[1:-1] for name in row}
-    if top == bottom == "white" and "red" in {middle[2], middle[3]} and inner <= {"white", "red"}:
-        return "Japan"
-    found = _ACROSS.get((top or "", bottom or ""))
-    third = {"Germany": "red", "Bulgaria": "red", "Hungary": "white"}.get(found or "")
-    return found if third is None or third in inner else None
-
-
-def _agreed(names: Iterable[str]) -> str | None:
-    found = set(names)
-    return found.pop() if len(found) == 1 else None
-
-
-def _colour_name(colour: tuple[int, int, int]) -> str:
-    return min(_COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(colour, _COLOURS[name], strict=True)))
 
 
 def remembered(country: str, fact: str) -> str | None:

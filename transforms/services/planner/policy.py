@@ -20,7 +20,7 @@ from gog.transforms.services.planner.mind import UNKNOWN, Mind, Move
 from gog.transforms.services.planner.tasks import planned_turn, proposals, without_tools
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ImageStore
 
-VERSION = 1
+VERSION = 2
 DOES_NOT_KNOW = (
     "I am a rule-based program that answers questions about flags in pictures, judges short answers and proposes "
     "regions. I do not know this task."

@@ -8,6 +8,7 @@ from gog.schemas import Box, Frame, FrameSpec, Reflection
 from gog.schemas.boxes import to_frame
 from gog.transforms.services.planner.answers import (
     best_answer,
+    by_heart,
     counted,
     fact_in,
     guess,
@@ -51,7 +52,7 @@ def planned_turn(mind: Mind, note: str) -> tuple[Move, str, str]:
         mind.dialogue = replace(mind.dialogue, past=(*past[:-1], replace(past[-1], judged=judged)))
     match name:
         case "gaze":
-            return Move(_gaze_thought(mind, arguments, judged)), name, arguments
+            return Move(_gaze_thought(mind, arguments, judged)), name, _labelled(arguments, mind)
         case "image_search":
             situation = "glance" if mind.question.reference.whole else "glance_first"
             return Move(_thought(mind, situation, judged)), name, "{}"
@@ -64,6 +65,21 @@ def planned_turn(mind: Mind, note: str) -> tuple[Move, str, str]:
 
 def _unsaid(note: str) -> Reflection | None:
     return Reflection.USEFUL if 'begin it with "Evidence:' in note else None
+
+
+_VAGUE = frozenset({"", "thing", "flag", "region", "object"})
+
+
+def _labelled(arguments: str, mind: Mind) -> str:
+    """The arguments of a gaze with a label that says what the question asks for, where they have none of use."""
+    try:
+        values = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+    if not isinstance(values, dict) or str(values.get("label", "")).strip().lower() not in _VAGUE:
+        return arguments
+    label = "the most striking part" if mind.question.want is Want.OTHER else mind.it
+    return json.dumps(values | {"label": label}, ensure_ascii=False)
 
 
 def _query(arguments: str) -> str:
@@ -93,12 +109,27 @@ def _gaze_thought(mind: Mind, arguments: str, judged: Reflection | None) -> str:
 
 def _text_thought(mind: Mind, judged: Reflection | None) -> tuple[str, str]:
     fact, name = mind.question.fact, _name(mind)
+    if not name and not mind.dialogue.past and mind.question.want in (Want.NAME, Want.FACT):
+        return _recalled_text(mind)
     if not name:
         return _thought(mind, "planned_text", judged), mind.question.text.strip()[:300] or "flag"
     if not fact:
         return say("check_name", mind.luck, judged, name=name, it=mind.it), f"flag of {name}"
     thought = say("need_fact", mind.luck, judged, name=name, what=words_of(fact))
     return thought, query_of(fact, name, mind.luck)
+
+
+def _recalled_text(mind: Mind) -> tuple[str, str]:
+    """A text search before any picture was searched: for the flag that it knows by heart, else for the question.
+
+    A name that the question asks for stands in the query alone: it is a guess.
+    """
+    fact, name = mind.question.fact, by_heart(mind, mind.aims[0] if mind.aims else None)
+    if not name:
+        return _thought(mind, "planned_question", None), mind.question.text.strip()[:300] or "flag"
+    if not fact:
+        return _thought(mind, "planned_guess", None), f"flag of {name}"
+    return say("by_heart", mind.luck, it=mind.it, name=name, what=words_of(fact)), query_of(fact, name, mind.luck)
 
 
 def _name(mind: Mind) -> str:
@@ -117,7 +148,8 @@ def _planned_answer(mind: Mind, judged: Reflection | None) -> Move:
         return Move(_thought(mind, "count", judged), answer=str(counted(mind)))
     name = _name(mind)
     if not fact and name:
-        return Move(say("answer_name", mind.luck, judged, name=name, it=mind.it), answer=name)
+        situation = "confirmed" if past[-1].tool == "text_search" else "answer_name"
+        return Move(say(situation, mind.luck, judged, name=name, it=mind.it), answer=name)
     if past[-1].tool == "text_search" and name:
         value = fact_in(past[-1], fact, name, mind.luck, mind.errors.misreads)
         if value:

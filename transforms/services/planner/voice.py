@@ -45,6 +45,11 @@ THOUGHTS: Mapping[str, tuple[str, ...]] = {
         "I cannot look closer, so I try a text search with the question itself.",
         "Perhaps the text alone leads somewhere: I search for what the question asks.",
     ),
+    "by_heart": (
+        "I know {it} at sight: {name}. What I need is the {what}, so I search for that in text.",
+        "That design is famous, {it} belongs to {name}. Only the {what} is missing; a text search will do.",
+        "No need to identify {it}, it is plainly that of {name}. I look up the {what}.",
+    ),
     "answer_name": (
         "The match is clear: {name}.",
         "The best result fits what I looked at very well, so it is {name}.",
@@ -143,6 +148,14 @@ THOUGHTS: Mapping[str, tuple[str, ...]] = {
     ),
     "planned_gaze": ("I take a closer look at this part of the picture.", "I look closer here to see what it is."),
     "planned_text": ("What is still missing is a fact; I look it up.", "I search for the missing fact in text."),
+    "planned_question": (
+        "Perhaps the text alone leads somewhere: I search for what the question asks.",
+        "I try a text search with the question itself first.",
+    ),
+    "planned_guess": (
+        "I have a guess what {it} is. A text on that country may confirm it.",
+        "{it} looks familiar. I search in text for the country that I have in mind.",
+    ),
     "planned_wrong": (
         "The results do not fit what the question asks about. I look at another place.",
         "That was not the thing the question is about. I change my focus.",

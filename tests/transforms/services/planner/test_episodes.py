@@ -1,17 +1,22 @@
 """Whole episodes in the bundled world: who is right how often, and what the turns say."""
 
 from collections import Counter
+from typing import cast
 
 import pytest
+from fakes import seed_of
 from playing import World, is_right
 
 from gog.prompts import render
-from gog.schemas import Reflection, StopReason, Tool
+from gog.schemas import Behaviour, Origin, Reflection, StopReason, Tool
 from gog.transforms.atlas.scenes import KINDS, Kind
 from gog.transforms.episode.actions import plain_text
+from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import Episode, EpisodeSettings, behaviour_of, is_reflective
+from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.services.planner import Planner
-from gog.transforms.verify.leaks import _HINT, _PLAN
+from gog.transforms.services.planner.famous import named
+from gog.transforms.verify.leaks import _HINT, _PLAN, leaks
 
 SCENES = 7
 PLACED: tuple[Kind, ...] = ("gaze", "hop", "trap")
@@ -87,6 +92,35 @@ def test_thoughts_leak_nothing_and_judge_every_result(world: World) -> None:
             assert (step.reflection is not None) or not searched or step.error, thought
             assert "{" not in thought
             searched = searched or bool(step.evidence_ids)
+
+
+def test_a_fact_of_a_famous_flag_is_looked_up_in_text_alone(world: World) -> None:
+    """Some do it, most of them are right, and what they think gives no answer away."""
+    planner, right, told = Planner(world.images), [], 0
+    for kind, index in [("hop", n) for n in range(16)] + [("glance", n) for n in range(6)]:
+        scene, image = world.scene(cast(Kind, kind), index)
+        for sample in range(2 if scene.fact else 0):
+            episode = world.play(planner, scene.question, image, sample=sample, temperature=0.8)
+            if behaviour_of(episode.steps) is not Behaviour.TEXT:
+                continue
+            assert episode.steps[0].action == "text_search"
+            right.append(is_right(scene, episode.answer))
+            told += named(plain_text(episode.messages[2])) != ""
+            seed = seed_of(world.images).model_copy(
+                update={"question": scene.question, "answers": scene.answers, "answer_type": scene.answer_type}
+            )
+            made = make_trajectory(seed, Driven(episode, (), 1, 1), Making(Origin.ROLLOUT, planner.id, sample, {}))
+            assert leaks(made, seed) == ()
+    assert told == len(right) >= 3
+    assert sum(right) >= 0.6 * len(right)
+
+
+def test_a_name_is_never_looked_up_by_heart(world: World) -> None:
+    planner = Planner(world.images)
+    for index in range(6):
+        scene, image = world.scene("glance", index)
+        episode = world.play(planner, scene.question, image, temperature=0.8)
+        assert scene.fact or behaviour_of(episode.steps) is not Behaviour.TEXT
 
 
 def test_phrasings_vary(world: World) -> None:

@@ -1,6 +1,7 @@
 """Screening, planned turns, proposals and judging."""
 
 import json
+from collections import Counter
 
 import pytest
 from playing import World, asked_of, is_right
@@ -8,12 +9,14 @@ from playing import World, asked_of, is_right
 from gog.prompts import render
 from gog.schemas import Frame, FrameSpec, ImagePart, Message, Reflection, TextPart, Tool
 from gog.schemas.boxes import from_frame, iou
-from gog.transforms.atlas.scenes import Kind
+from gog.transforms.atlas.scenes import KINDS, Kind
 from gog.transforms.episode import machine
 from gog.transforms.episode.actions import FRAME_TEXT, Answer, Call, parse_turn, plain_text, tool_schemas
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.services.planner import Planner
+from gog.transforms.services.planner.famous import named
+from gog.transforms.services.planner.reading import read
 from gog.transforms.services.protocols import ChatRequest, Sampling
 from gog.transforms.verify.judge import Ruling, parse_reply
 
@@ -29,7 +32,7 @@ def screened(world: World, kind: Kind, index: int, sample: int = 0) -> str:
 
 def test_screening_counts_and_guesses(world: World) -> None:
     counts = [is_right(world.scene("direct", n)[0], screened(world, "direct", n, k)) for n in range(8) for k in (0, 1)]
-    assert sum(counts) >= 9
+    assert sum(counts) >= 11
     guesses = [is_right(world.scene("gaze", n)[0], screened(world, "gaze", n)) for n in range(10)]
     assert sum(guesses) <= 2
 
@@ -66,7 +69,7 @@ def composed(
         action = parse_turn(reply.message, episode.turns).action
         assert isinstance(action, Answer) if wanted == "answer" else isinstance(action, Call), reply
         if isinstance(action, Call) and action.tool is Tool.GAZE:
-            assert action.arguments == json.loads(arguments)
+            assert action.arguments == json.loads(arguments) | {"label": read(scene.question).reference.said}
         if reflection is not None:
             assert reflection_of(plain_text(reply.message)) is reflection
         episode = machine.act(episode, reply.message)
@@ -100,6 +103,47 @@ def test_planned_turns_are_written_as_asked_and_end_right(
         assert message.reasoning_content
         assert "plan" not in message.reasoning_content.lower()
         assert "note" not in message.reasoning_content.lower()
+
+
+def planned_text(world: World, kind: Kind, index: int) -> tuple[str, str]:
+    """Query and thought of a text search as the first planned turn."""
+    scene, image = world.scene(kind, index)
+    system, _ = machine.system_prompt(EpisodeSettings(), teacher=True)
+    wanted = 'text_search {"query": a query of your own for the fact that is missing}'
+    note = render("compose/turn", action=wanted, after_evidence=False, reflection="", answer=False)
+    messages = (*asked_of(image, scene.question, system=system), Message(role="user", content=note.text))
+    reply = Planner(world.images).reply(ChatRequest(messages, machine.offered_tools(EpisodeSettings())))
+    action = parse_turn(reply.message, 0).action
+    assert isinstance(action, Call)
+    return str(action.arguments["query"]), plain_text(reply.message)
+
+
+def test_a_planned_text_search_first_is_for_a_famous_flag_or_the_question(world: World) -> None:
+    queries = Counter[bool]()
+    for kind, index in [(kind, index) for kind in KINDS if kind != "direct" for index in range(7)]:
+        scene, _ = world.scene(kind, index)
+        query, thought = planned_text(world, kind, index)
+        famous = named(query)
+        queries[bool(famous)] += 1
+        assert famous or query == scene.question
+        assert scene.fact or not famous or famous not in thought
+    assert queries[True] >= 2
+    assert queries[False] >= 14
+
+
+@pytest.mark.parametrize("label", [None, "thing", "the red flag"])
+def test_a_planned_gaze_says_what_is_looked_for(world: World, label: str | None) -> None:
+    scene, image = world.scene("gaze", 0)
+    system, _ = machine.system_prompt(EpisodeSettings(), teacher=True)
+    arguments = {"bbox_2d": [100, 100, 300, 250], "image": 0} | ({"label": label} if label else {})
+    note = render(
+        "compose/turn", action=f"gaze {json.dumps(arguments)}", after_evidence=False, reflection="", answer=False
+    )
+    messages = (*asked_of(image, scene.question, system=system), Message(role="user", content=note.text))
+    action = parse_turn(Planner(world.images).reply(ChatRequest(messages)).message, 0).action
+    assert isinstance(action, Call)
+    said = label if label == "the red flag" else read(scene.question).reference.said
+    assert action.arguments == arguments | {"label": said}
 
 
 def test_a_planned_answer_without_evidence(world: World) -> None:
