@@ -82,7 +82,7 @@ def answered(text: str, *, think: str | None = None) -> Message:
     return said(f"<answer>{text}</answer>", think=think)
 
 
-@dataclass
+@dataclass(eq=False)
 class MemoryImages:
     """Images in a dictionary."""
 

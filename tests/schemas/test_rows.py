@@ -23,6 +23,8 @@ from gog.schemas.rows import (
     NewerSchemaError,
     SchemaError,
     check_row,
+    fits,
+    fits_value,
     from_row,
     nested_columns,
     row_schema,
@@ -209,3 +211,41 @@ def test_the_schema_of_a_table_is_not_shared() -> None:
     before = copy.deepcopy(first)
     first["properties"].clear()
     assert row_schema(Seed) == before
+
+
+LEAVES = st.none() | st.booleans() | st.integers(-2, 3) | st.floats() | st.text(max_size=3) | st.just("0" * 64)
+
+
+class TestQuickCheck:
+    """The fast check in front of the validator: it must never let through what the validator would not."""
+
+    @each_table
+    @given(data=st.data())
+    def test_it_knows_rows_of_records(self, table: str, data: st.DataObject) -> None:
+        assert fits(table)(to_row(data.draw(any_record(table))))
+
+    @each_table
+    @given(data=st.data())
+    def test_what_it_accepts_is_valid(self, table: str, data: st.DataObject) -> None:
+        row = to_row(data.draw(any_record(table)))
+        names = st.sampled_from([*row, "another"])
+        row |= data.draw(st.dictionaries(names, LEAVES, max_size=2))
+        for name in data.draw(st.lists(st.sampled_from(list(row)), max_size=1)):
+            del row[name]
+        if fits(table)(row):
+            Draft202012Validator(row_schema(TABLES[table])).validate(row)
+
+    @pytest.mark.parametrize("value", [True, 1.0, "1", None, -1, 0])
+    @pytest.mark.parametrize(
+        "schema",
+        [
+            {"type": "integer", "minimum": 0},
+            {"type": ["string", "null"]},
+            {"const": 1},
+            {"enum": [0, 1]},
+            {"anyOf": [{"type": "null"}, {"pattern": "^1$"}]},
+            {"type": "integer", "exclusiveMinimum": 0},
+        ],
+    )
+    def test_it_reads_keywords_as_the_validator_does(self, schema: dict[str, Any], value: Any) -> None:
+        assert not fits_value(schema)(value) or Draft202012Validator(schema).is_valid(value)

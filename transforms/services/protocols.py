@@ -81,6 +81,10 @@ class ImageStore(Protocol):
         """Keep the bytes (suffix `jpg`, `png` or `webp`), once; returns their sha256."""
         ...
 
+    def __hash__(self) -> int:
+        """A store is hashed by what it is, not by what it holds: what was made of its images is remembered by it."""
+        ...
+
 
 class Policy(Protocol):
     """A chat model with tools: teacher, policy or judge."""

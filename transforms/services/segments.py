@@ -6,6 +6,7 @@ from the background is grouped into connected regions. A region scores by how re
 
 import asyncio
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ LEVELS = (4.0, 9.0)
 LEAST_SIDE, MOST_AREA = 0.018, 0.92
 """Regions narrower than the first (share of the longer side) or larger than the second (share of the area) are none."""
 LIMIT = 24
+
+REMEMBERED = 1024
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -51,7 +54,7 @@ def find_segments(image: Image.Image) -> tuple[Detection, ...]:
 def _shrunk(image: Image.Image) -> Floats:
     """Opponent colours (lightness, red-green, blue-yellow), shape (height, width, 3), of the picture at `SIDE`."""
     scale = SIDE / max(image.size)
-    rgb = image.convert("RGB")
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
     if scale < 1:
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         rgb = rgb.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
@@ -77,9 +80,14 @@ def _difference(colours: Floats) -> tuple[Floats, float]:
         spread = max(2.0, float(np.median(gap)))
         weights = (1 / (1 + (gap / (1.5 * spread)) ** 4)).astype(np.float32)
     noise = min(16.0, max(2.0, float(np.median(gap[gap < 4 * spread]))))
-    whole = _terms(*(a.ravel() for a in np.meshgrid(np.arange(width) / width, np.arange(height) / height)))
-    flat = colours.reshape(-1, 3) - whole.astype(np.float32) @ surface
+    flat = colours.reshape(-1, 3) - _whole(width, height) @ surface
     return np.sqrt((flat * flat).sum(1)).reshape(height, width), noise
+
+
+@lru_cache(maxsize=16)
+def _whole(width: int, height: int) -> Floats:
+    """Terms of every pixel; pictures come in few sizes. Shared: never change it."""
+    return _terms(*(a.ravel() for a in np.meshgrid(np.arange(width) / width, np.arange(height) / height)))
 
 
 def _terms(x: NDArray[Any], y: NDArray[Any]) -> Floats:
@@ -129,6 +137,12 @@ def _score(inside: Mask, area: float) -> float:
     return float((0.6 * filled + 0.4 * solid) * min(strip, math.sqrt(math.sqrt(area / 0.01))))
 
 
+@lru_cache(maxsize=REMEMBERED)
+def segments_of(images: ImageStore, sha256: str) -> tuple[Detection, ...]:
+    """`find_segments` of a stored picture; the process remembers the latest. Raises what `open_image` does."""
+    return find_segments(open_image(images, sha256))
+
+
 class Segments:
     """`find_segments` over an image store, as a `Detector`."""
 
@@ -141,9 +155,8 @@ class Segments:
     async def detect(self, image_sha256: str, phrases: tuple[str, ...]) -> tuple[Detection, ...]:
         """Regions of the picture; `phrases` change nothing. `ServiceError` when it cannot be read."""
         try:
-            image = open_image(self._images, image_sha256)
+            return await asyncio.to_thread(segments_of, self._images, image_sha256)
         except KeyError:
             raise ServiceError(FailureClass.NOT_FOUND, f"no image {image_sha256[:12]}") from None
         except ImageError as error:
             raise ServiceError(FailureClass.BAD_REQUEST, str(error)) from None
-        return await asyncio.to_thread(find_segments, image)

@@ -1,8 +1,8 @@
 """What the planner sees: the regions that stand out in a picture, with a coarse impression of their colours."""
 
-from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,12 @@ from PIL import Image
 from gog.schemas import Box
 from gog.schemas.boxes import pixel_rect
 from gog.transforms.images import ImageError, open_image
-from gog.transforms.services.protocols import ImageStore
-from gog.transforms.services.segments import find_segments
+from gog.transforms.services.protocols import Detection, ImageStore
+from gog.transforms.services.segments import segments_of
 
 GRID = (6, 4)
 """Columns and rows of an impression."""
-REMEMBERED = 2048
+REMEMBERED = 1024
 _THUMB = 512
 
 Impression = tuple[tuple[int, int, int], ...]
@@ -83,12 +83,12 @@ def likeness(one: Impression, other: Impression) -> float:
     return 1 - gap / (len(one) * 3 * 255)
 
 
-def look(image: Image.Image) -> Sight:
-    """The sight of an RGB picture."""
+def look(image: Image.Image, segments: Sequence[Detection]) -> Sight:
+    """The sight of an RGB picture with these segments."""
     small = image.copy()
     small.thumbnail((_THUMB, _THUMB), Image.Resampling.BILINEAR, reducing_gap=1.5)
     spots = []
-    for found in find_segments(image):
+    for found in segments:
         box = found.box
         shape = (box.x2 - box.x1) * image.width / ((box.y2 - box.y1) * image.height)
         part = small.crop(pixel_rect(box, small.width, small.height))
@@ -117,27 +117,21 @@ def _by_tile(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(values.reshape(3, 6, 3, 8).mean((1, 3)).ravel(), np.float32)
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _sight(images: ImageStore, sha256: str) -> Sight:
+    return look(open_image(images, sha256), segments_of(images, sha256))
+
+
 class Eyes:
-    """Looks at pictures of a store and remembers the latest `REMEMBERED` of them. Safe among threads."""
+    """Looks at pictures of a store; the process remembers the latest `REMEMBERED` sights. Safe among threads."""
 
     def __init__(self, images: ImageStore) -> None:
         """`images` holds the pictures by hash."""
         self._images = images
-        self._seen: OrderedDict[str, Sight] = OrderedDict()
-        self._lock = Lock()
 
     def look(self, sha256: str) -> Sight:
         """The sight of the picture; `NOTHING` when there is none or it cannot be read."""
-        with self._lock:
-            if sha256 in self._seen:
-                self._seen.move_to_end(sha256)
-                return self._seen[sha256]
         try:
-            sight = look(open_image(self._images, sha256))
+            return _sight(self._images, sha256)
         except (KeyError, OSError, ImageError):
             return NOTHING
-        with self._lock:
-            self._seen[sha256] = sight
-            while len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
-        return sight
