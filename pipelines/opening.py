@@ -6,12 +6,13 @@ corpus:atlas            text search over the bundled world; corpus:FOLDER over a
 gallery:atlas           image search likewise
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from gog.pipelines.config import Config, ConfigError
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake import ImageFiles, Lake
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.corpus import Corpus
@@ -109,6 +110,28 @@ def close_stores() -> None:
         if store is not None:
             with suppress(StoreError):  # a store that cannot be written has said so before
                 store.close()
+
+
+def check_addresses(config: Config) -> None:
+    """Raise `ConfigError` on an address that nobody fills, as opening would; opens, calls and writes nothing."""
+    for address in (config.teacher, config.judge, config.labeller):
+        policy_id(address)
+    if config.detector and config.detector.partition(":")[0] != "segments":
+        raise _nobody(config.detector, "a detector", "segments:")
+    for address, scheme, what in (
+        (config.text_search, "corpus", "a text search"),
+        (config.image_search, "gallery", "an image search"),
+    ):
+        found, _, name = address.partition(":")
+        if found != scheme:
+            raise _nobody(address, what, f"{scheme}:atlas")
+        if name != "atlas":
+            _index(address, name, scheme)
+
+
+def policy_id(address: str) -> str:
+    """Id of the policy at an address, as rows and events have it. Raises `ConfigError`."""
+    return open_policy(address, ImageFiles(Path(os.devnull))).id
 
 
 def _gate(config: Config, scheme: str) -> Gate:

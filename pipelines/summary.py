@@ -71,6 +71,19 @@ def _table(title: str, columns: Sequence[str]) -> Table:
     return table
 
 
+def plain_table(
+    title: str, columns: Sequence[str], lines: Sequence[Sequence[object]], total: Sequence[object] = ()
+) -> Table:
+    """A table of lines, with a total under a rule where there is one."""
+    table = _table(title, columns)
+    for line in lines:
+        _add(table, line)
+    if total:
+        table.add_section()
+        _add(table, total)
+    return table
+
+
 def _add(table: Table, cells: Sequence[object], style: str | None = None) -> None:
     """A line; names come from outside and are shown as they are, never as markup."""
     table.add_row(*(Text(one_line(cell, 1000)) for cell in cells), style=style)

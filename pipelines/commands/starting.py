@@ -1,20 +1,33 @@
 """Commands before a run: `init`, `doctor`, `plan`, `preview`."""
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gog.pipelines.commands.common import (
+    ConfigOption,
+    JsonOption,
+    LakeOption,
+    RunOption,
     UseError,
     bundled_text,
+    config_of,
     example,
+    print_json,
 )
+from gog.pipelines.commands.watching import spell
+
+if TYPE_CHECKING:
+    from gog.pipelines.planning import Plan, Range
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog=example("gog init", "gog init fvqa.yaml", "gog init --atlas atlas.yaml"))(init)
+    app.command(epilog=example("gog plan -c fvqa.yaml", "gog plan -c fvqa.yaml --json"))(plan)
 
 
 def init(
@@ -33,3 +46,81 @@ def init(
         raise UseError(f"there is no folder {file.resolve().parent}")
     write_atomic(file, bundled_text("atlas" if atlas else "template").encode())
     print(f"{file}: edit it, then `gog doctor -c {file}` and `gog plan -c {file}`")
+
+
+def plan(
+    config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, as_json: JsonOption = False
+) -> None:
+    """What a run would do and cost; nothing is called.
+
+    Ranges, from what an earlier run with the same teacher did, or from assumptions, which are named.
+    """
+    from gog.pipelines.planning import plan as make_plan
+
+    made = make_plan(config_of(config, lake, name))
+    if as_json:
+        plain = asdict(made)
+        for key in ("units", "calls", "tokens", "cost", "seconds"):
+            plain[key] = _ranges(plain[key])
+        plain["lines"] = [
+            line | {"calls": _ranges(line["calls"]), "tokens": _ranges(line["tokens"])} for line in plain["lines"]
+        ]
+        print_json(plain)
+    else:
+        _show_plan(made)
+
+
+def _ranges(value: Any) -> Any:
+    """Ranges as `{"low": ..., "high": ...}` of whole numbers."""
+    if isinstance(value, dict):
+        return {key: _ranges(item) for key, item in value.items()}
+    return None if value is None else {"low": round(value[0]), "high": round(value[1])}
+
+
+UNITS = {
+    "hard seed": "seeds that need search",
+    "rollout": "rollouts",
+    "composed": "composed attempts",
+    "try": "tries to label",
+}
+
+
+def _show_plan(made: "Plan") -> None:
+    from gog.pipelines.summary import console_for, plain_table
+
+    synthesized = made.done["synthesize"]
+    state = f"{synthesized:,} of them done, {made.left:,} rows left" if synthesized else "none of them done yet"
+    print(f"Run {made.run}: {made.rows:,} rows in {made.shards:,} shard{'s' * (made.shards != 1)}, {state}")
+    if not made.lines:
+        print("Nothing is left to ask: `gog run` finishes it from what is there")
+        return
+    units = {name: made.units[name].high for name in UNITS}
+    print("At most " + ", ".join(f"{units[name]:,.0f} {said}" for name, said in UNITS.items() if units[name]))
+    print()
+    lines = []
+    for line in made.lines:
+        purpose = line.purpose + (" *" if line.observed else "")
+        lines.append((line.service, line.kind, purpose, _spread(line.calls), _spread(line.tokens)))
+    total = ("all", "", "", _spread(made.calls), _spread(made.tokens))
+    table = plain_table("Calls", ("service", "kind", "purpose", ">calls", ">tokens"), lines, total)
+    console_for(sys.stdout).print(table)
+    if made.cost is None:
+        print("Money  unknown: a service outside has no known price")
+    else:
+        print(f"Money  ${made.cost.high:,.2f}: every service is embedded and free")
+    print(f"Time   {spell(made.seconds.low)} to {spell(made.seconds.high)} of work")
+    if made.store_bytes:
+        print(f"Store  {made.store_bytes / 1e6:,.1f} MB: what it has answered before costs no call again")
+    for note in made.notes:
+        print(f"  {note}")
+
+
+def _spread(of: "Range") -> str:
+    low, high = (_rounded(value) for value in of)
+    return low if low == high else f"{low} - {high}"
+
+
+def _rounded(value: float) -> str:
+    """Two digits tell enough of an estimate."""
+    whole = int(round(value, -max(0, len(str(int(value))) - 2)))
+    return f"{whole:,}" if whole < 1_000_000 else f"{whole / 1e6:g} M"
