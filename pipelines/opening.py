@@ -54,7 +54,7 @@ def open_services(config: Config) -> Services:
     policies = {a: open_policy(a, images) for a in (config.teacher, config.judge, config.labeller)}
     detector = open_detector(config.detector, images) if config.detector else None
     text_search = open_text_search(config.text_search, lake)
-    image_search = open_image_search(config.image_search, lake)
+    image_search = open_image_search(config.image_search, lake, images)
     named: Mapping[str, Policy | Detector | TextSearch | ImageSearch | None] = {
         **policies,
         config.detector: detector,
@@ -173,13 +173,13 @@ def open_text_search(address: str, lake: Lake) -> TextSearch:
     return Corpus.open(atlas_world(lake.indexes).corpus if name == "atlas" else _index(address, name, "corpus"))
 
 
-def open_image_search(address: str, lake: Lake) -> ImageSearch:
-    """An image search."""
+def open_image_search(address: str, lake: Lake, images: ImageStore) -> ImageSearch:
+    """An image search; what it is asked with, and thumbnails of its hits, are in `images`."""
     scheme, _, name = address.partition(":")
     if scheme != "gallery":
         raise _nobody(address, "an image search", "gallery:atlas")
     folder = atlas_world(lake.indexes).gallery if name == "atlas" else _index(address, name, "gallery")
-    return Gallery.open(folder, lake.images)
+    return Gallery.open(folder, images)
 
 
 def _index(address: str, name: str, part: str) -> Path:

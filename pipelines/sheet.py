@@ -1,5 +1,6 @@
 """A contact sheet: one trajectory as a picture, with its scene, boxes, crops, turns, evidence and verdict."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -89,6 +90,13 @@ def contact_sheet(
         sheet.paste(card, (_TURNS_AT, top))
         top += card.height
     return sheet
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """The picture as a PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _head(trajectory: Trajectory, seed: Seed) -> Image.Image:

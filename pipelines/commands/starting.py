@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from gog.pipelines.commands.common import (
+    FELL_SHORT,
     ConfigOption,
     JsonOption,
     LakeOption,
@@ -19,6 +21,7 @@ from gog.pipelines.commands.common import (
     print_json,
 )
 from gog.pipelines.commands.watching import spell
+from gog.pipelines.plain import one_line
 
 if TYPE_CHECKING:
     from gog.pipelines.planning import Plan, Range
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog=example("gog init", "gog init fvqa.yaml", "gog init --atlas atlas.yaml"))(init)
+    app.command(epilog=example("gog doctor", "gog doctor -c fvqa.yaml --json"))(doctor)
     app.command(epilog=example("gog plan -c fvqa.yaml", "gog plan -c fvqa.yaml --json"))(plan)
+    app.command(epilog=example("gog preview -n 5 -c fvqa.yaml"))(preview)
 
 
 def init(
@@ -124,3 +129,50 @@ def _rounded(value: float) -> str:
     """Two digits tell enough of an estimate."""
     whole = int(round(value, -max(0, len(str(int(value))) - 2)))
     return f"{whole:,}" if whole < 1_000_000 else f"{whole / 1e6:g} M"
+
+
+def preview(
+    count: Annotated[int, typer.Option("-n", min=1, help="How many seeds.")] = 5,
+    config: ConfigOption = None,
+    lake: LakeOption = None,
+    name: RunOption = None,
+) -> None:
+    """A few seeds, every turn printed as it happens.
+
+    What is asked is kept in the store, so that a run does not pay for it again; no table of the run is written. Each
+    seed's best trajectory is drawn below LAKE/previews.
+    """
+    from gog.pipelines.preview import preview as show_preview
+    from gog.pipelines.summary import console_for
+    from gog.pipelines.telling import Teller
+
+    show_preview(config_of(config, lake, name), count, Teller(console_for(sys.stdout)))
+
+
+def doctor(
+    config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, as_json: JsonOption = False
+) -> None:
+    """What works and what does not: disk, services, GPU.
+
+    Each service of the config gets one small call. Exit code 1 when there is a problem.
+    """
+    from gog.pipelines.doctor import examine
+    from gog.pipelines.summary import console_for
+
+    checks = examine(config_of(config, lake, name))
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        console = console_for(sys.stdout)
+        styles = {"ok": "green", "warning": "yellow", "problem": "red"}
+        for check in checks:
+            line = Text(f"{check.state:8} ", style=styles[check.state])
+            line.append(f"{check.name:12} ", style="bold")
+            line.append(one_line(check.found), style="default")
+            console.print(line, soft_wrap=True)
+            if check.advice:
+                console.print(Text(f"{'':22}{check.advice}", style="dim"), soft_wrap=True)
+    problems = sum(check.state == "problem" for check in checks)
+    if problems:
+        print(f"gog: {problems} problem{'s' * (problems > 1)}", file=sys.stderr)
+        raise typer.Exit(FELL_SHORT)

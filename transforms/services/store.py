@@ -211,6 +211,11 @@ class Store:
         for row in self._rows(f"SELECT {columns} FROM events WHERE run = ? ORDER BY rowid", (run,)):
             yield Event.model_validate(dict(zip(_EVENT_COLUMNS, row, strict=True)))
 
+    def count(self) -> int:
+        """Answers and failures that are kept."""
+        count: int = next(iter(self._rows("SELECT count(*) FROM answers", ())))[0]
+        return count
+
     def tally(self, run: str, since: float = 0.0) -> list[Tally]:
         """The run's events since a time (seconds since 1970), by provider, kind and purpose."""
         sql = """SELECT provider, kind, purpose, count(*), sum(attempts), sum(from_store),

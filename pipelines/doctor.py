@@ -1,0 +1,242 @@
+"""What works and what does not: versions, lake, store, source, GPU, extras, and each service by one small call."""
+
+import asyncio
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal
+
+from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.formats import SourceError
+from gog.pipelines.ingest import Seeds
+from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.opening import open_detector, open_image_search, open_policy, open_text_search
+from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
+from gog.transforms.atlas.rows import atlas_row
+from gog.transforms.atlas.world import world_version
+from gog.transforms.images import sha256_hex
+from gog.transforms.ingest import MappingError
+from gog.transforms.services.folders import IndexFolderError
+from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
+from gog.transforms.services.store import FILE, Mode, Store, StoreError
+
+State = Literal["ok", "warning", "problem"]
+
+LITTLE_ROOM: Final = 5 * 1 << 30
+NO_ROOM: Final = 200 * 1 << 20
+"""Bytes free on the lake's disk: below the one a warning, below the other a problem."""
+PACKAGES: Final = ("apache-beam", "pyarrow", "duckdb", "pydantic", "pillow", "numpy")
+EXTRAS: Final = {
+    "detect": ("ultralytics", "detectors with weights"),
+    "train": ("trl", "training with gog_train"),
+    "dev": ("pytest", "tests and checks"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    state: State
+    found: str
+    advice: str = ""
+    """What to do, where it is not all well."""
+
+
+def examine(config: Config) -> list[Check]:
+    """All checks, in the order in which they matter."""
+    return [
+        _versions(),
+        *_lake(config),
+        _store(config),
+        _source(config),
+        *_services(config),
+        _gpu(),
+        *_extras(),
+        _data(),
+    ]
+
+
+def _versions() -> Check:
+    found = [f"gog {version('glance-or-gaze')}", f"Python {platform.python_version()}"]
+    found += [f"{name} {version(name)}" for name in PACKAGES]
+    return Check("versions", "ok", ", ".join(found))
+
+
+def _lake(config: Config) -> Iterator[Check]:
+    root = Path(config.lake)
+    place = next(folder for folder in (root.resolve(), *root.resolve().parents) if folder.exists())
+    if (root / "lake.json").exists():
+        try:
+            runs = Lake(root, create=False).runs()
+        except LakeError as error:
+            yield Check("lake", "problem", str(error))
+            return
+        yield Check("lake", "ok", f"{root}: schema version {SCHEMA_VERSION}, {len(runs)} runs")
+    else:
+        yield Check("lake", "ok", f"{root}: not there yet, the first run makes it")
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        yield Check("write access", "problem", f"{place}: {error.strerror}", "change its rights, or use another --lake")
+        return
+    free = shutil.disk_usage(place).free
+    state: State = "ok" if free >= LITTLE_ROOM else "warning" if free >= NO_ROOM else "problem"
+    advice = "" if state == "ok" else "make room: a thousand seeds with their crops take about 1 GB"
+    yield Check("disk", state, f"{free / 1e9:,.1f} GB free, and {place} may be written", advice)
+
+
+def _store(config: Config) -> Check:
+    folder, mode = Path(config.lake) / "store", config.store.mode
+    path = folder / FILE
+    if not path.exists():
+        if mode == "replay":
+            advice = "set store.mode to record for the first run"
+            return Check("store", "problem", f"mode replay, and there is no {path}", advice)
+        return Check("store", "ok", f"mode {mode}, empty")
+    try:
+        with Store(folder, Mode.REPLAY) as store:
+            answers = store.count()
+    except StoreError as error:
+        return Check("store", "problem", str(error))
+    said = f"mode {mode}, {answers:,} answers, {path.stat().st_size / 1e6:,.1f} MB"
+    if mode == "live":
+        return Check("store", "warning", said, "mode live pays for every question again: record is the usual one")
+    return Check("store", "ok", said)
+
+
+def _source(config: Config) -> Check:
+    try:
+        seeds = Seeds.of(config)
+        spec = next(iter(seeds.rows.shards()), None)
+        if spec is None:
+            return Check("source", "problem", "it has no rows", "see source.path in the config")
+        bad = [row.error for row in islice(seeds.rows.read_shard(spec), 100) if row.error]
+    except (SourceError, MappingError) as error:
+        return Check("source", "problem", str(error), "see source in the config")
+    where = getattr(config.source, "path", "the bundled world")
+    if bad:
+        return Check("source", "warning", f"{where}: {len(bad)} of the first rows cannot be read: {bad[0]}")
+    root = getattr(config.source, "image_root", None)
+    if root and not Path(root).is_dir():
+        found = f"{where} can be read, but there is no folder {root}"
+        return Check("source", "warning", found, "see source.image_root in the config")
+    return Check("source", "ok", f"{where} can be read")
+
+
+class _Pictures:
+    """An image store in memory with one picture, so that nothing is left in the lake."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, bytes] = {}
+        self.sample = self.put(atlas_row(0, 0).image, "jpg")
+
+    def read(self, sha256: str) -> bytes:
+        return self._data[sha256]
+
+    def has(self, sha256: str) -> bool:
+        return sha256 in self._data
+
+    def put(self, data: bytes, suffix: str) -> str:
+        self._data[sha256_hex(data)] = data
+        return sha256_hex(data)
+
+
+def _services(config: Config) -> Iterator[Check]:
+    pictures = _Pictures()
+    with tempfile.TemporaryDirectory() as folder:
+        indexed = Path(config.lake) / "indexes" / f"atlas-{world_version()}"
+        lake = Lake(Path(config.lake) if indexed.exists() else Path(folder))
+        names = {"teacher": config.teacher, "judge": config.judge, "labeller": config.labeller}
+        for name, address in names.items():
+            yield _answers(name, address, partial(_chat, address, pictures))
+        if config.detector:
+            yield _answers("detector", config.detector, partial(_detect, config.detector, pictures))
+        yield _answers("text search", config.text_search, partial(_text, config.text_search, lake))
+        yield _answers("image search", config.image_search, partial(_image, config.image_search, lake, pictures))
+
+
+def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Check:
+    started = time.perf_counter()
+
+    async def within() -> str:
+        async with asyncio.timeout(60):
+            return await ask()
+
+    try:
+        said = asyncio.run(within())
+    except (ConfigError, IndexFolderError) as error:
+        return Check(name, "problem", str(error), "see its address in the config")
+    except TimeoutError:
+        return Check(name, "problem", f"{address}: no answer within 60 s", "is it up, and is its address right?")
+    except ServiceError as error:
+        return Check(name, "problem", f"{address}: {error}", "is it up, is its address right, is its key set?")
+    took = 1000 * (time.perf_counter() - started)
+    return Check(name, "ok", f"{address}: {said} in {took:,.0f} ms")
+
+
+async def _chat(address: str, pictures: _Pictures) -> str:
+    policy = open_policy(address, pictures)
+    content = (ImagePart(image=pictures.sample), TextPart(text="What is in this picture? Answer in one word."))
+    request = ChatRequest((Message(role="user", content=content),), sampling=Sampling(max_tokens=16))
+    reply = await policy.complete(request)
+    return f"{policy.id} wrote {reply.completion_tokens} tokens"
+
+
+async def _detect(address: str, pictures: _Pictures) -> str:
+    detector = open_detector(address, pictures)
+    return f"{detector.id} found {len(await detector.detect(pictures.sample, ('flag',)))} regions"
+
+
+async def _text(address: str, lake: Lake) -> str:
+    service = open_text_search(address, lake)
+    return f"{service.id} found {len(await service.search('flag', 3))} pages"
+
+
+async def _image(address: str, lake: Lake, pictures: _Pictures) -> str:
+    service = open_image_search(address, lake, pictures)
+    return f"{service.id} found {len(await service.search(pictures.sample, 3))} pictures"
+
+
+def _gpu() -> Check:
+    needed = "not needed for data; gog_train and a model served on this machine need one"
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return Check("GPU", "ok", f"none: {needed}")
+    query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    with suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603  # our words
+        return Check("GPU", "ok", "; ".join(done.stdout.split("\n")).strip("; "))
+    return Check("GPU", "warning", "nvidia-smi is there and does not answer", f"see the driver ({needed})")
+
+
+def _extras() -> Iterator[Check]:
+    for name, (package, use) in EXTRAS.items():
+        try:
+            found = f"{package} {version(package)}" if importlib.util.find_spec(package) else ""
+        except PackageNotFoundError:
+            found = ""
+        missing = f"not installed; for {use}: pip install 'glance-or-gaze[{name}]'"
+        yield Check(f"extra {name}", "ok", found or missing)
+
+
+def _data() -> Check:
+    folder = os.environ.get("GOG_REAL_DATA", "")
+    if not folder:
+        return Check("GOG_REAL_DATA", "ok", "not set; tests against real rows are left out")
+    if not Path(folder).is_dir():
+        return Check("GOG_REAL_DATA", "warning", f"{folder} is no folder", "unset it, or name a folder")
+    return Check("GOG_REAL_DATA", "ok", folder)
