@@ -114,7 +114,7 @@ def finish(pipeline: beam.Pipeline) -> None:
     try:
         pipeline.run().wait_until_finish()
     except Exception as error:
-        causes = list(_causes(error))
+        causes = list(causes_of(error))
         for cause in causes:
             if type(cause).__module__.startswith("gog.") and not _beams(cause):
                 raise cause from None
@@ -126,10 +126,12 @@ def finish(pipeline: beam.Pipeline) -> None:
         log.setLevel(level)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what is behind it, from the last to the first."""
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """The error and what is behind it, from the last to the first. A cause raised again leads back to itself: once."""
+    seen: set[int] = set()
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__
 

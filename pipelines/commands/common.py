@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -108,7 +108,9 @@ def tell(error: BaseException) -> Told | None:
     """The error as one line with its exit code; None for a bug, which shows where it is."""
     from typer._click.exceptions import ClickException, UsageError
 
-    if any(isinstance(cause, KeyboardInterrupt) for cause in _causes(error)):
+    from gog.pipelines.context import causes_of
+
+    if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
         return Told("stopped; what was finished is kept, the same command goes on", STOPPED)
     if isinstance(error, UsageError):
         command = error.ctx.command_path if error.ctx else "gog"
@@ -127,17 +129,11 @@ def tell(error: BaseException) -> Told | None:
     return None
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
 def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """Errors that are told in one line: of wrong use, and of a job that fell short."""
     from gog.pipelines.formats import SourceError
     from gog.pipelines.lake import LakeError
-    from gog.pipelines.run import FunnelError, RunNameTakenError
+    from gog.pipelines.run import FunnelError
     from gog.schemas.rows import SchemaError
     from gog.transforms.ingest import MappingError
     from gog.transforms.services.budget import PriceError
@@ -146,7 +142,7 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.transforms.services.store import StoreError
     from gog.transforms.splits import HubError, LeakError
 
-    wrong = (UseError, ConfigError, MappingError, SourceError, PriceError, RunNameTakenError, IndexFolderError)
+    wrong = (UseError, ConfigError, MappingError, SourceError, PriceError, IndexFolderError)
     return wrong, (FunnelError, HubError, LakeError, LeakError, SchemaError, ServiceError, StoreError)
 
 
