@@ -98,7 +98,8 @@ class Context:
         found = hashlib.sha256()
         for table in tables:
             for path in self.lake.parts(self.run, table, step):
-                found.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+                with path.open("rb") as file:
+                    found.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
         return found.hexdigest()[:16]
 
 

@@ -40,6 +40,8 @@ def plain(value: Any) -> Any:
     become U+FFFD, the latter null: a hostile byte costs itself, not the shard that it is in.
     """
     if isinstance(value, str):
+        if value.isascii():
+            return value
         try:
             value.encode()
         except UnicodeEncodeError:

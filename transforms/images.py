@@ -183,7 +183,7 @@ class DecodedImages:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        """Hold at most `max_bytes` of pixels (3 bytes each); always at least the last image."""
+        """Hold at most `max_bytes` of pixels (4 bytes each, as Pillow keeps them); always at least the last image."""
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._images: OrderedDict[str, Image.Image] = OrderedDict()
@@ -207,7 +207,7 @@ class DecodedImages:
         return image
 
 
-_DECODED: Final = DecodedImages(128 << 20)
+_DECODED: Final = DecodedImages(64 << 20)
 
 
 def open_image(store: ImageStore, sha256: str) -> Image.Image:
@@ -216,7 +216,7 @@ def open_image(store: ImageStore, sha256: str) -> Image.Image:
 
 
 def _pixel_bytes(image: Image.Image) -> int:
-    return 3 * image.width * image.height
+    return 4 * image.width * image.height
 
 
 def _grown(low: int, high: int, least: int, size: int) -> tuple[int, int]:

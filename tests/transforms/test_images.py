@@ -424,7 +424,7 @@ class TestDecodedImages:
         files = [file_of(picture(100, 100, seed), "PNG") for seed in range(3)]
         a, b, c = (sha256_hex(data) for data in files)
         store = Bytes(*files)
-        cache = DecodedImages(max_bytes=2 * 30_000)
+        cache = DecodedImages(max_bytes=2 * 40_000)
         assert cache.get(store, a) is cache.get(store, a)
         cache.get(store, b)
         cache.get(store, a)
