@@ -21,7 +21,7 @@ from gog.transforms.beam.rows import CountRows
 from gog.transforms.clusters import NearDuplicates
 from gog.transforms.duplicates import Duplicates
 from gog.transforms.ingest import FieldMapping, SourceRow, check_mapping
-from gog.transforms.services.loop import shared
+from gog.transforms.services.loop import shared, unshare
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,15 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
 
 def _seen(root: str, run: str, first: int, bits: int) -> Duplicates:
     """What the shards before `first` hold. Kept by the process, so that each shard is read once."""
-    known, read = shared(("duplicates", root, run), lambda: (Duplicates(NearDuplicates(distance=bits)), set()))
+    key = ("duplicates", root, run)
+
+    def fresh() -> tuple[Duplicates, set[int]]:
+        return Duplicates(NearDuplicates(distance=bits)), set()
+
+    known, read = shared(key, fresh)
+    if first in read:  # an earlier try failed: what it read is not in the lake, and no duplicate of itself
+        unshare(key)
+        known, read = shared(key, fresh)
     lake = Lake(Path(root))
     for shard in range(first):
         if shard not in read:
