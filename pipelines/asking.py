@@ -99,8 +99,7 @@ def _blocks(columns: Sequence[str], cells: Sequence[Sequence[str]], console: Con
     for number, row in enumerate(cells, 1):
         console.print(Text(f"row {number}", style="bold"))
         for name, cell in zip(names, row, strict=True):
-            line = Text(f"  {name:{left}}  ", style="dim")
-            line.append(cell, style="default")
+            line = Text.assemble((f"  {name:{left}}  ", "dim"), cell)
             console.print(line, overflow="ellipsis", no_wrap=True)
 
 

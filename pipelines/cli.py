@@ -85,12 +85,13 @@ def call(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def main() -> None:
-    """Run the command of this process's arguments, and end the process with its exit code."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code; the arguments are the process's own unless given."""
     # Libraries log what is no news to the user, and tell of every failure a second time.
     logging.disable(logging.WARNING)
-    code = call(sys.argv[1:])
-    _end(code)
+    if argv is not None:
+        sys.exit(call(argv))
+    _end(call(sys.argv[1:]))
 
 
 def _end(code: int) -> None:

@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 from gog.pipelines.config import Config, ConfigError, parse_config
 from gog.pipelines.context import STEP_TABLES
 from gog.pipelines.ingest import Seeds
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.opening import check_addresses, policy_id
-from gog.pipelines.run import RunNameTakenError, made_from
+from gog.pipelines.run import made_from
 from gog.pipelines.views import open_lake
 from gog.schemas import Behaviour, Tool
 from gog.transforms.services.budget import EMBEDDED
@@ -130,7 +130,7 @@ class _Earlier:
 
 
 def plan(config: Config) -> Plan:
-    """The plan. Raises `ConfigError`, `SourceError`, `MappingError`, and `RunNameTakenError` as the run would."""
+    """The plan. Raises `ConfigError`, `SourceError`, `MappingError`, and `LakeError`, as the run would."""
     check_addresses(config)
     seeds = Seeds.of(config)
     sizes = {spec.shard: spec.rows for spec in seeds.rows.shards()}
@@ -167,7 +167,7 @@ def _done(lake: Lake | None, config: Config, made: str) -> dict[str, set[int]]:
     """Shards that each step of the run has finished."""
     manifest = lake.read_manifest(config.run) if lake else None
     if manifest is not None and manifest.fingerprint != made:
-        raise RunNameTakenError(
+        raise LakeError(
             f"the run {config.run!r} was made with another config or source; give this one another name with --run"
         )
     if lake is None or manifest is None:

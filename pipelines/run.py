@@ -24,17 +24,14 @@ from gog.pipelines.sources import ShardSpec
 from gog.pipelines.synthesize import synthesize
 from gog.pipelines.views import build_views, check_funnel, open_lake
 
-STEPS = ("ingest", "synthesize", "curate", "export_sft", "label", "export_rl")
+PHASE_ONE = ("ingest", "synthesize")
+STEPS = (*PHASE_ONE, "curate", "export_sft", "label", "export_rl")
 
 OnStep = Callable[[str, int, int], None]
 
 
 class FunnelError(Exception):
     """The counts do not add up: a bug, since nothing may be lost."""
-
-
-class RunNameTakenError(LakeError):
-    """A run of this name was made with another config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +61,19 @@ def run(
         seeds = Seeds.of(config)
         specs = dict(enumerate(seeds.rows.shards()))
         manifest = _begin(lake, config, seeds, specs)
-        context = Context(config, lake, runner_args, on_shard, manifest.fingerprint)
+        place = 0
+
+        def on_step(step: str, done: int, shards: int) -> None:
+            """Phase one works on a batch at a time; what is told is how many of all shards are done."""
+            in_phase_one = context.local and step in PHASE_ONE
+            on_shard(step, place if in_phase_one else done, len(specs) if in_phase_one else shards)
+
+        context = Context(config, lake, runner_args, on_step, manifest.fingerprint)
         forget_rejected(context, retry | stops(config), steps)
         shards = list(specs)
         stopped = ""
-        for batch in [[shard] for shard in shards] if context.local else [shards]:
+        batches = [[shard] for shard in shards] if context.local else [shards]
+        for place, batch in enumerate(batches):  # noqa: B007  # on_step tells it
             if "ingest" in steps:
                 ingest(context, seeds, specs, batch)
             if "synthesize" in steps:
@@ -93,7 +98,7 @@ def _begin(lake: Lake, config: Config, seeds: Seeds, specs: dict[int, ShardSpec]
     made = made_from(config, seeds)
     manifest = lake.read_manifest(config.run)
     if manifest is not None and manifest.fingerprint != made:
-        raise RunNameTakenError(
+        raise LakeError(
             f"the run {config.run!r} was made with another config or source; give this one another name with --run "
             "(what did not change costs nothing: the store is shared)"
         )

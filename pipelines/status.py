@@ -57,7 +57,7 @@ class Status:
     step: str
     """The step at work, empty where the run is not live."""
     eta_s: float | None
-    """Seconds until that step ends, by its pace so far; None where that cannot be told yet."""
+    """Seconds until it ends (ingest and synthesize together), by its pace; None where that cannot be told yet."""
     summary: Summary
 
 
@@ -75,6 +75,7 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
     with open_lake(folder) as views:
         summary = summarise(views)
         ((kept,),) = views.execute("SELECT count(*) FROM curated").fetchall()
+    asked_a_minute = sum(tally.events for tally in minute) * MINUTE / max(1.0, min(MINUTE, now - began))
     eta = _Pace(lake, manifest, summary, all_events, session, began, now).eta(at_work) if at_work else None
     return Status(
         run=run,
@@ -88,7 +89,7 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
         tokens=spent.prompt_tokens + spent.completion_tokens,
         cost=spent.cost,
         hours=spent.hours,
-        per_minute=float(sum(tally.events for tally in minute)) if live else None,
+        per_minute=asked_a_minute if live else None,
         step=at_work,
         eta_s=eta,
         summary=summary,
@@ -100,7 +101,7 @@ def _events(lake: Lake, run: str, began: float, now: float) -> tuple[Spent, list
     if not (lake.store_folder / FILE).exists():
         return Spent(), [], [], []
     with Store(lake.store_folder, Mode.REPLAY) as store:
-        return store.spend(run), store.tally(run), store.tally(run, began), store.tally(run, now - MINUTE)
+        return store.spend(run), store.tally(run), store.tally(run, began), store.tally(run, max(began, now - MINUTE))
 
 
 def _locked(path: Path) -> bool:
@@ -170,9 +171,10 @@ class _Pace:
             config = parse_config(self.manifest.config, "manifest")
         except ConfigError:
             return None
-        done = _done(self.lake, self.manifest.run, step)
         began = self.began
-        if step == "synthesize":
+        phase_one = step in {"ingest", "synthesize"}
+        done = _done(self.lake, self.manifest.run, "synthesize" if phase_one else step)
+        if phase_one:
             sizes = {shard: int(str(state.spec.get("rows", 0))) for shard, state in self.manifest.shards.items()}
             # One look of the detector for each hard seed; easy ones are done as soon as they are screened.
             asked = float(_asked(self.session, "detect", "propose"))

@@ -193,6 +193,9 @@ def _work(
         print_summary(summary, console_for(sys.stdout))
     else:
         print_funnel(summary, console_for(sys.stdout), [stage for step in steps for stage in STAGES_OF[step]])
+    nothing_kept = not any(line["kept"] for line in summary["behaviours"])
+    if steps is None and nothing_kept and not result.stopped and not as_json:
+        print('Nothing was kept: `gog inspect --sql "from reasons"` says why')
     if result.stopped:
         print(f"gog: {result.stopped}; everything is kept, go on with a higher ceiling", file=sys.stderr)
         raise typer.Exit(FELL_SHORT)

@@ -166,12 +166,11 @@ def doctor(
         console = console_for(sys.stdout)
         styles = {"ok": "green", "warning": "yellow", "problem": "red"}
         for check in checks:
-            line = Text(f"{check.state:8} ", style=styles[check.state])
-            line.append(f"{check.name:12} ", style="bold")
-            line.append(one_line(check.found), style="default")
+            state, name = f"{check.state:7}  ", f"{check.name:13}  "
+            line = Text.assemble((state, styles[check.state]), (name, "bold"), one_line(check.found))
             console.print(line, soft_wrap=True)
             if check.advice:
-                console.print(Text(f"{'':22}{check.advice}", style="dim"), soft_wrap=True)
+                console.print(Text(f"{'':24}{check.advice}", style="dim"), soft_wrap=True)
     problems = sum(check.state == "problem" for check in checks)
     if problems:
         print(f"gog: {problems} problem{'s' * (problems > 1)}", file=sys.stderr)

@@ -78,9 +78,10 @@ def _show(state: "Status") -> None:
     if state.state != "done":
         print("Steps:  " + "   ".join(f"{step.step} {step.done}/{step.of}" for step in state.steps))
     if state.per_minute is not None:
-        eta = f"about {spell(state.eta_s)} to its end" if state.eta_s is not None else "no estimate of its end yet"
-        rate = f"{state.per_minute / 60:,.1f} calls a second in the last minute"
-        print(f"Now:    {state.step or 'at its end'}, {rate}, {eta}")
+        step = "ingest and synthesize" if state.step in {"ingest", "synthesize"} else state.step
+        eta = f"about {spell(state.eta_s)} to go" if state.eta_s is not None else "too early to say how long"
+        rate = f"{state.per_minute / 60:,.1f} questions a second in the last minute"
+        print(f"Now:    {step or 'at its end'}, {rate}, {eta}")
     print()
     print_summary(state.summary, console)
 
