@@ -6,13 +6,18 @@ them meet on this loop, and share one `Outside`.
 
 import asyncio
 import atexit
+import contextlib
+import ctypes
 import gc
 import os
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 T = TypeVar("T")
+
+_M_ARENA_MAX: Final = -8
+"""Of glibc's `malloc.h`."""
 
 _lock = threading.RLock()
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
@@ -35,11 +40,18 @@ def process_loop() -> asyncio.AbstractEventLoop:
         if loop is None:
             # Modules and the like stay for good, and walking them over and over takes longer than the calls do.
             gc.freeze()
+            _one_arena()
             atexit.register(gc.unfreeze)  # or what nanobind made (DuckDB) counts as leaked at the end, at length
             loop = asyncio.new_event_loop()
             threading.Thread(target=loop.run_forever, name="gog-loop", daemon=True).start()
             _loops[os.getpid()] = loop
         return loop
+
+
+def _one_arena() -> None:
+    """Have glibc's malloc keep one heap for all threads: pictures of megabytes leave holes in every heap they visit."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def shared(key: Hashable, make: Callable[[], T]) -> T:
