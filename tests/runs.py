@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
+from gog.pipelines.commands.common import bundled
 from gog.pipelines.config import Config, parse_config
 from gog.pipelines.views import check_funnel, open_lake
 from gog.schemas.reasons import REASONS
@@ -25,15 +26,11 @@ Rows = list[dict[str, Any]]
 
 
 def atlas(lake: Path, *, run: str = "tiny", count: int = 48, shard_size: int = 24, **changes: Any) -> Config:
-    """A run of the bundled world as `configs/atlas.yaml` has it, but small, and with much held out for validation."""
-    values: dict[str, Any] = {
-        "run": run,
-        "lake": str(lake),
-        "shard_size": shard_size,
-        "source": {"kind": "atlas", "count": count},
-        "label": {"k": 4},
-        "curate": {"splits": {"validation_share": 0.3}},
-    }
+    """The run of `make demo` over fewer seeds, and with much held out for validation, so that each split has rows."""
+    values = bundled("atlas").model_dump(mode="json")
+    values |= {"run": run, "lake": str(lake), "shard_size": shard_size}
+    values["source"]["count"] = count
+    values["curate"]["splits"]["validation_share"] = 0.3
     return parse_config(values | changes)
 
 
