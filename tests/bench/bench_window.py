@@ -1,6 +1,6 @@
 """Calls per second through the sliding window, beside the ideal and a bare asyncio loop.
 
-`python tests/bench/bench_window.py`: 2,000 chat calls, 64 at a time, against an in-process service: 50 ms
+`python tests/bench/bench_window.py [--json]`: 2,000 chat calls, 64 at a time, against an in-process service: 50 ms
 each, and 30 ms with 5% at 600 ms (seeded). Three ways in each round: the ideal (list scheduling, no overhead); a
 bare asyncio loop with a semaphore, calls only; and a Beam pipeline on FnApiRunner with `WindowedAsync` and
 `Outside` over a fresh store in record mode. Medians of five rounds. The pipeline's time is given without the runner's
@@ -10,6 +10,7 @@ Beam sets up, counts, and waits up to 0.2 s for its sampling thread after each l
 
 import asyncio
 import heapq
+import json
 import random
 import shutil
 import statistics
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -202,4 +203,6 @@ def table(results: Sequence[Result]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table(bench_window()) + "\n")
+    results = bench_window()
+    shown = json.dumps([asdict(result) for result in results]) if "--json" in sys.argv else table(results)
+    sys.stdout.write(shown + "\n")

@@ -1,0 +1,149 @@
+"""Speed and memory of the engine: `make bench`, or `python tests/bench/run.py [--quick] [--out FILE]`.
+
+Medians of five, each in a fresh process and, where it starts cold, over a fresh lake in a temporary folder. The
+services are the embedded ones, so the time is the engine's and theirs. `--quick` leaves out the memory of 10,000
+seeds, which takes most of the time; `--out` writes the table as Markdown as well.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROUNDS = 5
+SEEDS = 200
+FEW, MANY, SHARD = 1000, 10_000, 500
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table. `target` is empty where there is none."""
+
+    what: str
+    found: str
+    spread: str = ""
+    target: str = ""
+
+
+def say(text: str) -> None:
+    """Progress, apart from the table."""
+    sys.stderr.write(text + "\n")
+
+
+def child(script: str, *arguments: str) -> Any:
+    """What a script of this folder prints as its last line, as JSON. Raises `CalledProcessError`."""
+    command = [sys.executable, str(HERE / script), *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def engine(lake: Path, run: str, seeds: int, more: Json | None = None, steps: Sequence[str] = ()) -> Json:
+    """One run of the engine over the bundled world, measured in a process of its own."""
+    config = {"lake": str(lake), "run": run, "source": {"kind": "atlas", "count": seeds}} | (more or {})
+    found: Json = child("bench_engine.py", json.dumps({"config": config, "steps": list(steps) or None}))
+    return found
+
+
+def median_line(what: str, values: Sequence[float], form: str, target: str = "") -> Line:
+    """Median and range of what was measured."""
+    low, high = (format(value, form) for value in (min(values), max(values)))
+    return Line(what, format(statistics.median(values), form), f"{low} to {high}", target)
+
+
+def speed(folder: Path) -> Iterator[Line]:
+    """Cold runs, then runs over the store of the last one."""
+    say(f"{ROUNDS} cold runs of {SEEDS} seeds")
+    cold = [engine(folder / f"cold-{n}", "run", SEEDS) for n in range(ROUNDS)]
+    yield median_line(f"seeds a second, {SEEDS} seeds, cold store", [SEEDS / c["wall_s"] for c in cold], ".1f")
+    yield median_line("CPU seconds of it", [c["cpu_s"] for c in cold], ".1f")
+    lake = folder / f"cold-{ROUNDS - 1}"
+    say(f"{ROUNDS} new runs over a warm store")
+    warm = [engine(lake, f"warm-{n}", SEEDS) for n in range(ROUNDS)]
+    calls = max(w["calls"] for w in warm)
+    made = [w["trajectories"] / w["steps"]["synthesize"] for w in warm]
+    yield median_line("warm store: trajectories a second, screened to written", made, ".0f", "at least 150")
+    whole = [w["trajectories"] / w["wall_s"] for w in warm]
+    yield median_line("... from the start of the process to its end", whole, ".0f")
+    yield Line("... calls made", f"{calls}", target="0")
+    say(f"{ROUNDS} reruns of finished shards")
+    again = [engine(lake, "warm-0", SEEDS) for _ in range(ROUNDS)]
+    yield median_line("rerun of finished shards, seconds", [a["wall_s"] for a in again], ".1f")
+
+
+def window() -> Iterator[Line]:
+    """Calls through the sliding window; see `bench_window.py`."""
+    say("calls through the sliding window")
+    for case in child("bench_window.py", "--json"):
+        rate = {key: case["calls"] / case[f"{key}_s"] for key in ("ideal", "bare", "window", "run")}
+        low, high = (case["calls"] / seconds for seconds in reversed(case["spread"]))
+        yield Line(
+            f"calls a second, 64 wide, {case['case']}",
+            f"{rate['window']:.0f} ({rate['window'] / rate['bare']:.0%} of bare)",
+            f"{low:.0f} to {high:.0f}",
+            "at least 85% of bare",
+        )
+        yield Line(
+            "... ideal, bare loop, whole pipeline", f"{rate['ideal']:.0f}, {rate['bare']:.0f}, {rate['run']:.0f}"
+        )
+
+
+def memory(folder: Path) -> Iterator[Line]:
+    """Peak memory of few and many seeds at one shard size, with as little work a seed as there can be."""
+    little = {"shard_size": SHARD, "screen": {"passes": 1}, "synthesize": {"rollouts": 1, "composed": 0}}
+    peaks = {}
+    for seeds in (FEW, MANY):
+        say(f"memory of {seeds} seeds in shards of {SHARD}")
+        lake = folder / f"memory-{seeds}"
+        found = engine(lake, "run", seeds, little, ["ingest", "synthesize", "curate", "export_sft"])
+        peaks[seeds] = found["peak_mib"]
+        yield Line(f"peak memory of {seeds:,} seeds in shards of {SHARD}, MiB", f"{found['peak_mib']:.0f}")
+    yield Line("... difference, MiB", f"{peaks[MANY] - peaks[FEW]:.0f}", target="at most 60")
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """The table as Markdown, its columns aligned."""
+    rows = [["", "median", "least to most", "target"], *([w.what, w.found, w.spread, w.target] for w in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    rows.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    )
+
+
+def machine() -> str:
+    """What the numbers were measured on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} cores, {platform.machine()}, Python {platform.python_version()}"
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description="Measure the engine's speed and memory.")
+    parser.add_argument("--quick", action="store_true", help="leave out the memory of 10,000 seeds")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table as Markdown as well")
+    options = parser.parse_args()
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="gog-bench-") as name:
+        lines = [*speed(Path(name)), *window()]
+        if not options.quick:
+            lines += memory(Path(name))
+    minutes = (time.perf_counter() - started) / 60
+    text = f"{markdown(lines)}\n\nMedians of {ROUNDS} (memory: one run). {machine()}. Took {minutes:.0f} minutes.\n"
+    sys.stdout.write(text)
+    if options.out:
+        options.out.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
