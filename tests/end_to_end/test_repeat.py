@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from runs import VARYING, atlas, calls, exported, files, hashes, records, run_folder
+from runs import VARYING, atlas, calls, exported, files, hashes, number, records, run_folder
 
 from gog.pipelines.config import Config
 from gog.pipelines.run import run
@@ -79,3 +79,19 @@ def test_a_damaged_export_is_made_again(tiny: Config, tmp_path: Path) -> None:
     (run_folder(same) / "complexity" / "part-label-00001.parquet").unlink()
     run(same)
     assert records(same) == records(tiny)
+
+
+def test_enough_for_now_and_the_rest_later(tiny: Config, tmp_path: Path) -> None:
+    config = atlas(copied(tiny, tmp_path / "lake", "store", "indexes"))
+    run(config, accept=1)
+    assert number(config, "SELECT count(*) FROM seeds") == 24, "one shard was enough"
+    assert number(config, "SELECT count(*) FROM curated") >= 1
+    run(config)
+    assert records(config) == records(tiny)
+
+
+def test_one_job_over_all_shards_gives_the_same_records(tiny: Config, tmp_path: Path) -> None:
+    """As on a distributed runner: no shard waits for another."""
+    config = atlas(copied(tiny, tmp_path / "lake", "store", "indexes"))
+    run(config, runner_args=("--runner=FnApiRunner",))
+    assert records(config) == records(tiny)
