@@ -1,5 +1,6 @@
 """Whole runs of the engine for the end-to-end tests: small ones of the bundled world, and what holds of any."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
 from gog.pipelines.commands.common import bundled
 from gog.pipelines.config import Config, parse_config
+from gog.pipelines.run import run
 from gog.pipelines.views import check_funnel, open_lake
 from gog.schemas.reasons import REASONS
 
@@ -25,13 +28,31 @@ VARYING = ("manifest.json", "lock", "lake.duckdb", "events/*")
 Rows = list[dict[str, Any]]
 
 
-def atlas(lake: Path, *, run: str = "tiny", count: int = 48, shard_size: int = 24, **changes: Any) -> Config:
+def atlas(lake: Path | str, *, run: str = "tiny", count: int = 48, shard_size: int = 24, **changes: Any) -> Config:
     """The run of `make demo` over fewer seeds, and with much held out for validation, so that each split has rows."""
     values = bundled("atlas").model_dump(mode="json")
     values |= {"run": run, "lake": str(lake), "shard_size": shard_size}
     values["source"]["count"] = count
     values["curate"]["splits"]["validation_share"] = 0.3
     return parse_config(values | changes)
+
+
+def shared_run(config: Config, factory: pytest.TempPathFactory) -> Config:
+    """The run, finished, in a lake that all workers of a test session share: the first makes it, the others wait.
+
+    The config's lake is a name. Nobody writes to such a run.
+    """
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    config = config.model_copy(update={"lake": str(base / "shared" / config.lake)})
+    done = base / "shared" / f"{config.run}.done"
+    done.parent.mkdir(exist_ok=True)
+    with done.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            run(config)
+            done.touch()
+    return config
 
 
 def write_config(config: Config, path: Path) -> Path:

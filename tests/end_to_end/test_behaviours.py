@@ -6,7 +6,7 @@ What is counted here is a property of the world and of a rule-based program that
 from collections import Counter
 
 import pytest
-from runs import atlas, check_nothing_lost, exported, select
+from runs import atlas, check_nothing_lost, exported, select, shared_run
 
 from gog.pipelines.config import Config
 from gog.pipelines.run import run
@@ -21,9 +21,7 @@ TOLERANCE = 0.03
 @pytest.fixture(scope="module")
 def larger(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """A finished run of 300 seeds, otherwise as `make demo` does it."""
-    config = atlas(tmp_path_factory.mktemp("larger") / "lake", run="larger", count=SEEDS, shard_size=SEEDS)
-    run(config)
-    return config
+    return shared_run(atlas("larger", run="larger", count=SEEDS, shard_size=SEEDS), tmp_path_factory)
 
 
 def test_nothing_is_lost(larger: Config) -> None:
