@@ -158,8 +158,10 @@ class _Pictures:
 def _services(config: Config) -> Iterator[Check]:
     pictures = _Pictures()
     with tempfile.TemporaryDirectory() as folder:
-        indexed = Path(config.lake) / "indexes" / f"atlas-{world_version()}"
-        lake = Lake(Path(config.lake) if indexed.exists() else Path(folder))
+        lake = Lake(Path(folder))
+        with suppress(LakeError):
+            own = Lake(Path(config.lake), create=False)
+            lake = own if (own.indexes / f"atlas-{world_version()}").exists() else lake
         names = {"teacher": config.teacher, "judge": config.judge, "labeller": config.labeller}
         for name, address in names.items():
             yield _answers(name, address, partial(_chat, address, pictures))

@@ -18,7 +18,7 @@ from gog.pipelines.export import export_rl, export_sft
 from gog.pipelines.ingest import Seeds, ingest
 from gog.pipelines.label import label
 from gog.pipelines.lake import Lake, LakeError, Manifest, ShardState
-from gog.pipelines.opening import open_store
+from gog.pipelines.opening import check_addresses, open_store
 from gog.pipelines.redo import forget_rejected, reasons_of, stops
 from gog.pipelines.sources import ShardSpec
 from gog.pipelines.synthesize import synthesize
@@ -53,9 +53,12 @@ def run(
 ) -> RunResult:
     """Do what is missing of a run, and again what stopped at a ceiling or was rejected for a reason in `retry`.
 
-    `accept` stops phase one as soon as that many trajectories would be kept. Raises `LakeError` when another process
+    `accept` stops phase one as soon as that many trajectories would be kept. Raises `ConfigError`
+    on an address that nobody fills, before anything is done, `LakeError` when another process
     writes to the run or the run was made with another config, `FunnelError` when rows were lost.
     """
+    if {"synthesize", "label"} & set(steps):
+        check_addresses(config)
     lake = Lake(Path(config.lake))
     with lake.lock(config.run):
         seeds = Seeds.of(config)

@@ -106,18 +106,14 @@ def one_run(config: str | None, lake: str | None, run: str | None) -> RunPlace:
 
 def tell(error: BaseException) -> Told | None:
     """The error as one line with its exit code; None for a bug, which shows where it is."""
-    from typer._click.exceptions import ClickException, UsageError
-
     from gog.pipelines.context import causes_of
 
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
         return Told("stopped; what was finished is kept, the same command goes on", STOPPED)
-    if isinstance(error, UsageError):
-        command = error.ctx.command_path if error.ctx else "gog"
+    if isinstance(error, typer.TyperException):
+        command = getattr(getattr(error, "ctx", None), "command_path", "gog")
         line = one_line(error.format_message()).rstrip(".")
-        return Told(f"{line[:1].lower()}{line[1:]}; see {command} --help", WRONG_USE)
-    if isinstance(error, ClickException):
-        return Told(one_line(error.format_message()), FELL_SHORT)
+        return Told(f"{line[:1].lower()}{line[1:]}; see {command} --help", error.exit_code)
     wrong, short = _known()
     if isinstance(error, wrong + short):
         return Told(one_line(error), WRONG_USE if isinstance(error, wrong) else FELL_SHORT)

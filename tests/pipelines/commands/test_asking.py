@@ -1,0 +1,174 @@
+"""`gog inspect`: queries, the shell, pictures of trajectories."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from calling import Gog, Place
+from lakes import small_run
+from rich.console import Console
+
+from gog.pipelines.asking import SHOWN_ROWS, QueryError, ask, shell, show
+from gog.pipelines.lake import Lake, Manifest
+from gog.pipelines.views import open_lake
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    made = small_run(tmp_path / "lake")
+    made.write_manifest(Manifest(run="small", fingerprint="x", state="done"))
+    return made
+
+
+@pytest.fixture
+def views(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_lake(lake.run_folder("small")) as connection:
+        yield connection
+
+
+def console(width: int = 100) -> Console:
+    return Console(file=io.StringIO(), width=width, color_system=None)
+
+
+def shown(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_one_query_as_a_table(gog: Gog, lake: Lake) -> None:
+    done = gog("inspect", "--lake", lake.root, "--sql", "select stage, entered from funnel where stage = 'verify';")
+    assert done.code == 0
+    assert [line.split() for line in done.out.splitlines() if "verify" in line] == [["verify", "12"]]
+    assert "\x1b" not in done.out
+
+
+def test_one_query_as_json(gog: Gog, lake: Lake) -> None:
+    sql = "select unit, 1.5::double as x, null as y from funnel where stage = 'ingest'"
+    done = gog("inspect", "--lake", lake.root, "--json", "--sql", sql)
+    assert json.loads(done.out) == [{"unit": "row", "x": 1.5, "y": None}]
+
+
+@pytest.mark.parametrize("sql", ["selct 1", "select nothing from funnel", "", "select 1; select 2", "from nowhere"])
+def test_a_query_that_cannot_be_answered_is_wrong_use(gog: Gog, lake: Lake, sql: str) -> None:
+    done = gog("inspect", "--lake", lake.root, "--sql", sql)
+    assert done.code == 2
+    assert done.error
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "copy (select 1) to 'x.csv'",
+        "create table x as select 1",
+        "drop view funnel",
+        "attach 'x.duckdb'",
+        "install httpfs",
+        "set memory_limit = '1GB'",
+        "export database 'x'",
+    ],
+)
+def test_queries_only_read(
+    views: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(QueryError, match="only read"):
+        ask(views, sql)
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("sql", ["explain from funnel", "describe funnel", "show tables", "from levels"])
+def test_ways_to_read(views: duckdb.DuckDBPyConnection, sql: str) -> None:
+    assert ask(views, sql).rows
+
+
+def test_many_rows_are_cut_and_it_is_said(views: duckdb.DuckDBPyConnection) -> None:
+    answer = ask(views, "from range(1000)", SHOWN_ROWS)
+    out = console()
+    show(answer, out)
+    assert len(answer.rows) == SHOWN_ROWS
+    assert f"the first {SHOWN_ROWS} rows" in shown(out)
+    assert len(ask(views, "from range(1000)").rows) == 1000
+
+
+def test_wide_rows_become_blocks(views: duckdb.DuckDBPyConnection) -> None:
+    out = console(80)
+    show(ask(views, "from overview limit 2"), out)
+    assert "row 1" in shown(out)
+    assert "row 2" in shown(out)
+    assert max(map(len, shown(out).splitlines())) <= 80
+
+
+def test_cells_are_shown_as_they_are(views: duckdb.DuckDBPyConnection) -> None:
+    out = console()
+    show(ask(views, "select '[red]x[/red]' || chr(27) || '[31m' || chr(10) || 'y' as a"), out)
+    assert "[red]x[/red]" in shown(out)
+    assert "\x1b" not in shown(out)
+
+
+def test_the_shell(views: duckdb.DuckDBPyConnection) -> None:
+    out = console(160)
+    lines = [
+        ".tables",
+        "selct;",
+        "select stage",
+        "from funnel where stage = 'label';",
+        ".schema funnel",
+        ".schema nowhere",
+        ".what",
+        "select 4711",
+        "",
+        ".quit",
+        "select 'never'",
+    ]
+    shell(views, io.StringIO("\n".join(lines)), out)
+    text = shown(out)
+    assert "Why things left, by stage." in text
+    assert "error: Parser Error" in text
+    assert "label" in text
+    assert "counted from the rejects themselves" in text
+    assert "there is no view 'nowhere'" in text
+    assert ".schema VIEW" in text
+    assert "4711" in text
+    assert "never" not in text
+
+
+def test_the_shell_ends_with_its_input(views: duckdb.DuckDBPyConnection) -> None:
+    out = console()
+    shell(views, io.StringIO("select 47"), out)
+    assert "47" in shown(out)
+
+
+def test_the_shell_as_a_command(gog: Gog, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("select count(*) as seeds from seeds;\n"))
+    done = gog("inspect", "--lake", lake.root)
+    assert done.code == 0
+    assert "seeds" in done.out
+    assert "6" in done.out
+
+
+class TestTrajectory:
+    def test_the_best_and_one_by_the_start_of_its_id(self, gog: Gog, lake: Lake, tmp_path: Path) -> None:
+        assert gog("inspect", "--lake", lake.root, "--trajectory", "best", "--out", tmp_path / "a.png").code == 0
+        name = next(lake.read_rows("small", "trajectories"))["trajectory_id"]
+        done = gog("inspect", "--lake", lake.root, "--trajectory", name[:-2], "--out", tmp_path / "b.png")
+        assert done.code == 0
+        for file in ("a.png", "b.png"):
+            assert (tmp_path / file).read_bytes().startswith(b"\x89PNG")
+
+    @pytest.mark.parametrize(
+        ("name", "out"), [("trajectory-none", "a.png"), ("t", "a.png"), ("best", "a.txt"), ("best", "none/a.png")]
+    )
+    def test_wrong_use(self, gog: Gog, lake: Lake, tmp_path: Path, name: str, out: str) -> None:
+        done = gog("inspect", "--lake", lake.root, "--trajectory", name, "--out", tmp_path / out)
+        assert done.code == 2
+        assert done.error
+
+    def test_a_run_that_has_kept_nothing(self, gog: Gog, copied: Place, tmp_path: Path) -> None:
+        (copied.run / "curated" / "part-curate-00000.parquet").unlink()
+        done = gog("inspect", "--lake", copied.lake, "--trajectory", "best", "--out", tmp_path / "a.png")
+        assert done.code == 2
+        assert "kept no trajectory" in done.error

@@ -1,0 +1,163 @@
+"""`gog index build`: a local search world out of pictures and pages, and a run over it."""
+
+import asyncio
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calling import Gog
+from fakes import MemoryImages
+from PIL import Image
+from runs import check_nothing_lost
+
+from gog.pipelines.config import parse_config
+from gog.transforms.services.corpus import Corpus
+from gog.transforms.services.gallery import Gallery
+
+
+def picture(number: int) -> bytes:
+    """A picture of stripes, each number another."""
+    image = Image.new("RGB", (160, 120), (250, 250, 250))
+    for x in range(160):
+        for y in range(120):
+            if (x // (4 + 7 * number) + y // (30 - 4 * number)) % 2:
+                image.putpixel((x, y), (40 * number, 200 - 30 * number, 90))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for number, name in enumerate(["red_barn.png", "more/lake-at-night.png", "mill.PNG"]):
+        (folder / name).write_bytes(picture(number))
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("no picture either")
+    return folder
+
+
+LINES = [
+    {
+        "image": "red_barn.png",
+        "title": "The red barn",
+        "text": "A barn in Vermont, built in 1890.",
+        "url": "https://a/barn",
+    },
+    {"title": "Lakes", "text": "Lakes freeze from the top."},
+    {"image": "none.png", "text": "A picture that is missing, of a windmill."},
+    {"image": "red_barn.png", "text": "The same barn again, in winter."},
+]
+BAD = ['{"broken', "[1]", '{"url": "https://nothing"}', '{"image": "../../etc/passwd"}', '{"title": 5, "text": "x"}']
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    file = tmp_path / "texts.jsonl"
+    file.write_text("\n".join([*map(json.dumps, LINES), *BAD]) + "\n")
+    return file
+
+
+def search_pictures(folder: Path, data: bytes) -> Any:
+    images = MemoryImages()
+    return asyncio.run(Gallery.open(folder / "gallery", images).search(images.put(data, "png"), 3))
+
+
+def search_text(folder: Path, query: str) -> Any:
+    return asyncio.run(Corpus.open(folder / "corpus").search(query, 3))
+
+
+def test_pictures_and_texts_are_found(gog: Gog, photos: Path, texts: Path, tmp_path: Path) -> None:
+    done = gog("index", "build", "--images", photos, "--texts", texts, "--out", tmp_path / "index")
+    assert done.code == 0
+    barn = search_pictures(tmp_path / "index", picture(0))[0]
+    assert (barn.title, barn.url, barn.snippet) == ("The red barn", "https://a/barn", LINES[0]["text"])
+    lake = search_pictures(tmp_path / "index", picture(1))[0]
+    assert (lake.title, lake.url) == ("lake at night", "more/lake-at-night.png")
+    assert search_text(tmp_path / "index", "Vermont barn 1890")[0].url == "https://a/barn"
+    assert search_text(tmp_path / "index", "frozen lakes freeze")[0].title == "Lakes"
+    assert search_text(tmp_path / "index", "windmill"), "its picture is missing, its text is not"
+
+
+def test_what_was_left_out_is_counted_and_named(gog: Gog, photos: Path, texts: Path, tmp_path: Path) -> None:
+    args = ("index", "build", "--images", photos, "--texts", texts, "--out", tmp_path / "index")
+    found = json.loads(gog(*args, "--json").out)
+    assert (found["pictures"], found["untitled"], found["pages"]) == (3, 2, 4)
+    where = {skipped["where"] for skipped in found["skipped"]}
+    assert where == {"broken.jpg", *(f"texts.jsonl#{number}" for number in (3, 5, 6, 7, 8, 9))}
+    assert all(skipped["why"] for skipped in found["skipped"])
+    printed = gog(*args).out
+    assert "3 pictures, 2 of them by file name alone" in printed
+    assert printed.count("left out: ") == len(where)
+    assert "corpus:" in printed
+
+
+def test_the_same_input_makes_the_same_index(gog: Gog, photos: Path, texts: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert gog("index", "build", "--images", photos, "--texts", texts, "--out", tmp_path / name / "index").code == 0
+    for part in ("gallery", "corpus"):
+        one, other = ((tmp_path / name / "index" / part / "index.json").read_bytes() for name in ("a", "b"))
+        assert one == other
+
+
+def test_pictures_alone_and_texts_alone(gog: Gog, photos: Path, texts: Path, tmp_path: Path) -> None:
+    assert gog("index", "build", "--images", photos, "--out", tmp_path / "p").code == 0
+    assert search_pictures(tmp_path / "p", picture(2))[0].title == "mill"
+    assert search_text(tmp_path / "p", "mill") == ()
+    done = gog("index", "build", "--texts", texts, "--out", tmp_path / "t")
+    assert done.code == 0
+    assert "--images" in done.out, "lines that name pictures are told of"
+
+
+def test_nothing_to_index(gog: Gog, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = gog("index", "build", "--images", tmp_path / "empty", "--out", tmp_path / "index")
+    assert done.code == 1
+    assert "nothing could be indexed" in done.error
+    assert gog("index", "build", "--images", tmp_path / "none").code == 2
+    assert gog("index", "build", "--texts", tmp_path / "none.jsonl").code == 2
+
+
+@pytest.mark.slow
+def test_photographs_of_the_news_go_through_the_whole_engine(gog: Gog, tmp_path: Path) -> None:
+    """The planner cannot answer; every attempt ends with its evidence kept and its reason given."""
+    if not os.environ.get("GOG_REAL_DATA"):
+        pytest.skip("GOG_REAL_DATA is not set")
+    news = Path(os.environ["GOG_REAL_DATA"]) / "livevqa" / "News"
+    items = json.loads((news / "benchmark.json").read_text())
+    captions, questions = [], []
+    for item in items:
+        asked = item["level1_qa"]
+        captions.append({"image": item["img_path"], "title": item["source"], "text": asked["question"]})
+        question = {"id": item["id"], "question": asked["question"], "image": item["img_path"]}
+        questions.append(question | {"answers": asked["Ground_Truth_List"]})
+    for name, rows in (("captions", captions), ("questions", questions)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    images, index = news / "News_imgs", tmp_path / "index"
+    done = gog("index", "build", "--images", images, "--texts", tmp_path / "captions.jsonl", "--out", index, "--json")
+    assert json.loads(done.out)["pictures"] == len(items)
+    values = {
+        "lake": str(tmp_path / "lake"),
+        "source": {
+            "kind": "jsonl",
+            "path": str(tmp_path / "questions.jsonl"),
+            "dataset": "news",
+            "image_root": str(images),
+            "mapping": {"question": "question", "answers": ["answers"], "image": "image", "columns": {"id": "id"}},
+        },
+        "text_search": f"corpus:{index}",
+        "image_search": f"gallery:{index}",
+        "screen": {"passes": 1},
+        "synthesize": {"rollouts": 1, "composed": 1},
+        "label": {"k": 1},
+    }
+    config = parse_config(values)
+    (tmp_path / "news.yaml").write_text(json.dumps(values))
+    done = gog("run", "-c", tmp_path / "news.yaml")
+    assert done.code == 0
+    assert "Nothing was kept" in done.out
+    check_nothing_lost(config, len(items))

@@ -1,0 +1,159 @@
+"""Errors: one line, the exit code, no traceback but for bugs."""
+
+import errno
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from calling import Gog, Place, contents, place
+
+from gog.pipelines import run as engine
+from gog.pipelines.lake import Lake, LakeError
+from gog.transforms.services.store import StoreError
+
+CONFIGS = {
+    "runn: x": "runn: unknown key",
+    "shard_size: none": "shard_size",
+    "screen: {passes: 0}": "screen.passes",
+    "source: {kind: jsonl, path: x.jsonl, mapping: {}}": "source.dataset: this key is needed",
+    "run: a/b": "letters, digits",
+    "run: [": "not valid YAML, line 1",
+    "- a": "expected keys and values",
+    "teacher: 'gpt:'": "is no address of a model",
+    "detector: 'yolo:'": "is no address of a detector",
+    "text_search: 'corpus:nowhere'": "gog index build",
+    "source: {kind: jsonl, path: nowhere.jsonl, dataset: d, mapping: {question: q, answers: [a], image: i}}": "no such",
+}
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+@pytest.mark.parametrize("text", CONFIGS)
+def test_wrong_configs(gog: Gog, tmp_path: Path, command: str, text: str) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(text)
+    done = gog(command, "--config", file, "--lake", tmp_path / "lake")
+    assert done.code == 2
+    assert CONFIGS[text] in done.error
+
+
+def test_no_config_file(gog: Gog, tmp_path: Path) -> None:
+    done = gog("run", "--config", tmp_path / "none.yaml")
+    assert done.code == 2
+    assert "gog init" in done.error
+
+
+@pytest.mark.parametrize("command", ["status", "inspect", "retry"])
+def test_no_lake_and_no_run(gog: Gog, tmp_path: Path, finished: Place, command: str) -> None:
+    more = ["--reason", "teacher.timeout"] if command == "retry" else []
+    assert "there is no lake" in gog(command, "--lake", tmp_path / "none", *more).error
+    done = gog(command, "--lake", finished.lake, "--run", "other", *more)
+    assert done.code == 2
+    assert "there are tiny" in done.error
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_run_that_another_process_writes(gog: Gog, copied: Place) -> None:
+    with Lake(copied.lake).lock("tiny"):
+        done = gog("run", "-c", copied.config)
+    assert done.code == 1
+    assert "is being written by another process" in done.error
+
+
+def test_a_run_of_another_config(gog: Gog, copied: Place) -> None:
+    copied.config.write_text(copied.config.read_text().replace("count: 8", "count: 9"))
+    for command in ("run", "plan"):
+        done = gog(command, "-c", copied.config)
+        assert done.code == 1
+        assert "was made with another config or source; give this one another name with --run" in done.error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (StoreError("the store is\ndamaged"), 1, "gog: the store is damaged"),
+        (LakeError("the disk is full"), 1, "gog: the disk is full"),
+        (OSError(errno.ENOSPC, "No space left", "/somewhere"), 1, "/somewhere: the disk is full"),
+        (KeyboardInterrupt(), 130, "the same command goes on"),
+    ],
+)
+def test_what_goes_wrong_inside(
+    gog: Gog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, said: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(engine, "run", fail)
+    done = gog("run", "-c", place(tmp_path).config)
+    assert done.code == code
+    assert said in done.error
+
+
+def test_ctrl_c_that_beam_has_wrapped(gog: Gog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("KeyboardInterrupt [while running 'Screen']") from error
+
+    monkeypatch.setattr(engine, "run", fail)
+    assert gog("run", "-c", place(tmp_path).config).code == 130
+
+
+def test_a_bug_shows_where_it_is(gog: Gog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("of a bug")
+
+    monkeypatch.setattr(engine, "run", fail)
+    done = gog("run", "-c", place(tmp_path).config)
+    assert done.code == 1
+    assert "Traceback" in done.err
+    assert "this is a bug" in done.err
+    assert "running.py" in done.err
+
+
+def child(*args: object) -> "subprocess.Popen[str]":
+    """The command line in a process of its own."""
+    command = [sys.executable, "-m", "gog.pipelines.cli", *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, seconds: float = 60) -> None:
+    """Until the file is there."""
+    until = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < until, f"{path} did not come"
+        time.sleep(0.02)
+
+
+def test_ctrl_c_ends_a_run_with_130_and_the_same_command_goes_on(
+    gog: Gog, warm: Place, finished: Place, tmp_path: Path
+) -> None:
+    process = child("run", "-c", warm.config)
+    wait_for(warm.run / "seeds" / "part-ingest-00000.parquet")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    lines = [line for line in err.splitlines() if " | " not in line]
+    assert (process.returncode, out) == (130, ""), err
+    assert lines == ["gog: stopped; what was finished is kept, the same command goes on"]
+    assert gog("run", "-c", warm.config).code == 0
+    assert contents(warm.run) == contents(finished.run)
+
+
+def test_a_reader_that_has_seen_enough(finished: Place) -> None:
+    with child("inspect", "--lake", finished.lake, "--json", "--sql", "select * from range(200000)") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) in {0, 1}
+
+
+def test_the_end_of_a_process_is_quiet(finished: Place) -> None:
+    process = child("status", "--lake", finished.lake)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith("Run tiny: done")

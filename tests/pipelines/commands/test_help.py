@@ -1,0 +1,85 @@
+"""Help, versions, and wrong use: what somebody sees who does not know the commands yet."""
+
+from typing import Any
+
+import pytest
+from calling import Gog
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from gog.pipelines.cli import app
+
+
+def commands() -> list[tuple[str, ...]]:
+    """All commands, those of groups with their group."""
+    found: list[tuple[str, ...]] = []
+
+    def walk(command: Any, path: tuple[str, ...]) -> None:
+        if isinstance(command, TyperGroup):
+            for name, below in command.commands.items():
+                walk(below, (*path, name))
+        else:
+            found.append(path)
+
+    walk(get_command(app), ())
+    return found
+
+
+WANTED = {
+    *("init", "doctor", "plan", "preview", "run", "demo", "ingest", "synthesize", "curate", "label", "export"),
+    *("status", "retry", "inspect", "index"),
+}
+
+
+def test_all_commands_are_there() -> None:
+    assert {path[0] for path in commands()} >= WANTED
+
+
+@pytest.mark.parametrize("path", commands(), ids=" ".join)
+def test_help_has_an_example_and_fits_80_columns(gog: Gog, path: tuple[str, ...]) -> None:
+    done = gog(*path, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert f"  gog {' '.join(path)}" in done.out.partition("Example")[2]
+    assert "..." not in done.out.partition("Options:")[2].replace("[OPTIONS]...", "").partition("Example")[0]
+
+
+def test_the_list_of_commands_has_whole_sentences(gog: Gog) -> None:
+    out = gog("--help").out
+    lines = out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(lines) == len({path[0] for path in commands()})
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_version(gog: Gog) -> None:
+    done = gog("--version")
+    assert done.code == 0
+    assert done.out.startswith("gog 0.")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["runn"], "run"),
+        (["run", "--confg", "x"], "--config"),
+        (["run", "--accept", "0"], "accept"),
+        (["export"], "kind"),
+        (["export", "dpo"], "there are two exports: sft and rl"),
+        (["retry"], "--reason"),
+        (["index", "build"], "--images"),
+        (["preview", "-n", "none"], "-n"),
+        (["run", "--", "flink"], "--name=value"),
+        (["run", "--seed", "many"], "--seed"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line_with_exit_code_2(gog: Gog, args: list[str], said: str) -> None:
+    done = gog(*args)
+    assert done.code == 2
+    assert said in done.error.lower()
+    assert done.out == ""
+
+
+def test_without_a_command_the_help_is_shown(gog: Gog) -> None:
+    done = gog()
+    assert "Commands:" in done.out + done.err

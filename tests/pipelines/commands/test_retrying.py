@@ -1,0 +1,158 @@
+"""`gog retry`: only the rejects of a reason; what was answered is not asked again."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from calling import Gog, Place, contents, place
+from runs import calls
+
+from gog.pipelines import opening
+from gog.pipelines.config import load_config
+from gog.pipelines.context import Context
+from gog.pipelines.lake import Lake
+from gog.pipelines.redo import count_rejects, forget_rejected
+from gog.schemas import FailureClass
+from gog.transforms.services.planner import Planner
+from gog.transforms.services.protocols import ChatReply, ChatRequest, ImageStore, Policy, ServiceError
+
+
+class Flaky:
+    """A planner that fails for one kind of request, until it is well."""
+
+    def __init__(self, planner: Planner, failure: FailureClass, fails: Callable[[ChatRequest], bool]) -> None:
+        self._planner, self._failure, self._fails = planner, failure, fails
+        self.id = planner.id
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """A reply, or the failure."""
+        if self._fails(request):
+            raise ServiceError(self._failure, "it is not well")
+        return await self._planner.complete(request)
+
+
+def second_rollout(request: ChatRequest) -> bool:
+    """Whether it is a request of attempt 1 with tools."""
+    return bool(request.tools) and request.sample_index == 1
+
+
+@pytest.fixture
+def failing(tmp_path: Path, finished: Place, monkeypatch: pytest.MonkeyPatch) -> Callable[[FailureClass], Place]:
+    """A run whose teacher fails at every second rollout; ingested and screened as the finished one."""
+
+    def make(failure: FailureClass) -> Place:
+        made = place(tmp_path, retry={"attempts": 1, "timeout_s": 60}, store={"mode": "record"})
+        shutil.copytree(finished.lake / "indexes", made.lake / "indexes")
+        real = opening.open_policy
+
+        def open_policy(address: str, images: ImageStore) -> Policy:
+            policy = real(address, images)
+            assert isinstance(policy, Planner)
+            return Flaky(policy, failure, second_rollout) if address == "planner:skill=0.85" else policy
+
+        monkeypatch.setattr(opening, "open_policy", open_policy)
+        return made
+
+    return make
+
+
+def reopened(monkeypatch: pytest.MonkeyPatch, made: Place) -> None:
+    """The teacher is well again, in services that are opened anew: another timeout is another config."""
+    monkeypatch.undo()
+    made.config.write_text(made.config.read_text().replace("timeout_s: 60", "timeout_s: 61"))
+
+
+def test_what_failed_for_the_time_being_is_asked_again_and_nothing_else(
+    gog: Gog, failing: Callable[[FailureClass], Place], finished: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = failing(FailureClass.TIMEOUT)
+    assert gog("run", "-c", made.config).code == 0
+    before = count_rejects(Lake(made.lake), "tiny", ["teacher.timeout"])["teacher.timeout"]
+    assert before > 0
+    reopened(monkeypatch, made)
+    done = gog("retry", "--reason", "teacher.timeout", "-c", made.config)
+    assert done.code == 0, done.err
+    assert done.out == f"teacher.timeout: {before} before, 0 left\n"
+    assert contents(made.run) == contents(finished.run), "as if nothing had happened"
+    assert calls(load_config(made.config))[0] == calls(load_config(finished.config))[0] + before
+
+
+def test_what_the_store_keeps_is_not_asked_again(
+    gog: Gog, failing: Callable[[FailureClass], Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = failing(FailureClass.REFUSED)
+    assert gog("run", "-c", made.config).code == 0
+    reopened(monkeypatch, made)
+    made_before, _ = calls(load_config(made.config))
+    done = gog("retry", "--reason", "teacher.refused", "-c", made.config, "--json")
+    (line,) = json.loads(done.out)["reasons"]
+    assert line["before"] == line["left"] > 0
+    assert calls(load_config(made.config))[0] == made_before
+    assert "the store keeps refusals" in gog("retry", "--reason", "teacher.refused", "-c", made.config).out
+
+
+def test_without_a_config_the_runs_own_is_taken(gog: Gog, copied: Place, finished: Place) -> None:
+    done = gog("retry", "--reason", "verify.wrong", "--reason", "teacher.timeout", "--lake", copied.lake)
+    assert done.code == 0, done.err
+    wrong, timeout = sorted(done.out.splitlines(), reverse=True)
+    assert wrong.startswith("verify.wrong: ")
+    assert wrong.endswith("so they come out the same")
+    assert timeout == "teacher.timeout: the run 'tiny' has none"
+    assert contents(copied.run) == contents(finished.run)
+
+
+def test_nothing_is_done_where_there_is_nothing_to_retry(gog: Gog, copied: Place) -> None:
+    before = (copied.run / "manifest.json").stat().st_mtime_ns
+    assert gog("retry", "--reason", "teacher.timeout", "--lake", copied.lake).code == 0
+    assert (copied.run / "manifest.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [("teacher.timout", "teacher.timeout"), ("curate.not_best", "a decision"), ("x", "is no reason")],
+)
+def test_wrong_reasons(gog: Gog, finished: Place, reason: str, said: str) -> None:
+    done = gog("retry", "--reason", reason, "--lake", finished.lake)
+    assert done.code == 2
+    assert said in done.error
+
+
+def test_rows_are_ingested_anew_when_their_pictures_are_there(gog: Gog, tmp_path: Path, finished: Place) -> None:
+    from gog.transforms.atlas.rows import atlas_row
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    lines = []
+    for index in range(3):
+        row = atlas_row(0, index)
+        if index:
+            (photos / f"{index}.jpg").write_bytes(row.image)
+        lines.append({"question": row.question, "answers": list(row.answers), "image": f"{index}.jpg"})
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    mapping = {"question": "question", "answers": ["answers"], "image": "image"}
+    source = {"kind": "jsonl", "path": str(tmp_path / "rows.jsonl"), "dataset": "d", "image_root": str(photos)}
+    made = place(tmp_path, shard_size=1, source=source | {"mapping": mapping})
+    shutil.copytree(finished.lake / "indexes", made.lake / "indexes")
+    assert gog("run", "-c", made.config).code == 0
+    (photos / "0.jpg").write_bytes(atlas_row(0, 0).image)
+    done = gog("retry", "--reason", "ingest.image_unreadable", "-c", made.config)
+    assert done.out == "ingest.image_unreadable: 1 before, 0 left\n"
+    assert len(list(Lake(made.lake).read_rows("tiny", "seeds"))) == 3
+    assert len(list(Lake(made.lake).read_rows("tiny", "screenings"))) == 3
+
+
+def test_only_shards_that_hold_the_reason_are_forgotten(copied: Place) -> None:
+    lake = Lake(copied.lake)
+    context = Context(load_config(copied.config), lake)
+    by_shard = {
+        shard: sum(row["reason"] == "verify.wrong" for row in lake.read_rows("tiny", "rejects", "synthesize", shard))
+        for shard in (0, 1)
+    }
+    wanted = sorted(shard for shard, count in by_shard.items() if count)
+    assert forget_rejected(context, frozenset({"teacher.timeout"})) == []
+    assert forget_rejected(context, frozenset({"verify.wrong"}), ["label"]) == []
+    assert context.missing("synthesize", [0, 1]) == []
+    assert forget_rejected(context, frozenset({"verify.wrong"})) == wanted
+    assert context.missing("synthesize", [0, 1]) == wanted

@@ -1,0 +1,214 @@
+"""Before a run: init, plan, preview, doctor."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calling import Gog, Place, contents, place
+
+from gog.pipelines import doctor
+from gog.pipelines.config import FileSource, load_config
+from gog.pipelines.lake import Lake
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file below a folder, with size and time of its last change; what SQLite keeps beside a store left out."""
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(("-wal", "-shm"))
+    }
+
+
+class TestInit:
+    def test_writes_a_config_that_parses_and_says_what_is_next(self, gog: Gog, tmp_path: Path) -> None:
+        file = tmp_path / "gog.yaml"
+        done = gog("init", file)
+        assert done.code == 0
+        assert "gog plan" in done.out
+        assert isinstance(load_config(file).source, FileSource)
+        assert file.read_text().count("#") > 20
+
+    def test_keeps_what_is_there_unless_forced(self, gog: Gog, tmp_path: Path) -> None:
+        file = tmp_path / "mine.yaml"
+        file.write_text("mine")
+        done = gog("init", file)
+        assert done.code == 2
+        assert "--force" in done.error
+        assert file.read_text() == "mine"
+        assert gog("init", file, "--force").code == 0
+        assert load_config(file).run == "my-run"
+
+    def test_atlas(self, gog: Gog, tmp_path: Path) -> None:
+        assert gog("init", tmp_path / "a.yaml", "--atlas").code == 0
+        assert load_config(tmp_path / "a.yaml").source.kind == "atlas"
+
+    def test_a_folder_that_is_not_there(self, gog: Gog, tmp_path: Path) -> None:
+        assert gog("init", tmp_path / "none" / "a.yaml").code == 2
+
+
+class TestPlan:
+    def plan(self, gog: Gog, *args: object) -> dict[str, Any]:
+        done = gog("plan", "--json", *args)
+        assert done.code == 0, done.err
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    def test_nothing_is_called_and_nothing_is_written(self, gog: Gog, tmp_path: Path) -> None:
+        made = place(tmp_path)
+        done = gog("plan", "-c", made.config)
+        assert done.code == 0
+        assert not made.lake.exists()
+        assert "8 rows in 2 shards, none of them done yet" in done.out
+        assert "$0.00: every service is embedded" in done.out
+        assert "assumed" in done.out
+        assert max(map(len, done.out.splitlines())) <= 120
+
+    def test_an_existing_lake_is_left_as_it_is(self, gog: Gog, copied: Place) -> None:
+        before = tree(copied.lake)
+        assert gog("plan", "-c", copied.config).code == 0
+        assert gog("plan", "-c", copied.config, "--run", "other").code == 0
+        assert tree(copied.lake) == before
+
+    def test_what_a_run_really_makes_lies_in_the_ranges(self, gog: Gog, finished: Place, tmp_path: Path) -> None:
+        plan = self.plan(gog, "-c", place(tmp_path).config)
+        status = json.loads(gog("status", "--lake", finished.lake, "--json").out)
+        assert plan["calls"]["low"] <= status["calls"] <= plan["calls"]["high"]
+        assert plan["tokens"]["low"] <= status["tokens"] <= plan["tokens"]["high"]
+        purposes = {(line["kind"], line["purpose"]) for line in status["spend"]}
+        assert purposes <= {(line["kind"], line["purpose"]) for line in plan["lines"]}
+
+    def test_an_earlier_run_with_the_same_teacher_narrows_the_ranges(
+        self, gog: Gog, finished: Place, tmp_path: Path
+    ) -> None:
+        assumed = self.plan(gog, "-c", place(tmp_path).config)
+        observed = self.plan(gog, "-c", finished.config, "--run", "other")
+
+        def width(plan: dict[str, Any], name: str) -> int:
+            found: int = plan[name]["high"] - plan[name]["low"]
+            return found
+
+        assert all(width(observed, name) < width(assumed, name) / 2 for name in ("calls", "tokens"))
+        assert all(line["observed"] for line in observed["lines"])
+        assert any("'tiny'" in note and "the store answers all" in note for note in observed["notes"])
+
+    def test_another_teacher_was_not_observed(self, gog: Gog, copied: Place) -> None:
+        text = copied.config.read_text()
+        assert "teacher: planner:skill=0.85" in text
+        copied.config.write_text(text.replace("teacher: planner:skill=0.85", "teacher: planner:skill=0.7"))
+        plan = self.plan(gog, "-c", copied.config, "--run", "other")
+        assert not any(line["observed"] for line in plan["lines"])
+
+    def test_a_finished_run_has_nothing_left(self, gog: Gog, finished: Place) -> None:
+        plan = self.plan(gog, "-c", finished.config)
+        assert (plan["left"], plan["lines"], plan["done"]["synthesize"]) == (0, [], 2)
+        assert "Nothing is left" in gog("plan", "-c", finished.config).out
+
+    def test_a_ceiling_that_may_stop_it_is_named(self, gog: Gog, tmp_path: Path) -> None:
+        made = place(tmp_path, budget={"max_calls": 10})
+        assert any("ceiling of 10 calls" in note for note in self.plan(gog, "-c", made.config)["notes"])
+
+    def test_a_tool_that_is_not_offered_is_not_planned(self, gog: Gog, tmp_path: Path) -> None:
+        made = place(tmp_path, episode={"tools": ["image_search", "gaze"]})
+        assert not any(line["kind"] == "text_search" for line in self.plan(gog, "-c", made.config)["lines"])
+
+
+class TestPreview:
+    def test_tells_every_turn_and_writes_no_table(self, gog: Gog, copied: Place) -> None:
+        before = contents(copied.run)
+        made = {row["answer"] for row in Lake(copied.lake).read_rows("tiny", "trajectories")}
+        done = gog("preview", "-n", "2", "-c", copied.config)
+        assert done.code == 0, done.err
+        assert contents(copied.run) == before
+        assert "Seed 1 of 2" in done.out
+        assert "Seed 2 of 2" in done.out
+        assert all(word in done.out for word in ("accepted", "screen", "turn 1", "answer", "verdict", "Attempt 1 of "))
+        answers = {line.removeprefix("answer").strip() for line in done.out.splitlines() if line.startswith("answer ")}
+        assert answers
+        assert answers <= made, "a run makes the same attempts"
+        pictures = sorted((copied.lake / "previews" / "tiny").glob("*.png"))
+        assert pictures
+        assert all(str(path) in done.out.replace("\n", "") for path in pictures)
+
+    def test_the_store_answers_what_the_run_has_asked(self, gog: Gog, copied: Place) -> None:
+        from gog.transforms.services.store import Mode, Store
+
+        assert gog("preview", "-n", "1", "-c", copied.config).code == 0
+        with Store(copied.lake / "store", Mode.REPLAY) as store:
+            assert store.spend("tiny-preview").calls == 0
+            assert sum(tally.from_store for tally in store.tally("tiny-preview")) > 0
+
+    def test_rows_that_are_no_seeds_are_named(self, gog: Gog, copied: Place, tmp_path: Path) -> None:
+        rows = tmp_path / "rows.jsonl"
+        rows.write_text('{"question": "What?", "answers": ["a"], "image": "none.png"}\n')
+        mapping = {"question": "question", "answers": ["answers"], "image": "image"}
+        made = place(tmp_path, source={"kind": "jsonl", "path": str(rows), "dataset": "d", "mapping": mapping})
+        done = gog("preview", "-c", made.config)
+        assert done.code == 0
+        assert "ingest.image_unreadable" in done.out
+
+
+class TestDoctor:
+    def checks(self, gog: Gog, *args: object, code: int = 0) -> dict[str, dict[str, str]]:
+        done = gog("doctor", "--json", *args)
+        assert done.code == code, done.out
+        return {check["name"]: check for check in json.loads(done.out)}
+
+    def test_all_is_well_and_nothing_is_written(self, gog: Gog, copied: Place) -> None:
+        before = tree(copied.lake)
+        checks = self.checks(gog, "-c", copied.config)
+        assert {check["state"] for check in checks.values()} <= {"ok", "warning"}
+        assert {"teacher", "judge", "labeller", "detector", "text search", "image search"} <= set(checks)
+        assert "corpus:atlas@" in checks["text search"]["found"]
+        assert tree(copied.lake) == before
+
+    def test_before_the_first_run(self, gog: Gog, warm: Place, tmp_path: Path) -> None:
+        checks = self.checks(gog, "-c", warm.config)
+        assert "1 runs" not in checks["lake"]["found"]
+        done = gog("doctor", "--lake", tmp_path / "none")
+        assert done.code == 0
+        assert not (tmp_path / "none").exists()
+        assert all(line.split()[0] in {"ok", "warning"} or line.startswith(" ") for line in done.out.splitlines())
+
+    @pytest.mark.parametrize(
+        ("changes", "name"),
+        [
+            ({"text_search": "corpus:nowhere"}, "text search"),
+            ({"teacher": "gpt:4"}, "teacher"),
+            ({"source": {"kind": "jsonl", "path": "nowhere.jsonl", "dataset": "d", "mapping": {}}}, "source"),
+            ({"store": {"mode": "replay"}}, "store"),
+        ],
+    )
+    def test_a_problem_is_named_and_the_exit_code_is_1(
+        self, gog: Gog, tmp_path: Path, finished: Place, changes: dict[str, Any], name: str
+    ) -> None:
+        mapping = {"question": "q", "answers": ["a"], "image": "i"}
+        if "source" in changes:
+            changes = {"source": changes["source"] | {"mapping": mapping}}
+        made = place(tmp_path, **changes)
+        made.lake.mkdir()
+        (made.lake / "indexes").symlink_to(finished.lake / "indexes")
+        checks = self.checks(gog, "-c", made.config, code=1)
+        assert [check["name"] for check in checks.values() if check["state"] == "problem"] == [name]
+        assert checks[name]["advice"] or "gog index build" in checks[name]["found"]
+
+    def test_little_room_on_the_disk(self, gog: Gog, copied: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(doctor, "NO_ROOM", 1 << 62)
+        monkeypatch.setattr(doctor, "LITTLE_ROOM", 1 << 62)
+        assert self.checks(gog, "-c", copied.config, code=1)["disk"]["state"] == "problem"
+
+    def test_a_lake_of_a_newer_version(self, gog: Gog, copied: Place) -> None:
+        (copied.lake / "lake.json").write_text('{"schema_version": 99}')
+        assert "upgrade" in self.checks(gog, "-c", copied.config, code=1)["lake"]["found"]
+
+    def test_a_gpu_that_does_not_answer(
+        self, gog: Gog, copied: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tool = tmp_path / "nvidia-smi"
+        tool.write_text("#!/bin/sh\nexit 9\n")
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert self.checks(gog, "-c", copied.config)["GPU"]["state"] == "warning"
+        tool.write_text("#!/bin/sh\necho 'H100, 80 GB'\n")
+        assert self.checks(gog, "-c", copied.config)["GPU"]["found"] == "H100, 80 GB"

@@ -1,0 +1,92 @@
+"""`gog status`: finished, stopped, live; one run or several."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from calling import Gog, Place
+from lakes import small_run
+
+from gog.pipelines.lake import Lake, Manifest
+from gog.pipelines.status import status_of
+
+
+def status(gog: Gog, *args: object) -> Any:
+    done = gog("status", "--json", *args)
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+def test_a_finished_run(gog: Gog, finished: Place) -> None:
+    found = status(gog, "--lake", finished.lake)
+    kept = len(list(Lake(finished.lake).read_rows("tiny", "curated")))
+    assert (found["run"], found["state"], found["kept"]) == ("tiny", "done", kept)
+    assert found["calls"] > 100
+    assert found["per_minute"] is None
+    assert all(step["done"] == step["of"] for step in found["steps"])
+    done = gog("status", "-c", finished.config)
+    assert done.out.startswith("Run tiny: done\n")
+    assert "Funnel" in done.out
+
+
+def test_a_run_that_was_killed(gog: Gog, copied: Place) -> None:
+    lake = Lake(copied.lake)
+    manifest = lake.read_manifest("tiny")
+    assert manifest is not None
+    lake.write_manifest(manifest.model_copy(update={"state": "running"}))
+    for path in copied.run.glob("*/part-synthesize-00001.parquet"):
+        path.unlink()
+    found = status(gog, "--lake", copied.lake)
+    assert found["state"] == "unfinished"
+    assert {step["step"]: (step["done"], step["of"]) for step in found["steps"]}["synthesize"] == (1, 2)
+    assert "goes on where it stopped" in gog("status", "--lake", copied.lake).out
+
+
+def test_a_live_run_is_watched_without_being_held_up(copied: Place) -> None:
+    """The second of two shards is at work: the first took 100 s, and half of the second's seeds were looked at."""
+    lake = Lake(copied.lake)
+    now = time.time()
+    for path in copied.run.glob("*/part-*.parquet"):
+        os.utime(path, (now - 100, now - 100))
+        if "-synthesize-00001" in path.name or ("-ingest-" not in path.name and "-synthesize-" not in path.name):
+            path.unlink()
+    os.utime(copied.run / "manifest.json", (now - 200, now - 200))
+    with lake.lock("tiny"):
+        found = status_of(lake, "tiny", now)
+    assert (found.state, found.step) == ("live", "synthesize")
+    assert found.per_minute is not None
+    assert found.eta_s is not None
+    # All of its seeds were looked at in this session's minutes, by the events: four of eight at least are done.
+    assert 0 <= found.eta_s <= 200
+    after = status_of(lake, "tiny", now)
+    assert after.state != "live"
+
+
+def test_several_runs_are_listed_and_one_is_shown_in_full(gog: Gog, copied: Place) -> None:
+    lake = small_run(copied.lake)
+    lake.write_manifest(Manifest(run="small", fingerprint="x", state="stopped", detail="max_calls: 5 of 5 calls made"))
+    found = status(gog, "--lake", copied.lake)
+    assert [(run["run"], run["state"]) for run in found] == [("small", "stopped"), ("tiny", "done")]
+    listed = gog("status", "--lake", copied.lake).out
+    assert "Funnel" not in listed
+    assert "--run NAME" in listed
+    shown = gog("status", "--lake", copied.lake, "--run", "small").out
+    assert "Run small: stopped at a ceiling" in shown
+    assert "max_calls: 5 of 5" in shown
+
+
+def test_a_lake_without_runs(gog: Gog, tmp_path: Path) -> None:
+    Lake(tmp_path / "lake")
+    done = gog("status", "--lake", tmp_path / "lake")
+    assert done.code == 2
+    assert "gog run" in done.error
+
+
+def test_a_lake_that_lost_its_store(gog: Gog, copied: Place) -> None:
+    shutil.rmtree(copied.lake / "store")
+    found = status(gog, "--lake", copied.lake)
+    assert (found["state"], found["calls"]) == ("done", 0)
+    assert not (copied.lake / "store").exists()

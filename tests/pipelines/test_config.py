@@ -1,0 +1,142 @@
+"""The configuration: committed files parse, wrong ones say what is wrong, the fingerprint follows the records."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gog.pipelines.config import AtlasSource, Config, ConfigError, FileSource, fingerprint, load_config, parse_config
+
+CONFIGS = sorted((Path(__file__).parents[2] / "pipelines" / "configs").glob("*.yaml"))
+
+
+def test_there_are_configs() -> None:
+    assert {path.name for path in CONFIGS} >= {"atlas.yaml", "photos.yaml", "template.yaml"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_committed_configs_parse_and_are_commented(path: Path) -> None:
+    config = load_config(path)
+    assert config.run
+    assert path.read_text().startswith("#")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_what_is_dumped_parses_to_the_same(path: Path) -> None:
+    config = load_config(path)
+    assert parse_config(config.model_dump(mode="json")) == config
+    assert parse_config(yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json")))) == config
+
+
+def test_the_template_names_every_section_with_its_default() -> None:
+    """What is commented there as a default is one."""
+    path = next(path for path in CONFIGS if path.name == "template.yaml")
+    written, defaults = load_config(path), Config()
+    data = yaml.safe_load(path.read_text())
+    assert set(Config.model_fields) - set(data) <= {"crops", "ingest", "propose", "retry"}
+    for name in set(data) - {"run", "source", "text_search", "image_search"}:
+        assert getattr(written, name) == getattr(defaults, name), name
+
+
+def test_an_empty_file_is_the_bundled_world(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("")
+    assert load_config(tmp_path / "empty.yaml") == Config()
+    assert isinstance(Config().source, AtlasSource)
+
+
+MAPPING = {"question": "q", "answers": ["a"], "image": "i"}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"sead": 1}, "file: sead: unknown key"),
+        ({"synthesize": {"rollout": {"temprature": 1}}}, "synthesize.rollout.temprature: unknown key"),
+        ({"source": {"kind": "atlas", "counts": 3}}, "source.counts: unknown key"),
+        ({"source": {"kind": "jsonl", "dataset": "d", "mapping": MAPPING}}, "source.path: this key is needed"),
+        ({"source": {"kind": "excel"}}, "source"),
+        ({"window": 0}, "window: "),
+        ({"seed": "many"}, "seed: "),
+        ({"sead": 1, "seeed": 2}, "(and 1 more)"),
+        ({"run": ""}, "run: ''"),
+        ({"run": "../x"}, "run: '../x': letters, digits, dot, dash and underscore, at most 64 of them"),
+        ({"curate": {"balance": {"shares": {"direct": 0.9, "gaze": 0.9}}}}, "add up to more than 1"),
+        ([], "expected keys and values"),
+        ("text", "expected keys and values"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(data: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_config(data, "file")
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"a: [", "line 1"), (b"\xff\xfe\x00", "cannot be read"), (b"\x00", "YAML")]
+)
+def test_files_that_are_no_config(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "bad.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=said):
+        load_config(tmp_path / "bad.yaml")
+
+
+def test_yaml_makes_no_objects(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("run: !!python/object/apply:os.system ['true']")
+    with pytest.raises(ConfigError):
+        load_config(tmp_path / "bad.yaml")
+
+
+SAME: list[dict[str, Any]] = [
+    {"run": "other"},
+    {"lake": "/elsewhere"},
+    {"window": 7},
+    {"limits": {"planner": {"in_flight": 2}}},
+    {"retry": {"attempts": 1}},
+    {"budget": {"max_calls": 5}},
+    {"store": {"mode": "replay"}},
+    {"labeller": "planner:skill=0.1"},
+    {"label": {"k": 3}},
+    {"export": {"max_tokens": 500}},
+]
+OTHER: list[dict[str, Any]] = [
+    {"seed": 1},
+    {"shard_size": 3},
+    {"teacher": "planner:skill=0.1"},
+    {"judge": "planner:skill=0.1"},
+    {"detector": ""},
+    {"source": {"kind": "atlas", "count": 3}},
+    {"screen": {"passes": 1}},
+    {"synthesize": {"rollouts": 1}},
+    {"curate": {"keep": 2}},
+    {"episode": {"max_turns": 3}},
+    {"crops": {"padding": 0.2}},
+    {"propose": {"limit": 2}},
+    {"ingest": {"question_chars": 99}},
+]
+
+
+@pytest.mark.parametrize("changes", SAME, ids=lambda changes: next(iter(changes)))
+def test_the_fingerprint_stays_where_no_record_changes(changes: dict[str, Any]) -> None:
+    assert fingerprint(parse_config(changes)) == fingerprint(Config())
+
+
+@pytest.mark.parametrize("changes", OTHER, ids=lambda changes: next(iter(changes)))
+def test_the_fingerprint_changes_with_the_records(changes: dict[str, Any]) -> None:
+    assert fingerprint(parse_config(changes)) != fingerprint(Config())
+
+
+def test_every_key_is_in_one_of_the_two_lists() -> None:
+    assert {key for changes in [*SAME, *OTHER] for key in changes} == {*Config.model_fields} - {
+        "text_search",
+        "image_search",
+    }
+
+
+def test_a_file_source_keeps_its_mapping() -> None:
+    source = parse_config(
+        {"source": {"kind": "csv", "path": "x.csv", "dataset": "d", "mapping": MAPPING | {"columns": {"id": "n"}}}}
+    ).source
+    assert isinstance(source, FileSource)
+    assert source.mapping.columns == {"id": "n"}

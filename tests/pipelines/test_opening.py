@@ -1,0 +1,133 @@
+"""From addresses to services: who fills which, and what is said where nobody does."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import MemoryImages
+
+from gog.pipelines import opening
+from gog.pipelines.config import Config, ConfigError, parse_config
+from gog.pipelines.lake import Lake
+from gog.pipelines.opening import (
+    check_addresses,
+    close_stores,
+    open_detector,
+    open_image_search,
+    open_policy,
+    open_store,
+    open_text_search,
+    policy_id,
+    services_for,
+)
+from gog.schemas import Event
+from gog.transforms.services.corpus import build_corpus
+from gog.transforms.services.gallery import build_gallery
+from gog.transforms.services.store import Mode, Store
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Any:
+    yield
+    close_stores()
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """A small index of one's own."""
+    build_corpus([("https://a", "Lakes", "Lakes freeze from the top.")], tmp_path / "index" / "corpus", name="index")
+    build_gallery([], tmp_path / "index" / "gallery", name="index")
+    return tmp_path / "index"
+
+
+def config(tmp_path: Path, index: Path, **changes: Any) -> Config:
+    values = {"lake": str(tmp_path / "lake"), "text_search": f"corpus:{index}", "image_search": f"gallery:{index}"}
+    return parse_config(values | changes)
+
+
+@pytest.mark.parametrize(
+    ("address", "id"),
+    [("planner:skill=0.4", "skill=0.4"), ("planner:", "skill=0.85"), ("planner: skill = 1 ,", "skill=1")],
+)
+def test_policies(address: str, id: str) -> None:  # noqa: A002
+    policy = open_policy(address, MemoryImages())
+    assert policy.id.startswith("planner:")
+    assert policy.id.endswith(id)
+    assert policy_id(address) == policy.id
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("gpt-5", "no address of a model"),
+        ("", "no address of a model"),
+        ("planner:skill=2", "from 0 to 1"),
+        ("planner:skill=nan", "from 0 to 1"),
+        ("planner:skill=high", "from 0 to 1"),
+        ("planner:skil=0.5", "unknown option skil"),
+    ],
+)
+def test_addresses_of_no_policy(address: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        open_policy(address, MemoryImages())
+
+
+def test_searches_over_an_index_of_ones_own(tmp_path: Path, index: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    assert open_text_search(f"corpus:{index}", lake).id.startswith("corpus:index@")
+    assert open_image_search(f"gallery:{index}", lake, MemoryImages()).id.startswith("gallery:index@")
+    assert open_detector("segments:", MemoryImages()).id.startswith("segments:")
+
+
+WRONG = [
+    ({"text_search": "serper:"}, "no address of a text search"),
+    ({"image_search": "lens:"}, "no address of an image search"),
+    ({"detector": "yolo:11"}, "no address of a detector"),
+    ({"text_search": "corpus:nowhere"}, "gog index build --out nowhere"),
+    ({"image_search": "gallery:"}, "gog index build --out index"),
+    ({"judge": "nobody"}, "no address of a model"),
+    ({"labeller": "nobody"}, "no address of a model"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), WRONG)
+def test_checking_says_what_opening_would_and_writes_nothing(
+    tmp_path: Path, index: Path, changes: dict[str, str], said: str
+) -> None:
+    wrong = config(tmp_path, index, **changes)
+    with pytest.raises(ConfigError, match=said):
+        check_addresses(wrong)
+    assert not (tmp_path / "lake").exists()
+    with pytest.raises(ConfigError, match=said):
+        opening.open_services(wrong)
+
+
+def test_checking_what_is_right(tmp_path: Path, index: Path) -> None:
+    check_addresses(config(tmp_path, index))
+    check_addresses(config(tmp_path, index, detector=""))
+    check_addresses(Config(lake=str(tmp_path / "lake")))
+    assert not (tmp_path / "lake").exists()
+
+
+def test_services_are_opened_once_a_config(tmp_path: Path, index: Path) -> None:
+    one, other = config(tmp_path, index), config(tmp_path, index, window=3)
+    services = services_for(one.model_dump_json())
+    assert services_for(one.model_dump_json()) is services
+    again = services_for(other.model_dump_json())
+    assert again is not services
+    assert again.outside.store is services.outside.store, "one store a process"
+
+
+def test_no_detector(tmp_path: Path, index: Path) -> None:
+    assert services_for(config(tmp_path, index, detector="").model_dump_json()).detector is None
+
+
+def test_closing_writes_what_waits_and_a_store_can_be_opened_again(tmp_path: Path, index: Path) -> None:
+    made = config(tmp_path, index)
+    store = open_store(made)
+    event = {"key": "k", "kind": "chat", "purpose": "p", "provider": "x", "started": 1.0, "latency_s": 1.0}
+    store.log("run", Event.model_validate(event | {"attempts": 1, "from_store": False}))
+    close_stores()
+    with Store(tmp_path / "lake" / "store", Mode.REPLAY) as read:
+        assert [event.key for event in read.events("run")] == ["k"]
+    assert open_store(made) is not store
