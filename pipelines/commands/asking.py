@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from gog.pipelines.commands.common import (
-    ConfigOption,
     JsonOption,
     LakeOption,
-    RunOption,
+    OfConfig,
+    OfRun,
     RunPlace,
     UseError,
     example,
@@ -36,14 +36,14 @@ def add_to(app: typer.Typer) -> None:
 
 
 def inspect(
-    sql: Annotated[str | None, typer.Option("--sql", help="One query; without it, a shell.")] = None,
+    sql: Annotated[str | None, typer.Option("--sql", metavar="QUERY", help="One query; without it, a shell.")] = None,
     trajectory: Annotated[
-        str | None, typer.Option("--trajectory", help="Draw this trajectory: its id, or the start of it, or best.")
+        str | None, typer.Option("--trajectory", metavar="ID", help="Draw it: its id, or the start of it, or best.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Where to draw it.")] = Path("trajectory.png"),
-    config: ConfigOption = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to draw it.")] = Path("trajectory.png"),
+    config: OfConfig = None,
     lake: LakeOption = None,
-    name: RunOption = None,
+    name: OfRun = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a run in SQL (DuckDB), or draw a trajectory."""

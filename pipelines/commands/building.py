@@ -37,9 +37,13 @@ def _index() -> None:
 
 
 def build(
-    images: Annotated[Path | None, typer.Option("--images", help="Folder of pictures, with all folders in it.")] = None,
-    texts: Annotated[Path | None, typer.Option("--texts", help="JSONL: a caption or a page a line.")] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the index; an earlier one is replaced.")] = Path(
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="FOLDER", help="Pictures, in this folder and below it.")
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option("--texts", metavar="FILE", help="JSONL: a caption or a page a line.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The index; an earlier one is replaced.")] = Path(
         "index"
     ),
     as_json: JsonOption = False,

@@ -19,10 +19,22 @@ STOPPED: Final = 130
 
 ConfigOption = Annotated[
     str | None,
-    typer.Option("--config", "-c", help="A YAML file; `gog init` writes one. Without it, the bundled world."),
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="A YAML file; `gog init` writes one. Without it, the bundled world."
+    ),
 ]
-LakeOption = Annotated[str | None, typer.Option("--lake", help="The lake's folder; the config's, or ./lake.")]
-RunOption = Annotated[str | None, typer.Option("--run", help="Name of the run; the config's unless given.")]
+OfConfig = Annotated[
+    str | None, typer.Option("--config", "-c", metavar="FILE", help="The config whose lake and run are meant.")
+]
+LakeOption = Annotated[
+    str | None, typer.Option("--lake", metavar="FOLDER", help="The lake's folder; the config's, or ./lake.")
+]
+RunOption = Annotated[
+    str | None, typer.Option("--run", metavar="NAME", help="Name of the run; the config's unless given.")
+]
+OfRun = Annotated[
+    str | None, typer.Option("--run", metavar="NAME", help="Name of the run; needed where the lake has several.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

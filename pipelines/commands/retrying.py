@@ -10,10 +10,10 @@ import typer
 
 from gog.pipelines.commands.common import (
     FELL_SHORT,
-    ConfigOption,
     JsonOption,
     LakeOption,
-    RunOption,
+    OfConfig,
+    OfRun,
     UseError,
     config_of,
     example,
@@ -37,10 +37,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def retry(
-    reason: Annotated[list[str], typer.Option("--reason", help="Code of a reason; may be given several times.")],
-    config: ConfigOption = None,
+    reason: Annotated[
+        list[str], typer.Option("--reason", metavar="CODE", help="Code of a reason; may be given several times.")
+    ],
+    config: OfConfig = None,
     lake: LakeOption = None,
-    name: RunOption = None,
+    name: OfRun = None,
     as_json: JsonOption = False,
 ) -> None:
     """Try again what was rejected for a reason.

@@ -22,13 +22,17 @@ from gog.pipelines.commands.common import (
 from gog.pipelines.commands.progress import Progress
 from gog.pipelines.config import Config
 
-Beam = Annotated[list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="[-- BEAM OPTIONS]")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every draw; the config's unless given.")]
-Accept = Annotated[int | None, typer.Option("--accept", min=1, help="Stop when this many trajectories are kept.")]
+Beam = Annotated[list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="-- BEAM OPTIONS")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="NUMBER", help="Seed of every draw; the config's unless given.")
+]
+Accept = Annotated[
+    int | None, typer.Option("--accept", min=1, metavar="NUMBER", help="Stop when so many trajectories are kept.")
+]
 
 RUNNERS = (
-    "What follows `--` goes to Beam: a runner by name takes the same pipelines to Flink, Spark or Dataflow. A run "
-    "that was stopped, however, goes on with the same command."
+    "What follows `--` goes to Beam: a runner by name takes the same pipelines to Flink, Spark or Dataflow. Whatever "
+    "stopped a run, the same command goes on."
 )
 
 
@@ -118,7 +122,7 @@ def label(
     seed: Seed = None,
     beam: Beam = None,
     policy: Annotated[
-        str | None, typer.Option("--policy", help="Address of the policy; the config's labeller.")
+        str | None, typer.Option("--policy", metavar="ADDRESS", help="Address of the policy; the config's labeller.")
     ] = None,
 ) -> None:
     """Complexity of the RL pool, by k tries of a policy.

@@ -132,7 +132,7 @@ def _rounded(value: float) -> str:
 
 
 def preview(
-    count: Annotated[int, typer.Option("-n", min=1, help="How many seeds.")] = 5,
+    count: Annotated[int, typer.Option("-n", min=1, metavar="NUMBER", help="How many seeds.")] = 5,
     config: ConfigOption = None,
     lake: LakeOption = None,
     name: RunOption = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gog.pipelines.commands.common import ConfigOption, JsonOption, LakeOption, RunOption, example, print_json, runs_of
+from gog.pipelines.commands.common import JsonOption, LakeOption, OfConfig, OfRun, example, print_json, runs_of
 
 if TYPE_CHECKING:
     from gog.pipelines.status import Status
@@ -28,9 +28,7 @@ def add_to(app: typer.Typer) -> None:
     )
 
 
-def status(
-    config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, as_json: JsonOption = False
-) -> None:
+def status(config: OfConfig = None, lake: LakeOption = None, name: OfRun = None, as_json: JsonOption = False) -> None:
     """Funnel, spend, rate and ETA of a run, live or not.
 
     Without --run: the lake's run, or a line for each where there are several.
