@@ -152,10 +152,13 @@ def _end(context: Context, manifest: Manifest, stopped: str) -> RunResult:
             for stage, unit, passed in views.execute("select stage, unit, passed from funnel").fetchall()
         }
     finished = context.done("export_rl", GLOBAL)
+    # A step alone may go on with what there is; the run has still stopped.
+    short = stopped or _ceiling(context, context.shards_of("synthesize"))
+    short = short or _ceiling(context, context.shards_of("label"), "label")
     done = manifest.model_copy(
         update={
-            "state": "stopped" if stopped else "failed" if wrong else "done" if finished else "running",
-            "detail": stopped or "; ".join(wrong),
+            "state": "stopped" if short else "failed" if wrong else "done" if finished else "running",
+            "detail": short or "; ".join(wrong),
             "counts": counts,
             "spend": {"calls": spent.calls, "cost": spent.cost},
         }

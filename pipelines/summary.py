@@ -110,7 +110,8 @@ def _spend(summary: Summary) -> Table | None:
     table = _table("Calls", ("provider", "kind", "purpose", ">calls", ">from store", ">failed", ">tokens", ">cost $"))
     lines = summary["spend"]
     for line in lines:
-        _add(table, (line["provider"], line["kind"], line["purpose"], *_spent([line])))
+        provider = line["provider"].partition("@")[0]  # the version of an index says little here and is long
+        _add(table, (provider, line["kind"], line["purpose"], *_spent([line])))
     if len(lines) > 1:
         table.add_section()
         _add(table, ("all", "", "", *_spent(lines)))

@@ -126,6 +126,15 @@ def test_at_a_ceiling_the_run_stops_and_with_a_higher_one_it_goes_on(
     assert events_of(made)[0] == events_of(finished)[0], "nothing was paid twice"
 
 
+def test_a_stopped_run_may_be_curated_as_it_is_and_has_still_stopped(gog: Gog, warm: Place) -> None:
+    (warm.lake / "store" / "store.sqlite").unlink()
+    with_ceiling(warm, 150)
+    assert gog("run", "-c", warm.config).code == 1
+    done = gog("curate", "-c", warm.config)
+    assert (done.code, done.err) == (0, "")
+    assert "stopped at a ceiling" in gog("status", "-c", warm.config).out
+
+
 def test_what_replay_missed_is_done_when_calls_are_allowed(gog: Gog, tmp_path: Path, finished: Place) -> None:
     made = place(tmp_path)
     shutil.copytree(finished.lake / "indexes", made.lake / "indexes")
