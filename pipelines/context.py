@@ -15,6 +15,7 @@ from gog.pipelines.lake import Lake, LakeError, disk_advice
 from gog.pipelines.opening import services_for
 from gog.schemas import Seed
 from gog.transforms.beam.window import CallFailed
+from gog.transforms.services.loop import tidy
 from gog.transforms.stages.services import Services
 
 STEP_TABLES: Final[dict[str, tuple[str, ...]]] = {
@@ -89,9 +90,13 @@ class Context:
         batches = [[shard] for shard in todo] if self.local else ([todo] if todo else [])
         for number, batch in enumerate(batches):
             self.on_shard(step, len(shards) - len(todo) + number, len(shards))
-            pipeline = self.pipeline()
-            build(pipeline, batch)
-            finish(pipeline)
+            self._run(build, batch)
+            tidy()
+
+    def _run(self, build: Callable[[beam.Pipeline, list[int]], None], batch: list[int]) -> None:
+        pipeline = self.pipeline()
+        build(pipeline, batch)
+        finish(pipeline)
 
     def digest(self, step: str, tables: Iterable[str]) -> str:
         """Hash of a step's parts in some tables: what a later step was made from."""

@@ -21,6 +21,9 @@ from gog.transforms.select import Candidate, select
 GLOBAL = 0
 """Steps over all shards write one part, numbered 0."""
 
+Light = tuple[list[LightSeed], list[LightTrajectory]]
+"""A shard's screened seeds and their best trajectories."""
+
 
 def curate(context: Context) -> None:
     """Curate all synthesised shards; nothing to do when they are those of the last time."""
@@ -98,9 +101,7 @@ def _light(trajectory: Trajectory) -> LightTrajectory:
     return LightTrajectory(trajectory.trajectory_id, trajectory.seed_id, trajectory.behaviour, trajectory.origin)
 
 
-def _decide(
-    group: tuple[None, Iterable[tuple[list[LightSeed], list[LightTrajectory]]]], config: Config
-) -> Iterator[Any]:
+def _decide(group: tuple[None, Iterable[Light]], config: Config) -> Iterator[Any]:
     found = decide_all(group[1], config)
     yield from rows(GLOBAL, found.groups)
     yield from rows(GLOBAL, found.kept)
@@ -108,7 +109,7 @@ def _decide(
     yield count("curate", Unit.TRAJECTORY, GLOBAL, entered=0, passed=len(found.kept))
 
 
-def decide_all(shards: Iterable[tuple[list[LightSeed], list[LightTrajectory]]], config: Config) -> Curation:
+def decide_all(shards: Iterable[Light], config: Config) -> Curation:
     """The decision over all shards."""
     seeds: list[LightSeed] = []
     best: list[LightTrajectory] = []
@@ -126,10 +127,10 @@ def decide_all(shards: Iterable[tuple[list[LightSeed], list[LightTrajectory]]], 
     )
 
 
-def count_kept(context: Context) -> int:
-    """How many trajectories would be kept of the shards synthesised so far."""
-    light = []
+def count_kept(context: Context, known: dict[int, Light]) -> int:
+    """How many trajectories would be kept of the shards synthesised so far; `known` are those read before."""
     for shard in context.shards_of("synthesize"):
-        seeds, best, _, _ = best_of_shard(context.lake, context.run, shard, context.config)
-        light.append((seeds, best))
-    return len(decide_all(light, context.config).kept)
+        if shard not in known:
+            seeds, best, _, _ = best_of_shard(context.lake, context.run, shard, context.config)
+            known[shard] = seeds, best
+    return len(decide_all(known.values(), context.config).kept)

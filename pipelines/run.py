@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gog.pipelines.config import Config, fingerprint
 from gog.pipelines.context import Context
-from gog.pipelines.curate import GLOBAL, count_kept, curate
+from gog.pipelines.curate import GLOBAL, Light, count_kept, curate
 from gog.pipelines.events import write_events
 from gog.pipelines.export import export_rl, export_sft
 from gog.pipelines.ingest import Seeds, ingest
@@ -23,6 +23,7 @@ from gog.pipelines.redo import forget_rejected, reasons_of, stops
 from gog.pipelines.sources import ShardSpec
 from gog.pipelines.synthesize import synthesize
 from gog.pipelines.views import build_views, check_funnel, open_lake
+from gog.transforms.services.loop import tidy
 
 PHASE_ONE = ("ingest", "synthesize")
 STEPS = (*PHASE_ONE, "curate", "export_sft", "label", "export_rl")
@@ -74,7 +75,7 @@ def run(
         context = Context(config, lake, runner_args, on_step, manifest.fingerprint)
         forget_rejected(context, retry | stops(config), steps)
         shards = list(specs)
-        stopped = ""
+        stopped, light = "", dict[int, Light]()
         batches = [[shard] for shard in shards] if context.local else [shards]
         for place, batch in enumerate(batches):  # noqa: B007  # on_step tells it
             if "ingest" in steps:
@@ -82,11 +83,12 @@ def run(
             if "synthesize" in steps:
                 synthesize(context, [shard for shard in batch if context.done("ingest", shard)])
                 stopped = _ceiling(context, batch)
-                if stopped or (accept is not None and count_kept(context) >= accept):
+                if stopped or (accept is not None and count_kept(context, light) >= accept):
                     break
         for step, work in (("curate", curate), ("export_sft", export_sft), ("label", label), ("export_rl", export_rl)):
             if step in steps and not stopped:
                 work(context)
+                tidy()
                 if step == "label":
                     stopped = _ceiling(context, context.shards_of("synthesize"), "label")
         return _end(context, manifest, stopped)
