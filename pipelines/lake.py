@@ -1,7 +1,7 @@
 """The lake: a folder with images by content, and runs with their manifest and tables.
 
     LAKE/lake.json                         version of the layout
-    LAKE/images/ab/abcd....jpg|png|webp
+    LAKE/images/ab/abcd....jpg|png|webp      images/.passing/: those being written
     LAKE/store/
     LAKE/runs/RUN/manifest.json, lock, TABLE/part-STEP-00000.parquet, ...
 
@@ -14,8 +14,11 @@ import json
 import os
 import re
 import secrets
+import shutil
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -36,6 +39,8 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
 _NO_FOLDER: Final = {errno.ENOTDIR, errno.EEXIST}
+ABANDONED_S: Final = 3600.0
+"""A passing file that is older was left by a process that was killed; none takes a minute to write."""
 
 
 class LakeError(Exception):
@@ -77,6 +82,8 @@ class ImageFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.passing = folder / ".passing"
+        """Where files are written before they get their names: one place to look for what a kill left behind."""
 
     def path(self, sha256: str) -> Path:
         """The image's file; `KeyError` when there is none."""
@@ -115,7 +122,7 @@ class ImageFiles:
                 return sha256
         except OSError:
             pass
-        write_atomic(path, data, sync=False)
+        write_atomic(path, data, sync=False, passing=self.passing)
         return sha256
 
     def _place(self, sha256: str, suffix: str) -> Path:
@@ -175,7 +182,7 @@ class Lake:
 
     def lock(self, run: str) -> "RunLock":
         """The lock to hold, as a context, while writing to a run."""
-        return RunLock(self.run_folder(run))
+        return RunLock(self.run_folder(run), (self.images.passing.glob("*"), self.indexes.glob(".*")))
 
     def read_manifest(self, run: str) -> Manifest | None:
         """The run's manifest; None when there is no such run."""
@@ -257,8 +264,10 @@ def _part_rows(path: Path) -> Iterator[dict[str, Any]]:
 class RunLock:
     """One writer a run: a lock on a file that the system gives back when the process ends, however it ends."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shared: Iterable[Iterable[Path]] = ()) -> None:
+        """`shared` are passing files and folders that other runs may be writing as well."""
         self._path = folder / "lock"
+        self._shared = shared
         self._file: int | None = None
 
     def __enter__(self) -> "RunLock":
@@ -297,6 +306,10 @@ class RunLock:
     def _clear(self) -> None:
         for path in self._path.parent.rglob("*.tmp"):
             path.unlink(missing_ok=True)
+        for path in chain.from_iterable(self._shared):
+            with suppress(OSError):
+                if path.stat().st_mtime < time.time() - ABANDONED_S:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _holder(text: str) -> str:
@@ -307,20 +320,24 @@ def _holder(text: str) -> str:
         return "process unknown"
 
 
-def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write a file under another name and rename it. With `sync` it outlives a power cut. Raises `LakeError`."""
-    passing = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+def write_atomic(path: Path, data: bytes, *, sync: bool = True, passing: Path | None = None) -> None:
+    """Write a file under another name, in the folder `passing` where one is given, and rename it.
+
+    With `sync` it outlives a power cut. Raises `LakeError`.
+    """
+    fresh = (passing or path.parent) / f".{path.name}.{secrets.token_hex(6)}.tmp"
     with _disk(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.parent.mkdir(exist_ok=True)
         try:
-            with passing.open("xb") as file:
+            with fresh.open("xb") as file:
                 file.write(data)
                 if sync:
                     file.flush()
                     os.fsync(file.fileno())
-            passing.replace(path)
+            fresh.replace(path)
         except BaseException:
-            passing.unlink(missing_ok=True)
+            fresh.unlink(missing_ok=True)
             raise
         if sync:
             _sync_folder(path.parent)

@@ -256,6 +256,21 @@ class TestLock:
         with lake.lock("r"):
             assert files(lake.table_folder("r", "seeds")) == ["part-ingest-00000.parquet"]
 
+    def test_clears_what_killed_writers_of_any_run_left_long_ago(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        kept = lake.images.put(b"kept", "jpg")
+        (lake.indexes / ".atlas.1").mkdir(parents=True)
+        (lake.indexes / "atlas").mkdir()
+        old, fresh = (lake.images.passing / name for name in (".a.jpg.1.tmp", ".b.jpg.2.tmp"))
+        for path in (old, fresh, lake.indexes / ".atlas.1" / "half", lake.indexes / "atlas" / "whole"):
+            path.write_bytes(b"half")
+        for path in (old, lake.indexes / ".atlas.1", lake.indexes / "atlas", lake.images.path(kept)):
+            os.utime(path, (0, 0))
+        with lake.lock("r"):
+            assert files(lake.images.passing) == [".b.jpg.2.tmp"]
+            assert [path.name for path in lake.indexes.iterdir()] == ["atlas"]
+            assert lake.images.read(kept) == b"kept"
+
 
 WRITE = """
 import pathlib, sys
