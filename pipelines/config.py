@@ -164,10 +164,17 @@ def parse_config(data: Any, origin: str = "config") -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in {"atlas", "jsonl", "json", "csv", "parquet"})
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ConfigError(f"{origin}: {where}: {_plain_message(first)}{more}") from None
+        message = _first_error(error)
+    # Raised here, so that it does not hold pydantic's error, whose circle with its traceback Python cannot free.
+    raise ConfigError(f"{origin}: {message}")
+
+
+def _first_error(error: ValidationError) -> str:
+    """The first error in one line, with the key that it is about."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in {"atlas", "jsonl", "json", "csv", "parquet"})
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where}: {_plain_message(first)}{more}"
 
 
 def _plain_message(error: Any) -> str:
