@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from gog.schemas import SCHEMA_VERSION, TABLES
-from gog.schemas.records import Row
+from gog.schemas.base import Row
 from gog.schemas.rows import from_row, to_row
 from gog.transforms.images import sha256_hex
 from gog.transforms.parts import encode_part, part_name

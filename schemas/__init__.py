@@ -1,9 +1,22 @@
 """The contract between the parts: records, boxes, reasons. Imports nothing else of ours."""
 
+from gog.schemas.base import (
+    SCHEMA_VERSION,
+    Row,
+    canonical_json,
+    content_id,
+    plain,
+)
 from gog.schemas.boxes import WHOLE, Box, BoxError, Frame, FrameSpec
+from gog.schemas.messages import (
+    Function,
+    ImagePart,
+    Message,
+    TextPart,
+    ToolCall,
+)
 from gog.schemas.reasons import REASONS, FailureClass
 from gog.schemas.records import (
-    SCHEMA_VERSION,
     SORT_KEYS,
     TABLES,
     AnswerType,
@@ -13,18 +26,14 @@ from gog.schemas.records import (
     EpisodeImage,
     Event,
     Evidence,
-    Function,
     Grouping,
     Hit,
-    ImagePart,
-    Message,
     Method,
     Origin,
     Outcome,
     Reflection,
     Region,
     Reject,
-    Row,
     Screening,
     Seed,
     Side,
@@ -32,15 +41,10 @@ from gog.schemas.records import (
     StageCount,
     Step,
     StopReason,
-    TextPart,
     Tool,
-    ToolCall,
     Trajectory,
     Unit,
     Verdict,
-    canonical_json,
-    content_id,
-    plain,
 )
 
 __all__ = [

@@ -5,74 +5,14 @@ Ids are content hashes (`content_id`), so a rerun makes the same ids. What varie
 all, is kept apart in `Event`.
 """
 
-import hashlib
-import json
-import math
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from gog.schemas.boxes import Box
+from gog.schemas.base import BoxField, Record, Row, Sha256, content_id
+from gog.schemas.messages import Message
 from gog.schemas.reasons import REASONS, FailureClass
-
-SCHEMA_VERSION: Final = 1
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-BoxField = Annotated[Box, AfterValidator(lambda box: Box.checked(*box))]
-
-
-def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text. `ValueError` on NaN and infinity."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def content_id(kind: str, value: Any) -> str:
-    """Id of a record: a short prefix and 16 hex digits of the sha256 of its canonical JSON."""
-    digest = hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{kind}-{digest[:16]}"
-
-
-def plain(value: Any) -> Any:
-    """The value as UTF-8 and JSON can hold it.
-
-    Models and web pages send halves of surrogate pairs, which no file takes, and NaN inside of JSON. The former
-    become U+FFFD, the latter null: a hostile byte costs itself, not the shard that it is in.
-    """
-    if isinstance(value, str):
-        if value.isascii():
-            return value
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # whole pairs join
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {plain(k): plain(v) for k, v in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(plain, value))
-    return value
-
-
-class Record(BaseModel):
-    """Base of all records: frozen, closed to unknown fields, without NaN or text that is not UTF-8."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _made_plain(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        return {k: v if isinstance(v, float) else plain(v) for k, v in data.items()}
-
-
-class Row(Record):
-    """A record that is a row of a table in the lake."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
 
 
 class AnswerType(StrEnum):
@@ -158,62 +98,6 @@ class Evidence(Row):
     hits: tuple[Hit, ...] = ()
     provider: str
     failure: FailureClass | None = None
-
-
-class TextPart(Record):
-    """Text of a message."""
-
-    type: Literal["text"] = "text"
-    text: str
-
-
-class ImagePart(Record):
-    """An image of a message, by its hash."""
-
-    type: Literal["image"] = "image"
-    image: Sha256
-
-
-Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
-
-
-class Function(Record):
-    """Name and arguments (JSON text, as OpenAI writes them) of a tool call."""
-
-    name: str
-    arguments: str
-
-
-class ToolCall(Record):
-    """A tool call of an assistant message, in OpenAI's form."""
-
-    id: str
-    type: Literal["function"] = "function"
-    function: Function
-
-
-class Message(Record):
-    """A chat message in OpenAI's form; images are parts that carry a hash."""
-
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str | tuple[Part, ...] = ""
-    reasoning_content: str | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
-    tool_call_id: str | None = None
-
-    @property
-    def text(self) -> str:
-        """All text of the content, without images."""
-        if isinstance(self.content, str):
-            return self.content
-        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
-
-    @property
-    def images(self) -> tuple[str, ...]:
-        """Hashes of the images of the content, in order."""
-        if isinstance(self.content, str):
-            return ()
-        return tuple(part.image for part in self.content if isinstance(part, ImagePart))
 
 
 class Reflection(StrEnum):

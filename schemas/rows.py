@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from gog.schemas.records import SCHEMA_VERSION, TABLES, Row
+from gog.schemas.base import SCHEMA_VERSION, Row
+from gog.schemas.records import TABLES
 
 R = TypeVar("R", bound=Row)
 

@@ -39,7 +39,7 @@ from gog.schemas import (
     Verdict,
     content_id,
 )
-from gog.schemas.records import Row
+from gog.schemas.base import Row
 from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import EpisodeSettings, ToolResult, act, observe, start, system_prompt
 from gog.transforms.episode.trajectory import Making, make_trajectory

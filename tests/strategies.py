@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from pydantic.fields import FieldInfo
 
 from gog.schemas import REASONS, Box
-from gog.schemas.records import Record
+from gog.schemas.base import Record
 
 R = TypeVar("R", bound=Record)
 
