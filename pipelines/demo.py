@@ -10,8 +10,8 @@ from gog.schemas import Curated, Evidence, Region, Seed, Trajectory, Verdict
 NEXT = """\
 One trajectory as a picture   {sheet}
 The splits                    {exports}
-Look around                   gog inspect --sql "select * from funnel"
-Five seeds, turn by turn      gog preview -n 5
+Look around                   gog inspect{lake} --sql "select * from funnel"
+Five seeds, turn by turn      gog preview{lake} -n 5
 Your own data                 gog init && gog plan --config gog.yaml"""
 
 
@@ -20,7 +20,8 @@ def show_demo(config: Config) -> None:
     lake = Lake(Path(config.lake))
     folder = lake.run_folder(config.run)
     sheet = draw_example(lake, config.run, folder / "example.png")
-    print(NEXT.format(sheet=sheet, exports=folder / "exports"))
+    elsewhere = "" if folder.parents[1] == Path("lake") else f" --lake {config.lake}"
+    print(NEXT.format(sheet=sheet, exports=folder / "exports", lake=elsewhere))
 
 
 def draw_example(lake: Lake, run: str, path: Path, wanted: str = "") -> Path:
