@@ -29,7 +29,8 @@ from gog.transforms.images import sha256_hex
 from gog.transforms.ingest import MappingError
 from gog.transforms.services.folders import IndexFolderError
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
-from gog.transforms.services.store import FILE, Mode, Store, StoreError
+from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store_file import FILE, StoreError
 
 State = Literal["ok", "warning", "problem"]
 

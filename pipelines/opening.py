@@ -25,7 +25,8 @@ from gog.transforms.services.planner import Planner
 from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, Policy, TextSearch
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.segments import Segments
-from gog.transforms.services.store import Mode, Store, StoreError
+from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store_file import StoreError
 from gog.transforms.stages.services import Services
 
 _stores: list[tuple[str, str, Mode]] = []

@@ -18,7 +18,8 @@ from gog.pipelines.run import made_from
 from gog.pipelines.views import open_lake
 from gog.schemas import Behaviour, Tool
 from gog.transforms.services.budget import EMBEDDED
-from gog.transforms.services.store import FILE, Mode, Store, Tally
+from gog.transforms.services.store import Mode, Store, Tally
+from gog.transforms.services.store_file import FILE
 
 EASY: Final = (0.0, 0.3)
 """Share of seeds that screening finds easy, where it is not known."""

@@ -19,7 +19,8 @@ from gog.pipelines.summary import Summary, summarise
 from gog.pipelines.views import open_lake
 from gog.schemas import Screening
 from gog.transforms.services.budget import Spent
-from gog.transforms.services.store import FILE, Mode, Store, Tally
+from gog.transforms.services.store import Mode, Store, Tally
+from gog.transforms.services.store_file import FILE
 
 MINUTE: Final = 60.0
 PHASE_TWO: Final = ("curate", "export_sft", "label", "export_rl")

@@ -147,7 +147,7 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.transforms.services.budget import PriceError
     from gog.transforms.services.folders import IndexFolderError
     from gog.transforms.services.protocols import ServiceError
-    from gog.transforms.services.store import StoreError
+    from gog.transforms.services.store_file import StoreError
     from gog.transforms.splits import HubError, LeakError
 
     wrong = (UseError, ConfigError, MappingError, SourceError, PriceError, IndexFolderError)

@@ -19,7 +19,8 @@ from gog.pipelines.cli import call as main
 from gog.pipelines.config import Config
 from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.run import run
-from gog.transforms.services.store import FILE, Store
+from gog.transforms.services.store import Store
+from gog.transforms.services.store_file import FILE
 
 MOUNTED = Path(__file__).with_name("mounted.py")
 

@@ -32,7 +32,8 @@ from gog.transforms.services.protocols import (
     TextSearch,
 )
 from gog.transforms.services.retry import Retry, with_retries
-from gog.transforms.services.store import Entry, Kept, Mode, Store, StoreError
+from gog.transforms.services.store import Entry, Kept, Mode, Store
+from gog.transforms.services.store_file import StoreError
 
 A = TypeVar("A")
 

@@ -24,10 +24,16 @@ from typing import Any, Final, Self
 
 from gog.schemas import Event, FailureClass
 from gog.transforms.services.budget import Spent
+from gog.transforms.services.store_file import (
+    EVENT_COLUMNS,
+    FILE,
+    StoreError,
+    check_version,
+    connect,
+    explain,
+    open_file,
+)
 
-STORE_VERSION: Final = 1
-FILE: Final = "store.sqlite"
-_BUSY_S: Final = 30.0
 _LINGER_S: Final = 0.1
 """How long events without an answer may wait to be written together."""
 _COMPRESS: Final = 2048
@@ -37,24 +43,11 @@ _ROWS: Final = 64
 _IDLE_S: Final = 300.0
 """A gap between events longer than this is not work."""
 
-_EVENT_COLUMNS: Final = tuple(Event.model_fields)
-_SCHEMA: Final = (
-    """CREATE TABLE IF NOT EXISTS answers (
-        key TEXT PRIMARY KEY, kind TEXT NOT NULL, provider TEXT NOT NULL, purpose TEXT NOT NULL,
-        failure TEXT, detail TEXT NOT NULL, answer, created REAL NOT NULL, cost REAL NOT NULL,
-        prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, request NOT NULL)""",
-    f"CREATE TABLE IF NOT EXISTS events (run TEXT NOT NULL, {', '.join(_EVENT_COLUMNS)})",
-    "CREATE INDEX IF NOT EXISTS events_by_run ON events (run)",
-)
 _KEEP_FIRST: Final = """ON CONFLICT (key) DO UPDATE SET purpose = excluded.purpose, failure = excluded.failure,
         detail = excluded.detail, answer = excluded.answer, created = excluded.created, cost = excluded.cost,
         prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens
     WHERE answers.failure IS NOT NULL"""
 _SELECT: Final = "SELECT answer, failure, detail FROM answers WHERE key = ?"
-
-
-class StoreError(Exception):
-    """The store cannot be read or written; the message says what to do."""
 
 
 class Mode(StrEnum):
@@ -148,10 +141,10 @@ class Store:
             raise StoreError(f"{self.path}: nothing to replay; run once with mode record")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._reader = self._connect_reader() if self._read_only else _open(self.path)
-            self._writer = None if self._read_only else _connect(self.path)
+            self._reader = self._connect_reader() if self._read_only else open_file(self.path)
+            self._writer = None if self._read_only else connect(self.path)
         except (OSError, sqlite3.Error) as error:
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path) from error
         self._thread = threading.Thread(target=self._run, name="gog-store", daemon=True)
         if self._writer:
             self._thread.start()
@@ -163,7 +156,7 @@ class Store:
         try:
             row = self._reader.execute(_SELECT, (key,)).fetchone()
         except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path) from error
         kept = _kept(row, self.path) if row else None
         if kept and kept.failure and not kept.failure.permanent and self.mode is not Mode.REPLAY:
             return None
@@ -207,9 +200,9 @@ class Store:
 
     def events(self, run: str) -> Iterator[Event]:
         """The events of a run, in the order they were written, those of its earlier parts included."""
-        columns = ", ".join(_EVENT_COLUMNS)
+        columns = ", ".join(EVENT_COLUMNS)
         for row in self._rows(f"SELECT {columns} FROM events WHERE run = ? ORDER BY rowid", (run,)):
-            yield Event.model_validate(dict(zip(_EVENT_COLUMNS, row, strict=True)))
+            yield Event.model_validate(dict(zip(EVENT_COLUMNS, row, strict=True)))
 
     def count(self) -> int:
         """Answers and failures that are kept."""
@@ -258,12 +251,12 @@ class Store:
 
     def _connect_reader(self) -> sqlite3.Connection:
         if not self._read_only:
-            return _connect(self.path)
+            return connect(self.path)
         # Without the right to write, SQLite can read a WAL database only where it may believe that nobody else does.
         immutable = not self.path.with_name(FILE + "-wal").exists()
-        connection = _connect(self.path, f"{self.path.resolve().as_uri()}?mode=ro{'&immutable=1' * immutable}")
+        connection = connect(self.path, f"{self.path.resolve().as_uri()}?mode=ro{'&immutable=1' * immutable}")
         try:
-            _check_version(connection, self.path)
+            check_version(connection, self.path)
         except BaseException:
             connection.close()
             raise
@@ -275,7 +268,7 @@ class Store:
             with contextlib.closing(self._connect_reader()) as connection:
                 yield from connection.execute(sql, parameters)
         except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path) from error
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         self._queue.put(self._outgoing.pop(loop))
@@ -308,7 +301,7 @@ class Store:
             try:
                 answers = list(self._commit(writes, events))
             except (sqlite3.Error, OSError) as error:
-                trouble = _explain(error, self.path)
+                trouble = explain(error, self.path)
                 if events:
                     self._trouble = trouble
                 answers = [trouble] * len(writes)
@@ -399,66 +392,6 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any
     return changed
 
 
-def _connect(path: Path, uri: str = "") -> sqlite3.Connection:
-    return sqlite3.connect(uri or path, uri=bool(uri), timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """A connection to the store, which is made where there is none."""
-    connection = _connect(path)
-    try:
-        version = _check_version(connection, path)
-        _enter_wal(connection)
-        if version < STORE_VERSION:
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {STORE_VERSION}")
-            connection.execute("COMMIT")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _check_version(connection: sqlite3.Connection, path: Path) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > STORE_VERSION:
-        raise StoreError(
-            f"{path}: store version {version} is newer than this engine's {STORE_VERSION}; upgrade glance-or-gaze"
-        )
-    return version
-
-
-def _enter_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL; SQLite's busy timeout does not cover two processes that do it at once."""
-    deadline = time.monotonic() + _BUSY_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _explain(error: OSError | sqlite3.Error, path: Path) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", None)
-    code = None if code is None else code & 0xFF
-    advice = {
-        sqlite3.SQLITE_FULL: "the disk is full: make room and run again, what was kept stays",
-        sqlite3.SQLITE_READONLY: "no right to write: change it, or use mode replay",
-        sqlite3.SQLITE_CORRUPT: "the file is damaged: restore a copy, or move it away to start a new store",
-        sqlite3.SQLITE_NOTADB: "not a store: restore a copy, or move it away to start a new store",
-        sqlite3.SQLITE_BUSY: "another process holds the store: end it, or wait and run again",
-        sqlite3.SQLITE_LOCKED: "another process holds the store: end it, or wait and run again",
-        sqlite3.SQLITE_CANTOPEN: "cannot open it: check that the folder exists and may be written",
-        sqlite3.SQLITE_IOERR: "reading or writing failed: check the disk and its free space, then run again",
-    }.get(code or 0, "cannot use the store: check the folder and its rights")
-    return StoreError(f"{path}: {advice} ({error})")
-
-
 def _pack(text: str) -> str | bytes:
     return zlib.compress(text.encode(), 1) if len(text) > _COMPRESS else text
 
@@ -494,7 +427,7 @@ def _kept(row: tuple[Any, ...], path: Path) -> Kept:
 
 
 def _event_row(run: str, event: Event) -> tuple[Any, ...]:
-    return (run, *(getattr(event, column) for column in _EVENT_COLUMNS))
+    return (run, *(getattr(event, column) for column in EVENT_COLUMNS))
 
 
 def _hours(spans: Iterable[tuple[Any, ...]]) -> float:

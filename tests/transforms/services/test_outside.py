@@ -19,7 +19,8 @@ from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, Sampling, ServiceError
 from gog.transforms.services.retry import Retry
-from gog.transforms.services.store import Mode, Store, StoreError
+from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store_file import StoreError
 
 IMAGE = "a" * 64
 REPLY = ChatReply(Message(role="assistant", content="<answer>Chad</answer>"), "stop", 100, 10)

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from gog.schemas import Event, FailureClass
 from gog.transforms.services.keys import request_key
-from gog.transforms.services.store import FILE, STORE_VERSION, Entry, Kept, Mode, Store, StoreError
+from gog.transforms.services.store import Entry, Kept, Mode, Store
+from gog.transforms.services.store_file import FILE, STORE_VERSION, StoreError
 
 
 def entry(request: str, answer: str = '"yes"', failure: FailureClass | None = None) -> Entry:
@@ -326,7 +327,8 @@ def test_a_full_disk_is_an_error_and_loses_nothing_that_was_kept(tmp_path: Path)
 import asyncio, random, resource, sys
 from pathlib import Path
 from gog.transforms.services.keys import request_key
-from gog.transforms.services.store import Entry, Kept, Store, StoreError
+from gog.transforms.services.store import Entry, Kept, Store
+from gog.transforms.services.store_file import StoreError
 store = Store(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 rng = random.Random(0)
