@@ -1,8 +1,10 @@
 """What the planner sees: the regions that stand out in a picture, with a coarse impression of their colours."""
 
+import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,21 +119,49 @@ def _by_tile(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(values.reshape(3, 6, 3, 8).mean((1, 3)).ravel(), np.float32)
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _sight(images: ImageStore, sha256: str) -> Sight:
-    return look(open_image(images, sha256), segments_of(images, sha256))
-
-
 class Eyes:
-    """Looks at pictures of a store; the process remembers the latest `REMEMBERED` sights. Safe among threads."""
+    """Looks at pictures of a store. The process remembers the latest `REMEMBERED` sights; safe among threads."""
 
     def __init__(self, images: ImageStore) -> None:
         """`images` holds the pictures by hash."""
         self._images = images
+        self._opening: dict[str, asyncio.Task[Sight]] = {}
 
     def look(self, sha256: str) -> Sight:
         """The sight of the picture; `NOTHING` when there is none or it cannot be read."""
-        try:
-            return _sight(self._images, sha256)
-        except (KeyError, OSError, ImageError):
-            return NOTHING
+        sight = _seen(sha256)
+        if sight is None:
+            try:
+                sight = look(open_image(self._images, sha256), segments_of(self._images, sha256))
+            except (KeyError, OSError, ImageError):
+                return NOTHING
+            _remember(sha256, sight)
+        return sight
+
+    async def open(self, sha256: str) -> None:
+        """Look on another thread, so that `look` has it at hand; all who ask meanwhile wait for one look."""
+        if _seen(sha256) is not None:
+            return
+        task = self._opening.get(sha256)
+        if task is None:
+            task = self._opening[sha256] = asyncio.create_task(asyncio.to_thread(self.look, sha256))
+            task.add_done_callback(lambda _: self._opening.pop(sha256, None))
+        await asyncio.shield(task)
+
+
+_sights: OrderedDict[str, Sight] = OrderedDict()
+_lock = Lock()
+
+
+def _seen(sha256: str) -> Sight | None:
+    with _lock:
+        if sha256 in _sights:
+            _sights.move_to_end(sha256)
+        return _sights.get(sha256)
+
+
+def _remember(sha256: str, sight: Sight) -> None:
+    with _lock:
+        _sights[sha256] = sight
+        while len(_sights) > REMEMBERED:
+            _sights.popitem(last=False)

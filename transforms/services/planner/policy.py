@@ -47,6 +47,9 @@ class Planner:
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """One reply; never raises on what the messages say."""
+        pictures = (sha256 for message in request.messages for sha256 in message.images)
+        if first := next(pictures, ""):
+            await self._eyes.open(first)
         return self.reply(request)
 
     def reply(self, request: ChatRequest) -> ChatReply:
