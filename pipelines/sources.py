@@ -8,7 +8,9 @@ a source that cannot be opened at all is a `SourceError`.
 import glob
 import hashlib
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -22,6 +24,9 @@ from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.ingest import FieldMapping, SourceRow
 
 __all__ = ["ATLAS_MAPPING", "AtlasRows", "FileRows", "LocalImages", "ShardSpec", "Source", "SourceError"]
+
+_DRAWING: Final = 2
+"""Scenes drawn at once."""
 
 FileKind = Literal["jsonl", "json", "csv", "parquet"]
 
@@ -176,11 +181,20 @@ class AtlasRows:
             yield ShardSpec(shard=shard, file="atlas", start=start, stop=stop, first=start, rows=stop - start)
 
     def read_shard(self, spec: ShardSpec) -> Iterator[SourceRow]:
-        """The rows of a shard, composed as they are asked for."""
-        for index in range(spec.start, spec.stop):
-            row = atlas_row(self._seed, index, held_out=self._held_out, kinds=self._kinds)
-            data = row._asdict()
-            yield SourceRow(f"atlas#{index}", data.pop("extra") | data)
+        """The rows of a shard, drawn a few ahead of what is asked for, on threads of their own."""
+        ahead: deque[Future[SourceRow]] = deque()
+        with ThreadPoolExecutor(_DRAWING, "gog-atlas") as pool:
+            for index in range(spec.start, spec.stop):
+                ahead.append(pool.submit(self._row, index))
+                if len(ahead) > 2 * _DRAWING:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def _row(self, index: int) -> SourceRow:
+        row = atlas_row(self._seed, index, held_out=self._held_out, kinds=self._kinds)
+        data = row._asdict()
+        return SourceRow(f"atlas#{index}", data.pop("extra") | data)
 
     def signature(self) -> str:
         """Hash of what decides the rows."""

@@ -26,15 +26,23 @@ def content_id(kind: str, value: Any) -> str:
     return f"{kind}-{digest[:16]}"
 
 
+_PLAIN: Final = frozenset({int, bool, type(None)})
+
+
 def plain(value: Any) -> Any:
     """The value as UTF-8 and JSON can hold it.
 
     Models and web pages send halves of surrogate pairs, which no file takes, and NaN inside of JSON. The former
     become U+FFFD, the latter null: a hostile byte costs itself, not the shard that it is in.
     """
+    kind = type(value)
+    if kind is str and value.isascii():
+        return value
+    if kind in _PLAIN or isinstance(value, BaseModel):
+        return value
+    if kind is tuple or kind is list:
+        return kind(map(plain, value))
     if isinstance(value, str):
-        if value.isascii():
-            return value
         try:
             value.encode()
         except UnicodeEncodeError:
@@ -44,8 +52,6 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {plain(k): plain(v) for k, v in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(plain, value))
     return value
 
 

@@ -10,6 +10,9 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 Rect = tuple[int, int, int, int]
 Colour = tuple[int, int, int]
 
+_HALF = [value // 2 for value in range(256)]
+_MORE_THAN_HALF = [255 * (value > 127) for value in range(256)]
+
 
 def muted(rng: random.Random, low: int = 70, high: int = 190) -> Colour:
     """A colour of little saturation: flags stand out from it."""
@@ -147,7 +150,7 @@ def hang(rng: random.Random, picture: Image.Image, width: int, height: int, tilt
     inner = Image.new("L", patch.size, 0)
     inner.paste(255, (frame, frame, frame + width, frame + height))
     turned = [im.rotate(tilt, Image.Resampling.BILINEAR, expand=True) for im in (patch, mask, inner)]
-    box = turned[2].point(lambda v: 255 * (v > 127)).getbbox()
+    box = turned[2].point(_MORE_THAN_HALF).getbbox()
     if box is None:
         raise ValueError(f"nothing is left of a picture of {width}x{height} pixels")
     return Hung(turned[0], turned[1], box)
@@ -158,7 +161,7 @@ def put(rng: random.Random, image: Image.Image, hung: Hung, at: tuple[int, int])
     if rng.random() < 0.5:
         shift, reach = max(2, hung.patch.width // 50), max(3, hung.patch.width // 40)
         shade = Image.new("L", (hung.patch.width + 4 * reach, hung.patch.height + 4 * reach), 0)
-        shade.paste(hung.mask.point(lambda v: v // 2), (2 * reach, 2 * reach))
+        shade.paste(hung.mask.point(_HALF), (2 * reach, 2 * reach))
         shade = shade.filter(ImageFilter.BoxBlur(reach))
         image.paste((10, 10, 14), (at[0] + shift - 2 * reach, at[1] + shift - 2 * reach), shade)
     image.paste(hung.patch, at, hung.mask)
