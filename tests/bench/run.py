@@ -1,4 +1,4 @@
-"""Speed and memory of the engine: `make bench`, or `python tests/bench/run.py [--quick] [--out FILE]`.
+"""Speed and memory of the engine: `make bench`, or `python tests/bench/run.py [--quick | --memory] [--out FILE]`.
 
 Medians of five, each in a fresh process and, where it starts cold, over a fresh lake in a temporary folder. The
 services are the embedded ones, so the time is the engine's and theirs. `--quick` leaves out the memory of 10,000
@@ -130,13 +130,14 @@ def machine() -> str:
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description="Measure the engine's speed and memory.")
+    parser.add_argument("--memory", action="store_true", help="the memory alone")
     parser.add_argument("--quick", action="store_true", help="leave out the memory of 10,000 seeds")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table as Markdown as well")
     options = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="gog-bench-") as name:
-        lines = [*speed(Path(name)), *window()]
-        if not options.quick:
+        lines = [] if options.memory else [*speed(Path(name)), *window()]
+        if options.memory or not options.quick:
             lines += memory(Path(name))
     minutes = (time.perf_counter() - started) / 60
     text = f"{markdown(lines)}\n\nMedians of {ROUNDS} (memory: one run). {machine()}. Took {minutes:.0f} minutes.\n"

@@ -27,7 +27,7 @@ LEAST_SIDE, MOST_AREA = 0.018, 0.92
 """Regions narrower than the first (share of the longer side) or larger than the second (share of the area) are none."""
 LIMIT = 24
 
-REMEMBERED = 1024
+REMEMBERED = 512
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

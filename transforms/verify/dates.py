@@ -63,7 +63,7 @@ _LEAD: Final = re.compile(r"^(?:(?:in|on|since|the year|year|dated?)\s+)+")
 _LONGEST: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def parse_dates(text: str) -> tuple[PartialDate, ...]:
     """Readings of a text that is one date and nothing else; two for `03/04/2020`, none when it is no date."""
     if len(text) > 100:

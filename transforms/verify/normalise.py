@@ -81,7 +81,7 @@ def _normalise(text: str) -> str:
     return " ".join([*kept, words[-1]]) or " ".join(folded.split())
 
 
-_normalise_short = lru_cache(maxsize=32768)(_normalise)
+_normalise_short = lru_cache(maxsize=4096)(_normalise)
 
 
 def fold(text: str) -> str:

@@ -122,7 +122,7 @@ def prepare(text: str) -> str:
     return " ".join(text.split())
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def parse(text: str, words: int = 8) -> Quantity | None:
     """The one number, or the one range, that the text states; None when it states none, several, or in doubt.
 

@@ -18,7 +18,7 @@ from gog.transforms.services.segments import segments_of
 
 GRID = (6, 4)
 """Columns and rows of an impression."""
-REMEMBERED = 1024
+REMEMBERED = 512
 _THUMB = 512
 
 Impression = tuple[tuple[int, int, int], ...]

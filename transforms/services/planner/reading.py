@@ -91,7 +91,7 @@ _SIDEWAYS = re.compile(r"\b(?:(left)|(right))(?:-hand)?\b", re.IGNORECASE)
 _CENTRE = re.compile(r"\b(?:cent(?:re|er)|middle)\b", re.IGNORECASE)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def read(text: str) -> Question:
     """The question, as far as rules can tell; never raises."""
     text = text[:2000]
