@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from gog.pipelines.config import Config, ConfigError
-from gog.pipelines.formats import SourceError
 from gog.pipelines.ingest import Seeds
 from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.opening import open_detector, open_image_search, open_policy, open_text_search
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
+from gog.transforms.formats import SourceError
 from gog.transforms.images import sha256_hex
 from gog.transforms.ingest import MappingError
 from gog.transforms.services.folders import IndexFolderError

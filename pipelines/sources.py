@@ -16,10 +16,10 @@ from typing import Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gog.pipelines import formats
-from gog.pipelines.formats import Rows, SourceError, Span
+from gog.transforms import formats, parquet_format
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.scenes import Kind
+from gog.transforms.formats import Rows, SourceError, Span
 from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.ingest import FieldMapping, SourceRow
 
@@ -34,13 +34,13 @@ _SPANS: Final[Mapping[str, Callable[[Path, int], Iterator[Span]]]] = {
     "jsonl": formats.jsonl_spans,
     "json": formats.json_spans,
     "csv": formats.csv_spans,
-    "parquet": formats.parquet_spans,
+    "parquet": parquet_format.parquet_spans,
 }
 _ROWS: Final[Mapping[str, Callable[[Path, Span], Rows]]] = {
     "jsonl": formats.jsonl_rows,
     "json": formats.json_rows,
     "csv": formats.csv_rows,
-    "parquet": formats.parquet_rows,
+    "parquet": parquet_format.parquet_rows,
 }
 
 ATLAS_MAPPING: Final = FieldMapping(

@@ -139,10 +139,10 @@ def tell(error: BaseException) -> Told | None:
 
 def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """Errors that are told in one line: of wrong use, and of a job that fell short."""
-    from gog.pipelines.formats import SourceError
     from gog.pipelines.lake import LakeError
     from gog.pipelines.run import FunnelError
     from gog.schemas.rows import SchemaError
+    from gog.transforms.formats import SourceError
     from gog.transforms.ingest import MappingError
     from gog.transforms.services.budget import PriceError
     from gog.transforms.services.folders import IndexFolderError

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gog.pipelines import formats
 from gog.pipelines.sources import (
     ATLAS_MAPPING,
     AtlasRows,
@@ -25,6 +24,7 @@ from gog.pipelines.sources import (
     SourceError,
 )
 from gog.schemas import Reject
+from gog.transforms import formats
 from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.ingest import FieldMapping, Ingested, SourceRow, check_mapping, to_seed
 

@@ -1,4 +1,4 @@
-"""File formats of rows: where the shards of a file are, and the rows of one.
+"""File formats of rows: where the shards of a file are, and the rows of one. `parquet_format` has Parquet.
 
 Each format is two functions. `*_spans(path, rows)` goes over the file once and yields spans of at most so many rows;
 `*_rows(path, span)` yields (number, data, error) of a span's rows. A broken row has an error; `data` is then the
@@ -13,9 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 LINE_LIMIT: Final = 128 << 20
 """Bytes of a line or a CSV field; longer ones are broken rows."""
@@ -42,11 +39,16 @@ class Span(NamedTuple):
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Errors of the disk and of damaged files as `SourceError`."""
+    """Errors of the disk as `SourceError`."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> SourceError:
+    """The error of a file that the disk or a decoder refuses, in one line."""
+    return SourceError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}")
 
 
 def _grouped(rows: Iterator[tuple[int, int, int]], size: int) -> Iterator[Span]:
@@ -247,62 +249,3 @@ def _named(names: list[str], fields: list[str] | str) -> tuple[dict[str, Any], s
         fields = [field.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for field in fields]
         error = "not UTF-8"
     return dict(zip(names, fields, strict=False)), error
-
-
-# Parquet: spans of rows. A row group is decoded from its start, so files with groups near a shard's size are fastest.
-
-
-def parquet_spans(path: Path, rows: int) -> Iterator[Span]:
-    """Spans of rows, counted from 0."""
-    with pq.ParquetFile(path) as file:
-        count = file.metadata.num_rows
-    for start in range(0, count, rows):
-        stop = min(count, start + rows)
-        yield Span(start, stop, start + 1, stop - start)
-
-
-def parquet_rows(path: Path, span: Span) -> Rows:
-    """The rows of a span; those that are damaged have an error."""
-    at = span.start
-    try:
-        with pq.ParquetFile(path) as file:
-            for data, error in _parquet_values(file, span):
-                yield at + 1, data, error
-                at += 1
-    except (OSError, pa.ArrowException) as failure:
-        detail = f"the file is damaged: {' '.join(str(failure).split())[:200]}"
-        for number in range(at + 1, span.stop + 1):
-            yield number, {}, detail
-
-
-def _parquet_values(file: pq.ParquetFile, span: Span) -> Iterator[tuple[dict[str, Any], str]]:
-    groups: list[int] = []
-    skip, begin = 0, 0
-    for group in range(file.metadata.num_row_groups):
-        end = begin + file.metadata.row_group(group).num_rows
-        if begin < span.stop and end > span.start:
-            skip = span.start - begin if not groups else skip
-            groups.append(group)
-        begin = end
-    left = span.stop - span.start
-    for batch in file.iter_batches(batch_size=64, row_groups=groups):
-        if skip >= batch.num_rows:
-            skip -= batch.num_rows
-            continue
-        wanted = batch.slice(skip, left)
-        skip, left = 0, left - wanted.num_rows
-        yield from _batch_values(wanted)
-        if left == 0:
-            return
-
-
-def _batch_values(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], str]]:
-    try:
-        yield from [(row, "") for row in batch.to_pylist()]
-    except (ValueError, OverflowError) as error:  # text that is not UTF-8, times that Python does not have
-        if batch.num_rows > 1:
-            for index in range(batch.num_rows):
-                yield from _batch_values(batch.slice(index, 1))
-            return
-        detail = "not UTF-8" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())[:200]
-        yield {}, f"a value cannot be read: {detail}"

@@ -1,0 +1,72 @@
+"""Parquet as a format of rows (see `gog.transforms.formats`): a span is one of rows. Needs pyarrow.
+
+A row group is decoded from its start, so files with groups near a shard's size are fastest.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gog.transforms.formats import Rows, Span, unreadable
+
+
+def parquet_spans(path: Path, rows: int) -> Iterator[Span]:
+    """Spans of rows, counted from 0. `SourceError` when the file is damaged."""
+    try:
+        with pq.ParquetFile(path) as file:
+            count = file.metadata.num_rows
+    except pa.ArrowException as error:
+        raise unreadable(path, error) from error
+    for start in range(0, count, rows):
+        stop = min(count, start + rows)
+        yield Span(start, stop, start + 1, stop - start)
+
+
+def parquet_rows(path: Path, span: Span) -> Rows:
+    """The rows of a span; those that are damaged have an error."""
+    at = span.start
+    try:
+        with pq.ParquetFile(path) as file:
+            for data, error in _parquet_values(file, span):
+                yield at + 1, data, error
+                at += 1
+    except (OSError, pa.ArrowException) as failure:
+        detail = f"the file is damaged: {' '.join(str(failure).split())[:200]}"
+        for number in range(at + 1, span.stop + 1):
+            yield number, {}, detail
+
+
+def _parquet_values(file: pq.ParquetFile, span: Span) -> Iterator[tuple[dict[str, Any], str]]:
+    groups: list[int] = []
+    skip, begin = 0, 0
+    for group in range(file.metadata.num_row_groups):
+        end = begin + file.metadata.row_group(group).num_rows
+        if begin < span.stop and end > span.start:
+            skip = span.start - begin if not groups else skip
+            groups.append(group)
+        begin = end
+    left = span.stop - span.start
+    for batch in file.iter_batches(batch_size=64, row_groups=groups):
+        if skip >= batch.num_rows:
+            skip -= batch.num_rows
+            continue
+        wanted = batch.slice(skip, left)
+        skip, left = 0, left - wanted.num_rows
+        yield from _batch_values(wanted)
+        if left == 0:
+            return
+
+
+def _batch_values(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], str]]:
+    try:
+        yield from [(row, "") for row in batch.to_pylist()]
+    except (ValueError, OverflowError) as error:  # text that is not UTF-8, times that Python does not have
+        if batch.num_rows > 1:
+            for index in range(batch.num_rows):
+                yield from _batch_values(batch.slice(index, 1))
+            return
+        detail = "not UTF-8" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())[:200]
+        yield {}, f"a value cannot be read: {detail}"
