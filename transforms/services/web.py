@@ -79,7 +79,7 @@ async def call(
         ) as response:
             if not 200 <= response.status < 300:
                 shown = (await response.content.read(4 * _SHOWN)).decode("utf-8", "replace")
-                raise _refusal(response.status, response.headers.get("Retry-After"), hide(shown, secrets))
+                raise refusal(response.status, response.headers.get("Retry-After"), hide(shown, secrets))
             body = await _body(response, limit_bytes)
             return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
     except aiohttp.ClientPayloadError as error:
@@ -136,7 +136,8 @@ async def _body(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _refusal(status: int, retry_after: str | None, shown: str) -> ServiceError:
+def refusal(status: int, retry_after: str | None, shown: str) -> ServiceError:
+    """The failure of an answer that is not 2xx, with what it says and its `Retry-After`."""
     detail = f"HTTP {status}: {' '.join(shown.split())[:_SHOWN]}".rstrip(": ")
     return ServiceError(_failure(status), detail, _seconds(retry_after))
 

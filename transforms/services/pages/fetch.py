@@ -1,0 +1,303 @@
+"""One file from the public web, for addresses that nobody vouches for: those in rows, hits and redirects.
+
+The address is checked where the connection is made, after the name was resolved, so neither a name nor a redirect
+leads to loopback, a private network or a cloud's metadata. Bytes are counted after decompression. Nothing is sent
+that tells who asks, and proxies of the environment are not used.
+"""
+
+import asyncio
+import codecs
+import ipaddress
+import re
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from email.message import Message as Headers
+from typing import Any, Final
+
+import aiohttp
+from yarl import URL
+
+from gog.schemas import FailureClass
+from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.web import refusal
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Allow = Callable[[Address, int], bool]
+"""Whether a connection to an address and port may be made."""
+
+USER_AGENT: Final = "glance-or-gaze"
+MAX_REDIRECTS: Final = 5
+MAX_URL: Final = 2000
+PORTS: Final = frozenset({80, 443, 8000, 8080, 8443})
+_CONNECT_S: Final = 10.0
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What an address answered.
+
+    `media_type` is lower-case without parameters, empty where the server names none; `charset` is as the server
+    wrote it; `url` is the address after redirects; `cut` says why the data ends early, where it does.
+    """
+
+    data: bytes = field(repr=False)
+    media_type: str
+    charset: str
+    url: str
+    cut: str = ""
+
+
+def is_public(address: Address, port: int) -> bool:
+    """Whether an address is of the public internet and the port one of `PORTS`.
+
+    Addresses that carry an IPv4 address (mapped, NAT64, 6to4, Teredo) are as public as that one is.
+    """
+    inner: Address | None = None
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if inner is not None:
+        return is_public(inner, port)
+    odd = address.is_multicast or address.is_reserved or address.is_loopback or address.is_link_local
+    if isinstance(address, ipaddress.IPv6Address):
+        odd = odd or address.is_site_local
+    return port in PORTS and address.is_global and not odd
+
+
+def check_url(url: str, allow: Allow = is_public) -> URL:
+    """The address, without fragment, if it may be asked for at all; no name is resolved here.
+
+    Raises `ServiceError` (`bad_request`): not http or https, with credentials, too long, or a host that is written as
+    a number and is no allowed address.
+    """
+    if len(url) > MAX_URL:
+        raise _bad(f"the address is longer than {MAX_URL} characters")
+    try:
+        parsed = URL(url.strip())
+        host, port = parsed.raw_host, parsed.port
+    except ValueError:
+        raise _bad("the address is no URL") from None
+    if parsed.scheme not in ("http", "https") or not host or port is None:
+        raise _bad(f"not an http or https address: {url[:100]!r}")
+    if parsed.raw_user is not None or parsed.raw_password is not None:
+        raise _bad("the address has a user name or a password in it")
+    # What inet_aton reads as an address (2130706433, 0x7f.1, 0177.0.0.1) ends in a number; no public name does.
+    if ":" in host or re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", host.rstrip(".").rpartition(".")[2]):
+        _check_address(host, port, allow)
+    return parsed.with_fragment(None)
+
+
+async def fetch_public(
+    url: str,
+    *,
+    limit_bytes: int,
+    timeout_s: float,
+    types: Sequence[str],
+    allow: Allow = is_public,
+    cut: bool = False,
+) -> Fetched:
+    """The file at a public http or https address, following at most five redirects.
+
+    `types` are media types that are taken (`text/html`), whole families among them (`image/`); a body without a type
+    is taken. A body over `limit_bytes` (decompressed) is refused, and all must be done within `timeout_s`; with `cut`
+    what has come until then is returned, and `Fetched.cut` says why it ends. `allow` says which addresses and ports
+    may be connected to.
+
+    Raises `ServiceError`: bad_request (address, redirect, size or type not taken), timeout, network, not_found, auth,
+    rate_limited, overloaded, server.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    connector = aiohttp.TCPConnector(limit=0, socket_factory=_guarded(allow), force_close=True)
+    try:
+        async with (
+            asyncio.timeout_at(deadline),
+            aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
+            ) as session,
+        ):
+            return await _follow(session, url, allow, _Taken(tuple(types), limit_bytes, timeout_s, deadline, cut))
+    except TimeoutError:
+        raise ServiceError(FailureClass.TIMEOUT, f"no answer within {timeout_s:g} s") from None
+    except aiohttp.ClientConnectorError as error:
+        if isinstance(error.os_error, _NotPublicError):
+            raise _bad(str(error.os_error)) from None
+        raise ServiceError(FailureClass.NETWORK, f"no connection: {error.os_error}") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise ServiceError(FailureClass.NETWORK, str(error)[:300] or type(error).__name__) from None
+
+
+def text_of(data: bytes, charset: str = "") -> str:
+    """A document's text; never fails, what cannot be read becomes U+FFFD.
+
+    In this order: the byte order mark, UTF-8 where the bytes are UTF-8 beyond ASCII (wrong labels are common), the
+    charset that the server named, the one that the document names in its first 1,024 bytes, and Windows-1252.
+    """
+    for mark, name in (
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
+        if data.startswith(mark):
+            return data[len(mark) :].decode(name, "replace")
+    if not data.isascii():
+        try:
+            # Not final: data that was cut may end within a character.
+            return codecs.getincrementaldecoder("utf-8")("strict").decode(data, final=False)
+        except UnicodeDecodeError:
+            pass
+    declared = _META.search(data[:1024])
+    for label in (charset, declared[1].decode("ascii") if declared else ""):
+        name = _codec(label)
+        if name:
+            return data.decode(name, "replace")
+    return data.decode("utf-8" if data.isascii() else "cp1252", "replace")
+
+
+_META: Final = re.compile(
+    rb"""<(?:meta|\?xml)[^>]{0,300}?(?:charset|encoding)\s{0,9}=\s{0,9}["']?\s{0,9}([\w.:-]{1,40})""", re.I
+)
+_CODECS: Final = re.compile(
+    r"utf-(?:8|16|16-le|16-be)|ascii|iso8859-\d+|cp(?:125\d|874|866|932|949|950)|koi8-[ru]|gbk?|gb2312|gb18030|big5(?:hkscs)?|"
+    r"euc_(?:jp|kr)|shift_jis|iso2022_jp|mac-(?:roman|cyrillic)|tis-620|hz"
+)
+"""Python's names of the charsets of the Encoding Standard; others (`utf-7`, `zip`, `punycode`) are no charsets."""
+
+
+def _codec(label: str) -> str:
+    """Python's name of a charset label, empty for none; ASCII and Latin-1 are read as Windows-1252, as browsers do."""
+    try:
+        name = codecs.lookup(label.strip().strip("\"'")).name
+    except (LookupError, ValueError):
+        return ""
+    if name in ("ascii", "iso8859-1"):
+        return "cp1252"
+    return name if _CODECS.fullmatch(name) else ""
+
+
+class _NotPublicError(OSError):
+    """The name leads to an address that is not allowed. The same words for all, so that several become one."""
+
+    def __init__(self) -> None:
+        super().__init__("the address is not public")
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What may come back."""
+
+    types: tuple[str, ...]
+    limit_bytes: int
+    timeout_s: float
+    deadline: float
+    cut: bool
+
+
+def _guarded(allow: Allow) -> Callable[[Any], socket.socket]:
+    """Makes sockets, but none for an address that is not allowed: the last word before a connection is made."""
+
+    def make(info: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
+        family, kind, proto, _, where = info
+        try:
+            address = ipaddress.ip_address(str(where[0]).partition("%")[0])
+        except ValueError:
+            raise _NotPublicError from None
+        if not allow(address, int(where[1])):
+            raise _NotPublicError
+        return socket.socket(family, kind, proto)
+
+    return make
+
+
+def _check_address(host: str, port: int, allow: Allow) -> None:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        raise _bad(f"{host[:80]!r} is no address and no name") from None
+    if not allow(address, port):
+        raise _bad("the address is not public")
+
+
+async def _follow(session: aiohttp.ClientSession, url: str, allow: Allow, taken: _Taken) -> Fetched:
+    asked = check_url(url, allow)
+    for _ in range(MAX_REDIRECTS + 1):
+        async with session.get(asked, allow_redirects=False) as response:
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or not location:
+                return await _read(response, taken)
+        asked = _redirected(asked, location, allow)
+    raise _bad(f"more than {MAX_REDIRECTS} redirects")
+
+
+def _redirected(asked: URL, location: str, allow: Allow) -> URL:
+    try:
+        target = asked.join(URL(location))
+    except ValueError:
+        raise _bad("redirected to what is no URL") from None
+    try:
+        checked = check_url(str(target), allow)
+    except ServiceError as error:
+        raise _bad(f"redirected: {error.detail}") from None
+    if asked.scheme == "https" and checked.scheme == "http":
+        raise _bad("redirected from https to http")
+    return checked
+
+
+async def _read(response: aiohttp.ClientResponse, taken: _Taken) -> Fetched:
+    if not 200 <= response.status < 300:
+        raise refusal(response.status, response.headers.get("Retry-After"), "")
+    media_type, charset = _content_type(response.headers.get("Content-Type", ""))
+    if media_type and not any(media_type == t or (t.endswith("/") and media_type.startswith(t)) for t in taken.types):
+        raise _bad(f"the media type {media_type!r} is not taken, only {', '.join(taken.types)}")
+    declared = response.content_length
+    if declared is not None and declared > taken.limit_bytes and not taken.cut:
+        raise _bad(f"{declared:,} bytes, more than {taken.limit_bytes:,}")
+    data, why = await _body(response, taken)
+    return Fetched(data, media_type, charset, str(response.url), why)
+
+
+async def _body(response: aiohttp.ClientResponse, taken: _Taken) -> tuple[bytes, str]:
+    """The body, and why it ends early if it does."""
+    data = bytearray()
+    # A little before the whole time is over, so that what has come can still be returned.
+    margin = min(0.5, taken.timeout_s / 10) if taken.cut else 0.0
+    try:
+        async with asyncio.timeout_at(taken.deadline - margin):
+            async for part in response.content.iter_chunked(1 << 16):
+                data += part
+                if len(data) > taken.limit_bytes:
+                    break
+    except TimeoutError:
+        if not (taken.cut and data):
+            raise
+        return bytes(data[: taken.limit_bytes]), f"cut after {taken.timeout_s:g} s"
+    if len(data) <= taken.limit_bytes:
+        return bytes(data), ""
+    if not taken.cut:
+        raise _bad(f"more than {taken.limit_bytes:,} bytes")
+    return bytes(data[: taken.limit_bytes]), f"cut at {taken.limit_bytes:,} bytes"
+
+
+def _content_type(header: str) -> tuple[str, str]:
+    """Media type and charset of a `Content-Type` header; both empty where it makes no sense."""
+    if not header:
+        return "", ""
+    parsed = Headers()
+    try:
+        parsed["Content-Type"] = header[:500]
+        named = parsed.get_param("charset")
+    except ValueError:
+        return "", ""
+    if "/" not in header:
+        return "", named if isinstance(named, str) else ""
+    return parsed.get_content_type().lower(), named if isinstance(named, str) else ""
+
+
+def _bad(detail: str) -> ServiceError:
+    return ServiceError(FailureClass.BAD_REQUEST, detail)
