@@ -9,7 +9,7 @@ from gog.schemas import Box, EpisodeImage, canonical_json
 from gog.transforms.images import CropSettings, crop_phash, cut_crop, encode, open_image
 from gog.transforms.services.keys import request_key
 from gog.transforms.services.protocols import ImageStore
-from gog.transforms.services.store import Entry, Kept, Mode, Store
+from gog.transforms.services.store_records import AnyStore, Entry, Kept, Mode
 
 VERSION = "crops:1"
 
@@ -17,7 +17,7 @@ VERSION = "crops:1"
 class Cropper:
     """Cuts crops out of originals and keeps their bytes in the image store."""
 
-    def __init__(self, store: Store, images: ImageStore, settings: CropSettings) -> None:
+    def __init__(self, store: AnyStore, images: ImageStore, settings: CropSettings) -> None:
         """`settings` are part of a crop's identity."""
         self._store, self._images = store, images
         self.settings = settings

@@ -32,14 +32,12 @@ from gog.transforms.services.protocols import (
     TextSearch,
 )
 from gog.transforms.services.retry import Retry, with_retries
-from gog.transforms.services.store import Entry, Kept, Mode, Store
 from gog.transforms.services.store_file import StoreError
+from gog.transforms.services.store_forms import DETECTIONS, HITS, REPLY
+from gog.transforms.services.store_records import AnyStore, Entry, Kept, Mode
 
 A = TypeVar("A")
 
-_REPLY = TypeAdapter(ChatReply)
-_HITS = TypeAdapter(tuple[Hit, ...])
-_DETECTIONS = TypeAdapter(tuple[Detection, ...])
 _CHARACTERS_A_TOKEN = 3
 _TOKENS_AN_IMAGE = 1500
 
@@ -97,7 +95,7 @@ class Outside:
 
     def __init__(
         self,
-        store: Store,
+        store: AnyStore,
         *,
         budget: Budget | None = None,
         gates: Mapping[str, Gate] | None = None,
@@ -130,7 +128,7 @@ class Outside:
                 text=text,
                 key=request_key(text),
                 make=partial(policy.complete, request),
-                form=_REPLY,
+                form=REPLY,
                 prompt_tokens=len(text) // _CHARACTERS_A_TOKEN + images * _TOKENS_AN_IMAGE,
                 completion_tokens=request.sampling.max_tokens,
             )
@@ -142,7 +140,7 @@ class Outside:
         """The detector's boxes. Raises `ServiceError`."""
         text = detect_request(detector.id, image_sha256, phrases)
         make = partial(detector.detect, image_sha256, phrases)
-        return await self._ask(_Request("detect", detector.id, purpose, text, request_key(text), make, _DETECTIONS))
+        return await self._ask(_Request("detect", detector.id, purpose, text, request_key(text), make, DETECTIONS))
 
     async def text_search(self, service: TextSearch, query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
         """Hits of a text search. Raises `ServiceError`."""
@@ -157,7 +155,7 @@ class Outside:
     ) -> tuple[Hit, ...]:
         text = search_request(kind, service.id, query, top_k)
         make = partial(service.search, query, top_k)
-        return await self._ask(_Request(kind, service.id, purpose, text, request_key(text), make, _HITS))
+        return await self._ask(_Request(kind, service.id, purpose, text, request_key(text), make, HITS))
 
     async def _ask(self, request: _Request[A]) -> A:
         trace = _Trace(time.time(), time.perf_counter())
@@ -287,7 +285,7 @@ class Outside:
             return request.form.validate_json(kept.answer)
         except ValidationError as error:
             raise StoreError(
-                f"{self.store.path}: the answer {request.key} does not fit this engine; restore a copy of the store"
+                f"{self.store.place}: the answer {request.key} does not fit this engine; restore a copy of the store"
             ) from error
 
     def _log(

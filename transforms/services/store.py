@@ -8,12 +8,12 @@ lie on a network file system, where SQLite's locks do not hold.
 
 import asyncio
 import contextlib
+import json
 import os
 import queue
 import sqlite3
 import threading
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from gog.schemas import Event, FailureClass
+from gog.schemas import Event
 from gog.transforms.services.budget import Spent
 from gog.transforms.services.store_file import (
     EVENT_COLUMNS,
@@ -33,73 +33,18 @@ from gog.transforms.services.store_file import (
     explain,
     open_file,
 )
+from gog.transforms.services.store_records import ALWAYS, Added, Asked, Dated, Entry, Freshness, Kept, Mode, Tally
+from gog.transforms.services.store_rows import KEEP_FIRST, OF_RUN, entry_row, event_row, hours_of, insert, kept_of
+from gog.transforms.services.store_upkeep import Outcome, add_entries, drop_entries, in_batches
+
+__all__ = ["Entry", "Kept", "Mode", "Store", "Tally"]
 
 _LINGER_S: Final = 0.1
 """How long events without an answer may wait to be written together."""
-_COMPRESS: Final = 2048
-"""Texts longer than this are kept compressed (zlib)."""
 _BATCH: Final = 512
-_ROWS: Final = 64
-_IDLE_S: Final = 300.0
-"""A gap between events longer than this is not work."""
-
-_KEEP_FIRST: Final = """ON CONFLICT (key) DO UPDATE SET purpose = excluded.purpose, failure = excluded.failure,
-        detail = excluded.detail, answer = excluded.answer, created = excluded.created, cost = excluded.cost,
-        prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens
-    WHERE answers.failure IS NOT NULL"""
-_SELECT: Final = "SELECT answer, failure, detail FROM answers WHERE key = ?"
-
-
-class Mode(StrEnum):
-    """`record` looks up and keeps, `live` does neither, `replay` looks up and calls nobody."""
-
-    LIVE = "live"
-    RECORD = "record"
-    REPLAY = "replay"
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What the store holds of a request: an answer (JSON text), or a failure with its detail."""
-
-    answer: str | None
-    failure: FailureClass | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A request (canonical JSON) and what came of it; `cost` in US dollars."""
-
-    key: str
-    kind: str
-    provider: str
-    purpose: str
-    request: str
-    kept: Kept
-    cost: float = 0.0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """The events of a run with one provider, kind and purpose, added up."""
-
-    provider: str
-    kind: str
-    purpose: str
-    events: int
-    calls: int
-    """Requests made, every attempt counted."""
-    from_store: int
-    failed: int
-    """Questions that ended in a failure; those that the budget refused were never asked."""
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float
-    seconds: float
-    """Latencies of what the store did not answer, added up."""
+_SELECT: Final = "SELECT answer, failure, detail, kind, created FROM answers WHERE key = ?"
+_WHERE_OLD: Final = "OR (answers.kind IN (SELECT value FROM json_each(?)) AND answers.created < ?)"
+"""Behind `KEEP_FIRST`: answers that are bought anew are replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +67,22 @@ _Item = _Write | tuple[_Signal, threading.Event]
 class Store:
     """The store of a folder, opened by one process; close it, or use it as a context manager."""
 
-    def __init__(self, folder: Path, mode: Mode = Mode.RECORD, *, clock: Callable[[], float] = time.time) -> None:
-        """Open or create `folder/store.sqlite`; `clock` gives seconds since 1970.
+    def __init__(
+        self,
+        folder: Path,
+        mode: Mode = Mode.RECORD,
+        *,
+        fresh: Freshness = ALWAYS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Open or create `folder/store.sqlite`; `fresh` says what counts; `clock` gives seconds since 1970.
 
         Raises `StoreError`: no store to replay, a newer version, a damaged file, no right to write.
         """
         self.mode = mode
         self.path = folder / FILE
-        self._clock, self._pid = clock, os.getpid()
+        self._fresh, self._clock, self._pid = fresh, clock, os.getpid()
+        self._over = (json.dumps(sorted(fresh.refresh)), fresh.before)
         self._queue: queue.SimpleQueue[list[_Item]] = queue.SimpleQueue()
         self._outgoing: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
         self._events: deque[tuple[Any, ...]] = deque()
@@ -149,18 +102,31 @@ class Store:
         if self._writer:
             self._thread.start()
 
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        return str(self.path)
+
+    @property
+    def database(self) -> Path:
+        """The file."""
+        return self.path
+
     def get(self, key: str) -> Kept | None:
-        """What is kept of the request, or None: not asked yet, a passing failure (not in replay), or live mode."""
+        """What is kept of the request, or None: not asked yet, kept too long ago, or live mode."""
         if self.mode is Mode.LIVE:
             return None
         try:
             row = self._reader.execute(_SELECT, (key,)).fetchone()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
-        kept = _kept(row, self.path) if row else None
-        if kept and kept.failure and not kept.failure.permanent and self.mode is not Mode.REPLAY:
+        if row is None:
             return None
-        return kept
+        answer, failure, detail, kind, created = row
+        kept = kept_of(answer, failure, detail, self.path)
+        if self.mode is Mode.REPLAY or self._fresh.counts(kind, kept.failure, created, self._clock()):
+            return kept
+        return None
 
     async def put(self, entry: Entry, run: str = "", event: Event | None = None) -> Kept:
         """Keep the entry, and the event with it; returns after the commit.
@@ -168,7 +134,7 @@ class Store:
         Returns what the store now holds: where another process was first with an answer, that answer. Outside
         `record` mode only the event is written. Raises `StoreError`.
         """
-        row = None if event is None else _event_row(run, event)
+        row = None if event is None else event_row(run, event)
         if self.mode is not Mode.RECORD and row is None:
             return entry.kept
         self._check_open()
@@ -185,7 +151,7 @@ class Store:
         """Write an event soon (within a tenth of a second), without waiting."""
         if self._read_only:
             return
-        self._events.append(_event_row(run, event))
+        self._events.append(event_row(run, event))
         if not self._signalled:
             self._signalled = True
             self._send((_Signal.EVENTS, threading.Event()))
@@ -201,7 +167,7 @@ class Store:
     def events(self, run: str) -> Iterator[Event]:
         """The events of a run, in the order they were written, those of its earlier parts included."""
         columns = ", ".join(EVENT_COLUMNS)
-        for row in self._rows(f"SELECT {columns} FROM events WHERE run = ? ORDER BY rowid", (run,)):
+        for row in self._rows(f"SELECT {columns} FROM events WHERE {OF_RUN} ORDER BY rowid", (run,)):
             yield Event.model_validate(dict(zip(EVENT_COLUMNS, row, strict=True)))
 
     def count(self) -> int:
@@ -211,19 +177,43 @@ class Store:
 
     def tally(self, run: str, since: float = 0.0) -> list[Tally]:
         """The run's events since a time (seconds since 1970), by provider, kind and purpose."""
-        sql = """SELECT provider, kind, purpose, count(*), sum(attempts), sum(from_store),
+        sql = f"""SELECT provider, kind, purpose, count(*), sum(attempts), sum(from_store),
             count(failure) FILTER (WHERE failure != 'budget'), sum(prompt_tokens), sum(completion_tokens), sum(cost),
             total(latency_s) FILTER (WHERE NOT from_store)
-            FROM events WHERE run = ? AND started >= ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+            FROM events WHERE {OF_RUN} AND started >= ?2 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
         return [Tally(*row) for row in self._rows(sql, (run, since))]
 
     def spend(self, run: str) -> Spent:
         """What the run has used so far; gaps of more than five minutes between its events are not work."""
-        totals = """SELECT coalesce(sum(attempts), 0), coalesce(sum(cost), 0.0), coalesce(sum(prompt_tokens), 0),
-            coalesce(sum(completion_tokens), 0) FROM events WHERE run = ?"""
+        totals = f"""SELECT coalesce(sum(attempts), 0), coalesce(sum(cost), 0.0), coalesce(sum(prompt_tokens), 0),
+            coalesce(sum(completion_tokens), 0) FROM events WHERE {OF_RUN}"""
         calls, cost, prompt_tokens, completion_tokens = next(iter(self._rows(totals, (run,))))
-        hours = _hours(self._rows("SELECT started, latency_s FROM events WHERE run = ? ORDER BY started", (run,)))
+        hours = hours_of(self._rows(f"SELECT started, latency_s FROM events WHERE {OF_RUN} ORDER BY started", (run,)))
         return Spent(calls, cost, prompt_tokens, completion_tokens, hours)
+
+    def asked(self, run: str) -> Iterator[Asked]:
+        """What the run's parts asked, each request of a part once, in order of part and key."""
+        sql = f"""SELECT substr(events.run, length(?1) + 2), min(events.provider), min(events.kind),
+            min(events.purpose), max(max(events.prompt_tokens), coalesce(min(answers.prompt_tokens), 0)),
+            max(max(events.completion_tokens), coalesce(min(answers.completion_tokens), 0)),
+            min(events.latency_s) FILTER (WHERE NOT from_store)
+            FROM events LEFT JOIN answers USING (key) WHERE {OF_RUN} AND events.failure IS NULL
+            GROUP BY events.run, key ORDER BY events.run, key"""
+        for row in self._rows(sql, (run,)):
+            yield Asked(*row)
+
+    def add(self, entries: Iterable[Dated]) -> Added:
+        """Keep entries of another store, some at a time; the first under a key stays."""
+        new, same, conflicts = 0, 0, list[str]()
+        for some in in_batches(entries):
+            outcomes = add_entries(self.path, some)
+            new, same = new + outcomes.count(Outcome.NEW), same + outcomes.count(Outcome.SAME)
+            conflicts += [d.entry.key for d, o in zip(some, outcomes, strict=True) if o is Outcome.CONFLICT]
+        return Added(new, same, tuple(conflicts))
+
+    def drop(self, keys: Sequence[str], runs: Sequence[str] = ()) -> None:
+        """Remove entries by key, and the events of runs with their parts."""
+        drop_entries(self.path, keys, runs)
 
     def close(self) -> None:
         """Write what is waiting and close. Raises `StoreError` when something could not be written."""
@@ -336,12 +326,12 @@ class Store:
             return []
         assert self._writer is not None
         now = self._clock()
-        rows = [_entry_row(write.entry, now) for write in writes if write.entry]
+        rows = [entry_row(write.entry, now) for write in writes if write.entry]
         events = events + [write.event for write in writes if write.event]
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            new = _insert(self._writer, "answers", rows, _KEEP_FIRST)
-            _insert(self._writer, "events", events)
+            new = insert(self._writer, "answers", rows, f"{KEEP_FIRST} {_WHERE_OLD}", self._over)
+            insert(self._writer, "events", events)
             self._writer.execute("COMMIT")
         except BaseException:
             if self._writer.in_transaction:
@@ -354,7 +344,8 @@ class Store:
     def _held(self, entry: Entry) -> Kept | None:
         """What the store holds under the entry's key; None when it is just that entry."""
         assert self._writer is not None
-        held = _kept(self._writer.execute(_SELECT, (entry.key,)).fetchone(), self.path)
+        answer, failure, detail, *_ = self._writer.execute(_SELECT, (entry.key,)).fetchone()
+        held = kept_of(answer, failure, detail, self.path)
         return None if held == entry.kept else held
 
 
@@ -375,71 +366,3 @@ def _tell(pairs: "list[tuple[asyncio.Future[Kept | None], Kept | StoreError | No
             future.set_exception(answer)
         else:
             future.set_result(answer)
-
-
-def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]], clause: str = "") -> int:
-    """Number of rows inserted or changed.
-
-    Many rows a statement: each statement is a wait for Python's global lock, which the event loop holds.
-    """
-    changed = 0
-    for start in range(0, len(rows), _ROWS):
-        some = rows[start : start + _ROWS]
-        marks = f"({', '.join('?' * len(some[0]))})"
-        values = [value for row in some for value in row]
-        sql = f"INSERT INTO {table} VALUES {', '.join([marks] * len(some))} {clause}"
-        changed += connection.execute(sql, values).rowcount
-    return changed
-
-
-def _pack(text: str) -> str | bytes:
-    return zlib.compress(text.encode(), 1) if len(text) > _COMPRESS else text
-
-
-def _unpack(value: str | bytes) -> str:
-    return zlib.decompress(value).decode() if isinstance(value, bytes) else value
-
-
-def _entry_row(entry: Entry, now: float) -> tuple[Any, ...]:
-    kept = entry.kept
-    return (
-        entry.key,
-        entry.kind,
-        entry.provider,
-        entry.purpose,
-        kept.failure,
-        kept.detail.encode(errors="replace").decode()[:2000],
-        None if kept.answer is None else _pack(kept.answer),
-        now,
-        entry.cost,
-        entry.prompt_tokens,
-        entry.completion_tokens,
-        _pack(entry.request),
-    )
-
-
-def _kept(row: tuple[Any, ...], path: Path) -> Kept:
-    answer, failure, detail = row
-    try:
-        return Kept(None if answer is None else _unpack(answer), failure and FailureClass(failure), detail)
-    except (ValueError, zlib.error, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: an answer is damaged: restore a copy of the store ({error})") from error
-
-
-def _event_row(run: str, event: Event) -> tuple[Any, ...]:
-    return (run, *(getattr(event, column) for column in EVENT_COLUMNS))
-
-
-def _hours(spans: Iterable[tuple[Any, ...]]) -> float:
-    """Hours covered by spans (start, length) in order of start, small gaps between them included."""
-    total = 0.0
-    until: float | None = None
-    for started, length in spans:
-        end = started + length
-        if until is None or started - until > _IDLE_S:
-            total += length
-            until = end
-        elif end > until:
-            total += end - until
-            until = end
-    return total / 3600

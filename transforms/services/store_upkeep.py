@@ -1,0 +1,243 @@
+"""Upkeep of a store's file: reading all of it, adding, removing, statistics, and whether it is sound."""
+
+import contextlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from gog.transforms.services.keys import request_key
+from gog.transforms.services.store_file import connect, explain
+from gog.transforms.services.store_forms import FORMS
+from gog.transforms.services.store_records import Dated
+from gog.transforms.services.store_rows import ANSWER_COLUMNS, KEEP_FIRST, OF_RUN, dated_of, entry_row, unpack
+
+MADE_HERE: Final = "crop"
+"""Purpose of what is kept without an event: work of our own, which no run has to pay for."""
+_SOME: Final = 500
+
+
+class Outcome(StrEnum):
+    """What came of adding one entry."""
+
+    NEW = "new"
+    SAME = "same"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with an entry; the key is empty where it is the file's own trouble."""
+
+    key: str
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Entries of one kind, provider and failure class (empty: answers), added up."""
+
+    kind: str
+    provider: str
+    failure: str
+    entries: int
+    bytes: int
+    """Of request, answer and detail as they are kept: long texts are compressed."""
+    cost: float
+    prompt_tokens: int
+    completion_tokens: int
+    oldest: float
+    newest: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which entries are meant: all that fit every part that is given."""
+
+    kinds: tuple[str, ...] = ()
+    before: float | None = None
+    """Kept before this time (seconds since 1970)."""
+    failures: bool = False
+    """Failures alone."""
+    run: str | None = None
+    """Asked by this run; what is `MADE_HERE` counts with every run."""
+    unasked_by: tuple[str, ...] | None = None
+    """Asked by none of these runs. What is `MADE_HERE` has no events, so it is never meant."""
+
+    def where(self) -> tuple[str, list[Any]]:
+        """The condition and its values."""
+        parts, values = ["TRUE"], list[Any]()
+        if self.kinds:
+            parts.append("kind IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(self.kinds))
+        if self.before is not None:
+            parts.append("created < ?")
+            values.append(self.before)
+        if self.failures:
+            parts.append("failure IS NOT NULL")
+        if self.run is not None:
+            asked = "SELECT key FROM events WHERE run = ? OR (run > ? || '/' AND run < ? || '0')"
+            parts.append(f"(purpose = '{MADE_HERE}' OR key IN ({asked}))")
+            values += [self.run] * 3
+        if self.unasked_by is not None:
+            asked = f"SELECT key FROM events WHERE {_RUN_OF} IN (SELECT value FROM json_each(?))"
+            parts.append(f"purpose != '{MADE_HERE}' AND key NOT IN ({asked})")
+            values.append(json.dumps(self.unasked_by))
+        return " AND ".join(parts), values
+
+
+_RUN_OF: Final = "CASE WHEN instr(run, '/') THEN substr(run, 1, instr(run, '/') - 1) ELSE run END"
+"""The run of an event that may be booked under a part of it."""
+
+
+ALL: Final = Choice()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with contextlib.closing(connect(path)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[sqlite3.Connection]:
+    with _opened(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def choose(path: Path, choice: Choice = ALL) -> Iterator[Dated]:
+    """The entries that are meant, in order of their keys. Raises `StoreError` at a damaged one."""
+    where, values = choice.where()
+    with _opened(path) as connection:
+        for row in connection.execute(f"SELECT {ANSWER_COLUMNS} FROM answers WHERE {where} ORDER BY key", values):
+            yield dated_of(row, path)
+
+
+def statistics(path: Path, choice: Choice = ALL) -> list[Group]:
+    """The entries that are meant, by kind, provider and failure class."""
+    where, values = choice.where()
+    size = "length(CAST(request AS BLOB)) + coalesce(length(CAST(answer AS BLOB)), 0) + length(CAST(detail AS BLOB))"
+    sql = f"""SELECT kind, provider, coalesce(failure, ''), count(*), sum({size}), total(cost), sum(prompt_tokens),
+        sum(completion_tokens), min(created), max(created)
+        FROM answers WHERE {where} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+    with _opened(path) as connection:
+        return [Group(*row) for row in connection.execute(sql, values)]
+
+
+def keys_of(path: Path, choice: Choice) -> list[str]:
+    """Keys of the entries that are meant, in order."""
+    where, values = choice.where()
+    with _opened(path) as connection:
+        return [key for (key,) in connection.execute(f"SELECT key FROM answers WHERE {where} ORDER BY key", values)]
+
+
+def runs_in(path: Path) -> dict[str, int]:
+    """Runs that have events in the store, and how many; parts count with their run."""
+    with _opened(path) as connection:
+        return dict(connection.execute(f"SELECT {_RUN_OF}, count(*) FROM events GROUP BY 1 ORDER BY 1").fetchall())
+
+
+def add_entries(path: Path, entries: Sequence[Dated]) -> list[Outcome]:
+    """Keep the entries in one transaction; nothing replaces an answer, and a failure gives way to one."""
+    outcomes = []
+    with _writing(path) as connection:
+        for dated in entries:
+            entry = dated.entry
+            sql = "SELECT answer, failure FROM answers WHERE key = ?"
+            there = connection.execute(sql, (entry.key,)).fetchone()
+            if there is None or (there[1] is not None and entry.kept.answer is not None):
+                marks = ", ".join("?" * (ANSWER_COLUMNS.count(",") + 1))
+                row = entry_row(entry, dated.created)
+                connection.execute(f"INSERT INTO answers VALUES ({marks}) {KEEP_FIRST}", row)
+                outcomes.append(Outcome.NEW)
+            elif entry.kept.answer is None or unpack(there[0]) == entry.kept.answer:
+                outcomes.append(Outcome.SAME)
+            else:
+                outcomes.append(Outcome.CONFLICT)
+    return outcomes
+
+
+def drop_entries(path: Path, keys: Sequence[str], runs: Sequence[str] = ()) -> None:
+    """Remove entries by key, and the events of runs with their parts; then give the room back to the disk."""
+    with _writing(path) as connection:
+        for start in range(0, len(keys), _SOME):
+            some = json.dumps(keys[start : start + _SOME])
+            connection.execute("DELETE FROM answers WHERE key IN (SELECT value FROM json_each(?))", (some,))
+        for run in runs:
+            connection.execute(f"DELETE FROM events WHERE {OF_RUN}", (run,))
+    # Where another process reads, SQLite cannot shrink the file now; the room is used again all the same.
+    with _opened(path) as connection, contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("VACUUM")
+
+
+def verify(path: Path) -> Iterator[Problem]:
+    """What is wrong with the store: damage, keys that are not the hash of their request, answers of the wrong form."""
+    with _opened(path) as connection:
+        for (said,) in connection.execute("PRAGMA integrity_check(20)"):
+            if said != "ok":
+                yield Problem("", "", f"the file is damaged: {said}")
+        # Row by row, so that a damaged one does not hide the others.
+        for row in connection.execute(f"SELECT {ANSWER_COLUMNS} FROM answers ORDER BY key"):
+            problem = _problem(row)
+            if problem:
+                yield Problem(str(row[0]), str(row[1]), problem)
+
+
+def _problem(row: tuple[Any, ...]) -> str:
+    key, kind, failure, answer, request = row[0], row[1], row[4], row[6], row[11]
+    try:
+        text = unpack(request)
+    except (ValueError, zlib.error) as error:
+        return f"its request cannot be read: {error}"
+    if request_key(text) != key:
+        return "its key is not the hash of its request"
+    if answer is None:
+        return "" if failure else "neither an answer nor a failure"
+    return form_problem(kind, answer)
+
+
+def form_problem(kind: str, answer: str | bytes) -> str:
+    """What is wrong with the form of an answer; empty when nothing is."""
+    try:
+        text = unpack(answer)
+    except (ValueError, zlib.error) as error:
+        return f"its answer cannot be read: {error}"
+    form = FORMS.get(kind)
+    try:
+        if form is None:
+            json.loads(text)
+        else:
+            form.validate_json(text)
+    except (ValidationError, ValueError, RecursionError) as error:
+        return f"its answer is not of the form of {kind!r}: {str(error).splitlines()[0]}"
+    return ""
+
+
+def in_batches(entries: Iterable[Dated], size: int = _SOME) -> Iterator[list[Dated]]:
+    """The entries, some at a time."""
+    some: list[Dated] = []
+    for dated in entries:
+        some.append(dated)
+        if len(some) == size:
+            yield some
+            some = []
+    if some:
+        yield some
