@@ -18,6 +18,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.ingest import FieldMapping, IngestLimits
+from gog.transforms.services.chat import ModelSettings, model_id
 from gog.transforms.splits import SplitSettings
 from gog.transforms.stages.label import LabelSettings
 from gog.transforms.stages.propose import ProposeSettings
@@ -114,6 +115,8 @@ class Config(Section):
     judge: str = "planner:skill=1"
     labeller: str = "planner:skill=0.5"
     """Policy whose complexity labels are made: normally the SFT model."""
+    models: dict[str, ModelSettings] = Field(default_factory=dict)
+    """How models behind endpoints are spoken to, by name: what stands behind the # of their address."""
     detector: str = "segments:"
     """Empty for none."""
     text_search: str = "corpus:atlas"
@@ -130,7 +133,7 @@ class Config(Section):
     window: int = Field(default=64, ge=1, le=4096)
     """Seeds or attempts in flight, per process."""
     limits: dict[str, Limits] = Field(default_factory=dict)
-    """Limits by provider: the part of its address before the colon."""
+    """Limits by provider: the part of its address before the colon, or `HOST:PORT` of a URL."""
     retry: Retries = Retries()
     budget: Ceiling = Ceiling()
     store: StoreSettings = StoreSettings()
@@ -148,13 +151,27 @@ class Config(Section):
         )
 
 
-_NOT_IN_FINGERPRINT = {"run", "lake", "window", "limits", "retry", "budget", "store", "labeller", "label", "export"}
+_NOT_IN_FINGERPRINT = {
+    *("run", "lake", "window", "limits", "retry", "budget", "store"),
+    *("labeller", "label", "export", "models"),
+}
 
 
 def fingerprint(config: Config) -> str:
     """16 hex digits that change when, and only when, records from seeds to groups could."""
     dumped = config.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
+    for role in ("teacher", "judge"):
+        dumped[role] = _model_of(config, dumped[role])
     return hashlib.sha256(canonical_json(dumped).encode()).hexdigest()[:16]
+
+
+def _model_of(config: Config, address: str) -> str:
+    """A model's address as far as records depend on it: not on where its endpoint is."""
+    scheme = address.partition(":")[0]
+    if scheme not in ("http", "https", "vllm"):
+        return address
+    name = address.partition(":" if scheme == "vllm" else "#")[2].strip()
+    return model_id(name, config.models.get(name, ModelSettings()))
 
 
 def parse_config(data: Any, origin: str = "config") -> Config:

@@ -165,7 +165,7 @@ def _services(config: Config) -> Iterator[Check]:
             lake = own if (own.indexes / f"atlas-{world_version()}").exists() else lake
         names = {"teacher": config.teacher, "judge": config.judge, "labeller": config.labeller}
         for name, address in names.items():
-            yield _answers(name, address, partial(_chat, address, pictures))
+            yield _answers(name, address, partial(_chat, address, pictures, config))
         if config.detector:
             yield _answers("detector", config.detector, partial(_detect, config.detector, pictures))
         yield _answers("text search", config.text_search, partial(_text, config.text_search, lake))
@@ -191,8 +191,8 @@ def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Chec
     return Check(name, "ok", f"{address}: {said} in {took:,.0f} ms")
 
 
-async def _chat(address: str, pictures: _Pictures) -> str:
-    policy = open_policy(address, pictures)
+async def _chat(address: str, pictures: _Pictures, config: Config) -> str:
+    policy = open_policy(address, pictures, config)
     content = (ImagePart(image=pictures.sample), TextPart(text="What is in this picture? Answer in one word."))
     request = ChatRequest((Message(role="user", content=content),), sampling=Sampling(max_tokens=16))
     reply = await policy.complete(request)

@@ -1,18 +1,18 @@
 """From addresses in the config to services: a name or a URL picks the provider.
 
-planner:skill=0.85      the embedded rule-based program
+planner:skill=0.85      the embedded rule-based program; other models: `gog.pipelines.models`
 segments:               the embedded detector
 corpus:atlas            text search over the bundled world; corpus:FOLDER over an index of one's own
 gallery:atlas           image search likewise
 """
 
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from gog.pipelines.config import Config, ConfigError
 from gog.pipelines.lake import ImageFiles, Lake
+from gog.pipelines.models import open_model, provider_of
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.corpus import Corpus
@@ -21,7 +21,6 @@ from gog.transforms.services.gallery import Gallery
 from gog.transforms.services.gate import Gate, Limits
 from gog.transforms.services.loop import shared, unshare
 from gog.transforms.services.outside import Outside
-from gog.transforms.services.planner import Planner
 from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, Policy, TextSearch
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.segments import Segments
@@ -52,23 +51,22 @@ def open_services(config: Config) -> Services:
     ceiling = config.budget
     budget = Budget(max_cost=ceiling.max_cost, max_calls=ceiling.max_calls, max_hours=ceiling.max_hours, spent=spent)
     retry = Retry(config.retry.attempts, config.retry.initial_s, config.retry.longest_s)
-    policies = {a: open_policy(a, images) for a in (config.teacher, config.judge, config.labeller)}
+    policies = {a: open_policy(a, images, config) for a in (config.teacher, config.judge, config.labeller)}
     detector = open_detector(config.detector, images) if config.detector else None
     text_search = open_text_search(config.text_search, lake)
     image_search = open_image_search(config.image_search, lake, images)
-    named: Mapping[str, Policy | Detector | TextSearch | ImageSearch | None] = {
-        **policies,
-        config.detector: detector,
-        config.text_search: text_search,
-        config.image_search: image_search,
-    }
+    named: list[tuple[str, Policy | Detector | TextSearch | ImageSearch | None]] = [
+        *policies.items(),
+        (config.detector, detector),
+        (config.text_search, text_search),
+        (config.image_search, image_search),
+    ]
     gates: dict[str, Gate] = {}
-    by_scheme: dict[str, Gate] = {}
-    for address, service in named.items():
+    by_provider: dict[str, Gate] = {}
+    for address, service in named:
         if service is not None:
-            scheme = address.partition(":")[0]
-            gate = by_scheme.setdefault(scheme, _gate(config, scheme))
-            gates[service.id] = gate
+            provider = provider_of(address)
+            gates[service.id] = by_provider.setdefault(provider, _gate(config, provider))
     outside = Outside(
         store,
         budget=budget,
@@ -116,7 +114,7 @@ def close_stores() -> None:
 def check_addresses(config: Config) -> None:
     """Raise `ConfigError` on an address that nobody fills, as opening would; opens, calls and writes nothing."""
     for address in (config.teacher, config.judge, config.labeller):
-        policy_id(address)
+        open_policy(address, ImageFiles(Path(os.devnull)), config)
     if config.detector and config.detector.partition(":")[0] != "segments":
         raise _nobody(config.detector, "a detector", "segments:")
     for address, scheme, what in (
@@ -130,33 +128,21 @@ def check_addresses(config: Config) -> None:
             _index(address, name, scheme)
 
 
-def policy_id(address: str) -> str:
-    """Id of the policy at an address, as rows and events have it. Raises `ConfigError`."""
-    return open_policy(address, ImageFiles(Path(os.devnull))).id
+def policy_id(address: str, config: Config | None = None) -> str:
+    """Id of the policy at an address, as rows and events have it; needs no key. Raises `ConfigError`."""
+    return open_model(address, ImageFiles(Path(os.devnull)), config, keyed=False).id
 
 
-def _gate(config: Config, scheme: str) -> Gate:
-    limits = config.limits.get(scheme)
+def _gate(config: Config, provider: str) -> Gate:
+    limits = config.limits.get(provider)
     if limits is None:
         return Gate(Limits(in_flight=max(64, config.window)))
     return Gate(Limits(limits.in_flight, limits.requests_per_minute, limits.tokens_per_minute))
 
 
-def open_policy(address: str, images: ImageStore) -> Policy:
-    """A teacher, policy or judge."""
-    scheme, options = _options(address)
-    if scheme != "planner":
-        raise _nobody(address, "a model", "planner:skill=0.85")
-    unknown = options.keys() - {"skill"}
-    if unknown:
-        raise ConfigError(f"{address}: unknown option {', '.join(sorted(unknown))}; planner knows skill")
-    try:
-        skill = float(options.get("skill", "0.85"))
-    except ValueError:
-        raise ConfigError(f"{address}: skill is a number from 0 to 1") from None
-    if not 0 <= skill <= 1:
-        raise ConfigError(f"{address}: skill is a number from 0 to 1")
-    return Planner(images, skill=skill)
+def open_policy(address: str, images: ImageStore, config: Config | None = None) -> Policy:
+    """A teacher, policy or judge, with its settings in the config."""
+    return open_model(address, images, config)
 
 
 def open_detector(address: str, images: ImageStore) -> Detector:
@@ -190,12 +176,6 @@ def _index(address: str, name: str, part: str) -> Path:
             f"{address}: there is no index in {name!r}; `gog index build --out {name or 'index'}` makes one"
         )
     return folder
-
-
-def _options(address: str) -> tuple[str, dict[str, str]]:
-    scheme, _, rest = address.partition(":")
-    pairs = (part.partition("=") for part in rest.split(",") if part)
-    return scheme, {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _nobody(address: str, what: str, example: str) -> ConfigError:

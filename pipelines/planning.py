@@ -199,7 +199,7 @@ def _earlier(lake: Lake, config: Config) -> _Earlier | None:
                 rows = views.execute("SELECT stage, sum(entered), sum(passed) FROM funnel GROUP BY stage").fetchall()
             funnel = {stage: (int(entered), int(passed)) for stage, entered, passed in rows}
             found.append(_Earlier(run, theirs, funnel, store.tally(run), store.spend(run).hours * 3600))
-    teacher = policy_id(config.teacher)
+    teacher = policy_id(config.teacher, config)
     found = [
         run for run in found if run.funnel.get("screen", (0, 0))[0] and any(t.provider == teacher for t in run.tally)
     ]
@@ -289,7 +289,7 @@ def _seen(rule: _Rule, earlier: _Earlier | None, config: Config) -> Tally | None
             continue
         if rule.kind != "chat" and tally.provider.partition(":")[0] == rule.service.partition(":")[0]:
             return tally
-        if rule.kind == "chat" and tally.provider == policy_id(rule.service):
+        if rule.kind == "chat" and tally.provider == policy_id(rule.service, config):
             return tally
     return None
 

@@ -99,6 +99,7 @@ SAME: list[dict[str, Any]] = [
     {"labeller": "planner:skill=0.1"},
     {"label": {"k": 3}},
     {"export": {"max_tokens": 500}},
+    {"models": {"other": {"thinking": True}}},
 ]
 OTHER: list[dict[str, Any]] = [
     {"seed": 1},
@@ -125,6 +126,16 @@ def test_the_fingerprint_stays_where_no_record_changes(changes: dict[str, Any]) 
 @pytest.mark.parametrize("changes", OTHER, ids=lambda changes: next(iter(changes)))
 def test_the_fingerprint_changes_with_the_records(changes: dict[str, Any]) -> None:
     assert fingerprint(parse_config(changes)) != fingerprint(Config())
+
+
+def test_the_fingerprint_knows_a_model_by_its_name_and_settings_not_its_address() -> None:
+    def made(address: str, **settings: Any) -> str:
+        return fingerprint(parse_config({"teacher": address, "models": {"a/b": settings}}))
+
+    here = made("http://127.0.0.1:8000/v1#a/b")
+    assert here == made("https://elsewhere.example/v1#a/b", key_env="KEY") == made("vllm:a/b")
+    others = [made("http://127.0.0.1:8000/v1#c"), made("vllm:a/b", thinking=True), made("vllm:a/b", revision="2")]
+    assert len({here, *others}) == 4
 
 
 def test_every_key_is_in_one_of_the_two_lists() -> None:

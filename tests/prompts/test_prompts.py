@@ -55,6 +55,8 @@ FIXED: dict[str, tuple[str, dict[str, Any]]] = {
         "verify/grounding",
         {"question": "What is it?", "candidate": "c", "evidence": "text_search: q\n- a: b"},
     ),
+    "chat-json": ("chat/json", {"schema": '{"type":"object"}'}),
+    "chat-repair": ("chat/repair", {"error": "it is not a JSON object"}),
 }
 """Renderings that are kept as files. To renew one on purpose, write what the test prints."""
 

@@ -130,10 +130,10 @@ def parse_turn(message: Message, turn: int) -> Parsed:
     canonical message a well-formed call has the tool's own name, normalised arguments and the id `call_TURN_INDEX`.
     A call that cannot be read stays text: no chat template and no server takes it in a history as a call.
     """
-    content, thought = _split_reasoning(message)
+    content, thought = split_reasoning(message)
     said = Message(role="assistant", content=content, reasoning_content=thought or None)
     asked = [(call.function.name, call.function.arguments) for call in message.tool_calls]
-    as_text = "\n".join(filter(None, [*(_tag_of(name, arguments) for name, arguments in asked), content]))
+    as_text = "\n".join(filter(None, [*(tag_of(name, arguments) for name, arguments in asked), content]))
     if not asked:
         asked, content = _lift_tags(said.text)
         as_text = said.text
@@ -157,7 +157,7 @@ def _read_answer(said: Message) -> Parsed:
     return Parsed(said, Answer(text))
 
 
-def _split_reasoning(message: Message) -> tuple[str, str]:
+def split_reasoning(message: Message) -> tuple[str, str]:
     """Content and reasoning: every thought in the content moves to the reasoning, an unfinished one too.
 
     Text before a closing tag without an opening one is a thought: some templates open it in the prompt.
@@ -186,7 +186,7 @@ def _tag_call(found: re.Match[str]) -> tuple[str, str]:
         return Tool.TEXT_SEARCH.value, json.dumps({"query": found["text"].strip()}, ensure_ascii=False)
     if found["json"] is None:
         return Tool.IMAGE_SEARCH.value, "{}"
-    loaded = _load_object(found["json"])
+    loaded = load_object(found["json"])
     if loaded is None:
         return "", found["json"]
     arguments = loaded.get("arguments", loaded.get("parameters", {}))
@@ -194,13 +194,13 @@ def _tag_call(found: re.Match[str]) -> tuple[str, str]:
     return str(loaded.get("name", ""))[:100], as_text
 
 
-def _tag_of(name: str, arguments: str) -> str:
+def tag_of(name: str, arguments: str) -> str:
     """A native call as the tag that reads the same."""
     written = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False).replace("<", "\\u003c")
     return f"<tool_call>\n{written}\n</tool_call>"
 
 
-def _load_object(text: str) -> dict[str, Any] | None:
+def load_object(text: str) -> dict[str, Any] | None:
     """The JSON object in the text, as UTF-8 and strict JSON can hold it; None when it is none."""
     if text.count("[") + text.count("{") > _MAX_BRACKETS:
         return None
@@ -218,7 +218,7 @@ def _read_calls(asked: list[tuple[str, str]], turn: int) -> tuple[tuple[ToolCall
     for name, arguments in asked:
         call_id = f"call_{turn}_{len(calls)}"
         name = _NAMES.get(name, name)
-        loaded = {} if arguments.strip() in {"", "null"} else _load_object(arguments)
+        loaded = {} if arguments.strip() in {"", "null"} else load_object(arguments)
         action = _read_call(name, loaded, call_id)
         first = first or action
         if isinstance(action, Mistake) and action.code in _UNREADABLE:

@@ -10,7 +10,7 @@ from calling import Gog, Place, contents, place
 from runs import calls
 
 from gog.pipelines import opening
-from gog.pipelines.config import load_config
+from gog.pipelines.config import Config, load_config
 from gog.pipelines.context import Context
 from gog.pipelines.lake import Lake
 from gog.pipelines.redo import count_rejects, forget_rejected
@@ -47,8 +47,8 @@ def failing(tmp_path: Path, finished: Place, monkeypatch: pytest.MonkeyPatch) ->
         shutil.copytree(finished.lake / "indexes", made.lake / "indexes")
         real = opening.open_policy
 
-        def open_policy(address: str, images: ImageStore) -> Policy:
-            policy = real(address, images)
+        def open_policy(address: str, images: ImageStore, config: Config | None = None) -> Policy:
+            policy = real(address, images, config)
             assert isinstance(policy, Planner)
             return Flaky(policy, failure, second_rollout) if address == "planner:skill=0.85" else policy
 

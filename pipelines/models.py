@@ -1,0 +1,83 @@
+"""From an address to a chat model: the embedded planner, an endpoint, or a server that is started.
+
+planner:skill=0.85                  the embedded rule-based program
+https://HOST/v1#MODEL               an OpenAI-compatible endpoint
+"""
+
+import os
+from urllib.parse import urlsplit
+
+from gog.pipelines.config import Config, ConfigError
+from gog.transforms.services.chat import ChatModel, ModelSettings
+from gog.transforms.services.planner import Planner
+from gog.transforms.services.protocols import ImageStore, Policy
+
+EXAMPLES = "'planner:skill=0.85' or 'http://127.0.0.1:8000/v1#MODEL'"
+
+
+def open_model(address: str, images: ImageStore, config: Config | None = None, *, keyed: bool = True) -> Policy:
+    """The model at an address, with its settings in the config. Raises `ConfigError`.
+
+    A key is looked for in the environment unless not `keyed` (nothing will be called), or in replay mode.
+    """
+    config = config or Config()
+    scheme = address.partition(":")[0]
+    if scheme == "planner":
+        return _planner(address, images)
+    if scheme in ("http", "https"):
+        url, model = _endpoint(address)
+        settings = config.models.get(model, ModelSettings())
+        key = _key(model, settings) if keyed and config.store.mode != "replay" else ""
+        return ChatModel(url, model, images, settings, key)
+    raise ConfigError(f"{address!r} is no address of a model; for example {EXAMPLES}")
+
+
+def provider_of(address: str) -> str:
+    """Whose limits hold for an address: `HOST:PORT` of a URL, the scheme of any other."""
+    if address.startswith(("http://", "https://")):
+        return urlsplit(address).netloc.rpartition("@")[2]
+    return address.partition(":")[0]
+
+
+def _planner(address: str, images: ImageStore) -> Planner:
+    pairs = (part.partition("=") for part in address.partition(":")[2].split(",") if part)
+    options = {key.strip(): value.strip() for key, _, value in pairs}
+    unknown = options.keys() - {"skill"}
+    if unknown:
+        raise ConfigError(f"{address}: unknown option {', '.join(sorted(unknown))}; planner knows skill")
+    try:
+        skill = float(options.get("skill", "0.85"))
+    except ValueError:
+        raise ConfigError(f"{address}: skill is a number from 0 to 1") from None
+    if not 0 <= skill <= 1:
+        raise ConfigError(f"{address}: skill is a number from 0 to 1")
+    return Planner(images, skill=skill)
+
+
+def _endpoint(address: str) -> tuple[str, str]:
+    """Base URL and model of `http(s)://HOST/v1#MODEL`."""
+    url, _, model = address.partition("#")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigError(f"{url!r} is no URL of an endpoint") from None
+    if parts.username or parts.password:
+        shown = f"{parts.scheme}://{host}"
+        raise ConfigError(f"{shown}: no key in an address; name its variable in models.{model or 'MODEL'}.key_env")
+    if not host:
+        raise ConfigError(f"{address!r} names no host; for example 'http://127.0.0.1:8000/v1#MODEL'")
+    if not model.strip():
+        raise ConfigError(f"{address!r} names no model: write it behind a #, as in {url}#MODEL")
+    return url, model.strip()
+
+
+def _key(model: str, settings: ModelSettings) -> str:
+    if not settings.key_env:
+        return ""
+    key = os.environ.get(settings.key_env, "").strip()
+    if not key:
+        raise ConfigError(f"models.{model}: the key's variable {settings.key_env} is not set")
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(f"models.{model}: what is in {settings.key_env} is no key: it has line breaks or such")
+    return key

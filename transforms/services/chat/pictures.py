@@ -1,0 +1,122 @@
+"""Images as data URLs within a model's pixel budget."""
+
+import asyncio
+import base64
+import io
+import math
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final
+
+from PIL import Image
+
+from gog.schemas import BoxError, FailureClass
+from gog.schemas.boxes import smart_resize
+from gog.transforms.images import ImageError, decode_image
+from gog.transforms.services.chat.settings import FACTORS, ModelSettings
+from gog.transforms.services.protocols import ImageStore, ServiceError
+
+REMEMBERED_BYTES: Final = 32 << 20
+_QUALITY: Final = 90
+
+
+def fitted_size(width: int, height: int, settings: ModelSettings) -> tuple[int, int] | None:
+    """Size (width, height) to which an image is resized for the model, or None where it is within the budget.
+
+    With a family, the model's own smart resize: what is sent has then a size that the endpoint's processor leaves as
+    it is, and where None, one that it rounds to the same multiples of the factor as `gog.schemas.boxes` does. Raises
+    `BoxError` on an aspect ratio above 200.
+    """
+    least, most = settings.least_pixels, settings.most_pixels
+    if settings.family:
+        factor = FACTORS[settings.family]
+        rounded = round(width / factor) * factor, round(height / factor) * factor
+        size = smart_resize(width, height, factor, least, most)
+        return None if size == rounded else size
+    scale = 1.0
+    if width * height > most:
+        scale = math.sqrt(most / (width * height))
+    elif width * height < least:
+        scale = math.sqrt(least / (width * height))
+    if scale == 1.0:
+        return None
+    turn = math.floor if scale < 1 else math.ceil
+    return max(1, turn(width * scale)), max(1, turn(height * scale))
+
+
+def encode_picture(data: bytes, settings: ModelSettings) -> tuple[bytes, str]:
+    """Bytes to send and their type (`jpeg`, `png` or `webp`): the very file where it may be, else a new one.
+
+    Raises `BoxError` and `ImageError`.
+    """
+    kind, (width, height) = _header(data)
+    size = fitted_size(width, height, settings)
+    if size is None and kind in settings.image_types:
+        return data, kind
+    image = decode_image(data)
+    if size is not None:
+        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    kind = "jpeg" if "jpeg" in settings.image_types else settings.image_types[0]
+    out = io.BytesIO()
+    if kind == "png":
+        image.save(out, "PNG", compress_level=4)
+    elif kind == "webp":
+        image.save(out, "WEBP", quality=_QUALITY)
+    else:
+        image.save(out, "JPEG", quality=_QUALITY, subsampling=0)
+    return out.getvalue(), kind
+
+
+def _header(data: bytes) -> tuple[str, tuple[int, int]]:
+    """Type and size of a file of ours, without decoding it."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as opened:
+            kind = "jpeg" if opened.format in ("JPEG", "MPO") else str(opened.format).lower()
+            return kind, opened.size
+    except Exception:  # whatever a damaged header does to Pillow; decoding says what is wrong
+        image = decode_image(data)
+        return "", image.size
+
+
+class Pictures:
+    """Data URLs of stored images, the least recently used forgotten. For one event loop at a time."""
+
+    def __init__(self, images: ImageStore, settings: ModelSettings, max_bytes: int = REMEMBERED_BYTES) -> None:
+        """Remember at most `max_bytes` of URLs, and always the last one."""
+        self._images, self._settings, self._max_bytes = images, settings, max_bytes
+        self._urls: OrderedDict[str, str] = OrderedDict()
+        self._bytes = 0
+        self._making: dict[str, asyncio.Task[str]] = {}
+
+    async def urls(self, hashes: Iterable[str]) -> dict[str, str]:
+        """The URL of each image. Raises `ServiceError`: not_found, bad_request."""
+        return {sha256: await self._url(sha256) for sha256 in dict.fromkeys(hashes)}
+
+    async def _url(self, sha256: str) -> str:
+        if (url := self._urls.get(sha256)) is not None:
+            self._urls.move_to_end(sha256)
+            return url
+        task = self._making.get(sha256)
+        if task is None or task.get_loop() is not asyncio.get_running_loop():
+            # Off the loop: resizing takes tens of milliseconds. All who ask meanwhile wait for the same.
+            task = self._making[sha256] = asyncio.create_task(asyncio.to_thread(self._make, sha256))
+            task.add_done_callback(lambda made: self._made(sha256, made))
+        return await asyncio.shield(task)
+
+    def _make(self, sha256: str) -> str:
+        try:
+            data, kind = encode_picture(self._images.read(sha256), self._settings)
+        except KeyError:
+            raise ServiceError(FailureClass.NOT_FOUND, f"no image {sha256[:12]}") from None
+        except (ImageError, BoxError) as error:
+            raise ServiceError(FailureClass.BAD_REQUEST, f"image {sha256[:12]}: {error}") from None
+        return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+    def _made(self, sha256: str, task: asyncio.Task[str]) -> None:
+        self._making.pop(sha256, None)
+        if task.cancelled() or task.exception() is not None:
+            return
+        self._urls[sha256] = task.result()
+        self._bytes += len(task.result())
+        while self._bytes > self._max_bytes and len(self._urls) > 1:
+            self._bytes -= len(self._urls.popitem(last=False)[1])

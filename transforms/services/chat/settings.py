@@ -1,0 +1,102 @@
+"""What a model behind an endpoint needs said differently from the plain case."""
+
+import hashlib
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from gog.prompts import prompt_hash
+from gog.schemas import canonical_json
+
+JSON_PROMPT: Final = "chat/json"
+REPAIR_PROMPT: Final = "chat/repair"
+
+Family = Literal["", "qwen2.5-vl", "qwen3-vl"]
+
+FACTORS: Final[dict[str, int]] = {"qwen2.5-vl": 28, "qwen3-vl": 32}
+"""Pixels of a visual token's side. Source: the models' published image processors."""
+_LEAST_PIXELS: Final[dict[str, int]] = {"": 1, "qwen2.5-vl": 56 * 56, "qwen3-vl": 256 * 256}
+_MOST_PIXELS: Final[dict[str, int]] = {"": 1_003_520, "qwen2.5-vl": 1280 * 28 * 28, "qwen3-vl": 1280 * 32 * 32}
+
+_OURS: Final = frozenset(
+    {
+        "model", "messages", "tools", "tool_choice", "temperature", "top_p", "max_tokens", "max_completion_tokens",
+        "seed", "n", "stream", "stream_options", "response_format",
+    }
+)  # fmt: skip
+"""Keys of a request that `body` may not set."""
+
+
+class ModelSettings(BaseModel):
+    """How one model is spoken to. The defaults suit vLLM, SGLang and llama.cpp; hosted ones may need some changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key_env: str = Field(default="", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")
+    """Environment variable that holds the key; empty for none."""
+    revision: str = Field(default="", max_length=100)
+    """Part of the model's id: set it when the endpoint serves other weights under the same name."""
+    family: Family = ""
+    """Whose smart resize fits images to the budget. Empty: scaled down, the shape kept."""
+    min_pixels: int | None = Field(default=None, ge=1, le=1 << 28)
+    max_pixels: int | None = Field(default=None, ge=1024, le=1 << 28)
+    """Pixel budget of an image, by default 1,280 visual tokens. For boxes in `resized_pixels` the endpoint and the
+    episode must have the same."""
+    image_types: tuple[Literal["jpeg", "png", "webp"], ...] = Field(default=("jpeg", "png", "webp"), min_length=1)
+    """File types that are sent as they are; others are sent as JPEG, or the first of these."""
+    tool_images: Literal["tool", "user"] = "tool"
+    """Whether images of a tool's result stay in its message, or follow in a user message (OpenAI's own endpoint)."""
+    merge_users: bool = False
+    """Join user messages that follow one another, for chat templates that insist on turns."""
+    past_reasoning: Literal["reasoning_content", "reasoning", "think", "none"] = "reasoning_content"
+    """How the reasoning of earlier turns is sent: in which field, as `<think>` in the content, or not at all."""
+    thinking: bool | None = None
+    """`enable_thinking` of the chat template, where the endpoint takes `chat_template_kwargs`; None leaves it."""
+    json_replies: Literal["schema", "object", "prompt"] = "schema"
+    """How JSON is asked for: by the endpoint's JSON schema, by its JSON mode, or in words alone. The latter two ask
+    once more, with the error, when the reply does not fit."""
+    sampling: Literal["both", "temperature", "none"] = "both"
+    """Which of temperature and top_p are sent: some hosted models refuse one or both."""
+    seeded: bool = True
+    """Whether the sample's number is sent as the seed."""
+    length_key: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    body: dict[str, JsonValue] = Field(default_factory=dict)
+    """More keys of the request, such as `top_k` or `chat_template_kwargs`; those that the client sets are refused."""
+
+    @model_validator(mode="after")
+    def _body_is_free(self) -> "ModelSettings":
+        if taken := sorted(self.body.keys() & _OURS):
+            raise ValueError(f"body may not set {', '.join(taken)}: other settings do")
+        template = self.body.get("chat_template_kwargs", {})
+        if not isinstance(template, dict) or (self.thinking is not None and "enable_thinking" in template):
+            raise ValueError("body.chat_template_kwargs is a table without enable_thinking: use thinking")
+        if self.least_pixels > self.most_pixels:
+            raise ValueError(f"min_pixels {self.least_pixels} is more than max_pixels {self.most_pixels}")
+        if self.family and self.most_pixels < FACTORS[self.family] ** 2:
+            raise ValueError("max_pixels is less than one visual token")
+        return self
+
+    @property
+    def least_pixels(self) -> int:
+        """`min_pixels`, or the family's own."""
+        return _LEAST_PIXELS[self.family] if self.min_pixels is None else self.min_pixels
+
+    @property
+    def most_pixels(self) -> int:
+        """`max_pixels`, or 1,280 visual tokens of the family."""
+        return _MOST_PIXELS[self.family] if self.max_pixels is None else self.max_pixels
+
+
+def model_id(model: str, settings: ModelSettings) -> str:
+    """Id of a model: its name, `@revision` where set, `+` and a short hash where settings differ from the defaults.
+
+    The endpoint's address is no part of it: the same model elsewhere gives the same answers, and the store has them.
+    Every setting that changes the request counts, so that a refusal of the request before is not taken for the next's.
+    """
+    changed = settings.model_dump(mode="json", exclude_defaults=True, exclude={"key_env", "revision"})
+    named = f"{model}@{settings.revision}" if settings.revision else model
+    if not changed:
+        return named
+    if settings.json_replies != "schema":
+        changed["prompts"] = [prompt_hash(JSON_PROMPT), prompt_hash(REPAIR_PROMPT)]
+    return f"{named}+{hashlib.sha256(canonical_json(changed).encode()).hexdigest()[:8]}"
