@@ -7,6 +7,7 @@ travel to another host. Proxies of the environment are not used.
 
 import asyncio
 import email.utils
+import io
 import json
 import time
 from collections.abc import Mapping
@@ -108,7 +109,8 @@ async def call_json(
     data = None
     if payload is not None:
         sent["Content-Type"] = "application/json"
-        data = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        data = io.BytesIO(text)  # as a file: aiohttp sends it in pieces, and warns of long bodies in one
     answer = await call(method, url, headers=sent, params=params, data=data, secrets=secrets, limit_bytes=limit_bytes)
     try:
         return json.loads(answer.body)
