@@ -50,6 +50,10 @@ FIXED: dict[str, tuple[str, dict[str, Any]]] = {
         {"limit": 4, "frame_text": FRAME_TEXT[Frame.PER_MILLE], "question": "What is it?"},
     ),
     "screen-answer": ("screen/answer", {}),
+    **{
+        f"judge-{name}": (f"judge/{name}", {"question": "What is it?", "answers": "a | b", "candidate": "c"})
+        for name in ("peers", "simplevqa", "livevqa")
+    },
     "verify-answer": ("verify/answer", {"question": "What is it?", "answers": "a | b", "candidate": "c"}),
     "verify-grounding": (
         "verify/grounding",
