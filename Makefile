@@ -7,20 +7,23 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench pins links clean
+.PHONY: help demo test test-detect check bench pins links clean
 
 # One thread each: the parallelism is in the processes.
 test bench: export OMP_NUM_THREADS = 1
 test bench: export OPENBLAS_NUM_THREADS = 1
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.pipelines ## set up, then run the whole engine on the bundled world: no key, no GPU, no network
 	@$(BIN)/gog demo
 
 test: $(VENV)/.dev ## set up, then run every test that needs no GPU and no network
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-detect: $(VENV)-detect/.detect ## set up an environment of its own with ultralytics, then test its detectors
+	@$(VENV)-detect/bin/python -m pytest -m detect $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, import rules
 	@$(BIN)/ruff check .
@@ -67,3 +70,9 @@ $(VENV)/.dev: pyproject.toml constraints.txt | links $(VENV)/.created
 	@echo "Installing into $(VENV) with the tools of development; the first time takes a minute or two."
 	@$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $(VENV)/.pipelines $@
+
+$(VENV)-detect/.detect: pyproject.toml constraints.txt | links
+	@$(PYTHON) -m venv $(VENV)-detect
+	@$(VENV)-detect/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt \
+		-e '.[dev,detect]' torch==2.13.0 torchvision==0.28.0
+	@touch $@

@@ -19,6 +19,7 @@ from gog.transforms.export import ExportSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.ingest import FieldMapping, IngestLimits
 from gog.transforms.services.chat import ModelSettings, model_id
+from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.splits import SplitSettings
 from gog.transforms.stages.label import LabelSettings
 from gog.transforms.stages.propose import ProposeSettings
@@ -119,6 +120,8 @@ class Config(Section):
     """How models behind endpoints are spoken to, by name: what stands behind the # of their address."""
     detector: str = "segments:"
     """Empty for none."""
+    detect: DetectSettings = DetectSettings()
+    """What detectors with weights are told."""
     text_search: str = "corpus:atlas"
     image_search: str = "gallery:atlas"
     episode: EpisodeSettings = EpisodeSettings()

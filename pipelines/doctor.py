@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.detectors import open_detector
 from gog.pipelines.ingest import Seeds
 from gog.pipelines.lake import Lake, LakeError
-from gog.pipelines.opening import open_detector, open_image_search, open_policy, open_text_search
+from gog.pipelines.opening import open_image_search, open_policy, open_text_search
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
@@ -39,7 +40,8 @@ NO_ROOM: Final = 200 * 1 << 20
 """Bytes free on the lake's disk: below the one a warning, below the other a problem."""
 PACKAGES: Final = ("apache-beam", "pyarrow", "duckdb", "pydantic", "pillow", "numpy")
 EXTRAS: Final = {
-    "detect": ("ultralytics", "detectors with weights"),
+    "detect": ("ultralytics", "YOLO detectors"),
+    "onnx": ("onnxruntime", "detectors in ONNX files"),
     "train": ("trl", "training with gog_train"),
     "dev": ("pytest", "tests and checks"),
 }
@@ -167,7 +169,7 @@ def _services(config: Config) -> Iterator[Check]:
         for name, address in names.items():
             yield _answers(name, address, partial(_chat, address, pictures, config))
         if config.detector:
-            yield _answers("detector", config.detector, partial(_detect, config.detector, pictures))
+            yield _answers("detector", config.detector, partial(_detect, config, pictures))
         yield _answers("text search", config.text_search, partial(_text, config.text_search, lake))
         yield _answers("image search", config.image_search, partial(_image, config.image_search, lake, pictures))
 
@@ -199,8 +201,8 @@ async def _chat(address: str, pictures: _Pictures, config: Config) -> str:
     return f"{policy.id} wrote {reply.completion_tokens} tokens"
 
 
-async def _detect(address: str, pictures: _Pictures) -> str:
-    detector = open_detector(address, pictures)
+async def _detect(config: Config, pictures: _Pictures) -> str:
+    detector = open_detector(config.detector, pictures, config.detect)
     return f"{detector.id} found {len(await detector.detect(pictures.sample, ('flag',)))} regions"
 
 

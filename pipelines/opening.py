@@ -1,7 +1,7 @@
 """From addresses in the config to services: a name or a URL picks the provider.
 
 planner:skill=0.85      the embedded rule-based program; other models: `gog.pipelines.models`
-segments:               the embedded detector
+segments:               the embedded detector; others: `gog.pipelines.detectors`
 corpus:atlas            text search over the bundled world; corpus:FOLDER over an index of one's own
 gallery:atlas           image search likewise
 """
@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.detectors import check_detector, open_detector
 from gog.pipelines.lake import ImageFiles, Lake
 from gog.pipelines.models import open_model, provider_of
 from gog.transforms.atlas.world import atlas_world
@@ -23,7 +24,6 @@ from gog.transforms.services.loop import shared, unshare
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, Policy, TextSearch
 from gog.transforms.services.retry import Retry
-from gog.transforms.services.segments import Segments
 from gog.transforms.services.store import Mode, Store
 from gog.transforms.services.store_file import StoreError
 from gog.transforms.stages.services import Services
@@ -52,7 +52,7 @@ def open_services(config: Config) -> Services:
     budget = Budget(max_cost=ceiling.max_cost, max_calls=ceiling.max_calls, max_hours=ceiling.max_hours, spent=spent)
     retry = Retry(config.retry.attempts, config.retry.initial_s, config.retry.longest_s)
     policies = {a: open_policy(a, images, config) for a in (config.teacher, config.judge, config.labeller)}
-    detector = open_detector(config.detector, images) if config.detector else None
+    detector = open_detector(config.detector, images, config.detect) if config.detector else None
     text_search = open_text_search(config.text_search, lake)
     image_search = open_image_search(config.image_search, lake, images)
     named: list[tuple[str, Policy | Detector | TextSearch | ImageSearch | None]] = [
@@ -115,8 +115,8 @@ def check_addresses(config: Config) -> None:
     """Raise `ConfigError` on an address that nobody fills, as opening would; opens, calls and writes nothing."""
     for address in (config.teacher, config.judge, config.labeller):
         open_policy(address, ImageFiles(Path(os.devnull)), config)
-    if config.detector and config.detector.partition(":")[0] != "segments":
-        raise _nobody(config.detector, "a detector", "segments:")
+    if config.detector:
+        check_detector(config.detector)
     for address, scheme, what in (
         (config.text_search, "corpus", "a text search"),
         (config.image_search, "gallery", "an image search"),
@@ -143,13 +143,6 @@ def _gate(config: Config, provider: str) -> Gate:
 def open_policy(address: str, images: ImageStore, config: Config | None = None) -> Policy:
     """A teacher, policy or judge, with its settings in the config."""
     return open_model(address, images, config)
-
-
-def open_detector(address: str, images: ImageStore) -> Detector:
-    """A detector."""
-    if address.partition(":")[0] != "segments":
-        raise _nobody(address, "a detector", "segments:")
-    return Segments(images)
 
 
 def open_text_search(address: str, lake: Lake) -> TextSearch:

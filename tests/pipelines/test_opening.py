@@ -8,11 +8,11 @@ from fakes import MemoryImages
 
 from gog.pipelines import opening
 from gog.pipelines.config import Config, ConfigError, parse_config
+from gog.pipelines.detectors import open_detector
 from gog.pipelines.lake import Lake
 from gog.pipelines.opening import (
     check_addresses,
     close_stores,
-    open_detector,
     open_image_search,
     open_policy,
     open_store,
@@ -22,6 +22,7 @@ from gog.pipelines.opening import (
 )
 from gog.schemas import Event
 from gog.transforms.services.corpus import build_corpus
+from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.gallery import build_gallery
 from gog.transforms.services.store import Mode, Store
 
@@ -76,7 +77,7 @@ def test_searches_over_an_index_of_ones_own(tmp_path: Path, index: Path) -> None
     lake = Lake(tmp_path / "lake")
     assert open_text_search(f"corpus:{index}", lake).id.startswith("corpus:index@")
     assert open_image_search(f"gallery:{index}", lake, MemoryImages()).id.startswith("gallery:index@")
-    assert open_detector("segments:", MemoryImages()).id.startswith("segments:")
+    assert open_detector("segments:", MemoryImages(), DetectSettings()).id.startswith("segments:")
 
 
 WRONG = [

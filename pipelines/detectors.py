@@ -1,0 +1,52 @@
+"""From a detector's address in the config to the detector.
+
+segments:               the embedded one, no weights
+ultralytics:WEIGHTS     YOLO, YOLO-World, YOLOE: a file, or a published name such as yolo11n.pt
+onnx:FILE               a YOLO-style model file
+http://HOST/detect      one's own, `#VERSION` behind it; the key in GOG_DETECTOR_KEY
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gog.pipelines.config import ConfigError
+from gog.transforms.services.detectors.onnx import OnnxDetector
+from gog.transforms.services.detectors.remote import RemoteDetector
+from gog.transforms.services.detectors.settings import DetectorError, DetectSettings
+from gog.transforms.services.detectors.ultralytics import UltralyticsDetector
+from gog.transforms.services.protocols import Detector, ImageStore
+from gog.transforms.services.segments import Segments
+
+KEY = "GOG_DETECTOR_KEY"
+
+
+def open_detector(address: str, images: ImageStore, settings: DetectSettings) -> Detector:
+    """The detector at an address; loads its weights. Raises `ConfigError`."""
+    check_detector(address)
+    scheme, _, name = address.partition(":")
+    try:
+        match scheme:
+            case "segments":
+                return Segments(images)
+            case "ultralytics":
+                return UltralyticsDetector(name, images, settings)
+            case "onnx":
+                return OnnxDetector(Path(name), images, settings)
+            case _:
+                return RemoteDetector(address, images, settings, os.environ.get(KEY, ""))
+    except DetectorError as error:
+        raise ConfigError(str(error)) from None
+
+
+def check_detector(address: str) -> None:
+    """Raise `ConfigError` on an address that nobody fills; opens nothing."""
+    scheme, _, name = address.partition(":")
+    known = scheme == "segments" or (scheme in ("ultralytics", "onnx") and name)
+    if not known and not (scheme in ("http", "https") and urlsplit(address).hostname):
+        raise ConfigError(
+            f"{address!r} is no address of a detector; for example 'segments:', 'ultralytics:yolo11n.pt', "
+            "'onnx:model.onnx' or 'http://localhost:9000/detect'"
+        )
+    if scheme == "onnx" and not Path(name).is_file():
+        raise ConfigError(f"{address}: there is no such file")

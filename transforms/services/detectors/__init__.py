@@ -1,0 +1,1 @@
+"""Detectors with weights: ultralytics (YOLO, YOLO-World, YOLOE), ONNX files with YOLO heads, and HTTP."""
