@@ -11,10 +11,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gog.schemas import AnswerType, Reject, Seed, Unit, content_id
@@ -116,6 +117,8 @@ class Ingested:
     image: bytes
     suffix: str
     source_id: str | None = None
+    pixels: Image.Image | None = field(default=None, repr=False, compare=False)
+    """The image decoded, for checks that come at once; None once they are done."""
 
 
 class MappingError(ValueError):
@@ -224,7 +227,7 @@ def _seed(
         split_hint=fields.text("split_hint"),
         extra=extra,
     )
-    return Ingested(seed, loaded.data, loaded.suffix, source_id)
+    return Ingested(seed, loaded.data, loaded.suffix, source_id, loaded.image)
 
 
 def _question(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> str:

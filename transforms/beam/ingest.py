@@ -15,6 +15,8 @@ from gog.schemas import Reject, Seed, Unit
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.cells import shortened
+from gog.transforms.decontaminate.checks import check_seed
+from gog.transforms.decontaminate.index import BenchmarkIndex
 from gog.transforms.duplicates import Duplicates
 from gog.transforms.ingest import FieldMapping, Ingested, IngestLimits, ReadImage, SourceRow, to_seed
 from gog.transforms.services.protocols import ImageStore
@@ -41,11 +43,12 @@ class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
         dataset: str,
         version: str,
         read_image: ReadImage | None,
+        benchmarks: Callable[[], BenchmarkIndex] | None = None,
     ) -> None:
-        """All callables are picklable."""
+        """All callables are picklable. `benchmarks` opens what no seed may overlap."""
         super().__init__()
         self.read, self.seen = read, seen
-        self.decode = partial(_decoder, images, mapping, limits, dataset, version, read_image)
+        self.decode = partial(_decoder, images, mapping, limits, dataset, version, read_image, benchmarks)
 
     def expand(self, specs: Any) -> Any:
         """See the class."""
@@ -75,15 +78,19 @@ def _decoder(
     dataset: str,
     version: str,
     read_image: ReadImage | None,
+    open_benchmarks: Callable[[], BenchmarkIndex] | None,
 ) -> Callable[[tuple[int, int, SourceRow]], Awaitable[Iterable[Decoded]]]:
     store = images()
+    benchmarks = open_benchmarks() if open_benchmarks is not None else None
 
     def decode(source_row: SourceRow) -> tuple[SourceRow, Ingested | Reject]:
         """The seed with its image kept; neither the row nor the seed carries bytes any further."""
         found = to_seed(source_row, mapping, dataset=dataset, version=version, limits=limits, read_image=read_image)
+        if isinstance(found, Ingested) and benchmarks is not None:
+            found = check_seed(source_row, found, benchmarks)
         if isinstance(found, Ingested):
             store.put(found.image, found.suffix)
-            found = replace(found, image=b"")
+            found = replace(found, image=b"", pixels=None)
         return replace(source_row, data=shortened(source_row.data)), found
 
     async def stage(item: tuple[int, int, SourceRow]) -> Iterable[Decoded]:

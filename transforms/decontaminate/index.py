@@ -1,0 +1,205 @@
+"""The index of benchmarks: built from their rows, saved without pickle, and asked about seeds, pages and crops.
+
+On disk it is a folder: `index.json` (what it holds), `rows.jsonl` (a row a line), `thumbs.npy` (small grey pictures).
+Everything else is made of these when it is opened: a second for 10,000 rows.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+from PIL import Image
+
+from gog.schemas import Seed
+from gog.transforms.decontaminate.fingerprints import SIDE, Thumbs, thumbnail
+from gog.transforms.decontaminate.images import ImageIndex, ImageMatch
+from gog.transforms.decontaminate.questions import QuestionIndex, TextMatch, TextSettings
+from gog.transforms.decontaminate.settings import OverlapSettings
+from gog.transforms.images import ImageError, ImageLimits, load_image, sha256_hex
+from gog.transforms.services.folders import IndexFolderError, building, read_head, write_head
+from gog.transforms.verify.normalise import normalise
+
+WARNINGS: Final = "benchmark_warnings"
+"""Key of a seed's warnings in `Seed.extra`: `{"entity": "livevqa 12", "answer": "fvqa 7"}`."""
+
+_KIND: Final = "benchmark"
+_FORMAT: Final = 1
+_LIMITS: Final = ImageLimits(min_side=1)
+_SHORT_ANSWER: Final = 3
+
+
+class BenchmarkRow(NamedTuple):
+    """What decontamination needs of a benchmark's row. `image` is the file's bytes, None when there is none."""
+
+    benchmark: str
+    item_id: str
+    question: str
+    answers: tuple[str, ...] = ()
+    entity: str = ""
+    image: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A hit: the benchmark's row, and why."""
+
+    row: BenchmarkRow
+    image: ImageMatch | None = None
+    text: TextMatch | None = None
+    more: int = 0
+    """Further rows with the same image or question."""
+
+    @property
+    def detail(self) -> str:
+        """One line for a reject."""
+        why = [f"image: {self.image.how}"] if self.image else []
+        why += [f"question: {self.text.how}"] if self.text else []
+        more = f" (and {self.more} more rows)" if self.more else ""
+        return f"{_named(self.row)}{more}: {'; '.join(why)}"
+
+
+class BenchmarkIndex:
+    """Rows of benchmarks, to be found again in seeds, pages and crops."""
+
+    def __init__(
+        self, rows: Sequence[BenchmarkRow], places: Sequence[int], thumbs: Thumbs, settings: OverlapSettings
+    ) -> None:
+        """`places[i]` is the thumbnail of row i, -1 where it has no readable image; rows hold no bytes."""
+        self.rows, self._places, self._settings = tuple(rows), tuple(places), settings
+        self.images = ImageIndex(thumbs)
+        self._rows_of_image: dict[int, list[int]] = defaultdict(list)
+        for number, place in enumerate(places):
+            if place >= 0:
+                self._rows_of_image[place].append(number)
+        self._rows_of_question: dict[str, list[int]] = defaultdict(list)
+        self._entities: dict[str, int] = {}
+        self._answers: dict[str, int] = {}
+        for number, row in enumerate(rows):
+            self._rows_of_question[row.question].append(number)
+            if row.entity:
+                self._entities.setdefault(normalise(row.entity), number)
+            for answer in row.answers:
+                self._answers.setdefault(normalise(answer), number)
+        self._asked = tuple(self._rows_of_question)
+        text = TextSettings(settings.question_words, settings.question_rows, settings.question_similarity)
+        self.questions = QuestionIndex(self._asked, text)
+
+    @classmethod
+    def build(cls, rows: Iterable[BenchmarkRow], settings: OverlapSettings | None = None) -> Self:
+        """Index rows; an image that several rows share is kept once, one that cannot be read not at all."""
+        kept, places, thumbs = [], [], list[Thumbs]()
+        by_hash: dict[str, int] = {}
+        for row in rows:
+            place = -1
+            if row.image is not None:
+                key = sha256_hex(row.image)
+                if key not in by_hash:
+                    by_hash[key] = -1
+                    if (thumb := _thumb(row.image)) is not None:
+                        by_hash[key] = len(thumbs)
+                        thumbs.append(thumb)
+                place = by_hash[key]
+            kept.append(row._replace(image=None))
+            places.append(place)
+        stacked = np.stack(thumbs) if thumbs else np.zeros((0, SIDE, SIDE), dtype=np.uint8)
+        return cls(kept, places, stacked, settings or OverlapSettings())
+
+    @property
+    def without_image(self) -> int:
+        """Rows that can be found by their question alone."""
+        return sum(place < 0 for place in self._places)
+
+    def save(self, folder: Path) -> None:
+        """Write the index; an earlier one is replaced. Raises `IndexFolderError`."""
+        with building(folder) as fresh:
+            np.save(fresh / "thumbs.npy", self.images.thumbs, allow_pickle=False)
+            with (fresh / "rows.jsonl").open("w", encoding="utf-8") as file:
+                for row, place in zip(self.rows, self._places, strict=True):
+                    line = [row.benchmark, row.item_id, row.question, list(row.answers), row.entity, place]
+                    file.write(json.dumps(line, ensure_ascii=True) + "\n")
+            counts = {"rows": len(self.rows), "images": len(self.images)}
+            write_head(fresh, _KIND, {"format": _FORMAT, **counts})
+
+    @classmethod
+    def open(cls, folder: Path, settings: OverlapSettings | None = None) -> Self:
+        """Open a saved index. Raises `IndexFolderError`."""
+        head = read_head(folder, _KIND)
+        if head.get("format") != _FORMAT:
+            raise IndexFolderError(f"{folder} was made by another version: make the index of benchmarks anew")
+        try:
+            thumbs = np.load(folder / "thumbs.npy", allow_pickle=False)
+            if thumbs.dtype != np.uint8 or thumbs.shape[1:] != (SIDE, SIDE):
+                raise ValueError("thumbs.npy holds no thumbnails")
+            rows, places = [], []
+            with (folder / "rows.jsonl").open(encoding="utf-8") as file:
+                for line in file:
+                    benchmark, item_id, question, answers, entity, place = json.loads(line)
+                    if not isinstance(place, int) or not -1 <= place < len(thumbs):
+                        raise ValueError("a row names a thumbnail that is not there")
+                    rows.append(BenchmarkRow(str(benchmark), str(item_id), str(question), tuple(map(str, answers)),
+                                             str(entity)))  # fmt: skip
+                    places.append(place)
+            if len(rows) != head.get("rows"):
+                raise ValueError(f"{len(rows)} rows, {head.get('rows')} expected")
+        except (OSError, ValueError, TypeError) as error:
+            raise IndexFolderError(f"{folder} is damaged ({error}): make the index of benchmarks anew") from error
+        return cls(rows, places, thumbs, settings or OverlapSettings())
+
+    def check(self, question: str, image: Image.Image | None) -> Overlap | None:
+        """The overlap of a seed, or None: an image, a question that stands alone, or both together."""
+        texts = {self._asked[match.question]: match for match in self.questions.find(question)}
+        weak = min(self._settings.image, self._settings.image_with_question)
+        matches = self.images.find(image, weak if texts else self._settings.image) if image is not None else []
+        for match in matches:
+            numbers = self._rows_of_image[match.image]
+            both = [number for number in numbers if self.rows[number].question in texts]
+            if both or match.score >= self._settings.image:
+                row = self.rows[(both or numbers)[0]]
+                return Overlap(row, match, texts.get(row.question), len(numbers) - 1)
+        for asked, text in texts.items():
+            if text.alone:
+                return self._by_text(asked, text)
+        return None
+
+    def check_image(self, image: Image.Image) -> Overlap | None:
+        """The overlap of a crop or a thumbnail."""
+        for match in self.images.find(image, self._settings.image):
+            numbers = self._rows_of_image[match.image]
+            return Overlap(self.rows[numbers[0]], match, None, len(numbers) - 1)
+        return None
+
+    def check_text(self, text: str) -> Overlap | None:
+        """The overlap of a page that quotes a question which stands alone."""
+        for match in self.questions.find_in(text):
+            return self._by_text(self._asked[match.question], match)
+        return None
+
+    def _by_text(self, asked: str, text: TextMatch) -> Overlap:
+        numbers = self._rows_of_question[asked]
+        return Overlap(self.rows[numbers[0]], None, text, len(numbers) - 1)
+
+    def warnings(self, seed: Seed) -> dict[str, str]:
+        """Rows that have the seed's entity or answer: no reason to leave, but worth counting."""
+        found = {}
+        if seed.entity and (number := self._entities.get(normalise(seed.entity))) is not None:
+            found["entity"] = _named(self.rows[number])
+        for answer in map(normalise, seed.answers):
+            # Yes, no and small numbers are in every benchmark and say nothing.
+            if len(answer) >= _SHORT_ANSWER and not answer.isdigit() and answer in self._answers:
+                found.setdefault("answer", _named(self.rows[self._answers[answer]]))
+        return found
+
+
+def _thumb(data: bytes) -> Thumbs | None:
+    try:
+        return thumbnail(load_image(data, _LIMITS).image)
+    except ImageError:
+        return None
+
+
+def _named(row: BenchmarkRow) -> str:
+    return f"{row.benchmark} {row.item_id[:100]}"
