@@ -43,6 +43,11 @@ def detect_request(detector: str, image_sha256: str, phrases: Sequence[str]) -> 
     return _canonical({"kind": "detect", "provider": detector, "image": image_sha256, "phrases": list(phrases)})
 
 
+def page_request(reader: str, url: str) -> str:
+    """Canonical JSON of reading a page."""
+    return _canonical({"kind": "page", "provider": reader, "url": url})
+
+
 def request_key(request: str) -> str:
     """Key of a canonical request: its sha256 in hex."""
     return hashlib.sha256(request.encode()).hexdigest()

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -20,20 +20,22 @@ from pydantic_core import PydanticSerializationError
 from gog.schemas import Event, FailureClass, Hit
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.gate import Gate
-from gog.transforms.services.keys import chat_request, detect_request, request_key, search_request
+from gog.transforms.services.keys import chat_request, detect_request, page_request, request_key, search_request
 from gog.transforms.services.protocols import (
     ChatReply,
     ChatRequest,
     Detection,
     Detector,
     ImageSearch,
+    Page,
+    PageReader,
     Policy,
     ServiceError,
     TextSearch,
 )
 from gog.transforms.services.retry import Retry, with_retries
 from gog.transforms.services.store_file import StoreError
-from gog.transforms.services.store_forms import DETECTIONS, HITS, REPLY
+from gog.transforms.services.store_forms import DETECTIONS, HITS, PAGE, REPLY
 from gog.transforms.services.store_records import AnyStore, Entry, Kept, Mode
 
 A = TypeVar("A")
@@ -90,6 +92,15 @@ class _Trace:
     attempts: int = 0
 
 
+@runtime_checkable
+class Composed(Protocol):
+    """A text search made of other services, each of which comes through the door by itself."""
+
+    async def search_through(self, outside: "Outside", query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
+        """Hits, best first. Raises `ServiceError`."""
+        ...
+
+
 class Outside:
     """The door of one run in one process; its methods are for one event loop."""
 
@@ -144,11 +155,20 @@ class Outside:
 
     async def text_search(self, service: TextSearch, query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
         """Hits of a text search. Raises `ServiceError`."""
+        if isinstance(service, Composed):
+            return await service.search_through(self, query, top_k, purpose)
         return await self._search("text_search", service, query, top_k, purpose)
 
     async def image_search(self, service: ImageSearch, image_sha256: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
         """Hits of an image search. Raises `ServiceError`."""
         return await self._search("image_search", service, image_sha256, top_k, purpose)
+
+    async def read_page(self, reader: PageReader, url: str, purpose: str) -> Page:
+        """The text of a page. Raises `ServiceError`."""
+        text = page_request(reader.id, url)
+        return await self._ask(
+            _Request("page", reader.id, purpose, text, request_key(text), partial(reader.read, url), PAGE)
+        )
 
     async def _search(
         self, kind: str, service: TextSearch | ImageSearch, query: str, top_k: int, purpose: str

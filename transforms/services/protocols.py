@@ -136,3 +136,29 @@ class ImageSearch(Protocol):
     async def search(self, image_sha256: str, top_k: int) -> tuple[Hit, ...]:
         """Hits, best first; scores are similarities, 0 to 1. Raises `ServiceError`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The text of a page, without its navigation and the like.
+
+    `url` is where it was found in the end; `text` is empty where the page has none; `cut` says why the text ends
+    early, where it does.
+    """
+
+    url: str
+    text: str
+    cut: str = ""
+
+
+class PageReader(Protocol):
+    """Reads pages of the web."""
+
+    @property
+    def id(self) -> str:
+        """Name and version of what makes text of a page."""
+        ...
+
+    async def read(self, url: str) -> Page:
+        """The page at an address. Raises `ServiceError`."""
+        ...

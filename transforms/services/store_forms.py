@@ -6,17 +6,19 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from gog.schemas import Hit
-from gog.transforms.services.protocols import ChatReply, Detection
+from gog.transforms.services.protocols import ChatReply, Detection, Page
 
 REPLY: Final = TypeAdapter(ChatReply)
 HITS: Final = TypeAdapter(tuple[Hit, ...])
 DETECTIONS: Final = TypeAdapter(tuple[Detection, ...])
+PAGE: Final = TypeAdapter(Page)
 
 FORMS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "chat": REPLY,
     "detect": DETECTIONS,
     "text_search": HITS,
     "image_search": HITS,
+    "page": PAGE,
     "crop": TypeAdapter(dict[str, Any]),
     "crop_hashes": TypeAdapter(list[str]),
 }

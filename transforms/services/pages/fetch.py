@@ -10,7 +10,7 @@ import codecs
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from email.message import Message as Headers
 from typing import Any, Final
@@ -99,13 +99,14 @@ async def fetch_public(
     types: Sequence[str],
     allow: Allow = is_public,
     cut: bool = False,
+    visit: Callable[[URL], Awaitable[None]] | None = None,
 ) -> Fetched:
     """The file at a public http or https address, following at most five redirects.
 
     `types` are media types that are taken (`text/html`), whole families among them (`image/`); a body without a type
     is taken. A body over `limit_bytes` (decompressed) is refused, and all must be done within `timeout_s`; with `cut`
     what has come until then is returned, and `Fetched.cut` says why it ends. `allow` says which addresses and ports
-    may be connected to.
+    may be connected to; `visit` is called before each request, those of redirects among them, and may raise.
 
     Raises `ServiceError`: bad_request (address, redirect, size or type not taken), timeout, network, not_found, auth,
     rate_limited, overloaded, server.
@@ -122,7 +123,8 @@ async def fetch_public(
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
             ) as session,
         ):
-            return await _follow(session, url, allow, _Taken(tuple(types), limit_bytes, timeout_s, deadline, cut))
+            taken = _Taken(tuple(types), limit_bytes, timeout_s, deadline, cut)
+            return await _follow(session, check_url(url, allow), allow, taken, visit)
     except TimeoutError:
         raise ServiceError(FailureClass.TIMEOUT, f"no answer within {timeout_s:g} s") from None
     except aiohttp.ClientConnectorError as error:
@@ -224,9 +226,16 @@ def _check_address(host: str, port: int, allow: Allow) -> None:
         raise _bad("the address is not public")
 
 
-async def _follow(session: aiohttp.ClientSession, url: str, allow: Allow, taken: _Taken) -> Fetched:
-    asked = check_url(url, allow)
+async def _follow(
+    session: aiohttp.ClientSession,
+    asked: URL,
+    allow: Allow,
+    taken: _Taken,
+    visit: Callable[[URL], Awaitable[None]] | None,
+) -> Fetched:
     for _ in range(MAX_REDIRECTS + 1):
+        if visit is not None:
+            await visit(asked)
         async with session.get(asked, allow_redirects=False) as response:
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location:

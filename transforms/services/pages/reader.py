@@ -1,0 +1,113 @@
+"""`local:` pages fetched by this process and made text of by trafilatura (extra `web`), their boilerplate left out."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from yarl import URL
+
+from gog.schemas import FailureClass
+from gog.transforms.services.pages.fetch import Allow, Fetched, check_url, fetch_public, is_public, text_of
+from gog.transforms.services.pages.pdf import MAX_TEXT, pdf_text, pdf_version
+from gog.transforms.services.pages.robots import Robots
+from gog.transforms.services.protocols import Page, ServiceError
+
+LIMIT_BYTES: Final = 8 << 20
+HTML_BYTES: Final = 2 << 20
+"""Of HTML that are read; the limit for others is `LIMIT_BYTES`."""
+TIMEOUT_S: Final = 30.0
+A_HOST: Final = 4
+"""Pages of one site in flight."""
+PARSING: Final = 2
+"""Pages that are made text of at once."""
+_PDF: Final = "application/pdf"
+_HTML: Final = ("text/html", "application/xhtml+xml")
+_TYPES: Final = (*_HTML, "text/plain", "text/markdown", _PDF)
+
+
+class LocalReader:
+    """Reads pages itself; fills `PageReader`. For one event loop."""
+
+    def __init__(self, *, robots: bool = True, allow: Allow = is_public, timeout_s: float = TIMEOUT_S) -> None:
+        """`robots` off reads what robots.txt forbids; `allow` says which addresses may be connected to.
+
+        Raises `ImportError` without trafilatura or protego.
+        """
+        import protego  # noqa: F401  # now, rather than at the first page
+        import trafilatura  # noqa: F401
+
+        # It reports what is odd about pages, which is nobody's business here.
+        logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+        self._allow, self._timeout_s = allow, timeout_s
+        self._robots = Robots(allow=allow) if robots else None
+        self._parsing = asyncio.Semaphore(PARSING)
+        self._hosts: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
+        pdf = pdf_version()
+        self._id = f"local:trafilatura-{version('trafilatura')}" + (f"+pypdf-{pdf}" if pdf else "")
+        self._id += "" if robots else "+norobots"
+
+    @property
+    def id(self) -> str:
+        """`local:` with the versions of what makes the text."""
+        return self._id
+
+    async def read(self, url: str) -> Page:
+        """The text of a page. Raises `ServiceError`; `refused` where robots.txt does not allow it."""
+        address = check_url(url, self._allow)
+        async with self._turn(address):
+            fetched = await fetch_public(
+                str(address),
+                limit_bytes=LIMIT_BYTES,
+                timeout_s=self._timeout_s,
+                types=_TYPES,
+                allow=self._allow,
+                cut=True,
+                visit=self._robots.check if self._robots else None,
+            )
+        text, cut = await self._text(fetched)
+        return Page(fetched.url, text[:MAX_TEXT], cut or ("cut in length" if len(text) > MAX_TEXT else ""))
+
+    async def _text(self, fetched: Fetched) -> tuple[str, str]:
+        """The text, and why it is not all of it."""
+        async with self._parsing:
+            if fetched.media_type == _PDF or (not fetched.media_type and fetched.data.startswith(b"%PDF-")):
+                if fetched.cut:
+                    raise ServiceError(FailureClass.BAD_REQUEST, f"the PDF was {fetched.cut}")
+                return await pdf_text(fetched.data), ""
+            if fetched.media_type and fetched.media_type not in _HTML:
+                return text_of(fetched.data, fetched.charset), fetched.cut
+            cut = fetched.cut if len(fetched.data) <= HTML_BYTES else f"cut at {HTML_BYTES:,} bytes"
+            text = text_of(fetched.data[:HTML_BYTES], fetched.charset)
+            return await asyncio.to_thread(html_text, text), cut
+
+    @asynccontextmanager
+    async def _turn(self, url: URL) -> AsyncIterator[None]:
+        """Waits until few enough pages of the site are in flight."""
+        host = url.host or ""
+        turn, users = self._hosts.setdefault(host, (asyncio.Semaphore(A_HOST), []))
+        users.append(None)
+        try:
+            async with turn:
+                yield
+        finally:
+            users.pop()
+            if not users:
+                del self._hosts[host]
+
+
+def html_text(html: str) -> str:
+    """The main text of an HTML document, one line a paragraph; empty where there is none.
+
+    Raises `ServiceError` (`bad_request`) on what cannot be read as HTML.
+    """
+    import trafilatura
+
+    try:
+        text = trafilatura.extract(html, include_comments=False, include_tables=True, with_metadata=False)
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError, AssertionError) as error:
+        # What its parsers raise on documents that were made to break them.
+        raise ServiceError(FailureClass.BAD_REQUEST, f"not readable as HTML ({type(error).__name__})") from None
+    return text or ""
