@@ -80,7 +80,7 @@ def read_head(output: NDArray[Any], labels: int) -> tuple[Floats, Floats, NDArra
         raise HeadError(f"the output has shape {output.shape}, which fits no YOLO head with {labels} labels")
     centre, half = output[:, :2], output[:, 2:4] / np.float32(2)
     best = scores.argmax(1) if len(scores) else np.zeros(0, np.int64)
-    boxes = np.concatenate((centre - half, centre + half), 1)
+    boxes: Floats = np.concatenate((centre - half, centre + half), 1).astype(np.float32, copy=False)
     return boxes, scores[np.arange(len(best)), best], best
 
 
