@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gog.schemas import FailureClass
+from gog.transforms.services.bucket import Bucket
 
 REFUSALS: Final = frozenset({FailureClass.RATE_LIMITED, FailureClass.OVERLOADED})
 DECREASE: Final = 0.8
@@ -59,34 +60,11 @@ class Admission:
     tokens: int
 
 
-class _Bucket:
-    """Token bucket. An amount above the capacity passes when the bucket is full and leaves it in debt."""
-
-    def __init__(self, rate: float, capacity: float, now: float) -> None:
-        self.rate, self.capacity = rate, capacity
-        self._level, self._at = capacity, now
-
-    def take(self, amount: float, now: float) -> None:
-        self._fill(now)
-        self._level = min(self.capacity, self._level - amount)
-
-    def wait(self, amount: float, now: float) -> float:
-        """Seconds until the amount may pass."""
-        self._fill(now)
-        lacking = min(amount, self.capacity) - self._level
-        # Below a microsecond it is rounding: waiting for it would never end.
-        return lacking / self.rate if lacking > self.rate * 1e-6 else 0.0
-
-    def _fill(self, now: float) -> None:
-        self._level = min(self.capacity, self._level + (now - self._at) * self.rate)
-        self._at = now
-
-
 class _AdaptiveRate:
     """Requests a second that a provider seems to bear; None until it first refused one."""
 
     def __init__(self) -> None:
-        self.bucket: _Bucket | None = None
+        self.bucket: Bucket | None = None
         self._admitted: deque[float] = deque(maxlen=256)
         self._bound = False
         self._began = 0.0
@@ -122,7 +100,7 @@ class _AdaptiveRate:
             self._admitted.popleft()
         span = now - self._admitted[0] if self._admitted else 0.0
         observed = len(self._admitted) / span if span > 0 else float(max(1, len(self._admitted)))
-        self.bucket = _Bucket(observed, 1.0, now)
+        self.bucket = Bucket(observed, 1.0, now)
         self._set(observed * DECREASE, now)
 
     def _set(self, rate: float, now: float) -> None:
@@ -268,5 +246,5 @@ class Gate:
         self._pump()
 
 
-def _per_minute(limit: float | None, burst_s: float, now: float) -> _Bucket | None:
-    return _Bucket(limit / 60, max(1.0, limit / 60 * burst_s), now) if limit else None
+def _per_minute(limit: float | None, burst_s: float, now: float) -> Bucket | None:
+    return Bucket(limit / 60, max(1.0, limit / 60 * burst_s), now) if limit else None

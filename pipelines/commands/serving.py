@@ -1,0 +1,139 @@
+"""`gog serve-planner`: the rule-based planner behind HTTP, with faults to order."""
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from gog.pipelines.commands.common import UseError, example
+
+if TYPE_CHECKING:
+    from gog.transforms.services.planner_server.faults import Fault, Manners
+    from gog.transforms.services.planner_server.server import PlannerServer
+
+PORT: Final = 8321
+MORE: Final = (
+    "Faults are 429, 500, 503, stall, cut, cut-body, malformed, truncated, no-choices and wrong-type, each with its "
+    "share of the requests. They are drawn by the seed, the request and how often it came: a rehearsal can be "
+    "repeated."
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    faults = "gog serve-planner --latency 0.05 --fault 429=0.05 --fault stall=0.01"
+    app.command(
+        "serve-planner",
+        epilog=example("gog serve-planner", faults, "gog serve-planner --rate-limit 20 --no-retry-after", more=MORE),
+    )(serve_planner)
+
+
+def serve_planner(
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, metavar="NUMBER", help="Port to listen on; 0 takes a free one.")
+    ] = PORT,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="NAME=SHARE", help="A fault to order; may be repeated.")
+    ] = None,
+    latency: Annotated[float, typer.Option("--latency", metavar="SECONDS", help="What an answer takes.")] = 0.0,
+    tail: Annotated[
+        str | None, typer.Option("--tail", metavar="SHARE:SECONDS", help="Slower answers, as 0.05:0.6.")
+    ] = None,
+    rate_limit: Annotated[
+        float | None,
+        typer.Option("--rate-limit", metavar="NUMBER", help="Requests a second; what is beyond gets a 429."),
+    ] = None,
+    retry_after: Annotated[
+        bool, typer.Option("--retry-after/--no-retry-after", help="Whether a 429 or 503 says when to come again.")
+    ] = True,
+    stall: Annotated[float, typer.Option("--stall", metavar="SECONDS", help="How long a stall lasts.")] = 600.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Seed of every draw.")] = 0,
+) -> None:
+    """Rehearse a run: the planner as an HTTP endpoint.
+
+    An OpenAI-compatible server, answered by the embedded rule-based program. Prints the lines of a config that call
+    it; without faults, a run with them makes the same records as one with the embedded planner. Ctrl-C ends it.
+    """
+    from gog.transforms.services.planner_server.faults import Manners
+    from gog.transforms.services.planner_server.server import PlannerServer
+
+    share, seconds = _tail(tail)
+    try:
+        manners = Manners(
+            shares=_shares(fault or []),
+            latency_s=latency,
+            tail_share=share,
+            tail_s=seconds,
+            retry_after_s=1.0 if retry_after else None,
+            stall_s=stall,
+            rate_limit=rate_limit,
+            seed=seed,
+        )
+    except ValueError as error:
+        raise UseError(str(error)) from None
+    server = PlannerServer(manners)
+    asyncio.run(_serve(server, host, port))
+    counted = server.statistics
+    met = ", ".join(f"{name} {count}" for name, count in counted["faults"].items()) or "none"
+    print(f"{counted['requests']} requests, {counted['answered']} answered; faults: {met}")
+
+
+async def _serve(server: "PlannerServer", host: str, port: int) -> None:
+    """Serve until the process is interrupted or told to end."""
+    from gog.transforms.services.planner_server.server import serving
+
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, ended.set)
+    try:
+        async with serving(server, host, port) as address:
+            _tell(server.manners, address)
+            await ended.wait()
+    finally:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(signum)
+
+
+def _tell(manners: "Manners", address: str) -> None:
+    from gog.transforms.services.planner_server.server import SKILLS, model_name
+
+    print(f"A rule-based program answers at {address}; Ctrl-C ends it. In a config:\n")
+    for role, skill in zip(("teacher", "judge", "labeller"), SKILLS, strict=True):
+        print(f'{role}: "{address}#{model_name(skill)}"')
+    ordered = ", ".join(f"{fault} {share:.1%}" for fault, share in manners.shares.items())
+    if ordered:
+        print(f"\nFaults: {ordered}; drawn with seed {manners.seed}")
+    if manners.rate_limit:
+        print(f"\nAt most {manners.rate_limit:g} requests a second")
+    print(f"\nWhat was asked so far: {address.removesuffix('/v1')}/stats")
+    sys.stdout.flush()
+
+
+def _shares(given: list[str]) -> "dict[Fault, float]":
+    from gog.transforms.services.planner_server.faults import Fault
+
+    shares = {}
+    for text in given:
+        name, _, share = text.partition("=")
+        if name not in set(Fault):
+            raise UseError(f"--fault {text}: there is no fault {name!r}; there are {', '.join(Fault)}")
+        shares[Fault(name)] = _number(share, f"--fault {text}: write NAME=SHARE, as {name}=0.05")
+    return shares
+
+
+def _tail(text: str | None) -> tuple[float, float]:
+    if text is None:
+        return 0.0, 0.0
+    share, _, seconds = text.partition(":")
+    advice = f"--tail {text}: write SHARE:SECONDS, as 0.05:0.6"
+    return _number(share, advice), _number(seconds, advice)
+
+
+def _number(text: str, advice: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UseError(advice) from None

@@ -1,0 +1,200 @@
+"""OpenAI's chat completions as JSON: requests from it, replies to it.
+
+Of the request's fields, those that the planner has no use for are passed over, as other servers do; what would
+change the form of the reply (`stream`, `n`) is refused.
+"""
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gog.schemas import Function, ImagePart, Message, TextPart, ToolCall
+from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
+
+MOST_MESSAGES: Final = 1000
+MOST_IMAGES: Final = 256
+_STARTS: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8")
+_MOST_INTEGER: Final = (1 << 63) - 1
+
+Json = dict[str, Any]
+
+
+class WrongRequestError(ValueError):
+    """The request cannot be understood; the message says why, in one line."""
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Url(_Wire):
+    url: str
+
+
+class _Part(_Wire):
+    type: Literal["text", "image_url"]
+    text: str = ""
+    image_url: _Url | None = None
+
+
+class _Call(_Wire):
+    id: str = ""
+    function: Function
+
+
+class _Message(_Wire):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | tuple[_Part, ...] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[_Call, ...] | None = None
+    tool_call_id: str | None = None
+
+
+class _JsonSchema(_Wire):
+    schema_: Json | None = Field(default=None, alias="schema")
+
+
+class _Format(_Wire):
+    type: str = "text"
+    json_schema: _JsonSchema | None = None
+
+
+class _Request(_Wire):
+    model: Annotated[str, Field(max_length=500)]
+    messages: Annotated[tuple[_Message, ...], Field(min_length=1, max_length=MOST_MESSAGES)]
+    tools: tuple[Json, ...] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=_MOST_INTEGER)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=_MOST_INTEGER)] | None = None
+    seed: Annotated[int, Field(ge=-_MOST_INTEGER, le=_MOST_INTEGER)] | None = None
+    response_format: _Format | None = None
+    stream: bool | None = None
+    n: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it was understood: which model, what, and the images that it carries."""
+
+    model: str
+    request: ChatRequest
+    images: tuple[bytes, ...]
+
+
+def read_request(body: bytes) -> Asked:
+    """The request in a body; its seed is the index of the sample. Raises `WrongRequestError`."""
+    try:
+        wire = _Request.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        message = f"{where}: {first['msg']}" if where else first["msg"]
+    else:
+        return _understood(wire)
+    raise WrongRequestError(message)
+
+
+def _understood(wire: _Request) -> Asked:
+    if wire.stream:
+        raise WrongRequestError("stream: this server answers in one piece; leave it out")
+    if wire.n not in (None, 1):
+        raise WrongRequestError("n: one choice a request; ask again with another seed")
+    images: list[bytes] = []
+    messages = tuple(_message(message, images) for message in wire.messages)
+    wanted = wire.response_format.json_schema if wire.response_format else None
+    sampling = Sampling(
+        temperature=1.0 if wire.temperature is None else wire.temperature,
+        top_p=1.0 if wire.top_p is None else wire.top_p,
+        max_tokens=wire.max_completion_tokens or wire.max_tokens or 2048,
+    )
+    request = ChatRequest(
+        messages,
+        tools=wire.tools or (),
+        sampling=sampling,
+        sample_index=wire.seed or 0,
+        response_schema=wanted.schema_ if wanted else None,
+    )
+    return Asked(wire.model, request, tuple(images))
+
+
+def _message(wire: _Message, images: list[bytes]) -> Message:
+    content = wire.content or ""
+    return Message(
+        role="system" if wire.role == "developer" else wire.role,
+        content=content if isinstance(content, str) else tuple(_part(part, images) for part in content),
+        reasoning_content=wire.reasoning_content if wire.reasoning_content is not None else wire.reasoning,
+        tool_calls=tuple(ToolCall(id=call.id, function=call.function) for call in wire.tool_calls or ()),
+        tool_call_id=wire.tool_call_id,
+    )
+
+
+def _part(wire: _Part, images: list[bytes]) -> TextPart | ImagePart:
+    if wire.type == "text":
+        return TextPart(text=wire.text)
+    if wire.image_url is None:
+        raise WrongRequestError("a part of type image_url has no image_url")
+    if len(images) >= MOST_IMAGES:
+        raise WrongRequestError(f"more than {MOST_IMAGES} images")
+    data = _data(wire.image_url.url)
+    images.append(data)
+    return ImagePart(image=hashlib.sha256(data).hexdigest())
+
+
+def _data(url: str) -> bytes:
+    head, comma, text = url.partition(",")
+    if not (comma and head.startswith("data:image/") and head.endswith(";base64")):
+        raise WrongRequestError("image_url: only data URLs are read, as data:image/png;base64,...")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise WrongRequestError("image_url: not base64") from None
+    if not data.startswith(_STARTS):
+        raise WrongRequestError("image_url: not a PNG, JPEG, WebP or GIF image")
+    return data
+
+
+def write_reply(reply: ChatReply, model: str, number: int, created: int) -> Json:
+    """The reply to a model's request; `number` makes its id, `created` is in seconds since 1970."""
+    message = reply.message
+    said: Json = {"role": "assistant", "content": message.text or (None if message.tool_calls else "")}
+    if message.reasoning_content is not None:
+        said["reasoning_content"] = message.reasoning_content
+    if message.tool_calls:
+        said["tool_calls"] = [call.model_dump(mode="json") for call in message.tool_calls]
+    return {
+        "id": f"chatcmpl-{number}",
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": [{"index": 0, "message": said, "finish_reason": reply.finish_reason, "logprobs": None}],
+        "usage": {
+            "prompt_tokens": reply.prompt_tokens,
+            "completion_tokens": reply.completion_tokens,
+            "total_tokens": reply.prompt_tokens + reply.completion_tokens,
+        },
+    }
+
+
+def truncated(reply: Json) -> Json:
+    """The reply broken off in the middle of its first tool call's arguments, or else of its text."""
+    (choice,) = reply["choices"]
+    said = dict(choice["message"])
+    if said.get("tool_calls"):
+        first = said["tool_calls"][0]
+        arguments = first["function"]["arguments"]
+        cut = first["function"] | {"arguments": arguments[: len(arguments) // 2]}
+        said["tool_calls"] = [first | {"function": cut}]
+    else:
+        said["content"] = said["content"][: len(said["content"]) // 2]
+    return reply | {"choices": [choice | {"message": said, "finish_reason": "length"}]}
+
+
+def error_body(message: str, kind: str) -> Json:
+    """An error in OpenAI's form."""
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
