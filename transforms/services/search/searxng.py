@@ -1,0 +1,61 @@
+"""`searxng:https://HOST` a SearXNG instance, normally one's own.
+
+Wire format: https://docs.searxng.org/dev/search_api.html (GET `/search` with `q`, `format=json`, `language`; answers
+`results`, a list, and `unresponsive_engines`). JSON must be allowed in the instance's settings (`search.formats`,
+https://docs.searxng.org/admin/settings/settings_search.html); where it is not, it answers HTTP 403.
+"""
+
+import re
+from typing import Any, Final
+
+from yarl import URL
+
+from gog.schemas import FailureClass, Hit
+from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.search.results import Names, ask, hits_in, shortened
+
+_SPENT: Final = re.compile(r"(?!)")
+_PAGES: Final = Names(url="url", snippet="content")
+
+
+class SearxngSearch:
+    """Text search; fills `TextSearch`. The scores that SearXNG gives are ranks, not likenesses: they are left out."""
+
+    def __init__(self, address: str, language: str) -> None:
+        """`address` is the instance's. Raises `ValueError` when it is no http or https address without credentials."""
+        url = URL(address)
+        if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
+            raise ValueError("an http or https address without a user name is needed")
+        self._url, self._language = url.with_query(None).with_fragment(None), language
+
+    @property
+    def id(self) -> str:
+        """`searxng:HOST:LANGUAGE`; the host with its port and path where they are not the usual ones."""
+        url = self._url
+        place = url.host or ""
+        if not url.is_default_port():
+            place += f":{url.port}"
+        return f"searxng:{place}{url.path.rstrip('/')}:{self._language}"
+
+    async def search(self, query: str, top_k: int) -> tuple[Hit, ...]:
+        """Results of the instance's engines. Raises `ServiceError`, also when no engine answered."""
+        params = {"q": shortened(query, 2000, 64), "format": "json", "language": self._language}
+        try:
+            reply = await ask("GET", str(self._url / "search"), spent=_SPENT, params=params)
+        except ServiceError as error:
+            if error.failure is FailureClass.AUTH:
+                hint = "allow json in search.formats of its settings.yml"
+                raise ServiceError(error.failure, f"{error.detail[:200]} ({hint})") from None
+            raise
+        hits = hits_in(reply.get("results"), _PAGES, top_k)
+        silent = _silent(reply.get("unresponsive_engines"))
+        if not hits and silent:
+            raise ServiceError(FailureClass.OVERLOADED, f"no results, and these engines did not answer: {silent}")
+        return hits
+
+
+def _silent(engines: Any) -> str:
+    """Names of the engines that did not answer, each with why."""
+    rows = engines if isinstance(engines, list) else []
+    named = [": ".join(str(part)[:60] for part in row[:2]) for row in rows[:10] if isinstance(row, list) and row]
+    return ", ".join(named)

@@ -1,0 +1,73 @@
+"""`serper:` Google's results through Serper: pages for a query, and Lens for a picture.
+
+Wire format: https://serper.dev (its playground writes the requests): POST with the key in `X-API-KEY`; `/search` takes
+`q`, `gl`, `hl`, `num` and `/lens` takes `url`, `gl`, `hl`; both answer `organic`, a list of results, beside an echo of
+`searchParameters`. A used up account is told with HTTP 400 and "Not enough credits".
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gog.schemas import Hit
+from gog.transforms.services.search.lens import Lens
+from gog.transforms.services.search.results import Found, Locale, Names, ask, found_in, hits_in, shortened
+
+URL: Final = "https://google.serper.dev"
+_SPENT: Final = re.compile(r"not enough credits|unauthorized", re.IGNORECASE)
+_PAGES: Final = Names(url="link", snippet="snippet")
+_MATCHES: Final = Names(url="link", snippet="source", thumbnail="thumbnailUrl")
+
+
+class SerperSearch:
+    """Text search; fills `TextSearch`."""
+
+    def __init__(self, key: str, locale: Locale, *, url: str = URL) -> None:
+        """`url` is the API's root."""
+        self._key, self._locale, self._url = key, locale, url.rstrip("/")
+
+    @property
+    def id(self) -> str:
+        """`serper:COUNTRY-LANGUAGE`."""
+        return f"serper:{self._locale}"
+
+    async def search(self, query: str, top_k: int) -> tuple[Hit, ...]:
+        """Google's organic results. Raises `ServiceError`."""
+        reply = await ask(
+            "POST",
+            f"{self._url}/search",
+            spent=_SPENT,
+            headers={"X-API-KEY": self._key},
+            payload={
+                "q": shortened(query, 2000, 32),
+                "gl": self._locale.country,
+                "hl": self._locale.language,
+                # Ten cost as much as one.
+                "num": max(10, top_k),
+            },
+            secrets=(self._key,),
+        )
+        return hits_in(_organic(reply), _PAGES, top_k)
+
+
+class SerperLens(Lens):
+    """Image search; fills `ImageSearch`."""
+
+    name = "serper:lens"
+
+    async def matches(self, url: str, top_k: int) -> tuple[Found, ...]:
+        """What Google Lens finds for the picture at an address. Raises `ServiceError`."""
+        reply = await ask(
+            "POST",
+            f"{self.url or URL}/lens",
+            spent=_SPENT,
+            headers={"X-API-KEY": self.key},
+            payload={"url": url, "gl": self.locale.country, "hl": self.locale.language},
+            secrets=(self.key,),
+        )
+        return found_in(_organic(reply), _MATCHES, top_k)
+
+
+def _organic(reply: Mapping[str, Any]) -> object:
+    """The list of results; where nothing was found there may be none beside the echo of the request."""
+    return reply.get("organic", [] if "searchParameters" in reply else None)

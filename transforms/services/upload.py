@@ -1,0 +1,97 @@
+"""Pictures lent to the web, for image searches that take nothing but an address. Off unless it is configured.
+
+A crop on a public server can be seen by whoever has its address. So its name is the picture's hash, which nobody
+guesses who does not have the picture, and it is deleted as soon as the search has answered.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Protocol, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.web import call
+
+_DELETE_S: Final = 15.0
+_log = logging.getLogger(__name__)
+_TYPES: Final = ((b"\x89PNG", "png", "image/png"), (b"RIFF", "webp", "image/webp"))
+
+
+class Uploader(Protocol):
+    """Puts pictures where a search engine can see them, for a while."""
+
+    def lent(self, data: bytes, sha256: str) -> AbstractAsyncContextManager[str]:
+        """The address of a picture while the block lasts. Raises `ServiceError`."""
+        ...
+
+
+class UploadSettings(BaseModel):
+    """Where pictures are put with HTTP PUT, and where they can be seen then.
+
+    In both addresses `{name}` becomes the picture's name, and in `put` `{key}` what the environment variable `key_env`
+    holds (a shared access signature, for example); where `put` has no `{key}`, it goes along as a bearer token.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    put: str
+    """`https://ACCOUNT.blob.core.windows.net/crops/{name}?{key}`, for example."""
+    url: str
+    key_env: str = Field(default="", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Sent along, such as `x-ms-blob-type: BlockBlob`. No keys: these are kept with the run."""
+    keep: bool = False
+    """Leave the pictures where they are; otherwise each is deleted after its search (HTTP DELETE)."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        for field in ("put", "url"):
+            address = getattr(self, field)
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https") or not parts.hostname or "{name}" not in address:
+                raise ValueError(f"{field} must be an http or https address with {{name}} in it")
+            if parts.username or parts.password:
+                raise ValueError(f"{field} must not hold a user name or password: name a variable in key_env")
+        if "{key}" in self.put and not self.key_env:
+            raise ValueError("put has {key} in it: name the environment variable that holds it in key_env")
+        return self
+
+
+class HttpUploader:
+    """Lends pictures by HTTP PUT and DELETE."""
+
+    def __init__(self, settings: UploadSettings, key: str = "") -> None:
+        """`key` is what the variable named in the settings holds."""
+        self._settings, self._key = settings, key
+
+    @asynccontextmanager
+    async def lent(self, data: bytes, sha256: str) -> AsyncIterator[str]:
+        """The address of a picture while the block lasts. Raises `ServiceError` when it cannot be put there."""
+        suffix, media_type = next(((s, m) for magic, s, m in _TYPES if data.startswith(magic)), ("jpg", "image/jpeg"))
+        name = f"{sha256}.{suffix}"
+        put = self._settings.put.replace("{name}", name).replace("{key}", self._key)
+        headers = dict(self._settings.headers)
+        if self._key and "{key}" not in self._settings.put:
+            headers["Authorization"] = f"Bearer {self._key}"
+        secrets = (self._key, self._key.lstrip("?"))
+        try:
+            await call("PUT", put, headers={**headers, "Content-Type": media_type}, data=data, secrets=secrets)
+        except ServiceError as error:
+            raise ServiceError(error.failure, f"the uploader: {error.detail}", error.retry_after) from None
+        try:
+            yield self._settings.url.replace("{name}", name)
+        finally:
+            if not self._settings.keep:
+                await self._delete(put, headers, secrets, name)
+
+    async def _delete(self, put: str, headers: dict[str, str], secrets: tuple[str, ...], name: str) -> None:
+        try:
+            async with asyncio.timeout(_DELETE_S):
+                await call("DELETE", put, headers=headers, secrets=secrets)
+        except (ServiceError, TimeoutError) as error:
+            # The search has answered and was paid for; that the picture is still there must be said all the same.
+            _log.warning("%s was not deleted after its search: %s", name, str(error) or "no answer in time")
