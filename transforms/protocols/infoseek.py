@@ -39,7 +39,7 @@ LEAST_OVERLAP: Final = 0.5
 """Intersection over union from which a predicted range counts."""
 
 _NUMBER: Final = re.compile(r"[-+]?\.?\d+(?:,\d\d\d)*\.?\d*(?:[eE][-+]?\d+)?")
-_DASH: Final = re.compile(r"(?<=\d)-")
+_DASH: Final = re.compile(r"(.)-", re.DOTALL)
 _TINY: Final = 1e-12
 
 
@@ -74,7 +74,8 @@ def accepted_range(item: BenchItem) -> tuple[float, float]:
 
 def numbers(text: str) -> float | tuple[float, float]:
     """The number or the range that a text names: its first two numbers; (0, 0) when there is none."""
-    spaced = _DASH.sub(" - ", text[:MAX_CHARS])
+    # A dash after a digit parts a range; also after ², which no \d matches.
+    spaced = _DASH.sub(lambda found: f"{found[1]} - " if found[1].isdigit() else found[0], text[:MAX_CHARS])
     found: list[float] = []
     for match in _NUMBER.finditer(spaced):
         try:
