@@ -20,6 +20,9 @@ from gog.transforms.images import CropSettings
 from gog.transforms.ingest import FieldMapping, IngestLimits
 from gog.transforms.services.chat import ModelSettings, model_id
 from gog.transforms.services.detectors.settings import DetectSettings
+from gog.transforms.services.pages.reading import ReadingSettings
+from gog.transforms.services.search.settings import SearchSettings
+from gog.transforms.services.upload import UploadSettings
 from gog.transforms.splits import SplitSettings
 from gog.transforms.stages.label import LabelSettings
 from gog.transforms.stages.propose import ProposeSettings
@@ -124,6 +127,12 @@ class Config(Section):
     """What detectors with weights are told."""
     text_search: str = "corpus:atlas"
     image_search: str = "gallery:atlas"
+    search: SearchSettings = SearchSettings()
+    pages: str = ""
+    """Who reads the pages of text search's hits (`local:` or `jina:`); empty for nobody."""
+    reading: ReadingSettings = ReadingSettings()
+    uploader: UploadSettings | None = None
+    """Where pictures are lent to image searches that take them by address; without it nothing is uploaded."""
     episode: EpisodeSettings = EpisodeSettings()
     crops: CropSettings = CropSettings()
     ingest: IngestLimits = IngestLimits()
@@ -156,7 +165,7 @@ class Config(Section):
 
 _NOT_IN_FINGERPRINT = {
     *("run", "lake", "window", "limits", "retry", "budget", "store"),
-    *("labeller", "label", "export", "models"),
+    *("labeller", "label", "export", "models", "uploader"),
 }
 
 

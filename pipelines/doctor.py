@@ -21,7 +21,8 @@ from gog.pipelines.config import Config, ConfigError
 from gog.pipelines.detectors import open_detector
 from gog.pipelines.ingest import Seeds
 from gog.pipelines.lake import Lake, LakeError
-from gog.pipelines.opening import open_image_search, open_policy, open_text_search
+from gog.pipelines.opening import open_policy
+from gog.pipelines.searches import open_image_search, open_reader, open_text_search
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
@@ -170,8 +171,10 @@ def _services(config: Config) -> Iterator[Check]:
             yield _answers(name, address, partial(_chat, address, pictures, config))
         if config.detector:
             yield _answers("detector", config.detector, partial(_detect, config, pictures))
-        yield _answers("text search", config.text_search, partial(_text, config.text_search, lake))
-        yield _answers("image search", config.image_search, partial(_image, config.image_search, lake, pictures))
+        yield _answers("text search", config.text_search, partial(_text, config, lake))
+        yield _answers("image search", config.image_search, partial(_image, config, lake, pictures))
+        if config.pages:
+            yield _answers("pages", config.pages, partial(_page, config))
 
 
 def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Check:
@@ -206,14 +209,21 @@ async def _detect(config: Config, pictures: _Pictures) -> str:
     return f"{detector.id} found {len(await detector.detect(pictures.sample, ('flag',)))} regions"
 
 
-async def _text(address: str, lake: Lake) -> str:
-    service = open_text_search(address, lake)
+async def _text(config: Config, lake: Lake) -> str:
+    service = open_text_search(config.text_search, lake, config)
     return f"{service.id} found {len(await service.search('flag', 3))} pages"
 
 
-async def _image(address: str, lake: Lake, pictures: _Pictures) -> str:
-    service = open_image_search(address, lake, pictures)
+async def _image(config: Config, lake: Lake, pictures: _Pictures) -> str:
+    service = open_image_search(config.image_search, lake, pictures, config)
     return f"{service.id} found {len(await service.search(pictures.sample, 3))} pictures"
+
+
+async def _page(config: Config) -> str:
+    reader = open_reader(config.pages, config)
+    assert reader is not None
+    page = await reader.read("https://example.com/")
+    return f"{reader.id} read {len(page.text):,} characters of {page.url}"
 
 
 def _gpu() -> Check:

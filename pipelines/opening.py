@@ -2,27 +2,26 @@
 
 planner:skill=0.85      the embedded rule-based program; other models: `gog.pipelines.models`
 segments:               the embedded detector; others: `gog.pipelines.detectors`
-corpus:atlas            text search over the bundled world; corpus:FOLDER over an index of one's own
-gallery:atlas           image search likewise
+corpus:atlas            text search over the bundled world; gallery:atlas image search likewise; others, and
+                        readers of pages: `gog.pipelines.searches`
 """
 
 import os
 from contextlib import suppress
 from pathlib import Path
 
-from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.config import Config
 from gog.pipelines.detectors import check_detector, open_detector
 from gog.pipelines.lake import ImageFiles, Lake
 from gog.pipelines.models import open_model, provider_of
-from gog.transforms.atlas.world import atlas_world
+from gog.pipelines.searches import check_searches, open_image_search, open_text_search, with_pages
 from gog.transforms.services.budget import Budget
-from gog.transforms.services.corpus import Corpus
 from gog.transforms.services.crops import Cropper
-from gog.transforms.services.gallery import Gallery
 from gog.transforms.services.gate import Gate, Limits
 from gog.transforms.services.loop import shared, unshare
 from gog.transforms.services.outside import Outside
-from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, Policy, TextSearch
+from gog.transforms.services.pages.reading import Reading
+from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, PageReader, Policy, TextSearch
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.store import Mode, Store
 from gog.transforms.services.store_file import StoreError
@@ -53,12 +52,14 @@ def open_services(config: Config) -> Services:
     retry = Retry(config.retry.attempts, config.retry.initial_s, config.retry.longest_s)
     policies = {a: open_policy(a, images, config) for a in (config.teacher, config.judge, config.labeller)}
     detector = open_detector(config.detector, images, config.detect) if config.detector else None
-    text_search = open_text_search(config.text_search, lake)
-    image_search = open_image_search(config.image_search, lake, images)
-    named: list[tuple[str, Policy | Detector | TextSearch | ImageSearch | None]] = [
+    searched = open_text_search(config.text_search, lake, config)
+    text_search = with_pages(searched, policies[config.judge], config)
+    image_search = open_image_search(config.image_search, lake, images, config)
+    named: list[tuple[str, Policy | Detector | TextSearch | PageReader | ImageSearch | None]] = [
         *policies.items(),
         (config.detector, detector),
-        (config.text_search, text_search),
+        (config.text_search, searched),
+        (config.pages, text_search.reader if isinstance(text_search, Reading) else None),
         (config.image_search, image_search),
     ]
     gates: dict[str, Gate] = {}
@@ -117,15 +118,7 @@ def check_addresses(config: Config) -> None:
         open_policy(address, ImageFiles(Path(os.devnull)), config)
     if config.detector:
         check_detector(config.detector)
-    for address, scheme, what in (
-        (config.text_search, "corpus", "a text search"),
-        (config.image_search, "gallery", "an image search"),
-    ):
-        found, _, name = address.partition(":")
-        if found != scheme:
-            raise _nobody(address, what, f"{scheme}:atlas")
-        if name != "atlas":
-            _index(address, name, scheme)
+    check_searches(config)
 
 
 def policy_id(address: str, config: Config | None = None) -> str:
@@ -143,33 +136,3 @@ def _gate(config: Config, provider: str) -> Gate:
 def open_policy(address: str, images: ImageStore, config: Config | None = None) -> Policy:
     """A teacher, policy or judge, with its settings in the config."""
     return open_model(address, images, config)
-
-
-def open_text_search(address: str, lake: Lake) -> TextSearch:
-    """A text search."""
-    scheme, _, name = address.partition(":")
-    if scheme != "corpus":
-        raise _nobody(address, "a text search", "corpus:atlas")
-    return Corpus.open(atlas_world(lake.indexes).corpus if name == "atlas" else _index(address, name, "corpus"))
-
-
-def open_image_search(address: str, lake: Lake, images: ImageStore) -> ImageSearch:
-    """An image search; what it is asked with, and thumbnails of its hits, are in `images`."""
-    scheme, _, name = address.partition(":")
-    if scheme != "gallery":
-        raise _nobody(address, "an image search", "gallery:atlas")
-    folder = atlas_world(lake.indexes).gallery if name == "atlas" else _index(address, name, "gallery")
-    return Gallery.open(folder, images)
-
-
-def _index(address: str, name: str, part: str) -> Path:
-    folder = Path(name) / part
-    if not folder.is_dir():
-        raise ConfigError(
-            f"{address}: there is no index in {name!r}; `gog index build --out {name or 'index'}` makes one"
-        )
-    return folder
-
-
-def _nobody(address: str, what: str, example: str) -> ConfigError:
-    return ConfigError(f"{address!r} is no address of {what}; for example {example!r}")

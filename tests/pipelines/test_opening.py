@@ -13,13 +13,12 @@ from gog.pipelines.lake import Lake
 from gog.pipelines.opening import (
     check_addresses,
     close_stores,
-    open_image_search,
     open_policy,
     open_store,
-    open_text_search,
     policy_id,
     services_for,
 )
+from gog.pipelines.searches import open_image_search, open_text_search
 from gog.schemas import Event
 from gog.transforms.services.corpus import build_corpus
 from gog.transforms.services.detectors.settings import DetectSettings
@@ -81,7 +80,7 @@ def test_searches_over_an_index_of_ones_own(tmp_path: Path, index: Path) -> None
 
 
 WRONG = [
-    ({"text_search": "serper:"}, "no address of a text search"),
+    ({"text_search": "bing:"}, "no address of a text search"),
     ({"image_search": "lens:"}, "no address of an image search"),
     ({"detector": "yolo:11"}, "no address of a detector"),
     ({"text_search": "corpus:nowhere"}, "gog index build --out nowhere"),
