@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gog.schemas import Behaviour, canonical_json
 from gog.transforms.atlas.scenes import Kind
 from gog.transforms.balance import BalanceSettings
+from gog.transforms.decontaminate.settings import DecontaminateSettings
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings
 from gog.transforms.images import CropSettings
@@ -136,6 +137,8 @@ class Config(Section):
     episode: EpisodeSettings = EpisodeSettings()
     crops: CropSettings = CropSettings()
     ingest: IngestLimits = IngestLimits()
+    decontaminate: DecontaminateSettings = DecontaminateSettings()
+    """Benchmarks that nothing of the run may overlap."""
     screen: ScreenSettings = ScreenSettings()
     propose: ProposeSettings = ProposeSettings()
     synthesize: SynthesizeSettings = SynthesizeSettings()

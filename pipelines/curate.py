@@ -10,12 +10,14 @@ import apache_beam as beam
 
 from gog.pipelines.config import Config
 from gog.pipelines.context import STEP_TABLES, Context, finish
+from gog.pipelines.decontaminate import benchmarks_of
 from gog.pipelines.lake import Lake, write_atomic
 from gog.schemas import Reject, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, rows
 from gog.transforms.curate import Curation, LightSeed, LightTrajectory
 from gog.transforms.curate import curate as decide
+from gog.transforms.decontaminate.checks import check_trajectories
 from gog.transforms.select import Candidate, select
 
 GLOBAL = 0
@@ -90,8 +92,15 @@ def best_of_shard(
             by_seed[trajectory.seed_id].append(Candidate(trajectory, verdict))
     best: list[LightTrajectory] = []
     rejects: list[Reject] = []
+    open_index = benchmarks_of(config)
+    benchmarks = open_index() if open_index is not None else None
     for seed_id in sorted(by_seed):
-        chosen, left = select(by_seed[seed_id], config.curate.keep, prefer_reflective=config.curate.prefer_reflective)
+        verified = by_seed[seed_id]
+        if benchmarks is not None:
+            # Before the best is chosen, so that an attempt that brought in nothing can take its place.
+            verified, overlaps = check_trajectories(verified, lake.images, benchmarks)
+            rejects.extend(overlaps)
+        chosen, left = select(verified, config.curate.keep, prefer_reflective=config.curate.prefer_reflective)
         best.extend(_light(candidate.trajectory) for candidate in chosen)
         rejects.extend(left)
     return seeds, best, rejects, len(verdicts)

@@ -11,6 +11,7 @@ import apache_beam as beam
 
 from gog.pipelines.config import AtlasSource, Config
 from gog.pipelines.context import STEP_TABLES, Context
+from gog.pipelines.decontaminate import benchmarks_of
 from gog.pipelines.lake import Lake
 from gog.pipelines.opening import images_for
 from gog.pipelines.sources import ATLAS_MAPPING, AtlasRows, FileRows, LocalImages, ShardSpec, Source
@@ -57,6 +58,7 @@ def _first_rows(rows: Source) -> Iterator[SourceRow]:
 def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shards: Sequence[int]) -> None:
     """Ingest the shards that are missing."""
     root = str(context.lake.root)
+    benchmarks = benchmarks_of(context.config)
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:
         seen = partial(_seen, root, context.run, batch[0], context.config.curate.near_duplicate_bits)
@@ -73,6 +75,7 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
                 seeds.dataset,
                 seeds.version,
                 seeds.read_image,
+                benchmarks,
             )
         )
         (

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gog.transforms.decontaminate.fingerprints import SIDE, Interval, Thumbs
+from gog.transforms.decontaminate.fingerprints import Interval, Small
 
 Doubles = npt.NDArray[np.float64]
 
@@ -21,6 +21,8 @@ _LONGEST: Final = 0.04
 _OUTSIDE: Final = 0.06
 _LEAST: Final = 0.5
 _AROUND: Final = 3
+_TINTS: Final = 8
+_COLOURLESS: Final = 3.0
 _MIDDLES: Final = (np.arange(_CELLS) + 0.5) / _CELLS
 
 
@@ -32,11 +34,11 @@ class Fit(NamedTuple):
     columns: Interval
 
 
-def fit(part: Thumbs, whole: Thumbs, rows: Interval, columns: Interval) -> Fit:
+def fit(part: Small, whole: Small, rows: Interval, columns: Interval) -> Fit:
     """Fit the part of `whole` that `part` shows, from a first guess, and score it."""
-    seen = _sample(part.astype(np.float64), (0.0, 1.0), (0.0, 1.0))
+    seen = _sample(part.grey.astype(np.float64), (0.0, 1.0), (0.0, 1.0))
     details = _details(seen)
-    other = whole.astype(np.float64)
+    other = whole.grey.astype(np.float64)
     edges = np.array([*rows, *columns], dtype=np.float64)
     best = Fit(-1.0, rows, columns)
     for step in range(_STEPS + 1):
@@ -53,6 +55,27 @@ def fit(part: Thumbs, whole: Thumbs, rows: Interval, columns: Interval) -> Fit:
         if low.min() < -_OUTSIDE or high.max() > 1 + _OUTSIDE or (high - low).min() < _LEAST:
             break
     return best
+
+
+def tint_agreement(part: Small, whole: Small, rows: Interval, columns: Interval) -> float:
+    """How well the layout of colours agrees (-1 to 1), whatever the saturation and the cast; 1 where one has no colour.
+
+    Flags, charts and logos can agree in every shade of grey and differ in colour.
+    """
+    mine = _tints(part, (0.0, 1.0), (0.0, 1.0))
+    theirs = _tints(whole, rows, columns)
+    if min(float(mine.std()), float(theirs.std())) < _COLOURLESS:
+        return 1.0
+    return _correlation(mine, theirs)
+
+
+def _tints(small: Small, rows: Interval, columns: Interval) -> Doubles:
+    """Cb and Cr of the cells of a part, each less its mean."""
+    side = len(small.tint)
+    down, across = _cells(rows, _TINTS, side), _cells(columns, _TINTS, side)
+    found = np.stack([down @ small.tint[:, :, channel] @ across.T for channel in (0, 1)])
+    tints: Doubles = found - found.mean(axis=(1, 2), keepdims=True)
+    return tints
 
 
 def _step(seen: Doubles, shown: Doubles, edges: Doubles) -> Doubles | None:
@@ -75,19 +98,21 @@ def _step(seen: Doubles, shown: Doubles, edges: Doubles) -> Doubles | None:
 
 def _sample(picture: Doubles, rows: Interval, columns: Interval) -> Doubles:
     """Mean grey values of `_CELLS` x `_CELLS` equal cells of a part; what lies outside repeats the edge's."""
-    sampled: Doubles = _cells(rows) @ picture @ _cells(columns).T
+    side = len(picture)
+    sampled: Doubles = _cells(rows, _CELLS, side) @ picture @ _cells(columns, _CELLS, side).T
     return sampled
 
 
-def _cells(interval: Interval) -> Doubles:
+def _cells(interval: Interval, cells: int, side: int) -> Doubles:
+    """How much of each pixel of a side (columns) is in each cell of an interval of it (rows); each row adds to 1."""
     start, stop = interval
-    edges = (start + (stop - start) * np.arange(_CELLS + 1) / _CELLS) * SIDE
+    edges = (start + (stop - start) * np.arange(cells + 1) / cells) * side
     # How much of each pixel lies before each edge; the first and last pixel go on for ever.
-    before = edges[:, None] - np.arange(SIDE)[None, :]
+    before = edges[:, None] - np.arange(side)[None, :]
     covered = np.clip(before, 0, 1)
     covered[:, 0] = np.minimum(before[:, 0], 1)
     covered[:, -1] = np.maximum(before[:, -1], 0)
-    weights: Doubles = np.diff(covered, axis=0) * (_CELLS / (SIDE * (stop - start)))
+    weights: Doubles = np.diff(covered, axis=0) * (cells / (side * (stop - start)))
     return weights
 
 

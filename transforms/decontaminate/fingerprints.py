@@ -6,7 +6,7 @@ Brightness (the constant term) and contrast (the length) are left out.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,9 @@ Thumbs = npt.NDArray[np.uint8]
 Interval = tuple[float, float]
 
 SIDE: Final = 64
-"""Pixels of a thumbnail, both ways: the picture is stretched to a square, so a box in fractions stays one."""
+"""Pixels of a grey thumbnail, both ways: the picture is stretched to a square, so a box in fractions stays one."""
+TINT_SIDE: Final = 16
+"""The same of its colours, which eyes and JPEG see coarsely too."""
 SIZE: Final = 35
 """Numbers in a fingerprint."""
 
@@ -52,15 +54,30 @@ def view_box(view: int) -> tuple[Interval, Interval]:
     return INTERVALS[view // len(INTERVALS)], INTERVALS[view % len(INTERVALS)]
 
 
-def thumbnail(image: Image.Image) -> Thumbs:
-    """The image in grey, `SIDE` x `SIDE`."""
-    small = image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0)
-    return np.asarray(small.convert("L"), dtype=np.uint8)
+class Small(NamedTuple):
+    """A small picture: grey (`SIDE` x `SIDE`), and colours without brightness (`TINT_SIDE` x `TINT_SIDE` x Cb, Cr)."""
+
+    grey: Thumbs
+    tint: Thumbs
 
 
-def blank(thumb: Thumbs) -> bool:
-    """Whether there is nothing to recognise an image by: one even colour."""
-    return float(thumb.std()) < _BLANK
+def thumbnail(image: Image.Image) -> Small:
+    """The image made small."""
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    small = rgb.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0).convert("YCbCr")
+    grey = np.array(small.getchannel("Y"), dtype=np.uint8)
+    tint = np.array(small.resize((TINT_SIDE, TINT_SIDE), Image.Resampling.BOX), dtype=np.uint8)[:, :, 1:]
+    return Small(grey, np.ascontiguousarray(tint))
+
+
+def mirrored(small: Small) -> Small:
+    """The small picture of the mirror image."""
+    return Small(np.ascontiguousarray(small.grey[:, ::-1]), np.ascontiguousarray(small.tint[:, ::-1]))
+
+
+def blank(small: Small) -> bool:
+    """Whether there is nothing to recognise an image by: one even shade."""
+    return float(small.grey.std()) < _BLANK
 
 
 def _cosines(interval: Interval) -> Floats:
@@ -82,7 +99,7 @@ _GRID: Final = _stacked(INTERVALS)
 
 
 def fingerprints(thumbs: Thumbs) -> Floats:
-    """Fingerprints (n x `SIZE`, of length 1) of whole thumbnails (n x `SIDE` x `SIDE`)."""
+    """Fingerprints (n x `SIZE`, of length 1) of whole grey thumbnails (n x `SIDE` x `SIDE`)."""
     waves = _WHOLE @ thumbs.astype(np.float32) @ _WHOLE.T
     return _scaled(waves[..., _ROWS, _COLUMNS])
 

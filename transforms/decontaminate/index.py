@@ -1,7 +1,7 @@
 """The index of benchmarks: built from their rows, saved without pickle, and asked about seeds, pages and crops.
 
-On disk it is a folder: `index.json` (what it holds), `rows.jsonl` (a row a line), `thumbs.npy` (small grey pictures).
-Everything else is made of these when it is opened: a second for 10,000 rows.
+On disk it is a folder: `index.json` (what it holds), `rows.jsonl` (a row a line), `grey.npy` and `tint.npy` (small
+pictures). Everything else is made of these when it is opened: a second for 10,000 rows.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from gog.schemas import Seed
-from gog.transforms.decontaminate.fingerprints import SIDE, Thumbs, thumbnail
+from gog.transforms.decontaminate.fingerprints import SIDE, TINT_SIDE, Small, Thumbs, thumbnail
 from gog.transforms.decontaminate.images import ImageIndex, ImageMatch
 from gog.transforms.decontaminate.questions import QuestionIndex, TextMatch, TextSettings
 from gog.transforms.decontaminate.settings import OverlapSettings
@@ -66,11 +66,11 @@ class BenchmarkIndex:
     """Rows of benchmarks, to be found again in seeds, pages and crops."""
 
     def __init__(
-        self, rows: Sequence[BenchmarkRow], places: Sequence[int], thumbs: Thumbs, settings: OverlapSettings
+        self, rows: Sequence[BenchmarkRow], places: Sequence[int], images: ImageIndex, settings: OverlapSettings
     ) -> None:
-        """`places[i]` is the thumbnail of row i, -1 where it has no readable image; rows hold no bytes."""
+        """`places[i]` is row i's number in `images`, -1 where it has no readable image; rows hold no bytes."""
         self.rows, self._places, self._settings = tuple(rows), tuple(places), settings
-        self.images = ImageIndex(thumbs)
+        self.images = images
         self._rows_of_image: dict[int, list[int]] = defaultdict(list)
         for number, place in enumerate(places):
             if place >= 0:
@@ -91,7 +91,7 @@ class BenchmarkIndex:
     @classmethod
     def build(cls, rows: Iterable[BenchmarkRow], settings: OverlapSettings | None = None) -> Self:
         """Index rows; an image that several rows share is kept once, one that cannot be read not at all."""
-        kept, places, thumbs = [], [], list[Thumbs]()
+        kept, places, smalls = [], [], list[Small]()
         by_hash: dict[str, int] = {}
         for row in rows:
             place = -1
@@ -99,14 +99,15 @@ class BenchmarkIndex:
                 key = sha256_hex(row.image)
                 if key not in by_hash:
                     by_hash[key] = -1
-                    if (thumb := _thumb(row.image)) is not None:
-                        by_hash[key] = len(thumbs)
-                        thumbs.append(thumb)
+                    if (small := _small(row.image)) is not None:
+                        by_hash[key] = len(smalls)
+                        smalls.append(small)
                 place = by_hash[key]
             kept.append(row._replace(image=None))
             places.append(place)
-        stacked = np.stack(thumbs) if thumbs else np.zeros((0, SIDE, SIDE), dtype=np.uint8)
-        return cls(kept, places, stacked, settings or OverlapSettings())
+        grey = np.array([small.grey for small in smalls], dtype=np.uint8).reshape(-1, SIDE, SIDE)
+        tint = np.array([small.tint for small in smalls], dtype=np.uint8).reshape(-1, TINT_SIDE, TINT_SIDE, 2)
+        return cls(kept, places, ImageIndex(grey, tint), settings or OverlapSettings())
 
     @property
     def without_image(self) -> int:
@@ -116,7 +117,8 @@ class BenchmarkIndex:
     def save(self, folder: Path) -> None:
         """Write the index; an earlier one is replaced. Raises `IndexFolderError`."""
         with building(folder) as fresh:
-            np.save(fresh / "thumbs.npy", self.images.thumbs, allow_pickle=False)
+            np.save(fresh / "grey.npy", self.images.grey, allow_pickle=False)
+            np.save(fresh / "tint.npy", self.images.tint, allow_pickle=False)
             with (fresh / "rows.jsonl").open("w", encoding="utf-8") as file:
                 for row, place in zip(self.rows, self._places, strict=True):
                     line = [row.benchmark, row.item_id, row.question, list(row.answers), row.entity, place]
@@ -131,15 +133,16 @@ class BenchmarkIndex:
         if head.get("format") != _FORMAT:
             raise IndexFolderError(f"{folder} was made by another version: make the index of benchmarks anew")
         try:
-            thumbs = np.load(folder / "thumbs.npy", allow_pickle=False)
-            if thumbs.dtype != np.uint8 or thumbs.shape[1:] != (SIDE, SIDE):
-                raise ValueError("thumbs.npy holds no thumbnails")
+            grey = _loaded(folder / "grey.npy", (SIDE, SIDE))
+            tint = _loaded(folder / "tint.npy", (TINT_SIDE, TINT_SIDE, 2))
+            if len(grey) != len(tint):
+                raise ValueError(f"{len(grey)} grey pictures, {len(tint)} with colours")
             rows, places = [], []
             with (folder / "rows.jsonl").open(encoding="utf-8") as file:
                 for line in file:
                     benchmark, item_id, question, answers, entity, place = json.loads(line)
-                    if not isinstance(place, int) or not -1 <= place < len(thumbs):
-                        raise ValueError("a row names a thumbnail that is not there")
+                    if not isinstance(place, int) or not -1 <= place < len(grey):
+                        raise ValueError("a row names a picture that is not there")
                     rows.append(BenchmarkRow(str(benchmark), str(item_id), str(question), tuple(map(str, answers)),
                                              str(entity)))  # fmt: skip
                     places.append(place)
@@ -147,7 +150,7 @@ class BenchmarkIndex:
                 raise ValueError(f"{len(rows)} rows, {head.get('rows')} expected")
         except (OSError, ValueError, TypeError) as error:
             raise IndexFolderError(f"{folder} is damaged ({error}): make the index of benchmarks anew") from error
-        return cls(rows, places, thumbs, settings or OverlapSettings())
+        return cls(rows, places, ImageIndex(grey, tint), settings or OverlapSettings())
 
     def check(self, question: str, image: Image.Image | None) -> Overlap | None:
         """The overlap of a seed, or None: an image, a question that stands alone, or both together."""
@@ -194,11 +197,18 @@ class BenchmarkIndex:
         return found
 
 
-def _thumb(data: bytes) -> Thumbs | None:
+def _small(data: bytes) -> Small | None:
     try:
         return thumbnail(load_image(data, _LIMITS).image)
     except ImageError:
         return None
+
+
+def _loaded(path: Path, shape: tuple[int, ...]) -> Thumbs:
+    found = np.load(path, allow_pickle=False)
+    if not isinstance(found, np.ndarray) or found.dtype != np.uint8 or found.shape[1:] != shape:
+        raise ValueError(f"{path.name} holds no small pictures")
+    return found
 
 
 def _named(row: BenchmarkRow) -> str:

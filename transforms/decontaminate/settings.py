@@ -26,9 +26,13 @@ class Against(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     benchmark: str
-    """`fvqa`, `infoseek`, `simplevqa`, `mmsearch`, `livevqa` or `dynvqa`."""
-    path: str
-    """Where it lies: a file, a folder or a pattern with `*`, as `gog eval` takes it."""
+    """`fvqa`, `infoseek`, `simplevqa`, `mmsearch`, `livevqa`, `dynvqa` or `atlas`."""
+    path: str = ""
+    """Where it lies, as `gog eval` takes it; nothing for `atlas`, which is bundled."""
+    split: str = ""
+    """All of it unless one is named."""
+    pictures: bool = True
+    """Off where its pictures are not at hand: then its rows are found by their questions alone."""
 
 
 class DecontaminateSettings(OverlapSettings):
