@@ -1,13 +1,15 @@
 """The budget: ceilings hold with calls in flight, and earlier parts of a run count."""
 
 import asyncio
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass
-from gog.transforms.services.budget import Budget, BudgetReached, Price, PriceError, Spent
+from gog.transforms.services.budget import Budget, BudgetReached, PriceError, Spent
+from gog.transforms.services.prices import Price, find_price, list_prices
 
 TEACHER = "openai:big@2026"
 PRICES = {TEACHER: Price(prompt_per_million=2.0, completion_per_million=8.0)}
@@ -59,8 +61,8 @@ def test_hours_run_on_the_clock() -> None:
 def test_a_model_without_a_price_is_refused_under_a_money_ceiling() -> None:
     with pytest.raises(PriceError, match="openai:unknown"):
         Budget(max_cost=1.0, prices=PRICES, providers=[TEACHER, "openai:unknown", "planner:1"])
-    with pytest.raises(PriceError, match="serper:en"):
-        Budget(max_cost=1.0, prices=PRICES, providers=[TEACHER]).price("serper:en")
+    with pytest.raises(PriceError, match="reader:en"):
+        Budget(max_cost=1.0, prices=PRICES, providers=[TEACHER]).price("reader:en")
     assert Budget(prices=PRICES, providers=["openai:unknown"]).price("openai:unknown").cost(10**6, 10**6) == 0
 
 
@@ -138,3 +140,39 @@ def test_without_ceilings_everything_is_counted_and_admitted() -> None:
     budget = asyncio.run(scenario())
     assert budget.cost == pytest.approx(50.0)
     assert (budget.calls, budget.reached) == (100, "")
+
+
+class TestPrices:
+    @pytest.mark.parametrize(
+        ("provider", "listed"),
+        [
+            ("gpt-4o", "gpt-4o"),
+            ("gpt-4o@2024-08-06", "gpt-4o"),
+            ("gpt-4o@2024-08-06+0123abcd", "gpt-4o"),
+            ("gpt-4o+0123abcd", "gpt-4o"),
+            ("serper:us-en", "serper"),
+            ("serper:lens:us-en+3thumbnails", "serper:lens"),
+        ],
+    )
+    def test_the_list_is_looked_up_by_what_an_id_begins_with(self, provider: str, listed: str) -> None:
+        found = find_price(provider, {})
+        assert found == list_prices()[listed].price
+        assert found
+        assert found.cost(1000, 1000) > 0
+
+    @pytest.mark.parametrize(
+        "provider", ["gpt-4o-audio", "Qwen/Qwen2.5-VL-7B-Instruct", "jina:r", "", ":", "ft:gpt-4o:me"]
+    )
+    def test_what_is_not_listed_has_no_price(self, provider: str) -> None:
+        assert find_price(provider, {}) is None
+
+    def test_ones_own_price_wins_at_any_length(self) -> None:
+        own = {"serper": Price(per_call=1.0), "Qwen/Qwen2.5-VL-7B-Instruct": Price()}
+        assert find_price("serper:lens:us-en", own) == Price(per_call=1.0)
+        assert find_price("Qwen/Qwen2.5-VL-7B-Instruct+0123abcd", own) == Price()
+
+    def test_every_line_says_when_and_where(self) -> None:
+        for listed in list_prices().values():
+            assert re.fullmatch(r"20\d\d-[01]\d", listed.as_of)
+            assert listed.source.startswith("https://") or (listed.price == Price() and listed.note)
+            assert min(listed.price.prompt_per_million, listed.price.completion_per_million, listed.price.per_call) >= 0
