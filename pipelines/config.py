@@ -24,6 +24,7 @@ from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.pages.reading import ReadingSettings
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.upload import UploadSettings
+from gog.transforms.services.vllm import VllmSettings
 from gog.transforms.splits import SplitSettings
 from gog.transforms.stages.label import LabelSettings
 from gog.transforms.stages.propose import ProposeSettings
@@ -122,6 +123,8 @@ class Config(Section):
     """Policy whose complexity labels are made: normally the SFT model."""
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     """How models behind endpoints are spoken to, by name: what stands behind the # of their address."""
+    vllm: VllmSettings = VllmSettings()
+    """How `vllm:MODEL` starts its server."""
     detector: str = "segments:"
     """Empty for none."""
     detect: DetectSettings = DetectSettings()
@@ -168,7 +171,7 @@ class Config(Section):
 
 _NOT_IN_FINGERPRINT = {
     *("run", "lake", "window", "limits", "retry", "budget", "store"),
-    *("labeller", "label", "export", "models", "uploader"),
+    *("labeller", "label", "export", "models", "vllm", "uploader"),
 }
 
 

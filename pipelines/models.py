@@ -2,17 +2,22 @@
 
 planner:skill=0.85                  the embedded rule-based program
 https://HOST/v1#MODEL               an OpenAI-compatible endpoint
+vllm:MODEL                          a vLLM server that is started with the first question
 """
 
 import os
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from gog.pipelines.config import Config, ConfigError
 from gog.transforms.services.chat import ChatModel, ModelSettings
 from gog.transforms.services.planner import Planner
 from gog.transforms.services.protocols import ImageStore, Policy
+from gog.transforms.services.vllm import VllmModel
 
-EXAMPLES = "'planner:skill=0.85' or 'http://127.0.0.1:8000/v1#MODEL'"
+EXAMPLES = "'planner:skill=0.85', 'http://127.0.0.1:8000/v1#MODEL' or 'vllm:MODEL'"
+LOGS = "logs"
+"""Folder of the lake for the output of servers that were started."""
 
 
 def open_model(address: str, images: ImageStore, config: Config | None = None, *, keyed: bool = True) -> Policy:
@@ -29,6 +34,12 @@ def open_model(address: str, images: ImageStore, config: Config | None = None, *
         settings = config.models.get(model, ModelSettings())
         key = _key(model, settings) if keyed and config.store.mode != "replay" else ""
         return ChatModel(url, model, images, settings, key)
+    if scheme == "vllm":
+        model = address.partition(":")[2].strip()
+        if not model or model.startswith("-"):
+            raise ConfigError(f"{address!r} names no model; for example 'vllm:Qwen/Qwen2.5-VL-7B-Instruct'")
+        settings = config.models.get(model, ModelSettings())
+        return VllmModel(model, images, settings, config.vllm, Path(config.lake) / LOGS)
     raise ConfigError(f"{address!r} is no address of a model; for example {EXAMPLES}")
 
 

@@ -148,10 +148,11 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.transforms.services.folders import IndexFolderError
     from gog.transforms.services.protocols import ServiceError
     from gog.transforms.services.store_file import StoreError
+    from gog.transforms.services.vllm import VllmError
     from gog.transforms.splits import HubError, LeakError
 
     wrong = (UseError, ConfigError, MappingError, SourceError, PriceError, IndexFolderError)
-    return wrong, (FunnelError, HubError, LakeError, LeakError, SchemaError, ServiceError, StoreError)
+    return wrong, (FunnelError, HubError, LakeError, LeakError, SchemaError, ServiceError, StoreError, VllmError)
 
 
 def print_json(value: Any) -> None:

@@ -100,6 +100,7 @@ SAME: list[dict[str, Any]] = [
     {"label": {"k": 3}},
     {"export": {"max_tokens": 500}},
     {"models": {"other": {"thinking": True}}},
+    {"vllm": {"executable": "/opt/vllm/bin/vllm"}},
 ]
 OTHER: list[dict[str, Any]] = [
     {"seed": 1},

@@ -75,6 +75,7 @@ class _Request(Generic[A]):
     form: TypeAdapter[A]
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    ready: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(slots=True)
@@ -98,6 +99,15 @@ class Composed(Protocol):
 
     async def search_through(self, outside: "Outside", query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
         """Hits, best first. Raises `ServiceError`."""
+        ...
+
+
+@runtime_checkable
+class Started(Protocol):
+    """A policy with something to start first, which no timeout of a call should bound."""
+
+    async def ready(self) -> None:
+        """Wait until it can be asked."""
         ...
 
 
@@ -142,6 +152,7 @@ class Outside:
                 form=REPLY,
                 prompt_tokens=len(text) // _CHARACTERS_A_TOKEN + images * _TOKENS_AN_IMAGE,
                 completion_tokens=request.sampling.max_tokens,
+                ready=policy.ready if isinstance(policy, Started) else None,
             )
         )
 
@@ -228,6 +239,8 @@ class Outside:
 
     async def _fetch(self, request: _Request[A], trace: _Trace) -> A:
         """Make the request, retried; keep what came of it, with its event."""
+        if request.ready is not None:
+            await request.ready()
         cost, tokens = 0.0, (0, 0)
         try:
             answer, text = await with_retries(

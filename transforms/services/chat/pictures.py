@@ -23,16 +23,18 @@ _QUALITY: Final = 90
 def fitted_size(width: int, height: int, settings: ModelSettings) -> tuple[int, int] | None:
     """Size (width, height) to which an image is resized for the model, or None where it is within the budget.
 
-    With a family, the model's own smart resize: what is sent has then a size that the endpoint's processor leaves as
-    it is, and where None, one that it rounds to the same multiples of the factor as `gog.schemas.boxes` does. Raises
-    `BoxError` on an aspect ratio above 200.
+    With a family, the model's own smart resize: whatever is sent, the endpoint's processor (of the same limits) brings
+    it to the very size that `gog.schemas.boxes` reckons with for the original. Raises `BoxError` on an aspect ratio
+    above 200.
     """
     least, most = settings.least_pixels, settings.most_pixels
     if settings.family:
         factor = FACTORS[settings.family]
         rounded = round(width / factor) * factor, round(height / factor) * factor
         size = smart_resize(width, height, factor, least, most)
-        return None if size == rounded else size
+        # Thin images near a limit are no fixed point of the resize: only as they are do they come out as reckoned.
+        settled = smart_resize(*size, factor, least, most) == size
+        return size if settled and size != rounded else None
     scale = 1.0
     if width * height > most:
         scale = math.sqrt(most / (width * height))

@@ -1,0 +1,116 @@
+"""From addresses to chat models."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import MemoryImages
+
+from gog.pipelines.config import Config, ConfigError, parse_config
+from gog.pipelines.models import open_model, provider_of
+from gog.pipelines.opening import check_addresses, close_stores, policy_id, services_for
+from gog.transforms.services.chat import ChatModel
+from gog.transforms.services.vllm import VllmModel
+
+KEY = "sk-planted-0123456789"
+
+
+def config(**changes: Any) -> Config:
+    return parse_config(changes)
+
+
+@pytest.mark.parametrize(
+    ("address", "id"),
+    [
+        ("http://127.0.0.1:8000/v1#qwen", "qwen"),
+        ("https://host.example/v1?api-version=1#org/qwen", "org/qwen"),
+        ("http://127.0.0.1:8000/v1#planner:2?skill=0.85", "planner:2?skill=0.85"),
+        ("http://[::1]:8000/v1# spaced ", "spaced"),
+        ("vllm:Qwen/Qwen2.5-VL-7B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct"),
+    ],
+)
+def test_a_model_is_known_by_its_name(address: str, id: str) -> None:  # noqa: A002
+    model = open_model(address, MemoryImages())
+    assert isinstance(model, VllmModel if address.startswith("vllm") else ChatModel)
+    assert model.id == policy_id(address) == id
+
+
+def test_settings_are_found_by_the_models_name() -> None:
+    made = config(models={"a/b": {"revision": "3"}})
+    for address in ("http://h/v1#a/b", "vllm:a/b"):
+        assert policy_id(address, made) == "a/b@3"
+    assert policy_id("http://h/v1#b", made) == "b"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://127.0.0.1:8000/v1", "write it behind a #"),
+        ("http://127.0.0.1:8000/v1#", "write it behind a #"),
+        ("http://#m", "names no host"),
+        ("http://h:port/v1#m", "no URL"),
+        ("http://[::1/v1#m", "no URL"),
+        ("vllm:", "names no model"),
+        ("vllm:--help", "names no model"),
+        ("ftp://h/v1#m", "no address of a model"),
+    ],
+)
+def test_addresses_that_say_too_little(address: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        open_model(address, MemoryImages())
+
+
+def test_a_key_in_an_address_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigError, match="key_env") as caught:
+        open_model(f"https://user:{KEY}@h/v1#m", MemoryImages())
+    assert KEY not in str(caught.value)
+
+
+def test_a_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    address, made = "https://h/v1#m", config(models={"m": {"key_env": "MY_KEY"}}, teacher="https://h/v1#m")
+    monkeypatch.delenv("MY_KEY", raising=False)
+    with pytest.raises(ConfigError, match=r"models\.m: .*MY_KEY is not set"):
+        open_model(address, MemoryImages(), made)
+    with pytest.raises(ConfigError, match="MY_KEY is not set"):
+        check_addresses(made)
+    assert policy_id(address, made) == "m"
+    replay = made.model_copy(update={"store": made.store.model_copy(update={"mode": "replay"})})
+    assert open_model(address, MemoryImages(), replay).id == "m"
+    monkeypatch.setenv("MY_KEY", f"{KEY}\nX: 1")
+    with pytest.raises(ConfigError, match="line breaks") as caught:
+        open_model(address, MemoryImages(), made)
+    assert KEY not in str(caught.value)
+    monkeypatch.setenv("MY_KEY", f" {KEY}\n")
+    model = open_model(address, MemoryImages(), made)
+    assert KEY not in f"{model!r} {model.id} {made!r}"
+
+
+@pytest.mark.parametrize(
+    ("address", "provider"),
+    [
+        ("planner:skill=1", "planner"),
+        ("https://host.example/v1#m", "host.example"),
+        ("http://127.0.0.1:8000/v1#m", "127.0.0.1:8000"),
+        ("http://127.0.0.1:8000/v1#other", "127.0.0.1:8000"),
+        ("vllm:a/b", "vllm"),
+        ("segments:", "segments"),
+    ],
+)
+def test_limits_are_by_host_or_scheme(address: str, provider: str) -> None:
+    assert provider_of(address) == provider
+
+
+def test_models_of_one_host_share_its_gate(tmp_path: Path) -> None:
+    made = config(
+        lake=str(tmp_path / "lake"),
+        teacher="http://127.0.0.1:8000/v1#a",
+        judge="http://127.0.0.1:8000/v1#b",
+        labeller="http://127.0.0.1:8001/v1#c",
+        limits={"127.0.0.1:8000": {"in_flight": 3}},
+    )
+    try:
+        gates = services_for(made.model_dump_json()).outside._gates
+    finally:
+        close_stores()
+    assert gates["a"] is gates["b"]
+    assert gates["a"] is not gates["c"]

@@ -1,0 +1,46 @@
+"""What endpoints say when they refuse, and what is made of it."""
+
+import pytest
+
+from gog.schemas import FailureClass
+from gog.transforms.services.chat.failures import read_failure
+from gog.transforms.services.protocols import ServiceError
+
+BAD, AUTH = FailureClass.BAD_REQUEST, FailureClass.AUTH
+
+
+@pytest.mark.parametrize(
+    ("came", "detail", "read"),
+    [
+        (BAD, "HTTP 400: This model's maximum context length is 8192 tokens. However, you requested 9000", BAD),
+        (BAD, "HTTP 400: prompt is too long: 210000 tokens > 200000 maximum", BAD),
+        (BAD, "HTTP 413: ", BAD),
+        (BAD, "HTTP 400: image could not be decoded", BAD),
+        (BAD, 'HTTP 400: "auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser', AUTH),
+        (BAD, "HTTP 400: Unsupported parameter: 'max_tokens' is not supported with this model", AUTH),
+        (BAD, "HTTP 422: body.seed: Extra inputs are not permitted", AUTH),
+        (BAD, "HTTP 400: At most 1 image(s) may be provided in one prompt.", AUTH),
+        (BAD, "HTTP 400: the model `gpt-9` does not exist", AUTH),
+        (BAD, "HTTP 302: ", AUTH),
+        (BAD, "HTTP 400: The response was filtered due to Azure's content management policy", FailureClass.REFUSED),
+        (BAD, "HTTP 400: data_inspection_failed", FailureClass.REFUSED),
+        (AUTH, "HTTP 403: flagged for moderation", FailureClass.REFUSED),
+        (AUTH, "HTTP 401: Incorrect API key provided", AUTH),
+        (FailureClass.NOT_FOUND, "HTTP 404: The model `x` does not exist.", AUTH),
+        (FailureClass.SERVER, "HTTP 500: content filter crashed", FailureClass.SERVER),
+        (FailureClass.RATE_LIMITED, "HTTP 429: quota", FailureClass.RATE_LIMITED),
+    ],
+)
+def test_the_class_of_a_failure(came: FailureClass, detail: str, read: FailureClass) -> None:
+    error = read_failure(ServiceError(came, detail, 3.0))
+    assert error.failure is read
+    assert detail in error.detail
+    if read is came and not read.permanent and came is not AUTH:
+        assert error.retry_after == 3.0
+
+
+def test_only_what_would_be_refused_again_is_kept() -> None:
+    """A wrong set-up is put right by the user: nothing of it may stay in the store."""
+    assert not AUTH.permanent
+    assert not AUTH.passing
+    assert BAD.permanent

@@ -1,0 +1,236 @@
+"""`vllm:` with a stand-in for its executable: real processes, a real server."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import MemoryImages
+
+import gog.transforms.services.vllm as vllm_module
+from gog.schemas import Message
+from gog.transforms.services.chat import ModelSettings
+from gog.transforms.services.outside import Outside
+from gog.transforms.services.protocols import ChatRequest
+from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.vllm import VllmError, VllmModel, VllmServer, VllmSettings, serve_arguments, server_for
+from gog.transforms.services.web import close_client
+
+STANDIN = Path(__file__).parents[2] / "standin_vllm.py"
+QUESTION = ChatRequest((Message(role="user", content="hi"),))
+MODEL = "Qwen/Qwen2.5-VL-7B-Instruct"
+
+Make = Callable[..., VllmModel]
+
+
+@pytest.fixture
+def executable(tmp_path: Path) -> Path:
+    """The stand-in as an executable."""
+    path = tmp_path / "bin" / "vllm"
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{STANDIN}' \"$@\"\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def make(tmp_path: Path, executable: Path) -> Iterator[Make]:
+    """Makes models of a lake of their own, and ends their servers."""
+    made: list[VllmServer] = []
+
+    def model(*args: str, revision: str = "", **changes: Any) -> VllmModel:
+        values = {"executable": str(executable), "args": args, "start_s": 20.0} | changes
+        serving, settings = VllmSettings.model_validate(values), ModelSettings(revision=revision)
+        made.append(server_for(MODEL, revision, serving, tmp_path / "logs"))
+        return VllmModel(MODEL, MemoryImages(), settings, serving, tmp_path / "logs")
+
+    yield model
+    for server in made:
+        server.stop()
+
+
+def ask(*models: VllmModel, times: int = 1) -> list[dict[str, Any]]:
+    """What the stand-in says of itself, for each question."""
+
+    async def go() -> list[dict[str, Any]]:
+        try:
+            replies = await asyncio.gather(*(model.complete(QUESTION) for model in models for _ in range(times)))
+            return [json.loads(reply.message.text) for reply in replies]
+        finally:
+            await close_client()
+
+    return asyncio.run(go())
+
+
+def gone(pid: int, within_s: float = 10.0) -> bool:
+    """Whether the process ends in time."""
+    last = time.monotonic() + within_s
+    while time.monotonic() < last:
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def ended(server: VllmServer) -> None:
+    """Wait until the server is known to have ended."""
+    while server.alive:
+        time.sleep(0.02)
+
+
+def test_arguments() -> None:
+    settings = VllmSettings(args=("--max-model-len", "32768"), images=6, reasoning_parser="qwen3")
+    arguments = serve_arguments(MODEL, 8123, settings, "main")
+    assert arguments[:2] == ["serve", MODEL]
+    text = " ".join(arguments)
+    for part in (
+        "--host 127.0.0.1 --port 8123",
+        f"--served-model-name {MODEL}",
+        "--generation-config vllm",
+        '--limit-mm-per-prompt {"image": 6}',
+        "--revision main",
+        "--enable-auto-tool-choice --tool-call-parser hermes",
+        "--reasoning-parser qwen3",
+    ):
+        assert part in text
+    assert arguments[-2:] == ["--max-model-len", "32768"]
+    plain = serve_arguments(MODEL, 1, VllmSettings(tool_parser=""))
+    assert not {"--revision", "--enable-auto-tool-choice", "--reasoning-parser"} & set(plain)
+
+
+def test_one_server_answers_all_questions_of_the_process(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERPER_API_KEY", "planted")
+    one, other = make("--x"), make("--x")
+    told = ask(one, other, times=4)
+    assert len({reply["pid"] for reply in told}) == 1
+    assert told[0]["arguments"][:2] == ["serve", MODEL]
+    assert "SERPER_API_KEY" not in told[0]["names"]
+    assert one.id == MODEL
+    assert ask(make("--x", revision="2"))[0]["pid"] != told[0]["pid"], "another revision is another model"
+
+
+def test_nothing_is_started_before_the_first_question(make: Make, tmp_path: Path) -> None:
+    model = make("--y")
+    assert MODEL in repr(model)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_server_that_does_not_start_says_why(make: Make, tmp_path: Path) -> None:
+    model = make("--fail")
+    with pytest.raises(VllmError) as caught:
+        ask(model)
+    said = str(caught.value)
+    assert "exit code 1" in said
+    assert "loading the weights | ValueError: no GPU | found here" in said
+    assert "\n" not in said
+    log = next((tmp_path / "logs").iterdir())
+    assert str(log) in said
+    with pytest.raises(VllmError, match="exit code 1"):
+        ask(model)
+    assert log.read_text().count("loading the weights") == 1, "it is not started for every question"
+
+
+def test_an_executable_that_is_not_there(make: Make) -> None:
+    with pytest.raises(VllmError, match=r"exit code 127.*/no/such/vllm: No such file or directory"):
+        ask(make(executable="/no/such/vllm"))
+
+
+def test_a_server_that_does_not_come_up_is_ended(make: Make, tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    with pytest.raises(VllmError, match=r"not up after 1\.5 s"):
+        ask(make("--never-up", "--child", str(child), start_s=1.5))
+    assert gone(int(child.read_text()))
+
+
+def test_a_server_that_ended_is_started_again_but_not_for_ever(make: Make, tmp_path: Path) -> None:
+    model = make("--ends-after", "1")
+    with Store(tmp_path / "store", Mode.LIVE) as store:
+
+        async def go() -> list[int]:
+            door, seen = Outside(store), []
+            try:
+                for _ in range(vllm_module.MOST_STARTS):
+                    reply = await door.chat(model, QUESTION, "test")
+                    seen.append(json.loads(reply.message.text)["pid"])
+                    await asyncio.to_thread(ended, server_for(MODEL, "", model._serving, tmp_path / "logs"))
+                with pytest.raises(VllmError, match="ended by itself 3 times"):
+                    await door.chat(model, QUESTION, "test")
+            finally:
+                await close_client()
+            return seen
+
+        assert len(set(asyncio.run(go()))) == vllm_module.MOST_STARTS
+
+
+def test_the_door_waits_for_the_server_longer_than_for_an_answer(make: Make, tmp_path: Path) -> None:
+    """Loading weights takes minutes: no timeout of a call, and no retry, is spent on it."""
+    with Store(tmp_path / "store", Mode.LIVE) as store:
+
+        async def go() -> None:
+            door = Outside(store, timeout_s=0.5)
+            model, real = make("--z"), VllmModel.ready
+
+            async def slow() -> None:
+                await asyncio.sleep(0.7)
+                await real(model)
+
+            model.ready = slow  # type: ignore[method-assign]
+            try:
+                assert (await door.chat(model, QUESTION, "test")).finish_reason == "stop"
+                assert door.statistics.calls == 1
+            finally:
+                await close_client()
+
+        asyncio.run(go())
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_the_end_takes_all_that_the_server_started(
+    make: Make, tmp_path: Path, deaf: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm_module, "GRACE_S", 0.5)
+    child, args = tmp_path / "child", ["--deaf"] if deaf else []
+    model = make("--child", str(child), *args)
+    pid = ask(model)[0]["pid"]
+    server_for(MODEL, "", model._serving, tmp_path / "logs").stop()
+    assert gone(pid, 1.0)
+    assert gone(int(child.read_text()), 1.0)
+
+
+PARENT = """
+import asyncio, sys, time
+from pathlib import Path
+from gog.transforms.services.chat import ModelSettings
+from gog.transforms.services.vllm import VllmServer, VllmSettings
+server = VllmServer("m", "", VllmSettings(executable=sys.argv[1], args=("--child", sys.argv[2])), Path(sys.argv[3]))
+server.base()
+print("up", flush=True)
+if sys.argv[4] == "wait":
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("way", ["end", "kill"])
+def test_the_server_ends_with_its_parent_however_that_ends(tmp_path: Path, executable: Path, way: str) -> None:
+    child = tmp_path / "child"
+    command = [sys.executable, "-c", PARENT, str(executable), str(child), str(tmp_path / "logs")]
+    with subprocess.Popen(
+        [*command, "wait" if way == "kill" else "end"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "up\n"
+        if way == "kill":
+            parent.send_signal(signal.SIGKILL)
+        parent.wait(30)
+        assert gone(int(child.read_text()))
