@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gog.pipelines.source_settings import SOURCE_KINDS, AtlasSource, SourceSettings
 from gog.schemas import Behaviour, canonical_json
-from gog.transforms.atlas.scenes import Kind
 from gog.transforms.balance import BalanceSettings
 from gog.transforms.decontaminate.settings import DecontaminateSettings
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings
 from gog.transforms.images import CropSettings
-from gog.transforms.ingest import FieldMapping, IngestLimits
+from gog.transforms.ingest import IngestLimits
 from gog.transforms.services.chat import ModelSettings, model_id
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.pages.reading import ReadingSettings
@@ -40,29 +40,6 @@ class Section(BaseModel):
     """A part of the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AtlasSource(Section):
-    """The bundled world."""
-
-    kind: Literal["atlas"] = "atlas"
-    count: int = Field(default=600, ge=1)
-    held_out: bool = False
-    kinds: dict[Kind, float] | None = None
-    """Weights of the kinds of question; the world's own mix by default."""
-
-
-class FileSource(Section):
-    """Rows in files: JSONL, a JSON list, CSV or Parquet."""
-
-    kind: Literal["jsonl", "json", "csv", "parquet"]
-    path: str
-    """A file, or a pattern with `*`."""
-    dataset: str
-    version: str = ""
-    image_root: str | None = None
-    """Folder that image paths are relative to; the file's own folder by default."""
-    mapping: FieldMapping
 
 
 class Curate(Section):
@@ -116,7 +93,7 @@ class Config(Section):
     lake: str = "./lake"
     seed: int = 0
     shard_size: int = Field(default=1000, ge=1)
-    source: Annotated[AtlasSource | FileSource, Field(discriminator="kind")] = AtlasSource()
+    source: SourceSettings = AtlasSource()
     teacher: str = "planner:skill=0.85"
     judge: str = "planner:skill=1"
     labeller: str = "planner:skill=0.5"
@@ -207,7 +184,10 @@ def parse_config(data: Any, origin: str = "config") -> Config:
 def _first_error(error: ValidationError) -> str:
     """The first error in one line, with the key that it is about."""
     first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in {"atlas", "jsonl", "json", "csv", "parquet"})
+    parts = [str(part) for part in first["loc"]]
+    if parts[:1] == ["source"] and parts[1:2] and parts[1] in SOURCE_KINDS:
+        del parts[1]  # pydantic names the kind that it took; the file has no such key
+    where = ".".join(parts)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{where}: {_plain_message(first)}{more}"
 

@@ -1,7 +1,7 @@
 """The ingest pipeline: source rows to seeds and images, shard by shard, in the source's order."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -9,20 +9,27 @@ from typing import Self
 
 import apache_beam as beam
 
-from gog.pipelines.config import AtlasSource, Config
+from gog.pipelines.config import Config
 from gog.pipelines.context import STEP_TABLES, Context
 from gog.pipelines.decontaminate import benchmarks_of
+from gog.pipelines.hub import hub_rows
 from gog.pipelines.lake import Lake
 from gog.pipelines.opening import images_for
-from gog.pipelines.sources import ATLAS_MAPPING, AtlasRows, FileRows, LocalImages, ShardSpec, Source
+from gog.pipelines.published import PublishedRows
+from gog.pipelines.selecting import Selected
+from gog.pipelines.source_settings import AtlasSource, FileSource, HubSource, PublishedSource
+from gog.pipelines.sources import ATLAS_MAPPING, AtlasRows, FileRows, ShardSpec, Source
 from gog.schemas import Seed
 from gog.transforms.beam.ingest import Ingest
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import CountRows
 from gog.transforms.clusters import NearDuplicates
 from gog.transforms.duplicates import Duplicates
-from gog.transforms.ingest import FieldMapping, SourceRow, check_mapping
+from gog.transforms.ingest import FieldMapping, ReadImage, SourceRow, check_mapping
+from gog.transforms.picture_files import LocalImages, OvenImages
+from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.loop import shared, unshare
+from gog.transforms.services.retry import Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +40,61 @@ class Seeds:
     mapping: FieldMapping
     dataset: str
     version: str
-    read_image: LocalImages | None
+    read_image: ReadImage | None
 
     @classmethod
     def of(cls, config: Config) -> Self:
         """Open the source. Raises `SourceError`, and `MappingError` when its first rows have none of a column."""
-        source = config.source
-        if isinstance(source, AtlasSource):
-            rows: Source = AtlasRows(
-                source.count, config.seed, config.shard_size, held_out=source.held_out, kinds=source.kinds
-            )
-            return cls(rows, ATLAS_MAPPING, "atlas", str(config.seed), None)
-        rows = FileRows(source.path, source.kind, config.shard_size)
+        seeds = cls._all_of(config)
+        if config.source.all_rows:
+            return seeds
+        selected = Selected(seeds.rows, config.source, config.seed, config.shard_size)
+        return replace(seeds, rows=selected)
+
+    @classmethod
+    def _all_of(cls, config: Config) -> Self:
+        source, size, limits = config.source, config.shard_size, config.ingest.image
+        match source:
+            case AtlasSource():
+                atlas = AtlasRows(source.count, config.seed, size, held_out=source.held_out, kinds=source.kinds)
+                return cls(atlas, ATLAS_MAPPING, "atlas", str(config.seed), None)
+            case PublishedSource():
+                published = PublishedRows(source, size)
+                dataset = source.dataset or source.kind
+                read = _published_images(config, source, published)
+                return cls(published, published.mapping, dataset, source.version, read)
+            case HubSource():
+                rows = hub_rows(source, Path(config.lake), size)
+                dataset, version = source.dataset or source.name, source.revision or ""
+                folder = Path(source.image_root) if source.image_root else rows.folder
+            case FileSource():
+                rows = FileRows(source.path, source.kind, size)
+                dataset, version = source.dataset, source.version
+                folder = Path(source.image_root) if source.image_root else Path(source.path).parent
         check_mapping(islice(_first_rows(rows), 100), source.mapping)
-        folder = Path(source.image_root) if source.image_root else Path(source.path).parent
-        return cls(rows, source.mapping, source.dataset, source.version, LocalImages(folder, config.ingest.image))
+        web = source.mapping.image_text == "url"
+        read = fetched_images(config) if web else LocalImages(folder, limits)
+        return cls(rows, source.mapping, dataset, version, read)
+
+
+def fetched_images(config: Config) -> FetchedImages:
+    """Images at addresses, kept in the lake whatever the run."""
+    retry = Retry(config.retry.attempts, config.retry.initial_s, config.retry.longest_s)
+    return FetchedImages(
+        Path(config.lake) / "fetched",
+        config.ingest.image,
+        timeout_s=config.retry.timeout_s,
+        retry=retry,
+        replay=config.store.mode == "replay",
+    )
+
+
+def _published_images(config: Config, source: PublishedSource, rows: PublishedRows) -> ReadImage | None:
+    if rows.mapping.image_text == "url":
+        return fetched_images(config)
+    if source.kind == "infoseek":
+        return OvenImages(source.images, config.ingest.image) if source.images else None
+    return LocalImages(rows.folder, config.ingest.image)
 
 
 def _first_rows(rows: Source) -> Iterator[SourceRow]:

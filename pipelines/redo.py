@@ -17,7 +17,7 @@ STEPS_AGAIN: Final = ("ingest", "synthesize", "label")
 
 def stops(config: Config) -> frozenset[str]:
     """Reasons that say nothing of the unit, so that a run always tries them again."""
-    return STOPS - {"store.miss"} if config.store.mode == "replay" else STOPS
+    return STOPS - {"store.miss"} if config.store.mode == "replay" else STOPS | {"ingest.image_unavailable"}
 
 
 def reasons_of(lake: Lake, run: str, step: str, shard: int) -> Iterator[tuple[str, str]]:

@@ -5,9 +5,7 @@ them alone. A row that cannot be read comes as a `SourceRow` with an `error`, so
 a source that cannot be opened at all is a `SourceError`.
 """
 
-import glob
 import hashlib
-import stat
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,31 +14,33 @@ from typing import Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gog.transforms import formats, parquet_format
+from gog.transforms import formats, parquet_format, tar_format
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.scenes import Kind
 from gog.transforms.formats import Rows, SourceError, Span
-from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.ingest import FieldMapping, SourceRow
+from gog.transforms.picture_files import LocalImages
 
 __all__ = ["ATLAS_MAPPING", "AtlasRows", "FileRows", "LocalImages", "ShardSpec", "Source", "SourceError"]
 
 _DRAWING: Final = 2
 """Scenes drawn at once."""
 
-FileKind = Literal["jsonl", "json", "csv", "parquet"]
+FileKind = Literal["jsonl", "json", "csv", "parquet", "webdataset"]
 
 _SPANS: Final[Mapping[str, Callable[[Path, int], Iterator[Span]]]] = {
     "jsonl": formats.jsonl_spans,
     "json": formats.json_spans,
     "csv": formats.csv_spans,
     "parquet": parquet_format.parquet_spans,
+    "webdataset": tar_format.webdataset_spans,
 }
 _ROWS: Final[Mapping[str, Callable[[Path, Span], Rows]]] = {
     "jsonl": formats.jsonl_rows,
     "json": formats.json_rows,
     "csv": formats.csv_rows,
     "parquet": parquet_format.parquet_rows,
+    "webdataset": tar_format.webdataset_rows,
 }
 
 ATLAS_MAPPING: Final = FieldMapping(
@@ -70,6 +70,8 @@ class ShardSpec(BaseModel):
     first: int = Field(ge=0)
     """Number of the first row in its file, as people count it: of the line in JSONL, from 1 on."""
     rows: int = Field(ge=0)
+    of: int | None = None
+    """Rows that lie here, where a selection takes the first `rows` that it wants of them; None where all are taken."""
 
 
 class Source(Protocol):
@@ -97,7 +99,7 @@ class FileRows:
             raise ValueError("a shard has at least one row")
         self._kind: FileKind = kind
         self._shard_rows = shard_rows
-        self.folder, self._names = _find(path)
+        self.folder, self._names = formats.find_files(path)
 
     def shards(self) -> Iterator[ShardSpec]:
         """All shards, in order; the files are read once."""
@@ -135,23 +137,6 @@ class FileRows:
                 file.seek(max(0, size - (1 << 20)))
                 digest.update(file.read(1 << 20))
         return digest.hexdigest()[:16]
-
-
-def _find(path: str) -> tuple[Path, tuple[str, ...]]:
-    """Folder of a file or pattern, and the names of the files below it, sorted."""
-    if Path(path).is_file():
-        return Path(path).parent, (Path(path).name,)
-    if Path(path).is_dir():
-        raise SourceError(f"{path} is a folder: name a file in it, or a pattern such as {path.rstrip('/')}/*.jsonl")
-    if not glob.has_magic(path):
-        raise SourceError(f"{path}: no such file")
-    parts = Path(path).parts
-    fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
-    folder = Path(*parts[:fixed])
-    found = sorted(file for file in folder.glob("/".join(parts[fixed:])) if file.is_file())
-    if not found:
-        raise SourceError(f"{path}: no file matches")
-    return folder, tuple(name.relative_to(folder).as_posix() for name in found)
 
 
 class AtlasRows:
@@ -200,33 +185,3 @@ class AtlasRows:
         """Hash of what decides the rows."""
         kinds = None if self._kinds is None else sorted(self._kinds.items())
         return hashlib.sha256(repr(("atlas", self._count, self._seed, self._held_out, kinds)).encode()).hexdigest()[:16]
-
-
-class LocalImages:
-    """Files below a folder, by the relative paths that rows name (see `gog.transforms.ingest.safe_path`)."""
-
-    def __init__(self, folder: Path, limits: ImageLimits | None = None) -> None:
-        self._folder = folder
-        self._limits = limits or ImageLimits()
-
-    def __call__(self, path: str) -> bytes:
-        """The bytes. `ImageError` when no plain file is there, a link leads out of the folder, or it is too large."""
-        try:
-            root = self._folder.resolve()
-            real = (root / path).resolve(strict=True)
-            if not real.is_relative_to(root):
-                raise ImageError("ingest.image_unreadable", f"{path!r} leads out of the image folder")
-            status = real.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise ImageError("ingest.image_unreadable", f"{path!r} is not a file")
-            if status.st_size > self._limits.max_bytes:
-                raise ImageError(
-                    "ingest.image_bomb", f"the file has {status.st_size} bytes, limit {self._limits.max_bytes}"
-                )
-            return real.read_bytes()
-        except ImageError:
-            raise
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise ImageError("ingest.image_unreadable", f"no file {path!r} in the image folder") from error
-        except (OSError, RuntimeError, ValueError) as error:  # loops of links, names that no disk takes
-            raise ImageError("ingest.image_unreadable", f"{path!r} cannot be read: {type(error).__name__}") from error

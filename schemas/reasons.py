@@ -9,6 +9,8 @@ from enum import StrEnum
 REASONS: dict[str, str] = {
     "ingest.bad_row": "the row misses a column, has a wrong type, or its text is empty, enormous or not UTF-8",
     "ingest.image_unreadable": "the image is missing, truncated or not an image",
+    "ingest.image_unavailable": "the image's address did not give it this time: the next run asks again",
+    "ingest.image_gone": "the image's address has no image for us: not found, forbidden, or not a public address",
     "ingest.image_bomb": "the image would decode to more pixels than the limit, or its file is larger than the limit",
     "ingest.image_tiny": "a side of the image is shorter than the limit",
     "ingest.no_answer": "the row has no answer",

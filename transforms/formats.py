@@ -6,6 +6,7 @@ start of what was there.
 """
 
 import csv
+import glob
 import json
 import mmap
 import re
@@ -49,6 +50,23 @@ def readable(path: Path) -> Iterator[None]:
 def unreadable(path: Path, error: Exception) -> SourceError:
     """The error of a file that the disk or a decoder refuses, in one line."""
     return SourceError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}")
+
+
+def find_files(path: str) -> tuple[Path, tuple[str, ...]]:
+    """Folder of a file or pattern, and the names of the files below it, sorted. `SourceError` when there is none."""
+    if Path(path).is_file():
+        return Path(path).parent, (Path(path).name,)
+    if Path(path).is_dir():
+        raise SourceError(f"{path} is a folder: name a file in it, or a pattern such as {path.rstrip('/')}/*.jsonl")
+    if not glob.has_magic(path):
+        raise SourceError(f"{path}: no such file")
+    parts = Path(path).parts
+    fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    folder = Path(*parts[:fixed])
+    found = sorted(file for file in folder.glob("/".join(parts[fixed:])) if file.is_file())
+    if not found:
+        raise SourceError(f"{path}: no file matches")
+    return folder, tuple(name.relative_to(folder).as_posix() for name in found)
 
 
 def _grouped(rows: Iterator[tuple[int, int, int]], size: int) -> Iterator[Span]:

@@ -68,8 +68,10 @@ class FieldMapping(BaseModel):
     """Columns of accepted answers, the main one first. Each holds one answer, a list, or a list as JSON text."""
     image: str = "image"
     """Bytes, a struct with `bytes` and `path` (as `datasets` writes it), a data URL, or text: see `image_text`."""
-    image_text: Literal["path", "base64"] = "path"
-    """What text in the image column is: a path below the source's image folder, or the file in base64."""
+    image_text: Literal["path", "base64", "url"] = "path"
+    """What text in the image column is: a path below the source's image folder, the file in base64, or its address
+    in the web, which is fetched once.
+    """
     columns: dict[Column, str] = Field(default_factory=dict)
     """Columns of the other fields of a seed."""
     constants: dict[Column, str] = Field(default_factory=dict)
@@ -126,7 +128,7 @@ class MappingError(ValueError):
 
 
 ReadImage = Callable[[str], bytes]
-"""Bytes of a file below the source's image folder. Raises `ImageError`."""
+"""Bytes of a file below the source's image folder, or at an address. Raises `ImageError`."""
 
 
 def check_mapping(rows: Iterable[SourceRow], mapping: FieldMapping) -> None:
@@ -186,8 +188,8 @@ def _seed(
     for column in (mapping.question, mapping.image):
         if lookup(row.data, column) is MISSING:
             raise no_column(row.data, column)
-    question = _question(row, mapping, limits)
-    answers = _answers(row, mapping, limits)
+    question = question_of(row, mapping, limits)
+    answers = answers_of(row, mapping, limits)
     fields = _Fields(row, mapping)
     licence = fields.text("licence")
     if limits.licences is not None and licence.casefold() not in {name.casefold() for name in limits.licences}:
@@ -202,7 +204,7 @@ def _seed(
         )
     source_id = fields.text("id") or None
     extra = _extra(row, mapping, limits) | ({SOURCE_ID: source_id} if source_id else {})
-    loaded = load_image(_image_bytes(row, mapping, read_image), limits.image)
+    loaded = load_image(image_bytes(row, mapping, read_image), limits.image)
     sha256 = loaded.sha256
     seed = Seed(
         seed_id=content_id("seed", [dataset, question, answers, sha256]),
@@ -230,7 +232,8 @@ def _seed(
     return Ingested(seed, loaded.data, loaded.suffix, source_id, loaded.image)
 
 
-def _question(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> str:
+def question_of(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> str:
+    """The question, made safe; `RowError` when it is none, empty or too long."""
     value = lookup(row.data, mapping.question)
     if not isinstance(value, str):
         raise RowError("ingest.bad_row", f"{mapping.question!r} holds {kind_of(value)}, not a question")
@@ -244,7 +247,8 @@ def _question(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> st
     return question
 
 
-def _answers(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> tuple[str, ...]:
+def answers_of(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> tuple[str, ...]:
+    """All accepted answers, each once; `RowError` when there is none, or a value is no answer."""
     found: dict[str, None] = {}
     present = False
     for column in mapping.answers:
@@ -341,13 +345,31 @@ def _extra(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> dict[
     return extra
 
 
-def _image_bytes(row: SourceRow, mapping: FieldMapping, read_image: ReadImage | None) -> bytes:
+def image_url(row: SourceRow, mapping: FieldMapping) -> str | None:
+    """The address of a row's image, where it has one that must be fetched."""
+    value = _image(row, mapping)
+    fetched = mapping.image_text == "url" and isinstance(value, str) and value.strip() and not value.startswith("data:")
+    return str(value).strip() if fetched else None
+
+
+def _image(row: SourceRow, mapping: FieldMapping) -> Any:
+    """What the image column holds, out of a list of one and of a struct."""
     value = lookup(row.data, mapping.image)
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     if isinstance(value, Mapping):
         data = value.get("bytes")
         value = data if data is not None else value.get("path")
+    return value
+
+
+def image_bytes(row: SourceRow, mapping: FieldMapping, read_image: ReadImage | None) -> bytes:
+    """The file of the image as it is in the row, in the image folder, or at its address; not decoded.
+
+    `read_image` gets a path below the image folder, or the address. Raises `ImageError`, and `RowError` where the
+    column holds no image.
+    """
+    value = _image(row, mapping)
     match value:
         case bytes() | bytearray() | memoryview():
             return bytes(value)
@@ -355,6 +377,10 @@ def _image_bytes(row: SourceRow, mapping: FieldMapping, read_image: ReadImage | 
             return _base64(value.partition(",")[2])
         case str() if value.strip() and mapping.image_text == "base64":
             return _base64(value)
+        case str() if value.strip() and mapping.image_text == "url":
+            if read_image is None:
+                raise ImageError("ingest.image_unavailable", "the row names an address, and nothing fetches it here")
+            return read_image(checked_url(value))
         case str() if value.strip():
             if read_image is None:
                 raise ImageError("ingest.image_unreadable", "the row names a file, and no image folder is set")
@@ -372,10 +398,18 @@ def _base64(text: str) -> bytes:
         raise ImageError("ingest.image_unreadable", f"not base64: {error}") from error
 
 
+def checked_url(text: str) -> str:
+    """An address that may be asked for; `ImageError` for anything else."""
+    url = text.strip()
+    if not url.lower().startswith(("http://", "https://")) or len(url) > 4000 or not url.isprintable():
+        raise ImageError("ingest.image_unreadable", f"{url[:200]!r} is no address that begins with http:// or https://")
+    return url
+
+
 def safe_path(text: str) -> str:
     """A relative path with forward slashes that does not leave its folder; `ImageError` for anything else."""
     if "://" in text:
-        raise ImageError("ingest.image_unreadable", "the image is a URL: fetch it first, and name the file")
+        raise ImageError("ingest.image_unreadable", "the image is a URL: set image_text: url in the mapping")
     path = PurePosixPath(text.strip().replace("\\", "/"))
     if (
         path.is_absolute()

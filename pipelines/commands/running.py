@@ -20,7 +20,7 @@ from gog.pipelines.commands.common import (
     print_json,
 )
 from gog.pipelines.commands.progress import Progress
-from gog.pipelines.config import Config
+from gog.pipelines.config import Config, parse_config
 
 Beam = Annotated[list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="-- BEAM OPTIONS")]
 Seed = Annotated[
@@ -43,7 +43,11 @@ def add_to(app: typer.Typer) -> None:
         run
     )
     app.command(epilog=example("gog demo", "gog demo --lake /tmp/lake"))(demo)
-    app.command(epilog=example("gog ingest -c fvqa.yaml"))(ingest)
+    app.command(
+        epilog=example(
+            "gog ingest -c fvqa.yaml", "gog ingest -c fvqa.yaml --where category=search_required --limit 100"
+        )
+    )(ingest)
     app.command(epilog=example("gog synthesize -c fvqa.yaml"))(synthesize)
     app.command(epilog=example("gog curate -c fvqa.yaml"))(curate)
     app.command(epilog=example("gog label -c fvqa.yaml --policy planner:skill=0.4"))(label)
@@ -81,10 +85,35 @@ def demo(lake: LakeOption = None) -> None:
 
 
 def ingest(
-    config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, seed: Seed = None, beam: Beam = None
+    config: ConfigOption = None,
+    lake: LakeOption = None,
+    name: RunOption = None,
+    seed: Seed = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="NUMBER", help="The first so many rows that are wanted.")
+    ] = None,
+    sample: Annotated[
+        float | None,
+        typer.Option("--sample", metavar="SHARE", help="A share of the rows, from 0 to 1: the same ones every time."),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="CONDITION", help="column=value, !=, ~regex or !~; several must all hold."),
+    ] = None,
+    beam: Beam = None,
 ) -> None:
-    """Source rows to seeds and images."""
-    _work(config_of(config, lake, name, seed), ("ingest",), None, beam, False)
+    """Source rows to seeds and images.
+
+    The options that select rows stand in for keys of the config's source; a run that shall go on beyond ingest needs
+    them there, since it keeps the selection that it began with.
+    """
+    made = config_of(config, lake, name, seed)
+    asked = {"limit": limit, "sample": sample, "where": where or None}
+    given = {key: value for key, value in asked.items() if value is not None}
+    if given:
+        data = made.model_dump(mode="json")
+        made = parse_config(data | {"source": data["source"] | given}, "command line")
+    _work(made, ("ingest",), None, beam, False)
 
 
 def synthesize(

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gog.pipelines.config import AtlasSource, Config, ConfigError, FileSource, fingerprint, load_config, parse_config
+from gog.pipelines.config import Config, ConfigError, fingerprint, load_config, parse_config
+from gog.pipelines.source_settings import AtlasSource, FileSource
 
 CONFIGS = sorted((Path(__file__).parents[2] / "pipelines" / "configs").glob("*.yaml"))
 

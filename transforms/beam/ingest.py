@@ -18,13 +18,26 @@ from gog.transforms.cells import shortened
 from gog.transforms.decontaminate.checks import check_seed
 from gog.transforms.decontaminate.index import BenchmarkIndex
 from gog.transforms.duplicates import Duplicates
-from gog.transforms.ingest import FieldMapping, Ingested, IngestLimits, ReadImage, SourceRow, to_seed
+from gog.transforms.images import ImageError
+from gog.transforms.ingest import (
+    FieldMapping,
+    Ingested,
+    IngestLimits,
+    ReadImage,
+    SourceRow,
+    checked_url,
+    image_url,
+    to_seed,
+)
+from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.protocols import ImageStore
 
 S = TypeVar("S")
 
 DECODING = 4
 """Rows decoded at once, per process: threads beyond the cores only hold memory."""
+FETCHING = 32
+"""Rows in flight at once, per process, where images come from the web."""
 
 
 class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
@@ -48,6 +61,7 @@ class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
         """All callables are picklable. `benchmarks` opens what no seed may overlap."""
         super().__init__()
         self.read, self.seen = read, seen
+        self.window = FETCHING if isinstance(read_image, FetchedImages) else DECODING
         self.decode = partial(_decoder, images, mapping, limits, dataset, version, read_image, benchmarks)
 
     def expand(self, specs: Any) -> Any:
@@ -55,7 +69,7 @@ class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
         out = (
             specs
             | "Read" >> beam.FlatMap(_numbered, self.read)
-            | "Decode" >> beam.ParDo(WindowedAsync(self.decode, DECODING))
+            | "Decode" >> beam.ParDo(WindowedAsync(self.decode, self.window))
             | "Together" >> beam.GroupByKey()
             | "Duplicates" >> beam.FlatMap(_unique, self.seen).with_outputs(ROWS, COUNTS, main="main")
         )
@@ -83,9 +97,11 @@ def _decoder(
     store = images()
     benchmarks = open_benchmarks() if open_benchmarks is not None else None
 
-    def decode(source_row: SourceRow) -> tuple[SourceRow, Ingested | Reject]:
+    decoding = asyncio.Semaphore(DECODING)
+
+    def decode(source_row: SourceRow, read: ReadImage | None) -> tuple[SourceRow, Ingested | Reject]:
         """The seed with its image kept; neither the row nor the seed carries bytes any further."""
-        found = to_seed(source_row, mapping, dataset=dataset, version=version, limits=limits, read_image=read_image)
+        found = to_seed(source_row, mapping, dataset=dataset, version=version, limits=limits, read_image=read)
         if isinstance(found, Ingested) and benchmarks is not None:
             found = check_seed(source_row, found, benchmarks)
         if isinstance(found, Ingested):
@@ -95,10 +111,31 @@ def _decoder(
 
     async def stage(item: tuple[int, int, SourceRow]) -> Iterable[Decoded]:
         shard, index, source_row = item
-        light, found = await asyncio.to_thread(decode, source_row)
+        read = await _fetched(source_row, mapping, read_image) if isinstance(read_image, FetchedImages) else read_image
+        async with decoding:
+            light, found = await asyncio.to_thread(decode, source_row, read)
         return [(None, (shard, index, light, found))]
 
     return stage
+
+
+async def _fetched(source_row: SourceRow, mapping: FieldMapping, images: FetchedImages) -> ReadImage:
+    """Gives what was fetched for the row, or raises what the fetch did; so that no thread waits for the web."""
+    url = None if source_row.error else image_url(source_row, mapping)
+    data: bytes | None = None
+    failed = ImageError("ingest.image_unreadable", "the row names no address")
+    if url is not None:
+        try:
+            data = await images.read(checked_url(url))
+        except ImageError as error:
+            failed = error
+
+    def read(address: str) -> bytes:
+        if data is None:
+            raise failed
+        return data
+
+    return read
 
 
 def _unique(

@@ -44,8 +44,9 @@ class BenchmarkError(ValueError):
 class BenchItem:
     """A question of a benchmark, with what its official protocol and the judge protocol need.
 
-    Not a record that is stored: a result names `item_id`. `image` holds the file's bytes as published (not decoded, any
-    EXIF orientation); None where the question has no image (129 of MMSearch), or where images were not asked for.
+    Not a record that is stored: a result names `item_id`. `image` holds bytes that decode, with `image_suffix` as an
+    image store takes it; None where the question has no image (129 of MMSearch), where images were not asked for, or
+    where it is only at `image_url` and no fetcher was given.
     """
 
     item_id: str
@@ -66,6 +67,8 @@ class BenchItem:
     answer_high: float | None = None
     answer_unit: str = ""
     image: bytes | None = None
+    image_suffix: str = ""
+    """`jpg`, `png` or `webp`."""
     image_path: str = ""
     """Where the image lay, below the benchmark's folder, if in a file of its own."""
     image_url: str = ""

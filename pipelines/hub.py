@@ -1,0 +1,106 @@
+"""Any repository that `datasets` opens, as a source: streamed once, kept in the lake as Parquet, read from there.
+
+A stream cannot be read from the middle, and may change; shards must be read alone and give the same again. So the
+rows go through once, in batches, into `LAKE/sources/NAME/`; with a limit no more than that is streamed.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gog.pipelines.source_settings import HubSource
+from gog.pipelines.sources import FileRows
+from gog.schemas import canonical_json
+from gog.transforms.formats import SourceError, readable
+
+_BATCH: Final = 64
+"""Rows converted at a time: with pictures of a megabyte in them, 64 MB."""
+_PART_BATCHES: Final = 160
+"""Batches of a part: about 10,000 rows."""
+
+
+def hub_rows(settings: HubSource, lake: Path, shard_rows: int) -> FileRows:
+    """The repository's rows, streamed into the lake unless they are there. `SourceError` when it cannot be opened."""
+    folder = _folder(settings, lake)
+    if not (folder / "done.json").exists():
+        _stream(settings, folder)
+    return FileRows(str(folder / "rows-*.parquet"), "parquet", shard_rows)
+
+
+def _folder(settings: HubSource, lake: Path) -> Path:
+    """Named by what decides the rows. A limit does where it is all that is selected by."""
+    said = [settings.name, settings.config, settings.split, settings.revision, _limit(settings)]
+    digest = hashlib.sha256(canonical_json(said).encode()).hexdigest()[:16]
+    plain = "".join(char if char.isalnum() or char in "-._" else "-" for char in settings.name.strip("/"))[-60:]
+    return lake / "sources" / f"{plain.lstrip('.') or 'rows'}-{digest}"
+
+
+def _limit(settings: HubSource) -> int | None:
+    return None if settings.sample is not None or settings.where else settings.limit
+
+
+def _stream(settings: HubSource, folder: Path) -> None:
+    """Write all parts, and then `done.json`; what a stream that broke off has left is thrown away."""
+    with readable(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        passing = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".passing-"))
+        try:
+            rows = _write(_batches(settings), passing, _limit(settings))
+            if not rows:
+                raise SourceError(f"{settings.name}: the split {settings.split!r} has no rows")
+            (passing / "done.json").write_text(json.dumps({"rows": rows}), "utf-8")
+            passing.replace(folder)
+        except BaseException:
+            shutil.rmtree(passing, ignore_errors=True)
+            raise
+
+
+def _batches(settings: HubSource) -> Iterator[pa.Table]:
+    """The rows as Arrow tables, images not decoded."""
+    import datasets
+
+    try:
+        stream = datasets.load_dataset(
+            settings.name, settings.config, split=settings.split, revision=settings.revision, streaming=True
+        )
+        yield from stream.with_format("arrow").iter(batch_size=_BATCH)
+    except SourceError:
+        raise
+    # `datasets` raises whatever its reader of the format raises; the user needs its message, not its trace.
+    except Exception as error:
+        raise SourceError(f"{settings.name} cannot be streamed: {_line(error)}") from error
+
+
+def _write(batches: Iterator[pa.Table], folder: Path, limit: int | None) -> int:
+    """Parts of `_PART_BATCHES` batches; returns how many rows there are."""
+    rows = 0
+    writer: pq.ParquetWriter | None = None
+    try:
+        for number, batch in enumerate(batches):
+            table = batch if limit is None else batch.slice(0, limit - rows)
+            if number % _PART_BATCHES == 0:
+                if writer is not None:
+                    writer.close()
+                writer = pq.ParquetWriter(folder / f"rows-{number // _PART_BATCHES:06d}.parquet", table.schema)
+            assert writer is not None
+            writer.write_table(table)
+            rows += table.num_rows
+            if limit is not None and rows >= limit:
+                break
+    except pa.ArrowException as error:
+        raise SourceError(f"the rows cannot be kept as Parquet: {_line(error)}") from error
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
+def _line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:400]

@@ -1,0 +1,74 @@
+"""Published sets as sources of seeds: their files, read by the adapters that evaluation uses too."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from gog.pipelines.source_settings import PublishedSource
+from gog.pipelines.sources import FileRows, ShardSpec
+from gog.transforms.benchmarks import livevqa
+from gog.transforms.benchmarks.infoseek import BesideById
+from gog.transforms.benchmarks.loading import SETS, kind_of_file
+from gog.transforms.benchmarks.questions import SEED_MAPPING, PublishedSet, require
+from gog.transforms.ingest import FieldMapping, SourceRow
+
+_TABLES: Final = (".parquet", ".csv", ".jsonl")
+
+
+class PublishedRows:
+    """The questions of a published set: `per_row` of every row, each with the row's own columns beside its own."""
+
+    def __init__(self, settings: PublishedSource, shard_rows: int) -> None:
+        """`SourceError` when there is no such file, `MappingError` when it has other columns than published."""
+        path = settings.path
+        self._set = _set_of(settings)
+        if self._set is livevqa.SET and Path(path).is_dir():
+            path = f"{path.rstrip('/')}/*/benchmark.json"
+        self._rows = FileRows(path, kind_of_file(path), max(1, shard_rows // self._set.per_row))
+        self.folder = self._rows.folder
+        self._beside = BesideById(Path(settings.with_kb)) if settings.with_kb else None
+        first = next(self._rows.shards(), None)
+        if first is not None:
+            require(
+                self._rows.read_shard(first), self._set.needs, settings.path, f"{self._set.name} ({self._set.source})"
+            )
+
+    @property
+    def mapping(self) -> FieldMapping:
+        """What turns the questions into seeds."""
+        licence = {"licence": self._set.licence} if self._set.licence else {}
+        return SEED_MAPPING.model_copy(update={"image_text": self._set.image_text, "constants": licence})
+
+    def shards(self) -> Iterator[ShardSpec]:
+        """All shards, in order."""
+        for spec in self._rows.shards():
+            yield spec.model_copy(update={"rows": spec.rows * self._set.per_row})
+
+    def read_shard(self, spec: ShardSpec) -> Iterator[SourceRow]:
+        """The questions of a shard; a row that cannot be read counts as all of its questions."""
+        inner = spec.model_copy(update={"rows": spec.rows // self._set.per_row})
+        for row in self._rows.read_shard(inner):
+            yield from self._questions(row, spec.file)
+
+    def signature(self) -> str:
+        """Changes when the files do."""
+        return self._rows.signature()
+
+    def _questions(self, row: SourceRow, file: str) -> Iterator[SourceRow]:
+        many = self._set.per_row > 1
+        names = [f"{row.row_id}.{n}" if many else row.row_id for n in range(1, self._set.per_row + 1)]
+        if row.error:
+            yield from (SourceRow(name, row.data, row.error) for name in names)
+            return
+        data: Mapping[str, Any] = row.data
+        if self._beside is not None:
+            data = {**self._beside.columns(str(data.get("data_id", ""))), **data}
+        for name, question in zip(names, self._set.adapt(file, data), strict=True):
+            yield SourceRow(name, {**data, **question.columns()})
+
+
+def _set_of(settings: PublishedSource) -> PublishedSet:
+    """The set as it lies there: LiveVQA is published as folders, and as flat tables."""
+    if settings.kind == "livevqa" and Path(settings.path).suffix in _TABLES:
+        return livevqa.FLAT
+    return SETS[settings.kind]
