@@ -6,13 +6,13 @@ given anew: the labeller with its settings, and the export's, whose steps note w
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gog.pipelines.source_settings import SOURCE_KINDS, AtlasSource, SourceSettings
-from gog.schemas import Behaviour, canonical_json
+from gog.schemas import Behaviour, FailureClass, canonical_json
 from gog.transforms.balance import BalanceSettings
 from gog.transforms.decontaminate.settings import DecontaminateSettings
 from gog.transforms.episode.machine import EpisodeSettings
@@ -78,12 +78,39 @@ class Ceiling(Section):
     """US dollars."""
     max_calls: int | None = Field(default=None, ge=0)
     max_hours: float | None = Field(default=None, ge=0)
+    slices: int | None = Field(default=None, ge=1)
+    """Where several workers share the ceilings: in how many slices calls and money are leased to them, many more than
+    workers. What a killed worker had leased counts as spent."""
+
+
+class ServicePrice(Section):
+    """What a service costs, in US dollars."""
+
+    prompt_per_million: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    completion_per_million: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    per_call: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 class StoreSettings(Section):
     """How answers of the outside are kept."""
 
     mode: Literal["live", "record", "replay"] = "record"
+    backend: Literal["sqlite", "segments"] = "sqlite"
+    """`sqlite` for one machine, `segments` for workers on many."""
+    path: str = ""
+    """A folder, or for segments also gs://... or s3://...; LAKE/store by default."""
+    lifetimes: dict[FailureClass, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    """Days that kept failures of a class count; by default permanent ones for ever and passing ones never."""
+    refresh: tuple[str, ...] = ()
+    """Kinds of answers that are bought anew,"""
+    refresh_before: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """where they were kept before this time (seconds since 1970)."""
+
+    @model_validator(mode="after")
+    def _place(self) -> Self:
+        if "://" in self.path and self.backend == "sqlite":
+            raise ValueError(f"{self.path} is no folder: set backend to segments")
+        return self
 
 
 class Config(Section):
@@ -131,6 +158,8 @@ class Config(Section):
     """Limits by provider: the part of its address before the colon, or `HOST:PORT` of a URL."""
     retry: Retries = Retries()
     budget: Ceiling = Ceiling()
+    prices: dict[str, ServicePrice] = Field(default_factory=dict)
+    """Of services by the id that rows name them with, or what it begins with; on top of the list that comes along."""
     store: StoreSettings = StoreSettings()
 
     @property
@@ -147,7 +176,7 @@ class Config(Section):
 
 
 _NOT_IN_FINGERPRINT = {
-    *("run", "lake", "window", "limits", "retry", "budget", "store"),
+    *("run", "lake", "window", "limits", "retry", "budget", "prices", "store"),
     *("labeller", "label", "export", "models", "vllm", "uploader"),
 }
 

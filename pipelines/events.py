@@ -5,13 +5,13 @@ from typing import Final
 
 from gog.pipelines.context import Context
 from gog.pipelines.lake import write_part
-from gog.transforms.services.store import Store
+from gog.transforms.services.store_records import AnyStore
 
 ROWS: Final = 10_000
 """Events in a part: what is held in memory."""
 
 
-def write_events(context: Context, store: Store) -> int:
+def write_events(context: Context, store: AnyStore) -> int:
     """Write the run's events, and return how many there are; they vary from run to run and are in no other table."""
     lake, run = context.lake, context.run
     events = store.events(run)

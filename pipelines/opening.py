@@ -6,7 +6,9 @@ corpus:atlas            text search over the bundled world; gallery:atlas image 
                         readers of pages: `gog.pipelines.searches`
 """
 
+import atexit
 import os
+from collections.abc import Hashable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from gog.pipelines.detectors import check_detector, open_detector
 from gog.pipelines.lake import ImageFiles, Lake
 from gog.pipelines.models import open_model, provider_of
 from gog.pipelines.searches import check_searches, open_image_search, open_text_search, with_pages
+from gog.pipelines.stores import make_budget, make_store, store_path
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.crops import Cropper
 from gog.transforms.services.gate import Gate, Limits
@@ -23,12 +26,14 @@ from gog.transforms.services.outside import Outside
 from gog.transforms.services.pages.reading import Reading
 from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, PageReader, Policy, TextSearch
 from gog.transforms.services.retry import Retry
-from gog.transforms.services.store import Mode, Store
 from gog.transforms.services.store_file import StoreError
+from gog.transforms.services.store_records import AnyStore
 from gog.transforms.stages.services import Services
 
-_stores: list[tuple[str, str, Mode]] = []
+_stores: list[Hashable] = []
 """Keys of the stores that this process has opened."""
+_budgets: list[tuple[int, Budget]] = []
+"""Budgets, with the process that opened them."""
 
 
 def services_for(config_json: str) -> Services:
@@ -46,9 +51,6 @@ def open_services(config: Config) -> Services:
     lake = Lake(Path(config.lake))
     images = lake.images
     store = open_store(config)
-    spent = store.spend(config.run)
-    ceiling = config.budget
-    budget = Budget(max_cost=ceiling.max_cost, max_calls=ceiling.max_calls, max_hours=ceiling.max_hours, spent=spent)
     retry = Retry(config.retry.attempts, config.retry.initial_s, config.retry.longest_s)
     policies = {a: open_policy(a, images, config) for a in (config.teacher, config.judge, config.labeller)}
     detector = open_detector(config.detector, images, config.detect) if config.detector else None
@@ -68,6 +70,8 @@ def open_services(config: Config) -> Services:
         if service is not None:
             provider = provider_of(address)
             gates[service.id] = by_provider.setdefault(provider, _gate(config, provider))
+    budget = make_budget(config, store, gates)
+    _budgets.append((os.getpid(), budget))
     outside = Outside(
         store,
         budget=budget,
@@ -90,21 +94,26 @@ def open_services(config: Config) -> Services:
     )
 
 
-def open_store(config: Config) -> Store:
-    """The lake's store, shared by the process."""
-    folder = Path(config.lake) / "store"
-    mode = Mode(config.store.mode)
-    key = ("store", str(folder.resolve()), mode)
+def open_store(config: Config) -> AnyStore:
+    """The config's store, shared by the process."""
+    key = ("store", store_path(config), config.store.model_dump_json())
 
-    def make() -> Store:
+    def make() -> AnyStore:
+        if not _stores:
+            # Where the process is not `gog`'s own, but one that a runner started and ends.
+            atexit.register(close_stores)
         _stores.append(key)
-        return Store(folder, mode)
+        return make_store(config)
 
     return shared(key, make)
 
 
 def close_stores() -> None:
-    """Write what waits and close the process's stores: for its end, when nothing calls any more."""
+    """Give back what is leased, write what waits and close the process's stores: for its end, when nothing calls."""
+    while _budgets:
+        process, budget = _budgets.pop()
+        if process == os.getpid():
+            budget.give_back()
     while _stores:
         store = unshare(_stores.pop())
         if store is not None:

@@ -21,6 +21,7 @@ from gog.schemas import Event, FailureClass, Hit
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.gate import Gate
 from gog.transforms.services.keys import chat_request, detect_request, page_request, request_key, search_request
+from gog.transforms.services.prices import FREE
 from gog.transforms.services.protocols import (
     ChatReply,
     ChatRequest,
@@ -42,6 +43,8 @@ A = TypeVar("A")
 
 _CHARACTERS_A_TOKEN = 3
 _TOKENS_AN_IMAGE = 1500
+_MAY_BE_CHARGED = frozenset({FailureClass.TIMEOUT, FailureClass.MALFORMED, FailureClass.REFUSED})
+"""Failures after which the provider may have done the work: they are charged by estimate."""
 
 
 @dataclass(slots=True)
@@ -86,11 +89,12 @@ class _Flight:
 
 @dataclass(slots=True)
 class _Trace:
-    """When a request began (seconds since 1970, and on the performance counter) and how often it was made."""
+    """When a request began (seconds since 1970, and on the performance counter), how often it was made, what it cost."""
 
     started: float
     clock: float
     attempts: int = 0
+    cost: float = 0.0
 
 
 @runtime_checkable
@@ -241,7 +245,7 @@ class Outside:
         """Make the request, retried; keep what came of it, with its event."""
         if request.ready is not None:
             await request.ready()
-        cost, tokens = 0.0, (0, 0)
+        tokens = (0, 0)
         try:
             answer, text = await with_retries(
                 partial(self._attempt, request, trace), self._retry, self._rng, self._sleep
@@ -253,9 +257,11 @@ class Outside:
             kept = Kept(None, error.failure, error.detail)
         else:
             kept = Kept(text)
-            cost, tokens = self._bill(request, answer)
-        event = self._event(request, trace, kept.failure, False, cost, tokens)
-        entry = Entry(request.key, request.kind, request.provider, request.purpose, request.text, kept, cost, *tokens)
+            tokens = self._tokens(request, answer)
+        event = self._event(request, trace, kept.failure, False, tokens)
+        entry = Entry(
+            request.key, request.kind, request.provider, request.purpose, request.text, kept, trace.cost, *tokens
+        )
         # Another process may have been first with an answer: then all go on with that one.
         held = await self.store.put(entry, self.run, event)
         return answer if held is kept and kept.failure is None else self._read(request, held)
@@ -265,7 +271,8 @@ class Outside:
         gate = self._gates.get(request.provider)
         if gate is None:
             gate = self._gates[request.provider] = Gate()
-        estimate = self.budget.price(request.provider).cost(request.prompt_tokens, request.completion_tokens)
+        price = self.budget.price(request.provider)
+        estimate = price.cost(request.prompt_tokens, request.completion_tokens)
         self.budget.check(estimate)
         async with gate.admit(request.prompt_tokens + request.completion_tokens) as admission:
             await self.budget.admit(estimate)
@@ -276,12 +283,15 @@ class Outside:
             try:
                 answer, text = self._checked(request, await self._timed(request))
             except ServiceError as error:
+                cost = estimate if error.failure in _MAY_BE_CHARGED else 0.0
                 gate.report(admission, error.failure, error.retry_after, tokens=0)
                 raise
             else:
-                cost, tokens = self._bill(request, answer)
+                tokens = self._tokens(request, answer)
+                cost = price.cost(*tokens)
                 gate.report(admission, tokens=sum(tokens))
             finally:
+                trace.cost += cost
                 self.statistics.in_flight -= 1
                 self.statistics.cost += cost
                 self.budget.settle(estimate, cost)
@@ -307,9 +317,15 @@ class Outside:
             detail = str(error).splitlines()[0]
             raise ServiceError(FailureClass.MALFORMED, f"the answer cannot be kept: {detail}") from error
 
-    def _bill(self, request: _Request[A], answer: A) -> tuple[float, tuple[int, int]]:
-        tokens = (answer.prompt_tokens, answer.completion_tokens) if isinstance(answer, ChatReply) else (0, 0)
-        return self.budget.price(request.provider).cost(*tokens), tokens
+    def _tokens(self, request: _Request[A], answer: A) -> tuple[int, int]:
+        """Tokens read and written; where a paid reply says nothing of them, estimates."""
+        if not isinstance(answer, ChatReply):
+            return 0, 0
+        read, written = answer.prompt_tokens, answer.completion_tokens
+        if self.budget.price(request.provider) == FREE:
+            return read, written
+        said = len(answer.message.model_dump_json()) // _CHARACTERS_A_TOKEN
+        return read or request.prompt_tokens, written or said
 
     def _read(self, request: _Request[A], kept: Kept) -> A:
         if kept.answer is None:
@@ -332,7 +348,6 @@ class Outside:
         trace: _Trace,
         failure: FailureClass | None,
         from_store: bool,
-        cost: float = 0.0,
         tokens: tuple[int, int] = (0, 0),
     ) -> Event:
         if failure:
@@ -348,6 +363,6 @@ class Outside:
             from_store=from_store,
             prompt_tokens=tokens[0],
             completion_tokens=tokens[1],
-            cost=cost,
+            cost=trace.cost,
             failure=failure,
         )

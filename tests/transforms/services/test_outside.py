@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import Box, FailureClass, Function, Hit, ImagePart, Message, TextPart, ToolCall
-from gog.transforms.services.budget import Budget, BudgetReached, Price
+from gog.transforms.services.budget import Budget, BudgetReached
 from gog.transforms.services.gate import Gate, Limits
 from gog.transforms.services.keys import chat_request, detect_request, request_key, search_request
 from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.outside import Outside
+from gog.transforms.services.prices import Price
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, Sampling, ServiceError
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.store import Mode, Store

@@ -1,0 +1,86 @@
+"""The store and the budget of a config: which kind, where, and what they are told."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from gog.pipelines.config import Config, ConfigError
+from gog.transforms.services.budget import Budget
+from gog.transforms.services.leases import FileLeases, Leases, SharedLeases
+from gog.transforms.services.prices import Price
+from gog.transforms.services.segment_store import SegmentStore
+from gog.transforms.services.segment_store_files import FOLDER
+from gog.transforms.services.store import Store
+from gog.transforms.services.store_file import FILE
+from gog.transforms.services.store_places import Files, LocalFiles
+from gog.transforms.services.store_records import AnyStore, Freshness, Mode
+
+DAY_S = 86_400.0
+
+
+def store_path(config: Config) -> str:
+    """Where the store is: a folder or an address."""
+    return config.store.path or str(Path(config.lake) / "store")
+
+
+def files_at(path: str) -> Files:
+    """A folder, or a place of one of Beam's file systems. Raises `ConfigError` where Beam knows none."""
+    if "://" not in path:
+        return LocalFiles(Path(path))
+    from gog.transforms.beam.files import BeamFiles
+
+    try:
+        return BeamFiles(path)
+    except ValueError as error:
+        raise ConfigError(f"store.path: {error}; install apache-beam's extra for it (gcp, aws or azure)") from error
+
+
+def make_store(config: Config, mode: Mode | None = None) -> AnyStore:
+    """Open the config's store, in its own mode unless given another. Raises `StoreError`."""
+    mode, fresh = mode or Mode(config.store.mode), freshness(config)
+    if config.store.backend == "segments":
+        return SegmentStore(files_at(store_path(config)), mode, fresh=fresh)
+    return Store(Path(store_path(config)), mode, fresh=fresh)
+
+
+def read_store(config: Config) -> AnyStore | None:
+    """The store for reading, None where nothing is kept yet; writes nothing. Raises `StoreError`."""
+    path = store_path(config)
+    segments = config.store.backend == "segments"
+    there = bool(files_at(path).names(FOLDER)) if segments else (Path(path) / FILE).exists()
+    return make_store(config, Mode.REPLAY) if there else None
+
+
+def freshness(config: Config) -> Freshness:
+    """How long what is kept counts."""
+    store = config.store
+    lifetimes = {failure: days * DAY_S for failure, days in store.lifetimes.items()}
+    return Freshness(lifetimes, frozenset(store.refresh), store.refresh_before)
+
+
+def prices_of(config: Config) -> dict[str, Price]:
+    """The user's own prices."""
+    return {name: Price(**price.model_dump()) for name, price in config.prices.items()}
+
+
+def make_budget(config: Config, store: AnyStore, providers: Iterable[str]) -> Budget:
+    """The run's budget; `providers` are the ids of all services. Raises `PriceError`."""
+    ceiling = config.budget
+    return Budget(
+        max_cost=ceiling.max_cost,
+        max_calls=ceiling.max_calls,
+        max_hours=ceiling.max_hours,
+        prices=prices_of(config),
+        providers=providers,
+        spent=store.spend(config.run),
+        leases=_leases(config),
+        slices=ceiling.slices or 1,
+    )
+
+
+def _leases(config: Config) -> Leases | None:
+    ceiling = config.budget
+    if ceiling.slices is None or (ceiling.max_cost is None and ceiling.max_calls is None):
+        return None
+    if config.store.backend == "segments":
+        return SharedLeases(files_at(store_path(config)), config.run)
+    return FileLeases(Path(store_path(config)), config.run)
