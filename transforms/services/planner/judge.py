@@ -6,6 +6,7 @@ import re
 from gog.transforms.verify.normalise import normalise
 
 _ANSWER = re.compile(r"\nQuestion: (.*)\nAccepted answers: (.*)\nAnswer to judge: (.*)\Z", re.DOTALL)
+_PEERS = re.compile(r"\nQuestion: (.*)\nAccepted answers: (.*)\nResponse: (.*)\Z", re.DOTALL)
 _GROUNDING = re.compile(r"\nQuestion: (.*?)\nAnswer: (.*?)\nEvidence:\n?(.*)\Z", re.DOTALL)
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|not|unsure|unknown)\b|/|\?", re.IGNORECASE)
 _FILLER = frozenset(
@@ -25,6 +26,13 @@ def judge_answer(prompt: str) -> str:
     found = _ANSWER.search(prompt)
     right = found is not None and means_same(found[3], _accepted(found[2]))
     return json.dumps({"verdict": "correct" if right else "wrong"})
+
+
+def judge_response(prompt: str) -> str:
+    """The reply to a rendered `judge/peers`, in its tags."""
+    found = _PEERS.search(prompt)
+    right = found is not None and means_same(found[3], _accepted(found[2]))
+    return "<judge>Yes</judge>\nIt means an accepted answer." if right else "<judge>No</judge>\nIt means none of them."
 
 
 def judge_grounding(prompt: str) -> str:

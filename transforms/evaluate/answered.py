@@ -1,0 +1,163 @@
+"""One item answered under one paradigm, with what the protocols say of it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from gog.schemas import Evidence, Outcome, Seed, Trajectory, content_id
+from gog.transforms.benchmarks.items import BenchItem
+from gog.transforms.evaluate.paradigms import Paradigm
+from gog.transforms.images import decode_image, phash
+from gog.transforms.protocols.scores import Grade, Score
+from gog.transforms.protocols.table import JUDGE, OFFICIAL, Protocol
+from gog.transforms.services.protocols import ChatRequest, ServiceError
+from gog.transforms.stages.attempt import Attempt
+from gog.transforms.stages.services import STOPS, reject_reason
+from gog.transforms.verify.grounding import target_names
+from gog.transforms.verify.rules import check
+
+AskJudge = Callable[[ChatRequest], Awaitable[str]]
+"""Asks the judge; its reply. Raises `ServiceError`."""
+
+
+class Answered(BaseModel):
+    """An item, how it was answered, and its scores under the official and the judge protocol.
+
+    `failure` is the infrastructure's: then there is no prediction and both scores are unknown. An episode that ended
+    without an answer has the empty prediction, which is the model's own doing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    benchmark: str
+    item_id: str
+    paradigm: Paradigm
+    policy: str
+    question: str
+    answers: tuple[str, ...]
+    targets: tuple[str, ...]
+    """Names by which evidence may name what the question is about."""
+    image_sha256: str
+    prediction: str = ""
+    failure: str = ""
+    detail: str = ""
+    official: Score
+    judged: Score
+    ruled: Grade = Grade.UNKNOWN
+    """What the engine's own rules say of the prediction, whoever scored it."""
+    trajectory: Trajectory | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is left to try again: the answer was had, and where a judge was needed it settled the scores."""
+        return not self.failure and self.official.value is not None and self.judged.value is not None
+
+
+def seed_of(item: BenchItem, image_sha256: str, width: int, height: int, phash: str) -> Seed:
+    """The item as what an episode starts from. A model sees the question and the image alone."""
+    return Seed(
+        seed_id=content_id("seed", [item.benchmark, item.version, item.item_id]),
+        dataset=item.benchmark,
+        dataset_version=item.version,
+        question=item.question,
+        answers=item.answers,
+        answer_type=item.answer_type,
+        answer_unit=item.answer_unit,
+        answer_low=item.answer_low,
+        answer_high=item.answer_high,
+        image_sha256=image_sha256,
+        width=width,
+        height=height,
+        image_phash=phash,
+        entity=item.entity or None,
+        category=item.category,
+        language=item.language,
+    )
+
+
+def with_image(item: BenchItem, put: Callable[[bytes, str], str]) -> Seed:
+    """The item's seed, its image kept by `put` (bytes and suffix to sha256). The item has an image."""
+    assert item.image is not None
+    image = decode_image(item.image)
+    return seed_of(item, put(item.image, item.image_suffix), image.width, image.height, phash(image))
+
+
+async def scored(
+    item: BenchItem,
+    seed: Seed,
+    paradigm: Paradigm,
+    policy: str,
+    attempt: Attempt,
+    ask: AskJudge,
+    judge: str,
+    *,
+    judge_all: bool = False,
+) -> Answered:
+    """The attempt with its scores; `judge_all` asks the judge what exact match has settled too."""
+    trajectory, failure, detail = attempt.trajectory, "", ""
+    if attempt.reject is not None:
+        if attempt.reject.reason.startswith("episode."):
+            trajectory = Trajectory.model_validate_json(attempt.reject.payload)
+        else:
+            failure, detail = attempt.reject.reason, attempt.reject.detail
+    prediction = (trajectory.answer or "") if trajectory is not None else ""
+    official = OFFICIAL[item.benchmark]
+    scores = official.unknown(item), JUDGE.unknown(item)
+    if not failure:
+        try:
+            judged = await score(JUDGE, item, prediction, ask, judge, always=judge_all)
+            scores = (judged if official is JUDGE else await score(official, item, prediction, ask, judge)), judged
+        except ServiceError as error:
+            failure, detail = reject_reason(error), str(error)
+    return Answered(
+        benchmark=item.benchmark,
+        item_id=item.item_id,
+        paradigm=paradigm,
+        policy=policy,
+        question=item.question,
+        answers=item.answers,
+        targets=target_names(seed),
+        image_sha256=seed.image_sha256,
+        prediction=prediction,
+        failure=failure,
+        detail=detail,
+        official=scores[0],
+        judged=scores[1],
+        ruled=Grade.UNKNOWN if failure else _RULED[check(prediction, item)[0]],
+        trajectory=trajectory,
+        evidence=attempt.evidence,
+    )
+
+
+_RULED: Final = {
+    Outcome.CORRECT: Grade.CORRECT,
+    Outcome.WRONG: Grade.INCORRECT,
+    Outcome.UNKNOWN: Grade.UNKNOWN,
+}
+
+
+async def score(
+    protocol: Protocol, item: BenchItem, prediction: str, ask: AskJudge, judge: str, *, always: bool = False
+) -> Score:
+    """The score by rule, or by the judge where the protocol needs one. A judge that fails leaves it unknown.
+
+    Raises `ServiceError` where the run stopped (budget, replay): the item is asked again by a later run.
+    """
+    by_rule = protocol.score(item, prediction)
+    wanted = by_rule.needs_judge or (always and bool(prediction.strip()))
+    if not wanted or protocol.ask is None or protocol.read is None:
+        return by_rule
+    try:
+        reply = await ask(protocol.ask(item, prediction))
+    except ServiceError as error:
+        if reject_reason(error) in STOPS:
+            raise
+        return protocol.unknown(item, judge, f"the judge failed: {error}")
+    return protocol.read(item, reply, judge) or protocol.unknown(item, judge, reply)
+
+
+def stopped(answered: Answered) -> bool:
+    """Whether the run stopped before the item was answered: a later run goes on with it."""
+    return answered.failure in STOPS

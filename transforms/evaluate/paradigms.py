@@ -1,0 +1,105 @@
+"""How a policy is made to answer: without tools, prompted to search, along a fixed workflow, or as it was trained.
+
+Source: Glance-or-Gaze, arXiv 2601.13942, the groups of its table of results.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any, Final
+
+from gog.prompts import render
+from gog.schemas import Function, Message, Origin, Seed, Tool, ToolCall
+from gog.transforms.episode.actions import Call, parse_turn
+from gog.transforms.episode.driver import Driven, EpisodeTools, take_turn, use_tool
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
+from gog.transforms.episode.trajectory import Making, make_trajectory
+from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, ServiceError
+from gog.transforms.stages.attempt import Attempt, RolloutSettings, broken, finished, rollout
+from gog.transforms.stages.screen import original_image
+from gog.transforms.stages.services import Services
+
+_FULL_SEARCH_TURNS: Final = 4
+"""Two searches, an answer, and one more chance for it."""
+
+
+class Paradigm(StrEnum):
+    """How a policy answers."""
+
+    DIRECT = "direct"
+    """Without tools."""
+    PROMPTED = "prompted"
+    """With all tools, under the teacher's prompt, which explains how to search with one's eyes."""
+    FULL_SEARCH = "full-search"
+    """One search with the whole image and one in text, always; then the answer."""
+    POLICY = "policy"
+    """With all tools, under the policy's own prompt: what training taught."""
+
+
+async def answer(
+    services: Services,
+    policy: Policy,
+    seed: Seed,
+    paradigm: Paradigm,
+    settings: RolloutSettings,
+    episode: EpisodeSettings,
+) -> Attempt:
+    """One attempt at the seed, without hints. A failed call is a reject with the infrastructure's reason."""
+    purpose = paradigm.value
+    match paradigm:
+        case Paradigm.DIRECT:
+            alone = episode.model_copy(update={"tools": ()})
+            return await rollout(services, policy, seed, (), 0, settings, alone, teacher=False, purpose=purpose)
+        case Paradigm.FULL_SEARCH:
+            return await _full_search(services, policy, seed, settings, episode)
+        case _:
+            prompted = paradigm is Paradigm.PROMPTED
+            return await rollout(services, policy, seed, (), 0, settings, episode, teacher=prompted, purpose=purpose)
+
+
+async def _full_search(
+    services: Services, policy: Policy, seed: Seed, settings: RolloutSettings, episode: EpisodeSettings
+) -> Attempt:
+    """The workflow as an episode; the searches that a policy does not ask for are made for it."""
+    prompt = render("evaluate/full_search")
+    purpose = Paradigm.FULL_SEARCH.value
+    limits = episode.model_copy(
+        update={"max_turns": _FULL_SEARCH_TURNS, "tools": (Tool.TEXT_SEARCH, Tool.IMAGE_SEARCH)}
+    )
+    tools = EpisodeTools(
+        services.outside, services.text_search, services.image_search, services.cropper, limits.top_k, purpose
+    )
+
+    async def speak(driven: Driven, offered: tuple[Tool, ...]) -> ChatReply:
+        schemas = offered_tools(limits.model_copy(update={"tools": offered}))
+        request = ChatRequest(driven.episode.messages, schemas, settings.sampling, 0, prompt.hash)
+        return await services.outside.chat(policy, request, purpose)
+
+    driven = Driven(start(limits, seed.question, original_image(seed), prompt.text))
+    try:
+        driven = take_turn(driven, ChatReply(_calling(Tool.IMAGE_SEARCH, {}, 0)), train=False)
+        driven = await use_tool(driven, tools)
+        driven = take_turn(driven, _searching(await speak(driven, (Tool.TEXT_SEARCH,)), seed))
+        if driven.episode.pending is not None:
+            driven = await use_tool(driven, tools)
+        # What is left is to answer: a further call is a mistake.
+        driven = replace(driven, episode=replace(driven.episode, settings=limits.model_copy(update={"tools": ()})))
+        while driven.episode.stop is None:
+            driven = take_turn(driven, await speak(driven, ()))
+    except ServiceError as error:
+        return broken(seed, 0, error, driven.evidence)
+    making = Making(Origin.ROLLOUT, policy.id, 0, {"evaluate/full_search": prompt.hash})
+    return finished(seed, make_trajectory(seed, driven, making), driven.evidence)
+
+
+def _searching(reply: ChatReply, seed: Seed) -> ChatReply:
+    """The reply where it searches text; else one that searches for the question itself, its tokens counted."""
+    if isinstance(call := parse_turn(reply.message, 1).action, Call) and call.tool is Tool.TEXT_SEARCH:
+        return reply
+    return replace(reply, message=_calling(Tool.TEXT_SEARCH, {"query": seed.question}, 1))
+
+
+def _calling(tool: Tool, arguments: Mapping[str, Any], turn: int) -> Message:
+    function = Function(name=tool.value, arguments=json.dumps(arguments, ensure_ascii=False))
+    return Message(role="assistant", content="", tool_calls=(ToolCall(id=f"call_{turn}", function=function),))
