@@ -138,8 +138,8 @@ async def fetch_public(
 def text_of(data: bytes, charset: str = "") -> str:
     """A document's text; never fails, what cannot be read becomes U+FFFD.
 
-    In this order: the byte order mark, UTF-8 where the bytes are UTF-8 beyond ASCII (wrong labels are common), the
-    charset that the server named, the one that the document names in its first 1,024 bytes, and Windows-1252.
+    In this order: the byte order mark, UTF-8 where most of the bytes beyond ASCII are UTF-8 (wrong labels are common),
+    the charset that the server named, the one that the document names in its first 1,024 bytes, and Windows-1252.
     """
     for mark, name in (
         (codecs.BOM_UTF8, "utf-8"),
@@ -149,15 +149,15 @@ def text_of(data: bytes, charset: str = "") -> str:
         if data.startswith(mark):
             return data[len(mark) :].decode(name, "replace")
     if not data.isascii():
-        try:
-            # Not final: data that was cut may end within a character.
-            return codecs.getincrementaldecoder("utf-8")("strict").decode(data, final=False)
-        except UnicodeDecodeError:
-            pass
+        # Not final: data that was cut may end within a character.
+        text = codecs.getincrementaldecoder("utf-8")("replace").decode(data, final=False)
+        # One broken byte among many good ones makes no other charset of it.
+        if text.count("\ufffd") <= sum(not ch.isascii() for ch in text) // 2:
+            return text
     declared = _META.search(data[:1024])
     for label in (charset, declared[1].decode("ascii") if declared else ""):
         name = _codec(label)
-        if name:
+        if name and (name != "utf-8" or data.isascii()):
             return data.decode(name, "replace")
     return data.decode("utf-8" if data.isascii() else "cp1252", "replace")
 

@@ -30,7 +30,7 @@ from gog.transforms.services.protocols import (
 )
 
 PASSAGE: Final = 300
-"""Characters of a passage, about."""
+"""Characters of a passage at most; a longer paragraph is cut between sentences."""
 SUMMARISED: Final = 12_000
 """Characters of a page that are summarised: the passages that fit the query best."""
 _PROMPT: Final = "read/summary"
@@ -141,7 +141,8 @@ def relevant(text: str, query: str, limit: int) -> str:
 
     At most `limit` characters; empty when no word of the query is in the text.
     """
-    parts = [clean(part, len(part)) for part in passages(text, PASSAGE)]
+    paragraphs = (line for line in text.splitlines() if line.strip())
+    parts = [clean(part, len(part)) for line in paragraphs for part in passages(line, PASSAGE)]
     found = [set(words(part)) for part in parts]
     counts = Counter(word for holds in found for word in holds)
     # As rare as a word is among the passages: inverse document frequency.
