@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +23,7 @@ from gog.pipelines.ingest import Seeds
 from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.opening import open_policy
 from gog.pipelines.searches import open_image_search, open_reader, open_text_search
+from gog.pipelines.stores import read_store, store_path
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
@@ -31,8 +32,7 @@ from gog.transforms.images import sha256_hex
 from gog.transforms.ingest import MappingError
 from gog.transforms.services.folders import IndexFolderError
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
-from gog.transforms.services.store import Mode, Store
-from gog.transforms.services.store_file import FILE, StoreError
+from gog.transforms.services.store_file import StoreError
 
 State = Literal["ok", "warning", "problem"]
 
@@ -104,19 +104,21 @@ def _lake(config: Config) -> Iterator[Check]:
 
 
 def _store(config: Config) -> Check:
-    folder, mode = Path(config.lake) / "store", config.store.mode
-    path = folder / FILE
-    if not path.exists():
-        if mode == "replay":
-            advice = "set store.mode to record for the first run"
-            return Check("store", "problem", f"mode replay, and there is no {path}", advice)
-        return Check("store", "ok", f"mode {mode}, empty")
+    mode = config.store.mode
     try:
-        with Store(folder, Mode.REPLAY) as store:
-            answers = store.count()
-    except StoreError as error:
+        store = read_store(config)
+        if store is None:
+            if mode == "replay":
+                advice = "set store.mode to record for the first run"
+                return Check("store", "problem", f"mode replay, and there is nothing at {store_path(config)}", advice)
+            return Check("store", "ok", f"mode {mode}, empty")
+        with closing(store):
+            answers, size = store.count(), store.database.stat().st_size
+    except (StoreError, ConfigError) as error:
         return Check("store", "problem", str(error))
-    said = f"mode {mode}, {answers:,} answers, {path.stat().st_size / 1e6:,.1f} MB"
+    except OSError as error:
+        return Check("store", "problem", f"{store_path(config)}: {error}", "check the address and its rights")
+    said = f"mode {mode}, {answers:,} answers, {size / 1e6:,.1f} MB"
     if mode == "live":
         return Check("store", "warning", said, "mode live pays for every question again: record is the usual one")
     return Check("store", "ok", said)
@@ -131,7 +133,7 @@ def _source(config: Config) -> Check:
         bad = [row.error for row in islice(seeds.rows.read_shard(spec), 100) if row.error]
     except (SourceError, MappingError) as error:
         return Check("source", "problem", str(error), "see source in the config")
-    where = getattr(config.source, "path", "the bundled world")
+    where = getattr(config.source, "path", "") or getattr(config.source, "name", "") or "the bundled world"
     if bad:
         return Check("source", "warning", f"{where}: {len(bad)} of the first rows cannot be read: {bad[0]}")
     root = getattr(config.source, "image_root", None)

@@ -28,9 +28,7 @@ class Condition:
         """`MappingError` when it is not `column=value`, `column!=value`, `column~regex` or `column!~regex`."""
         parts = _CONDITION.fullmatch(text.strip())
         if parts is None:
-            raise MappingError(
-                f"{text!r} is no condition: column=value, column!=value, column~regex, column!~regex"
-            )
+            raise MappingError(f"{text!r} is no condition: column=value, column!=value, column~regex, column!~regex")
         self.column = parts["column"].strip()
         self._negated = parts["operator"].startswith("!")
         self._value = parts["value"].strip()

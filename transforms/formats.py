@@ -10,8 +10,8 @@ import glob
 import json
 import mmap
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -156,24 +156,29 @@ def json_spans(path: Path, rows: int) -> Iterator[Span]:
             stop -= 1
         if data[stop - 1 : stop] == b"]" and stop - 1 > start:
             stop -= 1
-        elements = ((a, b, n) for n, (a, b) in enumerate(_elements(data, start + 1, stop), start=1))
-        for span in _grouped(elements, rows):
-            if hasattr(mmap, "MADV_DONTNEED"):  # what was gone over need not stay in memory
-                data.madvise(mmap.MADV_DONTNEED, 0, span.stop)
-            yield span
+        # Closed before the file is: the search holds it, and whoever reads may stop anywhere.
+        with closing(_elements(data, start + 1, stop)) as elements:
+            for span in _grouped(((a, b, n) for n, (a, b) in enumerate(elements, start=1)), rows):
+                if hasattr(mmap, "MADV_DONTNEED"):  # what was gone over need not stay in memory
+                    data.madvise(mmap.MADV_DONTNEED, 0, span.stop)
+                yield span
 
 
 def json_rows(path: Path, span: Span) -> Rows:
     """The rows of a span."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for number, (start, stop) in enumerate(_elements(data, span.start, span.stop), start=span.first):
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        closing(_elements(data, span.start, span.stop)) as elements,
+    ):
+        for number, (start, stop) in enumerate(elements, start=span.first):
             if stop - start > LINE_LIMIT:
                 yield number, _start(data[start : start + _SAMPLE]), f"the element is longer than {LINE_LIMIT} bytes"
             else:
                 yield number, *_object(data[start:stop])
 
 
-def _elements(data: mmap.mmap, start: int, stop: int) -> Iterator[tuple[int, int]]:
+def _elements(data: mmap.mmap, start: int, stop: int) -> Generator[tuple[int, int], None, None]:
     """Places of the elements of a list between `start` and `stop`: what lies between commas outside of brackets."""
     depth = 0
     for token in _TOKEN.finditer(data, start, stop):
