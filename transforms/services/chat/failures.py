@@ -21,8 +21,8 @@ _TOO_LONG = re.compile(
 _SETUP = re.compile(
     r"tool.?(?:choice|call.?parser|use)|(?:not|does.?n.t|un).{0,3}support|unrecogni[sz]ed"
     r"|unknown (?:parameter|field|name)|extra (?:inputs|fields)|not permitted|chat.?template|multi.?modal"
-    r"|at most \d+ image|may be provided|invalid model|no such model|model.{0,60}(?:not found|not exist)"
-    r"|api.?key|billing|quota|HTTP (?:3\d\d|405)",
+    r"|at most \d+ image|may be provided|invalid model|no such model|pinned to|model.{0,60}(?:not found|not exist)"
+    r"|api.?key|billing|quota|HTTP (?:3\d\d|405|422)",
     re.IGNORECASE,
 )
 """Refusals of the set-up, not of the request: an option that the endpoint has not, or was not started with."""

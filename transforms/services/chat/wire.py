@@ -4,6 +4,7 @@ Source: OpenAI's API reference for chat completions, and what vLLM, SGLang, llam
 (`reasoning_content` or `reasoning`, `chat_template_kwargs`).
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from gog.transforms.services.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ChatRequest
 
 _IMAGES_BELOW: Final = "(The images follow.)"
+_TOKEN: Final = re.compile(r"<(?=[|｜][\w▁]{1,40}[|｜]>)")
+"""The beginning of a control token such as `<|im_end|>`."""
 
 Json = dict[str, Any]
 
@@ -51,7 +54,8 @@ def wire_messages(messages: Iterable[Message], settings: ModelSettings, urls: Ma
     """The messages in OpenAI's form.
 
     No server takes a call in a history whose arguments are no JSON object, nor a result without its call: the one is
-    written as a tag in the text, the other as a user's message.
+    written as a tag in the text, the other as a user's message. Some fail on a model's own control tokens (seen:
+    `transformers serve` answers `<|video_pad|>` in a reply sent back with a 500): these are broken.
     """
     out: list[Json] = []
     moved: list[Json] = []
@@ -94,8 +98,8 @@ def _content(message: Message, urls: Mapping[str, str]) -> Any:
 def _assistant(message: Message, settings: ModelSettings) -> Json:
     good = [call for call in message.tool_calls if _readable(call)]
     bad = [tag_of(call.function.name, call.function.arguments) for call in message.tool_calls if not _readable(call)]
-    said: Json = {"role": "assistant", "content": "\n".join(filter(None, [*bad, message.text]))}
-    thought = message.reasoning_content
+    said: Json = {"role": "assistant", "content": _tame("\n".join(filter(None, [*bad, message.text])))}
+    thought = _tame(message.reasoning_content or "")
     if thought and settings.past_reasoning == "think":
         said["content"] = f"<think>\n{thought}\n</think>\n\n{said['content']}"
     elif thought and settings.past_reasoning != "none":
@@ -105,11 +109,16 @@ def _assistant(message: Message, settings: ModelSettings) -> Json:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.function.name, "arguments": call.function.arguments},
+                "function": {"name": call.function.name, "arguments": _tame(call.function.arguments)},
             }
             for call in good
         ]
     return said
+
+
+def _tame(text: str) -> str:
+    """A model's own words with control tokens broken: in a history they would end turns, or stand for images."""
+    return _TOKEN.sub("‹", text)
 
 
 def _readable(call: ToolCall) -> bool:

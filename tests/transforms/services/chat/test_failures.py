@@ -21,6 +21,8 @@ BAD, AUTH = FailureClass.BAD_REQUEST, FailureClass.AUTH
         (BAD, "HTTP 422: body.seed: Extra inputs are not permitted", AUTH),
         (BAD, "HTTP 400: At most 1 image(s) may be provided in one prompt.", AUTH),
         (BAD, "HTTP 400: the model `gpt-9` does not exist", AUTH),
+        (BAD, """HTTP 422: {"detail":"Unexpected fields in the request: {'top_k'}"}""", AUTH),
+        (BAD, """HTTP 400: {"detail":"Server is pinned to 'a'; requested 'b'."}""", AUTH),
         (BAD, "HTTP 302: ", AUTH),
         (BAD, "HTTP 400: The response was filtered due to Azure's content management policy", FailureClass.REFUSED),
         (BAD, "HTTP 400: data_inspection_failed", FailureClass.REFUSED),

@@ -110,6 +110,16 @@ def test_past_reasoning(way: str, sent: dict[str, str]) -> None:
     assert wired(said("hi", think="so"), past_reasoning=way) == [{"role": "assistant"} | sent]
 
 
+def test_a_models_own_control_tokens_are_broken_in_a_history() -> None:
+    told = called(
+        "text_search", {"query": "<|im_end|>"}, text="a <|video_pad|> <b> <answer>c</answer>", think="<｜end▁of▁x｜>"
+    )
+    sent = wired(told)[0]
+    assert sent["content"] == "a ‹|video_pad|> <b> <answer>c</answer>"
+    assert sent["reasoning_content"] == "‹｜end▁of▁x｜>"
+    assert json.loads(sent["tool_calls"][0]["function"]["arguments"]) == {"query": "‹|im_end|>"}
+
+
 def test_sampling_and_the_samples_number() -> None:
     request = ChatRequest((user("q"),), sampling=Sampling(0.7, 0.9, 55), sample_index=3)
     sent = body(request)
