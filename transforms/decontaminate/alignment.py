@@ -2,7 +2,7 @@
 
 Two pictures with the same lowest frequencies need not be the same. Here the four edges of the part are fitted by
 Gauss-Newton steps on grey values (Lucas and Kanade 1981, with gain and offset), and what decides is the correlation of
-what stands out from its surroundings: skies and shadows that look alike are left out.
+what stands out from its surroundings, everywhere alike: skies and shadows that look alike are left out.
 """
 
 from typing import Final, NamedTuple
@@ -21,6 +21,8 @@ _LONGEST: Final = 0.04
 _OUTSIDE: Final = 0.06
 _LEAST: Final = 0.5
 _AROUND: Final = 3
+_CALM: Final = 0.3
+"""Share of the whole picture's contrast below which a place counts as calm."""
 _TINTS: Final = 8
 _COLOURLESS: Final = 3.0
 _MIDDLES: Final = (np.arange(_CELLS) + 0.5) / _CELLS
@@ -117,13 +119,23 @@ def _cells(interval: Interval, cells: int, side: int) -> Doubles:
 
 
 def _details(picture: Doubles) -> Doubles:
-    """The picture less the mean around each place."""
+    """The picture less the mean around each place, over the contrast around it.
+
+    Without the second, a dark corner in an empty picture would outweigh all else, and there are many of those.
+    """
+    details = picture - _around(picture)
+    contrast = _around(details * details) + (_CALM * float(details.std())) ** 2
+    even: Doubles = details / np.sqrt(np.maximum(contrast, 1e-6))
+    return even
+
+
+def _around(picture: Doubles) -> Doubles:
+    """The mean around each place."""
     size = 2 * _AROUND + 1
     padded = np.pad(picture, ((_AROUND + 1, _AROUND), (_AROUND + 1, _AROUND)), mode="edge")
     sums = padded.cumsum(axis=0).cumsum(axis=1)
-    around = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
-    details: Doubles = picture - around / size**2
-    return details
+    mean: Doubles = (sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]) / size**2
+    return mean
 
 
 def _correlation(a: Doubles, b: Doubles) -> float:

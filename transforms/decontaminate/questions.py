@@ -57,7 +57,7 @@ class TextSettings(NamedTuple):
     """Words that the shared run has at least; two characters of a script without spaces count as one."""
     rare: int = 5
     """Different questions of the benchmarks that hold the run, at most: more make it a template."""
-    similarity: float = 0.8
+    similarity: float = 0.7
     """Jaccard similarity of a rewording."""
 
 

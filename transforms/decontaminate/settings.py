@@ -8,11 +8,11 @@ class OverlapSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    image: float = Field(default=0.6, gt=0, le=1)
+    image: float = Field(default=0.7, gt=0, le=1)
     """Agreement of details (correlation) of an image that is an overlap by itself."""
-    image_with_question: float = Field(default=0.45, gt=0, le=1)
+    image_with_question: float = Field(default=0.5, gt=0, le=1)
     """Agreement that is enough when the question is found in the same row too."""
-    question_similarity: float = Field(default=0.8, gt=0.5, le=1)
+    question_similarity: float = Field(default=0.7, gt=0.5, le=1)
     """Jaccard similarity of words and pairs of words of a reworded question."""
     question_words: int = Field(default=8, ge=3)
     """Words in a row that a question shares at least to be an overlap without the image; they must name something."""
