@@ -96,7 +96,9 @@ def open_services(config: Config) -> Services:
 
 def open_store(config: Config) -> AnyStore:
     """The config's store, shared by the process."""
-    key = ("store", store_path(config), config.store.model_dump_json())
+    path = store_path(config)
+    place = path if "://" in path else str(Path(path).resolve())
+    key = ("store", place, config.store.model_dump_json())
 
     def make() -> AnyStore:
         if not _stores:

@@ -15,12 +15,12 @@ from typing import Final
 from gog.pipelines.config import Config, ConfigError, parse_config
 from gog.pipelines.context import STEP_TABLES
 from gog.pipelines.lake import Lake, Manifest
+from gog.pipelines.stores import read_store
 from gog.pipelines.summary import Summary, summarise
 from gog.pipelines.views import open_lake
 from gog.schemas import Screening
 from gog.transforms.services.budget import Spent
-from gog.transforms.services.store import Mode, Store, Tally
-from gog.transforms.services.store_file import FILE
+from gog.transforms.services.store_records import Tally
 
 MINUTE: Final = 60.0
 PHASE_TWO: Final = ("curate", "export_sft", "label", "export_rl")
@@ -72,7 +72,7 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
     began = (folder / "manifest.json").stat().st_mtime
     steps = tuple(_step(lake, manifest, step) for step in STEP_TABLES)
     at_work = _at_work(lake, run, steps, began) if live else ""
-    spent, all_events, session, minute = _events(lake, run, began, now)
+    spent, all_events, session, minute = _events(lake, manifest, began, now)
     with open_lake(folder) as views:
         summary = summarise(views)
         ((kept,),) = views.execute("SELECT count(*) FROM curated").fetchall()
@@ -97,11 +97,18 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
     )
 
 
-def _events(lake: Lake, run: str, began: float, now: float) -> tuple[Spent, list[Tally], list[Tally], list[Tally]]:
+def _events(
+    lake: Lake, manifest: Manifest, began: float, now: float
+) -> tuple[Spent, list[Tally], list[Tally], list[Tally]]:
     """What the run has used, and its events: all, since its process began, and of the last minute."""
-    if not (lake.store_folder / FILE).exists():
+    try:
+        store = read_store(parse_config(manifest.config | {"lake": str(lake.root)}, "manifest"))
+    except ConfigError:  # of another version
+        store = None
+    if store is None:
         return Spent(), [], [], []
-    with Store(lake.store_folder, Mode.REPLAY) as store:
+    run = manifest.run
+    with contextlib.closing(store):
         return store.spend(run), store.tally(run), store.tally(run, began), store.tally(run, max(began, now - MINUTE))
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from gog.pipelines.commands.common import (
     print_json,
 )
 from gog.pipelines.commands.progress import Progress
+from gog.pipelines.commands.storing import OlderThan, seconds_of
 from gog.pipelines.config import Config, parse_config
 
 Beam = Annotated[list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="-- BEAM OPTIONS")]
@@ -28,6 +30,10 @@ Seed = Annotated[
 ]
 Accept = Annotated[
     int | None, typer.Option("--accept", min=1, metavar="NUMBER", help="Stop when so many trajectories are kept.")
+]
+Refresh = Annotated[
+    list[str] | None,
+    typer.Option("--refresh", metavar="KIND", help="Buy answers of this kind anew, such as text_search."),
 ]
 
 RUNNERS = (
@@ -60,6 +66,8 @@ def run(
     name: RunOption = None,
     seed: Seed = None,
     accept: Accept = None,
+    refresh: Refresh = None,
+    older_than: OlderThan = None,
     beam: Beam = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,7 +76,29 @@ def run(
     Finished shards are never done again, and the store answers what was asked before. At a ceiling of the budget the
     exit code is 1; with a higher one the same command goes on.
     """
-    _work(config_of(config, lake, name, seed), None, accept, beam, as_json)
+    made = _refreshing(config_of(config, lake, name, seed), refresh, older_than)
+    _work(made, None, accept, beam, as_json)
+
+
+def _refreshing(config: Config, kinds: list[str] | None, older_than: str | None) -> Config:
+    """The config, told to buy anew what is older. Raises `UseError`."""
+    from gog.pipelines.lake import Lake
+    from gog.transforms.services.store_forms import BOUGHT
+
+    if not kinds:
+        if older_than:
+            raise UseError("--older-than says what to buy anew: name a kind with --refresh")
+        return config
+    wrong = [kind for kind in kinds if kind not in BOUGHT]
+    if wrong:
+        raise UseError(f"{wrong[0]!r} is no kind of answer; there are {', '.join(BOUGHT)}")
+    before = time.time() - seconds_of(older_than or "0s")
+    there = (Path(config.lake) / "lake.json").exists()
+    manifest = Lake(Path(config.lake), create=False).read_manifest(config.run) if there else None
+    if manifest is not None and manifest.state == "done":
+        raise UseError(f"the run {config.run!r} is finished and asks nothing any more: name another with --run")
+    store = config.store.model_copy(update={"refresh": tuple(sorted(kinds)), "refresh_before": before})
+    return config.model_copy(update={"store": store})
 
 
 def demo(lake: LakeOption = None) -> None:

@@ -13,6 +13,9 @@ HITS: Final = TypeAdapter(tuple[Hit, ...])
 DETECTIONS: Final = TypeAdapter(tuple[Detection, ...])
 PAGE: Final = TypeAdapter(Page)
 
+BOUGHT: Final = ("chat", "detect", "text_search", "image_search", "page")
+"""Kinds that somebody outside answers."""
+
 FORMS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "chat": REPLY,
     "detect": DETECTIONS,

@@ -1,0 +1,273 @@
+"""`gog store`: what the store holds, whether it is sound, cassettes that travel, and clearing up."""
+
+import re
+import sys
+import time
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from gog.pipelines.commands.common import (
+    FELL_SHORT,
+    ConfigOption,
+    JsonOption,
+    LakeOption,
+    UseError,
+    config_of,
+    example,
+    print_json,
+)
+from gog.pipelines.config import Config
+from gog.pipelines.plain import one_line
+
+if TYPE_CHECKING:
+    from gog.pipelines.lake import ImageFiles
+    from gog.transforms.services.store_records import AnyStore
+
+SHOWN: Final = 10
+_AGE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+Kind = Annotated[
+    list[str] | None, typer.Option("--kind", metavar="KIND", help="Only this kind, as stats names it; may be repeated.")
+]
+OlderThan = Annotated[
+    str | None, typer.Option("--older-than", metavar="AGE", help="Only what was kept before: 30d, 12h, 2w.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    store = typer.Typer(
+        name="store", help="What the store holds; cassettes; clearing up.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+    )
+    store.callback()(_store)
+    store.command(epilog=example("gog store stats", "gog store stats -c fvqa.yaml --json"))(stats)
+    store.command(epilog=example("gog store verify"))(verify)
+    store.command(epilog=example("gog store export fvqa.cassette --run fvqa"))(export)
+    store.command("import", epilog=example("gog store import fvqa.cassette"))(import_)
+    store.command(
+        epilog=example("gog store gc --older-than 90d --kind text_search", "gog store gc --unreachable --yes")
+    )(gc)
+    app.add_typer(store, epilog=example("gog store stats", "gog store export fvqa.cassette --run fvqa"))
+
+
+def _store() -> None:
+    """What the store holds; cassettes; clearing up."""
+
+
+def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOption = False) -> None:
+    """What is kept, by kind, provider and failure.
+
+    Sizes are those in the store, where long texts are compressed; money is what the answers cost when they were bought.
+    """
+    from gog.pipelines.stores import store_path
+    from gog.pipelines.summary import console_for, plain_table
+    from gog.transforms.services.store_upkeep import runs_in, statistics
+
+    made = config_of(config, lake)
+    with closing(_open(made)) as store:
+        groups, runs = statistics(store.database), runs_in(store.database)
+    if as_json:
+        print_json({"store": store_path(made), "groups": [asdict(group) for group in groups], "events": runs})
+        return
+    now = time.time()
+    lines = [
+        (
+            group.kind,
+            group.provider,
+            group.failure,
+            f"{group.entries:,}",
+            f"{group.bytes / 1e6:,.1f}",
+            f"{_days(now - group.newest)} - {_days(now - group.oldest)}",
+            f"{group.cost:,.2f}",
+        )
+        for group in groups
+    ]
+    total = ("all", "", "", f"{sum(g.entries for g in groups):,}", f"{sum(g.bytes for g in groups) / 1e6:,.1f}", "")
+    columns = ("kind", "provider", "failure", ">entries", ">MB", ">age in days", ">cost $")
+    table = plain_table(store_path(made), columns, lines, (*total, f"{sum(g.cost for g in groups):,.2f}"))
+    console_for(sys.stdout).print(table)
+    print("Events: " + (", ".join(f"{run} {count:,}" for run, count in runs.items()) or "none"))
+
+
+def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOption = False) -> None:
+    """Whether every answer is sound; exit code 1 when not.
+
+    Finds damage, keys that are not the hash of their request, and answers that are not of the form of their kind.
+    """
+    from gog.pipelines.stores import files_at, store_path
+    from gog.transforms.services.segment_store_files import segment_problems
+    from gog.transforms.services.store_upkeep import Problem
+    from gog.transforms.services.store_upkeep import verify as find_problems
+
+    made = config_of(config, lake)
+    problems: list[Problem] = []
+    count = 0
+    if made.store.backend == "segments":
+        problems = [Problem("", "", f"{name}: {why}") for name, why in segment_problems(files_at(store_path(made)))]
+    if not problems:
+        with closing(_open(made)) as store:
+            problems = list(find_problems(store.database))
+            count = store.count()
+    if as_json:
+        print_json({"entries": count, "problems": [asdict(problem) for problem in problems]})
+    else:
+        for problem in problems[:SHOWN]:
+            print(one_line(f"{problem.kind} {problem.key[:16]}: {problem.what}".strip(" :"), 300))
+        if len(problems) > SHOWN:
+            print(f"{len(problems) - SHOWN:,} more (--json lists them all)")
+        if not problems:
+            print(f"{count:,} entries, all sound")
+    if problems:
+        print(f"gog: {len(problems):,} problems: restore a copy, or `gog store import` a cassette", file=sys.stderr)
+        raise typer.Exit(FELL_SHORT)
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="The cassette to write.", metavar="FILE")],
+    config: ConfigOption = None,
+    lake: LakeOption = None,
+    run: Annotated[str | None, typer.Option("--run", metavar="NAME", help="Only what this run asked.")] = None,
+    kind: Kind = None,
+) -> None:
+    """Write a cassette: answers in one file that travels.
+
+    With it and the same config a run can be replayed anywhere: `gog store import FILE` there, then `gog run` with
+    store.mode replay. Events, and so what a run spent, stay here.
+    """
+    from gog.transforms.services.store_cassette import write_cassette
+    from gog.transforms.services.store_upkeep import Choice, choose, runs_in
+
+    made = config_of(config, lake)
+    with closing(_open(made)) as store:
+        database = store.database
+        known = runs_in(database)
+        if run is not None and run not in known:
+            raise UseError(f"no run {run!r} has asked this store; there are {', '.join(known) or 'none'}")
+        chosen = choose(database, Choice(kinds=tuple(kind or ()), run=run))
+        written = write_cassette(file, chosen, _images(made))
+    missing = f"; {written.missing:,} pictures that answers name are not in the lake" if written.missing else ""
+    print(f"{file}: {written.entries:,} entries, {written.images:,} pictures{missing}")
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="A cassette.", metavar="FILE")],
+    config: ConfigOption = None,
+    lake: LakeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the answers of a cassette into the store.
+
+    What is there already stays: the first answer to a request wins, and others are told as conflicts. Importing twice
+    changes nothing. Exit code 1 when something in the file was refused.
+    """
+    from gog.pipelines.stores import make_store
+    from gog.transforms.services.store_cassette import Cassette
+    from gog.transforms.services.store_records import Mode
+
+    made = config_of(config, lake)
+    cassette = Cassette(file)
+    with closing(make_store(made, Mode.RECORD)) as store:
+        added = store.add(cassette.entries())
+    cassette.take_images(_images(made))
+    if as_json:
+        print_json(asdict(added) | {"images": cassette.images, "refused": cassette.refused})
+    else:
+        print(f"{added.new:,} new, {added.same:,} there already, {cassette.images:,} pictures")
+        if added.conflicts:
+            keys = ", ".join(key[:16] for key in added.conflicts[:3])
+            print(f"{len(added.conflicts):,} conflicts: the store has other answers, and keeps them ({keys})")
+        for line in cassette.refused[:SHOWN]:
+            print(f"refused: {one_line(line, 200)}")
+    if cassette.refused:
+        print(f"gog: {len(cassette.refused):,} lines or pictures of {file} were refused", file=sys.stderr)
+        raise typer.Exit(FELL_SHORT)
+
+
+def gc(
+    config: ConfigOption = None,
+    lake: LakeOption = None,
+    older_than: OlderThan = None,
+    kind: Kind = None,
+    failures: Annotated[bool, typer.Option("--failures", help="Only failures.")] = False,
+    unreachable: Annotated[bool, typer.Option("--unreachable", help="Only what no run of the lake has asked.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is only counted.")] = False,
+) -> None:
+    """Remove what is no longer wanted; counts first.
+
+    What fits all the options is meant. A store of segments is packed together, too.
+    """
+    from gog.pipelines.stores import files_at, make_store, store_path
+    from gog.transforms.services.segment_store_files import compact
+    from gog.transforms.services.store_records import Mode
+    from gog.transforms.services.store_upkeep import Choice, keys_of, runs_in, statistics
+
+    made = config_of(config, lake)
+    selected = bool(older_than or kind or failures or unreachable)
+    packed = made.store.backend == "segments"
+    if not selected and not packed:
+        raise UseError("say what: --older-than AGE, --kind KIND, --failures, --unreachable, or several of them")
+    before = None if older_than is None else time.time() - seconds_of(older_than)
+    runs = _runs(made) if unreachable else None
+    _open(made).close()
+    with closing(make_store(made, Mode.RECORD)) as store:
+        if selected:
+            choice = Choice(tuple(kind or ()), before, failures, unasked_by=runs)
+            groups = statistics(store.database, choice)
+            only_runs = unreachable and not (older_than or kind or failures)
+            gone = [run for run in runs_in(store.database) if run not in (runs or ())] if only_runs else []
+            count, size = sum(group.entries for group in groups), sum(group.bytes for group in groups)
+            cost = sum(group.cost for group in groups)
+            events = f", and the events of {len(gone):,} runs" if gone else ""
+            print(f"{count:,} entries, {size / 1e6:,.1f} MB, bought for ${cost:,.2f}{events}")
+            if yes:
+                store.drop(keys_of(store.database, choice), gone)
+                print("removed")
+            else:
+                print("nothing is removed yet: the same with --yes does it")
+    if packed and yes:
+        done = compact(files_at(store_path(made)))
+        print(f"{done.before:,} segments packed into {done.after:,}")
+
+
+def seconds_of(age: str) -> float:
+    """Seconds of an age such as 30d. Raises `UseError`."""
+    match = _AGE.fullmatch(age.strip())
+    if match is None:
+        raise UseError(f"{age!r} is no age: a number with s, m, h, d or w behind it, such as 30d")
+    return float(match[1]) * _UNIT_S[match[2]]
+
+
+def _open(config: Config) -> "AnyStore":
+    from gog.pipelines.stores import read_store, store_path
+
+    store = read_store(config)
+    if store is None:
+        raise UseError(f"there is no store at {store_path(config)} yet: name another --lake, or `gog run` makes one")
+    return store
+
+
+def _images(config: Config) -> "ImageFiles":
+    from gog.pipelines.lake import ImageFiles
+
+    return ImageFiles(Path(config.lake) / "images")
+
+
+def _runs(config: Config) -> tuple[str, ...]:
+    """Runs of the lake with their previews. Raises `UseError` where other lakes may share the store."""
+    from gog.pipelines.lake import Lake
+    from gog.pipelines.preview import SUFFIX
+
+    if config.store.path:
+        raise UseError(f"{config.store.path} may serve other lakes, whose runs are not known here: use --older-than")
+    lake = Lake(Path(config.lake), create=False)
+    names = {*lake.runs(), *(path.name for path in (lake.root / "previews").glob("*"))}
+    return tuple(sorted(names | {name[: 64 - len(SUFFIX)] + SUFFIX for name in names}))
+
+
+def _days(seconds: float) -> str:
+    return f"{max(0.0, seconds) / 86_400:.0f}"

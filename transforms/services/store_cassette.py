@@ -1,0 +1,169 @@
+"""A cassette: answers of a store, and the pictures that they name, in one file that travels.
+
+A zip file of `cassette.json` (what it is), `entries.jsonl` (an entry a line, in order of keys) and `images/`. Equal
+entries make equal files. Requests lie beside their answers, so every key is checked when it is read again.
+"""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from pydantic import ValidationError
+
+from gog.transforms.services.protocols import ImageStore
+from gog.transforms.services.store_file import StoreError
+from gog.transforms.services.store_forms import HITS
+from gog.transforms.services.store_lines import LineError, digest, entry_line, read_entry
+from gog.transforms.services.store_records import Dated
+from gog.transforms.services.store_upkeep import form_problem
+
+FORMAT: Final = "gog-cassette"
+VERSION: Final = 1
+LONGEST_LINE: Final = 1 << 26
+LONGEST_IMAGE: Final = 1 << 26
+_HEAD: Final = "cassette.json"
+_ENTRIES: Final = "entries.jsonl"
+_WITH_IMAGES: Final = frozenset({"text_search", "image_search"})
+_SUFFIXES: Final = ("jpg", "png", "webp")
+_FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What went into a cassette."""
+
+    entries: int
+    images: int
+    missing: int
+    """Pictures that answers name and the lake has not."""
+
+
+def write_cassette(path: Path, entries: Iterable[Dated], images: ImageStore) -> Written:
+    """Write the entries, and the thumbnails of their hits. The file is there as a whole or not at all."""
+    fresh = path.with_name(f".{path.name}.passing")
+    count, wanted = 0, set[str]()
+    try:
+        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as cassette:
+            with cassette.open(_info(_ENTRIES), "w", force_zip64=True) as file:
+                for dated in entries:
+                    file.write(entry_line(dated).encode() + b"\n")
+                    wanted |= thumbnails(dated)
+                    count += 1
+            there = [sha256 for sha256 in sorted(wanted) if images.has(sha256)]
+            for sha256 in there:
+                data = images.read(sha256)
+                cassette.writestr(_info(f"images/{sha256}.{_suffix(data)}", zipfile.ZIP_STORED), data)
+            head = {"format": FORMAT, "version": VERSION, "entries": count, "images": len(there)}
+            cassette.writestr(_info(_HEAD), json.dumps(head) + "\n")
+        fresh.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+    return Written(count, len(there), len(wanted) - len(there))
+
+
+def thumbnails(dated: Dated) -> set[str]:
+    """Sha256 of the pictures that an answer names."""
+    if dated.entry.kind not in _WITH_IMAGES or dated.entry.kept.answer is None:
+        return set()
+    try:
+        hits = HITS.validate_json(dated.entry.kept.answer)
+    except ValidationError:
+        return set()
+    return {hit.thumbnail_sha256 for hit in hits if hit.thumbnail_sha256}
+
+
+class Cassette:
+    """A cassette that is read. Whatever in it is wrong is left out, and `refused` says why."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `StoreError` where it is none."""
+        self.path = path
+        self.refused: list[str] = []
+        self.images = 0
+        """Pictures taken."""
+        with self._opened() as cassette:
+            try:
+                head = json.loads(_limited(cassette.open(_HEAD), 10_000))
+            except (KeyError, ValueError, RecursionError):
+                head = None
+            if not isinstance(head, dict) or head.get("format") != FORMAT:
+                raise StoreError(f"{path} is no cassette; `gog store export FILE` writes one")
+            if head.get("version") != VERSION:
+                raise StoreError(f"{path}: written by another version of this engine ({head.get('version')!r})")
+
+    def entries(self) -> Iterator[Dated]:
+        """The sound entries, in the order of the file."""
+        with self._opened() as cassette, cassette.open(_ENTRIES) as file:
+            number = 0
+            while line := file.readline(LONGEST_LINE):
+                number += 1
+                try:
+                    if not line.endswith(b"\n"):
+                        raise LineError("longer than any entry, or cut off")
+                    dated = read_entry(line)
+                    wrong = (
+                        form_problem(dated.entry.kind, dated.entry.kept.answer or "")
+                        if not dated.entry.kept.failure
+                        else ""
+                    )
+                    if wrong:
+                        raise LineError(wrong)
+                except LineError as error:
+                    self.refused.append(f"line {number}: {error}")
+                    if not line.endswith(b"\n"):
+                        return
+                    continue
+                yield Dated(dated.entry, dated.created)
+
+    def take_images(self, images: ImageStore) -> None:
+        """Put its pictures into the lake, those that are what their name says."""
+        with self._opened() as cassette:
+            for info in cassette.infolist():
+                folder, _, name = info.filename.partition("/")
+                sha256, _, suffix = name.partition(".")
+                if folder != "images":
+                    continue
+                data = _limited(cassette.open(info), LONGEST_IMAGE) if suffix in _SUFFIXES else b""
+                if digest(data) != sha256:
+                    self.refused.append(f"{info.filename[:100]}: not the picture of that name")
+                    continue
+                images.put(data, suffix)
+                self.images += 1
+
+    @contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
+        try:
+            with zipfile.ZipFile(self.path) as cassette:
+                yield cassette
+        except FileNotFoundError:
+            raise StoreError(f"{self.path}: no such file") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
+            raise StoreError(f"{self.path}: damaged, or no cassette: {error}; get another copy") from None
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+
+
+def _limited(file: IO[bytes], most: int) -> bytes:
+    """What is in the file, cut after `most` bytes: what is longer is not what it says it is."""
+    with file:
+        return file.read(most)
+
+
+def _info(name: str, how: int = zipfile.ZIP_DEFLATED) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _FIRST_DAY)
+    info.compress_type, info.external_attr = how, 0o644 << 16
+    return info
+
+
+def _suffix(data: bytes) -> str:
+    if data.startswith(b"\x89PNG"):
+        return "png"
+    return "webp" if data[8:12] == b"WEBP" else "jpg"
