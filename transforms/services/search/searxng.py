@@ -11,6 +11,7 @@ from typing import Any, Final
 from yarl import URL
 
 from gog.schemas import FailureClass, Hit
+from gog.transforms.services.folders import clean
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search.results import Names, ask, hits_in, shortened
 
@@ -57,5 +58,5 @@ class SearxngSearch:
 def _silent(engines: Any) -> str:
     """Names of the engines that did not answer, each with why."""
     rows = engines if isinstance(engines, list) else []
-    named = [": ".join(str(part)[:60] for part in row[:2]) for row in rows[:10] if isinstance(row, list) and row]
+    named = [": ".join(clean(str(part), 60) for part in row[:2]) for row in rows[:10] if isinstance(row, list) and row]
     return ", ".join(named)

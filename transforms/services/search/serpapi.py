@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gog.schemas import FailureClass
+from gog.transforms.services.folders import clean
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search.lens import Lens
 from gog.transforms.services.search.results import Found, Names, ask, found_in
@@ -59,4 +60,4 @@ def _is_error(reply: Mapping[str, Any], key: str) -> bool:
     if _NOTHING.search(error):
         return True
     failure = FailureClass.AUTH if _SPENT.search(error) else FailureClass.SERVER
-    raise ServiceError(failure, hide(" ".join(error.split())[:300], (key,)))
+    raise ServiceError(failure, hide(clean(error, 300), (key,)))

@@ -1,0 +1,156 @@
+"""From addresses to searches and readers: keys, settings, and what is said where something is missing."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import MemoryImages
+
+from gog.pipelines.config import Config, ConfigError, fingerprint, parse_config
+from gog.pipelines.lake import Lake
+from gog.pipelines.opening import check_addresses, close_stores, open_services
+from gog.pipelines.searches import KEYS, check_searches, open_image_search, open_reader, open_text_search
+from gog.transforms.services.pages.reading import Reading
+
+UPLOADER = {"put": "https://x.example/{name}", "url": "https://x.example/{name}"}
+
+
+@pytest.fixture(autouse=True)
+def _no_keys(monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name in KEYS.values():
+        monkeypatch.delenv(name, raising=False)
+    yield
+    close_stores()
+
+
+def config(**values: Any) -> Config:
+    return parse_config(values)
+
+
+@pytest.mark.parametrize(
+    ("address", "service_id"),
+    [
+        ("serper:", "serper:de-de"),
+        ("brave:", "brave:de-de"),
+        ("tavily:", "tavily:basic"),
+        ("searxng:https://sx.example/", "searxng:sx.example:de"),
+    ],
+)
+def test_text_searches_of_the_web(
+    address: str, service_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = config(text_search=address, search={"country": "de", "language": "de"})
+    scheme = address.partition(":")[0]
+    if scheme in KEYS:
+        with pytest.raises(ConfigError, match=f"set the environment variable {KEYS[scheme]}"):
+            open_text_search(address, Lake(tmp_path), made)
+        monkeypatch.setenv(KEYS[scheme], "planted")
+    assert open_text_search(address, Lake(tmp_path), made).id == service_id
+    check_searches(made)
+    assert "planted" not in made.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("address", "service_id"), [("serper:", "serper:lens:us-en"), ("serpapi:", "serpapi:lens:us-en")]
+)
+def test_image_searches_of_the_web(
+    address: str, service_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, images = Lake(tmp_path), MemoryImages()
+    made = config(image_search=address, uploader=UPLOADER)
+    variable = KEYS[address.rstrip(":")]
+    with pytest.raises(ConfigError, match=variable):
+        open_image_search(address, lake, images, made)
+    monkeypatch.setenv(variable, "planted")
+    assert open_image_search(address, lake, images, made).id == service_id
+    alone = config(image_search=address)
+    for attempt in (lambda: open_image_search(address, lake, images, alone), lambda: check_addresses(alone)):
+        with pytest.raises(ConfigError, match=r"set uploader\.put and uploader\.url, or use gallery:FOLDER"):
+            attempt()
+
+
+def test_the_uploaders_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERPER_API_KEY", "planted")
+    monkeypatch.delenv("MY_BUCKET", raising=False)
+    made = config(image_search="serper:", uploader=UPLOADER | {"key_env": "MY_BUCKET"})
+    with pytest.raises(ConfigError, match="set the environment variable MY_BUCKET"):
+        open_image_search("serper:", Lake(tmp_path), MemoryImages(), made)
+    monkeypatch.setenv("MY_BUCKET", "planted")
+    open_image_search("serper:", Lake(tmp_path), MemoryImages(), made)
+
+
+def test_a_replay_needs_no_keys(tmp_path: Path) -> None:
+    made = config(store={"mode": "replay"}, text_search="serper:", image_search="serpapi:", pages="jina:")
+    check_searches(made)
+    assert open_text_search("serper:", Lake(tmp_path), made).id == "serper:us-en"
+    assert open_image_search("serpapi:", Lake(tmp_path), MemoryImages(), made).id == "serpapi:lens:us-en"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"text_search": "searxng:"}, "no address of a text search"),
+        ({"text_search": "searxng:sx.example"}, "searxng:https://HOST"),
+        ({"text_search": "searxng:https://u:planted@sx.example"}, "without a user name"),
+        ({"text_search": "serper:us"}, "no address of a text search"),
+        ({"text_search": "google"}, "no address of a text search"),
+        ({"image_search": "tavily:"}, "no address of an image search"),
+        ({"pages": "remote:"}, "no address of a reader"),
+        ({"pages": "local:x"}, "no address of a reader"),
+        ({"pages": "local:", "reading": {"summary": True}}, "the planner cannot summarise"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        check_searches(config(**changes))
+    assert "\n" not in str(caught.value)
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"search": {"country": "Germany"}},
+        {"search": {"language": "english!"}},
+        {"search": {"thumbnails": 500}},
+        {"reading": {"pages": 0}},
+        {"reading": {"page": 3}},
+        {"uploader": {"put": "https://x.example/", "url": "https://x.example/{name}"}},
+    ],
+)
+def test_sections_are_checked(section: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(section))):
+        config(**section)
+
+
+def test_readers() -> None:
+    assert open_reader("") is None
+    local, jina = open_reader("local:"), open_reader("jina:")
+    assert local is not None
+    assert local.id.startswith("local:trafilatura-")
+    assert jina is not None
+    assert jina.id == "jina:markdown"
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    with pytest.raises(ConfigError, match=r"pip install 'glance-or-gaze\[web\]'"):
+        open_reader("local:")
+
+
+def test_a_config_with_pages_reads_them(tmp_path: Path) -> None:
+    made = config(lake=str(tmp_path / "lake"), pages="local:", reading={"pages": 2, "robots": False})
+    services = open_services(made)
+    assert isinstance(services.text_search, Reading)
+    assert services.text_search.id.startswith("corpus:")
+    assert "+norobots:2x1000" in services.text_search.id
+
+
+def test_what_changes_the_hits_changes_the_fingerprint() -> None:
+    prints = {
+        fingerprint(config(**changes))
+        for changes in ({}, {"search": {"country": "de"}}, {"pages": "local:"}, {"reading": {"pages": 5}})
+    }
+    assert len(prints) == 4
+    assert fingerprint(config(uploader=UPLOADER)) == fingerprint(config())
