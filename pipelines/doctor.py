@@ -43,6 +43,8 @@ PACKAGES: Final = ("apache-beam", "pyarrow", "duckdb", "pydantic", "pillow", "nu
 EXTRAS: Final = {
     "detect": ("ultralytics", "YOLO detectors"),
     "onnx": ("onnxruntime", "detectors in ONNX files"),
+    "web": ("trafilatura", "reading pages (in pipelines)"),
+    "pdf": ("pypdf", "pages that are PDF"),
     "train": ("trl", "training with gog_train"),
     "dev": ("pytest", "tests and checks"),
 }
