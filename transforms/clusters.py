@@ -6,15 +6,15 @@ perceptual hash go together.
 """
 
 import zlib
-from collections import defaultdict
+from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from gog.transforms.key_table import KeyTable, key_of
 from gog.transforms.verify.normalise import normalise, unspaced
 
 BITS: Final = 64
@@ -68,72 +68,77 @@ def minhash_bands(words: Words) -> tuple[bytes, ...]:
     return tuple(raw[start : start + size] for start in range(0, len(raw), size))
 
 
-@dataclass(slots=True)
-class _SameHash:
-    """The items of one perceptual hash; their questions are hashed when first compared with another."""
-
-    waiting: list[tuple[int, str, str]] = field(default_factory=list)
-    known: dict[int, tuple[str, Words]] = field(default_factory=dict)
-    bands: dict[tuple[int, bytes], list[int]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, order: int, item_id: str, words: Words, bands: tuple[bytes, ...]) -> None:
-        self.known[order] = (item_id, words)
-        for key in enumerate(bands):
-            self.bands[key].append(order)
-
-    def nearest(self, words: Words, bands: tuple[bytes, ...], least: float) -> int | None:
-        """Order of the earliest item whose question is near."""
-        for order, item_id, question in self.waiting:
-            waited = shingles(question)
-            self.add(order, item_id, waited, minhash_bands(waited))
-        self.waiting.clear()
-        candidates = {order for key in enumerate(bands) for order in self.bands.get(key, ())}
-        near = [order for order in candidates if similarity(self.known[order][1], words) >= least]
-        return min(near, default=None)
-
-
 class NearDuplicates:
-    """An index that finds, as items come in, the earliest one whose image and question are both near."""
+    """An index that finds, as items come in, the earliest one whose image and question are both near.
+
+    Holds about 250 bytes an item beside its question, and as many again where items share images: a million of them
+    fit into half a gigabyte. Questions are compared only where images are near, and hashed only then.
+    """
 
     def __init__(self, distance: int = DISTANCE, least_similarity: float = SIMILARITY) -> None:
         """`distance` in bits of the perceptual hash, `least_similarity` of the questions' words."""
         self._distance, self._least = distance, least_similarity
         self._masks = band_masks(distance)
-        self._bands: list[dict[int, list[int]]] = [defaultdict(list) for _ in self._masks]
-        self._images: dict[int, _SameHash] = {}
-        self._count = 0
+        self._images = KeyTable()
+        """Perceptual hashes, each once, by band."""
+        self._first = KeyTable()
+        """The first item of each perceptual hash, by the hash: its question is hashed when another comes near."""
+        self._compared: set[int] = set()
+        """Perceptual hashes whose first item is in `_questions`."""
+        self._questions = KeyTable()
+        """Items by perceptual hash and MinHash band."""
+        self._texts = bytearray()
+        self._ends = array("Q")
 
     def add_or_find(self, item_id: str, phash_hex: str, question: str) -> str | None:
         """The id of the earliest near-copy, or None after the new item was added."""
         value = int(phash_hex, 16)
         near = self._near_images(value)
-        words: Words = shingles(question) if near else frozenset()
-        bands = minhash_bands(words) if near else ()
         if near:
-            hits = [(order, image) for image in near if (order := image.nearest(words, bands, self._least)) is not None]
+            words = shingles(question)
+            bands = minhash_bands(words)
+            hits = [order for image in near for order in self._near_questions(image, words, bands)]
             if hits:
-                order, image = min(hits, key=lambda hit: hit[0])
-                return image.known[order][0]
-        own = self._images.get(value)
-        if own is None:
-            own = self._images[value] = _SameHash()
-            for band, mask in zip(self._bands, self._masks, strict=True):
-                band[value & mask].append(value)
+                return self._item(min(hits))[0]
+        order = len(self._ends)
+        self._texts += f"{item_id}\0{question}".encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._texts))
+        if value not in near:
+            for band, mask in enumerate(self._masks):
+                self._images.add(key_of(band, value & mask), value)
         if near:
-            own.add(self._count, item_id, words, bands)
+            self._compared.add(value)
+            self._add(order, value, bands)
         else:
-            own.waiting.append((self._count, item_id, question))
-        self._count += 1
+            self._first.add(value, order)
         return None
 
-    def _near_images(self, value: int) -> list[_SameHash]:
-        found = {
+    def _near_images(self, value: int) -> set[int]:
+        return {
             other
-            for band, mask in zip(self._bands, self._masks, strict=True)
-            for other in band.get(value & mask, ())
+            for band, mask in enumerate(self._masks)
+            for other in self._images.find(key_of(band, value & mask))
             if (value ^ other).bit_count() <= self._distance
         }
-        return [self._images[other] for other in sorted(found)]
+
+    def _near_questions(self, image: int, words: Words, bands: tuple[bytes, ...]) -> list[int]:
+        """Items of an image whose questions are near."""
+        if image not in self._compared:
+            self._compared.add(image)
+            for order in self._first.find(image):
+                self._add(order, image, minhash_bands(shingles(self._item(order)[1])))
+        found = {order for i, band in enumerate(bands) for order in self._questions.find(key_of(image, i, band))}
+        return [order for order in found if similarity(shingles(self._item(order)[1]), words) >= self._least]
+
+    def _add(self, order: int, image: int, bands: tuple[bytes, ...]) -> None:
+        for i, band in enumerate(bands):
+            self._questions.add(key_of(image, i, band), order)
+
+    def _item(self, order: int) -> tuple[str, str]:
+        """Id and question."""
+        start = self._ends[order - 1] if order else 0
+        item_id, _, question = self._texts[start : self._ends[order]].decode("utf-8", "surrogatepass").partition("\0")
+        return item_id, question
 
 
 def image_clusters(pairs: Iterable[tuple[str, str]], distance: int = DISTANCE) -> dict[str, str]:
