@@ -1,13 +1,10 @@
 """The gate before a provider: how many requests at once, how many a minute, and what to do when it says no.
 
-All waiting is first come, first served, on the event loop, without polling. The adaptive rate engages with the
-first refusal (429 or overload); until then only the limits of the config hold.
-
-- The rate starts at 0.8 times what was really admitted. Every quarter second it falls in proportion to the share
-  of calls refused, by a factor of 0.8 at most, and while calls wait for it grows by a constant for each answer.
-  (DCTCP's form of AIMD: a provider that refuses one call in twenty whatever the rate is not slowed to a crawl.)
-- `Retry-After` holds all admissions until then while the provider refuses a fifth of the latest calls or more. Below
-  that the refusal is that call's own, which waits for it (`gog.transforms.services.retry`), and nobody else.
+All waiting is first come, first served, on the event loop, without polling. The adaptive rate
+(`gog.transforms.services.rate`) engages with the first refusal (429 or overload); until then only the limits of the
+config hold. `Retry-After` holds all admissions until then while the provider refuses a fifth of the latest calls or
+more, and twice as many as it does by chance. Below that the refusal is that call's own, which waits for it
+(`gog.transforms.services.retry`), and nobody else.
 """
 
 import asyncio
@@ -21,16 +18,9 @@ from typing import Final
 
 from gog.schemas import FailureClass
 from gog.transforms.services.bucket import Bucket
+from gog.transforms.services.rate import AdaptiveRate, Attempt
 
 REFUSALS: Final = frozenset({FailureClass.RATE_LIMITED, FailureClass.OVERLOADED})
-DECREASE: Final = 0.8
-"""Greatest decrease of the adaptive rate in one window, and its start relative to the observed rate."""
-WINDOW_S: Final = 0.25
-INCREASE: Final = 0.1
-"""Requests a second that the adaptive rate gains with each answer; about an eighth too many are then refused."""
-LEAST_RATE: Final = 0.2
-"""Requests a second."""
-OBSERVE_S: Final = 10.0
 LATEST: Final = 32
 HOLDING_SHARE: Final = 0.2
 """Share of the latest calls refused from which a `Retry-After` is meant for all."""
@@ -58,57 +48,7 @@ class Admission:
     """A call that was let through, with the tokens it was counted with."""
 
     tokens: int
-
-
-class _AdaptiveRate:
-    """Requests a second that a provider seems to bear; None until it first refused one."""
-
-    def __init__(self) -> None:
-        self.bucket: Bucket | None = None
-        self._admitted: deque[float] = deque(maxlen=256)
-        self._bound = False
-        self._began = 0.0
-        self._refused = self._accepted = 0
-
-    def admitted(self, now: float) -> None:
-        self._admitted.append(now)
-        if self.bucket:
-            self.bucket.take(1, now)
-
-    def wait(self, now: float) -> float:
-        wait = self.bucket.wait(1, now) if self.bucket else 0.0
-        self._bound |= wait > 0
-        return wait
-
-    def outcome(self, refused: bool, now: float) -> None:
-        if self.bucket is None:
-            if refused:
-                self._engage(now)
-            return
-        self._refused += refused
-        self._accepted += not refused
-        if now - self._began < WINDOW_S:
-            return
-        share = self._refused / (self._refused + self._accepted)
-        rate = self.bucket.rate * (1 - (1 - DECREASE) * share)
-        # Growth only where the rate held calls back: otherwise it would drift far from what was tried.
-        rate += INCREASE * self._accepted * self._bound
-        self._set(rate, now)
-
-    def _engage(self, now: float) -> None:
-        while self._admitted and self._admitted[0] < now - OBSERVE_S:
-            self._admitted.popleft()
-        span = now - self._admitted[0] if self._admitted else 0.0
-        observed = len(self._admitted) / span if span > 0 else float(max(1, len(self._admitted)))
-        self.bucket = Bucket(observed, 1.0, now)
-        self._set(observed * DECREASE, now)
-
-    def _set(self, rate: float, now: float) -> None:
-        assert self.bucket is not None
-        self.bucket.take(0, now)
-        self.bucket.rate = max(LEAST_RATE, rate)
-        self.bucket.capacity = max(1.0, self.bucket.rate * 0.1)
-        self._began, self._bound, self._refused, self._accepted = now, False, 0, 0
+    attempt: Attempt
 
 
 class Gate:
@@ -126,7 +66,7 @@ class Gate:
         now = clock()
         self._requests = _per_minute(limits.requests_per_minute, 1.0, now)
         self._tokens = _per_minute(limits.tokens_per_minute, 10.0, now)
-        self._adaptive = _AdaptiveRate()
+        self._adaptive = AdaptiveRate()
         self._queue: deque[tuple[asyncio.Future[Admission], int]] = deque()
         self._alarm: tuple[float, asyncio.Task[None]] | None = None
         self._hold_until = -math.inf
@@ -177,16 +117,19 @@ class Gate:
         now = self._clock()
         if tokens is not None and self._tokens:
             self._tokens.take(tokens - admission.tokens, now)
-        if failure is None or failure in REFUSALS:
-            self._refusals.append(failure is not None)
-            self._adaptive.outcome(failure is not None, now)
         if failure in REFUSALS and retry_after is not None and math.isfinite(retry_after):
             hold = min(max(0.0, retry_after), self._limits.longest_hold_s)
             self._hold_until = max(self._hold_until, now + hold)
+        if failure is None or failure in REFUSALS:
+            self._refusals.append(failure is not None)
+            if (hold := self._hold(now)) > 0:
+                self._adaptive.held_until = now + hold
+            self._adaptive.outcome(admission.attempt, failure is not None, now)
         self._pump()
 
     def _hold(self, now: float) -> float:
-        if now >= self._hold_until or sum(self._refusals) < HOLDING_SHARE * len(self._refusals):
+        share = max(HOLDING_SHARE, 2 * self._adaptive.noise)
+        if now >= self._hold_until or sum(self._refusals) < share * len(self._refusals):
             return 0.0
         return self._hold_until - now
 
@@ -206,9 +149,8 @@ class Gate:
             self._requests.take(1, now)
         if self._tokens:
             self._tokens.take(tokens, now)
-        self._adaptive.admitted(now)
         self.in_flight += 1
-        return Admission(tokens)
+        return Admission(tokens, self._adaptive.admitted(now))
 
     def _leave(self) -> None:
         self.in_flight -= 1

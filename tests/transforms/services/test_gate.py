@@ -1,53 +1,14 @@
 """The gate, on a clock of its own: order, limits, the adaptive rate, `Retry-After`."""
 
 import asyncio
-import heapq
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+from clock import Clock, play
 
 from gog.schemas import FailureClass
-from gog.transforms.services.gate import LEAST_RATE, Admission, Gate, Limits
-
-
-class Clock:
-    """Time that passes only when everybody waits for it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._count = 0
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self._count += 1
-        future = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self.now + seconds, self._count, future))
-        await future
-
-    async def run(self, scenario: Awaitable[None]) -> None:
-        """Drive the scenario to its end, from one wake-up to the next."""
-        task = asyncio.ensure_future(scenario)
-        while not task.done():
-            for _ in range(20):
-                await asyncio.sleep(0)
-            while self._sleepers and self._sleepers[0][2].done():
-                heapq.heappop(self._sleepers)
-            if task.done():
-                break
-            assert self._sleepers, "everybody waits and nobody sleeps"
-            due, _, future = heapq.heappop(self._sleepers)
-            self.now = max(self.now, due)
-            future.set_result(None)
-        await task
-
-
-def play(scenario: Callable[[Clock], Awaitable[None]]) -> None:
-    clock = Clock()
-    asyncio.run(clock.run(scenario(clock)))
+from gog.transforms.services.gate import Gate, Limits
+from gog.transforms.services.rate import LEAST_RATE
 
 
 def make(clock: Clock, **limits: float) -> Gate:
@@ -209,43 +170,6 @@ def test_the_rate_starts_below_what_was_admitted() -> None:
                 gate.report(admission)
         await refuse(gate)
         assert gate.rate == pytest.approx(8.0, rel=0.1)
-
-    play(scenario)
-
-
-class Provider:
-    """Accepts so many calls a second (a token bucket), which take 0.2 s each, and refuses the rest."""
-
-    def __init__(self, clock: Clock, rate: float) -> None:
-        self._clock, self._rate, self._level, self._at = clock, rate, rate, clock.now
-        self.accepted: list[float] = []
-        self.refused: list[float] = []
-
-    async def call(self, gate: Gate, admission: Admission) -> None:
-        now = self._clock.now
-        self._level = min(self._rate, self._level + (now - self._at) * self._rate)
-        self._at = now
-        accepts = self._level >= 1
-        self._level -= accepts
-        await self._clock.sleep(0.2 if accepts else 0.01)
-        (self.accepted if accepts else self.refused).append(now)
-        gate.report(admission, None if accepts else FailureClass.RATE_LIMITED)
-
-
-def test_the_rate_finds_what_the_provider_bears() -> None:
-    async def scenario(clock: Clock) -> None:
-        gate, provider = make(clock, in_flight=64), Provider(clock, rate=20.0)
-
-        async def worker() -> None:
-            while clock.now < 1120:
-                async with gate.admit() as admission:
-                    await provider.call(gate, admission)
-
-        await asyncio.gather(*(worker() for _ in range(64)))
-        late = [t for t in provider.accepted if 1060 <= t < 1120]
-        refused = [t for t in provider.refused if 1060 <= t < 1120]
-        assert 0.9 * 20 * 60 <= len(late) <= 20 * 60 + 20
-        assert len(refused) <= 0.3 * len(late)
 
     play(scenario)
 
