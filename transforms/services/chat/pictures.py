@@ -13,7 +13,7 @@ from PIL import Image
 from gog.schemas import BoxError, FailureClass
 from gog.schemas.boxes import smart_resize
 from gog.transforms.images import ImageError, decode_image
-from gog.transforms.services.chat.settings import FACTORS, ModelSettings
+from gog.transforms.services.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ImageStore, ServiceError
 
 REMEMBERED_BYTES: Final = 32 << 20
@@ -28,8 +28,8 @@ def fitted_size(width: int, height: int, settings: ModelSettings) -> tuple[int, 
     above 200.
     """
     least, most = settings.least_pixels, settings.most_pixels
-    if settings.family:
-        factor = FACTORS[settings.family]
+    if settings.backbone:
+        factor = settings.backbone.factor
         rounded = round(width / factor) * factor, round(height / factor) * factor
         size = smart_resize(width, height, factor, least, most)
         # Thin images near a limit are no fixed point of the resize: only as they are do they come out as reckoned.

@@ -7,16 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from gog.prompts import prompt_hash
 from gog.schemas import canonical_json
+from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
 
 JSON_PROMPT: Final = "chat/json"
 REPAIR_PROMPT: Final = "chat/repair"
 
-Family = Literal["", "qwen2.5-vl", "qwen3-vl"]
-
-FACTORS: Final[dict[str, int]] = {"qwen2.5-vl": 28, "qwen3-vl": 32}
-"""Pixels of a visual token's side. Source: the models' published image processors."""
-_LEAST_PIXELS: Final[dict[str, int]] = {"": 1, "qwen2.5-vl": 56 * 56, "qwen3-vl": 256 * 256}
-_MOST_PIXELS: Final[dict[str, int]] = {"": 1_003_520, "qwen2.5-vl": 1280 * 28 * 28, "qwen3-vl": 1280 * 32 * 32}
+_MOST_PIXELS: Final = 1280 * 28 * 28
+"""Of a model of no known family."""
 
 _OURS: Final = frozenset(
     {
@@ -36,8 +33,8 @@ class ModelSettings(BaseModel):
     """Environment variable that holds the key; empty for none."""
     revision: str = Field(default="", max_length=100)
     """Part of the model's id: set it when the endpoint serves other weights under the same name."""
-    family: Family = ""
-    """Whose smart resize fits images to the budget. Empty: scaled down, the shape kept."""
+    family: BackboneName | None = None
+    """Whose smart resize fits images to the budget. None: scaled down, the shape kept."""
     min_pixels: int | None = Field(default=None, ge=1, le=1 << 28)
     max_pixels: int | None = Field(default=None, ge=1024, le=1 << 28)
     """Pixel budget of an image, by default 1,280 visual tokens. For boxes in `resized_pixels` the endpoint and the
@@ -72,19 +69,24 @@ class ModelSettings(BaseModel):
             raise ValueError("body.chat_template_kwargs is a table without enable_thinking: use thinking")
         if self.least_pixels > self.most_pixels:
             raise ValueError(f"min_pixels {self.least_pixels} is more than max_pixels {self.most_pixels}")
-        if self.family and self.most_pixels < FACTORS[self.family] ** 2:
+        if self.backbone and self.most_pixels < self.backbone.factor**2:
             raise ValueError("max_pixels is less than one visual token")
         return self
 
     @property
+    def backbone(self) -> Backbone | None:
+        """The family, with its factor and its budget."""
+        return BACKBONES[self.family] if self.family else None
+
+    @property
     def least_pixels(self) -> int:
         """`min_pixels`, or the family's own."""
-        return _LEAST_PIXELS[self.family] if self.min_pixels is None else self.min_pixels
+        return self.min_pixels or (self.backbone.min_pixels if self.backbone else 1)
 
     @property
     def most_pixels(self) -> int:
         """`max_pixels`, or 1,280 visual tokens of the family."""
-        return _MOST_PIXELS[self.family] if self.max_pixels is None else self.max_pixels
+        return self.max_pixels or (self.backbone.max_pixels if self.backbone else _MOST_PIXELS)
 
 
 def model_id(model: str, settings: ModelSettings) -> str:

@@ -14,8 +14,9 @@ from PIL import Image
 
 from gog.schemas import BoxError, FailureClass, Frame, FrameSpec
 from gog.schemas.boxes import WHOLE, smart_resize, to_frame
+from gog.transforms.backbones import BACKBONES
 from gog.transforms.services.chat.pictures import Pictures, encode_picture, fitted_size
-from gog.transforms.services.chat.settings import FACTORS, ModelSettings
+from gog.transforms.services.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ServiceError
 
 
@@ -52,11 +53,11 @@ def test_a_large_image_is_scaled_down_to_the_budget() -> None:
 SIDES = st.integers(1, 3000)
 
 
-@given(SIDES, SIDES, st.sampled_from(["qwen2.5-vl", "qwen3-vl"]), st.integers(14, 22))
+@given(SIDES, SIDES, st.sampled_from(list(BACKBONES)), st.integers(14, 22))
 def test_what_is_sent_has_the_frame_of_the_original(width: int, height: int, family: Any, log_pixels: int) -> None:
     """The endpoint resizes what it gets to the very size that the engine reckons with for the original."""
     settings = ModelSettings(family=family, min_pixels=3136, max_pixels=1 << log_pixels)
-    factor, limits = FACTORS[family], (settings.least_pixels, settings.most_pixels)
+    factor, limits = BACKBONES[family].factor, (settings.least_pixels, settings.most_pixels)
     try:
         size = fitted_size(width, height, settings)
     except BoxError:
