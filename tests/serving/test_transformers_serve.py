@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import HEIGHT, WIDTH, MemoryImages, called, picture
@@ -86,7 +87,7 @@ def episode(images: MemoryImages) -> ChatRequest:
     return ChatRequest((*begun.messages, turn, result), offered_tools(settings), Sampling(1.0, 1.0, 24), 1)
 
 
-def ask(model: tuple[str, str], name: str = "", without_images: bool = False, **settings: object) -> ChatReply:
+def ask(model: tuple[str, str], name: str = "", without_images: bool = False, **settings: Any) -> ChatReply:
     images = MemoryImages()
     request = episode(images)
     if without_images:
@@ -104,7 +105,7 @@ def ask(model: tuple[str, str], name: str = "", without_images: bool = False, **
 
 
 @pytest.mark.parametrize("settings", [{}, {"tool_images": "user"}, {"family": "qwen2.5-vl", "max_pixels": 3136}])
-def test_images_and_tools_go_through(model: tuple[str, str], settings: dict[str, object]) -> None:
+def test_images_and_tools_go_through(model: tuple[str, str], settings: dict[str, Any]) -> None:
     reply = ask(model, **settings)
     assert 1 <= reply.completion_tokens <= 24
     assert reply.prompt_tokens > ask(model, without_images=True).prompt_tokens + 8, "four visual tokens an image"
@@ -112,9 +113,10 @@ def test_images_and_tools_go_through(model: tuple[str, str], settings: dict[str,
 
 
 def test_what_it_does_not_take_is_the_set_ups_fault(model: tuple[str, str]) -> None:
+    options: dict[str, Any]
     for options in ({"body": {"top_k": 5}}, {"name": "another"}):
         with pytest.raises(ServiceError) as caught:
-            ask(model, **options)  # type: ignore[arg-type]
+            ask(model, **options)
         assert caught.value.failure is FailureClass.AUTH
 
 
