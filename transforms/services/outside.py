@@ -10,7 +10,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -43,6 +43,8 @@ A = TypeVar("A")
 
 _CHARACTERS_A_TOKEN = 3
 _TOKENS_AN_IMAGE = 1500
+_PAGE_ATTEMPTS = 2
+"""A search goes on without a page whose site is down; five attempts would hold it up for minutes."""
 _MAY_BE_CHARGED = frozenset({FailureClass.TIMEOUT, FailureClass.MALFORMED, FailureClass.REFUSED})
 """Failures after which the provider may have done the work: they are charged by estimate."""
 
@@ -248,7 +250,7 @@ class Outside:
         tokens = (0, 0)
         try:
             answer, text = await with_retries(
-                partial(self._attempt, request, trace), self._retry, self._rng, self._sleep
+                partial(self._attempt, request, trace), self._retry_of(request), self._rng, self._sleep
             )
         except ServiceError as error:
             if error.failure is FailureClass.BUDGET:
@@ -265,6 +267,11 @@ class Outside:
         # Another process may have been first with an answer: then all go on with that one.
         held = await self.store.put(entry, self.run, event)
         return answer if held is kept and kept.failure is None else self._read(request, held)
+
+    def _retry_of(self, request: _Request[Any]) -> Retry:
+        if request.kind != "page":
+            return self._retry
+        return replace(self._retry, attempts=min(_PAGE_ATTEMPTS, self._retry.attempts))
 
     async def _attempt(self, request: _Request[A], trace: _Trace) -> tuple[A, str]:
         """One request: the answer and its JSON text."""

@@ -23,6 +23,8 @@ A_HOST: Final = 4
 """Pages of one site in flight."""
 PARSING: Final = 2
 """Pages that are made text of at once."""
+_BUSY: Final = frozenset({FailureClass.RATE_LIMITED, FailureClass.OVERLOADED})
+"""One site's refusals: told as its failure, or the gate would slow the reading of all others."""
 _PDF: Final = "application/pdf"
 _HTML: Final = ("text/html", "application/xhtml+xml")
 _TYPES: Final = (*_HTML, "text/plain", "text/markdown", _PDF)
@@ -57,16 +59,21 @@ class LocalReader:
     async def read(self, url: str) -> Page:
         """The text of a page. Raises `ServiceError`; `refused` where robots.txt does not allow it."""
         address = check_url(url, self._allow)
-        async with self._turn(address):
-            fetched = await fetch_public(
-                str(address),
-                limit_bytes=LIMIT_BYTES,
-                timeout_s=self._timeout_s,
-                types=_TYPES,
-                allow=self._allow,
-                cut=True,
-                visit=self._robots.check if self._robots else None,
-            )
+        try:
+            async with self._turn(address):
+                fetched = await fetch_public(
+                    str(address),
+                    limit_bytes=LIMIT_BYTES,
+                    timeout_s=self._timeout_s,
+                    types=_TYPES,
+                    allow=self._allow,
+                    cut=True,
+                    visit=self._robots.check if self._robots else None,
+                )
+        except ServiceError as error:
+            if error.failure in _BUSY:
+                raise ServiceError(FailureClass.SERVER, error.detail) from None
+            raise
         text, cut = await self._text(fetched)
         return Page(fetched.url, text[:MAX_TEXT], cut or ("cut in length" if len(text) > MAX_TEXT else ""))
 

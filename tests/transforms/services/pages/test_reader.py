@@ -129,6 +129,19 @@ def test_addresses_that_are_not_public_are_not_read(url: str) -> None:
     assert refused(go())
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_site_does_not_slow_the_others(status: int) -> None:
+    """These are no refusals of the reader's: the gate would hold up the pages of every site."""
+
+    async def go() -> None:
+        async with site({"*": web.Response(status=status, headers={"Retry-After": "60"})}) as base:
+            await LocalReader(allow=anywhere, robots=False).read(base)
+
+    error = failure(go())
+    assert (error.failure, error.retry_after) == (FailureClass.SERVER, None)
+    assert f"HTTP {status}" in error.detail
+
+
 def test_few_pages_of_a_site_are_in_flight() -> None:
     now = [0, 0]
 

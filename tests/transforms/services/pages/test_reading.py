@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, Hit
 from gog.transforms.services.budget import Budget
-from gog.transforms.services.outside import Composed
+from gog.transforms.services.outside import Composed, Outside
 from gog.transforms.services.pages.reading import Reading, ReadingSettings, relevant
 from gog.transforms.services.protocols import Page, ServiceError
-from gog.transforms.services.store import Mode
+from gog.transforms.services.retry import Retry
+from gog.transforms.services.store import Mode, Store
 
 TEXT = "\n\n".join(
     [
@@ -129,6 +130,23 @@ def test_a_budget_that_is_spent_stops_the_search(tmp_path: Path) -> None:
     with pytest.raises(ServiceError) as caught:
         asyncio.run(go())
     assert caught.value.failure is FailureClass.BUDGET
+
+
+def test_a_page_is_not_tried_for_minutes(tmp_path: Path) -> None:
+    reader = FakeReader(lambda _: ServiceError(FailureClass.TIMEOUT, "slow"))
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def go() -> tuple[Hit, ...]:
+        with Store(tmp_path, Mode.RECORD) as store:
+            door = Outside(store, retry=Retry(attempts=5), sleep=sleep)
+            return await door.text_search(Reading(FakeSearch(lambda _: FOUND[:1]), reader), "Chad", 5, "episode")
+
+    assert asyncio.run(go()) == FOUND[:1]
+    assert len(reader.asked) == 2
+    assert len(pauses) == 1
 
 
 def test_a_search_that_fails_fails(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from strategies import json_values
 from websites import failure, run, site
 
 from gog.schemas import FailureClass, Hit
+from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ServiceError, TextSearch
 from gog.transforms.services.search import results
 from gog.transforms.services.search.brave import BraveSearch
@@ -23,6 +25,7 @@ from gog.transforms.services.search.searxng import SearxngSearch
 from gog.transforms.services.search.serpapi import SerpApiLens
 from gog.transforms.services.search.serper import SerperLens, SerperSearch
 from gog.transforms.services.search.tavily import TavilySearch
+from gog.transforms.services.store import Mode, Store
 
 KEY = "planted-key-1234"
 LOCALE = Locale("de", "de")
@@ -459,6 +462,29 @@ def test_ids_have_the_locale() -> None:
     assert lens(SerperLens)[0].id == "serper:lens:de-de"
     assert lens(SerpApiLens)[0].id == "serpapi:lens:de-de"
     assert BraveSearch(KEY, Locale()).id == "brave:us-en"
+
+
+def test_no_key_in_the_store(tmp_path: Path) -> None:
+    """Neither of an answer nor of a refusal that repeats it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        key = request.headers.get("X-API-KEY") or request.query.get("api_key", "")
+        return web.json_response({"message": f"{key} is not allowed", "error": f"bad {key}"}, status=400)
+
+    async def go() -> None:
+        async with site({"*": answer}) as base:
+            with Store(tmp_path, Mode.RECORD) as store:
+                door = Outside(store)
+                image_search, sha256 = lens(SerpApiLens, base)
+                with pytest.raises(ServiceError):
+                    await door.text_search(SerperSearch(KEY, LOCALE, url=base), "Chad", 5, "episode")
+                with pytest.raises(ServiceError):
+                    await door.image_search(image_search, sha256, 5, "episode")
+
+    run(go())
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"is not allowed" in kept
+    assert KEY.encode() not in kept
 
 
 LISTS = ("organic", "visual_matches", "results", "web")
