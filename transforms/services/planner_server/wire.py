@@ -92,9 +92,11 @@ def read_request(body: bytes) -> Asked:
     try:
         wire = _Request.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        message = f"{where}: {first['msg']}" if where else first["msg"]
+        # Of several forms that were tried the deepest error is of the one that was meant.
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        deepest = max(errors, key=lambda found: len(found["loc"]))
+        where = ".".join(map(str, deepest["loc"]))
+        message = " ".join((f"{where}: {deepest['msg']}" if where else deepest["msg"]).split())[:200]
     else:
         return _understood(wire)
     raise WrongRequestError(message)
