@@ -21,6 +21,7 @@ from gog.transforms.services.pages.fetch import (
     MAX_REDIRECTS,
     Address,
     Fetched,
+    _redirected,
     check_url,
     fetch_public,
     is_public,
@@ -216,6 +217,13 @@ def test_a_redirect_to_a_name_is_checked_where_it_leads() -> None:
 
     assert refused(go()) == "the address is not public"
     assert asked == []
+
+
+def test_a_redirect_does_not_give_up_encryption() -> None:
+    assert _redirected(URL("http://a.example/"), "https://a.example/x", is_public) == URL("https://a.example/x")
+    assert _redirected(URL("https://a.example/y/"), "../x", is_public) == URL("https://a.example/x")
+    with pytest.raises(ServiceError, match="from https to http"):
+        _redirected(URL("https://a.example/"), "http://a.example/x", is_public)
 
 
 def test_redirects_end() -> None:
