@@ -55,11 +55,11 @@ def test_an_image_is_asked_for_once_and_kept(tmp_path: Path) -> None:
 def test_two_that_want_it_at_once_ask_once(tmp_path: Path) -> None:
     web = Web(b"picture")
 
-    async def both() -> tuple[bytes, bytes]:
+    async def both() -> list[bytes]:
         reader = images(tmp_path, web)
-        return await asyncio.gather(reader.read(URL), reader.read(URL))
+        return list(await asyncio.gather(reader.read(URL), reader.read(URL)))
 
-    assert asyncio.run(both()) == (b"picture", b"picture")
+    assert asyncio.run(both()) == [b"picture"] * 2
     assert web.asked == [URL]
 
 
