@@ -156,8 +156,8 @@ class VllmServer:
                 lines = file.read().decode("utf-8", "replace").splitlines()
         except OSError:
             return f"its log {self._log} cannot be read"
-        shown = " | ".join(" ".join(line.split())[:200] for line in lines if line.strip()) if lines else "empty"
-        return f"see {self._log}: {' | '.join(shown.split(' | ')[-_TAIL_LINES:])}"
+        shown = [" ".join(line.split())[:200] for line in lines if line.strip()]
+        return f"see {self._log}: {' / '.join(shown[-_TAIL_LINES:]) or 'it is empty'}"
 
 
 class VllmModel:

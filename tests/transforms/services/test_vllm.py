@@ -132,7 +132,7 @@ def test_a_server_that_does_not_start_says_why(make: Make, tmp_path: Path) -> No
         ask(model)
     said = str(caught.value)
     assert "exit code 1" in said
-    assert "loading the weights | ValueError: no GPU | found here" in said
+    assert "loading the weights / ValueError: no GPU / found here" in said
     assert "\n" not in said
     log = next((tmp_path / "logs").iterdir())
     assert str(log) in said
