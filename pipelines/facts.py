@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import duckdb
 
@@ -54,6 +54,8 @@ class CardFacts:
     reasons: Sequence[tuple[Any, ...]]
     """(stage, reason, rejects)."""
     frame: str
+    shared: Sequence[tuple[Any, ...]] = ()
+    """(answer or entity, rows): what the export's seeds share with the benchmarks that they were kept apart from."""
 
     @property
     def filled(self) -> list[str]:
@@ -123,7 +125,16 @@ def card_facts(
             *((count.stage, reason, number) for reason, number in rejected.items()),
         ],
         frame=episode.frame.value,
+        shared=_all(connection, _SHARED),
     )
+
+
+_SHARED: Final = """
+    SELECT kind, count(*) FROM (
+        SELECT unnest(json_keys(extra, '$.benchmark_warnings')) AS kind
+        FROM exported JOIN seeds s ON s.seed_id = seed
+    ) GROUP BY kind ORDER BY kind
+"""
 
 
 def _prompt_hashes(connection: duckdb.DuckDBPyConnection, sft: bool, episode: EpisodeSettings) -> dict[str, list[str]]:

@@ -24,6 +24,7 @@ _PARTS: Final = {
     "behaviours": "SELECT * FROM behaviours",
     "categories": "SELECT * FROM categories",
     "levels": "SELECT * FROM levels",
+    "benchmark_warnings": "SELECT * FROM benchmark_warnings",
 }
 
 
@@ -41,7 +42,7 @@ def console_for(stream: TextIO) -> Console:
 
 def print_summary(summary: Summary, console: Console) -> None:
     """Print the tables; those without rows are left out."""
-    for table in (_funnel(summary), _spend(summary), _behaviours(summary), _levels(summary)):
+    for table in (_funnel(summary), _warnings(summary), _spend(summary), _behaviours(summary), _levels(summary)):
         if table is not None:
             console.print(table)
 
@@ -161,6 +162,13 @@ def _levels(summary: Summary) -> Table | None:
         rates = (f"{line[name]:.2f}" for name in ("pass_rate", "least", "most"))
         _add(table, (line["policy"], line["level"], f"{line['seeds']:,}", _share(line["seeds"], seeds), *rates))
     return table if lines else None
+
+
+def _warnings(summary: Summary) -> Table | None:
+    lines = summary["benchmark_warnings"]
+    cells = [(line["dataset"], line["kind"], f"{line['seeds']:,}", line["example"]) for line in lines]
+    columns = ("dataset", "shared", ">seeds", "for example with")
+    return plain_table("Shared with a benchmark, kept", columns, cells) if lines else None
 
 
 def _total(lines: Sequence[Row], name: str) -> int:

@@ -139,6 +139,22 @@ _VIEWS: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
             "unknown": "tries that nobody could judge",
         },
     ),
+    "benchmark_warnings": (
+        "Seeds whose entity or answer a benchmark has too; they stay.",
+        """
+        SELECT dataset, kind, count(*) AS seeds, min(found) AS example
+        FROM (
+            SELECT dataset, unnest(['answer', 'entity']) AS kind,
+                unnest([
+                    json_extract_string(extra, '$.benchmark_warnings.answer'),
+                    json_extract_string(extra, '$.benchmark_warnings.entity')
+                ]) AS found
+            FROM seeds
+        )
+        WHERE found IS NOT NULL GROUP BY ALL ORDER BY ALL
+        """,
+        {"kind": "answer or entity", "example": "a row of a benchmark"},
+    ),
     "pairs": (
         "Right and wrong trajectories of the same seed.",
         """

@@ -87,4 +87,12 @@ class TestPlain:
             "rejected": 1,
             "balanced": True,
         }
-        assert summary.keys() == {"funnel", "reasons", "spend", "behaviours", "categories", "levels"}
+        assert summary.keys() == {
+            "funnel",
+            "reasons",
+            "spend",
+            "behaviours",
+            "categories",
+            "levels",
+            "benchmark_warnings",
+        }

@@ -19,7 +19,7 @@ FUNNEL = [
     ("curate", "trajectory", 6, 6, 0, True),
     ("label", "seed", 3, 3, 0, True),
 ]
-VIEWS = ["funnel", "reasons", "spend", "overview", "behaviours", "categories", "levels", "pairs"]
+VIEWS = ["funnel", "reasons", "spend", "overview", "behaviours", "categories", "levels", "benchmark_warnings", "pairs"]
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class Overlap:
         """One line for a reject."""
         why = [f"image: {self.image.how}"] if self.image else []
         why += [f"question: {self.text.how}"] if self.text else []
-        more = f" (and {self.more} more rows)" if self.more else ""
+        more = f" (and {self.more} more row{'s' if self.more > 1 else ''})" if self.more else ""
         return f"{_named(self.row)}{more}: {'; '.join(why)}"
 
 

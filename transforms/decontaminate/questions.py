@@ -56,7 +56,7 @@ class TextSettings(NamedTuple):
     alone_words: int = 8
     """Words that the shared run has at least; two characters of a script without spaces count as one."""
     rare: int = 5
-    """Different questions of the benchmarks that hold the run, at most: more make it a template."""
+    """Different questions of the benchmarks that a question is found to be, at most: more make it a template."""
     similarity: float = 0.7
     """Jaccard similarity of a rewording."""
 
@@ -96,11 +96,14 @@ class QuestionIndex:
                 alike = similarity(words, self._words[number])
                 if alike >= self.settings.similarity:
                     near[number] = alike
-        return [
+        matches = [
             TextMatch(number, run := runs.get(number, ""), alike := near.get(number, 0.0),
                       self._alone(number, run, text if alike else ()))
             for number in sorted(runs.keys() | near.keys())
         ]  # fmt: skip
+        if sum(match.alone for match in matches) > self.settings.rare:
+            return [match._replace(alone=False) for match in matches]
+        return matches
 
     def find_in(self, text: str) -> list[TextMatch]:
         """Questions whose long runs stand in a page; only those that need no image."""
