@@ -1,70 +1,51 @@
 """What a run would do and cost, before it does anything: nothing is called and nothing is written.
 
-Each stage makes so many calls for each of its units (a seed, an attempt, a try). Where an earlier run in the lake had
-the same teacher, its calls, tokens and pace are taken; otherwise they are assumed, and the plan says what was.
+Each stage makes so many calls for each of its units (a seed, an attempt, a try). What previewed seeds of this very
+config asked gives an interval; next best is an earlier run in the lake with the same teacher; the rest is assumed. The
+plan says what was observed and what assumed. Money follows from tokens, calls and prices.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
 
 from gog.pipelines.config import Config, ConfigError, parse_config
 from gog.pipelines.context import STEP_TABLES
 from gog.pipelines.ingest import Seeds
 from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.models import provider_of
 from gog.pipelines.opening import check_addresses, policy_id
+from gog.pipelines.plan_lines import (
+    EASY,
+    EMBEDDED_RATE,
+    LATENCY_S,
+    PROMPT,
+    TURNS,
+    WRITTEN,
+    Earlier,
+    Line,
+    dollars,
+    line_of,
+    lines_left,
+    rules_of,
+    sampled_line,
+)
 from gog.pipelines.run import made_from
+from gog.pipelines.samples import (
+    NOTHING,
+    Column,
+    Range,
+    Samples,
+    added,
+    interval,
+    read_samples,
+)
+from gog.pipelines.stores import read_store
 from gog.pipelines.views import open_lake
-from gog.schemas import Behaviour, Tool
 from gog.transforms.services.budget import EMBEDDED
-from gog.transforms.services.store import Mode, Store, Tally
-from gog.transforms.services.store_file import FILE
-
-EASY: Final = (0.0, 0.3)
-"""Share of seeds that screening finds easy, where it is not known."""
-TURNS: Final = (2, 5)
-"""Of an episode that is not observed; a config with fewer allowed turns has fewer."""
-SEARCHES: Final = {"text_search": (0, 1), "image_search": (0, 2)}
-"""In an episode; attempts at one seed share many, and the store answers the second."""
-PROMPT: Final = (1_500, 6_000)
-"""Tokens that a call of a model reads: instructions, a picture, the turns so far."""
-WRITTEN: Final = (50, 500)
-EMBEDDED_RATE: Final = (50.0, 300.0)
-"""Calls a second of the embedded services, all of them together: they share the process."""
-LATENCY_S: Final = (1.0, 10.0)
-"""Of a call to a service outside."""
-MARGIN: Final = 0.1
-"""Around what was observed."""
-
-
-class Range(NamedTuple):
-    """From the least that is likely to the most."""
-
-    low: float
-    high: float
-
-    def __mul__(self, other: object) -> "Range":
-        """Range by range, or by a number."""
-        by = other if isinstance(other, Range) else Range(float(other), float(other))  # type: ignore[arg-type]
-        return Range(self.low * by.low, self.high * by.high)
-
-    def plus(self, other: "Range") -> "Range":
-        """The sum."""
-        return Range(self.low + other.low, self.high + other.high)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The calls of one service for one purpose."""
-
-    service: str
-    kind: str
-    purpose: str
-    calls: Range
-    tokens: Range
-    observed: bool
-    """Taken from an earlier run, not assumed."""
+from gog.transforms.services.prices import FREE, Price, list_prices
+from gog.transforms.services.store_records import AnyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,48 +67,8 @@ class Plan:
     seconds: Range
     store_bytes: int
     notes: tuple[str, ...]
-
-
-class _Rule(NamedTuple):
-    """How often a service is asked: for each of which unit, and how many times."""
-
-    service: str
-    kind: str
-    purpose: str
-    unit: str
-    each: Range
-
-
-@dataclass(frozen=True, slots=True)
-class _Earlier:
-    """A run with the same teacher: its units, and its events by provider, kind and purpose."""
-
-    run: str
-    config: Config
-    funnel: Mapping[str, tuple[int, int]]
-    """Entered and passed, by stage."""
-    tally: Sequence[Tally]
-    seconds: float
-
-    @property
-    def easy(self) -> Range | None:
-        """Share of easy seeds."""
-        entered, passed = self.funnel.get("screen", (0, 0))
-        share = 1 - passed / entered if entered else None
-        return None if share is None else Range(max(0.0, share - MARGIN / 2), min(1.0, share + MARGIN / 2))
-
-    def units(self) -> dict[str, float]:
-        """What its calls were made for."""
-        seeds, hard = self.funnel.get("screen", (0, 0))
-        synthesize = self.config.synthesize
-        return {
-            "pass": seeds * self.config.screen.passes,
-            "hard seed": hard,
-            "rollout": hard * synthesize.rollouts,
-            "composed": hard * synthesize.composed,
-            "trajectory": self.funnel.get("verify", (0, 0))[0],
-            "try": self.funnel.get("label", (0, 0))[0] * self.config.label.k,
-        }
+    previewed: int = 0
+    """Seeds whose preview was taken for the lines that are sampled."""
 
 
 def plan(config: Config) -> Plan:
@@ -138,15 +79,20 @@ def plan(config: Config) -> Plan:
     lake = Lake(Path(config.lake), create=False) if (Path(config.lake) / "lake.json").exists() else None
     done = _done(lake, config, made_from(config, seeds))
     left = sum(rows for shard, rows in sizes.items() if shard not in done["synthesize"])
-    earlier = _earlier(lake, config) if lake else None
+    earlier, samples, store_bytes = _observed(lake, config) if lake else (None, None, 0)
     notes: list[str] = []
     units = _units(config, sum(sizes.values()), left, done, earlier, notes)
-    lines = tuple(_line(rule, units, earlier, config) for rule in _rules(config) if units[rule.unit].high)
-    lines = tuple(line for line in lines if line.calls.high)
-    calls, tokens = _sum(line.calls for line in lines), _sum(line.tokens for line in lines)
-    _say_what_was_taken(notes, lines, earlier, lake, config, made_from(config, seeds))
-    free = all(line.service.partition(":")[0] in EMBEDDED for line in lines)
-    store = Path(config.lake) / "store" / FILE
+    rules = [rule for rule in rules_of(config) if units[rule.unit].high]
+    previewed = samples.seeds if samples and left else 0
+    if samples and previewed:
+        lines = [sampled_line(rule, samples, left, config) or line_of(rule, units, earlier, config) for rule in rules]
+        lines += lines_left(samples, left, config)
+    else:
+        lines = [line_of(rule, units, earlier, config) for rule in rules]
+    lines = [line for line in lines if line.calls.high]
+    _say_what_was_taken(notes, lines, earlier, previewed, lake, config, made_from(config, seeds))
+    cost = _cost(lines, left)
+    _say_prices(notes, lines, cost, config)
     return Plan(
         run=config.run,
         rows=sum(sizes.values()),
@@ -154,14 +100,35 @@ def plan(config: Config) -> Plan:
         done={step: len(shards) for step, shards in done.items()},
         left=left,
         units=units,
-        lines=lines,
-        calls=calls,
-        tokens=tokens,
-        cost=Range(0.0, 0.0) if free else None,
-        seconds=_seconds(config, lines, earlier),
-        store_bytes=store.stat().st_size if store.exists() else 0,
+        lines=tuple(lines),
+        calls=_total(lines, left, lambda line: line.calls, lambda column: column.calls),
+        tokens=_total(lines, left, lambda line: line.tokens, lambda column: added([column.read, column.written])),
+        cost=cost,
+        seconds=_seconds(config, lines),
+        store_bytes=store_bytes,
         notes=tuple(notes),
+        previewed=previewed,
     )
+
+
+def _total(
+    lines: Sequence[Line],
+    left: int,
+    of_line: Callable[[Line], Range],
+    of_column: Callable[[Column], Sequence[float]],
+) -> Range:
+    """The sum: sampled lines seed by seed, as a seed with many calls of one kind has many of another."""
+    columns = [of_column(line.sampled) for line in lines if line.sampled]
+    sampled = interval(added(columns), left) if columns else NOTHING
+    return _sum(of_line(line) for line in lines if not line.sampled).plus(sampled)
+
+
+def _cost(lines: Sequence[Line], left: int) -> Range | None:
+    if any(line.cost is None for line in lines):
+        return None
+    columns = [dollars(line.sampled, line.price) for line in lines if line.sampled and line.price]
+    sampled = interval(added(columns), left) if columns else NOTHING
+    return _sum(line.cost or NOTHING for line in lines if not line.sampled).plus(sampled)
 
 
 def _done(lake: Lake | None, config: Config, made: str) -> dict[str, set[int]]:
@@ -181,24 +148,30 @@ def _done(lake: Lake | None, config: Config, made: str) -> dict[str, set[int]]:
     }
 
 
-def _earlier(lake: Lake, config: Config) -> _Earlier | None:
+def _observed(lake: Lake, config: Config) -> tuple[Earlier | None, Samples | None, int]:
+    """What the store has seen: an earlier run, previewed seeds, and how large it is."""
+    store = read_store(config)
+    if store is None:
+        return None, None, 0
+    with closing(store):
+        return _earlier(lake, config, store), read_samples(config, store), store.database.stat().st_size
+
+
+def _earlier(lake: Lake, config: Config, store: AnyStore) -> Earlier | None:
     """The run with the same teacher that has screened most."""
-    if not (lake.store_folder / FILE).exists():
-        return None
-    found: list[_Earlier] = []
-    with Store(lake.store_folder, Mode.REPLAY) as store:
-        for run in lake.runs():
-            manifest = lake.read_manifest(run)
-            try:
-                theirs = parse_config(manifest.config if manifest else None)
-            except ConfigError:
-                continue
-            if manifest is None or manifest.state != "done" or theirs.teacher != config.teacher:
-                continue
-            with open_lake(lake.run_folder(run)) as views:
-                rows = views.execute("SELECT stage, sum(entered), sum(passed) FROM funnel GROUP BY stage").fetchall()
-            funnel = {stage: (int(entered), int(passed)) for stage, entered, passed in rows}
-            found.append(_Earlier(run, theirs, funnel, store.tally(run), store.spend(run).hours * 3600))
+    found: list[Earlier] = []
+    for run in lake.runs():
+        manifest = lake.read_manifest(run)
+        try:
+            theirs = parse_config(manifest.config if manifest else None)
+        except ConfigError:
+            continue
+        if manifest is None or manifest.state != "done" or theirs.teacher != config.teacher:
+            continue
+        with open_lake(lake.run_folder(run)) as views:
+            rows = views.execute("SELECT stage, sum(entered), sum(passed) FROM funnel GROUP BY stage").fetchall()
+        funnel = {stage: (int(entered), int(passed)) for stage, entered, passed in rows}
+        found.append(Earlier(run, theirs, funnel, store.tally(run), store.spend(run).hours * 3600))
     teacher = policy_id(config.teacher, config)
     found = [
         run for run in found if run.funnel.get("screen", (0, 0))[0] and any(t.provider == teacher for t in run.tally)
@@ -207,7 +180,7 @@ def _earlier(lake: Lake, config: Config) -> _Earlier | None:
 
 
 def _units(
-    config: Config, rows: int, left: int, done: Mapping[str, set[int]], earlier: _Earlier | None, notes: list[str]
+    config: Config, rows: int, left: int, done: Mapping[str, set[int]], earlier: Earlier | None, notes: list[str]
 ) -> dict[str, Range]:
     """How many of each unit there will be."""
     easy = earlier.easy if earlier else None
@@ -229,99 +202,39 @@ def _units(
     }
 
 
-def _rules(config: Config) -> Iterator[_Rule]:
-    """Who is asked for what, with bounds of how often where nothing was observed."""
-    episode, synthesize = config.episode, config.synthesize
-    turns, one = Range(min(TURNS[0], episode.max_turns), min(TURNS[1], episode.max_turns)), Range(0, 1)
-    pictures = Tool.IMAGE_SEARCH in episode.tools or Tool.GAZE in episode.tools
-    tools = [(config.text_search, "text_search")] if Tool.TEXT_SEARCH in episode.tools else []
-    tools += [(config.image_search, "image_search")] if pictures else []
-    yield _Rule(config.teacher, "chat", "screen", "pass", Range(1, 1))
-    yield _Rule(config.judge, "chat", "screen", "pass", one)
-    if config.detector:
-        yield _Rule(config.detector, "detect", "propose", "hard seed", Range(1, 1))
-    if config.propose.teacher:
-        yield _Rule(config.teacher, "chat", "propose", "hard seed", Range(1, 1))
-    yield _Rule(config.teacher, "chat", "episode", "rollout", turns)
-    for service, kind in tools:
-        yield _Rule(service, kind, "episode", "rollout", Range(*SEARCHES[kind]))
-    plans_text = {Behaviour.TEXT, Behaviour.MIXED} & set(synthesize.compose.weights)
-    yield _Rule(config.teacher, "chat", "compose", "composed", turns)
-    for service, kind in tools:
-        if kind == "image_search":
-            yield _Rule(service, kind, "compose", "composed", Range(1, 3 + synthesize.compose.searches))
-        elif plans_text:
-            yield _Rule(service, kind, "compose", "composed", one)
-    yield _Rule(config.judge, "chat", "verify", "trajectory", Range(0, 2))
-    yield _Rule(config.labeller, "chat", "label", "try", turns)
-    for service, kind in tools:
-        yield _Rule(service, kind, "label", "try", Range(*SEARCHES[kind]))
-    yield _Rule(config.judge, "chat", "label", "try", one)
-
-
-def _line(rule: _Rule, units: Mapping[str, Range], earlier: _Earlier | None, config: Config) -> Line:
-    seen = _seen(rule, earlier, config)
-    each, tokens = rule.each, Range(0, 0)
-    if seen is not None and earlier is not None and each.low != each.high:
-        per_unit = seen.events / earlier.units()[rule.unit]
-        made = (seen.events - seen.from_store) / earlier.units()[rule.unit]
-        each = Range(made * (1 - MARGIN), per_unit * (1 + MARGIN))
-    if rule.kind == "chat":
-        tokens = Range(PROMPT[0] + WRITTEN[0], PROMPT[1] + WRITTEN[1])
-        if seen is not None and seen.calls and seen.prompt_tokens:
-            mean = (seen.prompt_tokens + seen.completion_tokens) / seen.calls
-            tokens = Range(mean * (1 - MARGIN), mean * (1 + MARGIN))
-    calls = units[rule.unit] * each
-    return Line(rule.service, rule.kind, rule.purpose, calls, calls * tokens, seen is not None)
-
-
-def _seen(rule: _Rule, earlier: _Earlier | None, config: Config) -> Tally | None:
-    """What the earlier run did for the rule; None where it did nothing of the kind, or with another service."""
-    if earlier is None or not earlier.units()[rule.unit]:
-        return None
-    theirs = earlier.config
-    if rule.purpose == "label" and theirs.labeller != config.labeller:
-        return None
-    if rule.service == config.judge and theirs.judge != config.judge:
-        return None
-    for tally in earlier.tally:
-        if (tally.kind, tally.purpose) != (rule.kind, rule.purpose):
-            continue
-        if rule.kind != "chat" and tally.provider.partition(":")[0] == rule.service.partition(":")[0]:
-            return tally
-        if rule.kind == "chat" and tally.provider == policy_id(rule.service, config):
-            return tally
-    return None
-
-
-def _seconds(config: Config, lines: Sequence[Line], earlier: _Earlier | None) -> Range:
-    """Time at work: the embedded services share the process, each service outside has its window and its limits."""
-    embedded = _sum(line.calls for line in lines if line.service.partition(":")[0] in EMBEDDED)
-    slow, fast = EMBEDDED_RATE
-    if earlier is not None and earlier.seconds > 1:
-        rate = sum(tally.events for tally in earlier.tally) / earlier.seconds
-        slow, fast = rate * (1 - 3 * MARGIN), rate * (1 + 3 * MARGIN)
-    total = Range(embedded.low / fast, embedded.high / slow)
-    outside: dict[str, Range] = {}
+def _seconds(config: Config, lines: Sequence[Line]) -> Range:
+    """Time at work: the embedded services share the process, each provider outside has its window and its limits."""
+    total = _sum(line.seconds for line in lines if line.service.partition(":")[0] in EMBEDDED)
+    outside: dict[str, list[Line]] = {}
     for line in lines:
-        scheme = line.service.partition(":")[0]
-        if scheme not in EMBEDDED:
-            outside[scheme] = outside.get(scheme, Range(0, 0)).plus(line.calls)
-    for scheme, calls in outside.items():
-        limits = config.limits.get(scheme)
+        if line.service.partition(":")[0] not in EMBEDDED:
+            outside.setdefault(provider_of(line.service), []).append(line)
+    for provider, theirs in outside.items():
+        limits = config.limits.get(provider)
         window = min(config.window, limits.in_flight) if limits else config.window
-        pace = Range(calls.low * LATENCY_S[0] / window, calls.high * LATENCY_S[1] / window)
+        paces = [_sum(line.seconds for line in theirs) * (1 / window)]
         if limits and limits.requests_per_minute:
-            least = calls * (60 / limits.requests_per_minute)
-            pace = Range(max(pace.low, least.low), max(pace.high, least.high))
-        total = total.plus(pace)
+            paces.append(_sum(line.calls for line in theirs) * (60 / limits.requests_per_minute))
+        if limits and limits.tokens_per_minute:
+            paces.append(_sum(line.tokens for line in theirs) * (60 / limits.tokens_per_minute))
+        total = total.plus(Range(max(pace.low for pace in paces), max(pace.high for pace in paces)))
     return total
 
 
 def _say_what_was_taken(
-    notes: list[str], lines: Sequence[Line], earlier: _Earlier | None, lake: Lake | None, config: Config, made: str
+    notes: list[str],
+    lines: Sequence[Line],
+    earlier: Earlier | None,
+    previewed: int,
+    lake: Lake | None,
+    config: Config,
+    made: str,
 ) -> None:
-    if earlier is not None:
+    if previewed == 1:
+        notes.insert(0, "observed in a preview of one seed, which says little (half to twice): lines marked +")
+    elif previewed:
+        notes.insert(0, f"observed in a preview of {previewed:,} seeds, 95% intervals: lines marked +")
+    if earlier is not None and any(line.observed and not line.sampled for line in lines):
         notes.insert(0, f"observed in the run {earlier.run!r}, which had the same teacher: lines marked *")
     if any(not line.observed and line.purpose in {"episode", "compose", "label"} for line in lines):
         most = min(TURNS[1], config.episode.max_turns)
@@ -348,7 +261,33 @@ def _say_what_was_taken(
             break
 
 
-def _sum(ranges: "Iterator[Range] | Sequence[Range]") -> Range:
+def _say_prices(notes: list[str], lines: Sequence[Line], cost: Range | None, config: Config) -> None:
+    unknown = sorted({line.service for line in lines if line.price is None})
+    if unknown:
+        refused = "; with max_cost set a run is refused" if config.budget.max_cost is not None else ""
+        notes.append(f"no price is known for {', '.join(unknown)}: add it to prices in the config{refused}")
+    paid = {line.service: line.price for line in lines if line.price and line.price != FREE}
+    for service, price in sorted(paid.items()):
+        listed = next((one for one in list_prices().values() if one.price == price and one.id in service), None)
+        of = f"list price as of {listed.as_of}" if listed else "price"
+        notes.append(f"{of}: {service} {_spell_price(price)}")
+    ceiling = config.budget.max_cost
+    if cost is not None and ceiling is not None and ceiling < cost.high:
+        notes.append(f"the ceiling of ${ceiling:,.2f} may stop it; a higher one goes on")
+
+
+def _spell_price(price: Price) -> str:
+    parts = []
+    if price.prompt_per_million or price.completion_per_million:
+        parts.append(
+            f"${price.prompt_per_million:g} and ${price.completion_per_million:g} a million tokens read, written"
+        )
+    if price.per_call:
+        parts.append(f"${price.per_call:g} a call")
+    return ", ".join(parts)
+
+
+def _sum(ranges: Iterable[Range]) -> Range:
     total = Range(0.0, 0.0)
     for one in ranges:
         total = total.plus(one)

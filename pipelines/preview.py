@@ -1,19 +1,19 @@
 """A few seeds through all stages, one after the other, with every turn told as it happens.
 
 The stages and the store are those of a run, so nothing is paid twice; no table of the run is written. The calls are
-booked under the run's name with `-preview` behind it.
+booked under the run's name with `-preview` behind it, those of each seed apart: a plan estimates from them.
 """
 
 import asyncio
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from gog.pipelines.config import Config
 from gog.pipelines.ingest import Seeds
 from gog.pipelines.lake import Lake, write_atomic
 from gog.pipelines.opening import services_for
+from gog.pipelines.samples import booked, part_of
 from gog.pipelines.sheet import contact_sheet, pick_example, png_bytes
 from gog.pipelines.telling import Teller
 from gog.schemas import Evidence, Region, Reject, Seed, Trajectory, Verdict
@@ -25,8 +25,6 @@ from gog.transforms.stages.propose import propose_regions
 from gog.transforms.stages.screen import screen_seed
 from gog.transforms.stages.services import Services
 from gog.transforms.stages.verify import verify_trajectory
-
-SUFFIX: Final = "-preview"
 
 
 @dataclass(slots=True)
@@ -44,8 +42,7 @@ def preview(config: Config, count: int, teller: Teller) -> list[Path]:
     seeds = Seeds.of(config)
     lake = Lake(Path(config.lake))
     folder = lake.root / "previews" / config.run
-    booked = config.model_copy(update={"run": config.run[: 64 - len(SUFFIX)] + SUFFIX})
-    services = services_for(booked.model_dump_json())
+    services = services_for(config.model_copy(update={"run": booked(config.run)}).model_dump_json())
     sheets = []
     number = 0
     for found in _seeds(seeds, config, lake):
@@ -54,6 +51,7 @@ def preview(config: Config, count: int, teller: Teller) -> list[Path]:
             continue
         number += 1
         teller.seed(found, number, count)
+        services.outside.run = part_of(config, found.seed_id)
         made = _wait(_one(services, found, config, teller))
         example = pick_example(made.trajectories, made.verdicts)
         if example is not None:

@@ -24,7 +24,8 @@ from gog.pipelines.commands.watching import spell
 from gog.pipelines.plain import one_line
 
 if TYPE_CHECKING:
-    from gog.pipelines.planning import Plan, Range
+    from gog.pipelines.planning import Plan
+    from gog.pipelines.samples import Range
 
 
 def add_to(app: typer.Typer) -> None:
@@ -58,17 +59,22 @@ def plan(
 ) -> None:
     """What a run would do and cost; nothing is called.
 
-    Ranges, from what an earlier run with the same teacher did, or from assumptions, which are named.
+    Ranges: from what `gog preview` asked for some seeds of this config, else from an earlier run with the same
+    teacher, else from assumptions, which are named.
     """
     from gog.pipelines.planning import plan as make_plan
 
     made = make_plan(config_of(config, lake, name))
     if as_json:
         plain = asdict(made)
-        for key in ("units", "calls", "tokens", "cost", "seconds"):
+        for key in ("units", "calls", "tokens", "seconds"):
             plain[key] = _ranges(plain[key])
+        plain["cost"] = _cents(made.cost)
         plain["lines"] = [
-            line | {"calls": _ranges(line["calls"]), "tokens": _ranges(line["tokens"])} for line in plain["lines"]
+            {key: line[key] for key in ("service", "kind", "purpose", "observed")}
+            | {"sampled": line["sampled"] is not None, "cost": _cents(line["cost"])}
+            | {key: _ranges(line[key]) for key in ("calls", "tokens", "seconds")}
+            for line in plain["lines"]
         ]
         print_json(plain)
     else:
@@ -80,6 +86,11 @@ def _ranges(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _ranges(item) for key, item in value.items()}
     return None if value is None else {"low": round(value[0]), "high": round(value[1])}
+
+
+def _cents(value: "Range | None") -> dict[str, float] | None:
+    """A range of dollars."""
+    return None if value is None else {"low": round(value[0], 4), "high": round(value[1], 4)}
 
 
 UNITS = {
@@ -104,20 +115,28 @@ def _show_plan(made: "Plan") -> None:
     print()
     lines = []
     for line in made.lines:
-        purpose = line.purpose + (" *" if line.observed else "")
-        lines.append((line.service, line.kind, purpose, _spread(line.calls), _spread(line.tokens)))
-    total = ("all", "", "", _spread(made.calls), _spread(made.tokens))
-    table = plain_table("Calls", ("service", "kind", "purpose", ">calls", ">tokens"), lines, total)
+        purpose = line.purpose + (" +" if line.sampled else " *" if line.observed else "")
+        money = "" if line.cost is None else _money(line.cost)
+        lines.append((line.service, line.kind, purpose, _spread(line.calls), _spread(line.tokens), money))
+    total = ("all", "", "", _spread(made.calls), _spread(made.tokens), _money(made.cost) if made.cost else "")
+    table = plain_table("Calls", ("service", "kind", "purpose", ">calls", ">tokens", ">cost $"), lines, total)
     console_for(sys.stdout).print(table)
     if made.cost is None:
         print("Money  unknown: a service outside has no known price")
+    elif not made.cost.high:
+        print("Money  $0.00: every service is embedded and free")
     else:
-        print(f"Money  ${made.cost.high:,.2f}: every service is embedded and free")
+        print(f"Money  ${_money(made.cost)}")
     print(f"Time   {spell(made.seconds.low)} to {spell(made.seconds.high)} of work")
     if made.store_bytes:
         print(f"Store  {made.store_bytes / 1e6:,.1f} MB: what it has answered before costs no call again")
     for note in made.notes:
         print(f"  {note}")
+
+
+def _money(of: "Range") -> str:
+    low, high = (f"{value:,.2f}" for value in of)
+    return low if low == high else f"{low} - {high}"
 
 
 def _spread(of: "Range") -> str:

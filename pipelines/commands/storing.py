@@ -42,7 +42,11 @@ OlderThan = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     store = typer.Typer(
-        name="store", help="What the store holds; cassettes; clearing up.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+        name="store",
+        help="What the store holds; cassettes; clearing up.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        add_completion=False,
     )
     store.callback()(_store)
     store.command(epilog=example("gog store stats", "gog store stats -c fvqa.yaml --json"))(stats)
@@ -260,13 +264,13 @@ def _images(config: Config) -> "ImageFiles":
 def _runs(config: Config) -> tuple[str, ...]:
     """Runs of the lake with their previews. Raises `UseError` where other lakes may share the store."""
     from gog.pipelines.lake import Lake
-    from gog.pipelines.preview import SUFFIX
+    from gog.pipelines.samples import booked
 
     if config.store.path:
         raise UseError(f"{config.store.path} may serve other lakes, whose runs are not known here: use --older-than")
     lake = Lake(Path(config.lake), create=False)
     names = {*lake.runs(), *(path.name for path in (lake.root / "previews").glob("*"))}
-    return tuple(sorted(names | {name[: 64 - len(SUFFIX)] + SUFFIX for name in names}))
+    return tuple(sorted(names | {booked(name) for name in names}))
 
 
 def _days(seconds: float) -> str:

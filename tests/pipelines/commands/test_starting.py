@@ -115,6 +115,72 @@ class TestPlan:
         assert not any(line["kind"] == "text_search" for line in self.plan(gog, "-c", made.config)["lines"])
 
 
+class TestPlanFromPreviews:
+    def plan(self, gog: Gog, *args: object) -> dict[str, Any]:
+        done = gog("plan", "--json", *args)
+        assert done.code == 0, done.err
+        loaded: dict[str, Any] = json.loads(done.out)
+        return loaded
+
+    def test_previewed_seeds_give_an_interval_that_holds_the_run(self, gog: Gog, warm: Place, finished: Place) -> None:
+        assumed = self.plan(gog, "-c", warm.config)
+        assert (assumed["previewed"], any(line["sampled"] for line in assumed["lines"])) == (0, False)
+        assert gog("preview", "-n", "5", "-c", warm.config).code == 0
+        plan = self.plan(gog, "-c", warm.config)
+        assert plan["previewed"] == 5
+        assert {line["purpose"] for line in plan["lines"] if line["sampled"]} >= {"screen", "episode", "compose"}
+        assert all(not line["sampled"] for line in plan["lines"] if line["purpose"] == "label")
+        assert any("preview of 5 seeds" in note for note in plan["notes"])
+        assert "screen +" in gog("plan", "-c", warm.config).out
+        status = json.loads(gog("status", "--lake", finished.lake, "--json").out)
+        made = sum(line["calls"] for line in status["spend"] if line["purpose"] == "screen")
+        found = [line["calls"] for line in plan["lines"] if line["purpose"] == "screen"]
+        assert sum(calls["low"] for calls in found) <= made <= sum(calls["high"] for calls in found)
+        assert plan["calls"]["low"] <= status["calls"] <= plan["calls"]["high"]
+
+    def test_another_config_was_not_previewed(self, gog: Gog, warm: Place) -> None:
+        assert gog("preview", "-n", "1", "-c", warm.config).code == 0
+        assert self.plan(gog, "-c", warm.config)["previewed"] == 1
+        text = warm.config.read_text()
+        warm.config.write_text(text.replace("teacher: planner:skill=0.85", "teacher: planner:skill=0.7"))
+        assert self.plan(gog, "-c", warm.config)["previewed"] == 0
+
+
+class TestPlanOfMoney:
+    TEACHER = "http://127.0.0.1:9/v1#gpt-4o-mini"
+
+    def test_list_prices_are_named_with_their_date(self, gog: Gog, tmp_path: Path) -> None:
+        made = place(tmp_path, teacher=self.TEACHER)
+        done = gog("plan", "--json", "-c", made.config)
+        plan = json.loads(done.out)
+        assert 0 < plan["cost"]["low"] < plan["cost"]["high"]
+        assert any("list price as of 20" in note and "gpt-4o-mini" in note for note in plan["notes"])
+        out = gog("plan", "-c", made.config).out
+        assert "Money  $0." in out
+
+    def test_ones_own_price_counts(self, gog: Gog, tmp_path: Path) -> None:
+        made = place(tmp_path, teacher=self.TEACHER, prices={"gpt-4o-mini": {"per_call": 2.0}})
+        plan = json.loads(gog("plan", "--json", "-c", made.config).out)
+        lines = [line for line in plan["lines"] if line["service"] == self.TEACHER]
+        assert lines
+        for line in lines:
+            assert line["cost"]["high"] == pytest.approx(2.0 * line["calls"]["high"], abs=1.1)
+        assert any("$2 a call" in note for note in plan["notes"])
+
+    def test_an_unknown_price_is_named_and_refused_under_a_ceiling(self, gog: Gog, tmp_path: Path) -> None:
+        made = place(tmp_path, teacher="http://127.0.0.1:9/v1#my/model", budget={"max_cost": 5})
+        plan = json.loads(gog("plan", "--json", "-c", made.config).out)
+        assert plan["cost"] is None
+        assert any("no price is known for http://127.0.0.1:9/v1#my/model" in note for note in plan["notes"])
+        done = gog("run", "-c", made.config)
+        assert done.code == 2
+        assert "no price is known for my/model" in done.error
+
+    def test_a_ceiling_below_the_estimate_is_named(self, gog: Gog, tmp_path: Path) -> None:
+        made = place(tmp_path, teacher=self.TEACHER, budget={"max_cost": 0.001})
+        assert "the ceiling of $0.00 may stop it" in gog("plan", "-c", made.config).out
+
+
 class TestPreview:
     def test_tells_every_turn_and_writes_no_table(self, gog: Gog, copied: Place) -> None:
         before = contents(copied.run)
