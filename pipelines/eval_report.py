@@ -1,84 +1,185 @@
 """The results of an evaluation as tables for people."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
 from rich.console import Console
 
+from gog.pipelines.eval_results import Compared, JudgesAgree
+from gog.pipelines.plain import one_line
 from gog.pipelines.summary import plain_table
+from gog.transforms.benchmarks.items import DROPPED
+from gog.transforms.evaluate.behaviour import Behaviours
 from gog.transforms.evaluate.published import PUBLISHED
-from gog.transforms.protocols.compare import Comparison, Difference
+from gog.transforms.evaluate.results import BenchResults, ParadigmResults, Results
+from gog.transforms.evaluate.share import Share
+from gog.transforms.protocols.agreement import Agreement, RulesAndJudge
+from gog.transforms.protocols.compare import Difference
+from gog.transforms.protocols.measures import Estimate
+from gog.transforms.protocols.summary import Summary
 
-COLUMNS = ("paradigm", ">official", ">95%", ">judged", ">95%", ">unknown", ">turns", ">searches")
+_SCORES: Final = ("paradigm", ">items", ">official", ">95%", ">judged", ">95%", ">unknown", ">rules settle")
+_LEFT_OUT: Final[Mapping[str, str]] = {
+    **{str(reason): what for reason, what in DROPPED.items()},
+    "no_image": "the question has no image",
+    "unscorable": "the official protocol cannot score the question as it was published",
+}
 
 
-def print_results(results: Mapping[str, Any], console: Console) -> None:
-    """A table a benchmark: this evaluation's paradigms, then the paper's rows; then what the numbers rest on."""
-    for name, part in results["benchmarks"].items():
-        lines = [_line(paradigm, found) for paradigm, found in part["paradigms"].items()]
-        if not lines:
-            console.print(f"{name}: no item could be asked: {_reasons(part['dropped'])}")
-            continue
+def print_results(results: Results, console: Console) -> None:
+    """For each benchmark a table of scores beside the paper's, one of parts and one of behaviours; then the spend."""
+    for name, part in results.benchmarks.items():
+        _print_bench(results.policy, name, part, console)
+    if results.average:
+        _print_average(results, console)
+    _print_used(results, console)
+    for remark in _remarks(results):
+        console.print(remark, soft_wrap=True, markup=False)
+
+
+def _print_bench(policy: str, name: str, part: BenchResults, console: Console) -> None:
+    if not part.paradigms:
+        console.print(f"{name} {part.split}: nothing was answered", markup=False)
+    else:
+        first = next(iter(part.paradigms.values()))
+        title = f"{name} {part.split}: {policy} (official: {_headline(first.official)[0]}; all in %)"
+        lines = [_scores(paradigm, found) for paradigm, found in part.paradigms.items()]
         lines += [
-            (f"{row.paradigm}, paper: {row.model}", "", "", f"{row.accuracy[name]:.1f}", "", "", "", "")
+            (f"{row.paradigm}, paper: {row.model}", "", "", "", f"{row.accuracy[name]:.1f}", "", "", "")
             for row in PUBLISHED
             if name in row.accuracy
         ]
-        first = next(iter(part["paradigms"].values()))
-        measure = _headline(first["official"])[0]
-        title = f"{name} {part['split']}, {first['items']:,} items: {results['policy']} (official: {measure})"
-        console.print(plain_table(title, COLUMNS, lines))
-        for paradigm, found in part["paradigms"].items():
-            console.print(f"  {paradigm}: {_behaviour(found)}", soft_wrap=True, highlight=False, markup=False)
-        if part["dropped"]:
-            console.print(f"  left out: {_reasons(part['dropped'])}", soft_wrap=True, markup=False)
-    if any(row.accuracy.keys() & results["benchmarks"].keys() for row in PUBLISHED):
-        console.print(
-            "The paper's rows were judged by another model over other search engines: they are for orientation.",
-            soft_wrap=True,
-        )
+        console.print(plain_table(title, _SCORES, lines))
+        _print_parts(part, console)
+        _print_behaviours(part, console)
+        for paradigm, found in part.paradigms.items():
+            for reason, count in found.failures.items():
+                console.print(f"  {paradigm}: {count:,} without an answer: {one_line(reason)}", markup=False)
+    if part.left:
+        console.print(f"  {part.left:,} answers left for a later run", markup=False)
+    for reason, count in part.dropped.items():
+        console.print(f"  left out: {count:,} questions: {_LEFT_OUT.get(reason, one_line(reason))}", markup=False)
 
 
-def _line(paradigm: str, found: Mapping[str, Any]) -> tuple[str, ...]:
-    official, judged = _headline(found["official"])[1], _headline(found["judged"])[1]
-    unknown = max(found["official"]["unknown"], found["judged"]["unknown"])
-    did = found["behaviours"]
+def _scores(paradigm: str, found: ParadigmResults) -> tuple[str, ...]:
+    official, judged = _headline(found.official)[1], _headline(found.judged)[1]
+    unknown = max(found.official.unknown, found.judged.unknown)
     return (
         paradigm,
-        _percent(official["value"]),
+        f"{found.items:,}",
+        _percent(official.value),
         _interval(official),
-        _percent(judged["value"]),
+        _percent(judged.value),
         _interval(judged),
         f"{unknown:,}" if unknown else "",
-        _number(did["turns"]),
-        _number(did["searches"]),
+        _percent(found.rules_and_judge.decided.value),
     )
 
 
-def _headline(summary: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    name, estimate = next(iter(summary["measures"].items()), ("nothing", {"value": None, "low": None, "high": None}))
-    return name, estimate
+_NOTHING: Final = Estimate(None, None, None, 0)
 
 
-def _behaviour(found: Mapping[str, Any]) -> str:
-    did, rules = found["behaviours"], found["rules_and_judge"]
-    mix = [f"{kind} {100 * share['value']:.0f}%" for kind, share in did["mix"].items() if share["value"]]
-    tokens = did["prompt_tokens"] + did["completion_tokens"]
-    said = [
-        ", ".join(mix),
-        f"{found['failed']:,} of {found['items']:,} failed outside" if found["failed"] else "",
-        f"useful gazes {_share(did['gaze_useful'])}" if did["gaze_useful"]["whole"] else "",
-        f"misses noticed {_share(did['reflected'])}" if did["reflected"]["whole"] else "",
-        f"no answer {_share(did['no_answer'])}" if did["no_answer"]["part"] else "",
-        f"{tokens / max(1, did['episodes']):,.0f} tokens an episode",
-        f"rules settle {_percent(rules['decided']['value'])}%",
+def _headline(summary: Summary) -> tuple[str, Estimate]:
+    return next(iter(summary.measures.items()), ("nothing", _NOTHING))
+
+
+def _print_parts(part: BenchResults, console: Console) -> None:
+    """The official protocol's other measures: parts of the benchmark, and other ways to count."""
+    names = dict.fromkeys(name for found in part.paradigms.values() for name in list(found.official.measures)[1:])
+    if not names:
+        return
+    lines = []
+    for name in names:
+        measured = [found.official.measures.get(name, _NOTHING) for found in part.paradigms.values()]
+        cells = [f"{_percent(each.value)} ({_interval(each)})" if each.value is not None else "" for each in measured]
+        lines.append((name, f"{max(each.n for each in measured):,}", *cells))
+    columns = ("official, by part", ">items", *(f">{paradigm}" for paradigm in part.paradigms))
+    console.print(plain_table("", columns, lines))
+
+
+def _print_behaviours(part: BenchResults, console: Console) -> None:
+    measured = [_behaviours(found.behaviours) for found in part.paradigms.values()]
+    lines = [(name, *(each[name] for each in measured)) for name in measured[0] if any(each[name] for each in measured)]
+    console.print(plain_table("", ("how it searched", *(f">{paradigm}" for paradigm in part.paradigms)), lines))
+
+
+def _behaviours(did: Behaviours) -> dict[str, str]:
+    mix = {f"{kind} %": _percent(share.value) for kind, share in did.mix.items()}
+    return mix | {
+        "turns": _number(did.turns),
+        "searches": _number(did.searches),
+        "useful gazes %": _share(did.gaze_useful),
+        "misses noticed %": _share(did.reflected),
+        "no answer %": _percent(did.no_answer.value),
+        "tokens": "" if did.tokens is None else f"{did.tokens:,.0f}",
+        "list price $": "unknown" if did.cost is None else f"{did.cost:.4f}",
+    }
+
+
+def _print_average(results: Results, console: Console) -> None:
+    names = next(iter(results.average.values())).benchmarks
+    lines = [(str(paradigm), _percent(found.value), _interval(found)) for paradigm, found in results.average.items()]
+    lines += [
+        (f"{row.paradigm}, paper: {row.model}", f"{mean:.1f}", "")
+        for row in PUBLISHED
+        if (mean := row.average(names)) is not None
     ]
-    if rules["agreement"]["kappa"]["value"] is not None:
-        said.append(f"rules and judge agree with kappa {rules['agreement']['kappa']['value']:.2f}")
-    return "; ".join(filter(None, said))
+    title = f"Average of {', '.join(names)}: {results.policy} (judged, each benchmark counts the same)"
+    console.print(plain_table(title, ("paradigm", ">judged", ">95%"), lines))
 
 
-def print_comparisons(found: Sequence[tuple[str, str, str, Comparison]], console: Console) -> None:
+def _print_used(results: Results, console: Console) -> None:
+    lines = [
+        (
+            one.purpose,
+            one.kind,
+            one.provider,
+            f"{one.questions:,}",
+            f"{one.from_store:,}",
+            f"{one.calls:,}",
+            _percent(one.came_back.value),
+            f"{one.prompt_tokens + one.completion_tokens:,}",
+            f"{one.cost:,.4f}",
+        )
+        for one in sorted(results.used, key=lambda one: (one.purpose, one.kind, one.provider))
+    ]
+    total = Counter[str]()
+    for one in results.used:
+        total.update(questions=one.questions, from_store=one.from_store, calls=one.calls)
+        total.update(tokens=one.prompt_tokens + one.completion_tokens)
+    counted = (f"{total[name]:,}" for name in ("questions", "from_store", "calls"))
+    spent = sum(one.cost for one in results.used)
+    last = ("all", "", "", *counted, "", f"{total['tokens']:,}", f"{spent:,.4f}")
+    columns = ("purpose", "kind", "provider", ">asked", ">from store", ">calls", ">came back", ">tokens", ">$")
+    title = "What was asked of the outside, in all sessions"
+    if lines:
+        console.print(plain_table(title, columns, lines, last))
+
+
+def _remarks(results: Results) -> Iterable[str]:
+    """What a reader has to know of the numbers."""
+    if any(row.accuracy.keys() & results.benchmarks.keys() for row in PUBLISHED):
+        yield "The paper's rows were judged by another model over other search engines: they are for orientation."
+    elsewhere = sorted(results.benchmarks.keys() - {"atlas"})
+    if results.judge.startswith("planner:") and elsewhere:
+        yield (
+            f"The judge is a rule-based program: its numbers of {', '.join(elsewhere)} are worth little. Name a model "
+            "with --judge."
+        )
+    for name, part in results.benchmarks.items():
+        for paradigm, found in part.paradigms.items():
+            if found.rules_and_judge.agreement.n:
+                yield f"{name} {paradigm}: {_agreed(found.rules_and_judge)}"
+
+
+def _agreed(found: RulesAndJudge) -> str:
+    kappa = found.agreement.kappa
+    also = "" if kappa.value is None else f", kappa {kappa.value:.2f} ({_interval(kappa, 1)})"
+    return f"rules and judge agree on {_percent(found.agreement.agreed.value)}% of {found.agreement.n:,}{also}"
+
+
+def print_comparisons(found: Sequence[Compared], console: Console) -> None:
     """A line a benchmark, paradigm and protocol: the headline measure of both, and whether they differ."""
     lines = []
     for benchmark, paradigm, protocol, compared in found:
@@ -92,7 +193,7 @@ def print_comparisons(found: Sequence[tuple[str, str, str, Comparison]], console
                 _percent(difference.a),
                 _percent(difference.b),
                 _percent(difference.difference, sign=True),
-                _interval({"low": difference.low, "high": difference.high}),
+                _interval(difference),
                 _p(difference.p),
                 f"{compared.a_alone_correct:,} / {compared.b_alone_correct:,}",
                 _p(compared.mcnemar_p),
@@ -100,45 +201,56 @@ def print_comparisons(found: Sequence[tuple[str, str, str, Comparison]], console
         )
     columns = ("benchmark", "paradigm", "measure", ">items", ">A", ">B", ">B - A", ">95%", ">p", ">alone", ">McNemar p")
     console.print(plain_table("B against A, paired by item", columns, lines))
+    official = [compared for *_, protocol, compared in found if protocol == "official"]
+    only = sum(compared.only_a + compared.only_b for compared in official)
     unknown = sum(compared.unknown for *_, compared in found)
-    only = sum(compared.only_a + compared.only_b for *_, compared in found)
     if unknown or only:
-        console.print(f"Left out: {unknown:,} unknown in one of them, {only:,} that only one has", markup=False)
+        console.print(f"Left out: {unknown:,} scores unknown in one of them, {only:,} items that only one has")
 
 
-def print_agreements(
-    rows: Sequence[tuple[str, str, Mapping[str, Any] | None, Mapping[str, Any]]], title: str, console: Console
-) -> None:
-    """A line a benchmark and paradigm: how many both settled, how often they agree, kappa."""
+def print_rules_and_judge(rows: Iterable[tuple[str, str, RulesAndJudge]], title: str, console: Console) -> None:
+    """A line a benchmark and paradigm: what rules settle, and how far the judge agrees with them."""
     lines = [
-        (
-            benchmark,
-            paradigm,
-            "" if decided is None else _percent(decided["value"]),
-            f"{found['n']:,}",
-            f"{found['unknown_first'] + found['unknown_second'] + found['unknown_both']:,}",
-            _percent(found["agreed"]["value"]),
-            "" if found["kappa"]["value"] is None else f"{found['kappa']['value']:.2f}",
-            _interval(found["kappa"], 1),
-        )
-        for benchmark, paradigm, decided, found in rows
+        (benchmark, paradigm, _percent(found.decided.value), *_agreement(found.agreement))
+        for benchmark, paradigm, found in rows
     ]
-    columns = ("benchmark", "paradigm", ">rules settle %", ">both", ">unknown", ">agree %", ">kappa", ">95%")
+    columns = ("benchmark", "paradigm", ">rules settle", ">both", ">agree", ">95%", ">kappa", ">95%")
     console.print(plain_table(title, columns, lines))
+
+
+def print_judges(rows: Iterable[JudgesAgree], title: str, console: Console) -> None:
+    """A line a benchmark and paradigm: how far two judges agree."""
+    lines = [(row.benchmark, row.paradigm, f"{row.other_answers:,}", *_agreement(row.agreement)) for row in rows]
+    columns = ("benchmark", "paradigm", ">other answers", ">both", ">agree", ">95%", ">kappa", ">95%")
+    console.print(plain_table(title, columns, lines))
+
+
+def _agreement(found: Agreement) -> tuple[str, ...]:
+    kappa = "" if found.kappa.value is None else f"{found.kappa.value:.2f}"
+    return f"{found.n:,}", _percent(found.agreed.value), _interval(found.agreed), kappa, _interval(found.kappa, 1)
+
+
+class _Bounded(Protocol):
+    @property
+    def low(self) -> float | None: ...
+
+    @property
+    def high(self) -> float | None: ...
 
 
 def _percent(value: float | None, *, sign: bool = False) -> str:
     return "" if value is None else f"{100 * value:{'+' if sign else ''}.1f}"
 
 
-def _interval(estimate: Mapping[str, Any], scale: int = 100) -> str:
-    low, high = estimate["low"], estimate["high"]
+def _interval(bounded: _Bounded, scale: int = 100) -> str:
+    if bounded.low is None or bounded.high is None:
+        return ""
     digits = 1 if scale == 100 else 2
-    return "" if low is None or high is None else f"{scale * low:.{digits}f} to {scale * high:.{digits}f}"
+    return f"{scale * bounded.low:.{digits}f} to {scale * bounded.high:.{digits}f}"
 
 
-def _share(share: Mapping[str, Any]) -> str:
-    return f"{_percent(share['value'])}% of {share['whole']:,}"
+def _share(share: Share) -> str:
+    return f"{_percent(share.value)} of {share.whole:,}" if share.whole else ""
 
 
 def _number(value: float | None) -> str:
@@ -147,7 +259,3 @@ def _number(value: float | None) -> str:
 
 def _p(value: float | None) -> str:
     return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _reasons(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in counts.items())

@@ -1,160 +1,204 @@
 """The numbers of an evaluation: made from answers, written as JSON, read back for comparison."""
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Final, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from gog.pipelines.config import ConfigError
 from gog.pipelines.evaluate import Evaluated, Evaluation, eval_folder
 from gog.pipelines.lake import Lake, LakeError, write_atomic
+from gog.pipelines.opening import open_store
+from gog.pipelines.stores import prices_of
 from gog.schemas import SCHEMA_VERSION
-from gog.transforms.evaluate.answered import Answered
-from gog.transforms.evaluate.behaviour import behaviours
-from gog.transforms.protocols.agreement import Agreement, agreement, labels_of, rules_and_judge
+from gog.transforms.evaluate.paradigms import Paradigm
+from gog.transforms.evaluate.results import (
+    BenchResults,
+    ItemResult,
+    ParadigmResults,
+    Results,
+    averages,
+    paradigm_results,
+)
+from gog.transforms.evaluate.spending import used
+from gog.transforms.protocols.agreement import Agreement, agreement
 from gog.transforms.protocols.compare import Comparison, compare
-from gog.transforms.protocols.scores import ProtocolError, Score
-from gog.transforms.protocols.summary import summarise
+from gog.transforms.protocols.scores import ProtocolError
+from gog.transforms.services.budget import EMBEDDED
+from gog.transforms.services.prices import FREE, Price, find_price
 
-PROTOCOLS = ("official", "judged")
-
-_SCORES: TypeAdapter[list[Score]] = TypeAdapter(list[Score])
-
-
-def results_of(evaluation: Evaluation, parts: Iterable[Evaluated]) -> dict[str, Any]:
-    """The results as JSON values: for each benchmark and paradigm the protocols' summaries, behaviours and scores."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "name": evaluation.name,
-        "policy": evaluation.policy,
-        "judge": evaluation.judge,
-        "benchmarks": {
-            part.bench.name: {
-                "split": part.bench.split,
-                "version": part.version,
-                "dropped": dict(sorted(part.dropped.items())),
-                "left": part.left,
-                "paradigms": {
-                    str(paradigm): _numbers(list(rows.values())) for paradigm, rows in part.answered.items() if rows
-                },
-            }
-            for part in parts
-        },
-    }
+PROTOCOLS: Final = ("official", "judged")
 
 
-def _numbers(rows: list[Answered]) -> dict[str, Any]:
-    rows = sorted(rows, key=lambda row: row.item_id)
-    scores = {"official": [row.official for row in rows], "judged": [row.judged for row in rows]}
-    numbers: dict[str, Any] = {
-        "items": len(rows),
-        "failed": sum(bool(row.failure) for row in rows),
-        "failures": _counted(row.failure for row in rows if row.failure),
-        "behaviours": asdict(behaviours(rows)),
-    }
-    judged = {row.item_id: row.judged.grade.value for row in rows if row.judged.method == "judge"}
-    numbers["rules_and_judge"] = asdict(rules_and_judge({row.item_id: row.ruled.value for row in rows}, judged))
-    for protocol, of_all in scores.items():
-        numbers[protocol] = asdict(summarise(of_all))
-        numbers[protocol]["scores"] = [_without_reply(score) for score in of_all]
-    return numbers
+class Place(NamedTuple):
+    """Results that were read, and which paradigm of them is meant; all where it is None."""
+
+    results: Results
+    paradigm: Paradigm | None
 
 
-def _counted(reasons: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for reason in sorted(reasons):
-        counts[reason] = counts.get(reason, 0) + 1
-    return counts
+def results_of(evaluation: Evaluation, parts: Iterable[Evaluated]) -> Results:
+    """The results, with what earlier sessions of the evaluation found of other benchmarks and paradigms."""
+    before = _before(evaluation)
+    benchmarks = dict(before.benchmarks) if before is not None else {}
+    prices = prices_of(evaluation.config)
+    for part in parts:
+        found = _bench_results(part, evaluation.policy, prices)
+        benchmarks[part.bench.name] = found.on_top_of(benchmarks.get(part.bench.name))
+    benchmarks = dict(sorted(benchmarks.items()))
+    store = open_store(evaluation.config)
+    store.flush()
+    return Results(
+        schema_version=SCHEMA_VERSION,
+        name=evaluation.name,
+        policy=evaluation.policy,
+        judge=evaluation.judge,
+        benchmarks=benchmarks,
+        average=averages(benchmarks),
+        used=used(store.events(evaluation.config.run)),
+    )
 
 
-def _without_reply(score: Score) -> dict[str, Any]:
-    return {key: value for key, value in asdict(score).items() if key != "reply"}
+def _bench_results(part: Evaluated, policy: str, prices: Mapping[str, Price]) -> BenchResults:
+    found: dict[Paradigm, ParadigmResults] = {}
+    for paradigm, rows in part.answered.items():
+        if rows:
+            courses = [row.course for row in rows.values() if row.course is not None]
+            providers = {provider for course in courses for provider, _ in course.searches}
+            searches = {provider: _price(provider, prices) for provider in providers}
+            found[paradigm] = paradigm_results(rows.values(), _price(policy, prices), searches)
+    return BenchResults(
+        split=part.bench.split,
+        version=part.version,
+        dropped=dict(sorted(part.dropped.items())),
+        left=part.left,
+        paradigms=found,
+    )
 
 
-def write_results(evaluation: Evaluation, results: Mapping[str, Any]) -> Path:
+def _price(provider: str, own: Mapping[str, Price]) -> Price | None:
+    known = find_price(provider, own)
+    return FREE if known is None and provider.partition(":")[0] in EMBEDDED else known
+
+
+def _before(evaluation: Evaluation) -> Results | None:
+    """What an earlier session found; None where nothing, or nothing that can be read, is there: answers are kept."""
+    try:
+        return read_file(evaluation.folder / "results.json")
+    except ConfigError:
+        return None
+
+
+def write_results(evaluation: Evaluation, results: Results) -> Path:
     """Write `results.json` and return where it is."""
     path = evaluation.folder / "results.json"
-    write_atomic(path, (json.dumps(results, ensure_ascii=False, indent=1) + "\n").encode())
+    write_atomic(path, results.to_json().encode() + b"\n")
     return path
 
 
-def read_results(lake: str, place: str) -> tuple[dict[str, Any], str]:
-    """The results at `PLACE[/PARADIGM]`, and the paradigm (empty when none is named).
+def read_file(path: Path) -> Results:
+    """The results in a file. Raises `ConfigError`."""
+    try:
+        return Results.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except ValidationError:
+        raise ConfigError(f"{path} holds no results of an evaluation, or those of another version") from None
 
-    A place is a file or the name of an evaluation in the lake. Raises `ConfigError`.
+
+def read_place(lake: str, place: str) -> Place:
+    """The results at `PLACE[/PARADIGM]`, where a place is a file or the name of an evaluation in the lake.
+
+    Raises `ConfigError`.
     """
-    head, _, paradigm = place.rpartition("/")
-    for name, wanted in ((place, ""), (head, paradigm)):
+    head, _, last = place.rpartition("/")
+    named: list[tuple[str, Paradigm | None]] = [(place, None)]
+    if head and last in set(Paradigm):
+        named.append((head, Paradigm(last)))
+    for name, paradigm in named:
         path = Path(name)
-        if name and not path.is_file():
+        if not path.is_file():
             try:
                 path = eval_folder(Lake(Path(lake), create=False), name) / "results.json"
             except LakeError:
                 continue
-        if name and path.is_file():
-            try:
-                found = json.loads(path.read_text("utf-8"))
-                assert isinstance(found["benchmarks"], dict)
-            except (ValueError, KeyError, TypeError, AssertionError, OSError):
-                raise ConfigError(f"{path} holds no results of an evaluation") from None
-            return found, wanted
+        if path.is_file():
+            return Place(read_file(path), paradigm)
     raise ConfigError(f"there is no evaluation {place!r}: name one of {lake}/evals, or a results.json")
 
 
-def scores_of(results: Mapping[str, Any], benchmark: str, paradigm: str, protocol: str) -> list[Score]:
-    """Scores of the items. Raises `ConfigError` where the file does not hold them."""
-    try:
-        return _SCORES.validate_python(results["benchmarks"][benchmark]["paradigms"][paradigm][protocol]["scores"])
-    except (KeyError, TypeError, ValidationError):
-        raise ConfigError(f"the results hold no {protocol} scores of {benchmark} under {paradigm}") from None
+class Compared(NamedTuple):
+    """What is compared: `paradigm` is `direct`, or `direct > policy`."""
+
+    benchmark: str
+    paradigm: str
+    protocol: str
+    comparison: Comparison
 
 
-def comparisons(
-    a: tuple[Mapping[str, Any], str], b: tuple[Mapping[str, Any], str]
-) -> list[tuple[str, str, str, Comparison]]:
-    """Benchmark, what is compared (`direct`, or `direct > policy`), protocol, and B against A.
-
-    Without a paradigm named, those that both have. Raises `ConfigError` when they have nothing in common.
-    """
-    (ours, mine), (theirs, yours) = a, b
-    found = []
-    for benchmark in ours["benchmarks"]:
-        if benchmark not in theirs["benchmarks"]:
-            continue
-        have = [list(side["benchmarks"][benchmark]["paradigms"]) for side in (ours, theirs)]
-        pairs = [(mine or yours, yours or mine)] if mine or yours else [(p, p) for p in have[0] if p in have[1]]
-        for first, second in pairs:
-            name = first if first == second else f"{first} > {second}"
-            for protocol in PROTOCOLS:
-                scores = scores_of(ours, benchmark, first, protocol), scores_of(theirs, benchmark, second, protocol)
-                try:
-                    found.append((benchmark, name, protocol, compare(*scores)))
-                except ProtocolError as error:
-                    raise ConfigError(f"{benchmark}, {name}: {error}") from None
-    if not found:
-        raise ConfigError("the two evaluations have no benchmark and paradigm in common")
-    return found
-
-
-def agreements(a: tuple[Mapping[str, Any], str], b: tuple[Mapping[str, Any], str]) -> list[tuple[str, str, Agreement]]:
-    """Benchmark, paradigm, and how far the judge of A agrees with that of B on the same items and answers.
+def comparisons(a: Place, b: Place) -> list[Compared]:
+    """B against A, for each benchmark, paradigm and protocol; the paradigms that both have unless one is named.
 
     Raises `ConfigError` when they have nothing in common.
     """
     found = []
-    for benchmark, part in a[0]["benchmarks"].items():
-        others = b[0]["benchmarks"].get(benchmark, {}).get("paradigms", {})
-        for paradigm in part["paradigms"]:
-            if paradigm in others and a[1] in ("", paradigm) and b[1] in ("", paradigm):
-                labels = [labels_of(_by_judge(scores_of(side[0], benchmark, paradigm, "judged"))) for side in (a, b)]
-                found.append((benchmark, paradigm, agreement(*labels)))
+    for benchmark, first, second in _pairs(a, b):
+        ours, theirs = (p.results.benchmarks[benchmark].paradigms[q] for p, q in ((a, first), (b, second)))
+        name = str(first) if first == second else f"{first} > {second}"
+        for protocol in PROTOCOLS:
+            try:
+                compared = compare(ours.scores(protocol), theirs.scores(protocol))
+            except ProtocolError as error:
+                raise ConfigError(f"{benchmark}, {name}: {error}") from None
+            found.append(Compared(benchmark, name, protocol, compared))
+    return found
+
+
+def _pairs(a: Place, b: Place) -> list[tuple[str, Paradigm, Paradigm]]:
+    """Benchmark, paradigm of A and paradigm of B of all that can be held against each other. Raises `ConfigError`."""
+    named = [] if a.paradigm is None and b.paradigm is None else [(a.paradigm or b.paradigm, b.paradigm or a.paradigm)]
+    found = [
+        (benchmark, first, second)
+        for benchmark, part in a.results.benchmarks.items()
+        if benchmark in b.results.benchmarks
+        for first, second in named or [(each, each) for each in Paradigm]
+        if first in part.paradigms and second in b.results.benchmarks[benchmark].paradigms
+    ]
     if not found:
         raise ConfigError("the two evaluations have no benchmark and paradigm in common")
     return found
 
 
-def _by_judge(scores: Iterable[Score]) -> list[Score]:
-    return [score for score in scores if score.method in ("judge", "none")]
+class JudgesAgree(NamedTuple):
+    """How far two judges agree; `other_answers` are items left out because what they judged was not the same."""
+
+    benchmark: str
+    paradigm: str
+    other_answers: int
+    agreement: Agreement
+
+
+def agreements(a: Place, b: Place) -> list[JudgesAgree]:
+    """How far the judge of A agrees with that of B on the same answers to the same items.
+
+    Raises `ConfigError` when they have nothing in common.
+    """
+    found = []
+    for benchmark, first, second in _pairs(a, b):
+        if first is not second:
+            continue
+        ours, theirs = (_by_id(place.results.benchmarks[benchmark].paradigms[first]) for place in (a, b))
+        differing = {key for key in ours.keys() & theirs.keys() if ours[key].prediction != theirs[key].prediction}
+        labels = [
+            {key: item.opinion.value for key, item in side.items() if key not in differing and item.prediction.strip()}
+            for side in (ours, theirs)
+        ]
+        found.append(JudgesAgree(benchmark, first, len(differing), agreement(*labels)))
+    if not found:
+        raise ConfigError("the two evaluations have no benchmark and paradigm in common")
+    return found
+
+
+def _by_id(results: ParadigmResults) -> dict[str, ItemResult]:
+    return {item.item_id: item for item in results.answers}

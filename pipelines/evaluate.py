@@ -1,41 +1,46 @@
 """Evaluate: a policy answers benchmarks under paradigms; every answer is kept, and a second run goes on.
 
-LAKE/evals/NAME/manifest.json               what was asked of whom; another question needs another name
-LAKE/evals/NAME/answers/BENCH-PARADIGM.jsonl  an `Answered` a line
-LAKE/evals/NAME/results.json                the numbers, with every item's scores
+LAKE/evals/NAME/manifest.json                        what was asked of whom; another question needs another name
+LAKE/evals/NAME/answers/BENCH.SPLIT-PARADIGM.jsonl   an `Answered` a line
+LAKE/evals/NAME/results.json                         the numbers, with every item's scores
+
+An evaluation is no run: it has no shards and no tables. Its calls are booked in the store under `eval-NAME`.
 """
 
 import asyncio
 import json
-import queue
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from pydantic import ValidationError
-
-from gog.pipelines.config import Config, ConfigError, fingerprint
-from gog.pipelines.lake import Lake, write_atomic
+from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.eval_journal import Journal
+from gog.pipelines.flights import in_window
+from gog.pipelines.lake import Lake, LakeError, RunLock, write_atomic
 from gog.pipelines.opening import policy_id, services_for
-from gog.schemas import SCHEMA_VERSION, canonical_json
+from gog.schemas import SCHEMA_VERSION
+from gog.transforms.benchmarks import atlas
 from gog.transforms.benchmarks.items import BenchItem, Dropped
-from gog.transforms.benchmarks.loading import BENCHMARKS, load_benchmark
-from gog.transforms.evaluate.answered import Answered, scored, stopped, with_image
+from gog.transforms.benchmarks.loading import BENCHMARKS, SETS, Loaded, load_benchmark
+from gog.transforms.evaluate.answered import Answered, asked_of, scored, stopped, with_image
 from gog.transforms.evaluate.paradigms import Paradigm, answer
+from gog.transforms.evaluate.results import Digest
+from gog.transforms.images import ImageError
 from gog.transforms.ingest import ReadImage
-from gog.transforms.services.loop import process_loop
+from gog.transforms.protocols.scores import MissingError, ProtocolError
+from gog.transforms.protocols.table import OFFICIAL
+from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.protocols import ChatRequest
-from gog.transforms.stages.attempt import RolloutSettings
 from gog.transforms.stages.services import Services
 
-U = TypeVar("U")
-R = TypeVar("R")
-
-SETTINGS: Final = RolloutSettings(temperature=0.0, hints=False)
-"""Greedy, as the benchmarks are reported."""
+_FETCHING: Final = 16
+"""Pictures that are fetched at once."""
+_LONGEST_NAME: Final = 58
+"""Characters of a name: `eval-NAME` is a run's in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,55 +63,89 @@ class Bench:
             raise ConfigError(f"{name} has no split {split!r}: there are {', '.join(splits)}")
         return cls(name, path, split or splits[0])
 
+    @property
+    def bundled(self) -> bool:
+        """Whether it comes with the engine."""
+        return self.name == "atlas"
+
 
 @dataclass(slots=True)
 class Evaluated:
-    """What came of one benchmark: its answers by paradigm, and the questions that were dropped, by reason."""
+    """What came of one benchmark: its answers by paradigm, and the questions that were not asked, by reason."""
 
     bench: Bench
     version: str = ""
-    answered: dict[Paradigm, dict[str, Answered]] = field(default_factory=dict)
-    dropped: dict[str, int] = field(default_factory=dict)
+    answered: dict[Paradigm, dict[str, Digest]] = field(default_factory=dict)
+    dropped: Counter[str] = field(default_factory=Counter)
     left: int = 0
-    """Answers that a stop (budget, replay) kept from being given."""
+    """Answers that a stop kept from being given,"""
+    why: str = ""
+    """and what stopped: a ceiling of the budget, or a replay that misses an answer."""
+
+    @property
+    def unsettled(self) -> int:
+        """Answers that were not had, or that no judge could judge."""
+        return sum(not row.settled for rows in self.answered.values() for row in rows.values())
 
 
 class Evaluation:
     """One evaluation in a lake."""
 
     def __init__(self, config: Config, policy: str, name: str, *, judge_all: bool = False) -> None:
-        """`policy` is a model's address, `name` the evaluation's folder in the lake. Raises `ConfigError`.
+        """`policy` is a model's address, `name` the evaluation's folder in the lake.
 
         `judge_all` asks the judge of every answer, also of those that exact match settles: for its agreement.
+        Raises `ConfigError` on an address that nobody fills, `LakeError` on a name that is none.
         """
-        self.judge_all = judge_all
-        self.config = config.model_copy(update={"labeller": policy, "run": f"eval-{name}"[:64]})
-        self.name, self.lake = name, Lake(Path(config.lake))
+        self.name, self.lake, self.judge_all = name, Lake(Path(config.lake)), judge_all
         self.folder = eval_folder(self.lake, name)
+        # Nobody else is opened, asked for a key or for a price.
+        alone = {"labeller": policy, "teacher": policy, "detector": "", "run": f"eval-{name}"}
+        self.config = config.model_copy(update=alone)
         self.policy = policy_id(policy, self.config)
         self.judge = policy_id(config.judge, self.config)
+        # As benchmarks are reported: greedy, and without hints.
+        self.rollout = config.label.rollout.model_copy(update={"temperature": 0.0, "hints": False})
 
-    def begin(self) -> None:
-        """Write the manifest, or see that the one that is there asks the same. Raises `ConfigError`."""
-        asked = {
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Hold the evaluation's lock, its manifest written. Raises `ConfigError` where the one there asks otherwise."""
+        with RunLock(self.folder):
+            asked = self._manifest()
+            path = self.folder / "manifest.json"
+            if path.exists():
+                before = _read_manifest(path)
+                other = sorted(key for key in asked.keys() | before.keys() if before.get(key) != asked.get(key))
+                if other:
+                    raise ConfigError(f"{self.folder} was begun with another {', '.join(other)}: choose another --name")
+            else:
+                write_atomic(path, (json.dumps(asked, ensure_ascii=False, indent=1) + "\n").encode())
+            yield
+
+    def _manifest(self) -> dict[str, object]:
+        """What the answers follow from, but for the benchmarks."""
+        config = self.config.model_dump(mode="json")
+        searched = ("text_search", "image_search", "search", "pages", "reading", "episode", "crops")
+        return {
             "schema_version": SCHEMA_VERSION,
             "policy": self.policy,
             "judge": self.judge,
             "judge_all": self.judge_all,
-            "episode": self.config.episode.model_dump(mode="json"),
-            "text_search": self.config.text_search,
-            "image_search": self.config.image_search,
-            "crops": self.config.crops.model_dump(mode="json"),
-            "config": fingerprint(self.config),
-        }
-        path = self.folder / "manifest.json"
-        if path.exists():
-            before = json.loads(path.read_text("utf-8"))
-            other = sorted(key for key in asked if key != "config" and before.get(key) != asked[key])
-            if other:
-                raise ConfigError(f"{path.parent} was begun with another {', '.join(other)}: choose another --name")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, canonical_json(asked).encode() + b"\n")
+            "rollout": self.rollout.model_dump(mode="json"),
+        } | {key: config[key] for key in searched}
+
+    def check(self, bench: Bench, limit: int | None = None) -> int:
+        """How many items there are to ask; nothing is asked, and no picture fetched but for one.
+
+        Raises `BenchmarkError` where the files are not as published, `MissingError` where something that the
+        benchmark's protocol needs is not installed.
+        """
+        if bench.bundled:
+            return min(atlas.ROWS, limit or atlas.ROWS)
+        next(self._load(bench, self._fetcher(bench, 1)), None)
+        questions = self._load(bench, None, pictures=False)
+        items = (item for item in questions if isinstance(item, BenchItem) and not _unscorable(item))
+        return sum(1 for _ in islice(items, limit))
 
     def run(
         self,
@@ -114,62 +153,83 @@ class Evaluation:
         paradigms: Iterable[Paradigm],
         *,
         limit: int | None = None,
-        fetch: ReadImage | None = None,
         told: Callable[[int, int], None] = lambda done, failed: None,
     ) -> Evaluated:
         """Answer a benchmark, or what is left of it. `told` hears how many answers there are and how many failed.
 
-        Raises `BenchmarkError` before the first question where the files are not as published.
+        What stops the budget or a replay leaves the item for a later run, and goes on: the store may have others.
         """
         evaluated = Evaluated(bench)
         services = services_for(self.config.model_dump_json())
-        journals = {paradigm: Journal(self.answers_path(bench, paradigm)) for paradigm in paradigms}
-        for paradigm, journal in journals.items():
-            evaluated.answered[paradigm] = {row.item_id: row for row in journal.rows() if row.settled}
-        wanted: dict[str, None] = {}
-
-        def units() -> Iterator[tuple[BenchItem, Paradigm]]:
-            for item in load_benchmark(bench.name, bench.path, bench.split, fetch=fetch):
-                if isinstance(item, Dropped):
-                    evaluated.dropped[item.reason] = evaluated.dropped.get(item.reason, 0) + 1
-                elif item.image is None:
-                    evaluated.dropped["no_image"] = evaluated.dropped.get("no_image", 0) + 1
-                else:
-                    evaluated.version = item.version
-                    wanted[item.item_id] = None
-                    yield from (
-                        (item, paradigm) for paradigm in journals if item.item_id not in evaluated.answered[paradigm]
-                    )
-                if limit is not None and len(wanted) >= limit:
-                    return
-
-        failed = 0
-        try:
-            for row in in_window(units(), lambda unit: self._one(services, *unit), self.config.window):
+        with ExitStack() as stack:
+            journals = {each: stack.enter_context(Journal(self._answers_path(bench, each))) for each in paradigms}
+            failed = 0
+            evaluated.answered = {paradigm: {} for paradigm in journals}
+            units = self._units(evaluated, {each: self._kept(journal) for each, journal in journals.items()}, limit)
+            for row in in_window(units, lambda unit: self._one(services, *unit), self.config.window):
                 if stopped(row):
                     evaluated.left += 1
+                    evaluated.why = evaluated.why or row.detail
                     continue
                 journals[row.paradigm].add(row)
-                evaluated.answered[row.paradigm][row.item_id] = row
+                evaluated.answered[row.paradigm][row.item_id] = Digest.of(row, judge_all=self.judge_all)
                 failed += bool(row.failure)
                 told(sum(map(len, evaluated.answered.values())), failed)
-        finally:
-            for paradigm, journal in journals.items():
-                journal.close(evaluated.answered[paradigm])
-        for paradigm in journals:
-            rows = evaluated.answered[paradigm]
-            evaluated.answered[paradigm] = {key: rows[key] for key in wanted if key in rows}
         return evaluated
 
-    def answers_path(self, bench: Bench, paradigm: Paradigm) -> Path:
-        """Where the answers lie."""
+    def _kept(self, journal: Journal) -> dict[str, Digest]:
+        rows = (Digest.of(row, judge_all=self.judge_all) for row in journal.rows())
+        return {row.item.item_id: row for row in rows}
+
+    def _units(
+        self, evaluated: Evaluated, kept: dict[Paradigm, dict[str, Digest]], limit: int | None
+    ) -> Iterator[tuple[BenchItem, Paradigm]]:
+        """What is to be asked. What was answered before goes to `evaluated` as it is, and what cannot be asked too."""
+        items = 0
+        for item in self._load(evaluated.bench, self._fetcher(evaluated.bench, limit)):
+            if isinstance(item, Dropped):
+                evaluated.dropped[item.reason] += 1
+                continue
+            if item.image is None:
+                evaluated.dropped["no_image"] += 1
+                continue
+            if _unscorable(item):
+                evaluated.dropped["unscorable"] += 1
+                continue
+            evaluated.version = item.version
+            asked = asked_of(item)
+            for paradigm, rows in kept.items():
+                row = rows.get(item.item_id)
+                if row is not None and row.settled and row.asked == asked:
+                    evaluated.answered[paradigm][item.item_id] = row
+                else:
+                    yield item, paradigm
+            items += 1
+            if items == limit:
+                return
+
+    def _load(self, bench: Bench, fetch: ReadImage | None, *, pictures: bool = True) -> Loaded:
+        limits = self.config.ingest
+        return load_benchmark(bench.name, bench.path, bench.split, pictures=pictures, fetch=fetch, limits=limits)
+
+    def _fetcher(self, bench: Bench, limit: int | None) -> "_Ahead | None":
+        """Fetches pictures that a benchmark has only addresses of; None for a benchmark that has files."""
+        if bench.name not in SETS or SETS[bench.name].image_text != "url":
+            return None
+        from gog.pipelines.ingest import fetched_images  # brings Beam
+
+        questions = self._load(bench, None, pictures=False)
+        urls = (item.image_url for item in questions if isinstance(item, BenchItem))
+        return _Ahead(fetched_images(self.config), islice(urls, limit))
+
+    def _answers_path(self, bench: Bench, paradigm: Paradigm) -> Path:
         return self.folder / "answers" / f"{bench.name}.{bench.split}-{paradigm}.jsonl"
 
     async def _one(self, services: Services, item: BenchItem, paradigm: Paradigm) -> Answered:
         seed = await asyncio.to_thread(with_image, item, services.images.put)
         policy = services.labeller
         assert policy is not None
-        attempt = await answer(services, policy, seed, paradigm, SETTINGS, self.config.episode)
+        attempt = await answer(services, policy, seed, paradigm, self.rollout, self.config.episode)
 
         async def ask(request: ChatRequest) -> str:
             return (await services.outside.chat(services.judge, request, "judge")).message.text
@@ -179,73 +239,51 @@ class Evaluation:
         )
 
 
-class Journal:
-    """Answers of one benchmark and paradigm as they come; what a kill cut off in the last line is not there."""
+class _Ahead:
+    """Pictures at addresses: all that will be wanted are fetched with the first, and none is tried twice."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing is written before the first answer."""
-        self._path = path
-        self._file: Any = None
+    def __init__(self, images: FetchedImages, urls: Iterable[str]) -> None:
+        self._images, self._urls = images, iter(urls)
+        self._failed: dict[str, ImageError] = {}
 
-    def rows(self) -> Iterator[Answered]:
-        """What is kept, the last of several answers to an item last. A line that a kill cut off is answered again."""
-        if not self._path.exists():
-            return
-        with self._path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                with suppress(ValidationError):
-                    yield Answered.model_validate_json(line)
+    def __call__(self, url: str) -> bytes:
+        for _ in in_window(dict.fromkeys(self._urls), self._fetch, _FETCHING):
+            pass
+        if url in self._failed:
+            raise self._failed[url]
+        return self._images(url)
 
-    def add(self, row: Answered) -> None:
-        """Keep one."""
-        if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            whole = not self._path.exists() or self._path.read_bytes()[-1:] in (b"", b"\n")
-            self._file = self._path.open("a", encoding="utf-8")
-            self._file.write("" if whole else "\n")
-        self._file.write(row.model_dump_json(exclude_defaults=True) + "\n")
-        self._file.flush()
+    async def _fetch(self, url: str) -> None:
+        try:
+            await self._images.read(url)
+        except ImageError as error:
+            self._failed[url] = error
 
-    def close(self, rows: Mapping[str, Answered]) -> None:
-        """Leave the file with one line an item, in order, where something was added."""
-        if self._file is None:
-            return
-        self._file.close()
-        self._file = None
-        lines = [rows[key].model_dump_json(exclude_defaults=True) + "\n" for key in sorted(rows)]
-        write_atomic(self._path, "".join(lines).encode())
+
+def _unscorable(item: BenchItem) -> bool:
+    """Whether the official protocol cannot score the item. Raises `MissingError`: then it could score none."""
+    try:
+        OFFICIAL[item.benchmark].score(item, "0")
+    except MissingError:
+        raise
+    except ProtocolError:
+        return True
+    return False
 
 
 def eval_folder(lake: Lake, name: str) -> Path:
     """Folder of an evaluation; `LakeError` on a name that is none."""
     lake.run_folder(name)  # the same rule for both names
+    if len(name) > _LONGEST_NAME:
+        raise LakeError(f"{name!r} is too long for the name of an evaluation: {_LONGEST_NAME} characters at most")
     return lake.root / "evals" / name
 
 
-def in_window(units: Iterable[U], work: Callable[[U], Coroutine[Any, Any, R]], width: int) -> Iterator[R]:
-    """Results of `work` (a coroutine function, run on the process's loop) as they finish, at most `width` in flight.
-
-    The units are drawn as places come free. An error, or Ctrl-C, ends what is in flight.
-    """
-    finished: queue.SimpleQueue[Future[R]] = queue.SimpleQueue()
-    flying: set[Future[R]] = set()
-    source = iter(units)
+def _read_manifest(path: Path) -> dict[str, object]:
     try:
-        exhausted = False
-        while True:
-            while not exhausted and len(flying) < width:
-                unit = next(source, None)
-                if unit is None:
-                    exhausted = True
-                    break
-                future = asyncio.run_coroutine_threadsafe(work(unit), process_loop())
-                flying.add(future)
-                future.add_done_callback(finished.put)
-            if not flying:
-                return
-            future = finished.get()
-            flying.discard(future)
-            yield future.result()
-    finally:
-        for future in flying:
-            future.cancel()
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} is damaged: remove its folder, or choose another --name")
+    return found

@@ -142,8 +142,10 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.pipelines.lake import LakeError
     from gog.pipelines.run import FunnelError
     from gog.schemas.rows import SchemaError
+    from gog.transforms.benchmarks.items import BenchmarkError
     from gog.transforms.formats import SourceError
     from gog.transforms.ingest import MappingError
+    from gog.transforms.protocols.scores import ProtocolError
     from gog.transforms.services.budget import PriceError
     from gog.transforms.services.folders import IndexFolderError
     from gog.transforms.services.protocols import ServiceError
@@ -151,7 +153,16 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.transforms.services.vllm import VllmError
     from gog.transforms.splits import HubError, LeakError
 
-    wrong = (UseError, ConfigError, MappingError, SourceError, PriceError, IndexFolderError)
+    wrong = (
+        UseError,
+        ConfigError,
+        MappingError,
+        SourceError,
+        PriceError,
+        IndexFolderError,
+        BenchmarkError,
+        ProtocolError,
+    )
     return wrong, (FunnelError, HubError, LakeError, LeakError, SchemaError, ServiceError, StoreError, VllmError)
 
 

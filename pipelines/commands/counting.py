@@ -14,9 +14,9 @@ from gog.pipelines.commands.progress import PLAIN_EVERY
 class Counting:
     """Shows how many answers there are, how fast they come, and how many could not be had."""
 
-    def __init__(self, what: str, stream: TextIO) -> None:
-        """`what` begins the line."""
-        self._what, self._stream = what, stream
+    def __init__(self, what: str, total: int, stream: TextIO) -> None:
+        """`what` begins the line; `total` is how many answers there will be."""
+        self._what, self._total, self._stream = what, total, stream
         self._began = self._said = time.monotonic()
         self._before: int | None = None
         self._live = Live(console=Console(file=stream), refresh_per_second=4, transient=True)
@@ -32,7 +32,8 @@ class Counting:
         self._before = done - 1 if self._before is None else self._before
         now = time.monotonic()
         rate = (done - self._before) / max(now - self._began, 1e-3)
-        line = f"{self._what}: {done:,} answers, {rate:,.1f} a second" + (f", {failed:,} failed" if failed else "")
+        line = f"{self._what}: {done:,} of {self._total:,} answers, {rate:,.1f} a second"
+        line += f", {failed:,} failed" if failed else ""
         if self._stream.isatty():
             self._live.update(Text(line))
         elif now - self._said >= PLAIN_EVERY:

@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,9 +16,10 @@ from gog.pipelines.commands.common import (
     example,
     print_json,
 )
+from gog.pipelines.plain import one_line
 
 if TYPE_CHECKING:
-    from gog.pipelines.evaluate import Bench, Evaluation
+    from gog.pipelines.evaluate import Bench, Evaluated, Evaluation
     from gog.transforms.evaluate.paradigms import Paradigm
 
 ALL = ("direct", "prompted", "full-search", "policy")
@@ -72,7 +73,9 @@ def evaluate(
     lake: LakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer benchmarks and score the answers; goes on where it stopped.
+    """Answer benchmarks, score the answers, compare them.
+
+    Goes on where it stopped.
 
     Official and judge protocol side by side, with 95% intervals, beside the paper's numbers. Answers and results are
     kept in LAKE/evals/NAME. What the outside failed to answer is unknown, never wrong, and asked again next time.
@@ -89,23 +92,25 @@ def evaluate(
     benches = [Bench.parse(text) for text in bench]
     if len({one.name for one in benches}) < len(benches):
         raise UseError("a benchmark is named twice: give each split an evaluation of its own with --name")
+    paradigms = _paradigms(paradigm)
     chosen = config_of(config, lake)
     if judge is not None:
         chosen = chosen.model_copy(update={"judge": judge})
     evaluation = Evaluation(chosen, policy or chosen.labeller, name, judge_all=judge_all)
-    evaluation.begin()
-    parts = [_answered(evaluation, one, _paradigms(paradigm), limit) for one in benches]
-    results = results_of(evaluation, parts)
-    path = write_results(evaluation, results)
+    with evaluation.begun():
+        items = [evaluation.check(one, limit) for one in benches]  # of all, before the first costs anything
+        parts = [_run(evaluation, one, paradigms, limit, count) for one, count in zip(benches, items, strict=True)]
+        results = results_of(evaluation, parts)
+        path = write_results(evaluation, results)
     if as_json:
-        print_json(results)
+        print(results.to_json())
     else:
         print_results(results, console_for(sys.stdout))
         print(f"\n{path}")
-    left = sum(part.left for part in parts)
-    failed = sum(bool(row.failure) for part in parts for rows in part.answered.values() for row in rows.values())
-    if left or failed:
-        print(f"gog: {left + failed:,} answers are missing; the same command asks for them again", file=sys.stderr)
+    missing = sum(part.left + part.unsettled for part in parts)
+    if missing:
+        why = next((f" ({one_line(part.why, 200)})" for part in parts if part.why), "")
+        print(f"gog: {missing:,} answers are missing{why}; the same command asks for them again", file=sys.stderr)
         raise typer.Exit(FELL_SHORT)
 
 
@@ -118,10 +123,12 @@ def _paradigms(named: list[str] | None) -> "list[Paradigm]":
     return [Paradigm(name) for name in ALL if name in (named or ALL)]
 
 
-def _answered(evaluation: "Evaluation", bench: "Bench", paradigms: "list[Paradigm]", limit: int | None) -> Any:
+def _run(
+    evaluation: "Evaluation", bench: "Bench", paradigms: "list[Paradigm]", limit: int | None, items: int
+) -> "Evaluated":
     from gog.pipelines.commands.counting import Counting
 
-    with Counting(f"{bench.name} {bench.split}", sys.stderr) as counting:
+    with Counting(f"{bench.name} {bench.split}", items * len(paradigms), sys.stderr) as counting:
         return evaluation.run(bench, paradigms, limit=limit, told=counting.told)
 
 
@@ -136,18 +143,13 @@ def compare(a: A, b: B, lake: LakeOption = None, as_json: JsonOption = False) ->
     Differences are B minus A, with 95% intervals and p of the paired bootstrap, and McNemar's exact test.
     """
     from gog.pipelines.eval_report import print_comparisons
-    from gog.pipelines.eval_results import comparisons, read_results
+    from gog.pipelines.eval_results import comparisons, read_place
     from gog.pipelines.summary import console_for
 
     folder = lake or "./lake"
-    found = comparisons(read_results(folder, a), read_results(folder, b))
+    found = comparisons(read_place(folder, a), read_place(folder, b))
     if as_json:
-        print_json(
-            [
-                {"benchmark": bench, "paradigm": paradigm, "protocol": protocol} | asdict(compared)
-                for bench, paradigm, protocol, compared in found
-            ]
-        )
+        print_json([one._asdict() | {"comparison": asdict(one.comparison)} for one in found])
     else:
         print_comparisons(found, console_for(sys.stdout))
 
@@ -161,29 +163,29 @@ def agreement(
 ) -> None:
     """How far the rules agree with a judge, or two judges with each other: Cohen's kappa.
 
-    With one evaluation, which should have been made with --judge-all: its rules against its judge. With two: judge
-    against judge, over the same items.
+    With one evaluation: its rules against its judge. With two: judge against judge, over equal answers to the same
+    items. A judge says more of the rules where it was asked of every answer, with --judge-all.
     """
-    from gog.pipelines.eval_report import print_agreements
-    from gog.pipelines.eval_results import agreements, read_results
+    from gog.pipelines.eval_report import print_judges, print_rules_and_judge
+    from gog.pipelines.eval_results import agreements, read_place
     from gog.pipelines.summary import console_for
 
     folder = lake or "./lake"
-    first = read_results(folder, a)
-    rows: list[tuple[str, str, Any, Any]]
-    if b is None:
-        rows = [
-            (bench, paradigm, found["rules_and_judge"]["decided"], found["rules_and_judge"]["agreement"])
-            for bench, part in first[0]["benchmarks"].items()
-            for paradigm, found in part["paradigms"].items()
-            if first[1] in ("", paradigm)
-        ]
-    else:
-        second = read_results(folder, b)
-        rows = [(bench, paradigm, None, asdict(found)) for bench, paradigm, found in agreements(first, second)]
+    first = read_place(folder, a)
+    if b is not None:
+        found = agreements(first, read_place(folder, b))
+        if as_json:
+            print_json([row._asdict() | {"agreement": asdict(row.agreement)} for row in found])
+        else:
+            print_judges(found, f"The judge of {a} against that of {b}", console_for(sys.stdout))
+        return
+    rows = [
+        (bench, str(paradigm), results.rules_and_judge)
+        for bench, part in first.results.benchmarks.items()
+        for paradigm, results in part.paradigms.items()
+        if first.paradigm in (None, paradigm)
+    ]
     if as_json:
-        keys = ("benchmark", "paradigm", "decided", "agreement")
-        print_json([dict(zip(keys, row, strict=True)) for row in rows])
+        print_json([{"benchmark": bench, "paradigm": paradigm} | asdict(found) for bench, paradigm, found in rows])
     else:
-        title = "Rules against the judge" if b is None else f"The judge of {a} against that of {b}"
-        print_agreements(rows, title, console_for(sys.stdout))
+        print_rules_and_judge(rows, "Rules against the judge", console_for(sys.stdout))

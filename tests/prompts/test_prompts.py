@@ -50,6 +50,7 @@ FIXED: dict[str, tuple[str, dict[str, Any]]] = {
         {"limit": 4, "frame_text": FRAME_TEXT[Frame.PER_MILLE], "question": "What is it?"},
     ),
     "screen-answer": ("screen/answer", {}),
+    "evaluate-full-search": ("evaluate/full_search", {}),
     **{
         f"judge-{name}": (f"judge/{name}", {"question": "What is it?", "answers": "a | b", "candidate": "c"})
         for name in ("peers", "simplevqa", "livevqa")

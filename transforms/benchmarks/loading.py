@@ -254,6 +254,7 @@ class _Loader:
 _IMAGE_REASONS: Final[Mapping[str, DropReason]] = {
     "ingest.image_unavailable": "image_unavailable",
     "ingest.image_gone": "image_unavailable",
+    "store.miss": "image_unavailable",
 }
 
 

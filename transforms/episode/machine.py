@@ -179,8 +179,8 @@ def _done(step: Step) -> tuple[str, str | None, Box | None] | None:
 def _resolve(episode: Episode, call: Call) -> ToolRequest | Mistake:
     settings = episode.settings
     if call.tool not in settings.tools:
-        known = ", ".join(settings.tools)
-        return Mistake("unknown_tool", f"There is no tool {call.tool}; the tools are {known}.", call.call_id)
+        known = f"the tools are {', '.join(settings.tools)}" if settings.tools else "answer"
+        return Mistake("unknown_tool", f"There is no tool {call.tool}; {known}.", call.call_id)
     if call.tool is Tool.TEXT_SEARCH:
         return ToolRequest(call.tool, call.call_id, query=str(call.arguments["query"]))
     if call.tool is Tool.IMAGE_SEARCH:

@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict
 
 from gog.schemas import Evidence, Outcome, Seed, Trajectory, content_id
 from gog.transforms.benchmarks.items import BenchItem
+from gog.transforms.evaluate.behaviour import Course, course_of
 from gog.transforms.evaluate.paradigms import Paradigm
-from gog.transforms.images import decode_image, phash
+from gog.transforms.images import decode_image, phash, sha256_hex
 from gog.transforms.protocols.scores import Grade, Score
 from gog.transforms.protocols.table import JUDGE, OFFICIAL, Protocol
 from gog.transforms.services.protocols import ChatRequest, ServiceError
@@ -32,6 +33,8 @@ class Answered(BaseModel):
 
     benchmark: str
     item_id: str
+    asked: str
+    """Changes with the question, its accepted answers or its image; see `asked_of`."""
     paradigm: Paradigm
     policy: str
     question: str
@@ -46,13 +49,28 @@ class Answered(BaseModel):
     judged: Score
     ruled: Grade = Grade.UNKNOWN
     """What the engine's own rules say of the prediction, whoever scored it."""
+    opinion: Grade = Grade.UNKNOWN
+    """What the judge says of the prediction, where it was asked; the judge protocol asks only what no match settles."""
     trajectory: Trajectory | None = None
     evidence: tuple[Evidence, ...] = ()
 
     @property
-    def settled(self) -> bool:
-        """Nothing is left to try again: the answer was had, and where a judge was needed it settled the scores."""
-        return not self.failure and self.official.value is not None and self.judged.value is not None
+    def course(self) -> Course | None:
+        """What the measures of behaviour need; None where the outside broke the episode."""
+        return None if self.trajectory is None else course_of(self.trajectory, self.evidence, self.targets)
+
+    def settled(self, *, judge_all: bool = False) -> bool:
+        """Nothing is left to try again: the answer was had, and what was asked of a judge was had as well."""
+        scored = not self.failure and self.official.value is not None and self.judged.value is not None
+        heard = not judge_all or not self.prediction.strip() or self.opinion is not Grade.UNKNOWN
+        return scored and heard
+
+
+def asked_of(item: BenchItem) -> str:
+    """Digest of what is asked and accepted: a kept answer counts for the very same item alone."""
+    accepted = [list(item.answers), item.answer_type, item.answer_unit, item.answer_low, item.answer_high]
+    image = sha256_hex(item.image) if item.image is not None else ""
+    return content_id("asked", [item.version, item.question, accepted, image, list(item.flags)])
 
 
 def seed_of(item: BenchItem, image_sha256: str, width: int, height: int, phash: str) -> Seed:
@@ -95,25 +113,24 @@ async def scored(
     *,
     judge_all: bool = False,
 ) -> Answered:
-    """The attempt with its scores; `judge_all` asks the judge what exact match has settled too."""
-    trajectory, failure, detail = attempt.trajectory, "", ""
-    if attempt.reject is not None:
-        if attempt.reject.reason.startswith("episode."):
-            trajectory = Trajectory.model_validate_json(attempt.reject.payload)
-        else:
-            failure, detail = attempt.reject.reason, attempt.reject.detail
+    """The attempt with its scores; `judge_all` asks for the judge's opinion of what exact match has settled too."""
+    trajectory, failure, detail = attempt.trajectory or attempt.unanswered, "", ""
+    if trajectory is None:
+        assert attempt.reject is not None
+        failure, detail = attempt.reject.reason, attempt.reject.detail
     prediction = (trajectory.answer or "") if trajectory is not None else ""
     official = OFFICIAL[item.benchmark]
-    scores = official.unknown(item), JUDGE.unknown(item)
+    scores, opinion = (official.unknown(item), JUDGE.unknown(item)), Grade.UNKNOWN
     if not failure:
         try:
-            judged = await score(JUDGE, item, prediction, ask, judge, always=judge_all)
+            judged, opinion = await _judged(item, prediction, ask, judge, judge_all=judge_all)
             scores = (judged if official is JUDGE else await score(official, item, prediction, ask, judge)), judged
         except ServiceError as error:
             failure, detail = reject_reason(error), str(error)
     return Answered(
         benchmark=item.benchmark,
         item_id=item.item_id,
+        asked=asked_of(item),
         paradigm=paradigm,
         policy=policy,
         question=item.question,
@@ -122,15 +139,18 @@ async def scored(
         image_sha256=seed.image_sha256,
         prediction=prediction,
         failure=failure,
-        detail=detail,
+        detail=detail[:_DETAIL],
         official=scores[0],
         judged=scores[1],
         ruled=Grade.UNKNOWN if failure else _RULED[check(prediction, item)[0]],
+        opinion=opinion,
         trajectory=trajectory,
         evidence=attempt.evidence,
     )
 
 
+_DETAIL: Final = 1000
+"""Characters of a failure's detail that are kept."""
 _RULED: Final = {
     Outcome.CORRECT: Grade.CORRECT,
     Outcome.WRONG: Grade.INCORRECT,
@@ -138,17 +158,29 @@ _RULED: Final = {
 }
 
 
-async def score(
-    protocol: Protocol, item: BenchItem, prediction: str, ask: AskJudge, judge: str, *, always: bool = False
-) -> Score:
+async def _judged(
+    item: BenchItem, prediction: str, ask: AskJudge, judge: str, *, judge_all: bool
+) -> tuple[Score, Grade]:
+    """The score by the judge protocol, and what the judge says of the prediction where it was asked."""
+    by_rule = JUDGE.score(item, prediction)
+    if not by_rule.needs_judge and not (judge_all and prediction.strip()):
+        return by_rule, Grade.UNKNOWN
+    said = await _ask(JUDGE, item, prediction, ask, judge)
+    return (said if by_rule.needs_judge else by_rule), said.grade
+
+
+async def score(protocol: Protocol, item: BenchItem, prediction: str, ask: AskJudge, judge: str) -> Score:
     """The score by rule, or by the judge where the protocol needs one. A judge that fails leaves it unknown.
 
     Raises `ServiceError` where the run stopped (budget, replay): the item is asked again by a later run.
     """
     by_rule = protocol.score(item, prediction)
-    wanted = by_rule.needs_judge or (always and bool(prediction.strip()))
-    if not wanted or protocol.ask is None or protocol.read is None:
-        return by_rule
+    return await _ask(protocol, item, prediction, ask, judge) if by_rule.needs_judge else by_rule
+
+
+async def _ask(protocol: Protocol, item: BenchItem, prediction: str, ask: AskJudge, judge: str) -> Score:
+    assert protocol.ask is not None
+    assert protocol.read is not None
     try:
         reply = await ask(protocol.ask(item, prediction))
     except ServiceError as error:

@@ -1,41 +1,70 @@
-"""How a policy searched: what kinds of search, how often a gaze helped, what it did when one did not."""
+"""How a policy searched: what kinds of search, how often a gaze helped, what it did when one did not, what it took."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gog.schemas import Behaviour, Evidence, Reflection, Step, Tool
-from gog.transforms.complexity import wilson
-from gog.transforms.evaluate.answered import Answered
+from gog.schemas import Behaviour, Evidence, Reflection, Tool, Trajectory
+from gog.transforms.evaluate.share import Share
+from gog.transforms.services.prices import Price
 from gog.transforms.verify.grounding import hits_text, literal
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """`part` of `whole`, with its 95% Wilson interval; None where there is nothing to divide by."""
+class Gaze:
+    """A gaze that came back: whether its evidence names the target, and what the turn after it said.
 
-    part: int
-    whole: int
-    value: float | None
-    low: float | None
-    high: float | None
+    `judged` is None where no turn came after, or where it said nothing of the evidence; `followed` tells these apart.
+    """
 
-    @classmethod
-    def of(cls, part: int, whole: int) -> "Share":
-        """The share."""
-        if not whole:
-            return cls(part, whole, None, None, None)
-        low, high = wilson(part, whole)
-        return cls(part, whole, part / whole, low, high)
+    useful: bool
+    followed: bool
+    judged: Reflection | None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What the measures need of an episode: small, so that those of a whole benchmark can be held."""
+
+    behaviour: Behaviour
+    turns: int
+    answered: bool
+    searches: tuple[tuple[str, int], ...]
+    """Providers that were searched, and how often."""
+    gazes: tuple[Gaze, ...]
+    """Empty where nobody knows the target."""
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def course_of(trajectory: Trajectory, evidence: Iterable[Evidence], targets: tuple[str, ...]) -> Course:
+    """The course of an episode; `targets` are the names by which evidence may name what the question is about."""
+    by_id = {one.evidence_id: one for one in evidence}
+    found = [by_id[key].provider for step in trajectory.steps for key in step.evidence_ids]
+    return Course(
+        behaviour=trajectory.behaviour,
+        turns=len(trajectory.steps),
+        answered=trajectory.answer is not None,
+        searches=tuple(sorted(Counter(found).items())),
+        gazes=tuple(_gazes(trajectory, by_id, targets)) if targets else (),
+        prompt_tokens=trajectory.prompt_tokens,
+        completion_tokens=trajectory.completion_tokens,
+    )
+
+
+def _gazes(trajectory: Trajectory, by_id: Mapping[str, Evidence], targets: tuple[str, ...]) -> Iterator[Gaze]:
+    steps = (*trajectory.steps, None)
+    for step, after in zip(trajectory.steps, steps[1:], strict=True):
+        if step.action == Tool.GAZE.value and step.evidence_ids:
+            useful = literal(targets, hits_text(by_id[key] for key in step.evidence_ids))
+            yield Gaze(useful, after is not None, None if after is None else after.reflection)
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviours:
-    """Of one policy over one benchmark under one paradigm; episodes that broke are counted in `failed` alone."""
+    """Of one policy over one benchmark under one paradigm; episodes that the outside broke are not in it."""
 
     episodes: int
-    failed: int
-    """Broken by the outside."""
     mix: Mapping[str, Share]
     """Kinds of search that came back: direct is none, mixed several."""
     no_answer: Share
@@ -47,47 +76,44 @@ class Behaviours:
     """Gazes whose evidence names the target, of those where the target is known."""
     reflected: Share
     """Gazes that missed after which the policy said so, of those with a turn after them."""
-    prompt_tokens: int
-    completion_tokens: int
+    tokens: float | None
+    """Mean tokens of an episode that the policy read and wrote, whether they were bought or came from the store."""
+    cost: float | None
+    """Mean list price of an episode in US dollars: the policy's tokens and the searches, whoever paid for them. Pages
+    that were read are not in it, nor the judge. None where a price is unknown."""
 
 
-def behaviours(rows: Iterable[Answered]) -> Behaviours:
-    """The measures over the rows of one benchmark and paradigm."""
-    rows = list(rows)
-    acted = [(row, row.trajectory) for row in rows if row.trajectory is not None]
-    mix = Counter(trajectory.behaviour for _, trajectory in acted)
-    gazes = [gaze for row in rows for gaze in _gazes(row)]
-    missed = [after for useful, after in gazes if not useful and after is not None]
-    found = sum(len(step.evidence_ids) for _, trajectory in acted for step in trajectory.steps)
-    turns = sum(len(trajectory.steps) for _, trajectory in acted)
+def behaviours(courses: Iterable[Course], policy: Price | None, searches: Mapping[str, Price | None]) -> Behaviours:
+    """The measures over episodes of one benchmark and paradigm; prices are the policy's and, by provider, searches'."""
+    courses = list(courses)
+    mix = Counter(course.behaviour for course in courses)
+    gazes = [gaze for course in courses for gaze in course.gazes]
+    missed = [gaze for gaze in gazes if not gaze.useful and gaze.followed]
+    asked = Counter[str]()
+    for course in courses:
+        asked.update(dict(course.searches))
+    read, written = sum(course.prompt_tokens for course in courses), sum(course.completion_tokens for course in courses)
+    turns = sum(course.turns for course in courses)
+    costs = [None if policy is None else policy.cost(read, written) + policy.per_call * (turns - 1)]
+    for provider, times in sorted(asked.items()):
+        price = searches.get(provider)
+        costs.append(None if price is None else price.per_call * times)
+    known = [cost for cost in costs if cost is not None]
     return Behaviours(
-        episodes=len(acted),
-        failed=len(rows) - len(acted),
-        mix={kind.value: Share.of(mix[kind], len(acted)) for kind in Behaviour},
-        no_answer=Share.of(sum(trajectory.answer is None for _, trajectory in acted), len(acted)),
-        turns=turns / len(acted) if acted else None,
-        searches=found / len(acted) if acted else None,
-        gaze_useful=Share.of(sum(useful for useful, _ in gazes), len(gazes)),
-        reflected=Share.of(sum(after.reflection in _NOTICED for after in missed), len(missed)),
-        prompt_tokens=sum(trajectory.prompt_tokens for _, trajectory in acted),
-        completion_tokens=sum(trajectory.completion_tokens for _, trajectory in acted),
+        episodes=len(courses),
+        mix={kind.value: Share.of(mix[kind], len(courses)) for kind in Behaviour},
+        no_answer=Share.of(sum(not course.answered for course in courses), len(courses)),
+        turns=_mean(turns, len(courses)),
+        searches=_mean(asked.total(), len(courses)),
+        gaze_useful=Share.of(sum(gaze.useful for gaze in gazes), len(gazes)),
+        reflected=Share.of(sum(gaze.judged in _NOTICED for gaze in missed), len(missed)),
+        tokens=_mean(read + written, len(courses)),
+        cost=_mean(sum(known), len(courses)) if len(known) == len(costs) else None,
     )
 
 
 _NOTICED = (Reflection.OFF_TARGET, Reflection.AMBIGUOUS)
 
 
-def _gazes(row: Answered) -> Iterator[tuple[bool, Step | None]]:
-    """Each gaze that came back: whether its evidence names the target, and the turn after it."""
-    trajectory, by_id = row.trajectory, {one.evidence_id: one for one in row.evidence}
-    names = row.targets
-    if trajectory is None or not names:
-        return
-    steps = (*trajectory.steps, None)
-    for step, after in zip(trajectory.steps, steps[1:], strict=True):
-        if step.action == Tool.GAZE.value and step.evidence_ids:
-            yield any(_names(by_id[key], names) for key in step.evidence_ids), after
-
-
-def _names(evidence: Evidence, names: tuple[str, ...]) -> bool:
-    return literal(names, hits_text([evidence]))
+def _mean(total: float, count: int) -> float | None:
+    return total / count if count else None

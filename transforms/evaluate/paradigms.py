@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gog.prompts import render
 from gog.schemas import Function, Message, Origin, Seed, Tool, ToolCall
-from gog.transforms.episode.actions import Call, parse_turn
+from gog.transforms.episode.actions import MAX_QUERY, Call, parse_turn
 from gog.transforms.episode.driver import Driven, EpisodeTools, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.episode.trajectory import Making, make_trajectory
@@ -32,7 +32,7 @@ class Paradigm(StrEnum):
     PROMPTED = "prompted"
     """With all tools, under the teacher's prompt, which explains how to search with one's eyes."""
     FULL_SEARCH = "full-search"
-    """One search with the whole image and one in text, always; then the answer."""
+    """One search with the whole image and one in text, always and nothing else; then the answer."""
     POLICY = "policy"
     """With all tools, under the policy's own prompt: what training taught."""
 
@@ -71,7 +71,7 @@ async def _full_search(
         services.outside, services.text_search, services.image_search, services.cropper, limits.top_k, purpose
     )
 
-    async def speak(driven: Driven, offered: tuple[Tool, ...]) -> ChatReply:
+    async def speak(driven: Driven, *offered: Tool) -> ChatReply:
         schemas = offered_tools(limits.model_copy(update={"tools": offered}))
         request = ChatRequest(driven.episode.messages, schemas, settings.sampling, 0, prompt.hash)
         return await services.outside.chat(policy, request, purpose)
@@ -80,26 +80,36 @@ async def _full_search(
     try:
         driven = take_turn(driven, ChatReply(_calling(Tool.IMAGE_SEARCH, {}, 0)), train=False)
         driven = await use_tool(driven, tools)
-        driven = take_turn(driven, _searching(await speak(driven, (Tool.TEXT_SEARCH,)), seed))
-        if driven.episode.pending is not None:
-            driven = await use_tool(driven, tools)
+        driven = _searching(driven, await speak(driven, Tool.TEXT_SEARCH), seed)
+        driven = await use_tool(driven, tools)
         # What is left is to answer: a further call is a mistake.
-        driven = replace(driven, episode=replace(driven.episode, settings=limits.model_copy(update={"tools": ()})))
+        driven = _with_settings(driven, limits.model_copy(update={"tools": ()}))
         while driven.episode.stop is None:
-            driven = take_turn(driven, await speak(driven, ()))
+            driven = take_turn(driven, await speak(driven))
     except ServiceError as error:
         return broken(seed, 0, error, driven.evidence)
     making = Making(Origin.ROLLOUT, policy.id, 0, {"evaluate/full_search": prompt.hash})
-    return finished(seed, make_trajectory(seed, driven, making), driven.evidence)
+    return finished(seed, make_trajectory(seed, _with_settings(driven, limits), making), driven.evidence)
 
 
-def _searching(reply: ChatReply, seed: Seed) -> ChatReply:
-    """The reply where it searches text; else one that searches for the question itself, its tokens counted."""
-    if isinstance(call := parse_turn(reply.message, 1).action, Call) and call.tool is Tool.TEXT_SEARCH:
-        return reply
-    return replace(reply, message=_calling(Tool.TEXT_SEARCH, {"query": seed.question}, 1))
+def _with_settings(driven: Driven, settings: EpisodeSettings) -> Driven:
+    return replace(driven, episode=replace(driven.episode, settings=settings))
 
 
-def _calling(tool: Tool, arguments: Mapping[str, Any], turn: int) -> Message:
+def _searching(driven: Driven, reply: ChatReply, seed: Seed) -> Driven:
+    """The turn that searches text: the policy's, or one that searches for the question itself.
+
+    In that one the policy's reasoning and tokens stay; what it did instead of searching, an early answer say, is gone.
+    """
+    parsed = parse_turn(reply.message, 1)
+    if isinstance(parsed.action, Call) and parsed.action.tool is Tool.TEXT_SEARCH:
+        return take_turn(driven, reply)
+    query = " ".join(seed.question.split())[:MAX_QUERY]
+    forced = _calling(Tool.TEXT_SEARCH, {"query": query}, 1, parsed.message.reasoning_content)
+    return take_turn(driven, replace(reply, message=forced), train=False)
+
+
+def _calling(tool: Tool, arguments: Mapping[str, Any], turn: int, thought: str | None = None) -> Message:
     function = Function(name=tool.value, arguments=json.dumps(arguments, ensure_ascii=False))
-    return Message(role="assistant", content="", tool_calls=(ToolCall(id=f"call_{turn}", function=function),))
+    call = ToolCall(id=f"call_{turn}", function=function)
+    return Message(role="assistant", content="", reasoning_content=thought, tool_calls=(call,))

@@ -4,6 +4,7 @@ Source: Glance-or-Gaze, arXiv 2601.13942, its table of results: judged accuracy 
 search engines, other indexes and another judge: a difference of a few points says nothing.
 """
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 
@@ -13,6 +14,12 @@ class Published(NamedTuple):
     model: str
     paradigm: str
     accuracy: dict[str, float]
+
+    def average(self, benchmarks: Iterable[str]) -> float | None:
+        """Mean over these benchmarks; None where one is not among the six."""
+        names = list(benchmarks)
+        found = [self.accuracy[name] for name in names if name in self.accuracy]
+        return sum(found) / len(found) if found and len(found) == len(names) else None
 
 
 _BENCHMARKS: Final = ("fvqa", "infoseek", "simplevqa", "mmsearch", "livevqa", "dynvqa")

@@ -9,7 +9,7 @@ Kept as published: at most 32 full stops are removed, marks are joined or parted
 and `St. Louis` loses its stop in the prediction alone, so that the very same text scores a half.
 
 English text is cut by `treebank.words`, which says where it differs from NLTK's. jieba is no dependency: an item in
-Chinese is a `ProtocolError` without it.
+Chinese is a `MissingError` without it.
 """
 
 import importlib
@@ -21,7 +21,7 @@ from functools import cache
 from typing import Final, Protocol, cast
 
 from gog.transforms.benchmarks.items import BenchItem
-from gog.transforms.protocols.scores import ProtocolError, Score, valued
+from gog.transforms.protocols.scores import MissingError, Score, valued
 from gog.transforms.protocols.text import MAX_CHARS, shared
 from gog.transforms.protocols.treebank import words
 
@@ -63,7 +63,7 @@ _CONTRACTIONS: Final = _missing_apostrophes()
 
 
 def score(item: BenchItem, prediction: str) -> Score:
-    """The official score of one answer. `ProtocolError` for a Chinese item where jieba is not installed."""
+    """The official score of one answer. `MissingError` for a Chinese item where jieba is not installed."""
     said = normalised(prediction)
     value = 0.0
     if said:
@@ -115,6 +115,6 @@ def _jieba() -> _Jieba:
             warnings.simplefilter("ignore")  # its files are from before Python 3.12
             jieba = importlib.import_module("jieba")
     except ImportError:
-        raise ProtocolError("DynVQA cuts Chinese with jieba, as published: pip install jieba") from None
+        raise MissingError("DynVQA cuts Chinese with jieba, as published: pip install jieba") from None
     jieba.setLogLevel(logging.ERROR)
     return cast("_Jieba", jieba)

@@ -11,6 +11,10 @@ class ProtocolError(ValueError):
     """An item cannot be scored by a protocol as published. One line that says what to do."""
 
 
+class MissingError(ProtocolError):
+    """What a protocol needs is not installed: nothing of its benchmark can be scored as published."""
+
+
 class Grade(StrEnum):
     """The classes that answers fall into; `unknown` when nobody could tell, which is never the same as incorrect."""
 

@@ -40,6 +40,8 @@ class Attempt:
     trajectory: Trajectory | None = None
     evidence: tuple[Evidence, ...] = ()
     reject: Reject | None = None
+    unanswered: Trajectory | None = None
+    """The whole episode that stopped without an answer; the reject's payload is cut."""
 
 
 def attempt_id(seed: Seed, sample_index: int) -> str:
@@ -124,4 +126,4 @@ def finished(seed: Seed, trajectory: Trajectory, evidence: tuple[Evidence, ...])
         payload=trajectory.model_dump_json(exclude_defaults=True),
         seed_id=seed.seed_id,
     )
-    return Attempt(seed, evidence=evidence, reject=reject)
+    return Attempt(seed, evidence=evidence, reject=reject, unanswered=trajectory)
