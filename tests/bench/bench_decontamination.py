@@ -26,6 +26,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
+from gog.transforms.atlas.pages import gallery_pictures
 from gog.transforms.atlas.rows import atlas_rows
 from gog.transforms.decontaminate.fingerprints import SIDE, SIZE, TINT_SIDE, Small, Thumbs, fingerprints, thumbnail
 from gog.transforms.decontaminate.images import ImageIndex
@@ -283,6 +284,10 @@ def other_false_alarms(images: list[Picture], others: Thumbs, count: int) -> Ite
     index = indexed(held_out, others)
     wrong = sum(bool(index.find_small(small, LEAST)) for small in scenes)
     yield f"- scenes of the bundled world against its held-out scenes: {share(wrong, len(scenes))}"
+    flags = [thumbnail(picture.image.convert("RGB")) for picture in gallery_pictures()]
+    index = indexed(flags[::2], others)
+    wrong = sum(bool(index.find_small(small, LEAST)) for small in flags[1::2])
+    yield f"- flags, each by itself, against other countries' flags: {share(wrong, len(flags[1::2]))}"
 
 
 def published_questions(data: Path) -> tuple[list[str], list[str]]:

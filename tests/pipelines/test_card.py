@@ -73,6 +73,12 @@ class TestCard:
         ):
             assert "**Made by a rule-based planner.**" in dataset_card(changed)
 
+    def test_says_what_is_shared_with_benchmarks(self) -> None:
+        assert "with a benchmark" not in dataset_card(FACTS)
+        card = dataset_card(replace(FACTS, shared=[("answer", 1200), ("entity", 3)]))
+        assert "- 1,200 rows share an answer with a benchmark" in card
+        assert "- 3 rows share an entity with a benchmark" in card
+
     def test_rl_cards_have_levels(self) -> None:
         card = dataset_card(
             replace(FACTS, kind="rl", teachers={}, behaviours=[], policies={"sft-1": 9}, levels=[(1, 9, 0.52)])

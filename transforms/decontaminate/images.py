@@ -139,7 +139,7 @@ class ImageIndex:
     def __init__(self, grey: Thumbs, tint: Thumbs) -> None:
         """Index small pictures (n x `SIDE` x `SIDE`, n x `TINT_SIDE` x `TINT_SIDE` x 2).
 
-        About a second and 200 MB for 10,000.
+        About a second and 200 MB for 10,000, 500 MB for that second.
         """
         self.grey, self.tint = grey, tint
         self._codes = _image_codes(grey)
