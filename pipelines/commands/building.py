@@ -1,4 +1,4 @@
-"""`gog index build`: a local search world out of one's own pictures and pages."""
+"""`gog index`: a local search world out of one's own pictures and pages, and what a run is kept apart from."""
 
 import sys
 import time
@@ -8,7 +8,16 @@ from typing import Annotated, Final
 
 import typer
 
-from gog.pipelines.commands.common import FELL_SHORT, JsonOption, UseError, example, print_json
+from gog.pipelines.commands.common import (
+    FELL_SHORT,
+    ConfigOption,
+    JsonOption,
+    LakeOption,
+    UseError,
+    config_of,
+    example,
+    print_json,
+)
 from gog.pipelines.commands.progress import PLAIN_EVERY
 from gog.pipelines.plain import one_line
 
@@ -17,6 +26,10 @@ MORE: Final = (
     "Each line of the texts is a JSON object with image (a file below the pictures' folder), title, text and url; "
     "all are optional, but one of the first three is there. A text with an image can be found by its picture and by "
     "its words. Pictures without a text go in under their file names."
+)
+APART: Final = (
+    "`gog run` does this by itself; here it can be seen before. A row that can be found by neither has no picture at "
+    "hand, and asks what any picture could be asked."
 )
 
 
@@ -29,11 +42,33 @@ def add_to(app: typer.Typer) -> None:
     index.command(epilog=example("gog index build --images photos --texts captions.jsonl --out index", more=MORE))(
         build
     )
+    index.command(epilog=example("gog index benchmarks -c fvqa.yaml", more=APART))(benchmarks)
     app.add_typer(index, epilog=example("gog index build --images photos --texts captions.jsonl --out index"))
 
 
 def _index() -> None:
     """Local search indexes."""
+
+
+def benchmarks(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOption = False) -> None:
+    """Index the benchmarks that a run is kept apart from.
+
+    They are those of the config's `decontaminate` section. The index lies in the lake; it is made anew when their
+    files change.
+    """
+    from gog.pipelines.decontaminate import benchmarks_of
+    from gog.pipelines.summary import console_for, plain_table
+
+    opened = benchmarks_of(config_of(config, lake))
+    if opened is None:
+        raise UseError("the config names no benchmarks: add `decontaminate: {against: [{benchmark: ..., path: ...}]}`")
+    lines = opened().coverage()
+    if as_json:
+        print_json([line._asdict() for line in lines])
+        return
+    columns = ("benchmark", ">rows", ">found by image", ">found by question", ">by neither")
+    cells = [(name, *(f"{count:,}" for count in counts)) for name, *counts in lines]
+    console_for(sys.stdout).print(plain_table("Kept apart from", columns, cells))
 
 
 def build(

@@ -62,6 +62,16 @@ class Overlap:
         return f"{_named(self.row)}{more}: {'; '.join(why)}"
 
 
+class Coverage(NamedTuple):
+    """How many rows of a benchmark can be found by what: by image, by question whatever the image, by neither."""
+
+    benchmark: str
+    rows: int
+    by_image: int
+    by_question: int
+    by_neither: int
+
+
 class BenchmarkIndex:
     """Rows of benchmarks, to be found again in seeds, pages and crops."""
 
@@ -109,10 +119,21 @@ class BenchmarkIndex:
         tint = np.array([small.tint for small in smalls], dtype=np.uint8).reshape(-1, TINT_SIDE, TINT_SIDE, 2)
         return cls(kept, places, ImageIndex(grey, tint), settings or OverlapSettings())
 
-    @property
-    def without_image(self) -> int:
-        """Rows that can be found by their question alone."""
-        return sum(place < 0 for place in self._places)
+    def coverage(self) -> list[Coverage]:
+        """How the rows of each benchmark can be found."""
+        alone = {asked for number, asked in enumerate(self._asked) if self.questions.stands_alone(number)}
+        found: dict[str, Coverage] = {}
+        for row, place in zip(self.rows, self._places, strict=True):
+            before = found.get(row.benchmark, Coverage(row.benchmark, 0, 0, 0, 0))
+            pictured, worded = place >= 0, row.question in alone
+            found[row.benchmark] = Coverage(
+                row.benchmark,
+                before.rows + 1,
+                before.by_image + pictured,
+                before.by_question + worded,
+                before.by_neither + (not pictured and not worded),
+            )
+        return list(found.values())
 
     def save(self, folder: Path) -> None:
         """Write the index; an earlier one is replaced. Raises `IndexFolderError`."""

@@ -110,6 +110,10 @@ class QuestionIndex:
         runs = self._runs(tokens(text[:LONGEST_TEXT]))
         return [TextMatch(n, runs[n], 0.0, True) for n in sorted(runs) if self._alone(n, runs[n], ())]
 
+    def stands_alone(self, number: int) -> bool:
+        """Whether a copy of the question would be found without its image."""
+        return len(self._tokens[number]) >= SHORTEST and self._alone(number, " ".join(self._tokens[number]), ())
+
     def _runs(self, text: tuple[str, ...]) -> dict[int, str]:
         """The longest run that each question shares with the text, where that is an n-gram or longer."""
         found: dict[int, None] = {}

@@ -1,4 +1,4 @@
-"""`gog index build`: a local search world out of pictures and pages, and a run over it."""
+"""`gog index`: a local search world out of pictures and pages, a run over it, and the index of benchmarks."""
 
 import asyncio
 import io
@@ -136,3 +136,26 @@ def test_photographs_of_the_news_find_themselves(gog: Gog, tmp_path: Path) -> No
         picture_hits = search_pictures(tmp_path / "index", (news / "News_imgs" / line["image"]).read_bytes())
         assert (picture_hits[0].url, picture_hits[0].score) == (line["url"], 1.0)
         assert search_text(tmp_path / "index", line["text"])
+
+
+def test_the_benchmarks_that_a_run_is_kept_apart_from(gog: Gog, tmp_path: Path) -> None:
+    asked = [
+        {"image_url": "https://a/1.jpg", "question": "What is the name of his third child?", "answer": ["none"],
+         "question_id": "en1", "golden_query": "third child"},
+        {"image_url": "https://a/2.jpg", "question": "When did Marie Curie in Paris win her second Nobel Prize?",
+         "answer": ["1911"], "question_id": "en2", "golden_query": "second Nobel Prize"},
+    ]  # fmt: skip
+    (tmp_path / "DynVQA_en.202502.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    config = tmp_path / "apart.yaml"
+    path = tmp_path / "DynVQA_en.202502.jsonl"
+    config.write_text(f"decontaminate: {{against: [{{benchmark: dynvqa, path: {path}}}]}}\n")
+    done = gog("index", "benchmarks", "-c", config, "--lake", tmp_path / "lake", "--json")
+    line = {"benchmark": "dynvqa", "rows": 2, "by_image": 0, "by_question": 1, "by_neither": 1}
+    assert json.loads(done.out) == [line]
+    assert "by neither" in gog("index", "benchmarks", "-c", config, "--lake", tmp_path / "lake").out
+
+
+def test_without_benchmarks_in_the_config_it_says_what_to_add(gog: Gog, tmp_path: Path) -> None:
+    done = gog("index", "benchmarks", "--lake", tmp_path / "lake")
+    assert done.code == 2
+    assert "decontaminate" in done.error
