@@ -3,10 +3,12 @@
 import json
 import re
 
+from gog.transforms.services.planner.mind import UNKNOWN
 from gog.transforms.verify.normalise import normalise
 
 _ANSWER = re.compile(r"\nQuestion: (.*)\nAccepted answers: (.*)\nAnswer to judge: (.*)\Z", re.DOTALL)
 _PEERS = re.compile(r"\nQuestion: (.*)\nAccepted answers: (.*)\nResponse: (.*)\Z", re.DOTALL)
+_GRADED = re.compile(r"\nQuestion: (.*)\n(Gold target|Reference answer): (.*)\nPredicted answer: (.*)\Z", re.DOTALL)
 _GROUNDING = re.compile(r"\nQuestion: (.*?)\nAnswer: (.*?)\nEvidence:\n?(.*)\Z", re.DOTALL)
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|not|unsure|unknown)\b|/|\?", re.IGNORECASE)
 _FILLER = frozenset(
@@ -33,6 +35,18 @@ def judge_response(prompt: str) -> str:
     found = _PEERS.search(prompt)
     right = found is not None and means_same(found[3], _accepted(found[2]))
     return "<judge>Yes</judge>\nIt means an accepted answer." if right else "<judge>No</judge>\nIt means none of them."
+
+
+def grade_prediction(prompt: str) -> str:
+    """The reply to a rendered `judge/livevqa` (a letter) or `judge/simplevqa` (JSON)."""
+    found = _GRADED.search(prompt)
+    grade = "not_attempted"
+    if found is not None and normalise(found[4]) not in ("", UNKNOWN):
+        accepted = found[3].strip('"').split('" OR "') if found[2] == "Gold target" else _accepted(found[3])
+        grade = "correct" if means_same(found[4], accepted) else "incorrect"
+    if found is not None and found[2] == "Gold target":
+        return {"correct": "A", "incorrect": "B", "not_attempted": "C"}[grade]
+    return json.dumps({"grade": grade})
 
 
 def judge_grounding(prompt: str) -> str:

@@ -14,7 +14,7 @@ from gog.transforms.episode.observations import estimate_tokens
 from gog.transforms.services.planner.acting import next_move
 from gog.transforms.services.planner.dialogue import Dialogue, frame_of, read_dialogue
 from gog.transforms.services.planner.eyes import Eyes
-from gog.transforms.services.planner.judge import judge_answer, judge_grounding, judge_response
+from gog.transforms.services.planner.judge import grade_prediction, judge_answer, judge_grounding, judge_response
 from gog.transforms.services.planner.luck import Luck, digest
 from gog.transforms.services.planner.mind import UNKNOWN, Mind, Move
 from gog.transforms.services.planner.tasks import planned_turn, proposals, without_tools
@@ -29,6 +29,7 @@ _NOTE = "Write the next turn of this episode."
 _PROPOSE = "List the regions of the image"
 _ANSWER = "You judge an answer to a question."
 _RESPONSE = "You decide whether a response to a question about a picture is correct"
+_GRADE = "You grade a predicted answer to a question"
 _GROUNDING = "You judge whether evidence supports an answer."
 _SCREEN = "Answer the question from the image and from what you know"
 _PIXELS = re.compile(r"\((\d{1,5}) x (\d{1,5}) pixels\)")
@@ -72,6 +73,8 @@ class Planner:
             return _plain(judge_answer(note))
         if note.startswith(_RESPONSE):
             return _plain(judge_response(note))
+        if note.startswith(_GRADE):
+            return _plain(grade_prediction(note))
         if note.startswith(_GROUNDING):
             return _plain(judge_grounding(note))
         if note.startswith(_PROPOSE):
