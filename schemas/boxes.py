@@ -90,7 +90,15 @@ def smart_resize(width: int, height: int, factor: int, min_pixels: int, max_pixe
     return w, h
 
 
-def _scale(spec: FrameSpec, width: int, height: int) -> tuple[float, float]:
+def shown_size(spec: FrameSpec, width: int, height: int) -> tuple[int, int]:
+    """Size (width, height) that a model is told of an image: in `resized_pixels` the one that its boxes refer to."""
+    if spec.frame is not Frame.RESIZED_PIXELS:
+        return width, height
+    return smart_resize(width, height, spec.factor, spec.min_pixels, spec.max_pixels)
+
+
+def frame_size(spec: FrameSpec, width: int, height: int) -> tuple[float, float]:
+    """Units of the frame across the width and the height of an image."""
     match spec.frame:
         case Frame.FRACTION:
             return 1.0, 1.0
@@ -99,7 +107,7 @@ def _scale(spec: FrameSpec, width: int, height: int) -> tuple[float, float]:
         case Frame.PIXELS:
             return float(width), float(height)
         case Frame.RESIZED_PIXELS:
-            w, h = smart_resize(width, height, spec.factor, spec.min_pixels, spec.max_pixels)
+            w, h = shown_size(spec, width, height)
             return float(w), float(h)
 
 
@@ -109,7 +117,7 @@ def to_frame(box: Box, spec: FrameSpec, width: int, height: int) -> tuple[float,
     Frames other than `fraction` are rounded to whole units, the way models read and write them; a side never
     rounds away to nothing.
     """
-    sx, sy = _scale(spec, width, height)
+    sx, sy = frame_size(spec, width, height)
     if spec.frame is Frame.FRACTION:
         return box.x1, box.y1, box.x2, box.y2
     x1, x2 = _rounded(box.x1 * sx, box.x2 * sx, sx)
@@ -134,7 +142,7 @@ def from_frame(values: Sequence[float], spec: FrameSpec, width: int, height: int
     """
     if len(values) != 4:
         raise BoxError(f"a box has four numbers, these are {len(values)}")
-    sx, sy = _scale(spec, width, height)
+    sx, sy = frame_size(spec, width, height)
     try:
         raw = (values[0] / sx, values[1] / sy, values[2] / sx, values[3] / sy)
     except (TypeError, OverflowError) as error:

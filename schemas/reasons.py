@@ -41,6 +41,7 @@ REASONS: dict[str, str] = {
     "curate.reserved_for_rl": "its group of seeds is set aside for reinforcement learning",
     "export.too_long": "longer than the length budget",
     "export.coordinates_in_text": "coordinates in the reasoning do not convert to the backbone's frame",
+    "export.frame": "the trajectory does not come out the same in the backbone's frame",
     "export.level": "its level is not wanted",
     "label.unsolvable": "no try passed and no verified trajectory exists",
     "label.unknown": "too few tries could be settled",

@@ -5,7 +5,6 @@ beside them, in the order of those parts.
 """
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +14,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gog.schemas import (
     WHOLE,
+    BoxError,
     Complexity,
     EpisodeImage,
+    Function,
     Message,
     Reject,
     Seed,
     Split,
     Step,
     TextPart,
+    ToolCall,
     Trajectory,
     Unit,
     Verdict,
 )
-from gog.transforms.episode.actions import plain_text
+from gog.schemas.boxes import smart_resize
+from gog.transforms.episode.actions import ANSWER_TAG, load_object, plain_text
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
-from gog.transforms.episode.observations import estimate_tokens
+from gog.transforms.episode.observations import estimate_tokens, neutralise
 from gog.transforms.episode.trajectory import policy_view
 
 SFT_STAGE: Final = "export_sft"
@@ -119,7 +122,7 @@ def sft_row(
     episode: EpisodeSettings,
 ) -> SftRow | Reject:
     """The trajectory as the policy will meet it, or why it stays out."""
-    messages = policy_view(trajectory, episode)
+    messages = [_harmless(message) for message in policy_view(trajectory, episode)]
     if found := _first_coordinates(messages):
         return _reject(trajectory, "export.coordinates_in_text", f"a turn writes {found[:200]!r}")
     tokens = trajectory_tokens(messages, trajectory.tools, trajectory.images, episode)
@@ -237,17 +240,59 @@ def trajectory_tokens(
     images: Sequence[EpisodeImage],
     episode: EpisodeSettings,
 ) -> int:
-    """Rough length: a token for four bytes of text or 28 x 28 pixels; images count at most the model's budget."""
-    sizes = {image.sha256: image.width * image.height for image in images}
+    """Length: a token for four bytes of text, and the images' own as the episode's processor resizes them.
+
+    An image whose size is not known counts as the largest.
+    """
+    square = episode.factor**2
+    sizes = {image.sha256: _visual_tokens(image, episode) for image in images}
     texts = [_json(tools)]
-    pixels = 0
+    visual = 0
     for message in messages:
         texts += [message.text, message.reasoning_content or ""]
         texts += [call.function.name + call.function.arguments for call in message.tool_calls]
-        for sha256 in message.images:
-            area = min(sizes.get(sha256, episode.max_pixels), episode.max_pixels)
-            pixels += math.ceil(area / (28 * 28))
-    return sum(map(estimate_tokens, texts)) + pixels
+        visual += sum(sizes.get(sha256, episode.max_pixels // square) for sha256 in message.images)
+    return sum(map(estimate_tokens, texts)) + visual
+
+
+def _visual_tokens(image: EpisodeImage, episode: EpisodeSettings) -> int:
+    try:
+        width, height = smart_resize(image.width, image.height, episode.factor, episode.min_pixels, episode.max_pixels)
+    except BoxError:
+        return episode.max_pixels // episode.factor**2
+    return width * height // episode.factor**2
+
+
+def _harmless(message: Message) -> Message:
+    """A turn of the assistant whose words no chat template takes for control tokens; its final answer stays marked."""
+    if message.role != "assistant":
+        return message
+    answers = [] if message.tool_calls else list(ANSWER_TAG.finditer(message.text))
+    content = neutralise(message.text)
+    if answers:
+        last = answers[-1]
+        before, after = message.text[: last.start()], message.text[last.end() :]
+        content = f"{neutralise(before)}<answer>{neutralise(last[1])}</answer>{neutralise(after)}"
+    return message.model_copy(
+        update={
+            "content": content,
+            "reasoning_content": neutralise(message.reasoning_content) if message.reasoning_content else None,
+            "tool_calls": tuple(_harmless_call(call) for call in message.tool_calls),
+        }
+    )
+
+
+def _harmless_call(call: ToolCall) -> ToolCall:
+    arguments = load_object(call.function.arguments)
+    if arguments is None:
+        return call
+    clean = {
+        neutralise(key): neutralise(value) if isinstance(value, str) else value for key, value in arguments.items()
+    }
+    if clean == arguments:
+        return call
+    function = Function(name=call.function.name, arguments=json.dumps(clean, ensure_ascii=False))
+    return call.model_copy(update={"function": function})
 
 
 def _reject(trajectory: Trajectory, reason: str, detail: str) -> Reject:

@@ -123,11 +123,12 @@ class TestTokens:
         empty = trajectory_tokens([], [], [], EPISODE)
         assert trajectory_tokens([Message(role="user", content="é" * 200)], [], [], EPISODE) - empty == 100
 
-    def test_counts_images_by_area_up_to_the_models_budget(self) -> None:
+    def test_counts_images_as_the_processor_resizes_them(self) -> None:
         message = Message(role="user", content=(ImagePart(image="a" * 64), TextPart(text="")))
         empty = trajectory_tokens([], [], [], EPISODE)
         assert trajectory_tokens([message], [], [self.image(280, 56)], EPISODE) - empty == 20
-        assert trajectory_tokens([message], [], [self.image(9000, 9000)], EPISODE) - empty == 1280
+        assert trajectory_tokens([message], [], [self.image(9000, 9000)], EPISODE) - empty == 35 * 35
+        assert trajectory_tokens([message], [], [self.image(9000, 9)], EPISODE) - empty == 1280  # refused
         assert trajectory_tokens([message], [], [], EPISODE) - empty == 1280  # its size is not known
 
     def test_counts_calls_and_reasoning(self, seed: Seed, images: ImageFiles) -> None:

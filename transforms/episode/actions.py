@@ -105,7 +105,7 @@ MAX_CALLS = 8
 """Calls of one turn that are kept in its message; only the first one is done."""
 
 _THINK = re.compile(r"<(/?)(?:think|thinking|reason)>", re.IGNORECASE)
-_ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
+ANSWER_TAG = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
 _TAGS = re.compile(
     r"<tool_call>(?P<json>[^<]*(?:<(?!/?tool_call>)[^<]*)*)(?:</tool_call>)?"
     r"|<gaze>(?P<gaze>[^<]*)</gaze>"
@@ -143,12 +143,12 @@ def parse_turn(message: Message, turn: int) -> Parsed:
     if isinstance(action, Mistake) and action.code in _UNREADABLE:
         return Parsed(said.model_copy(update={"content": as_text}), action)
     said = said.model_copy(update={"content": content, "tool_calls": calls})
-    slip = "several_calls" if len(asked) > 1 else "answer_with_call" if _ANSWER.search(content) else ""
+    slip = "several_calls" if len(asked) > 1 else "answer_with_call" if ANSWER_TAG.search(content) else ""
     return Parsed(said, action, tuple(call.id for call in calls[1:]), slip)
 
 
 def _read_answer(said: Message) -> Parsed:
-    answers = _ANSWER.findall(said.text)
+    answers = ANSWER_TAG.findall(said.text)
     if not answers:
         return Parsed(said, Mistake("no_action", "A turn calls one tool or ends with <answer>...</answer>."))
     text = str(answers[-1]).strip()

@@ -33,7 +33,7 @@ from gog.schemas import (
     TextPart,
     Tool,
 )
-from gog.schemas.boxes import from_frame, resolve
+from gog.schemas.boxes import from_frame, resolve, shown_size
 from gog.transforms.episode.actions import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text, tool_schemas
 from gog.transforms.episode.observations import clip_tokens, neutralise, render_failure, render_hits
 from gog.transforms.episode.reflection import reflection_of
@@ -123,7 +123,8 @@ def start(
     settings: EpisodeSettings, question: str, image: EpisodeImage, system: str, *, hints: str | None = None
 ) -> Episode:
     """The first state: system prompt, image 0 and question; `hints` are a text part of their own."""
-    asked = render("episode/question", width=image.width, height=image.height, question=neutralise(question))
+    width, height = shown_size(settings.spec, image.width, image.height)
+    asked = render("episode/question", width=width, height=height, question=neutralise(question))
     parts = [ImagePart(image=image.sha256), TextPart(text=asked.text)]
     if hints is not None:
         parts.append(TextPart(text=hints))
@@ -216,7 +217,8 @@ def observe(episode: Episode, result: ToolResult) -> Episode:
     text += _last_turn_note(episode, episode.turns)
     content: tuple[TextPart | ImagePart, ...] = (TextPart(text=text),)
     if result.crop is not None:
-        head = f"Image {len(images)}: the crop ({result.crop.width} x {result.crop.height} pixels)."
+        width, height = shown_size(episode.settings.spec, result.crop.width, result.crop.height)
+        head = f"Image {len(images)}: the crop ({width} x {height} pixels)."
         if len(images) + 1 >= episode.settings.max_images:
             head += " It is the last crop."
         content = (ImagePart(image=result.crop.sha256), TextPart(text=f"{head}\n{text}"))

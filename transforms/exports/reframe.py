@@ -1,0 +1,161 @@
+"""A trajectory as it would have gone in another frame: replayed through the episode machine.
+
+The calls are written in the target's frame and the machine takes every turn again with the evidence that was recorded,
+so that tool schemas, system prompt, sizes, error notes and boxes all speak the language of the backbone. Where the
+replay does anything else than the record says (two boxes fall together in a coarser frame, an error is none there), the
+trajectory stays out.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gog.schemas import (
+    BoxError,
+    EpisodeImage,
+    Evidence,
+    Frame,
+    Function,
+    Message,
+    Reject,
+    Seed,
+    Step,
+    Tool,
+    ToolCall,
+    Trajectory,
+    Unit,
+)
+from gog.schemas.boxes import frame_size, from_frame, to_frame
+from gog.transforms.episode.actions import load_object
+from gog.transforms.episode.machine import (
+    Episode,
+    EpisodeSettings,
+    ToolResult,
+    act,
+    observe,
+    offered_tools,
+    start,
+    system_prompt,
+)
+from gog.transforms.export import SFT_STAGE
+
+
+class NotTheSameError(ValueError):
+    """The replay went another way than the record; says where."""
+
+
+def reframe(
+    trajectory: Trajectory,
+    seed: Seed,
+    evidence: Mapping[str, Evidence],
+    source: EpisodeSettings,
+    target: EpisodeSettings,
+) -> Trajectory | Reject:
+    """The trajectory with the policy's prompt, messages and tools in the target's frame, without hints; or a reject.
+
+    `source` is the episode that it was made in; limits and tools have to be the same in both. `evidence` is by id.
+    Boxes are within half a unit of the target's frame of what the record resolves to; `box` of the steps stays.
+    """
+    source = source.model_copy(update={"frame": Frame(trajectory.frame)})
+    try:
+        episode = _replay(trajectory, seed, evidence, source, target)
+    except (NotTheSameError, BoxError) as error:
+        unit = Unit.TRAJECTORY
+        return Reject.of(
+            SFT_STAGE, unit, trajectory.trajectory_id, "export.frame", detail=str(error), seed_id=seed.seed_id
+        )
+    return trajectory.model_copy(
+        update={
+            "messages": episode.messages,
+            "tools": offered_tools(target),
+            "steps": tuple(
+                replayed.model_copy(update={"box": step.box})
+                for replayed, step in zip(episode.steps, trajectory.steps, strict=True)
+            ),
+            "frame": target.frame.value,
+        }
+    )
+
+
+def _replay(
+    trajectory: Trajectory,
+    seed: Seed,
+    evidence: Mapping[str, Evidence],
+    source: EpisodeSettings,
+    target: EpisodeSettings,
+) -> Episode:
+    episode = start(target, seed.question, trajectory.images[0], system_prompt(target)[0])
+    turns = [message for message in trajectory.messages if message.role == "assistant"]
+    if len(turns) != len(trajectory.steps):
+        raise NotTheSameError(f"{len(turns)} turns of the assistant, {len(trajectory.steps)} steps")
+    for turn, step in zip(turns, trajectory.steps, strict=True):
+        if episode.stop is not None or episode.pending is not None:
+            raise NotTheSameError(f"the episode ends before turn {step.turn}")
+        said = _in_frame(turn, trajectory.images, source, target)
+        episode = act(episode, said, train=step.train)
+        _same(step, episode.steps[-1])
+        if episode.pending is not None:
+            episode = observe(episode, _recorded(step, evidence, trajectory.images, len(episode.images)))
+    if (episode.stop, episode.answer) != (trajectory.stop, trajectory.answer):
+        raise NotTheSameError(f"it ends with {episode.stop} instead of {trajectory.stop}")
+    return episode
+
+
+def _recorded(step: Step, evidence: Mapping[str, Evidence], images: Sequence[EpisodeImage], taken: int) -> ToolResult:
+    """What the turn's tool had returned. A gaze's crop is the next of the trajectory's images."""
+    if not step.evidence_ids:
+        raise NotTheSameError(f"turn {step.turn} calls {step.action}, and no evidence of it is recorded")
+    found = evidence.get(step.evidence_ids[0])
+    if found is None:
+        raise NotTheSameError(f"the evidence {step.evidence_ids[0]} of turn {step.turn} is not in the run")
+    if step.action != Tool.GAZE.value:
+        return ToolResult(found)
+    if taken >= len(images):
+        raise NotTheSameError(f"the crop of turn {step.turn} is not recorded")
+    return ToolResult(found, images[taken])
+
+
+def _same(recorded: Step, replayed: Step) -> None:
+    if (recorded.action, recorded.error) != (replayed.action, replayed.error):
+        was, now = (f"{step.action}{f' ({step.error})' if step.error else ''}" for step in (recorded, replayed))
+        raise NotTheSameError(f"turn {recorded.turn} was {was} and is {now} in the other frame")
+
+
+def _in_frame(
+    turn: Message, images: Sequence[EpisodeImage], source: EpisodeSettings, target: EpisodeSettings
+) -> Message:
+    """The turn with the boxes of its calls in the target's frame."""
+    calls = tuple(_call_in_frame(call, images, source, target) for call in turn.tool_calls)
+    return turn.model_copy(update={"tool_calls": calls})
+
+
+def _call_in_frame(
+    call: ToolCall, images: Sequence[EpisodeImage], source: EpisodeSettings, target: EpisodeSettings
+) -> ToolCall:
+    arguments = load_object(call.function.arguments) if call.function.name == Tool.GAZE else None
+    box = (arguments or {}).get("bbox_2d")
+    if arguments is None or not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
+        return call
+    number = arguments.get("image", 0)
+    known = isinstance(number, int) and 0 <= number < len(images)
+    values = _values_in_frame(box, images[number if known else 0], source, target)
+    written = json.dumps(arguments | {"bbox_2d": values}, ensure_ascii=False)
+    return call.model_copy(update={"function": Function(name=call.function.name, arguments=written)})
+
+
+def _values_in_frame(
+    values: Sequence[float], image: EpisodeImage, source: EpisodeSettings, target: EpisodeSettings
+) -> list[float]:
+    """Four numbers in the target's frame. What is no box is scaled, so that it stays the same mistake."""
+    try:
+        box = from_frame(values, source.spec, image.width, image.height)
+    except BoxError:
+        old = frame_size(source.spec, image.width, image.height)
+        new = frame_size(target.spec, image.width, image.height)
+        scaled = [value / old[axis % 2] * new[axis % 2] for axis, value in enumerate(values)]
+        return scaled if max(new) <= 1 else [round(value) for value in scaled]
+    return list(to_frame(box, target.spec, image.width, image.height))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
