@@ -184,6 +184,7 @@ _NOT_IN_FINGERPRINT = {
 def fingerprint(config: Config) -> str:
     """16 hex digits that change when, and only when, records from seeds to groups could."""
     dumped = config.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
+    dumped["detect"] = config.detect.suffix
     for role in ("teacher", "judge"):
         dumped[role] = _model_of(config, dumped[role])
     return hashlib.sha256(canonical_json(dumped).encode()).hexdigest()[:16]

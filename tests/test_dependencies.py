@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-NEED_ARROW = ("schemas/arrow.py", "transforms/parts.py")
+NEED_ARROW = ("schemas/arrow.py", "transforms/parquet_format.py", "transforms/parts.py")
 """Modules outside of Beam's places that need the extra `pipelines`, and say so."""
 GPU_PINS = ROOT / "gog_train" / "constraints-gpu.txt"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

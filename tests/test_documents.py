@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ["CONTRIBUTING.md", "README.md", "CHANGELOG.md", "docs/atlas.md"]
+DOCUMENTS = ["CONTRIBUTING.md", "README.md", "CHANGELOG.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 _PATH = re.compile(r"`((?:schemas|prompts|transforms|pipelines|gog_train|tests|notebooks|docs)/[\w./-]*)`")
 
 
