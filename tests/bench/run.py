@@ -98,6 +98,22 @@ def window() -> Iterator[Line]:
         )
 
 
+def http() -> Iterator[Line]:
+    """Calls over real sockets; see `bench_http.py`."""
+    say("calls over real sockets")
+    for case in child("bench_http.py", "--json"):
+        rate = {key: case["calls"] / case[f"{key}_s"] for key in ("ideal", "bare", "ours")}
+        low, high = (case["calls"] / seconds for seconds in reversed(case["spread"]))
+        beside, target = ("ideal", "at least 90%") if case["beside_ideal"] else ("bare", "at least 85%")
+        yield Line(
+            f"calls a second over HTTP, {case['case']}",
+            f"{rate['ours']:.0f} ({rate['ours'] / rate[beside]:.0%} of {beside})",
+            f"{low:.0f} to {high:.0f}",
+            f"{target} of {beside}",
+        )
+        yield Line("... ideal, bare client", f"{rate['ideal']:.0f}, {rate['bare']:.0f}")
+
+
 def memory(folder: Path) -> Iterator[Line]:
     """Peak memory of few and many seeds at one shard size, with as little work a seed as there can be."""
     little = {"shard_size": SHARD, "screen": {"passes": 1}, "synthesize": {"rollouts": 1, "composed": 0}}
@@ -136,7 +152,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="gog-bench-") as name:
-        lines = [] if options.memory else [*speed(Path(name)), *window()]
+        lines = [] if options.memory else [*speed(Path(name)), *window(), *http()]
         if options.memory or not options.quick:
             lines += memory(Path(name))
     minutes = (time.perf_counter() - started) / 60

@@ -80,6 +80,7 @@ class Budget:
         """
         self._max_cost, self._max_calls, self._max_hours = max_cost, max_calls, max_hours
         self._prices = dict(prices or {})
+        self._found: dict[str, Price | None] = {}
         self._before, self._clock, self._began = spent, clock, clock()
         self._calls, self._cost, self._reserved, self._open = 0, 0.0, 0.0, 0
         self._leases, self._slices, self._idle_s = leases, slices, idle_s
@@ -101,8 +102,10 @@ class Budget:
             leases.begin({"calls": spent.calls, "cost": _micros(spent.cost)})
 
     def _price(self, provider: str) -> Price | None:
-        known = find_price(provider, self._prices)
-        return FREE if known is None and provider.partition(":")[0] in EMBEDDED else known
+        if provider not in self._found:
+            known = find_price(provider, self._prices)
+            self._found[provider] = FREE if known is None and provider.partition(":")[0] in EMBEDDED else known
+        return self._found[provider]
 
     def price(self, provider: str) -> Price:
         """The provider's price; without a money ceiling an unknown one counts as free. Raises `PriceError`."""

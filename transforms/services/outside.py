@@ -91,7 +91,7 @@ class _Flight:
 
 @dataclass(slots=True)
 class _Trace:
-    """When a request began (seconds since 1970, and on the performance counter), how often it was made, what it cost."""
+    """When a request began (since 1970, and on the performance counter), how often it was made, what it cost."""
 
     started: float
     clock: float
@@ -105,15 +105,6 @@ class Composed(Protocol):
 
     async def search_through(self, outside: "Outside", query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
         """Hits, best first. Raises `ServiceError`."""
-        ...
-
-
-@runtime_checkable
-class Started(Protocol):
-    """A policy with something to start first, which no timeout of a call should bound."""
-
-    async def ready(self) -> None:
-        """Wait until it can be asked."""
         ...
 
 
@@ -158,7 +149,9 @@ class Outside:
                 form=REPLY,
                 prompt_tokens=len(text) // _CHARACTERS_A_TOKEN + images * _TOKENS_AN_IMAGE,
                 completion_tokens=request.sampling.max_tokens,
-                ready=policy.ready if isinstance(policy, Started) else None,
+                # What a policy has to start first, which no timeout of a call should bound. (A protocol asked for at
+                # each call would cost more than the gate.)
+                ready=getattr(policy, "ready", None),
             )
         )
 
