@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from gog.pipelines.config import Config, ConfigError
 from gog.transforms.services.budget import Budget
@@ -14,7 +15,9 @@ from gog.transforms.services.store_file import FILE
 from gog.transforms.services.store_places import Files, LocalFiles
 from gog.transforms.services.store_records import AnyStore, Freshness, Mode
 
-DAY_S = 86_400.0
+DAY_S: Final = 86_400.0
+SLICES: Final = 20
+"""Of a ceiling over a store of segments, where the config names no other number."""
 
 
 def store_path(config: Config) -> str:
@@ -64,7 +67,7 @@ def prices_of(config: Config) -> dict[str, Price]:
 
 def make_budget(config: Config, store: AnyStore, providers: Iterable[str]) -> Budget:
     """The run's budget; `providers` are the ids of all services. Raises `PriceError`."""
-    ceiling = config.budget
+    ceiling, slices = config.budget, _slices(config)
     return Budget(
         max_cost=ceiling.max_cost,
         max_calls=ceiling.max_calls,
@@ -72,15 +75,20 @@ def make_budget(config: Config, store: AnyStore, providers: Iterable[str]) -> Bu
         prices=prices_of(config),
         providers=providers,
         spent=store.spend(config.run),
-        leases=_leases(config),
-        slices=ceiling.slices or 1,
+        leases=_leases(config) if slices else None,
+        slices=slices or 1,
     )
 
 
-def _leases(config: Config) -> Leases | None:
+def _slices(config: Config) -> int | None:
+    """In how many slices the ceilings are leased; None where one process has them for itself."""
     ceiling = config.budget
-    if ceiling.slices is None or (ceiling.max_cost is None and ceiling.max_calls is None):
+    if config.store.mode == "replay" or (ceiling.max_cost is None and ceiling.max_calls is None):
         return None
+    return ceiling.slices or (SLICES if config.store.backend == "segments" else None)
+
+
+def _leases(config: Config) -> Leases:
     if config.store.backend == "segments":
         return SharedLeases(files_at(store_path(config)), config.run)
     return FileLeases(Path(store_path(config)), config.run)
