@@ -5,6 +5,7 @@ given anew: the labeller with its settings, and the export's, whose steps note w
 """
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -193,6 +194,11 @@ def fingerprint(config: Config) -> str:
 def _model_of(config: Config, address: str) -> str:
     """A model's address as far as records depend on it: not on where its endpoint is."""
     scheme = address.partition(":")[0]
+    if scheme == "planner":
+        from gog.transforms.services.planner import planner_id, skill_of
+
+        with suppress(ValueError):  # told where it is opened
+            return planner_id(skill_of(address))
     if scheme not in ("http", "https", "vllm"):
         return address
     name = address.partition(":" if scheme == "vllm" else "#")[2].strip()

@@ -8,6 +8,7 @@ import apache_beam as beam
 from gog.pipelines.context import STEP_TABLES, Context, read_seeds
 from gog.pipelines.curate import read_mark
 from gog.pipelines.lake import write_atomic
+from gog.pipelines.opening import policy_id
 from gog.schemas import Curated, Screening, Seed, Verdict
 from gog.transforms.beam.label import Label
 from gog.transforms.beam.parts import WriteParts
@@ -17,7 +18,8 @@ from gog.transforms.beam.rows import CountRows
 def label(context: Context) -> None:
     """Label every seed of the pool that has no label yet, shard by shard; all of them anew for another policy."""
     mark = context.lake.run_folder(context.run) / "complexity" / "inputs.json"
-    wanted = {"policy": context.config.labeller, "settings": context.config.label.model_dump(mode="json")}
+    config = context.config
+    wanted = {"policy": policy_id(config.labeller, config), "settings": config.label.model_dump(mode="json")}
     if read_mark(mark) != wanted:
         context.forget("label")
         write_atomic(mark, json.dumps(wanted, sort_keys=True).encode())

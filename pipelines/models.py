@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from gog.pipelines.config import Config, ConfigError
 from gog.transforms.services.chat import ChatModel, ModelSettings
-from gog.transforms.services.planner import Planner
+from gog.transforms.services.planner import Planner, skill_of
 from gog.transforms.services.protocols import ImageStore, Policy
 from gog.transforms.services.vllm import VllmModel
 
@@ -51,18 +51,10 @@ def provider_of(address: str) -> str:
 
 
 def _planner(address: str, images: ImageStore) -> Planner:
-    pairs = (part.partition("=") for part in address.partition(":")[2].split(",") if part)
-    options = {key.strip(): value.strip() for key, _, value in pairs}
-    unknown = options.keys() - {"skill"}
-    if unknown:
-        raise ConfigError(f"{address}: unknown option {', '.join(sorted(unknown))}; planner knows skill")
     try:
-        skill = float(options.get("skill", "0.85"))
-    except ValueError:
-        raise ConfigError(f"{address}: skill is a number from 0 to 1") from None
-    if not 0 <= skill <= 1:
-        raise ConfigError(f"{address}: skill is a number from 0 to 1")
-    return Planner(images, skill=skill)
+        return Planner(images, skill=skill_of(address))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _endpoint(address: str) -> tuple[str, str]:

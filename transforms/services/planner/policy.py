@@ -36,6 +36,26 @@ _PIXELS = re.compile(r"\((\d{1,5}) x (\d{1,5}) pixels\)")
 _PATCH = 28 * 28
 
 
+def planner_id(skill: float) -> str:
+    """Id of a planner of that skill."""
+    return f"planner:{VERSION}?skill={skill:g}"
+
+
+def skill_of(address: str) -> float:
+    """The skill in `planner:skill=0.85`, 0.85 unless it is named. `ValueError`, in words, on anything else."""
+    pairs = (part.partition("=") for part in address.partition(":")[2].split(",") if part)
+    options = {key.strip(): value.strip() for key, _, value in pairs}
+    if unknown := options.keys() - {"skill"}:
+        raise ValueError(f"{address}: unknown option {', '.join(sorted(unknown))}; planner knows skill")
+    try:
+        skill = float(options.get("skill", "0.85"))
+    except ValueError:
+        skill = -1.0
+    if not 0 <= skill <= 1:
+        raise ValueError(f"{address}: skill is a number from 0 to 1")
+    return skill
+
+
 class Planner:
     """The embedded rule-based model, as a `Policy`. Skill 1 errs only where its eyes do; 0 errs nearly always."""
 
@@ -45,7 +65,7 @@ class Planner:
             raise ValueError(f"the planner's skill is between 0 and 1, not {skill}")
         self._eyes = Eyes(images)
         self._skill = skill
-        self.id = f"planner:{VERSION}?skill={skill:g}"
+        self.id = planner_id(skill)
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """One reply; never raises on what the messages say."""
