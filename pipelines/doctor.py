@@ -33,6 +33,7 @@ from gog.transforms.ingest import MappingError
 from gog.transforms.services.folders import IndexFolderError
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
 from gog.transforms.services.store_file import StoreError
+from gog.transforms.services.web import close_client
 
 State = Literal["ok", "warning", "problem"]
 
@@ -172,7 +173,10 @@ def _services(config: Config) -> Iterator[Check]:
             lake = own if (own.indexes / f"atlas-{world_version()}").exists() else lake
         names = {"teacher": config.teacher, "judge": config.judge, "labeller": config.labeller}
         for name, address in names.items():
-            yield _answers(name, address, partial(_chat, address, pictures, config))
+            if address.startswith("vllm:"):
+                yield _starts(name, address, config.vllm.executable)
+            else:
+                yield _answers(name, address, partial(_chat, address, pictures, config))
         if config.detector:
             yield _answers("detector", config.detector, partial(_detect, config, pictures))
         yield _answers("text search", config.text_search, partial(_text, config, lake))
@@ -181,12 +185,24 @@ def _services(config: Config) -> Iterator[Check]:
             yield _answers("pages", config.pages, partial(_page, config))
 
 
+def _starts(name: str, address: str, executable: str) -> Check:
+    """A model that a run starts itself: whether there is something to start. Loading it would take minutes."""
+    found = shutil.which(executable)
+    if found is None:
+        advice = "name it in vllm.executable, as /path/to/environment/bin/vllm"
+        return Check(name, "problem", f"{address}: there is no executable {executable}", advice)
+    return Check(name, "ok", f"{address}: {found} is there; the run starts it, its log is in LAKE/logs")
+
+
 def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Check:
     started = time.perf_counter()
 
     async def within() -> str:
-        async with asyncio.timeout(60):
-            return await ask()
+        try:
+            async with asyncio.timeout(60):
+                return await ask()
+        finally:
+            await close_client()
 
     try:
         said = asyncio.run(within())

@@ -6,6 +6,7 @@ corpus:atlas            text search over the bundled world; gallery:atlas image 
                         readers of pages: `gog.pipelines.searches`
 """
 
+import asyncio
 import atexit
 import os
 from collections.abc import Hashable
@@ -21,13 +22,14 @@ from gog.pipelines.stores import make_budget, make_store, store_path
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.crops import Cropper
 from gog.transforms.services.gate import Gate, Limits
-from gog.transforms.services.loop import shared, unshare
+from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.pages.reading import Reading
 from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, PageReader, Policy, TextSearch
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.store_file import StoreError
 from gog.transforms.services.store_records import AnyStore
+from gog.transforms.services.web import close_client
 from gog.transforms.stages.services import Services
 
 _stores: list[Hashable] = []
@@ -111,7 +113,9 @@ def open_store(config: Config) -> AnyStore:
 
 
 def close_stores() -> None:
-    """Give back what is leased, write what waits and close the process's stores: for its end, when nothing calls."""
+    """Give back what is leased, write what waits, close the process's stores and connections: for its end."""
+    with suppress(TimeoutError):
+        asyncio.run_coroutine_threadsafe(close_client(), process_loop()).result(5)
     while _budgets:
         process, budget = _budgets.pop()
         if process == os.getpid():
