@@ -6,12 +6,12 @@ when the first such file is opened.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from gog.schemas import AnswerType
+from gog.schemas import AnswerType, plain
 from gog.transforms import formats
 from gog.transforms.benchmarks import atlas, dynvqa, fvqa, infoseek, livevqa, mmsearch, simplevqa
 from gog.transforms.benchmarks.infoseek import BesideById
@@ -189,12 +189,12 @@ class _Loader:
                 yield self._item(row, question)
 
     def _item(self, row: SourceRow, question: Question) -> BenchItem | Dropped:
-        row_id = question.id or row.row_id
+        row_id = plain(question.id or row.row_id)
         if left_out := _left_out(self._name, self._split, question):
             return Dropped(row_id, "not_in_split", left_out)
         asked = SourceRow(row.row_id, question.columns())
         try:
-            item = self._made(asked, question, row_id)
+            item = _storable(self._made(asked, question, row_id))
         except RowError as error:
             reason: DropReason = "no_answer" if error.reason == "ingest.no_answer" else "bad_row"
             return Dropped(row_id, reason, error.detail)
@@ -256,6 +256,13 @@ _IMAGE_REASONS: Final[Mapping[str, DropReason]] = {
     "ingest.image_gone": "image_unavailable",
     "store.miss": "image_unavailable",
 }
+
+
+def _storable(item: BenchItem) -> BenchItem:
+    """The item with text that UTF-8 can hold; question and answers that it cannot hold are no item's."""
+    texts = {each.name: getattr(item, each.name) for each in fields(item)}
+    changed = {name: plain(value) for name, value in texts.items() if isinstance(value, str | tuple)}
+    return replace(item, **changed)
 
 
 def _left_out(name: str, split: str, question: Question) -> str:
