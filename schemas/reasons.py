@@ -43,6 +43,9 @@ REASONS: dict[str, str] = {
     "export.coordinates_in_text": "coordinates in the reasoning do not convert to the backbone's frame",
     "export.frame": "the trajectory does not come out the same in the backbone's frame",
     "export.level": "its level is not wanted",
+    "export.review_rejected": "people rejected it",
+    "export.review_disputed": "one person accepted it and another rejected it",
+    "export.not_reviewed": "only what people accepted is wanted, and nobody has decided on it",
     "label.unsolvable": "no try passed and no verified trajectory exists",
     "label.unknown": "too few tries could be settled",
 }

@@ -381,6 +381,39 @@ class Curated(Row):
     origin: Origin
 
 
+class Decision(StrEnum):
+    """What a person says of a trajectory as training data."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
+class CorrectedBox(Record):
+    """Where a gaze should have looked."""
+
+    turn: int = Field(ge=0)
+    """Turn of the gaze."""
+    box: BoxField
+    """On the original."""
+
+
+class Review(Row):
+    """What one person said of a trajectory, whole: a later review of the same person takes its place."""
+
+    review_id: str
+    trajectory_id: str
+    seed_id: str
+    reviewer: str
+    number: int = Field(ge=1)
+    """1 for a reviewer's first review of the trajectory, one more for each after it; the highest counts."""
+    decision: Decision | None = None
+    """None: looked at, not decided."""
+    boxes: tuple[CorrectedBox, ...] = ()
+    comment: str = ""
+    made: float
+    """Seconds since 1970, UTC."""
+
+
 TABLES: Final[dict[str, type[Row]]] = {
     "seeds": Seed,
     "screenings": Screening,
@@ -394,6 +427,7 @@ TABLES: Final[dict[str, type[Row]]] = {
     "rejects": Reject,
     "funnel": StageCount,
     "events": Event,
+    "reviews": Review,
 }
 """Tables of a run in the lake and the record of each."""
 
@@ -410,4 +444,5 @@ SORT_KEYS: Final[dict[str, tuple[str, ...]]] = {
     "rejects": ("reject_id",),
     "funnel": ("stage", "unit", "shard"),
     "events": ("started", "key"),
+    "reviews": ("trajectory_id", "reviewer", "number"),
 }

@@ -1,0 +1,204 @@
+"""Reviews on disk: `RUN/reviews/journal.jsonl`, and the table `RUN/reviews/part-review-00000.parquet`.
+
+A review is a line of the journal, on the disk before it counts as saved: a killed process loses none. `compact` moves
+the lines into the table, where DuckDB and exports read them. Several processes may write to one run: each appends and
+compacts under a lock on a file.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from gog.pipelines.lake import Lake, LakeError, disk_advice, write_atomic
+from gog.pipelines.plain import one_line
+from gog.pipelines.reviews import latest
+from gog.schemas import Box, CorrectedBox, Decision, Review, canonical_json, content_id
+from gog.schemas.rows import SchemaError, check_row, from_row, to_row
+from gog.transforms.parts import encode_part
+
+TABLE: Final = "reviews"
+STEP: Final = "review"
+JOURNAL: Final = "journal.jsonl"
+LONGEST_NAME: Final = 60
+LONGEST_COMMENT: Final = 4000
+"""Characters."""
+MOST_BOXES: Final = 64
+"""Corrected boxes of one review."""
+
+Signature = tuple[tuple[int, int, int], ...]
+
+
+def reviewer_name(text: str) -> str:
+    """The name as it is kept: one line. `ValueError` when nothing is left, or it is too long."""
+    name = one_line(text)
+    if not name or len(name) > LONGEST_NAME:
+        raise ValueError(f"a reviewer has a name of 1 to {LONGEST_NAME} characters")
+    return name
+
+
+class ReviewBook:
+    """The reviews of a run. Not for several threads at once; reads nothing until asked."""
+
+    def __init__(self, lake: Lake, run: str) -> None:
+        self._passing = lake.images.passing
+        self._folder = lake.table_folder(run, TABLE)
+        self._part = lake.part_path(run, TABLE, STEP, 0)
+        self._journal = self._folder / JOURNAL
+        self._lake, self._run = lake, run
+        self._seen: Signature | None = None
+        self._all: dict[str, Review] = {}
+        self._latest: dict[str, dict[str, Review]] = {}
+
+    def refresh(self) -> bool:
+        """Read again if anybody wrote since; whether that was so. Raises `LakeError` and `SchemaError`."""
+        # The table comes second: what is moved meanwhile is then seen twice, and counts once, rather than not at all.
+        seen = _signature(self._journal, *self._parts())
+        if seen == self._seen:
+            return False
+        found, _ = _read_journal(self._journal)
+        found += self._lake.read_table(self._run, TABLE, Review)
+        self._all = {review.review_id: review for review in found}
+        self._latest = latest(self._all.values())
+        self._seen = seen
+        return True
+
+    @property
+    def latest(self) -> Mapping[str, Mapping[str, Review]]:
+        """The reviews that count, as of the last `refresh`, by trajectory and reviewer."""
+        return self._latest
+
+    def add(
+        self,
+        trajectory_id: str,
+        seed_id: str,
+        reviewer: str,
+        *,
+        decision: Decision | None,
+        boxes: Mapping[int, Box],
+        comment: str,
+    ) -> Review:
+        """Keep a review, which takes the place of the reviewer's last one; it is on the disk when this returns.
+
+        Raises `LakeError` when it cannot be kept, `ValueError` when it is larger than a review may be.
+        """
+        if len(comment) > LONGEST_COMMENT or len(boxes) > MOST_BOXES:
+            raise ValueError(f"a review has at most {LONGEST_COMMENT} characters and {MOST_BOXES} boxes")
+        with self._locked():
+            self.refresh()
+            before = self._latest.get(trajectory_id, {}).get(reviewer)
+            values: dict[str, Any] = {
+                "trajectory_id": trajectory_id,
+                "seed_id": seed_id,
+                "reviewer": reviewer_name(reviewer),
+                "number": before.number + 1 if before else 1,
+                "decision": decision,
+                "boxes": tuple(CorrectedBox(turn=turn, box=box) for turn, box in sorted(boxes.items())),
+                "comment": comment,
+                "made": round(time.time(), 3),
+            }
+            review = Review(review_id="", **values)
+            row = to_row(review)
+            review = review.model_copy(update={"review_id": content_id("review", row)})
+            _append(self._journal, canonical_json(to_row(review)))
+        self.refresh()
+        return review
+
+    def compact(self) -> int:
+        """Move the journal's lines into the table; returns how many. Raises `LakeError` and `SchemaError`."""
+        if not _size(self._journal):
+            return 0
+        with self._locked():
+            fresh, unread = _read_journal(self._journal)
+            if not fresh:
+                return 0
+            kept = [*self._lake.read_table(self._run, TABLE, Review), *fresh]
+            data = encode_part(TABLE, [to_row(review) for review in kept])
+            write_atomic(self._part, data, passing=self._passing)
+            # Lines that nobody can read stay where a person can look at them.
+            write_atomic(self._journal, b"".join(line + b"\n" for line in unread), passing=self._passing)
+        self.refresh()
+        return len(fresh)
+
+    def _parts(self) -> list[Path]:
+        return self._lake.parts(self._run, TABLE)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer at a time, in any process on this file system."""
+        import fcntl  # not on Windows, where only this fails
+
+        path = self._folder / "lock"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise LakeError(f"cannot write {path}: {disk_advice(error) or error.strerror}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
+
+
+def read_reviews(lake: Lake, run: str) -> Mapping[str, Mapping[str, Review]]:
+    """The reviews of a run that count, by trajectory and reviewer; those still in the journal are moved first."""
+    book = ReviewBook(lake, run)
+    with suppress(LakeError):  # a lake that is read-only can be read
+        book.compact()
+    book.refresh()
+    return book.latest
+
+
+def _append(path: Path, line: str) -> None:
+    """A whole line at the end, on the disk when this returns; a torn one before it stays alone."""
+    try:
+        with path.open("a+b") as file:
+            torn = file.tell() > 0 and not _ends_line(file.fileno(), file.tell())
+            file.write((b"\n" if torn else b"") + line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise LakeError(f"cannot write {path}: {disk_advice(error) or error.strerror}") from error
+
+
+def _ends_line(file: int, size: int) -> bool:
+    return os.pread(file, 1, size - 1) == b"\n"
+
+
+def _read_journal(path: Path) -> tuple[list[Review], list[bytes]]:
+    """Its reviews, and the lines that are none: what a process was writing when it was killed."""
+    reviews, unread = [], []
+    try:
+        lines: Sequence[bytes] = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        raise LakeError(f"cannot read {path}: {error.strerror}") from error
+    for line in filter(None, lines):
+        try:
+            row = json.loads(line)
+            check_row(TABLE, row)
+            reviews.append(from_row(Review, row))
+        except (ValueError, RecursionError, AttributeError, SchemaError):
+            unread.append(line)
+    return reviews, unread
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _signature(*paths: Path) -> Signature:
+    found = []
+    for path in paths:
+        with suppress(OSError):
+            stat = path.stat()
+            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return tuple(found)

@@ -1,0 +1,172 @@
+"""What people say of trajectories: the state that their reviews add up to, what an export makes of it, agreement.
+
+All pure; `gog.pipelines.review_files` keeps the reviews.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+from typing import Final
+
+from gog.schemas import Decision, Method, Outcome, Reject, Review, Trajectory, Unit, Verdict
+from gog.transforms.export import SFT_STAGE
+from gog.transforms.protocols.agreement import UNKNOWN, Agreement, agreement
+
+ByReviewer = Mapping[str, Review]
+"""The latest review of each reviewer of one trajectory, by name."""
+
+
+class ReviewState(StrEnum):
+    """What the reviews of a trajectory add up to. `noted`: comments or boxes, and no decision."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    DISPUTED = "disputed"
+    NOTED = "noted"
+    UNREVIEWED = "unreviewed"
+
+
+class Reviewed(StrEnum):
+    """What an export makes of reviews.
+
+    `require`: only what was accepted, and by nobody rejected. `prefer`: all but what anybody rejected. `ignore`: all.
+    """
+
+    REQUIRE = "require"
+    PREFER = "prefer"
+    IGNORE = "ignore"
+
+
+_REASONS: Final = {
+    ReviewState.REJECTED: "export.review_rejected",
+    ReviewState.DISPUTED: "export.review_disputed",
+    ReviewState.NOTED: "export.not_reviewed",
+    ReviewState.UNREVIEWED: "export.not_reviewed",
+}
+
+
+def latest(reviews: Iterable[Review]) -> dict[str, dict[str, Review]]:
+    """The review that counts of each reviewer, by trajectory and name, both sorted."""
+    found: dict[str, dict[str, Review]] = {}
+    for review in sorted(reviews, key=lambda r: (r.trajectory_id, r.reviewer, r.number, r.made, r.review_id)):
+        found.setdefault(review.trajectory_id, {})[review.reviewer] = review
+    return found
+
+
+def state_of(reviews: ByReviewer) -> ReviewState:
+    """What the latest reviews of a trajectory add up to."""
+    decisions = {review.decision for review in reviews.values()} - {None}
+    if len(decisions) == 2:
+        return ReviewState.DISPUTED
+    if decisions:
+        return ReviewState.ACCEPTED if Decision.ACCEPT in decisions else ReviewState.REJECTED
+    noted = any(review.comment or review.boxes for review in reviews.values())
+    return ReviewState.NOTED if noted else ReviewState.UNREVIEWED
+
+
+def honour(trajectory: Trajectory, reviews: ByReviewer, reviewed: Reviewed) -> Trajectory | Reject:
+    """The trajectory as people leave it to training, or why it stays out.
+
+    A gaze whose box somebody corrected is a mistake: its turn gets `train = false`, so that nobody is taught it. The
+    box itself is not put in: what was found, and what was thought of it, belong to the crop that was looked at.
+    """
+    if reviewed is Reviewed.IGNORE:
+        return trajectory
+    state = state_of(reviews)
+    leaves = _REASONS.get(state)
+    if leaves == "export.not_reviewed" and reviewed is Reviewed.PREFER:
+        leaves = None
+    if leaves is not None:
+        said = [f"{name}: {r.decision}" for name, r in reviews.items() if r.decision is not None]
+        name, seed = trajectory.trajectory_id, trajectory.seed_id
+        return Reject.of(SFT_STAGE, Unit.TRAJECTORY, name, leaves, detail=", ".join(said), seed_id=seed)
+    wrong = {box.turn for review in reviews.values() for box in review.boxes}
+    if not any(step.turn in wrong and step.train for step in trajectory.steps):
+        return trajectory
+    steps = tuple(s.model_copy(update={"train": False}) if s.turn in wrong else s for s in trajectory.steps)
+    return trajectory.model_copy(update={"steps": steps})
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """How far two raters agree."""
+
+    first: str
+    second: str
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewStats:
+    """A run's reviews in numbers. `verification` and `judge` compare people, each and all together, with the engine.
+
+    Verification accepts a trajectory that is right and leaves for no reason; the judge, asked where rules settle
+    nothing, accepts what it calls correct. `everybody` are the trajectories on which all who decided agree.
+    """
+
+    states: dict[ReviewState, int]
+    reviewers: dict[str, dict[str, int]]
+    """By name: accepted, rejected, boxes, comments."""
+    people: tuple[Pair, ...]
+    verification: tuple[Pair, ...]
+    judge: tuple[Pair, ...]
+
+
+EVERYBODY: Final = "everybody"
+
+
+def review_stats(by_trajectory: Mapping[str, ByReviewer], verdicts: Iterable[Verdict]) -> ReviewStats:
+    """Counts and agreement over the latest reviews, with 95% intervals; `verdicts` of at least what was reviewed."""
+    states: dict[ReviewState, int] = {s: 0 for s in ReviewState if s is not ReviewState.UNREVIEWED}
+    labels: dict[str, dict[str, str]] = {}
+    everybody: dict[str, str] = {}
+    for name, reviews in by_trajectory.items():
+        state = state_of(reviews)
+        if state in states:
+            states[state] += 1
+        decided = {who: r.decision.value for who, r in reviews.items() if r.decision is not None}
+        for who, label in decided.items():
+            labels.setdefault(who, {})[name] = label
+        if len(set(decided.values())) == 1:
+            everybody[name] = next(iter(decided.values()))
+    verified, judged = _engine_labels(v for v in verdicts if v.trajectory_id in by_trajectory)
+    people = {who: labels[who] for who in sorted(labels)}
+    raters = {EVERYBODY: everybody} | people if len(people) > 1 else people
+    return ReviewStats(
+        states=states,
+        reviewers=_reviewers(by_trajectory.values()),
+        people=tuple(Pair(a, b, agreement(people[a], people[b])) for a, b in combinations(people, 2)),
+        verification=tuple(Pair(who, "verification", agreement(raters[who], verified)) for who in raters),
+        judge=tuple(Pair(who, "judge", agreement(raters[who], judged)) for who in raters) if judged else (),
+    )
+
+
+def _engine_labels(verdicts: Iterable[Verdict]) -> tuple[dict[str, str], dict[str, str]]:
+    """What verification as a whole, and its judge alone, say of each trajectory, in people's words."""
+    verified, judged = {}, {}
+    for verdict in verdicts:
+        right = verdict.outcome is Outcome.CORRECT
+        label = UNKNOWN
+        if verdict.outcome is not Outcome.UNKNOWN:
+            label = _label(right and not verdict.reasons)
+        verified[verdict.trajectory_id] = label
+        if verdict.method is Method.JUDGE:
+            judged[verdict.trajectory_id] = UNKNOWN if verdict.outcome is Outcome.UNKNOWN else _label(right)
+    return verified, judged
+
+
+def _label(accepted: bool) -> str:
+    return (Decision.ACCEPT if accepted else Decision.REJECT).value
+
+
+def _reviewers(all_reviews: Iterable[ByReviewer]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for reviews in all_reviews:
+        for who, review in reviews.items():
+            counts = found.setdefault(who, dict.fromkeys(("accepted", "rejected", "boxes", "comments"), 0))
+            counts["accepted"] += review.decision is Decision.ACCEPT
+            counts["rejected"] += review.decision is Decision.REJECT
+            counts["boxes"] += len(review.boxes)
+            counts["comments"] += bool(review.comment)
+    return dict(sorted(found.items()))
