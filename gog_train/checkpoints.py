@@ -1,0 +1,156 @@
+"""What a training leaves behind: the adapter or a merged model, each with all that serves it, and the run card.
+
+torch, peft and transformers are imported inside of the functions.
+"""
+
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from gog.transforms.backbones import Backbone
+from gog_train.settings import TrainingError
+from gog_train.template import Template
+
+NOTES: Final = "gog.json"
+"""File beside saved weights: backbone, thinking, pixel budget and how to serve them."""
+
+CARD: Final = "run.json"
+
+PACKAGES: Final = ("glance-or-gaze", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers")
+
+Save = Literal["adapter", "merged", "both"]
+
+
+def save(
+    model: Any, processor: Any, template: Template, backbone: Backbone, output: Path, what: Save
+) -> dict[str, Path]:
+    """Write `output/adapter` and `output/merged`, as wanted; returns their folders.
+
+    `model` is a PEFT model; merging takes the adapter out of it, so it is of no use afterwards.
+    """
+    base = str(model.peft_config["default"].base_model_name_or_path)
+    folders = {}
+    if what != "merged":
+        folders["adapter"] = output / "adapter"
+        model.save_pretrained(folders["adapter"])
+    if what != "adapter":
+        folders["merged"] = output / "merged"
+        model.merge_and_unload().save_pretrained(folders["merged"])
+    for name, folder in folders.items():
+        processor.save_pretrained(folder)
+        (folder / "chat_template.jinja").write_text(template.text, "utf-8")
+        notes = {
+            "backbone": backbone.name.value,
+            "thinking": template.thinking,
+            "factor": backbone.factor,
+            "min_pixels": backbone.min_pixels,
+            "max_pixels": backbone.max_pixels,
+            "serve": serve_command(folder, template, backbone, base if name == "adapter" else None),
+        }
+        _write(folder / NOTES, notes)
+    return folders
+
+
+def serve_command(folder: Path, template: Template, backbone: Backbone, base: str | None) -> list[str]:
+    """How vLLM serves a saved folder; `base` is the model that an adapter belongs to."""
+    pixels = {"size": {"shortest_edge": backbone.min_pixels, "longest_edge": backbone.max_pixels}}
+    adapter = ["--enable-lora", "--lora-modules", f"gog={folder}"] if base else []
+    return [
+        *("vllm", "serve", base or str(folder), *adapter),
+        *("--chat-template", str(folder / "chat_template.jinja"), *template.vllm_flags),
+        *("--mm-processor-kwargs", json.dumps(pixels)),
+    ]
+
+
+def read_notes(model: str) -> dict[str, Any] | None:
+    """What was noted beside a model that this project trained, or None."""
+    path = Path(model) / NOTES
+    if not path.is_file():
+        return None
+    try:
+        notes = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path} cannot be read: {error}") from error
+    if not isinstance(notes, dict):
+        raise TrainingError(f"{path} is not what a training writes: remove it")
+    return notes
+
+
+def check_notes(model: str, template: Template) -> None:
+    """Raise `TrainingError` where a model of ours was trained with thinking the other way."""
+    notes = read_notes(model)
+    if notes and notes.get("thinking") is not template.thinking:
+        thinking = str(notes.get("thinking")).lower()
+        raise TrainingError(f"{model} was trained with thinking: {thinking}; set `thinking: {thinking}`")
+
+
+def last_checkpoint(output: Path) -> Path | None:
+    """The checkpoint of most steps in a folder."""
+    found = [path for path in output.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def resumed(output: Path, resume: str) -> str | None:
+    """The checkpoint to go on from, or None for a fresh start. Raises `TrainingError`.
+
+    A fresh start into a folder that has checkpoints is refused: it would mix two runs.
+    """
+    last = last_checkpoint(output)
+    if not resume:
+        if last:
+            raise TrainingError(f"{output} has {last.name}: --resume goes on from it, another --output starts anew")
+        return None
+    if resume == "last":
+        if last is None:
+            raise TrainingError(f"{output} has no checkpoint to resume from: leave --resume out")
+        return str(last)
+    if not (Path(resume) / "trainer_state.json").is_file():
+        raise TrainingError(f"{resume} is no checkpoint: it has no trainer_state.json")
+    return resume
+
+
+def write_card(output: Path, card: Mapping[str, Any]) -> Path:
+    """The run card: what was trained, on what, with what; the caller's part and the versions of everything."""
+    _write(output / CARD, {**card, "versions": versions(), "device": device(), "git": git_revision()})
+    return output / CARD
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that decide what training does."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def device() -> dict[str, Any]:
+    """Name of the device and the most memory that was taken on it, in bytes."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {"name": platform.processor() or platform.machine()}
+    return {"name": torch.cuda.get_device_name(), "peak_memory": torch.cuda.max_memory_allocated()}
+
+
+def git_revision() -> str | None:
+    """Commit of the source that runs, where it runs from a clone."""
+    command = ["git", "-C", str(Path(__file__).resolve().parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _write(path: Path, values: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")

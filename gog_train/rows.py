@@ -1,0 +1,125 @@
+"""The rows of an SFT export that are trained on: those within the length budget, as a dataset that TRL takes.
+
+datasets is imported inside of the functions.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from PIL.Image import Image as PillowImage
+
+from gog.schemas import SCHEMA_VERSION
+from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog_train.collator import pictures, row_length
+from gog_train.settings import TrainingError
+
+SHOWN: Final = 5
+"""Rows that are named in a message."""
+
+COLUMNS: Final = ("id", "messages", "tools", "images")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    folder: Path
+    backbone: Backbone
+    manifest: Mapping[str, Any]
+
+    def dataset(self, split: str) -> Any:
+        from datasets import Image, List, load_dataset
+
+        files = sorted(map(str, self.folder.glob(f"{split}-*.parquet")))
+        if not files:
+            return None
+        rows = load_dataset("parquet", data_files=files, split="train", cache_dir=str(self.folder / ".cache"))
+        return rows.select_columns(list(COLUMNS)).cast_column("images", List(Image(decode=False)))
+
+
+def open_export(folder: Path, kind: str) -> Export:
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    if manifest["schema_version"] != SCHEMA_VERSION:
+        raise TrainingError("schema")
+    if manifest["kind"] != kind:
+        raise TrainingError("kind")
+    named = manifest["backbone"]
+    backbone = replace(
+        BACKBONES[BackboneName(named["name"])],
+        factor=named["factor"],
+        min_pixels=named["min_pixels"],
+        max_pixels=named["max_pixels"],
+    )
+    return Export(folder, backbone, manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a split that fit, and those that are too long."""
+
+    dataset: Any
+    """`datasets.Dataset` of `id`, `messages`, `tools` and `images`."""
+    left_out: tuple[tuple[str, int], ...] = ()
+    """Id of a row and its length in tokens."""
+    tokens: int = 0
+    """Tokens of the rows that fit."""
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+
+def fitting_rows(dataset: Any, processor: Any, backbone: Backbone, max_length: int, name: str, say: Say) -> Rows:
+    """The rows of at most so many tokens with their images. Raises `TrainingError` on a broken row."""
+    kept: list[int] = []
+    left_out: list[tuple[str, int]] = []
+    total = 0
+    said = time.monotonic()
+    for number, row in enumerate(dataset):
+        length = row_length(row, processor, backbone)
+        if length <= max_length:
+            kept.append(number)
+            total += length
+        else:
+            left_out.append((str(row["id"]), length))
+        if time.monotonic() - said > 10:
+            said = time.monotonic()
+            say(f"{name}: measured {number + 1} of {len(dataset)} rows")
+    say(f"{name}: {len(kept)} rows, {total} tokens{_too_long(left_out, max_length)}")
+    return Rows(dataset.select(kept), tuple(left_out), total)
+
+
+def first_images(dataset: Any) -> list[PillowImage]:
+    """The images of the first row. Raises `TrainingError`."""
+    return pictures(dataset[0])
+
+
+def trainable(rows: Rows) -> Any:
+    """The dataset with its JSON text read, row by row as it is asked for."""
+
+    def read(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        return columns | {key: [json.loads(text) for text in columns[key]] for key in ("messages", "tools")}
+
+    return rows.dataset.with_transform(read)
+
+
+def write_left_out(output: Path, splits: Mapping[str, Rows], max_length: int) -> None:
+    """`left_out.jsonl`: a line for every row that is too long."""
+    output.mkdir(parents=True, exist_ok=True)
+    lines = [
+        json.dumps({"split": split, "id": name, "tokens": tokens, "max_length": max_length}) + "\n"
+        for split, rows in splits.items()
+        for name, tokens in rows.left_out
+    ]
+    (output / "left_out.jsonl").write_text("".join(lines), "utf-8")
+
+
+def _too_long(left_out: Sequence[tuple[str, int]], max_length: int) -> str:
+    if not left_out:
+        return ""
+    longest = sorted(left_out, key=lambda row: -row[1])[:SHOWN]
+    named = ", ".join(f"{name} ({tokens})" for name, tokens in longest)
+    return f"; left out {len(left_out)} of more than {max_length} tokens: {named}{' ...' * (len(left_out) > SHOWN)}"
