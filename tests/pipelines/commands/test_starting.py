@@ -243,6 +243,10 @@ class TestDoctor:
         [
             ({"text_search": "corpus:nowhere"}, "text search"),
             ({"teacher": "gpt:4"}, "teacher"),
+            ({"teacher": "http://127.0.0.1:9/v1#nobody"}, "teacher"),
+            ({"teacher": "vllm:some/model", "vllm": {"executable": "no-such-vllm"}}, "teacher"),
+            ({"detector": "http://127.0.0.1:9/detect"}, "detector"),
+            ({"text_search": "searxng:http://127.0.0.1:9"}, "text search"),
             ({"source": {"kind": "jsonl", "path": "nowhere.jsonl", "dataset": "d", "mapping": {}}}, "source"),
             ({"store": {"mode": "replay"}}, "store"),
         ],
