@@ -341,7 +341,8 @@ def test_an_id_that_no_file_can_hold_costs_itself(world: World, tmp_path: Path) 
     rows[0]["id"] = "half a pair: \ud800"
     file.write_text(json.dumps(rows), "utf-8")
     bench = Bench("livevqa", str(folder), "News")
-    world.judge.script = always(Message(role="assistant", content="A"))
+    letter = Message(role="assistant", content="A")
+    world.judge.script = lambda request: letter if "letter alone" in request.messages[0].text else YES
     assert world.run(bench) == world.run(bench)
     assert world.asked[0] == 2
     (row, _) = world.run(bench).answered[Paradigm.DIRECT].values()
