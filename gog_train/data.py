@@ -161,10 +161,10 @@ def _check_rows_there(export: Export) -> None:
         there = {int(level): rows for level, rows in (train.get("levels") or {}).items()}
         missing = [level for level in export.levels if not there.get(level)]
         if missing or not export.levels:
+            has = ", ".join(f"{rows} of level {level}" for level, rows in sorted(there.items()))
             raise ExportError(
-                f"the split train of {export.folder} has no rows of level {', '.join(map(str, missing)) or '(none named)'}; "
-                f"it has {', '.join(f'{rows} of level {level}' for level, rows in sorted(there.items()))}: "
-                "ask for these, or label more seeds with `gog label`"
+                f"the split train of {export.folder} has no rows of level {', '.join(map(str, missing)) or 'none'}; "
+                f"it has {has}: ask for these, or label more seeds with `gog label`"
             )
 
 

@@ -1,16 +1,19 @@
-"""The export steps of a run: SFT splits of what curation kept, RL splits of what was labelled."""
+"""A run's exports: SFT splits of what curation kept, RL splits of what was labelled. And those for trainers."""
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from gog.pipelines import exporting
+from gog.pipelines.config import Config
 from gog.pipelines.context import Context
 from gog.pipelines.curate import GLOBAL, read_mark
 from gog.pipelines.exporting import Exported
-from gog.pipelines.lake import write_atomic, write_part
+from gog.pipelines.lake import Lake, write_atomic, write_part
 from gog.pipelines.swap import recover
 from gog.schemas import Reject
+from gog.transforms.exports.target import Target
 
 
 class _Write(Protocol):
@@ -43,6 +46,29 @@ def export_rl(context: Context) -> None:
         )
 
     _export(context, "export_rl", "rl", inputs, write)
+
+
+def export_for(config: Config, kind: str, target: Target, policy: str | None = None) -> Exported:
+    """Write the splits of a run for a trainer, beside the run's own. Raises `LakeError`.
+
+    `policy` names whose levels the RL splits go by, where several have labelled the run.
+    """
+    lake = Lake(Path(config.lake), create=False)
+    manifest = lake.read_manifest(config.run)
+    fingerprint = manifest.fingerprint if manifest else ""
+    folder = lake.run_folder(config.run)
+    with lake.lock(config.run):
+        if kind == "sft":
+            return exporting.export_sft(
+                folder, lake.images, config.export, config.episode, _nowhere, fingerprint, target
+            )
+        return exporting.export_rl(
+            folder, lake.images, config.export, config.episode, _nowhere, fingerprint, policy, target
+        )
+
+
+def _nowhere(reject: Reject) -> None:
+    """The export's own folder keeps it."""
 
 
 def _export(context: Context, step: str, kind: str, inputs: str, write: _Write) -> None:

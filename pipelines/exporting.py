@@ -1,4 +1,7 @@
-"""Writes the splits of a run: Parquet with images inside, a manifest and a dataset card, in `RUN/exports/{sft,rl}`.
+"""Writes the splits of a run with a manifest and a dataset card: Parquet with images inside in `RUN/exports/{sft,rl}`.
+
+For a trainer, in its format and its backbone's frame: `RUN/exports/trl-qwen3-vl/{sft,rl}` and the like. What cannot go
+there is in its `rejects.jsonl`; the run's own funnel counts the engine's own export.
 
 Rows are sorted by id and nothing that varies from run to run is written, so that equal runs make equal bytes.
 
@@ -20,17 +23,36 @@ import duckdb
 from gog.pipelines.card import dataset_card
 from gog.pipelines.facts import CardFacts, card_facts
 from gog.pipelines.lake import LakeError
-from gog.pipelines.split_files import SplitWriter, export_schema
+from gog.pipelines.recipes import write_recipe
 from gog.pipelines.swap import passing_folder, recover, swap_in
+from gog.pipelines.trainer_files import SplitFiles
 from gog.pipelines.views import open_lake
-from gog.schemas import SCHEMA_VERSION, Complexity, Reject, Seed, Split, StageCount, Trajectory, Unit, Verdict
+from gog.schemas import (
+    SCHEMA_VERSION,
+    Complexity,
+    Evidence,
+    Reject,
+    Seed,
+    Split,
+    StageCount,
+    Trajectory,
+    Unit,
+    Verdict,
+)
 from gog.schemas.rows import from_row
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import RL_STAGE, SFT_STAGE, ExportSettings, RlRow, SftRow, rl_row, sft_row
+from gog.transforms.exports.reframe import reframe
+from gog.transforms.exports.target import PLAIN, Target
+from gog.transforms.services.loop import tidy
 from gog.transforms.services.protocols import ImageStore
 
 MEMORY: Final = "1GB"
 """What the database may hold, at most, while it sorts; the rest waits on the disk."""
+
+LEAST_RANGE: Final = 250
+MOST_RANGES: Final = 50
+"""Rows are joined and sorted so many at a time, but in no more ranges than this: each reads all parts anew."""
 
 Reading = tuple[str, "SftRow | RlRow | Reject"]
 """The id of a row and what became of it."""
@@ -53,8 +75,12 @@ def export_sft(
     episode: EpisodeSettings,
     on_reject: Callable[[Reject], None],
     fingerprint: str = "",
+    target: Target = PLAIN,
 ) -> Exported:
-    """Write the SFT splits of a run: the curated trajectories. Raises `LakeError`; then the export before is there."""
+    """Write the SFT splits of a run: the curated trajectories. Raises `LakeError`; then the export before is there.
+
+    `episode` is the one of the run; with a backbone the trajectories are replayed in its frame.
+    """
 
     def read(connection: duckdb.DuckDBPyConnection) -> Iterator[Reading]:
         query = """
@@ -62,24 +88,28 @@ def export_sft(
             LEFT JOIN trajectories t ON t.trajectory_id = c.trajectory_id
             LEFT JOIN seeds s ON s.seed_id = c.seed_id
             LEFT JOIN verdicts v ON v.trajectory_id = c.trajectory_id
+            WHERE c.trajectory_id BETWEEN $first AND $last
             ORDER BY c.trajectory_id
         """
-        for name, split, *parts in _stream(connection, query):
-            _whole(name, parts, ("trajectories", "seeds", "verdicts"))
-            trajectory, seed, verdict = parts
-            yield (
-                name,
-                sft_row(
-                    from_row(Trajectory, trajectory),
-                    from_row(Seed, seed),
-                    from_row(Verdict, verdict),
-                    Split(split),
-                    settings,
-                    episode,
-                ),
-            )
+        for some in _ranges(_ids(connection, "SELECT trajectory_id FROM curated ORDER BY ALL")):
+            evidence = _evidence(connection, some) if target.backbone else {}
+            for name, split, *parts in _rows(connection, query, some):
+                _whole(name, parts, ("trajectories", "seeds", "verdicts"))
+                trajectory, seed = from_row(Trajectory, parts[0]), from_row(Seed, parts[1])
+                verdict = from_row(Verdict, parts[2])
+                yield name, _sft_outcome(trajectory, seed, verdict, Split(split), evidence)
 
-    return _export(SftRow, run_folder, images, settings, episode, on_reject, fingerprint, read)
+    def _sft_outcome(
+        trajectory: Trajectory, seed: Seed, verdict: Verdict, split: Split, evidence: Mapping[str, Evidence]
+    ) -> SftRow | Reject:
+        shown: Trajectory | Reject = trajectory
+        if target.backbone:
+            shown = reframe(trajectory, seed, evidence, episode, target.episode(episode))
+        if isinstance(shown, Reject):
+            return shown
+        return sft_row(shown, seed, verdict, split, settings, target.episode(episode))
+
+    return _export(SftRow, run_folder, images, settings, episode, on_reject, fingerprint, target, read)
 
 
 def export_rl(
@@ -90,6 +120,7 @@ def export_rl(
     on_reject: Callable[[Reject], None],
     fingerprint: str = "",
     policy: str | None = None,
+    target: Target = PLAIN,
 ) -> Exported:
     """Write the RL splits of a run: the labelled seeds. Raises `LakeError`; then the export before is there.
 
@@ -101,18 +132,18 @@ def export_rl(
             SELECT x.seed_id, g.split, s, x FROM complexity x
             LEFT JOIN groups g ON g.seed_id = x.seed_id
             LEFT JOIN seeds s ON s.seed_id = x.seed_id
-            WHERE x.policy = ?
+            WHERE x.policy = $policy AND x.seed_id BETWEEN $first AND $last
             ORDER BY x.seed_id
         """
-        for name, split, *parts in _stream(connection, query, [_policy(connection, policy)]):
-            _whole(name, [split, *parts], ("groups", "seeds", "complexity"))
-            seed, complexity = parts
-            yield (
-                name,
-                rl_row(from_row(Seed, seed), from_row(Complexity, complexity), Split(split), settings, episode),
-            )
+        values = {"policy": _policy(connection, policy)}
+        ids = _ids(connection, "SELECT seed_id FROM complexity WHERE policy = $policy ORDER BY ALL", values)
+        for some in _ranges(ids):
+            for name, split, *parts in _rows(connection, query, some, values):
+                _whole(name, [split, *parts], ("groups", "seeds", "complexity"))
+                seed, complexity = from_row(Seed, parts[0]), from_row(Complexity, parts[1])
+                yield name, rl_row(seed, complexity, Split(split), settings, target.episode(episode))
 
-    return _export(RlRow, run_folder, images, settings, episode, on_reject, fingerprint, read)
+    return _export(RlRow, run_folder, images, settings, episode, on_reject, fingerprint, target, read)
 
 
 def _export(
@@ -123,39 +154,40 @@ def _export(
     episode: EpisodeSettings,
     on_reject: Callable[[Reject], None],
     fingerprint: str,
+    target: Target,
     read: Callable[[duckdb.DuckDBPyConnection], Iterator[Reading]],
 ) -> Exported:
     kind, stage, unit = ("sft", SFT_STAGE, Unit.TRAJECTORY) if row is SftRow else ("rl", RL_STAGE, Unit.SEED)
-    final = run_folder / "exports" / kind
+    final = run_folder / "exports" / target.folder / kind
     passing = passing_folder(final)
     spill = passing / ".spill"
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
         recover(final)
         spill.mkdir(parents=True)
         with open_lake(run_folder, memory_limit=MEMORY, spill=spill) as connection:
             connection.execute("SET threads = 1")
-            schema = export_schema(row)
-            writers = {split: SplitWriter(passing, split.value, schema, settings.rows_per_file) for split in Split}
-            rejected = _write_rows(read(connection), writers, images, on_reject)
-            written = {split.value: writer.close() for split, writer in writers.items()}
-            rows = {split: writer.rows for split, writer in writers.items()}
-            passed = sum(rows.values())
+            files = SplitFiles.open(target, row, passing, settings.rows_per_file)
+            rejected = _write_rows(read(connection), files, images, on_reject)
+            files.close()
+            passed = sum(files.rows.values())
             entered = passed + rejected.total()
             count = StageCount(stage=stage, unit=unit, shard=0, entered=entered, passed=passed)
-            facts = card_facts(connection, kind, passing, count, rejected, episode)
+            facts = card_facts(connection, kind, files.table, count, rejected, target.episode(episode))
         shutil.rmtree(spill)
-        _write_texts(passing, facts, written, rejected, fingerprint)
+        write_recipe(passing, target, facts, target.episode(episode))
+        _write_texts(passing, facts, files, rejected, fingerprint, target)
         swap_in(final)
     except OSError as error:
         raise LakeError(f"cannot write {final}: {error.strerror or error}; the export before it is kept") from error
     except duckdb.Error as error:
         raise LakeError(f"cannot read the tables of {run_folder}: {' '.join(str(error).split())[:300]}") from error
-    return Exported(final, count, rows, dict(sorted(rejected.items())))
+    return Exported(final, count, files.rows, dict(sorted(rejected.items())))
 
 
 def _write_rows(
     readings: Iterator[Reading],
-    writers: Mapping[Split, SplitWriter],
+    files: SplitFiles,
     images: ImageStore,
     on_reject: Callable[[Reject], None],
 ) -> Counter[str]:
@@ -168,17 +200,45 @@ def _write_rows(
         before = name
         if isinstance(outcome, Reject):
             rejected[outcome.reason] += 1
+            files.reject(outcome)
             on_reject(outcome)
         else:
-            writers[outcome.split].add(outcome, images)
+            files.add(outcome, images)
     return rejected
 
 
-def _stream(connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[str] = ()) -> Iterator[tuple[Any, ...]]:
-    """Rows of a query, a few at a time; a table's alias gives a dictionary of its columns, None without a match."""
-    cursor = connection.execute(query, values)
+def _ids(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, str] | None = None) -> list[str]:
+    return [name for (name,) in connection.execute(query, dict(values or {})).fetchall()]
+
+
+def _ranges(ids: Sequence[str]) -> Iterator[dict[str, str]]:
+    """First and last of so many sorted ids at a time, since what is joined and sorted at once is held at once."""
+    size = max(LEAST_RANGE, len(ids) // MOST_RANGES)
+    for start in range(0, len(ids), size):
+        some = ids[start : start + size]
+        yield {"first": some[0], "last": some[-1]}
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, query: str, some: Mapping[str, str], values: Mapping[str, str] | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of a query that takes a range of the sorted ids; a table's alias gives a dictionary of its columns."""
+    cursor = connection.execute(query, {**(values or {}), **some})
     while rows := cursor.fetchmany(100):
         yield from rows
+    tidy()
+
+
+def _evidence(connection: duckdb.DuckDBPyConnection, some: Mapping[str, str]) -> dict[str, Evidence]:
+    """The evidence of a range of curated trajectories, by id."""
+    query = """
+        SELECT DISTINCT ON (evidence_id) evidence_id, e FROM evidence e WHERE evidence_id IN (
+            SELECT unnest(json_extract_string(steps, '$[*].evidence_ids[*]'))
+            FROM trajectories SEMI JOIN curated USING (trajectory_id)
+            WHERE trajectory_id BETWEEN $first AND $last
+        )
+    """
+    return {name: from_row(Evidence, row) for name, row in connection.execute(query, dict(some)).fetchall()}
 
 
 def _whole(name: str, parts: Sequence[Any], tables: Sequence[str]) -> None:
@@ -200,31 +260,36 @@ def _policy(connection: duckdb.DuckDBPyConnection, policy: str | None) -> str:
 def _write_texts(
     folder: Path,
     facts: CardFacts,
-    written: Mapping[str, Sequence[Path]],
+    splits: SplitFiles,
     rejected: Mapping[str, int],
     fingerprint: str,
+    target: Target,
 ) -> None:
     """The card, the notices that have to go with it, and the manifest of all files."""
     if facts.atlas:
         notice = files("gog.transforms.atlas").joinpath("assets", "LICENSES.md").read_bytes()
         (folder / "LICENSES-atlas.md").write_bytes(notice)
     (folder / "README.md").write_text(dataset_card(facts), "utf-8")
+    of_splits = {path for paths in splits.files.values() for path in paths}
+    others = [p for p in sorted(folder.rglob("*")) if p.is_file() and p not in of_splits]
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "kind": facts.kind,
         "fingerprint": fingerprint,
         "frame": facts.frame,
+        **target.facts(),
         "splits": {
-            split: {
-                "rows": facts.splits.get(split, 0),
+            split.value: {
+                "rows": facts.splits.get(split.value, 0),
+                "levels": splits.levels[split],
                 "files": [{"name": p.name, "bytes": p.stat().st_size, "sha256": _sha256(p)} for p in paths],
             }
-            for split, paths in written.items()
+            for split, paths in splits.files.items()
         },
         "rejected": dict(rejected),
         "licences": facts.licences,
         "prompt_hashes": facts.prompt_hashes,
-        "other_files": {path.name: _sha256(path) for path in sorted(folder.glob("*.md"))},
+        "other_files": {p.relative_to(folder).as_posix(): _sha256(p) for p in others},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     (folder / "manifest.json").write_text(text, "utf-8")

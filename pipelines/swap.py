@@ -32,7 +32,7 @@ def swap_in(final: Path) -> None:
     Where the system can, in one step. Elsewhere there are two, and `recover` mends what a kill between them left.
     """
     passing = passing_folder(final)
-    for path in passing.iterdir():
+    for path in passing.rglob("*"):
         _sync(path)
     _sync(passing)
     if not final.exists():

@@ -85,9 +85,10 @@ class SftRow:
 
 @dataclass(frozen=True, slots=True)
 class RlRow:
-    """A row of the RL splits. The reward needs `answers`, `answer_*`; the `prompt` never holds them."""
+    """A row of the RL splits, one a seed. The reward needs `answers`, `answer_*`; the `prompt` never holds them."""
 
     id: str
+    seed_id: str
     split: Split
     dataset: str
     category: str
@@ -169,6 +170,7 @@ def rl_row(
     messages = start(episode, seed.question, image, system_prompt(episode)[0]).messages
     return RlRow(
         id=seed.seed_id,
+        seed_id=seed.seed_id,
         split=split,
         dataset=seed.dataset,
         category=seed.category,

@@ -23,6 +23,8 @@ from gog.pipelines.commands.common import (
 from gog.pipelines.commands.progress import Progress
 from gog.pipelines.commands.storing import OlderThan, seconds_of
 from gog.pipelines.config import Config, parse_config
+from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.exports.target import KINDS, Format, Target
 
 Beam = Annotated[list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="-- BEAM OPTIONS")]
 Seed = Annotated[
@@ -57,7 +59,12 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("gog synthesize -c fvqa.yaml"))(synthesize)
     app.command(epilog=example("gog curate -c fvqa.yaml"))(curate)
     app.command(epilog=example("gog label -c fvqa.yaml --policy planner:skill=0.4"))(label)
-    app.command(epilog=example("gog export rl -c fvqa.yaml"))(export)
+    app.command(
+        epilog=example(
+            "gog export rl -c fvqa.yaml",
+            "gog export sft -c fvqa.yaml --format trl --backbone qwen3-vl --push me/fvqa-sft",
+        )
+    )(export)
 
 
 def run(
@@ -201,18 +208,60 @@ def export(
     lake: LakeOption = None,
     name: RunOption = None,
     seed: Seed = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="Who reads it; parquet is the engine's own, in the run's frame.")
+    ] = Format.PARQUET,
+    backbone: Annotated[
+        BackboneName | None,
+        typer.Option("--backbone", help="The model to train: boxes, sizes and tools as it has them."),
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option("--push", metavar="REPO", help="Upload it as a dataset of the Hugging Face hub.")
+    ] = None,
 ) -> None:
     """Write the SFT or RL splits, with card and manifest.
 
-    Parquet with the images inside, as `load_dataset` reads it. For RL the pool must be labelled.
+    Parquet with the images inside, as `load_dataset` reads it. For RL the pool must be labelled. With a trainer's
+    format, a second export beside it: every trajectory replayed in the backbone's frame.
     """
     if kind not in {"sft", "rl"}:
         raise typer.BadParameter("there are two exports: sft and rl", param_hint="KIND")
+    target = _target(kind, form, backbone)
     made = config_of(config, lake, name, seed)
     _needs(made, *(("curated", "gog curate") if kind == "sft" else ("complexity", "gog label")))
     _work(made, (f"export_{kind}",), None, None, False)
     folder = Path(made.lake) / "runs" / made.run / "exports" / kind
-    print(f"{folder}: README.md is its card; load it with\n  load_dataset('parquet', data_dir='{folder}')")
+    if target.backbone is not None:
+        from gog.pipelines.export import export_for
+
+        done = export_for(made, kind, target)
+        folder = done.folder
+        rows = ", ".join(f"{number} {split}" for split, number in done.rows.items())
+        print(f"{form}: {rows}" + "".join(f"; {number} {reason}" for reason, number in done.rejected.items()))
+        print(f"{folder}: README.md says how to load it")
+    else:
+        print(f"{folder}: README.md is its card; load it with\n  load_dataset('parquet', data_dir='{folder}')")
+    if push is not None:
+        from gog.pipelines.pushing import push_export
+
+        print(f"uploaded to {push_export(folder, push)}")
+
+
+def _target(kind: str, form: Format, backbone: BackboneName | None) -> Target:
+    """What the export is for. Raises `typer.BadParameter`."""
+    names = " or ".join(BackboneName)
+    if form is Format.PARQUET and backbone is not None:
+        raise typer.BadParameter(
+            "parquet is in the run's own frame: for a backbone use --format trl", param_hint="--backbone"
+        )
+    if form is not Format.PARQUET and backbone is None:
+        raise typer.BadParameter(f"{form} needs the model to train: {names}", param_hint="--backbone")
+    if kind not in KINDS[form]:
+        others = ", ".join(other for other in Format if kind in KINDS[other])
+        raise typer.BadParameter(
+            f"{form} does not train {kind} with tools and images; use {others}", param_hint="--format"
+        )
+    return Target(form, BACKBONES[backbone] if backbone else None)
 
 
 STAGES_OF = {

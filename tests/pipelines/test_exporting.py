@@ -138,6 +138,16 @@ class TestSameBytes:
         assert digest(sft(lake).folder) == first
         assert {"README.md", "manifest.json"} < first.keys()
 
+    @pytest.mark.parametrize("export", [sft, rl])
+    @pytest.mark.parametrize(("least", "most"), [(2, 50), (1, 50), (1, 2)])
+    def test_in_any_number_of_ranges(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch, export: Callable[[Lake], Exported], least: int, most: int
+    ) -> None:
+        whole = digest(export(lake).folder)
+        monkeypatch.setattr(exporting, "LEAST_RANGE", least)
+        monkeypatch.setattr(exporting, "MOST_RANGES", most)
+        assert digest(export(lake).folder) == whole
+
     def test_other_shards_of_the_same_rows(self, lake: Lake, tmp_path: Path) -> None:
         other = Lake(tmp_path / "other")
         (other.root / "images").mkdir()
@@ -219,7 +229,9 @@ class TestTrouble:
         with pytest.raises(LakeError, match="is not in the table groups"):
             rl(lake)
 
-    def test_a_row_that_is_there_twice(self, lake: Lake) -> None:
+    @pytest.mark.parametrize("least", [1, 3, 500])
+    def test_a_row_that_is_there_twice(self, lake: Lake, monkeypatch: pytest.MonkeyPatch, least: int) -> None:
+        monkeypatch.setattr(exporting, "LEAST_RANGE", least)
         write(lake, "small", "curated", list(lake.read_table("small", "curated", Curated)), step="again")
         with pytest.raises(LakeError, match="twice"):
             sft(lake)

@@ -1,0 +1,74 @@
+"""What an export is made for: a format, and the backbone whose frame it is in."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from gog.transforms.backbones import Backbone
+from gog.transforms.episode.machine import EpisodeSettings
+
+THINKING: Final = True
+"""Trajectories hold reasoning, so a trainer's template shows it in thoughts unless told otherwise."""
+
+
+class Format(StrEnum):
+    """Who reads an export. `parquet` is the engine's own, in the frame of the run."""
+
+    PARQUET = "parquet"
+    TRL = "trl"
+    VERL = "verl"
+    MS_SWIFT = "ms-swift"
+    LLAMA_FACTORY = "llama-factory"
+
+
+KINDS: Final[dict[Format, tuple[str, ...]]] = {
+    Format.PARQUET: ("sft", "rl"),
+    Format.TRL: ("sft", "rl"),
+    Format.VERL: ("rl",),
+    Format.MS_SWIFT: ("sft", "rl"),
+    Format.LLAMA_FACTORY: ("sft",),
+}
+"""What each can train here. verl's SFT learns every turn, wrong ones too; LLaMA-Factory has no RL with tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A format with its backbone; `parquet` has none."""
+
+    format: Format = Format.PARQUET
+    backbone: Backbone | None = None
+
+    def __post_init__(self) -> None:
+        if (self.format is Format.PARQUET) != (self.backbone is None):
+            raise ValueError("a trainer's format needs a backbone, and parquet has none")
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder among a run's exports; empty for the engine's own, which stands there itself."""
+        return f"{self.format}-{self.backbone.name}" if self.backbone else ""
+
+    def episode(self, settings: EpisodeSettings) -> EpisodeSettings:
+        """The episode as the export shows it."""
+        return self.backbone.episode(settings) if self.backbone else settings
+
+    def facts(self) -> dict[str, object]:
+        """What the manifest says of it."""
+        if self.backbone is None:
+            return {"format": self.format.value, "backbone": None}
+        backbone = self.backbone
+        return {
+            "format": self.format.value,
+            "backbone": {
+                "name": backbone.name.value,
+                "model_type": backbone.model_type,
+                "frame": backbone.frame.value,
+                "factor": backbone.factor,
+                "min_pixels": backbone.min_pixels,
+                "max_pixels": backbone.max_pixels,
+                "thinking": THINKING,
+            },
+        }
+
+
+PLAIN: Final = Target()
+"""The engine's own export."""
