@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gog.transforms.services.planner_server.server import model_name
+from gog.transforms.services.planner import planner_id
 
 SKILLS = {"teacher": 0.85, "judge": 1.0, "labeller": 0.5}
 """Skills of the models of the bundled config."""
@@ -26,7 +26,7 @@ class Served:
     @property
     def models(self) -> dict[str, Any]:
         """The config's keys for models, with their addresses at this server."""
-        return {role: f"{self.address}#{model_name(skill)}" for role, skill in SKILLS.items()}
+        return {role: f"{self.address}#{planner_id(skill)}" for role, skill in SKILLS.items()}
 
 
 @contextmanager

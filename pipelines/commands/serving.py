@@ -98,11 +98,12 @@ async def _serve(server: "PlannerServer", host: str, port: int) -> None:
 
 
 def _tell(manners: "Manners", address: str) -> None:
-    from gog.transforms.services.planner_server.server import SKILLS, model_name
+    from gog.transforms.services.planner import planner_id
+    from gog.transforms.services.planner_server.server import SKILLS
 
     print(f"A rule-based program answers at {address}; Ctrl-C ends it. In a config:\n")
     for role, skill in zip(("teacher", "judge", "labeller"), SKILLS, strict=True):
-        print(f'{role}: "{address}#{model_name(skill)}"')
+        print(f'{role}: "{address}#{planner_id(skill)}"')
     ordered = ", ".join(f"{fault} {share:.1%}" for fault, share in manners.shares.items())
     if ordered:
         print(f"\nFaults: {ordered}; drawn with seed {manners.seed}")

@@ -7,7 +7,6 @@ server makes the same records as one with the embedded planner.
 import asyncio
 import json
 import math
-import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -18,7 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from gog.transforms.services.bucket import Bucket
-from gog.transforms.services.planner import Planner
+from gog.transforms.services.planner import Planner, planner_id, skill_of
 from gog.transforms.services.planner_server.faults import Fault, Lot, Lots, Manners
 from gog.transforms.services.planner_server.pictures import Pictures, TooManyImagesError
 from gog.transforms.services.planner_server.wire import (
@@ -35,7 +34,6 @@ BODY_BYTES: Final = 64 << 20
 """Longest body of a request that is read."""
 SKILLS: Final = (0.85, 1.0, 0.5)
 """Skills of the models that are listed; the teacher, judge and labeller of the bundled world."""
-_NAME: Final = re.compile(r"planner:(?:\d{1,6}\?)?(?:skill=(\d\.?\d{0,6}))?")
 _PAGE: Final = "<!doctype html><title>Bad gateway</title><h1>Bad gateway</h1>"
 
 
@@ -79,7 +77,7 @@ class PlannerServer:
         return web.json_response(self.statistics)
 
     async def _models(self, request: web.Request) -> web.Response:
-        names = [model_name(skill) for skill in SKILLS]
+        names = [planner_id(skill) for skill in SKILLS]
         listed = [{"id": name, "object": "model", "created": 0, "owned_by": "glance-or-gaze"} for name in names]
         return web.json_response({"object": "list", "data": listed})
 
@@ -177,17 +175,13 @@ class PlannerServer:
 
     def _make_planner(self, name: str) -> Planner | None:
         """The planner of that name: its id or its address in a config. None for any other name."""
-        found = _NAME.fullmatch(name)
-        skill = float(found[1] or 0.85) if found else 2.0
-        if skill > 1:
+        scheme, _, rest = name.partition(":")
+        try:
+            skill = skill_of(f"planner:{rest.partition('?')[2] or rest}")
+        except ValueError:
             return None
-        planner = Planner(self._pictures, skill)
-        return planner if "?" not in name or name == planner.id else None
-
-
-def model_name(skill: float) -> str:
-    """Name of the model of that skill, which is the id of the embedded planner."""
-    return Planner(Pictures(), skill).id
+        meant = scheme == "planner" and ("?" not in name or name == planner_id(skill))
+        return Planner(self._pictures, skill) if meant else None
 
 
 @asynccontextmanager

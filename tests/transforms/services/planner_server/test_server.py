@@ -11,13 +11,13 @@ from fakes import MemoryImages, picture
 
 from gog.schemas import FailureClass, ImagePart, Message, TextPart
 from gog.transforms.services.chat import ChatModel
-from gog.transforms.services.planner import Planner
+from gog.transforms.services.planner import Planner, planner_id
 from gog.transforms.services.planner_server.faults import Fault, Manners
-from gog.transforms.services.planner_server.server import PlannerServer, model_name, serving
+from gog.transforms.services.planner_server.server import PlannerServer, serving
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 from gog.transforms.services.web import call_json, close_client
 
-MODEL = model_name(0.85)
+MODEL = planner_id(0.85)
 
 
 def visit(server: PlannerServer, visitor: Callable[[str], Awaitable[Any]]) -> Any:
@@ -204,7 +204,7 @@ def test_what_else_can_be_asked() -> None:
         return models, await call_json("GET", f"{root}/health"), await call_json("GET", f"{root}/stats")
 
     models, health, stats = visit(server, ask)
-    assert [model["id"] for model in models["data"]] == [model_name(skill) for skill in (0.85, 1, 0.5)]
+    assert [model["id"] for model in models["data"]] == [planner_id(skill) for skill in (0.85, 1, 0.5)]
     assert health == {"status": "ok"}
     assert stats == server.statistics
 
