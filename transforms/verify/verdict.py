@@ -28,7 +28,7 @@ class _Asked:
         self.replies: list[JudgeReply] = []
         self.reason = "verify.unknown"
 
-    async def ask(self, kind: Kind, seed: Seed, answer: str, evidence: str = "") -> Ruling:
+    async def ask(self, kind: Kind, seed: Seed | JudgeQuestion, answer: str, evidence: str = "") -> Ruling:
         if self._judge is None:
             return Ruling.UNKNOWN
         question = JudgeQuestion(
@@ -51,8 +51,12 @@ class _Asked:
         return reply.ruling
 
 
-async def settle(answer: str | None, seed: Seed, judge: JudgeCall | None) -> tuple[Outcome, Method, str]:
-    """Outcome of an answer alone: the rules, then the judge. For screening and labelling, where there is no more.
+async def settle(
+    answer: str | None, seed: Seed | JudgeQuestion, judge: JudgeCall | None
+) -> tuple[Outcome, Method, str]:
+    """Outcome of an answer alone: the rules, then the judge. For screening, labels and reward, where there is no more.
+
+    `seed` may be the question to a judge, with its candidate left empty.
 
     The third value is the reason for which an unknown outcome leaves: `verify.unknown`, or `budget.reached` and
     `store.miss` when that is why the judge could not be asked. It is empty otherwise.
@@ -62,7 +66,7 @@ async def settle(answer: str | None, seed: Seed, judge: JudgeCall | None) -> tup
     return outcome, method, asked.reason if outcome is Outcome.UNKNOWN else ""
 
 
-async def _settle(answer: str | None, seed: Seed, asked: _Asked) -> tuple[Outcome, Method]:
+async def _settle(answer: str | None, seed: Seed | JudgeQuestion, asked: _Asked) -> tuple[Outcome, Method]:
     outcome, method = check(answer, seed)
     if outcome is not Outcome.UNKNOWN or answer is None:
         return outcome, method

@@ -1,0 +1,224 @@
+"""The services of a training: searches for the tools, and the judge, by address.
+
+corpus:FOLDER, corpus:atlas, gallery:FOLDER, gallery:atlas      a local index, or the bundled world's
+serper: searxng:URL brave: tavily:                              text search of the web
+serper: serpapi:                                                Google Lens, out of a store only (`store_mode: replay`)
+rules:                                                          no judge: what matches no accepted form is wrong
+http(s)://HOST/v1#MODEL                                         a judge behind an OpenAI-compatible endpoint
+
+Keys come from the environment: SERPER_API_KEY, BRAVE_API_KEY, TAVILY_API_KEY, and `judge_key_env` names the judge's.
+"""
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from gog.transforms.atlas.world import atlas_world
+from gog.transforms.episode.driver import EpisodeTools
+from gog.transforms.images import CropSettings
+from gog.transforms.services.chat import ChatModel, ModelSettings
+from gog.transforms.services.corpus import Corpus
+from gog.transforms.services.crops import Cropper
+from gog.transforms.services.folders import IndexFolderError
+from gog.transforms.services.gallery import Gallery
+from gog.transforms.services.loop import process_loop
+from gog.transforms.services.outside import Outside
+from gog.transforms.services.protocols import ImageSearch, ServiceError, TextSearch
+from gog.transforms.services.retry import Retry
+from gog.transforms.services.search.brave import BraveSearch
+from gog.transforms.services.search.results import Locale
+from gog.transforms.services.search.searxng import SearxngSearch
+from gog.transforms.services.search.serpapi import SerpApiLens
+from gog.transforms.services.search.serper import SerperLens, SerperSearch
+from gog.transforms.services.search.tavily import TavilySearch
+from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store_file import StoreError
+from gog.transforms.services.upload import HttpUploader, UploadSettings
+from gog.transforms.services.web import close_client
+from gog.transforms.stages.judging import judge_call
+from gog.transforms.stages.services import Services
+from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, Ruling, closed_world_judge
+from gog_train.settings import TrainingError
+
+T = TypeVar("T")
+StoreMode = Literal["live", "record", "replay"]
+
+RULES: Final = "rules:"
+_LOCALE: Final = Locale("us", "en")
+_KEYS: Final = {"serper": "SERPER_API_KEY", "brave": "BRAVE_API_KEY", "tavily": "TAVILY_API_KEY"}
+_NOWHERE: Final = "http://localhost/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the services are. `calls` is a folder for what the calls took; `store` one of answers that were kept."""
+
+    text_search: str
+    image_search: str
+    judge: str
+    calls: Path
+    store: Path | None = None
+    store_mode: StoreMode = "live"
+    judge_key_env: str = ""
+    judge_timeout_s: float = 60.0
+
+
+class PassingImages:
+    """The images of the rollouts that run, by hash. An `ImageStore`; emptied between batches."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes; `KeyError` when there are none."""
+        return self._data[sha256]
+
+    def has(self, sha256: str) -> bool:
+        """Whether the bytes are there."""
+        return sha256 in self._data
+
+    def put(self, data: bytes, suffix: str) -> str:
+        """Keep the bytes; returns their sha256."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        with self._lock:
+            self._data.setdefault(sha256, data)
+        return sha256
+
+    def clear(self) -> None:
+        """Forget them all."""
+        with self._lock:
+            self._data.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingServices:
+    """The services, opened; `close` them at the end."""
+
+    tools: EpisodeTools
+    images: PassingImages
+    judge: JudgeCall
+    stores: tuple[Store, ...] = ()
+
+    def close(self) -> None:
+        """Close connections and stores."""
+        with suppress(TimeoutError):
+            run(close_client(), 5)
+        for store in self.stores:
+            store.close()
+
+
+def open_services(addresses: Addresses, crops: CropSettings, top_k: int) -> TrainingServices:
+    """Open them. Raises `TrainingError` on an address that nobody fills, or a store that cannot be opened."""
+    images = PassingImages()
+    replays = addresses.store_mode == "replay"
+    try:
+        text_search = _text_search(addresses.text_search, addresses.calls, replays=replays)
+        image_search = _image_search(addresses.image_search, addresses.calls, images, replays=replays)
+        calls = Store(addresses.calls, Mode.LIVE)
+        kept = _kept(addresses)
+    except (IndexFolderError, StoreError) as error:
+        raise TrainingError(str(error)) from error
+    store = kept or calls
+    cropper = Cropper(store, images, crops)
+    tools = EpisodeTools(Outside(store), text_search, image_search, cropper, top_k, "train")
+    judge: JudgeCall = closed_world_judge
+    if addresses.judge != RULES:
+        door = Outside(calls, retry=Retry(attempts=4), timeout_s=addresses.judge_timeout_s)
+        policy = _judge_model(addresses, images)
+        judge = judge_call(Services(door, images, cropper, policy, policy, None, text_search, image_search), "reward")
+    return TrainingServices(tools, images, judge, (calls, kept) if kept else (calls,))
+
+
+def run(work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+    """Run it on the services' loop and wait for it; for threads that have no loop."""
+    return asyncio.run_coroutine_threadsafe(work, process_loop()).result(timeout_s)
+
+
+def check_judge(judge: JudgeCall) -> None:
+    """Ask a judge one easy question. Raises `TrainingError` when it does not say yes."""
+    question = JudgeQuestion("answer", "What is the capital of France?", ("Paris",), "Paris")
+    try:
+        ruling = run(_ruling(judge, question))
+    except ServiceError as error:
+        raise TrainingError(f"the judge does not answer ({error}): start it, or set `judge` to another") from error
+    if ruling is not Ruling.YES:
+        raise TrainingError(f"the judge says {ruling} of a right answer: is it a chat model that follows instructions?")
+
+
+async def _ruling(judge: JudgeCall, question: JudgeQuestion) -> Ruling:
+    return (await judge(question)).ruling
+
+
+def _kept(addresses: Addresses) -> Store | None:
+    if addresses.store_mode == "live":
+        return None
+    if addresses.store is None:
+        raise TrainingError(f"store_mode {addresses.store_mode} needs a store: the folder `store` of a lake")
+    return Store(addresses.store, Mode(addresses.store_mode))
+
+
+def _text_search(address: str, home: Path, *, replays: bool) -> TextSearch:
+    scheme, _, rest = address.partition(":")
+    match scheme:
+        case "corpus":
+            return Corpus.open(atlas_world(home / "indexes").corpus if rest == "atlas" else Path(rest) / "corpus")
+        case "searxng" if rest:
+            try:
+                return SearxngSearch(rest, _LOCALE.language)
+            except ValueError as error:
+                raise TrainingError(f"text_search: {error}") from error
+        case "serper" if not rest:
+            return SerperSearch(_key(scheme, replays=replays), _LOCALE)
+        case "brave" if not rest:
+            return BraveSearch(_key(scheme, replays=replays), _LOCALE)
+        case "tavily" if not rest:
+            return TavilySearch(_key(scheme, replays=replays))
+    raise TrainingError(
+        f"text_search: {address!r} is none of corpus:FOLDER, corpus:atlas, searxng:URL, serper:, brave:, tavily:"
+    )
+
+
+def _image_search(address: str, home: Path, images: PassingImages, *, replays: bool) -> ImageSearch:
+    scheme, _, rest = address.partition(":")
+    if scheme == "gallery":
+        return Gallery.open(
+            atlas_world(home / "indexes").gallery if rest == "atlas" else Path(rest) / "gallery", images
+        )
+    lens = {"serper": SerperLens, "serpapi": SerpApiLens}.get(scheme)
+    if lens is None or rest:
+        raise TrainingError(f"image_search: {address!r} is none of gallery:FOLDER, gallery:atlas, serper:, serpapi:")
+    if not replays:
+        raise TrainingError(f"image_search: {address} lends pictures to the web: set `store_mode: replay`, or gallery:")
+    return lens("", _LOCALE, images, HttpUploader(UploadSettings(put=_NOWHERE, url=_NOWHERE)))
+
+
+def _judge_model(addresses: Addresses, images: PassingImages) -> ChatModel:
+    url, _, model = addresses.judge.partition("#")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not model or parts.username:
+        raise TrainingError("judge: it is `rules:`, or an address such as http://127.0.0.1:8000/v1#MODEL without a key")
+    return ChatModel(url, model, images, ModelSettings(key_env=addresses.judge_key_env), _judge_key(addresses))
+
+
+def _judge_key(addresses: Addresses) -> str:
+    if not addresses.judge_key_env:
+        return ""
+    key = os.environ.get(addresses.judge_key_env, "").strip()
+    if not key:
+        raise TrainingError(f"judge_key_env: the environment variable {addresses.judge_key_env} is not set")
+    return key
+
+
+def _key(scheme: str, *, replays: bool) -> str:
+    key = os.environ.get(_KEYS[scheme], "").strip()
+    if not key and not replays:
+        raise TrainingError(f"text_search: {scheme}: needs a key in the environment variable {_KEYS[scheme]}")
+    return key
