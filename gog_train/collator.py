@@ -1,6 +1,7 @@
 """Rows of an SFT export as batches: images in every turn, tools of each row, loss on the trained turns alone.
 
-A row is `messages` (OpenAI's form, bare image parts), `tools` and `images` (their bytes, in the order of the parts).
+A row is `messages` (OpenAI's form, bare image parts), `tools` and `images` (structs with bytes, in the order of the
+parts), as `gog_train.data` has checked it.
 TRL's own collator knows neither tools nor images in tool turns.
 
 torch is imported inside of the functions.
@@ -81,68 +82,29 @@ def tools_of(row: Row) -> list[dict[str, Any]]:
 
 def with_images(row: Row) -> list[dict[str, Any]]:
     """The messages with the pixels in their places, in tool turns too. Raises `TrainingError`."""
-    images = iter(row["images"])
+    images = iter(pictures(row))
     filled = []
     for message in messages_of(row):
         content = message["content"]
         if not isinstance(content, str):
-            content = [part | {"image": _pixels(row, next(images, None))} if _bare(part) else part for part in content]
+            content = [part | {"image": next(images)} if part["type"] == "image" else part for part in content]
         filled.append(message | {"content": content})
-    if next(images, None) is not None:
-        raise TrainingError(f"row {name_of(row)} has more images than places for them: export again")
     return filled
-
-
-def row_length(row: Row, processor: Any, backbone: Backbone) -> int:
-    """Tokens of a row as the collator makes it, without making pixels of its images. Raises `TrainingError`."""
-    text = processor.tokenizer.apply_chat_template(messages_of(row), tools=tools_of(row) or None, tokenize=False)
-    tokens = len(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
-    contents = [message["content"] for message in messages_of(row)]
-    places = sum(_bare(part) for content in contents if not isinstance(content, str) for part in content)
-    if places != len(row["images"]):
-        raise TrainingError(
-            f"row {name_of(row)} has {len(row['images'])} images and {places} places for them: export again"
-        )
-    sizes = (image_size(row, image) for image in row["images"])
-    return tokens + sum(backbone.visual_tokens(*size) - 1 for size in sizes)
 
 
 def pictures(row: Row) -> list[Image.Image]:
     """The pixels of a row's images. Raises `TrainingError`."""
-    return [_pixels(row, image) for image in row["images"]]
-
-
-def image_size(row: Row, image: Any) -> tuple[int, int]:
-    """Width and height by the file's header: files of an export are upright. Raises `TrainingError`."""
     try:
-        with Image.open(io.BytesIO(_file(row, image)), formats=FORMATS) as opened:
-            return opened.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _unreadable(row, error) from error
-
-
-def name_of(row: Row) -> str:
-    """The row's id, for messages."""
-    return str(row.get("id", "without id"))
-
-
-def _bare(part: Mapping[str, Any]) -> bool:
-    return part.get("type") == "image"
-
-
-def _pixels(row: Row, image: Any) -> Image.Image:
-    try:
-        return decode_image(_file(row, image))
+        return [decode_image(image["bytes"]) for image in row["images"]]
     except ImageError as error:
-        raise _unreadable(row, error) from error
+        raise TrainingError(f"row {row['id']} has an image that cannot be read ({error}): export again") from error
 
 
-def _file(row: Row, image: Any) -> bytes:
-    data = image.get("bytes") if isinstance(image, Mapping) else image
-    if not isinstance(data, bytes) or not data:
-        raise TrainingError(f"row {name_of(row)} misses an image: export again from a lake that has its images")
-    return data
-
-
-def _unreadable(row: Row, error: Exception) -> TrainingError:
-    return TrainingError(f"row {name_of(row)} has an image that cannot be read ({error}): export again")
+def row_length(row: Row, processor: Any, backbone: Backbone) -> int:
+    """Tokens of a row as the collator makes it, without making pixels of its images."""
+    text = processor.tokenizer.apply_chat_template(messages_of(row), tools=tools_of(row) or None, tokenize=False)
+    tokens = len(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+    for image in row["images"]:
+        with Image.open(io.BytesIO(image["bytes"]), formats=FORMATS) as opened:
+            tokens += backbone.visual_tokens(*opened.size) - 1
+    return tokens

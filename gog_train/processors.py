@@ -11,27 +11,33 @@ from PIL import Image
 
 from gog.schemas import BoxError
 from gog.schemas.boxes import smart_resize
-from gog.transforms.backbones import Backbone
+from gog.transforms.backbones import BACKBONES, Backbone
 from gog_train.settings import TrainingError
 from gog_train.template import SPECIAL_TOKENS, Template
 
 END_OF_TURN = "<|im_end|>"
 
 
-def load_processor(model: str, backbone: Backbone, revision: str | None = None) -> Any:
-    """The processor of a model of the backbone's family. Raises `TrainingError`."""
-    from transformers import AutoConfig, AutoProcessor
+def backbone_of(model: str, revision: str | None = None) -> Backbone:
+    """The family of a model, or of an adapter's base, by its config. Raises `TrainingError`."""
+    from transformers import AutoConfig
 
     base, base_revision = _base(model, revision)
     try:
         found = AutoConfig.from_pretrained(base, revision=base_revision).model_type
     except (OSError, ValueError) as error:
         raise TrainingError(f"{base} has no config of a model: {_line(error)}") from error
-    if found != backbone.model_type:
-        raise TrainingError(
-            f"{model} is a {found}, and the export is for {backbone.name}: "
-            f"export again with --backbone, or start from a {backbone.model_type}"
-        )
+    for backbone in BACKBONES.values():
+        if backbone.model_type == found:
+            return backbone
+    families = " or ".join(backbone.model_type for backbone in BACKBONES.values())
+    raise TrainingError(f"{model} is a {found}, which is no backbone: start from a {families}")
+
+
+def load_processor(model: str, revision: str | None = None) -> Any:
+    """The processor of a model. Raises `TrainingError`."""
+    from transformers import AutoProcessor
+
     try:
         processor = AutoProcessor.from_pretrained(model, revision=revision)
     except (OSError, ValueError, ImportError) as error:

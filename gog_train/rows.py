@@ -6,16 +6,15 @@ datasets is imported inside of the functions.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from PIL.Image import Image as PillowImage
+from PIL import Image
 
-from gog.schemas import SCHEMA_VERSION
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.backbones import Backbone
 from gog_train.collator import pictures, row_length
-from gog_train.settings import TrainingError
+from gog_train.data import Export
 
 SHOWN: Final = 5
 """Rows that are named in a message."""
@@ -23,38 +22,6 @@ SHOWN: Final = 5
 COLUMNS: Final = ("id", "messages", "tools", "images")
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    folder: Path
-    backbone: Backbone
-    manifest: Mapping[str, Any]
-
-    def dataset(self, split: str) -> Any:
-        from datasets import Image, List, load_dataset
-
-        files = sorted(map(str, self.folder.glob(f"{split}-*.parquet")))
-        if not files:
-            return None
-        rows = load_dataset("parquet", data_files=files, split="train", cache_dir=str(self.folder / ".cache"))
-        return rows.select_columns(list(COLUMNS)).cast_column("images", List(Image(decode=False)))
-
-
-def open_export(folder: Path, kind: str) -> Export:
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    if manifest["schema_version"] != SCHEMA_VERSION:
-        raise TrainingError("schema")
-    if manifest["kind"] != kind:
-        raise TrainingError("kind")
-    named = manifest["backbone"]
-    backbone = replace(
-        BACKBONES[BackboneName(named["name"])],
-        factor=named["factor"],
-        min_pixels=named["min_pixels"],
-        max_pixels=named["max_pixels"],
-    )
-    return Export(folder, backbone, manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +39,16 @@ class Rows:
         return len(self.dataset)
 
 
+def rows_of(export: Export, split: str) -> Any:
+    """What training reads of a split, as a `datasets.Dataset`; images stay files."""
+    import datasets
+
+    rows = export.rows(split).select_columns(list(COLUMNS))
+    return rows.cast_column("images", datasets.List(datasets.Image(decode=False)))
+
+
 def fitting_rows(dataset: Any, processor: Any, backbone: Backbone, max_length: int, name: str, say: Say) -> Rows:
-    """The rows of at most so many tokens with their images. Raises `TrainingError` on a broken row."""
+    """The rows of at most so many tokens with their images."""
     kept: list[int] = []
     left_out: list[tuple[str, int]] = []
     total = 0
@@ -92,7 +67,7 @@ def fitting_rows(dataset: Any, processor: Any, backbone: Backbone, max_length: i
     return Rows(dataset.select(kept), tuple(left_out), total)
 
 
-def first_images(dataset: Any) -> list[PillowImage]:
+def first_images(dataset: Any) -> list[Image.Image]:
     """The images of the first row. Raises `TrainingError`."""
     return pictures(dataset[0])
 

@@ -29,8 +29,9 @@ class TrainSettings(BaseModel):
     """Folder that `gog export --format trl` wrote."""
     output: Path
     """Folder for checkpoints, the trained model and the run card."""
-    thinking: bool = True
-    """Reasoning stands in <think> tags; otherwise it is plain text before the call or the answer."""
+    thinking: bool | None = None
+    """true: reasoning stands in <think> tags, false: it is plain text before the call or the answer. By default as the
+    export says."""
 
     lora_rank: int = Field(default=8, ge=1)
     """Rank of the adapter. It is on every linear layer of the language model's blocks."""

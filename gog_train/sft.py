@@ -17,15 +17,16 @@ from typing import Any, Final
 from pydantic import Field, model_validator
 
 from gog_train.checkpoints import check_notes, resumed, save, write_card
-from gog_train.collator import EpisodeCollator
-from gog_train.processors import END_OF_TURN, check, fit, load_model, load_processor
-from gog_train.rows import Export, Rows, first_images, fitting_rows, open_export, trainable, write_left_out
+from gog_train.collator import EpisodeCollator, pictures
+from gog_train.data import Export, ExportError, open_export
+from gog_train.processors import END_OF_TURN, backbone_of, check, fit, load_model, load_processor
+from gog_train.rows import Rows, fitting_rows, rows_of, trainable, write_left_out
 from gog_train.settings import TrainingError, TrainSettings, read_settings
 from gog_train.template import template
 
 EXAMPLES: Final = """\
 examples:
-  python -m gog_train.sft --config sft_qwen2_5_vl --export exports/trl-sft --output models/gog-2.5-7b
+  python -m gog_train.sft --config sft_qwen2_5_vl --export exports/trl-qwen2.5-vl --output gog-2.5-7b
   python -m gog_train.sft --config my.yaml --report tensorboard --save both
   python -m gog_train.sft --config my.yaml --resume
   accelerate launch --num_processes 8 -m gog_train.sft --config my.yaml
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             SftSettings, sys.argv[1:] if arguments is None else arguments, "gog_train.sft", EXAMPLES
         )
         trained = train(settings)
-    except TrainingError as error:
+    except (TrainingError, ExportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0 if trained.finished else 1
@@ -102,15 +103,16 @@ def say(line: str) -> None:
 
 
 def train(settings: SftSettings) -> Trained:
-    """Check everything, train, save. Raises `TrainingError` before the first step."""
+    """Check everything, train, save. Raises `TrainingError` or `ExportError` before the first step."""
     from gog_train.callbacks import Progress, Stop
 
     checkpoint = resumed(settings.output, settings.resume)
     _check_report(settings.report)
-    export = open_export(settings.export, "sft")
-    form = template(export.backbone.name, thinking=settings.thinking)
+    export = open_export(settings.export, "sft", backbone_of(settings.model, settings.revision).name)
+    thinking = export.thinking if settings.thinking is None else settings.thinking
+    form = template(export.backbone.name, thinking=thinking)
     check_notes(settings.model, form)
-    processor = load_processor(settings.model, export.backbone, settings.revision)
+    processor = load_processor(settings.model, settings.revision)
     fit(processor, form, export.backbone)
     splits = _splits(settings, export, processor)
     stop, first = Stop(), int(os.environ.get("RANK", "0")) == 0
@@ -139,7 +141,8 @@ def make_trainer(settings: SftSettings, processor: Any, splits: Mapping[str, Row
     from transformers import PrinterCallback, ProgressCallback
     from trl import SFTTrainer
 
-    arguments = _arguments(settings, evaluates="validation" in splits)
+    validation = splits.get("validation")
+    arguments = _arguments(settings, evaluates=bool(validation))
     model = load_model(
         settings.model,
         settings.revision,
@@ -157,7 +160,7 @@ def make_trainer(settings: SftSettings, processor: Any, splits: Mapping[str, Row
         model=model,
         args=arguments,
         train_dataset=trainable(splits["train"]),
-        eval_dataset=trainable(splits["validation"]) if "validation" in splits else None,
+        eval_dataset=trainable(validation) if validation else None,
         processing_class=processor,
         data_collator=EpisodeCollator(processor),
         peft_config=lora,
@@ -227,19 +230,15 @@ def _check_report(report: str) -> None:
 
 
 def _splits(settings: SftSettings, export: Export, processor: Any) -> dict[str, Rows]:
-    """The rows of each split; validation only where it is wanted and has some."""
-    train_rows = export.dataset("train")
-    if train_rows is None or not len(train_rows):
-        raise TrainingError(f"{settings.export} has no rows in its split train: export from a run that kept some")
-    check(processor, export.backbone, first_images(train_rows))
-    splits = {}
-    for name in ("train", "validation"):
-        rows = train_rows if name == "train" else export.dataset(name) if settings.evaluate else None
-        if rows is not None and len(rows):
-            fitting = fitting_rows(rows, processor, export.backbone, settings.max_length, name, say)
-            if len(fitting):
-                splits[name] = fitting
-    if "train" not in splits:
+    """The rows of each split; validation only where it is wanted."""
+    wanted = ["train", *(["validation"] if settings.evaluate and export.files("validation") else [])]
+    datasets = {name: rows_of(export, name) for name in wanted}
+    check(processor, export.backbone, pictures(datasets["train"][0]))
+    splits = {
+        name: fitting_rows(rows, processor, export.backbone, settings.max_length, name, say)
+        for name, rows in datasets.items()
+    }
+    if not splits["train"]:
         raise TrainingError(f"no row of {settings.export} has at most {settings.max_length} tokens: raise max_length")
     return splits
 
@@ -260,7 +259,7 @@ def _card(
     return {
         "stage": "sft",
         "settings": settings.model_dump(mode="json"),
-        "export": export.manifest,
+        "export": {"folder": str(export.folder), "sha256": export.sha256, "manifest": export.manifest},
         "rows": {
             name: {"trained": len(rows), "tokens": rows.tokens, "left_out": len(rows.left_out)}
             for name, rows in splits.items()

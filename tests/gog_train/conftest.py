@@ -1,12 +1,15 @@
-"""What the tests of training share: one thread, tiny models, both backbones."""
+"""What the tests of training share: one thread, tiny models of both families, an export of a real run."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tiny_models
+from runs import atlas, shared_run
+from training import small, trl_export
 
-from gog.transforms.backbones import BackboneName
+from gog.pipelines.config import Config
+from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,3 +35,29 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[BackboneName, 
     """Folder of a tiny checkpoint of each family. Nobody writes to them."""
     folder = tmp_path_factory.mktemp("checkpoints")
     return {name: tiny_models.checkpoint(name, folder / name.value) for name in BackboneName}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A finished run of a few seeds."""
+    return shared_run(atlas("tiny"), tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def sft_exports(tiny: Config, tmp_path_factory: pytest.TempPathFactory) -> dict[BackboneName, Path]:
+    """Folder of the run's SFT export for each small backbone. Nobody writes to them."""
+    folder = tmp_path_factory.mktemp("sft-exports")
+    return {name: trl_export(tiny, "sft", small(name), folder) for name in BackboneName}
+
+
+@pytest.fixture
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backbones with small budgets, everywhere."""
+    for name, backbone in [(name, small(name)) for name in BackboneName]:
+        monkeypatch.setitem(BACKBONES, name, backbone)  # type: ignore[misc]
+
+
+@pytest.fixture
+def small_backbone(_small: None, backbone: BackboneName) -> Backbone:
+    """Both families with small budgets of pixels."""
+    return BACKBONES[backbone]

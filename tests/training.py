@@ -1,0 +1,30 @@
+"""Exports of a real run of the bundled world, small enough that tiny models train on them in seconds."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from runs import run_folder
+
+from gog.pipelines import exporting
+from gog.pipelines.config import Config
+from gog.pipelines.lake import Lake
+from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.exports.target import Format, Target
+
+
+def small(name: BackboneName) -> Backbone:
+    """The backbone with a budget of 4 to 48 visual tokens an image; a test has to put it into `BACKBONES`."""
+    backbone = BACKBONES[name]
+    return replace(backbone, min_pixels=4 * backbone.factor**2, max_pixels=48 * backbone.factor**2)
+
+
+def trl_export(config: Config, kind: Literal["sft", "rl"], backbone: Backbone, folder: Path) -> Path:
+    """The run's export for TRL, made in a copy of the run below `folder`: nobody writes to a shared one."""
+    copy = folder / "run"
+    if not copy.exists():
+        shutil.copytree(run_folder(config), copy, ignore=shutil.ignore_patterns("lock", "exports"))
+    images, target = Lake(Path(config.lake)).images, Target(Format.TRL, backbone)
+    write = exporting.export_sft if kind == "sft" else exporting.export_rl
+    return write(copy, images, config.export, config.episode, lambda reject: None, target=target).folder
