@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from gog.pipelines.config import Config
 from gog.pipelines.context import STEP_TABLES, Context, finish
 from gog.pipelines.decontaminate import benchmarks_of
 from gog.pipelines.lake import Lake, write_atomic
-from gog.schemas import Reject, Screening, Seed, Trajectory, Unit, Verdict
+from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts
-from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, rows
+from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, row, rows
 from gog.transforms.curate import Curation, LightSeed, LightTrajectory
 from gog.transforms.curate import curate as decide
 from gog.transforms.decontaminate.checks import check_trajectories
@@ -112,9 +113,8 @@ def _light(trajectory: Trajectory) -> LightTrajectory:
 
 def _decide(group: tuple[None, Iterable[Light]], config: Config) -> Iterator[Any]:
     found = decide_all(group[1], config)
-    yield from rows(GLOBAL, found.groups)
-    yield from rows(GLOBAL, found.kept)
-    yield from rows(GLOBAL, found.rejects)
+    for record in chain[Row](found.groups, found.kept, found.rejects):
+        yield row(GLOBAL, record)
     yield count("curate", Unit.TRAJECTORY, GLOBAL, entered=0, passed=len(found.kept))
 
 

@@ -134,9 +134,18 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
     context.each("ingest", shards, build)
 
 
+def forget_seen(context: Context) -> None:
+    """Let go of what this process knows of the run's seeds, when no more are to come."""
+    unshare(_seen_key(str(context.lake.root), context.run))
+
+
+def _seen_key(root: str, run: str) -> tuple[str, str, str]:
+    return "duplicates", root, run
+
+
 def _seen(root: str, run: str, first: int, bits: int) -> Duplicates:
     """What the shards before `first` hold. Kept by the process, so that each shard is read once."""
-    key = ("duplicates", root, run)
+    key = _seen_key(root, run)
 
     def fresh() -> tuple[Duplicates, set[int]]:
         return Duplicates(NearDuplicates(distance=bits)), set()

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import pyarrow as pa
+
 from gog.pipelines.config import Config, fingerprint
 from gog.pipelines.context import Context
 from gog.pipelines.curate import GLOBAL, Light, count_kept, curate
 from gog.pipelines.events import write_events
 from gog.pipelines.export import export_rl, export_sft
-from gog.pipelines.ingest import Seeds, ingest
+from gog.pipelines.ingest import Seeds, forget_seen, ingest
 from gog.pipelines.label import label
 from gog.pipelines.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.opening import check_addresses, open_store
@@ -23,7 +25,7 @@ from gog.pipelines.redo import forget_rejected, reasons_of, stops
 from gog.pipelines.sources import ShardSpec
 from gog.pipelines.synthesize import synthesize
 from gog.pipelines.views import build_views, check_funnel, open_lake
-from gog.transforms.services.loop import tidy
+from gog.transforms.services.loop import one_heap, tidy
 
 PHASE_ONE = ("ingest", "synthesize")
 STEPS = (*PHASE_ONE, "curate", "export_sft", "label", "export_rl")
@@ -58,6 +60,7 @@ def run(
     on an address that nobody fills, before anything is done, `LakeError` when another process
     writes to the run or the run was made with another config, `FunnelError` when rows were lost.
     """
+    _small_memory()
     if {"synthesize", "label"} & set(steps):
         check_addresses(config)
     lake = Lake(Path(config.lake))
@@ -85,6 +88,8 @@ def run(
                 stopped = _ceiling(context, batch)
                 if stopped or (accept is not None and count_kept(context, light) >= accept):
                     break
+        forget_seen(context)
+        tidy()
         for step, work in (("curate", curate), ("export_sft", export_sft), ("label", label), ("export_rl", export_rl)):
             if step in steps and not stopped:
                 work(context)
@@ -92,6 +97,12 @@ def run(
                 if step == "label":
                     stopped = _ceiling(context, context.shards_of("synthesize"), "label")
         return _end(context, manifest, stopped)
+
+
+def _small_memory() -> None:
+    """One heap for Python, its libraries and Arrow, whose own keeps what is free; `tidy` gives back from that one."""
+    one_heap()
+    pa.set_memory_pool(pa.system_memory_pool())
 
 
 def made_from(config: Config, seeds: Seeds) -> str:

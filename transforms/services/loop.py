@@ -16,8 +16,11 @@ from typing import Any, Final, TypeVar, cast
 
 T = TypeVar("T")
 
+_M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
-"""Of glibc's `malloc.h`."""
+"""Both of glibc's `malloc.h`."""
+_APART: Final = 4 << 20
+"""Bytes from which on a piece of memory is the system's again once it is freed: a little more than a picture's."""
 
 _lock = threading.RLock()
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
@@ -40,7 +43,7 @@ def process_loop() -> asyncio.AbstractEventLoop:
         if loop is None:
             # Modules and the like stay for good, and walking them over and over takes longer than the calls do.
             gc.freeze()
-            _one_arena()
+            one_heap()
             atexit.register(gc.unfreeze)  # or what nanobind made (DuckDB) counts as leaked at the end, at length
             loop = asyncio.new_event_loop()
             threading.Thread(target=loop.run_forever, name="gog-loop", daemon=True).start()
@@ -48,10 +51,15 @@ def process_loop() -> asyncio.AbstractEventLoop:
         return loop
 
 
-def _one_arena() -> None:
-    """Have glibc's malloc keep one heap for all threads: pictures of megabytes leave holes in every heap they visit."""
+def one_heap() -> None:
+    """Have glibc's malloc keep one heap for all threads: pictures of megabytes leave holes in every heap they visit.
+
+    What is larger than a picture stays out of it. To be called early: threads that have a heap of their own keep it.
+    """
     with _other_libraries():
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+        malloc = ctypes.CDLL(None)
+        malloc.mallopt(_M_ARENA_MAX, 1)
+        malloc.mallopt(_M_MMAP_THRESHOLD, _APART)
 
 
 def tidy() -> None:
