@@ -321,7 +321,7 @@ class Event(Row):
     kind: str
     """chat, detect, text_search, image_search or page."""
     purpose: str
-    """screen, propose, episode, compose, verify or label."""
+    """screen, propose, episode, compose, verify or label; in an evaluation a paradigm, or judge."""
     provider: str
     started: float
     """Seconds since 1970, UTC."""
