@@ -54,7 +54,7 @@ def sft_exports(tiny: Config, tmp_path_factory: pytest.TempPathFactory) -> dict[
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The backbones with small budgets, everywhere."""
     for name, backbone in [(name, small(name)) for name in BackboneName]:
-        monkeypatch.setitem(BACKBONES, name, backbone)  # type: ignore[misc]
+        monkeypatch.setitem(BACKBONES, name, backbone)
 
 
 @pytest.fixture
