@@ -23,7 +23,7 @@ from gog.pipelines.ingest import Seeds
 from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.opening import open_policy
 from gog.pipelines.searches import open_image_search, open_reader, open_text_search
-from gog.pipelines.stores import read_store, store_path
+from gog.pipelines.stores import read_store, size_of, store_path
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
@@ -116,7 +116,7 @@ def _store(config: Config) -> Check:
                 return Check("store", "problem", f"mode replay, and there is nothing at {store_path(config)}", advice)
             return Check("store", "ok", f"mode {mode}, empty")
         with closing(store):
-            answers, size = store.count(), store.database.stat().st_size
+            answers, size = store.count(), size_of(store)
     except (StoreError, ConfigError) as error:
         return Check("store", "problem", str(error))
     except OSError as error:

@@ -41,7 +41,7 @@ from gog.pipelines.samples import (
     interval,
     read_samples,
 )
-from gog.pipelines.stores import read_store
+from gog.pipelines.stores import read_store, size_of
 from gog.pipelines.views import open_lake
 from gog.transforms.services.budget import EMBEDDED
 from gog.transforms.services.prices import FREE, Price, list_prices
@@ -119,15 +119,25 @@ def _total(
 ) -> Range:
     """The sum: sampled lines seed by seed, as a seed with many calls of one kind has many of another."""
     columns = [of_column(line.sampled) for line in lines if line.sampled]
-    sampled = interval(added(columns), left) if columns else NOTHING
+    sampled = _within(lines, of_line, columns, left)
     return _sum(of_line(line) for line in lines if not line.sampled).plus(sampled)
+
+
+def _within(
+    lines: Sequence[Line], of_line: Callable[[Line], Range], columns: Sequence[Sequence[float]], left: int
+) -> Range:
+    """The interval of the sampled lines' sum, not outside what the lines say one by one."""
+    if not columns:
+        return NOTHING
+    alone, together = _sum(of_line(line) for line in lines if line.sampled), interval(added(columns), left)
+    return Range(max(alone.low, together.low), min(alone.high, together.high))
 
 
 def _cost(lines: Sequence[Line], left: int) -> Range | None:
     if any(line.cost is None for line in lines):
         return None
     columns = [dollars(line.sampled, line.price) for line in lines if line.sampled and line.price]
-    sampled = interval(added(columns), left) if columns else NOTHING
+    sampled = _within(lines, lambda line: line.cost or NOTHING, columns, left)
     return _sum(line.cost or NOTHING for line in lines if not line.sampled).plus(sampled)
 
 
@@ -154,7 +164,7 @@ def _observed(lake: Lake, config: Config) -> tuple[Earlier | None, Samples | Non
     if store is None:
         return None, None, 0
     with closing(store):
-        return _earlier(lake, config, store), read_samples(config, store), store.database.stat().st_size
+        return _earlier(lake, config, store), read_samples(config, store), size_of(store)
 
 
 def _earlier(lake: Lake, config: Config, store: AnyStore) -> Earlier | None:

@@ -53,6 +53,12 @@ def read_store(config: Config) -> AnyStore | None:
     return make_store(config, Mode.REPLAY) if there else None
 
 
+def size_of(store: AnyStore) -> int:
+    """Bytes of all that is kept, as SQLite holds it."""
+    path = store.database
+    return sum(part.stat().st_size for part in (path, path.with_name(f"{path.name}-wal")) if part.exists())
+
+
 def freshness(config: Config) -> Freshness:
     """How long what is kept counts."""
     store = config.store

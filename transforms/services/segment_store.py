@@ -3,8 +3,9 @@
 Each process keeps a copy of all segments in an SQLite file of its own, in a temporary folder, and answers from that:
 lookups never wait for the network, and memory does not grow with the store. What it keeps itself goes to the copy at
 once, and to a new segment after `flush_s` seconds or when enough has gathered. **A process that is killed loses what
-was not yet published, no more**; it is bought again. Answers that another worker buys meanwhile are not seen, so two
-workers may buy the same; the first by time stays. `gog store gc` makes few segments of many.
+was not yet published, no more**; it is bought again, and its copy stays in the temporary folder. Answers that another
+worker buys meanwhile are not seen, so two workers may buy the same; the first by time stays. `gog store gc` makes few
+segments of many.
 """
 
 import shutil
@@ -48,7 +49,7 @@ FLUSH_S: Final = 5.0
 MOST_ITEMS: Final = 500
 MOST_BYTES: Final = 1 << 22
 """Of the texts of entries: with so many or so much waiting, a segment is published at once."""
-_TRIES: Final = 5
+_TRIES: Final = 20
 
 
 class SegmentStore:
@@ -261,16 +262,18 @@ class SegmentStore:
 
     def _look_once(self) -> bool:
         """False when a segment vanished on the way: it was compacted, and the listing must be taken anew."""
+        whole = True
         for name in self._files.names(FOLDER):
             if name in self._read:
                 continue
             try:
                 sections = read_segment(self._files, name)
             except FileNotFoundError:
-                return False
+                whole = False
+                continue
             self._take(sections)
             self._read.add(name)
-        return True
+        return whole
 
     def _take(self, sections: Sequence[Section]) -> None:
         marks = ", ".join("?" * (ANSWER_COLUMNS.count(",") + 1))

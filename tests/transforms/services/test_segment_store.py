@@ -229,8 +229,15 @@ asyncio.run(main())
 
 
 def test_a_killed_worker_loses_only_what_was_not_published(tmp_path: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path)}  # where a killed one leaves its copy
+    store = tmp_path / "store"
     children = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name, "0.2"], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(store), name, "0.2"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
         for name in ("a", "b")
     ]
     wrote = []
@@ -245,9 +252,9 @@ def test_a_killed_worker_loses_only_what_was_not_published(tmp_path: Path) -> No
         wrote.append(last)
         child.wait()
         child.stdout.close()
-    with SegmentStore(LocalFiles(tmp_path)) as store:
+    with SegmentStore(LocalFiles(store)) as read:
         for name, last in zip("ab", wrote, strict=True):
-            held = [store.get(request_key(f"{name}-{number}")) is not None for number in range(last + 1)]
+            held = [read.get(request_key(f"{name}-{number}")) is not None for number in range(last + 1)]
             kept = sum(held)
             assert all(held[:kept]), "nothing is missing in between"
             assert kept > last / 3, "what was published some time ago is there"
