@@ -10,6 +10,10 @@ LEAST: Final = 20
 """Questions before anything is said of a judge's health."""
 
 
+class JudgeIllError(TrainingError):
+    """The judge answers too few questions: training stops, and can go on later."""
+
+
 @dataclass(slots=True)
 class JudgeHealth:
     """Share of questions that the judge answered readably, over the last `window` questions or a few more."""
@@ -30,13 +34,13 @@ class JudgeHealth:
         return sum(answered for _, answered in self._counts) / asked if asked else 1.0
 
     def add(self, asked: int, answered: int) -> None:
-        """Count a batch. Raises `TrainingError` when the judge is ill."""
+        """Count a batch. Raises `JudgeIllError` when the judge is ill."""
         if asked:
             self._counts.append((asked, answered))
         while self._counts and self.asked - self._counts[0][0] >= self.window:
             self._counts.popleft()
         if self.asked >= LEAST and self.share < self.least_share:
-            raise TrainingError(
+            raise JudgeIllError(
                 f"the judge answered {self.share:.0%} of its last {self.asked} questions, {self.least_share:.0%} are "
                 "needed: look after its endpoint, then go on with --resume"
             )

@@ -1,0 +1,284 @@
+"""TRL's GRPO trainer with rollouts through the shared episode. Imports torch and TRL.
+
+TRL's own tool loop ends a rollout at the first call that it cannot read, goes on after the last strike, and runs one
+tool at a time. Here its place is taken by a loop that hands each turn's text to the machine and appends the tokens of
+what the machine says; generation, log-probabilities, advantages and the loss are TRL's.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+from PIL import Image
+
+from gog.schemas import Message
+from gog.transforms.backbones import Backbone
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools
+from gog.transforms.export import chat_message
+from gog_train.environment import Ending, Environment, Rollout, searches_of
+from gog_train.judging import JudgeHealth
+from gog_train.rewards import CountedJudge, RewardSettings, Scored, metrics_of, score_all
+from gog_train.sampling import draw, merge, with_signal
+from gog_train.services import TrainingServices, run
+from gog_train.settings import TrainingError
+
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # environments are experimental: TRL's version is pinned
+
+from trl import GRPOTrainer
+
+THOUGHT: Final = "<think>\n"
+_UNPAID: Final = "All reward functions returned None"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the trainer needs beside TRL's arguments."""
+
+    services: TrainingServices
+    episode: EpisodeSettings
+    backbone: Backbone
+    opened: bool
+    """The generation prompt ends with the opening tag of a thought."""
+    levels: Sequence[int]
+    """Of the training rows, in their order."""
+    reward: RewardSettings = field(default_factory=RewardSettings)
+    health: JudgeHealth = field(default_factory=JudgeHealth)
+    resample: int = 0
+    """Batches that are drawn at most to replace groups without signal."""
+
+
+@dataclass(slots=True)
+class _Tokens:
+    """A rollout as tokens. `mask` is 1 where the policy wrote, 0 where it was told."""
+
+    rollout: Rollout
+    prompt: list[int]
+    images: list[Image.Image]
+    completion: list[int] = field(default_factory=list)
+    mask: list[int] = field(default_factory=list)
+    logps: list[Any] = field(default_factory=list)
+    told_images: list[Image.Image] = field(default_factory=list)
+
+    @property
+    def all_images(self) -> list[Image.Image]:
+        return [*self.images, *self.told_images]
+
+    def extend(self, ids: Sequence[int], *, own: bool, logps: Sequence[Any] | None = None) -> None:
+        self.completion += ids
+        self.mask += [int(own)] * len(ids)
+        self.logps += logps if logps is not None else [0.0] * len(ids)
+
+
+class EpisodeTrainer(GRPOTrainer):
+    """GRPO on rollouts of the episode."""
+
+    def __init__(self, setup: Setup, **arguments: Any) -> None:
+        """`arguments` are TRL's, without rewards and environments."""
+        services = setup.services
+        self.setup = setup
+        self.scored: list[Scored] = []
+        """The rollouts of the last batch."""
+        self._judged = (0, 0)
+        logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_unpaid)
+        super().__init__(
+            reward_funcs=self._pay,
+            environment_factory=lambda: Environment(services.tools, services.images, setup.episode),
+            **arguments,
+        )
+        # What the prompt shows: the export's schemas rather than those that transformers reads off the methods.
+        self._env_tools = {None: list(offered_tools(setup.episode))}
+
+    def _pay(self, *, environments: Sequence[Environment], log_metric: Callable[..., None], **_: Any) -> list[Any]:
+        rollouts = [environment.rollout for environment in environments]
+        judge = CountedJudge(self.setup.services.judge)
+        self.scored = run(score_all(rollouts, judge, self.setup.reward))
+        self._judged = (judge.asked, judge.answered)
+        for name, value in metrics_of(self.scored, rollouts).items():
+            log_metric(name, value)
+        return [one.reward for one in self.scored]
+
+    def _tool_call_loop(
+        self,
+        prompts: Any,
+        prompt_ids: Sequence[list[int]],
+        completion_ids: Sequence[list[int]],
+        completions: Any,
+        logprobs: Any,
+        images: Any,
+        multimodal_fields: Any,
+    ) -> tuple[Any, ...]:
+        """Run the rollouts to their end; takes TRL's first turn and gives back what TRL's loop gives."""
+        all_tokens = []
+        for number, (environment, ids) in enumerate(zip(self.environments, prompt_ids, strict=True)):
+            tokens = _Tokens(environment.rollout, list(ids), list(images[number] or []))
+            self._take(tokens, completion_ids[number], None if logprobs is None else logprobs[number])
+            all_tokens.append(tokens)
+        live = [tokens for tokens in all_tokens if not tokens.rollout.over]
+        while live := self._tell(live):
+            ids, logps = self._generate_single_turn(
+                [tokens.prompt + tokens.completion for tokens in live],
+                [tokens.all_images for tokens in live],
+                self._pixels(live),
+                num_generations=1,
+                has_tool_images=True,
+            )
+            for number, tokens in enumerate(live):
+                self._take(tokens, ids[number], None if logps is None else logps[number])
+            live = [tokens for tokens in live if not tokens.rollout.over]
+        rollouts = [tokens.rollout for tokens in all_tokens]
+        return (
+            [tokens.mask for tokens in all_tokens],
+            [[chat_message(message) for message in rollout.episode.messages[2:]] for rollout in rollouts],
+            [tokens.completion for tokens in all_tokens],
+            None if logprobs is None else [tokens.logps for tokens in all_tokens],
+            sum(searches_of(rollout.episode) for rollout in rollouts),
+            sum(rollout.ending is Ending.TOOL_FAILED for rollout in rollouts),
+            [tokens.told_images for tokens in all_tokens],
+        )
+
+    def _take(self, tokens: _Tokens, ids: Sequence[int], logps: Sequence[Any] | None) -> None:
+        """The policy's next tokens; a turn that has no end, or an image token in it, ends the rollout."""
+        room = self.max_completion_length - len(tokens.completion)
+        ids, logps = list(ids[:room]), None if logps is None else list(logps[:room])
+        visual = {self._image_pad_token_id, self._video_pad_token_id}
+        forged = next((place for place, token in enumerate(ids) if token in visual), None)
+        if forged is not None:
+            ids, logps = ids[:forged], None if logps is None else logps[:forged]
+            tokens.rollout.end(Ending.BROKEN)
+        elif not ids or ids[-1] not in self.eos_token_ids:
+            tokens.rollout.end(Ending.OVERLONG)
+        tokens.extend(ids, own=True, logps=logps)
+        if not tokens.completion:
+            tokens.extend([self._tokenizer.eos_token_id], own=False)
+
+    def _tell(self, live: Sequence[_Tokens]) -> list[_Tokens]:
+        """Hand the last turns to the machine, all at once, and append its replies; returns those that go on."""
+        told = run(_turns([(tokens.rollout, self._text(tokens)) for tokens in live])) if live else []
+        return [tokens for tokens, messages in zip(live, told, strict=True) if self._append(tokens, messages)]
+
+    def _text(self, tokens: _Tokens) -> str:
+        """The last turn as the machine reads it."""
+        start = len(tokens.mask)
+        while start and tokens.mask[start - 1]:
+            start -= 1
+        text: str = self._tokenizer.decode(tokens.completion[start:], skip_special_tokens=True)
+        return THOUGHT + text if self.setup.opened else text
+
+    def _append(self, tokens: _Tokens, messages: Sequence[Message]) -> bool:
+        """Append what a rollout is told; False when it is over, or has no room for it."""
+        if not messages:
+            return False
+        shown = [tokens.rollout.blocks(message) for message in messages]
+        told = [
+            {"role": message.role, "name": "tool", "content": blocks}
+            for message, blocks in zip(messages, shown, strict=True)
+        ]
+        ids = self._get_tool_suffix_ids(told)
+        longest = self.max_completion_length
+        if (
+            len(tokens.completion) + len(ids) >= longest
+            or len(tokens.prompt + tokens.completion + ids) >= self._context
+        ):
+            tokens.rollout.end(Ending.OVERLONG)
+            return False
+        tokens.extend(ids, own=False)
+        tokens.told_images += [block["image"] for blocks in shown for block in blocks if block["type"] == "image"]
+        return True
+
+    @property
+    def _context(self) -> int:
+        """Tokens that the model that generates can hold."""
+        if self.use_vllm and self.vllm_mode == "colocate":
+            return int(self.vllm_generation.llm.llm_engine.model_config.max_model_len)
+        return int(self.model.config.get_text_config().max_position_embeddings)
+
+    def _pixels(self, live: Sequence[_Tokens]) -> dict[str, Any]:
+        images = [image for tokens in live for image in tokens.all_images]
+        return dict(self.processing_class.image_processor(images=images, return_tensors="pt"))
+
+    def _generate(self, prompts: Any) -> Any:
+        made = super()._generate(prompts)
+        check_images(made[0], made[1], made[6], self.setup.backbone, self._image_pad_token_id)
+        return made
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        batch = self._scored_batch(inputs)
+        if not self.model.training or not self.setup.resample:
+            return batch
+        return self._with_signal(batch, [row["level"] for row in inputs[:: self.num_generations]])
+
+    def _scored_batch(self, inputs: Any) -> dict[str, Any]:
+        """A batch of rollouts; what is masked is out of the loss, KL included."""
+        self.setup.services.images.clear()
+        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if "pixel_values" not in batch or batch.get("num_images") is None:
+            raise TrainingError("TRL dropped the images of a batch: report it, with the export that it happened with")
+        counts = torch.tensor([self._judged], device=self.accelerator.device)
+        self.setup.health.add(*(int(count) for count in self.accelerator.gather(counts).sum(0).tolist()))
+        paid = torch.tensor([one.reward is not None for one in self.scored], device=batch["tool_mask"].device)
+        batch["tool_mask"] = batch["tool_mask"] * paid.unsqueeze(1)
+        return self._counted(batch)
+
+    def _counted(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """With the number of tokens that the loss sees."""
+        seen = (batch["completion_mask"] * batch["tool_mask"]).sum()
+        return batch | {"num_items_in_batch": self.accelerator.gather(seen).sum()}
+
+    def _with_signal(self, batch: dict[str, Any], like: Sequence[int]) -> dict[str, Any]:
+        """The batch with other groups in the place of those without signal, as far as they are found."""
+        group, wanted = self.num_generations, len(like)
+        alive = with_signal(batch, group)
+        picked = [(batch, number) for number, live in enumerate(alive) if live]
+        dull = [(batch, number) for number, live in enumerate(alive) if not live]
+        tried = 0
+        while tried < self.setup.resample and self._missing(wanted - len(picked)):
+            tried += 1
+            place = f"{self.args.seed}/{self.state.global_step}/{self._step}/{tried}/{self.accelerator.process_index}"
+            rows = draw(self.setup.levels, like, wanted, place)
+            other = self._scored_batch([self.train_dataset[row] for row in rows for _ in range(group)])
+            picked += [(other, number) for number, live in enumerate(with_signal(other, group)) if live]
+        self._metrics["train"]["resampled/batches"].append(float(tried))
+        self._metrics["train"]["resampled/dull_groups"].append(len(dull) / wanted)
+        if not tried:
+            return batch
+        return self._counted(merge((picked + dull)[:wanted], group, self._tokenizer.pad_token_id))
+
+    def _missing(self, here: int) -> bool:
+        """Whether any process misses groups: all of them draw, or none."""
+        missing = torch.tensor([max(0, here)], device=self.accelerator.device)
+        return bool(self.accelerator.gather(missing).sum().item())
+
+
+async def _turns(said: Sequence[tuple[Rollout, str]]) -> list[tuple[Message, ...]]:
+    return list(await asyncio.gather(*(rollout.turn(text) for rollout, text in said)))
+
+
+def check_images(
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    images: Sequence[Sequence[Image.Image] | None] | None,
+    backbone: Backbone,
+    image_token: int,
+) -> None:
+    """Raise `TrainingError` unless every rollout has as many image tokens as its images make.
+
+    TRL drops all images of a batch, without a word, when one rollout's do not fit.
+    """
+    for number, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
+        shown = (images[number] if images else None) or ()
+        wanted = sum(backbone.visual_tokens(*image.size) for image in shown)
+        found = sum(token == image_token for part in (prompt, completion) for token in part)
+        if wanted != found:
+            raise TrainingError(
+                f"a rollout has {found} image tokens where its {len(shown)} images make {wanted}: "
+                "an image was dropped or cut; check the processor's pixel budget and max_completion_length"
+            )
+
+
+def _not_about_unpaid(record: logging.LogRecord) -> bool:
+    """TRL warns, with the whole row, of every rollout that is masked on purpose."""
+    return not str(record.msg).startswith(_UNPAID)

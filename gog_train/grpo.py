@@ -1,0 +1,411 @@
+"""Reinforcement learning on an RL export: `python -m gog_train.grpo --config FILE`.
+
+GRPO with rollouts through the shared episode, the tools that the teacher had and the verifier that filtered the data.
+By default the paper's settings: 4 rollouts a question, learning rate 2e-6, KL 0.001, 8,192 tokens, 15 epochs, Level 2
+(arXiv 2601.13942).
+
+torch, transformers, peft and TRL are imported inside of the functions.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, model_validator
+
+from gog.schemas import Tool
+from gog.transforms.backbones import Backbone
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.images import CropSettings, decode_image
+from gog_train.checkpoints import check_notes, resumed, save, write_card
+from gog_train.data import Export, ExportError, open_export
+from gog_train.judging import JudgeHealth, JudgeIllError
+from gog_train.processors import backbone_of, check, fit, load_model, load_processor
+from gog_train.questions import bare, check_prompts, questions
+from gog_train.rewards import RewardSettings
+from gog_train.sampling import Curriculum, order
+from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, check_judge, open_services
+from gog_train.settings import TrainingError, TrainSettings, read_settings
+from gog_train.sft import LANGUAGE, VISION, say
+from gog_train.template import Template, template
+
+EXAMPLES: Final = """\
+examples:
+  python -m gog_train.grpo --config grpo_qwen2_5_vl --model models/sft/merged --export exports/trl-rl --output models/rl
+  python -m gog_train.grpo --config my.yaml --judge http://127.0.0.1:8001/v1#gpt-oss-120b --vllm colocate
+  python -m gog_train.grpo --config my.yaml --text-search corpus:index --image-search gallery:index --levels 1,2
+  python -m gog_train.grpo --config my.yaml --resume
+  accelerate launch --num_processes 8 -m gog_train.grpo --config my.yaml --vllm colocate
+
+exit codes: 0 trained and saved, 1 stopped before the end (--resume goes on), 2 nothing trained: the message says why
+"""
+
+
+class GrpoSettings(TrainSettings):
+    """Reinforcement learning (GRPO) of a Qwen-VL model on the questions of an export, with tools."""
+
+    learning_rate: float = Field(default=2e-6, gt=0)
+    """Highest learning rate."""
+    schedule: str = Field(default="constant", pattern="^(constant|cosine|linear|constant_with_warmup)$")
+    """How the learning rate changes: constant, cosine, linear or constant_with_warmup."""
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises."""
+    epochs: int = Field(default=15, ge=1)
+    """Times that every question is asked."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Steps after which it ends, whatever `epochs` says."""
+    questions: int = Field(default=32, ge=1)
+    """Questions a step, over all devices."""
+    rollouts: int = Field(default=4, ge=2)
+    """Rollouts a question: the group that advantages are normalised in."""
+    device_batch_size: int = Field(default=1, ge=1)
+    """Rollouts a device holds at a time in the backward pass; the rest of a step is accumulated."""
+    kl: float = Field(default=0.001, ge=0)
+    """Weight of the KL divergence from the model that it starts from."""
+    epsilon: float = Field(default=0.2, gt=0, lt=1)
+    """Ratios of probabilities are clipped so far from 1."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Temperature of the rollouts."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Nucleus of the rollouts."""
+    max_tokens: int = Field(default=8192, ge=16)
+    """Tokens of a rollout, what the tools return included. A longer one is masked."""
+    turn_tokens: int = Field(default=2048, ge=1)
+    """Tokens of one turn. A rollout with a longer one is masked."""
+    context: int = Field(default=16384, ge=64)
+    """Tokens of prompt and rollout that vLLM makes room for."""
+
+    levels: tuple[int, ...] = (2,)
+    """Levels of the questions that are asked."""
+    curriculum: Curriculum = "mixed"
+    """mixed: levels in random order. levels: in each epoch the easier ones first. phases: all epochs of the easier
+    ones first."""
+    resample: int = Field(default=2, ge=0)
+    """Batches that are drawn at most, a step, to replace questions whose rollouts are all paid the same; 0: none."""
+
+    format_weight: float = Field(default=0.1, ge=0, le=1)
+    """Weight of the form in the reward (lambda); the rest is the weight of the answer."""
+    search_cost: float = Field(default=0.0, ge=0)
+    """What each search takes off the reward."""
+    judge: str = RULES
+    """http(s)://HOST/v1#MODEL, asked where no rule settles an answer; `rules:` takes such an answer for wrong."""
+    judge_key_env: str = Field(default="", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")
+    """Environment variable that holds the judge's key."""
+    judge_window: int = Field(default=200, ge=20)
+    """Questions to the judge over which its health is watched."""
+    judge_health: float = Field(default=0.95, ge=0, le=1)
+    """Least share of them that it has to answer; below, training stops."""
+
+    text_search: str = "corpus:atlas"
+    """corpus:FOLDER, corpus:atlas, searxng:URL, serper:, brave: or tavily:."""
+    image_search: str = "gallery:atlas"
+    """gallery:FOLDER or gallery:atlas; serper: or serpapi: with store_mode replay."""
+    store: Path | None = None
+    """Folder of a store of answers, such as LAKE/store."""
+    store_mode: StoreMode = "live"
+    """live: no store. record: look up, else call and keep. replay: look up; what is not there masks the rollout."""
+    tools: tuple[Tool, ...] = tuple(Tool)
+    """Tools of the episode, as in the config of the run that was exported; so are the next four."""
+    max_turns: int = Field(default=8, ge=1)
+    """Turns of a rollout. One that runs out of them is masked."""
+    max_images: int = Field(default=6, ge=1)
+    """Images of a rollout, the original included."""
+    max_strikes: int = Field(default=3, ge=1)
+    """Mistakes that end a rollout."""
+    observation_tokens: int = Field(default=800, ge=50)
+    """Budget of a search result's text, by estimate."""
+    top_k: int = Field(default=5, ge=1, le=20)
+    """Hits of a search."""
+
+    vllm: Literal["off", "colocate", "server"] = "off"
+    """Who generates: the training model itself, vLLM on the same GPUs, or a server that `trl vllm-serve` runs."""
+    vllm_memory: float = Field(default=0.3, gt=0, lt=1)
+    """Share of a GPU's memory for a colocated vLLM."""
+    vllm_server: str = "http://127.0.0.1:8000"
+    """Address of the server."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "GrpoSettings":
+        if self.questions * self.rollouts % self.device_batch_size:
+            raise ValueError("device_batch_size has to divide questions times rollouts")
+        return self
+
+    def episode(self, backbone: Backbone) -> EpisodeSettings:
+        """The episode as the backbone meets it."""
+        limits = {
+            name: getattr(self, name)
+            for name in ("tools", "max_turns", "max_images", "max_strikes", "observation_tokens", "top_k")
+        }
+        return backbone.episode(EpisodeSettings(**limits))
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training came to."""
+
+    finished: bool
+    """Whether it went to its end; a stopped one has a checkpoint."""
+    steps: int
+    metrics: dict[str, float]
+    saved: dict[str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What was checked and is trained with."""
+
+    export: Export
+    form: Template
+    processor: Any
+    episode: EpisodeSettings
+    rows: Any
+    """The questions, in the order of the training."""
+    services: TrainingServices
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    try:
+        settings = read_settings(
+            GrpoSettings, sys.argv[1:] if arguments is None else arguments, "gog_train.grpo", EXAMPLES
+        )
+        trained = train(settings)
+    except (TrainingError, ExportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0 if trained.finished else 1
+
+
+def train(settings: GrpoSettings) -> Trained:
+    """Check everything, train, save. Raises `TrainingError` or `ExportError` before the first step."""
+    from gog_train.callbacks import Progress, Stop
+
+    checkpoint = resumed(settings.output, settings.resume)
+    material = prepare(settings)
+    try:
+        stop = Stop()
+        trainer = make_trainer(settings, material, [stop, Progress(say)])
+        with stop.on_signals():
+            try:
+                result = trainer.train(resume_from_checkpoint=checkpoint)
+            except JudgeIllError as error:
+                return _stopped(trainer, str(error))
+        if stop.asked and trainer.state.global_step < trainer.state.max_steps:
+            return _stopped(trainer, "stopped")
+        return _finished(settings, material, trainer, result.metrics)
+    finally:
+        material.services.close()
+
+
+def prepare(settings: GrpoSettings) -> Material:
+    """Everything that can be wrong before the first step, checked. Raises `TrainingError` or `ExportError`."""
+    _check_environment(settings)
+    export = open_export(settings.export, "rl", backbone_of(settings.model, settings.revision).name, settings.levels)
+    rows, backbone = export.rows("train"), export.backbone
+    form = template(backbone.name, thinking=export.thinking if settings.thinking is None else settings.thinking)
+    check_notes(settings.model, form)
+    processor = load_processor(settings.model, settings.revision)
+    fit(processor, form, backbone)
+    check(processor, backbone, [decode_image(bare(rows)[0]["images"][0]["bytes"])])
+    episode = settings.episode(backbone)
+    check_prompts(rows, episode)
+    numbers = order(rows["level"], settings.epochs, settings.curriculum, settings.seed)
+    if len(numbers) < settings.questions:
+        raise TrainingError(
+            f"{len(numbers)} questions in all epochs make no step of {settings.questions}: lower `questions`"
+        )
+    services = open_services(_addresses(settings), CropSettings(), settings.top_k)
+    try:
+        check_judge(services.judge)
+    except TrainingError:
+        services.close()
+        raise
+    return Material(export, form, processor, episode, questions(rows, numbers), services)
+
+
+def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence[Any]) -> Any:
+    """TRL's trainer around a freshly loaded model with an adapter."""
+    from peft import LoraConfig
+    from transformers import PrinterCallback, ProgressCallback
+
+    from gog_train.episode_trainer import EpisodeTrainer, Setup
+
+    arguments = _arguments(settings)
+    lora = LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=f"{LANGUAGE}|{VISION}" if settings.train_vision else LANGUAGE,
+        task_type="CAUSAL_LM",
+    )
+    setup = Setup(
+        services=material.services,
+        episode=material.episode,
+        backbone=material.export.backbone,
+        opened=material.form.opened,
+        levels=material.rows.with_format(None)["level"],
+        reward=RewardSettings(settings.format_weight, settings.search_cost),
+        health=JudgeHealth(settings.judge_window, settings.judge_health),
+        resample=settings.resample,
+    )
+    trainer = EpisodeTrainer(
+        setup,
+        model=_start(settings, material, bf16=bool(arguments.bf16)),
+        args=arguments,
+        train_dataset=material.rows,
+        processing_class=material.processor,
+        peft_config=lora,
+        callbacks=list(callbacks),
+    )
+    for silent in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(silent)
+    return trainer
+
+
+def _start(settings: GrpoSettings, material: Material, *, bf16: bool) -> Any:
+    """The model to start from. Where it is an adapter, the merged one is kept: the new adapter belongs to that."""
+    dtype = "bfloat16" if bf16 else "float32"
+    model = load_model(settings.model, settings.revision, dtype=dtype, attention=settings.attention)
+    if (Path(settings.model) / "adapter_config.json").is_file() and settings.save != "merged":
+        folder = settings.output / "base"
+        if _first_process() and not (folder / "config.json").is_file():
+            model.save_pretrained(folder)
+            material.processor.save_pretrained(folder)
+        model.config._name_or_path = model.name_or_path = str(folder)
+    return model
+
+
+def _arguments(settings: GrpoSettings) -> Any:
+    import torch
+    from trl import GRPOConfig
+
+    gpu = torch.cuda.is_available()
+    if settings.precision == "bf16" and gpu and not torch.cuda.is_bf16_supported():
+        raise TrainingError("this GPU has no bf16: set `precision: fp32`")
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and gpu and torch.cuda.is_bf16_supported())
+    rollouts = settings.questions * settings.rollouts
+    accumulated = rollouts // (settings.device_batch_size * _processes())
+    return GRPOConfig(
+        output_dir=str(settings.output),
+        num_train_epochs=1,  # the rows of all epochs are laid out in their order
+        max_steps=settings.max_steps or -1,
+        shuffle_dataset=False,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        per_device_train_batch_size=settings.device_batch_size,
+        gradient_accumulation_steps=accumulated,
+        steps_per_generation=accumulated,
+        num_generations=settings.rollouts,
+        max_completion_length=settings.max_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        generation_kwargs={"max_new_tokens" if settings.vllm == "off" else "max_tokens": settings.turn_tokens},
+        beta=settings.kl,
+        epsilon=settings.epsilon,
+        loss_type="grpo",
+        scale_rewards="group",
+        use_vllm=settings.vllm != "off",
+        vllm_mode="server" if settings.vllm == "server" else "colocate",
+        vllm_gpu_memory_utilization=settings.vllm_memory,
+        vllm_server_base_url=settings.vllm_server if settings.vllm == "server" else None,
+        vllm_max_model_length=settings.context,
+        gradient_checkpointing=settings.gradient_checkpointing == "on"
+        or (settings.gradient_checkpointing == "auto" and gpu),
+        bf16=bf16,
+        seed=settings.seed,
+        data_seed=settings.seed,
+        log_multimodal=False,
+        logging_steps=settings.log_every,
+        logging_dir=str(settings.output / "tensorboard"),
+        save_steps=settings.save_every,
+        save_total_limit=settings.keep,
+        report_to=[] if settings.report == "none" else [settings.report],
+        disable_tqdm=True,
+    )
+
+
+def _check_environment(settings: GrpoSettings) -> None:
+    """What does not depend on the export."""
+    if settings.report != "none" and find_spec(settings.report) is None:
+        raise TrainingError(f"report: {settings.report} needs its package: pip install {settings.report}")
+    if settings.vllm != "off" and find_spec("vllm") is None:
+        raise TrainingError("vllm is not installed: install with gog_train/constraints-gpu.txt, or set `vllm: off`")
+    processes = _processes()
+    if settings.vllm == "server" and processes > 1:
+        raise TrainingError("vllm server serves one training process: rollouts of several end at different turns")
+    if settings.questions % processes or settings.questions * settings.rollouts // processes % (
+        settings.device_batch_size
+    ):
+        raise TrainingError(
+            f"questions {settings.questions} is no multiple of {processes} processes, or device_batch_size "
+            f"{settings.device_batch_size} does not divide their rollouts: change one of them"
+        )
+
+
+def _addresses(settings: GrpoSettings) -> Addresses:
+    return Addresses(
+        text_search=settings.text_search,
+        image_search=settings.image_search,
+        judge=settings.judge,
+        calls=settings.output / "calls",
+        store=settings.store,
+        store_mode=settings.store_mode,
+        judge_key_env=settings.judge_key_env,
+    )
+
+
+def _stopped(trainer: Any, why: str) -> Trained:
+    """Leave a checkpoint of the steps that are done."""
+    steps = int(trainer.state.global_step)
+    if steps and not (Path(trainer.args.output_dir) / f"checkpoint-{steps}").is_dir():
+        trainer._save_checkpoint(trainer.model, None)
+    say(f"{why}; {steps} of {trainer.state.max_steps} steps are done: --resume goes on from there")
+    return Trained(False, steps, _metrics({}, trainer.state.log_history), {})
+
+
+def _finished(settings: GrpoSettings, material: Material, trainer: Any, result: Mapping[str, float]) -> Trained:
+    steps, metrics = int(trainer.state.global_step), _metrics(result, trainer.state.log_history)
+    if not _first_process():
+        return Trained(True, steps, metrics, {})
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    backbone = material.export.backbone
+    saved = save(model, material.processor, material.form, backbone, settings.output, settings.save)
+    card = {
+        "stage": "grpo",
+        "settings": settings.model_dump(mode="json"),
+        "export": material.export.manifest,
+        "export_sha256": material.export.sha256,
+        "questions": len(material.rows),
+        "steps": steps,
+        "metrics": metrics,
+    }
+    path = write_card(settings.output, card)
+    say(f"saved {', '.join(map(str, saved.values()))}; run card: {path}")
+    return Trained(True, steps, metrics, saved)
+
+
+def _metrics(result: Mapping[str, float], history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The last of every number that was logged."""
+    metrics: dict[str, float] = {}
+    for logged in (*history, result):
+        metrics |= {key: float(value) for key, value in logged.items() if isinstance(value, int | float)}
+    return dict(sorted(metrics.items()))
+
+
+def _first_process() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The rows of an RL export as TRL takes them: prompt with images in place, and what the reward needs.
+
+datasets is imported inside of the functions.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from gog.schemas import WHOLE, EpisodeImage
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
+from gog.transforms.export import chat_message
+from gog.transforms.images import decode_image
+from gog_train.settings import TrainingError
+
+GOLD: Final = ("question", "answers", "answer_type", "answer_unit", "answer_low", "answer_high")
+COLUMNS: Final = ("id", "prompt", "tools", "images", "level", *GOLD)
+
+_LIMITS: Final = ("max_turns", "max_images", "tools", "frame")
+"""Settings that a prompt names, or may name."""
+
+
+def questions(rows: Any, numbers: Sequence[int]) -> Any:
+    """The rows of those numbers, in that order; prompts and images are made as they are asked for."""
+    return bare(rows).select(numbers).with_transform(_read)
+
+
+def bare(rows: Any) -> Any:
+    """The columns that training needs, with images as the bytes of their files."""
+    from datasets import Image, List
+
+    missing = [name for name in COLUMNS if name not in rows.column_names]
+    if missing:
+        raise TrainingError(f"the export has no column {missing[0]}: export again with `gog export rl --format trl`")
+    return rows.select_columns(list(COLUMNS)).cast_column("images", List(Image(decode=False)))
+
+
+def check_prompts(rows: Any, episode: EpisodeSettings) -> None:
+    """Raise `TrainingError` unless every prompt is that of an episode with these settings."""
+    system = system_prompt(episode)[0]
+    for row in bare(rows):
+        width, height = decode_image(row["images"][0]["bytes"]).size
+        image = EpisodeImage(sha256="0" * 64, width=width, height=height, box=WHOLE)
+        wanted = [chat_message(message) for message in start(episode, row["question"], image, system).messages]
+        if json.loads(row["prompt"]) != wanted or json.loads(row["tools"]) != list(offered_tools(episode)):
+            named = ", ".join(f"{name} {_shown(getattr(episode, name))}" for name in _LIMITS)
+            raise TrainingError(
+                f"the prompt of row {row['id']} is not that of an episode with {named}: "
+                "set max_turns and tools as in the config of the run that was exported, or export again"
+            )
+
+
+def _read(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """A batch of rows: `prompt` as messages, `images` as pixels, and `files` as bytes."""
+    files = [[image["bytes"] for image in images] for images in columns["images"]]
+    return {
+        **{key: list(columns[key]) for key in ("id", "level", *GOLD)},
+        "prompt": [json.loads(text) for text in columns["prompt"]],
+        "images": [[decode_image(data) for data in datas] for datas in files],
+        "files": files,
+    }
+
+
+def _shown(value: object) -> str:
+    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
