@@ -147,10 +147,10 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.transforms.ingest import MappingError
     from gog.transforms.protocols.scores import ProtocolError
     from gog.transforms.services.budget import PriceError
+    from gog.transforms.services.child import ChildError
     from gog.transforms.services.folders import IndexFolderError
     from gog.transforms.services.protocols import ServiceError
     from gog.transforms.services.store_file import StoreError
-    from gog.transforms.services.vllm import VllmError
     from gog.transforms.splits import HubError, LeakError
 
     wrong = (
@@ -163,7 +163,7 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
         BenchmarkError,
         ProtocolError,
     )
-    return wrong, (FunnelError, HubError, LakeError, LeakError, SchemaError, ServiceError, StoreError, VllmError)
+    return wrong, (ChildError, FunnelError, HubError, LakeError, LeakError, SchemaError, ServiceError, StoreError)
 
 
 def print_json(value: Any) -> None:

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from fakes import MemoryImages
 
-import gog.transforms.services.vllm as vllm_module
+import gog.transforms.services.child as child_module
 from gog.schemas import Message
 from gog.transforms.services.chat import ModelSettings
+from gog.transforms.services.child import ChildError
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.services.store import Mode, Store
-from gog.transforms.services.vllm import VllmError, VllmModel, VllmServer, VllmSettings, serve_arguments, server_for
+from gog.transforms.services.vllm import VllmModel, VllmServer, VllmSettings, serve_arguments, server_for
 from gog.transforms.services.web import close_client
 
 STANDIN = Path(__file__).parents[2] / "standin_vllm.py"
@@ -128,7 +129,7 @@ def test_nothing_is_started_before_the_first_question(make: Make, tmp_path: Path
 
 def test_a_server_that_does_not_start_says_why(make: Make, tmp_path: Path) -> None:
     model = make("--fail")
-    with pytest.raises(VllmError) as caught:
+    with pytest.raises(ChildError) as caught:
         ask(model)
     said = str(caught.value)
     assert "exit code 1" in said
@@ -136,19 +137,19 @@ def test_a_server_that_does_not_start_says_why(make: Make, tmp_path: Path) -> No
     assert "\n" not in said
     log = next((tmp_path / "logs").iterdir())
     assert str(log) in said
-    with pytest.raises(VllmError, match="exit code 1"):
+    with pytest.raises(ChildError, match="exit code 1"):
         ask(model)
     assert log.read_text().count("loading the weights") == 1, "it is not started for every question"
 
 
 def test_an_executable_that_is_not_there(make: Make) -> None:
-    with pytest.raises(VllmError, match=r"exit code 127.*/no/such/vllm: No such file or directory"):
+    with pytest.raises(ChildError, match=r"exit code 127.*/no/such/vllm: No such file or directory"):
         ask(make(executable="/no/such/vllm"))
 
 
 def test_a_server_that_does_not_come_up_is_ended(make: Make, tmp_path: Path) -> None:
     child = tmp_path / "child"
-    with pytest.raises(VllmError, match=r"not up after 1\.5 s"):
+    with pytest.raises(ChildError, match=r"not up after 1\.5 s"):
         ask(make("--never-up", "--child", str(child), start_s=1.5))
     assert gone(int(child.read_text()))
 
@@ -160,17 +161,17 @@ def test_a_server_that_ended_is_started_again_but_not_for_ever(make: Make, tmp_p
         async def go() -> list[int]:
             door, seen = Outside(store), []
             try:
-                for _ in range(vllm_module.MOST_STARTS):
+                for _ in range(child_module.MOST_STARTS):
                     reply = await door.chat(model, QUESTION, "test")
                     seen.append(json.loads(reply.message.text)["pid"])
-                    await asyncio.to_thread(ended, server_for(MODEL, "", model._serving, tmp_path / "logs"))
-                with pytest.raises(VllmError, match="ended by itself 3 times"):
+                    await asyncio.to_thread(ended, model._server())
+                with pytest.raises(ChildError, match="ended by itself 3 times"):
                     await door.chat(model, QUESTION, "test")
             finally:
                 await close_client()
             return seen
 
-        assert len(set(asyncio.run(go()))) == vllm_module.MOST_STARTS
+        assert len(set(asyncio.run(go()))) == child_module.MOST_STARTS
 
 
 def test_the_door_waits_for_the_server_longer_than_for_an_answer(make: Make, tmp_path: Path) -> None:
@@ -199,11 +200,11 @@ def test_the_door_waits_for_the_server_longer_than_for_an_answer(make: Make, tmp
 def test_the_end_takes_all_that_the_server_started(
     make: Make, tmp_path: Path, deaf: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vllm_module, "GRACE_S", 0.5)
+    monkeypatch.setattr(child_module, "GRACE_S", 0.5)
     child, args = tmp_path / "child", ["--deaf"] if deaf else []
     model = make("--child", str(child), *args)
     pid = ask(model)[0]["pid"]
-    server_for(MODEL, "", model._serving, tmp_path / "logs").stop()
+    model._server().stop()
     assert gone(pid, 1.0)
     assert gone(int(child.read_text()), 1.0)
 

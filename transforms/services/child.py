@@ -1,0 +1,188 @@
+"""A server of chat completions as a child of this process: started with the first question, ended with the process.
+
+Every worker process starts its own; one that should serve several is started by hand and addressed as
+`http://HOST:PORT/v1#MODEL`.
+"""
+
+import asyncio
+import atexit
+import http.client
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from gog.transforms.services import guard
+from gog.transforms.services.chat import ChatModel, ModelSettings, model_id
+from gog.transforms.services.protocols import ChatReply, ChatRequest, ImageStore
+
+GRACE_S: Final = 15.0
+"""Seconds that a server has between SIGTERM and SIGKILL."""
+MOST_STARTS: Final = 3
+"""A server that ended by itself is started again, so often in all."""
+_LOOK_S: Final = 0.1
+_TAIL_LINES: Final = 5
+
+Command = Callable[[int], Sequence[str]]
+"""From the port on 127.0.0.1 that a server shall listen on to its executable and arguments."""
+
+
+class ChildError(RuntimeError):
+    """The server did not start, or keeps ending: no question can be asked. One line, with the end of its log."""
+
+
+class ChildServer:
+    """A server of `/health` and `/v1`; thread-safe. Made by `shared`, so that a process has one of each."""
+
+    def __init__(self, address: str, command: Command, logs: Path, start_s: float) -> None:
+        """`address` names it, as in `vllm:MODEL`; its output goes to a file of its own in `logs`.
+
+        `start_s` are the seconds until it must be healthy: a setting of the section that its scheme names.
+        """
+        self._address, self._command, self._logs, self._start_s = address, command, logs, start_s
+        self._lock = threading.Lock()
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._port = self._starts = 0
+        self._failed = ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has been started, and has not ended."""
+        return self._guard is not None and self._guard.poll() is None
+
+    def base(self) -> str:
+        """The endpoint's base URL; starts the server where there is none, and waits until it is healthy.
+
+        Raises `ChildError`, and again whenever it is asked: a server that failed is not tried for every question.
+        """
+        with self._lock:
+            if self._failed:
+                raise ChildError(self._failed)
+            if not self.alive:
+                try:
+                    self._start()
+                except ChildError as error:
+                    self._failed = str(error)
+                    raise
+            return f"http://127.0.0.1:{self._port}/v1"
+
+    def stop(self) -> None:
+        """End the server and all that it started, within `GRACE_S` and a moment."""
+        if self._guard is not None and self._guard.poll() is None:
+            self._guard.terminate()
+            try:
+                self._guard.wait(GRACE_S + 5)
+            except subprocess.TimeoutExpired:
+                self._guard.kill()
+
+    def _start(self) -> None:
+        if self._starts >= MOST_STARTS:
+            raise ChildError(f"{self._address} ended by itself {self._starts} times; {self._tail()}")
+        self._starts += 1
+        self._port = _free_port()
+        guarded = [sys.executable, "-I", guard.__file__, str(os.getpid()), str(GRACE_S)]
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            self._guard = subprocess.Popen(  # noqa: S603  # a list, and the executable is the user's own choice
+                [*guarded, *self._command(self._port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_environment(),
+                start_new_session=True,
+            )
+        atexit.register(self.stop)
+        self._wait_for_health()
+
+    def _wait_for_health(self) -> None:
+        assert self._guard is not None
+        last = time.monotonic() + self._start_s
+        while not _healthy(self._port):
+            if (code := self._guard.poll()) is not None:
+                raise ChildError(f"{self._address} ended with exit code {code} before it was up; {self._tail()}")
+            if time.monotonic() > last:
+                self.stop()
+                waited = f"{self._start_s:g} s ({self._address.partition(':')[0]}.start_s)"
+                raise ChildError(f"{self._address} was not up after {waited}; {self._tail()}")
+            time.sleep(_LOOK_S)
+
+    @property
+    def _log(self) -> Path:
+        scheme, _, rest = self._address.partition(":")
+        return self._logs / f"{scheme}-{re.sub(r'[^A-Za-z0-9._-]+', '-', rest)[-80:]}-{os.getpid()}.log"
+
+    def _tail(self) -> str:
+        """Where the log is, and its last lines in one."""
+        try:
+            with self._log.open("rb") as file:
+                file.seek(max(0, self._log.stat().st_size - 4000))
+                lines = file.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return f"its log {self._log} cannot be read"
+        shown = [" ".join(line.split())[:200] for line in lines if line.strip()]
+        return f"see {self._log}: {' / '.join(shown[-_TAIL_LINES:]) or 'it is empty'}"
+
+
+class ChildModel:
+    """A model served by a child of this process, as a `Policy`."""
+
+    def __init__(
+        self, model: str, images: ImageStore, settings: ModelSettings, server: Callable[[], ChildServer]
+    ) -> None:
+        """`server` gives the process's server. Starts nothing: the first question does, or `ready`."""
+        self._model, self._images, self._settings, self._server = model, images, settings, server
+        self._chat: ChatModel | None = None
+        self._base = ""
+        self._starting: asyncio.Task[str] | None = None
+        self.id = model_id(model, settings)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r})"
+
+    async def ready(self) -> None:
+        """Wait until the server is up, and start it where it is not. Takes minutes. Raises `ChildError`."""
+        server = self._server()
+        if self._chat is not None and server.alive:
+            return
+        task = self._starting
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            # One task for all who wait: each on a thread of its own would leave none for other work.
+            task = self._starting = asyncio.create_task(asyncio.to_thread(server.base))
+        base = await asyncio.shield(task)
+        if self._chat is None or base != self._base:
+            self._chat, self._base = ChatModel(base, self._model, self._images, self._settings), base
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """One reply. Raises `ServiceError`, and `ChildError` where there is no server."""
+        if self._chat is None:
+            await self.ready()
+        assert self._chat is not None
+        return await self._chat.complete(request)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _environment() -> dict[str, str]:
+    """The child's environment: ours without the keys of other services."""
+    return {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
