@@ -14,8 +14,9 @@ def push_export(folder: Path, repo: str) -> str:
     Returns its address. Files of an earlier upload that this one does not have are removed in the same commit. The
     token is the one of `hf auth login`, or in HF_TOKEN. Raises `LakeError`.
     """
+    from httpx import HTTPError
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, LocalTokenNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
     api = HfApi()
     try:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ["CONTRIBUTING.md", "README.md", "CHANGELOG.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
+DOCUMENTS = ["CONTRIBUTING.md", "README.md", "CHANGELOG.md", *PAGES]
 _PATH = re.compile(r"`((?:schemas|prompts|transforms|pipelines|gog_train|tests|notebooks|docs)/[\w./-]*)`")
 
 

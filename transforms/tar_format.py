@@ -34,7 +34,7 @@ def tar_members(file: BinaryIO, path: Path, start: int = 0, stop: int | None = N
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             while (stop is None or tar.offset < stop) and (info := tar.next()) is not None:
-                tar.members = []  # type: ignore[misc, unused-ignore]  # they would be kept: a kilobyte each
+                tar.members = []  # type: ignore[attr-defined, misc, unused-ignore]  # they would be kept: a kilobyte each
                 if info.offset_data + info.size > size:
                     raise SourceError(f"{path} is cut off in {info.name[:200]!r}: copy or download it again")
                 if info.isreg():
