@@ -17,6 +17,7 @@ from gog.transforms.services.detectors.settings import DetectorError, DetectSett
 from gog.transforms.services.detectors.ultralytics import UltralyticsDetector
 from gog.transforms.services.protocols import Detector, ImageStore
 from gog.transforms.services.segments import Segments
+from gog.transforms.services.web import key_in
 
 KEY = "GOG_DETECTOR_KEY"
 
@@ -43,10 +44,23 @@ def check_detector(address: str) -> None:
     """Raise `ConfigError` on an address that nobody fills; opens nothing."""
     scheme, _, name = address.partition(":")
     known = scheme == "segments" or (scheme in ("ultralytics", "onnx") and name)
-    if not known and not (scheme in ("http", "https") and urlsplit(address).hostname):
+    if not known and not _host(address):
         raise ConfigError(
             f"{address!r} is no address of a detector; for example 'segments:', 'ultralytics:yolo11n.pt', "
             "'onnx:model.onnx' or 'http://localhost:9000/detect'"
         )
+    if scheme in ("http", "https") and (found := key_in(address)):
+        raise ConfigError(
+            f"{scheme}://{_host(address)}: no key in an address ({found}); the key goes into the variable {KEY}"
+        )
     if scheme == "onnx" and not Path(name).is_file():
         raise ConfigError(f"{address}: there is no such file")
+
+
+def _host(address: str) -> str | None:
+    """Host of an http or https address; None of any other."""
+    try:
+        parts = urlsplit(address)
+        return parts.hostname if parts.scheme in ("http", "https") and parts.port != 0 else None
+    except ValueError:
+        return None

@@ -14,6 +14,7 @@ from gog.transforms.services.chat import ChatModel, ModelSettings
 from gog.transforms.services.planner import Planner, skill_of
 from gog.transforms.services.protocols import ImageStore, Policy
 from gog.transforms.services.vllm import VllmModel
+from gog.transforms.services.web import key_in
 
 EXAMPLES = "'planner:skill=0.85', 'http://127.0.0.1:8000/v1#MODEL' or 'vllm:MODEL'"
 LOGS = "logs"
@@ -65,9 +66,10 @@ def _endpoint(address: str) -> tuple[str, str]:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise ConfigError(f"{url!r} is no URL of an endpoint") from None
-    if parts.username or parts.password:
+    if found := key_in(url):
         shown = f"{parts.scheme}://{host}"
-        raise ConfigError(f"{shown}: no key in an address; name its variable in models.{model or 'MODEL'}.key_env")
+        named = f"models.{model or 'MODEL'}.key_env"
+        raise ConfigError(f"{shown}: no key in an address ({found}); name its variable in {named}")
     if not host:
         raise ConfigError(f"{address!r} names no host; for example 'http://127.0.0.1:8000/v1#MODEL'")
     if not model.strip():

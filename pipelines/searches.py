@@ -113,7 +113,7 @@ def _web_search(address: str, config: Config) -> TextSearch:
             return SearxngSearch(rest, config.search.language)
         except ValueError:
             raise ConfigError(
-                "searxng: needs the address of an instance, without a user name in it; "
+                "searxng: needs the address of an instance, without a user name or key in it; "
                 "for example 'searxng:https://HOST'"
             ) from None
     match scheme:

@@ -60,9 +60,10 @@ def test_addresses_that_say_too_little(address: str, said: str) -> None:
         open_model(address, MemoryImages())
 
 
-def test_a_key_in_an_address_is_refused_and_not_shown() -> None:
+@pytest.mark.parametrize("address", [f"https://user:{KEY}@h/v1#m", f"https://h/v1?api-version=1&api_key={KEY}#m"])
+def test_a_key_in_an_address_is_refused_and_not_shown(address: str) -> None:
     with pytest.raises(ConfigError, match="key_env") as caught:
-        open_model(f"https://user:{KEY}@h/v1#m", MemoryImages())
+        open_model(address, MemoryImages())
     assert KEY not in str(caught.value)
 
 

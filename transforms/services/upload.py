@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.web import call
+from gog.transforms.services.web import call, key_in
 
 _DELETE_S: Final = 15.0
 _log = logging.getLogger(__name__)
@@ -54,8 +54,10 @@ class UploadSettings(BaseModel):
             parts = urlsplit(address)
             if parts.scheme not in ("http", "https") or not parts.hostname or "{name}" not in address:
                 raise ValueError(f"{field} must be an http or https address with {{name}} in it")
-            if parts.username or parts.password:
-                raise ValueError(f"{field} must not hold a user name or password: name a variable in key_env")
+            if found := key_in(address.replace("{key}", "")):
+                raise ValueError(
+                    f"{field} must not hold a key ({found}): name a variable in key_env, and put {{key}} there"
+                )
         if "{key}" in self.put and not self.key_env:
             raise ValueError("put has {key} in it: name the environment variable that holds it in key_env")
         return self

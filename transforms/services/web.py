@@ -9,14 +9,17 @@ import asyncio
 import email.utils
 import io
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 from weakref import WeakKeyDictionary
 
 import aiohttp
 from pydantic_core import PydanticSerializationError, to_json
+from yarl import URL
 
 from gog.schemas import FailureClass
 from gog.transforms.services.protocols import ServiceError
@@ -25,6 +28,15 @@ LIMIT_BYTES: Final = 32 << 20
 """Longest body that is read, decompressed."""
 _CONNECT_S: Final = 15.0
 _SHOWN: Final = 300
+_READ_OF_A_REFUSAL: Final = 4096
+"""Bytes; more than is shown, so that a key that is cut in the middle is not among what is."""
+HIDDEN: Final = "***"
+_SHORTEST_KEY: Final = 16
+"""Characters from which on a key is cut out of answers, too."""
+
+_NAMES_OF_KEYS: Final = re.compile(
+    r"(?:^|[_.-])(?:(?:api|auth|access|secret|subscription)?[_-]?(?:key|token|secret)|sig(?:nature)?)$", re.I
+)
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
@@ -70,7 +82,7 @@ async def call(
     secrets: tuple[str, ...] = (),
     limit_bytes: int = LIMIT_BYTES,
 ) -> Answer:
-    """One request. `data` is bytes or an aiohttp form; `secrets` (keys) are cut out of every error.
+    """One request. `data` is bytes or an aiohttp form; `secrets` (keys) are cut out of every error and answer.
 
     Raises `ServiceError`: rate_limited, overloaded (both with `retry_after` where it was named), server, timeout,
     auth, not_found, bad_request, network, malformed (the body is longer than `limit_bytes`, or is cut short).
@@ -80,9 +92,9 @@ async def call(
             method, url, headers=headers, params=params, data=data, allow_redirects=False
         ) as response:
             if not 200 <= response.status < 300:
-                shown = (await response.content.read(4 * _SHOWN)).decode("utf-8", "replace")
+                shown = (await response.content.read(_READ_OF_A_REFUSAL)).decode("utf-8", "replace")
                 raise refusal(response.status, response.headers.get("Retry-After"), hide(shown, secrets))
-            body = await _body(response, limit_bytes)
+            body = _without(await _body(response, limit_bytes), secrets)
             return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
     except aiohttp.ClientPayloadError as error:
         raise ServiceError(FailureClass.NETWORK, hide(f"the answer was cut short: {error}", secrets)) from None
@@ -110,22 +122,51 @@ async def call_json(
     data = None
     if payload is not None:
         sent["Content-Type"] = "application/json"
-        text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        data = io.BytesIO(text)  # as a file: aiohttp sends it in pieces, and warns of long bodies in one
+        data = io.BytesIO(_encoded(payload))  # as a file: aiohttp sends it in pieces, and warns of long bodies in one
     answer = await call(method, url, headers=sent, params=params, data=data, secrets=secrets, limit_bytes=limit_bytes)
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
-        shown = hide(answer.body[:_SHOWN].decode("utf-8", "replace"), secrets)
+        shown = answer.body[:_SHOWN].decode("utf-8", "replace")
         raise ServiceError(FailureClass.MALFORMED, f"the answer is not JSON: {' '.join(shown.split())!r}") from None
 
 
 def hide(text: str, secrets: tuple[str, ...]) -> str:
     """The text without the secrets, also where they stand in it as part of a URL."""
     for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
+        for written in _written(secret):
+            text = text.replace(written, HIDDEN)
     return text
+
+
+def key_in(address: str) -> str:
+    """What of an address looks like a key: `a password`, or the name of a parameter; empty where nothing does.
+
+    Addresses stand in configs, which are kept with the run.
+    """
+    parts = urlsplit(address)
+    if parts.username or parts.password:
+        return "a user name or password"
+    names = (name for name, value in parse_qsl(parts.query) if value and _NAMES_OF_KEYS.search(name))
+    return next(names, "")
+
+
+def _written(secret: str) -> list[str]:
+    """The ways in which a secret may stand in a text: as it is, and encoded for a URL; the longest first."""
+    if not secret:
+        return []
+    ways = {secret, quote(secret, safe=""), quote_plus(secret), quote(secret), str(URL.build(query={"": secret}))[2:]}
+    return sorted(ways, key=lambda way: (-len(way), way))
+
+
+def _without(body: bytes, secrets: tuple[str, ...]) -> bytes:
+    """A body without the secrets: some services repeat what they were sent, and answers are kept."""
+    for secret in secrets:
+        # What is shorter is no key but a word, such as the `EMPTY` that local servers are given.
+        if len(secret) >= _SHORTEST_KEY:
+            for written in _written(secret):
+                body = body.replace(written.encode(), HIDDEN.encode())
+    return body
 
 
 def _encoded(payload: Any) -> bytes:

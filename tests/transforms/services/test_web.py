@@ -132,3 +132,54 @@ def test_a_key_is_in_no_error() -> None:
     error = failing(tell, headers={"X-Key": "sk-planted"}, secrets=("sk-planted",))
     assert "sk-planted" not in str(error)
     assert "your key *** is bad" in error.detail
+
+
+ODD = "pla/nted+key=of:16,ch aracters"
+
+
+def test_a_key_in_an_address_is_in_no_error() -> None:
+    """aiohttp tells the address, with the key encoded, where an answer is no HTTP."""
+
+    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 banana\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def go() -> None:
+        server = await asyncio.start_server(garbage, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            try:
+                await call("GET", f"http://127.0.0.1:{port}/find", params={"api_key": ODD}, secrets=(ODD,))
+            finally:
+                await close_client()
+
+    with pytest.raises(ServiceError) as caught:
+        asyncio.run(go())
+    assert "nted" not in str(caught.value)
+    assert "api_key=***" in str(caught.value)
+
+
+def test_a_key_that_an_answer_repeats_is_cut_out_of_it() -> None:
+    async def repeat(request: web.Request) -> web.Response:
+        return web.json_response({"sent": request.headers["X-Key"]})
+
+    assert ask(repeat, headers={"X-Key": ODD}, secrets=(ODD,))["sent"] == "***"
+    assert ask(repeat, headers={"X-Key": "EMPTY"}, secrets=("EMPTY",))["sent"] == "EMPTY", "a word, and no key"
+
+
+def test_what_is_no_unicode_is_sent_as_a_question_mark() -> None:
+    async def echo(request: web.Request) -> web.Response:
+        return web.json_response(await request.json())
+
+    async def go() -> Any:
+        app = web.Application()
+        app.router.add_post("/x", echo)
+        async with TestServer(app) as server:
+            try:
+                return await call_json("POST", str(server.make_url("/x")), payload={"a": "x\ud800y"})
+            finally:
+                await close_client()
+
+    assert asyncio.run(go()) == {"a": "x?y"}

@@ -14,6 +14,7 @@ from gog.schemas import FailureClass, Hit
 from gog.transforms.services.folders import clean
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search.results import Names, ask, hits_in, shortened
+from gog.transforms.services.web import key_in
 
 _SPENT: Final = re.compile(r"(?!)")
 _PAGES: Final = Names(url="url", snippet="content")
@@ -23,10 +24,10 @@ class SearxngSearch:
     """Text search; fills `TextSearch`. The scores that SearXNG gives are ranks, not likenesses: they are left out."""
 
     def __init__(self, address: str, language: str) -> None:
-        """`address` is the instance's. Raises `ValueError` when it is no http or https address without credentials."""
+        """`address` is the instance's. Raises `ValueError` when it is no http or https address, or holds a key."""
         url = URL(address)
-        if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
-            raise ValueError("an http or https address without a user name is needed")
+        if url.scheme not in ("http", "https") or not url.host or key_in(address):
+            raise ValueError("an http or https address without a user name or key is needed")
         self._url, self._language = url.with_query(None).with_fragment(None), language
 
     @property
