@@ -16,7 +16,18 @@ from typing import Annotated, Final
 import typer
 from typer.main import get_command
 
-from gog.pipelines.commands import asking, building, evaluating, retrying, running, serving, starting, storing, watching
+from gog.pipelines.commands import (
+    asking,
+    building,
+    evaluating,
+    retrying,
+    running,
+    serving,
+    starting,
+    storing,
+    viewing,
+    watching,
+)
 from gog.pipelines.commands.common import FELL_SHORT, STOPPED, tell
 
 HELP: Final = "Glance-or-Gaze: from visual question sets to training data for models that search with their eyes."
@@ -59,7 +70,7 @@ def _options(
     """Options of `gog` itself."""
 
 
-for group in (starting, running, watching, retrying, asking, building, evaluating, serving, storing):
+for group in (starting, running, watching, retrying, asking, viewing, building, evaluating, serving, storing):
     group.add_to(app)
 
 

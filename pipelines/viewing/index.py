@@ -1,0 +1,248 @@
+"""The list of a run's trajectories: a small table in memory, made from the Parquet parts, asked by filters.
+
+Columns that the list needs are a hundredth of what a run holds, so that 100,000 trajectories filter in milliseconds.
+What a page of one trajectory shows is read from the parts when it is asked for (`gog.pipelines.viewing.reading`).
+"""
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import duckdb
+
+from gog.pipelines.lake import Lake
+from gog.pipelines.reviews import ByReviewer, state_of
+from gog.pipelines.viewing.filters import FACETS, SORTS, Filter
+from gog.pipelines.viewing.reading import Place
+from gog.pipelines.views import open_lake, quoted
+from gog.schemas import Review
+
+MEMORY: Final = "192MB"
+"""What the database of one run may hold in memory."""
+MOST_OPTIONS: Final = 200
+"""Values of a facet to choose from, the most frequent ones."""
+MADE_OF: Final = ("trajectories", "seeds", "verdicts", "complexity", "curated", "rejects", "evidence")
+"""Tables whose parts the list is made of."""
+
+_EVIDENCE_IDS: Final = "CASE WHEN json_valid(steps) THEN json_extract_string(steps, '$[*].evidence_ids[*]') ELSE [] END"
+
+_LISTED: Final = f"""
+CREATE TABLE listed AS
+WITH found AS (
+    SELECT trajectory_id, list(DISTINCT provider ORDER BY provider) AS providers
+    FROM (SELECT trajectory_id, unnest({_EVIDENCE_IDS}) AS evidence_id FROM parts)
+    JOIN (SELECT evidence_id, any_value(provider) AS provider FROM evidence GROUP BY ALL) USING (evidence_id)
+    GROUP BY ALL
+), left_for AS (
+    SELECT id AS trajectory_id, list(DISTINCT reason ORDER BY reason) AS reasons
+    FROM rejects WHERE unit = 'trajectory' GROUP BY ALL
+), hard AS (
+    SELECT seed_id, list(DISTINCT level::VARCHAR ORDER BY level::VARCHAR) AS levels, avg(pass_rate) AS pass_rate
+    FROM complexity GROUP BY ALL
+)
+SELECT row_number() OVER (ORDER BY t.seed_id, t.sample_index, t.trajectory_id) AS place,
+    t.trajectory_id, t.seed_id, t.sample_index, t.filename,
+    coalesce(s.dataset, '') AS dataset, coalesce(s.category, '') AS category, coalesce(s.question, '') AS question,
+    s.image_sha256, t.origin, t.behaviour, CASE WHEN t.reflective THEN 'yes' ELSE 'no' END AS reflective, t.teacher,
+    t.answer, t.stop,
+    CASE WHEN json_valid(t.steps) THEN json_array_length(t.steps)::BIGINT ELSE 0 END AS turns,
+    CASE WHEN json_valid(t.steps)
+        THEN len(list_filter(json_extract_string(t.steps, '$[*].action'), lambda a: a = 'gaze')) ELSE 0 END AS gazes,
+    t.prompt_tokens + t.completion_tokens AS tokens,
+    coalesce(v.outcome, '') AS outcome, coalesce(v.method, '') AS method,
+    CASE WHEN c.trajectory_id IS NULL THEN 'no' ELSE 'yes' END AS kept,
+    coalesce(x.levels, []) AS levels, x.pass_rate, coalesce(f.providers, []) AS providers,
+    coalesce(l.reasons, []) AS reasons,
+    lower(concat_ws(chr(10), s.question, t.answer, s.answers, s.entity, t.trajectory_id, t.seed_id)) AS words
+FROM parts t
+LEFT JOIN seeds s ON s.seed_id = t.seed_id
+LEFT JOIN verdicts v ON v.trajectory_id = t.trajectory_id
+LEFT JOIN curated c ON c.trajectory_id = t.trajectory_id
+LEFT JOIN hard x ON x.seed_id = t.seed_id
+LEFT JOIN found f ON f.trajectory_id = t.trajectory_id
+LEFT JOIN left_for l ON l.trajectory_id = t.trajectory_id
+ORDER BY place
+"""
+
+_FROM: Final = "FROM listed l LEFT JOIN reviewed r ON r.trajectory_id = l.trajectory_id"
+
+
+class Option(NamedTuple):
+    """A value of a facet, and how many trajectories have it."""
+
+    value: str
+    trajectories: int
+
+
+class Listing(NamedTuple):
+    """A page of the list: its rows as dictionaries, and how many there are on all pages."""
+
+    rows: list[dict[str, Any]]
+    total: int
+
+
+class Neighbours(NamedTuple):
+    """Where a trajectory is in a list: the ids beside it, its place from 1 on (0: not in it), how many there are."""
+
+    before: str | None
+    after: str | None
+    place: int
+    total: int
+
+
+class RunIndex:
+    """The list of one run as it was when this was made. May be asked from several threads."""
+
+    def __init__(self, lake: Lake, run: str) -> None:
+        """Reads the run: a second or two for 100,000 trajectories. Raises `duckdb.Error` on damaged parts."""
+        self.run = run
+        self.signature = signature(lake, run)
+        self.known: Mapping[str, ByReviewer] | None = None
+        """The reviews that are in the list."""
+        spill = Path(tempfile.mkdtemp(prefix="gog-view-"))
+        self._clear = weakref.finalize(self, shutil.rmtree, spill, ignore_errors=True)
+        self._connection = open_lake(lake.run_folder(run), memory_limit=MEMORY, spill=spill)
+        try:
+            self._connection.execute("SET preserve_insertion_order = true")
+            self._connection.execute(f"CREATE TEMP VIEW parts AS {_parts(lake, run)}")
+            self._connection.execute(_LISTED)
+            self._connection.execute(
+                "CREATE TABLE reviewed (trajectory_id VARCHAR, state VARCHAR, deciders VARCHAR[], names VARCHAR[])"
+            )
+            self.options = {facet.name: self._options(facet.name, facet.many) for facet in FACETS}
+            ((self.total,),) = self._connection.execute("SELECT count(*) FROM listed").fetchall()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._connection.close()
+        self._clear()
+
+    def set_reviews(self, latest: Mapping[str, ByReviewer]) -> None:
+        """Know these reviews, and no others. Not while others set some."""
+        rows = [_review_row(name, reviews) for name, reviews in latest.items()]
+        with self._connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("DELETE FROM reviewed")
+            if rows:
+                names, states, deciders, everybody = zip(*rows, strict=True)
+                cursor.execute(
+                    "INSERT INTO reviewed SELECT unnest(?), unnest(?), unnest(?), unnest(?)",
+                    [list(names), list(states), list(deciders), list(everybody)],
+                )
+            cursor.execute("COMMIT")
+        self.known = latest
+
+    def set_review(self, trajectory_id: str, latest: Mapping[str, ByReviewer]) -> None:
+        """Know these reviews, which differ from those known before in one trajectory. Not while others set some."""
+        row = _review_row(trajectory_id, latest[trajectory_id])
+        with self._connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("DELETE FROM reviewed WHERE trajectory_id = ?", [trajectory_id])
+            cursor.execute("INSERT INTO reviewed VALUES (?, ?, ?, ?)", list(row))
+            cursor.execute("COMMIT")
+        self.known = latest
+
+    def page(self, wanted: Filter, reviewer: str, start: int, count: int) -> Listing:
+        """`count` rows from `start` on, and how many there are in all."""
+        where, values = wanted.where(reviewer)
+        key, direction = SORTS[wanted.sort][1], "DESC" if wanted.down else "ASC"
+        columns = "l.* EXCLUDE (words), coalesce(r.state, 'unreviewed') AS review, coalesce(r.names, []) AS reviewers"
+        with self._connection.cursor() as cursor:
+            ((total,),) = cursor.execute(f"SELECT count(*) {_FROM} WHERE {where}", values).fetchall()
+            # Only places are sorted; the columns of a page are looked up by them.
+            order = f"ORDER BY {key} {direction}, place {direction} LIMIT {int(count)} OFFSET {int(start)}"
+            places = [p for (p,) in cursor.execute(f"SELECT place {_FROM} WHERE {where} {order}", values).fetchall()]
+            rows = _dictionaries(cursor.execute(f"SELECT {columns} {_FROM} WHERE list_contains(?, place)", [places]))
+        by_place = {row["place"]: row for row in rows}
+        return Listing([by_place[place] for place in places], total)
+
+    def neighbours(self, trajectory_id: str, wanted: Filter, reviewer: str) -> Neighbours:
+        """What stands before and after a trajectory in a list, also one that it is not in (any more)."""
+        where, values = wanted.where(reviewer)
+        key = SORTS[wanted.sort][1]
+        with self._connection.cursor() as cursor:
+            here = cursor.execute(
+                f"SELECT {key}, place {_FROM} WHERE l.trajectory_id = ? LIMIT 1", [trajectory_id]
+            ).fetchall()
+            if not here:
+                return Neighbours(None, None, 0, 0)
+            at = list(here[0])
+            ends = []
+            for sign, direction in (("<", "DESC"), (">", "ASC")):
+                ends.append(
+                    cursor.execute(
+                        f"SELECT l.trajectory_id {_FROM} WHERE {where} AND ({key}, place) {sign} (?, ?) "
+                        f"ORDER BY {key} {direction}, place {direction} LIMIT 1",
+                        [*values, *at],
+                    ).fetchone()
+                )
+            ((total, up_to, is_in),) = cursor.execute(
+                f"SELECT count(*), count(*) FILTER (({key}, place) <= (?, ?)), "
+                f"count(*) FILTER (place = ?) {_FROM} WHERE {where}",
+                [*at, at[1], *values],
+            ).fetchall()
+        before, after = (end[0] if end else None for end in ends)
+        if wanted.down:
+            before, after, up_to = after, before, total - up_to + 1
+        return Neighbours(before, after, up_to if is_in else 0, total)
+
+    def attempts(self, seed_id: str) -> list[dict[str, Any]]:
+        """All trajectories of a seed, in the order of the attempts."""
+        columns = "l.* EXCLUDE (words), coalesce(r.state, 'unreviewed') AS review"
+        with self._connection.cursor() as cursor:
+            rows = _dictionaries(
+                cursor.execute(f"SELECT {columns} {_FROM} WHERE seed_id = ? ORDER BY place", [seed_id])
+            )
+        return rows[:100]
+
+    def place_of(self, trajectory_id: str) -> Place | None:
+        """Where a trajectory is; None when the run has none of this id."""
+        with self._connection.cursor() as cursor:
+            sql = "SELECT filename, kept = 'yes', len(reasons) > 0 FROM listed WHERE trajectory_id = ? LIMIT 1"
+            found = cursor.execute(sql, [trajectory_id]).fetchone()
+        return Place(Path(found[0]), found[1], found[2]) if found else None
+
+    def _options(self, name: str, many: bool) -> list[Option]:
+        values = f"unnest({name}s)" if many else name
+        order = "value" if name == "level" else "count DESC, value"
+        sql = f"""SELECT value, count(*) AS count FROM (SELECT {values} AS value FROM listed)
+            GROUP BY value ORDER BY {order} LIMIT {MOST_OPTIONS}"""
+        found = [Option(*row) for row in self._connection.execute(sql).fetchall()]
+        if many:
+            ((without,),) = self._connection.execute(f"SELECT count(*) FROM listed WHERE len({name}s) = 0").fetchall()
+            found += [Option("", without)] if without else []
+        return found
+
+
+def signature(lake: Lake, run: str) -> int:
+    """A number that changes when a part of the list's tables is written."""
+    stats = []
+    for table in MADE_OF:
+        for path in lake.parts(run, table):
+            stat = path.stat()
+            stats.append((path.name, stat.st_mtime_ns, stat.st_size))
+    return hash(tuple(stats))
+
+
+def _parts(lake: Lake, run: str) -> str:
+    paths = lake.parts(run, "trajectories")
+    if not paths:
+        return "SELECT *, NULL::VARCHAR AS filename FROM trajectories"
+    pattern = quoted(str(paths[0].parent.resolve() / "part-*.parquet"), pattern=True)
+    return f"SELECT * FROM read_parquet({pattern}, filename = true)"
+
+
+def _review_row(trajectory_id: str, reviews: Mapping[str, Review]) -> tuple[str, str, list[str], list[str]]:
+    deciders = [name for name, review in reviews.items() if review.decision is not None]
+    return trajectory_id, state_of(reviews).value, deciders, list(reviews)
+
+
+def _dictionaries(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    names: Sequence[str] = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,207 @@
+"""A lake that is open for viewing: lists of runs, their reviews, small pictures. Blocking; for threads."""
+
+import io
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gog.pipelines.lake import Lake, LakeError, Manifest
+from gog.pipelines.review_files import ReviewBook
+from gog.pipelines.viewing.index import RunIndex, signature
+from gog.pipelines.viewing.reading import Whole, read_whole
+from gog.schemas import Box, Decision, Review
+from gog.transforms.images import ImageError, decode_image
+
+MOST_INDEXES: Final = 2
+"""Runs whose lists are held in memory."""
+LOOK_EVERY_S: Final = 3.0
+"""How often the parts of a run are looked at for news; more seldom where reading them takes long."""
+MOST_IMAGE: Final = 64 << 20
+"""Longest picture file that is served, in bytes."""
+THUMB: Final = 192
+"""Longest side of a small picture."""
+MOST_THUMBS: Final = 16 << 20
+"""Bytes of small pictures that are kept."""
+TYPES: Final = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+"""Content types of pictures: the only ones that are ever served from a lake."""
+
+
+class NotThereError(LookupError):
+    """The lake has no such thing; the message is one line."""
+
+
+class OpenLake:
+    """One lake, for all requests."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self._indexes: OrderedDict[str, tuple[RunIndex, float]] = OrderedDict()
+        self._making = threading.Lock()
+        self._books: dict[str, ReviewBook] = {}
+        self._writing = threading.Lock()
+        self._thumbs: OrderedDict[str, bytes] = OrderedDict()
+        self._thumbs_lock = threading.Lock()
+
+    def runs(self) -> list[str]:
+        """Names of the runs, sorted, without those that lead out of the lake."""
+        return [run for run in self.lake.runs() if self._is_inside(run)]
+
+    def manifest(self, run: str) -> Manifest | None:
+        """The run's manifest; None where it is damaged."""
+        try:
+            return self.lake.read_manifest(run)
+        except LakeError:
+            return None
+
+    def config(self, run: str) -> Mapping[str, Any]:
+        """The run's config as its manifest has it."""
+        manifest = self.manifest(run)
+        return manifest.config if manifest else {}
+
+    def index(self, run: str) -> RunIndex:
+        """The run's list with all reviews in it, as fresh as is cheap. Raises `NotThereError`."""
+        with self._making:
+            index = self._fresh_index(run)
+        self._refresh_reviews(run, index)
+        return index
+
+    def reviews(self, run: str) -> Mapping[str, Mapping[str, Review]]:
+        """The reviews of a run that count, by trajectory and reviewer."""
+        with self._writing:
+            book = self._book(run)
+            book.refresh()
+            return book.latest
+
+    def whole(self, run: str, trajectory_id: str) -> Whole:
+        """A trajectory with everything. Raises `NotThereError`."""
+        place = self.index(run).place_of(trajectory_id)
+        found = read_whole(self.lake, run, place, trajectory_id) if place else None
+        if found is None:
+            raise NotThereError(f"the run {run} has no trajectory {trajectory_id[:100]!r}")
+        return found
+
+    def add_review(
+        self,
+        run: str,
+        trajectory_id: str,
+        seed_id: str,
+        reviewer: str,
+        change: Mapping[str, Any],
+    ) -> Mapping[str, Review]:
+        """Change a reviewer's review (`decision`, `comment`, `boxes` by turn); returns all of the trajectory.
+
+        What `change` does not name stays as it was; a box that is None is taken back.
+        """
+        with self._writing:
+            book = self._book(run)
+            book.refresh()
+            known = book.latest
+            before = known.get(trajectory_id, {}).get(reviewer)
+            decision: Decision | None = before.decision if before else None
+            boxes: dict[int, Box] = {b.turn: b.box for b in before.boxes} if before else {}
+            if "decision" in change:
+                decision = Decision(change["decision"]) if change["decision"] is not None else None
+            for turn, box in change.get("boxes", {}).items():
+                boxes.pop(turn, None)
+                if box is not None:
+                    boxes[turn] = box
+            comment = change.get("comment", before.comment if before else "")
+            book.add(trajectory_id, seed_id, reviewer, decision=decision, boxes=boxes, comment=comment)
+            index = self._indexes.get(run)
+            if index and index[0].known is known:
+                index[0].set_review(trajectory_id, book.latest)
+            return dict(book.latest[trajectory_id])
+
+    def compact(self) -> None:
+        """Move journals into tables. A lake that cannot be written keeps its journals."""
+        with self._writing:
+            for book in self._books.values():
+                try:
+                    book.compact()
+                except (LakeError, ValueError):
+                    continue
+
+    def picture(self, sha256: str) -> tuple[bytes, str]:
+        """Bytes and content type of a picture. Raises `NotThereError` and `LakeError`."""
+        try:
+            path = self.lake.images.path(sha256)
+            if path.stat().st_size > MOST_IMAGE:
+                raise NotThereError(f"the image {sha256} is larger than {MOST_IMAGE >> 20} MB")
+            # The content has this hash, wherever a link may lead.
+            return self.lake.images.read(sha256), TYPES[path.suffix]
+        except (KeyError, FileNotFoundError):
+            raise NotThereError(f"the lake has no image {sha256[:64]!r}") from None
+
+    def thumb(self, sha256: str) -> bytes:
+        """A small JPEG of a picture. Raises `NotThereError` where there is none to see."""
+        with self._thumbs_lock:
+            if sha256 in self._thumbs:
+                self._thumbs.move_to_end(sha256)
+                return self._thumbs[sha256]
+        data, _ = self.picture(sha256)
+        try:
+            image = decode_image(data)
+        except ImageError as error:
+            raise NotThereError(error.detail) from error
+        image.thumbnail((THUMB, THUMB))
+        sink = io.BytesIO()
+        image.save(sink, "JPEG", quality=80)
+        with self._thumbs_lock:
+            self._thumbs[sha256] = sink.getvalue()
+            while sum(map(len, self._thumbs.values())) > MOST_THUMBS:
+                self._thumbs.popitem(last=False)
+        return sink.getvalue()
+
+    def close(self) -> None:
+        """Compact, and give the memory back."""
+        self.compact()
+        with self._making:
+            while self._indexes:
+                self._indexes.popitem()[1][0].close()
+
+    def _is_inside(self, run: str) -> bool:
+        return self.lake.run_folder(run).resolve().is_relative_to(self.lake.root.resolve())
+
+    def _check(self, run: str) -> None:
+        try:
+            there = (self.lake.run_folder(run) / "manifest.json").is_file() and self._is_inside(run)
+        except LakeError:
+            there = False
+        if not there:
+            raise NotThereError(f"the lake has no run {run[:100]!r}")
+
+    def _fresh_index(self, run: str) -> RunIndex:
+        """The run's list; made anew when its parts are others."""
+        self._check(run)
+        if run in self._indexes:
+            index, look_at = self._indexes[run]
+            if time.monotonic() < look_at:
+                self._indexes.move_to_end(run)
+                return index
+            if index.signature == signature(self.lake, run):
+                self._indexes[run] = index, time.monotonic() + LOOK_EVERY_S
+                self._indexes.move_to_end(run)
+                return index
+            # Not closed here: other threads may be asking it. Its memory goes when they are done.
+            del self._indexes[run]
+        while len(self._indexes) >= MOST_INDEXES:
+            self._indexes.popitem(last=False)
+        began = time.monotonic()
+        index = RunIndex(self.lake, run)
+        took = time.monotonic() - began
+        self._indexes[run] = index, time.monotonic() + max(LOOK_EVERY_S, 20 * took)
+        return index
+
+    def _refresh_reviews(self, run: str, index: RunIndex) -> None:
+        """Take in what other processes wrote."""
+        with self._writing:
+            book = self._book(run)
+            book.refresh()
+            if index.known is not book.latest:
+                index.set_reviews(book.latest)
+
+    def _book(self, run: str) -> ReviewBook:
+        self._check(run)
+        return self._books.setdefault(run, ReviewBook(self.lake, run))

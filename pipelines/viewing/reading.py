@@ -1,0 +1,131 @@
+"""All that a run knows of one trajectory, read from its parts when a page asks for it."""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+import duckdb
+
+from gog.pipelines.lake import Lake
+from gog.pipelines.views import quoted
+from gog.schemas import TABLES, Complexity, Curated, Evidence, Region, Reject, Seed, Trajectory, Verdict
+from gog.schemas.base import Row
+from gog.schemas.rows import SchemaError, from_row
+
+R = TypeVar("R", bound=Row)
+
+MOST_ROWS: Final = 200
+"""Rows of one table that a page shows of a trajectory."""
+MOST_RUNS: Final = 20
+"""Other runs in which a seed is looked for."""
+_TABLE_OF: Final = {record: table for table, record in TABLES.items()}
+_SHARD: Final = re.compile(r"-(\d{5,})\.parquet$")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A trajectory with everything that belongs to it; what the run does not have is None or empty."""
+
+    trajectory: Trajectory
+    seed: Seed | None
+    verdict: Verdict | None
+    evidence: dict[str, Evidence]
+    regions: list[Region]
+    complexity: list[Complexity]
+    rejects: list[Reject]
+    curated: Curated | None
+
+
+class Place(NamedTuple):
+    """Where a trajectory is: the part that holds it; whether it was kept, and whether it left with a reject."""
+
+    part: Path
+    kept: bool
+    left: bool
+
+
+def read_whole(lake: Lake, run: str, place: Place, trajectory_id: str) -> Whole | None:
+    """The trajectory of a part, None when it is not there. Raises `SchemaError` or `duckdb.Error` on damaged rows.
+
+    Its records stand in parts of the same shard, where curation did not see all shards at once: a page reads a few
+    small files, however large the run is.
+    """
+    with duckdb.connect(config={"memory_limit": "128MB", "threads": 1}) as connection:
+        reader = _Reader(lake, run, _shard(place.part), connection)
+        found = reader.rows(Trajectory, "trajectory_id", [trajectory_id], [place.part])
+        if not found:
+            return None
+        trajectory = found[0]
+        of_this, of_seed = [trajectory_id], [trajectory.seed_id]
+        ids = list(dict.fromkeys(i for step in trajectory.steps for i in step.evidence_ids))[:MOST_ROWS]
+        seeds = reader.find(Seed, "seed_id", of_seed)
+        verdicts = reader.find(Verdict, "trajectory_id", of_this)
+        curated = reader.find(Curated, "trajectory_id", of_this) if place.kept else []
+        return Whole(
+            trajectory=trajectory,
+            seed=seeds[0] if seeds else None,
+            verdict=verdicts[0] if verdicts else None,
+            evidence={e.evidence_id: e for e in reader.find(Evidence, "evidence_id", ids)},
+            regions=reader.find(Region, "seed_id", of_seed, near=True),
+            complexity=sorted(reader.find(Complexity, "seed_id", of_seed, near=True), key=lambda c: c.policy),
+            rejects=reader.find(Reject, "id", of_this) if place.left else [],
+            curated=curated[0] if curated else None,
+        )
+
+
+def attempts_elsewhere(lake: Lake, runs: Sequence[str], seed_id: str) -> list[tuple[str, Trajectory]]:
+    """Attempts at a seed in other runs, by run and attempt. Runs that cannot be read are passed over."""
+    found: list[tuple[str, Trajectory]] = []
+    with duckdb.connect(config={"memory_limit": "128MB", "threads": 1}) as connection:
+        for run in runs[:MOST_RUNS]:
+            reader = _Reader(lake, run, "", connection)
+            with suppress(duckdb.Error, SchemaError):
+                rows = reader.rows(Trajectory, "seed_id", [seed_id], lake.parts(run, "trajectories"))
+                found += [(run, row) for row in sorted(rows, key=lambda row: (row.sample_index, row.trajectory_id))]
+    return found
+
+
+def verdicts_of(lake: Lake, run: str, trajectory_ids: Sequence[str]) -> list[Verdict]:
+    """The verdicts of some trajectories of a run. Raises `SchemaError` or `duckdb.Error` on damaged rows."""
+    with duckdb.connect(config={"memory_limit": "128MB", "threads": 1}) as connection:
+        reader = _Reader(lake, run, "", connection)
+        parts = lake.parts(run, "verdicts")
+        return reader.rows(Verdict, "trajectory_id", trajectory_ids, parts, len(trajectory_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    lake: Lake
+    run: str
+    shard: str
+    connection: duckdb.DuckDBPyConnection
+
+    def find(self, record: type[R], column: str, values: Sequence[str], *, near: bool = False) -> list[R]:
+        """Rows with one of these values: those of the shard; where too few are there, of all parts, unless `near`."""
+        if not values:
+            return []
+        parts = self.lake.parts(self.run, _TABLE_OF[record])
+        beside = [path for path in parts if _shard(path) == self.shard]
+        rows = self.rows(record, column, values, beside)
+        if len(rows) >= len(values) or (near and beside):
+            return rows
+        return self.rows(record, column, values, parts)
+
+    def rows(
+        self, record: type[R], column: str, values: Sequence[str], parts: Sequence[Path], most: int = MOST_ROWS
+    ) -> list[R]:
+        if not parts or not values:
+            return []
+        files = ", ".join(quoted(str(path), pattern=True) for path in parts)
+        sql = f"SELECT * FROM read_parquet([{files}]) WHERE {column} IN (SELECT unnest(?)) LIMIT {int(most)}"
+        cursor = self.connection.execute(sql, [list(values)])
+        names = [name for name, *_ in cursor.description or ()]
+        return [from_row(record, dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+def _shard(path: Path) -> str:
+    found = _SHARD.search(path.name)
+    return found[1] if found else ""

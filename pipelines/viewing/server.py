@@ -1,0 +1,318 @@
+"""The web application: routes, pages, and the two requests that write."""
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from importlib.resources import files
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, unquote
+
+import duckdb
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.plain import one_line
+from gog.pipelines.review_files import LONGEST_COMMENT, MOST_BOXES, reviewer_name
+from gog.pipelines.reviews import review_stats, state_of
+from gog.pipelines.viewing import text
+from gog.pipelines.viewing.filters import FACETS, NOTHING, REVIEWS, SORTS, Filter
+from gog.pipelines.viewing.opened import NotThereError, OpenLake
+from gog.pipelines.viewing.reading import attempts_elsewhere, verdicts_of
+from gog.pipelines.viewing.security import Handler, add_headers, guard
+from gog.pipelines.viewing.showing import Shown, prices_of, show
+from gog.schemas import REASONS, Box, BoxError, Decision
+from gog.schemas.rows import SchemaError
+
+T = TypeVar("T")
+
+ADDRESS: Final = "127.0.0.1"
+PAGE: Final = 50
+"""Rows on a page of the list."""
+BODY_BYTES: Final = 64 << 10
+"""Longest body of a request that is read."""
+COMPACT_AFTER_S: Final = 2.0
+"""How long after a review the journal goes into the table."""
+COOKIE: Final = "gog_reviewer"
+STATIC: Final = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_FOR_EVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+class Viewer:
+    """The application's state and its handlers."""
+
+    def __init__(self, lake: Lake, reviewer: str, run: str | None = None) -> None:
+        """`reviewer` is who reviews until a browser says otherwise; `run` the one to open first."""
+        self.opened = OpenLake(lake)
+        self.token = secrets.token_urlsafe(24)
+        self._name = lake.root.resolve().name
+        self._reviewer = reviewer
+        self._run = run
+        self._compacting: asyncio.Task[None] | None = None
+        self._static = {name: files("gog.pipelines.viewing").joinpath("static", name).read_bytes() for name in STATIC}
+        self._pages = _environment(self._static)
+
+    def application(self) -> web.Application:
+        """The routes, behind the guard."""
+        app = web.Application(client_max_size=BODY_BYTES, middlewares=[guard(self.token), self._told])
+        app.router.add_get("/", self._home)
+        app.router.add_get("/runs/{run}", self._list)
+        app.router.add_get("/runs/{run}/t/{id}", self._trajectory)
+        app.router.add_get("/runs/{run}/seeds/{seed}", self._seed)
+        app.router.add_get("/runs/{run}/reviews", self._stats)
+        app.router.add_get("/compare", self._compare)
+        app.router.add_get("/images/{sha256}", self._image)
+        app.router.add_get("/thumbs/{sha256}", self._thumb)
+        app.router.add_get("/static/{name}", self._static_file)
+        app.router.add_post("/runs/{run}/t/{id}/review", self._review)
+        app.router.add_post("/reviewer", self._name_reviewer)
+        app.on_response_prepare.append(add_headers)
+        app.on_cleanup.append(self._close)
+        return app
+
+    async def _home(self, request: web.Request) -> web.StreamResponse:
+        runs = await _blocking(self.opened.runs)
+        chosen = self._run if self._run in runs else runs[0] if len(runs) == 1 else None
+        if chosen is not None and "all" not in request.query:
+            raise web.HTTPFound(f"/runs/{quote(chosen)}")
+        manifests = await _blocking(lambda: [(run, self.opened.manifest(run)) for run in runs])
+        return self._page(request, "home.html", runs=manifests)
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        run, wanted, who = request.match_info["run"], Filter.of(request.query), self._who(request)
+        number = _number(request.query.get("page", ""))
+        index = await _blocking(lambda: self.opened.index(run))
+        listing = await _blocking(lambda: index.page(wanted, who, (number - 1) * PAGE, PAGE))
+        pages = max(1, -(-listing.total // PAGE))
+        return self._page(
+            request, "list.html", run=run, wanted=wanted, listing=listing, index=index, number=number, pages=pages
+        )
+
+    async def _trajectory(self, request: web.Request) -> web.StreamResponse:
+        run, name = request.match_info["run"], request.match_info["id"]
+        wanted, who = Filter.of(request.query), self._who(request)
+
+        def read() -> dict[str, Any]:
+            index = self.opened.index(run)
+            shown = self._shown(run, name)
+            return {
+                "shown": shown,
+                "beside": index.neighbours(name, wanted, who),
+                "attempts": index.attempts(shown.whole.trajectory.seed_id),
+                "reviews": self.opened.reviews(run).get(name, {}),
+            }
+
+        return self._page(request, "trajectory.html", run=run, wanted=wanted, **await _blocking(read))
+
+    async def _seed(self, request: web.Request) -> web.StreamResponse:
+        run, seed = request.match_info["run"], request.match_info["seed"]
+
+        def read() -> dict[str, Any]:
+            attempts = self.opened.index(run).attempts(seed)
+            if not attempts:
+                raise NotThereError(f"the run {run} has no attempt at a seed {seed[:100]!r}")
+            others = [other for other in self.opened.runs() if other != run]
+            return {
+                "attempts": attempts,
+                "first": self.opened.whole(run, attempts[0]["trajectory_id"]),
+                "elsewhere": attempts_elsewhere(self.opened.lake, others, seed),
+            }
+
+        return self._page(request, "seed.html", run=run, **await _blocking(read))
+
+    async def _compare(self, request: web.Request) -> web.StreamResponse:
+        sides = []
+        for side in ("a", "b"):
+            run, _, name = request.query.get(side, "").partition("/")
+            sides.append((run, name))
+        # One after the other: both may need a list that is not in memory.
+        shown = [(run, await _blocking(self._shown, run, name)) for run, name in sides]
+        reviews = [(await _blocking(self.opened.reviews, run)).get(name, {}) for run, name in sides]
+        return self._page(request, "compare.html", run=sides[0][0], sides=shown, states=[*map(state_of, reviews)])
+
+    async def _stats(self, request: web.Request) -> web.StreamResponse:
+        run = request.match_info["run"]
+
+        def read() -> dict[str, Any]:
+            latest = self.opened.reviews(run)
+            return {"stats": review_stats(latest, verdicts_of(self.opened.lake, run, list(latest)))}
+
+        return self._page(request, "reviews.html", run=run, **await _blocking(read))
+
+    async def _image(self, request: web.Request) -> web.StreamResponse:
+        data, kind = await _blocking(self.opened.picture, request.match_info["sha256"])
+        return web.Response(body=data, content_type=kind, headers=_FOR_EVER)
+
+    async def _thumb(self, request: web.Request) -> web.StreamResponse:
+        data = await _blocking(self.opened.thumb, request.match_info["sha256"])
+        return web.Response(body=data, content_type="image/jpeg", headers=_FOR_EVER)
+
+    async def _static_file(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        if name not in STATIC:
+            raise NotThereError(f"there is no file {name[:100]!r}")
+        return web.Response(body=self._static[name], content_type=STATIC[name], charset="utf-8", headers=_FOR_EVER)
+
+    async def _review(self, request: web.Request) -> web.StreamResponse:
+        run, name, who = request.match_info["run"], request.match_info["id"], self._who(request)
+        body = await _json(request)
+        whole = await _blocking(self.opened.whole, run, name)
+        change = read_change(body, {s.turn for s in whole.trajectory.steps if s.action == "gaze" and s.box})
+        reviews = await _blocking(self.opened.add_review, run, name, whole.trajectory.seed_id, who, change)
+        if self._compacting is None or self._compacting.done():
+            self._compacting = asyncio.create_task(self._compact_soon())
+        return self._page(request, "review.html", run=run, reviews=reviews)
+
+    async def _name_reviewer(self, request: web.Request) -> web.StreamResponse:
+        said = (await _json(request)).get("name")
+        try:
+            name = reviewer_name(said if isinstance(said, str) else "")
+        except ValueError as error:
+            raise web.HTTPUnprocessableEntity(text=f"{error}\n") from None
+        response = web.Response(status=204)
+        response.set_cookie(COOKIE, quote(name), max_age=31536000, httponly=True, samesite="Strict", path="/")
+        return response
+
+    async def _compact_soon(self) -> None:
+        await asyncio.sleep(COMPACT_AFTER_S)
+        await _blocking(self.opened.compact)
+
+    async def _close(self, app: web.Application) -> None:
+        if self._compacting is not None:
+            self._compacting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._compacting
+        await _blocking(self.opened.close)
+
+    def _shown(self, run: str, name: str) -> Shown:
+        return show(self.opened.whole(run, name), prices_of(self.opened.config(run)))
+
+    def _who(self, request: web.Request) -> str:
+        try:
+            return reviewer_name(unquote(request.cookies.get(COOKIE, "")))
+        except ValueError:
+            return self._reviewer
+
+    def _page(self, request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
+        common = {"token": self.token, "who": self._who(request), "lake": self._name, "request": request}
+        page = self._pages.get_template(template).render(**common, **values)
+        return web.Response(text=page, content_type="text/html", status=status)
+
+    @web.middleware
+    async def _told(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Errors as a page of one line; of a request that writes, as the line alone."""
+        try:
+            return await handler(request)
+        except NotThereError as error:
+            status, line = 404, str(error)
+        except web.HTTPNotFound:
+            status, line = 404, "there is no such page"
+        except (LakeError, SchemaError, duckdb.Error) as error:
+            status, line = 500, one_line(error, 400)
+        if request.method != "GET" or request.path.startswith(("/images/", "/thumbs/", "/static/")):
+            return web.Response(status=status, text=f"{line}\n")
+        return self._page(request, "error.html", status, line=line, code=status)
+
+
+def read_change(body: Mapping[str, Any], gazes: set[int]) -> dict[str, Any]:
+    """The change of a review that a request asks for; boxes are of turns that are gazes. Raises 422 otherwise."""
+    change: dict[str, Any] = {}
+    try:
+        if "decision" in body:
+            change["decision"] = None if body["decision"] is None else Decision(body["decision"])
+        if "comment" in body:
+            if not isinstance(body["comment"], str) or len(body["comment"]) > LONGEST_COMMENT:
+                raise ValueError(f"a comment is text of at most {LONGEST_COMMENT} characters")
+            change["comment"] = body["comment"]
+        if "boxes" in body:
+            change["boxes"] = {_turn(turn, gazes): _box(box) for turn, box in dict(body["boxes"]).items()}
+            if len(change["boxes"]) > MOST_BOXES:
+                raise ValueError(f"a review has at most {MOST_BOXES} boxes")
+    except (TypeError, ValueError) as error:
+        raise web.HTTPUnprocessableEntity(text=f"{one_line(error, 200)}\n") from None
+    return change
+
+
+def _turn(text: str, gazes: set[int]) -> int:
+    turn = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else -1
+    if turn not in gazes:
+        raise ValueError(f"turn {text[:10]!r} is no gaze")
+    return turn
+
+
+def _box(values: Any) -> Box | None:
+    if values is None:
+        return None
+    if not isinstance(values, list) or len(values) != 4 or not all(type(v) in (int, float) for v in values):
+        raise ValueError("a box is four numbers, x1, y1, x2, y2, in fractions of the image")
+    try:
+        return Box.checked(*values)
+    except (BoxError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+
+
+async def _json(request: web.Request) -> Mapping[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest(text="the body is no JSON object\n")
+    return body
+
+
+async def _blocking(work: Callable[..., T], *args: Any) -> T:
+    return await asyncio.to_thread(work, *args)
+
+
+def _number(words: str) -> int:
+    return int(words) if words.isascii() and words.isdigit() and 0 < len(words) < 7 and int(words) else 1
+
+
+def _environment(static: Mapping[str, bytes]) -> Environment:
+    # Everything is escaped, whatever a template is called.
+    made = Environment(
+        loader=PackageLoader("gog.pipelines.viewing"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "shown": text.shown,
+        "web_link": text.web_link,
+        "path": text.path_part,
+        "share": text.per_cent,
+        "moment": text.moment,
+    }
+    made.globals |= {
+        "FACETS": FACETS,
+        "REVIEWS": REVIEWS,
+        "SORTS": SORTS,
+        "NOTHING": NOTHING,
+        "REASONS": REASONS,
+        "LONGEST_COMMENT": LONGEST_COMMENT,
+        "state_of": state_of,
+        "version": {name: hashlib.sha256(data).hexdigest()[:12] for name, data in static.items()},
+    }
+    return made
+
+
+@asynccontextmanager
+async def serving(viewer: Viewer, port: int) -> AsyncIterator[str]:
+    """Serve on the loopback while the context lasts; its value is the address. Port 0 takes a free one."""
+    runner = web.AppRunner(viewer.application(), access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, ADDRESS, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise LakeError(f"cannot listen on port {port}: {error.strerror or error}; name another") from error
+        (name, number, *_) = runner.addresses[0]
+        yield f"http://{name}:{number}/"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,55 @@
+"""Text of unknown origin on a page: shown as what it is. Jinja2 escapes it; this makes the unseen seen."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+LONGEST: Final = 20_000
+"""Characters of one text on a page; models and web pages have sent megabytes."""
+
+# Controls other than tab and line feed, and what turns the direction of text around for all that follows.
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]")
+
+
+def shown(text: object) -> str:
+    """The text with control and direction characters written out by their codes, and cut where it is endless."""
+    said = "" if text is None else str(text)
+    cut = said if len(said) <= LONGEST else f"{said[:LONGEST]} … ({len(said) - LONGEST:,} more characters)"
+    return _UNSEEN.sub(lambda found: _code(found[0]), cut.replace("\r\n", "\n"))
+
+
+def _code(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+
+
+def web_link(url: str) -> str | None:
+    """The address where it is one of the web that a browser may be sent to; None for any other scheme or trick."""
+    if any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") for c in url) or len(url) > 2000:
+        return None
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname)
+    except ValueError:
+        return None
+    return url if parts.scheme in ("http", "https") and named and "\\" not in url else None
+
+
+def path_part(text: str) -> str:
+    """One part of a URL's path."""
+    return quote(text, safe="")
+
+
+def per_cent(value: float | None) -> str:
+    """A share, as 73%."""
+    return "" if value is None else f"{value:.0%}"
+
+
+def moment(seconds: float) -> str:
+    """A time of a review, to the minute, UTC."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return ""
