@@ -14,9 +14,13 @@ def push_export(folder: Path, repo: str) -> str:
     Returns its address. Files of an earlier upload that this one does not have are removed in the same commit. The
     token is the one of `hf auth login`, or in HF_TOKEN. Raises `LakeError`.
     """
-    from httpx import HTTPError
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,  # type: ignore[attr-defined, unused-ignore]  # of whichever HTTP library it uses
+        LocalTokenNotFoundError,
+    )
 
     api = HfApi()
     try:
