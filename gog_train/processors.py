@@ -101,9 +101,14 @@ def _check_resizing(processor: Any, backbone: Backbone, image: Image.Image) -> N
     width, height = image.size
     try:
         wanted = smart_resize(width, height, backbone.factor, backbone.min_pixels, backbone.max_pixels)
+        made = processor.image_processor(images=[image], return_tensors="pt")
     except BoxError as error:
         raise TrainingError(f"an image of the export cannot be resized: {error}") from error
-    made = processor.image_processor(images=[image], return_tensors="np")
+    except (ValueError, RuntimeError) as error:
+        raise TrainingError(
+            f"the processor cannot take an image of {width}x{height} ({_line(error)}): "
+            "start from the processor of the export's backbone"
+        ) from error
     _, rows, columns = (int(value) for value in made["image_grid_thw"][0])
     patch = int(processor.image_processor.patch_size)
     found = columns * patch, rows * patch

@@ -90,11 +90,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings(
             SftSettings, sys.argv[1:] if arguments is None else arguments, "gog_train.sft", EXAMPLES
         )
+        _quiet()
         trained = train(settings)
     except (TrainingError, ExportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0 if trained.finished else 1
+
+
+def _quiet() -> None:
+    """No bars of libraries between our lines."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
 
 
 def say(line: str) -> None:
@@ -107,6 +117,7 @@ def train(settings: SftSettings) -> Trained:
     from gog_train.callbacks import Progress, Stop
 
     checkpoint = resumed(settings.output, settings.resume)
+    _accumulation(settings)
     _check_report(settings.report)
     export = open_export(settings.export, "sft", backbone_of(settings.model, settings.revision).name)
     thinking = export.thinking if settings.thinking is None else settings.thinking
@@ -192,9 +203,10 @@ def _arguments(settings: SftSettings, *, evaluates: bool) -> Any:
         max_grad_norm=settings.max_grad_norm,
         per_device_train_batch_size=settings.device_batch_size,
         per_device_eval_batch_size=settings.device_batch_size,
-        gradient_accumulation_steps=_accumulation(settings, int(os.environ.get("WORLD_SIZE", "1"))),
+        gradient_accumulation_steps=_accumulation(settings),
         gradient_checkpointing=checkpointing,
         bf16=bf16,
+        use_cpu=not gpu,
         seed=settings.seed,
         data_seed=settings.seed,
         eos_token=END_OF_TURN,
@@ -213,8 +225,9 @@ def _arguments(settings: SftSettings, *, evaluates: bool) -> Any:
     )
 
 
-def _accumulation(settings: SftSettings, devices: int) -> int:
+def _accumulation(settings: SftSettings) -> int:
     """Batches that a device adds up to a step."""
+    devices = int(os.environ.get("WORLD_SIZE", "1"))
     at_once = settings.device_batch_size * devices
     if settings.batch_size % at_once:
         raise TrainingError(

@@ -126,12 +126,16 @@ def _configs() -> dict[BackboneName, type[Any]]:
     return {BackboneName.QWEN2_5_VL: Qwen2_5_VLConfig, BackboneName.QWEN3_VL: Qwen3VLConfig}
 
 
-def model(backbone: BackboneName, *, seed: int = 0) -> Any:
-    """A model of random weights for the tokenizer above, on the CPU, in single precision."""
+def model(backbone: BackboneName, *, seed: int = 0, spread: float = 0.02) -> Any:
+    """A model of random weights for the tokenizer above, on the CPU, in single precision.
+
+    `spread` is the standard deviation of the weights. Of the usual one the head cannot say anything with confidence,
+    so that an adapter below it learns little.
+    """
     import torch
     from transformers import AutoModelForImageTextToText
 
-    config = _config(backbone)
+    config = _config(backbone, spread)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = AutoModelForImageTextToText.from_config(config)
@@ -140,7 +144,7 @@ def model(backbone: BackboneName, *, seed: int = 0) -> Any:
     return made
 
 
-def _config(backbone: BackboneName) -> Any:
+def _config(backbone: BackboneName, spread: float) -> Any:
     tokens = tokenizer()
     to_id = tokens.convert_tokens_to_ids
     ids = {
@@ -157,6 +161,7 @@ def _config(backbone: BackboneName) -> Any:
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "max_position_embeddings": LENGTH,
+        "initializer_range": spread,
         "bos_token_id": None,
         "eos_token_id": tokens.eos_token_id,
         "pad_token_id": tokens.pad_token_id,
@@ -181,9 +186,9 @@ def _config(backbone: BackboneName) -> Any:
     return _configs()[backbone](text_config=text, vision_config=vision, **ids)
 
 
-def checkpoint(backbone: BackboneName, folder: Path, chat_template: str | None = None) -> Path:
+def checkpoint(backbone: BackboneName, folder: Path, chat_template: str | None = None, *, spread: float = 0.02) -> Path:
     """Model and processor, saved as a checkpoint that `register` makes loadable; nothing is done where one is."""
     if not (folder / "config.json").exists():
         processor(backbone, chat_template).save_pretrained(folder)
-        model(backbone).save_pretrained(folder)
+        model(backbone, spread=spread).save_pretrained(folder)
     return folder
