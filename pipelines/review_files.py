@@ -50,19 +50,17 @@ class ReviewBook:
         self._journal = self._folder / JOURNAL
         self._lake, self._run = lake, run
         self._seen: Signature | None = None
-        self._all: dict[str, Review] = {}
         self._latest: dict[str, dict[str, Review]] = {}
 
     def refresh(self) -> bool:
         """Read again if anybody wrote since; whether that was so. Raises `LakeError` and `SchemaError`."""
         # The table comes second: what is moved meanwhile is then seen twice, and counts once, rather than not at all.
-        seen = _signature(self._journal, *self._parts())
+        seen = self._signature()
         if seen == self._seen:
             return False
         found, _ = _read_journal(self._journal)
         found += self._lake.read_table(self._run, TABLE, Review)
-        self._all = {review.review_id: review for review in found}
-        self._latest = latest(self._all.values())
+        self._latest = latest({review.review_id: review for review in found}.values())
         self._seen = seen
         return True
 
@@ -87,13 +85,14 @@ class ReviewBook:
         """
         if len(comment) > LONGEST_COMMENT or len(boxes) > MOST_BOXES:
             raise ValueError(f"a review has at most {LONGEST_COMMENT} characters and {MOST_BOXES} boxes")
+        reviewer = reviewer_name(reviewer)
         with self._locked():
             self.refresh()
             before = self._latest.get(trajectory_id, {}).get(reviewer)
             values: dict[str, Any] = {
                 "trajectory_id": trajectory_id,
                 "seed_id": seed_id,
-                "reviewer": reviewer_name(reviewer),
+                "reviewer": reviewer,
                 "number": before.number + 1 if before else 1,
                 "decision": decision,
                 "boxes": tuple(CorrectedBox(turn=turn, box=box) for turn, box in sorted(boxes.items())),
@@ -104,7 +103,9 @@ class ReviewBook:
             row = to_row(review)
             review = review.model_copy(update={"review_id": content_id("review", row)})
             _append(self._journal, canonical_json(to_row(review)))
-        self.refresh()
+            beside = {**self._latest.get(trajectory_id, {}), reviewer: review}
+            self._latest = {**self._latest, trajectory_id: dict(sorted(beside.items()))}
+            self._seen = self._signature()
         return review
 
     def compact(self) -> int:
@@ -112,6 +113,7 @@ class ReviewBook:
         if not _size(self._journal):
             return 0
         with self._locked():
+            self.refresh()
             fresh, unread = _read_journal(self._journal)
             if not fresh:
                 return 0
@@ -120,11 +122,11 @@ class ReviewBook:
             write_atomic(self._part, data, passing=self._passing)
             # Lines that nobody can read stay where a person can look at them.
             write_atomic(self._journal, b"".join(line + b"\n" for line in unread), passing=self._passing)
-        self.refresh()
+            self._seen = self._signature()
         return len(fresh)
 
-    def _parts(self) -> list[Path]:
-        return self._lake.parts(self._run, TABLE)
+    def _signature(self) -> Signature:
+        return _signature(self._journal, *self._lake.parts(self._run, TABLE))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

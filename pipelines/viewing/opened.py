@@ -10,7 +10,7 @@ from typing import Any, Final
 from gog.pipelines.lake import Lake, LakeError, Manifest
 from gog.pipelines.review_files import ReviewBook
 from gog.pipelines.viewing.index import RunIndex, signature
-from gog.pipelines.viewing.reading import Whole, read_whole
+from gog.pipelines.viewing.reading import Whole, open_reader, read_whole
 from gog.schemas import Box, Decision, Review
 from gog.transforms.images import ImageError, decode_image
 
@@ -37,6 +37,7 @@ class OpenLake:
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
+        self._reader = open_reader()
         self._indexes: OrderedDict[str, tuple[RunIndex, float]] = OrderedDict()
         self._making = threading.Lock()
         self._books: dict[str, ReviewBook] = {}
@@ -77,7 +78,7 @@ class OpenLake:
     def whole(self, run: str, trajectory_id: str) -> Whole:
         """A trajectory with everything. Raises `NotThereError`."""
         place = self.index(run).place_of(trajectory_id)
-        found = read_whole(self.lake, run, place, trajectory_id) if place else None
+        found = read_whole(self._reader, self.lake, run, place, trajectory_id) if place else None
         if found is None:
             raise NotThereError(f"the run {run} has no trajectory {trajectory_id[:100]!r}")
         return found
@@ -160,6 +161,7 @@ class OpenLake:
         with self._making:
             while self._indexes:
                 self._indexes.popitem()[1][0].close()
+        self._reader.close()
 
     def _is_inside(self, run: str) -> bool:
         return self.lake.run_folder(run).resolve().is_relative_to(self.lake.root.resolve())

@@ -47,13 +47,20 @@ class Place(NamedTuple):
     left: bool
 
 
-def read_whole(lake: Lake, run: str, place: Place, trajectory_id: str) -> Whole | None:
+def open_reader() -> duckdb.DuckDBPyConnection:
+    """A small database for reading parts; each thread takes a cursor of it."""
+    return duckdb.connect(config={"memory_limit": "96MB", "threads": 1, "autoinstall_known_extensions": "false"})
+
+
+def read_whole(
+    database: duckdb.DuckDBPyConnection, lake: Lake, run: str, place: Place, trajectory_id: str
+) -> Whole | None:
     """The trajectory of a part, None when it is not there. Raises `SchemaError` or `duckdb.Error` on damaged rows.
 
     Its records stand in parts of the same shard, where curation did not see all shards at once: a page reads a few
     small files, however large the run is.
     """
-    with duckdb.connect(config={"memory_limit": "128MB", "threads": 1}) as connection:
+    with database.cursor() as connection:
         reader = _Reader(lake, run, _shard(place.part), connection)
         found = reader.rows(Trajectory, "trajectory_id", [trajectory_id], [place.part])
         if not found:
@@ -79,7 +86,7 @@ def read_whole(lake: Lake, run: str, place: Place, trajectory_id: str) -> Whole 
 def attempts_elsewhere(lake: Lake, runs: Sequence[str], seed_id: str) -> list[tuple[str, Trajectory]]:
     """Attempts at a seed in other runs, by run and attempt. Runs that cannot be read are passed over."""
     found: list[tuple[str, Trajectory]] = []
-    with duckdb.connect(config={"memory_limit": "128MB", "threads": 1}) as connection:
+    with open_reader() as connection:
         for run in runs[:MOST_RUNS]:
             reader = _Reader(lake, run, "", connection)
             with suppress(duckdb.Error, SchemaError):
@@ -90,7 +97,7 @@ def attempts_elsewhere(lake: Lake, runs: Sequence[str], seed_id: str) -> list[tu
 
 def verdicts_of(lake: Lake, run: str, trajectory_ids: Sequence[str]) -> list[Verdict]:
     """The verdicts of some trajectories of a run. Raises `SchemaError` or `duckdb.Error` on damaged rows."""
-    with duckdb.connect(config={"memory_limit": "128MB", "threads": 1}) as connection:
+    with open_reader() as connection:
         reader = _Reader(lake, run, "", connection)
         parts = lake.parts(run, "verdicts")
         return reader.rows(Verdict, "trajectory_id", trajectory_ids, parts, len(trajectory_ids))

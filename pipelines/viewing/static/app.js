@@ -51,7 +51,7 @@ $("#help-open").addEventListener("click", () => help.showModal());
 const filter = $("#filter");
 if (filter) {
   const facets = $(".facets", filter);
-  facets.open = facets.hasAttribute("data-used") || matchMedia("(min-width: 901px)").matches;
+  facets.open = matchMedia("(min-width: 901px)").matches;
   filter.addEventListener("change", (event) => { if (event.target.matches("select")) filter.requestSubmit(); });
   filter.addEventListener("submit", () => {
     // Empty choices stay out of the address.
