@@ -119,6 +119,7 @@ class EpisodeTrainer(GRPOTrainer):
             all_tokens.append(tokens)
         live = [tokens for tokens in all_tokens if not tokens.rollout.over]
         while live := self._tell(live):
+            self._check_images(live)
             ids, logps = self._generate_single_turn(
                 [tokens.prompt + tokens.completion for tokens in live],
                 [tokens.all_images for tokens in live],
@@ -199,6 +200,11 @@ class EpisodeTrainer(GRPOTrainer):
     def _pixels(self, live: Sequence[_Tokens]) -> dict[str, Any]:
         images = [image for tokens in live for image in tokens.all_images]
         return dict(self.processing_class.image_processor(images=images, return_tensors="pt"))
+
+    def _check_images(self, live: Sequence[_Tokens]) -> None:
+        prompts, completions = [tokens.prompt for tokens in live], [tokens.completion for tokens in live]
+        images = [tokens.all_images for tokens in live]
+        check_images(prompts, completions, images, self.setup.backbone, self._image_pad_token_id)
 
     def _generate(self, prompts: Any) -> Any:
         made = super()._generate(prompts)

@@ -1,12 +1,22 @@
 """Rollouts of tiny models in TRL's trainer: masks, log-probabilities, masked rollouts, dropped images, resampling."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rolling import CUT, answer, call, make_trainer, seed, services
 
-from gog.transforms.backbones import Backbone
+from gog.schemas import FailureClass
+from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.services.protocols import ServiceError
+from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
+from gog_train.judging import JudgeIllError
+from gog_train.sampling import with_signal
+from gog_train.settings import TrainingError
+
+QWEN3 = BACKBONES[BackboneName.QWEN3_VL]
 
 GAZE = call("gaze", bbox_2d=[10, 10, 90, 90], label="it", image=0)
 TURNS = [GAZE, call("text_search", query="capital of Kenya"), answer("Nairobi")]
@@ -29,6 +39,10 @@ def recording(trainer: type[Any]) -> type[Any]:
         def _scored_batch(self, inputs: Any) -> Any:
             self.batches.append(super()._scored_batch(inputs))
             return self.batches[-1]
+
+        def _generate_and_score_completions(self, inputs: Any) -> Any:
+            self.last = super()._generate_and_score_completions(inputs)
+            return self.last
 
         def _get_per_token_logps_and_entropies(self, *arguments: Any, **more: Any) -> Any:
             found = super()._get_per_token_logps_and_entropies(*arguments, **more)
@@ -124,3 +138,146 @@ def test_what_says_nothing_of_the_policy_is_out_of_the_loss(small_backbone: Back
     assert [one.masked for one in trainer.scored] == ["", "", "overlong", "out_of_turns"]
     assert [bool(row.any()) for row in batch["tool_mask"] * batch["completion_mask"]] == [True, True, False, False]
     assert batch["advantages"].tolist() == pytest.approx([0.707, -0.707, 0, 0], abs=1e-2)
+
+
+def test_a_judge_that_fails_masks_and_never_pays_zero(tmp_path: Path) -> None:
+    asked = []
+
+    async def judge(question: JudgeQuestion) -> JudgeReply:
+        asked.append(question.candidate)
+        if question.candidate == "the third":
+            raise ServiceError(FailureClass.TIMEOUT, "no answer")
+        return JudgeReply(Ruling.UNKNOWN if question.candidate == "the fourth" else Ruling.NO)
+
+    answers = ["Nairobi", "the second", "the third", "the fourth"]
+    with services(tmp_path / "store", judge=judge) as made:
+        trainer = make_trainer(QWEN3, made, tmp_path, script=lambda n, turn: answer(answers[n]), kind=recording)
+        trainer.train()
+    (batch,) = trainer.batches
+    assert sorted(asked) == sorted(answers[1:]), "a rule settles what it can"
+    assert [one.masked for one in trainer.scored] == ["", "", "judge", "judge"]
+    assert [one.reward for one in trainer.scored] == [1.0, pytest.approx(0.1), None, None]
+    assert batch["advantages"].tolist() == pytest.approx([0.707, -0.707, 0, 0], abs=1e-2)
+    assert batch["tool_mask"][2:].sum() == 0
+    assert trainer.state.log_history[0]["masked/judge"] == 0.5
+
+
+def test_an_ill_judge_stops_the_training(tmp_path: Path) -> None:
+    async def judge(question: JudgeQuestion) -> JudgeReply:
+        raise ServiceError(FailureClass.SERVER, "down")
+
+    with services(tmp_path / "store", judge=judge) as made:
+        trainer = make_trainer(QWEN3, made, tmp_path, script=lambda n, turn: answer("Mombasa"), max_steps=20)
+        with pytest.raises(JudgeIllError, match="answered 0% of its last 20 questions"):
+            trainer.train()
+    assert trainer.state.global_step == 4
+
+
+def test_a_dropped_image_raises(tmp_path: Path) -> None:
+    with services(tmp_path / "store") as made:
+        trainer = make_trainer(QWEN3, made, tmp_path, script=lambda n, turn: TURNS[turn])
+        append = trainer._append
+
+        def losing(tokens: Any, messages: Any) -> bool:
+            going: bool = append(tokens, messages)
+            if len(tokens.told_images) == 1 and tokens.rollout.episode.turns == 2:
+                tokens.told_images.clear()
+            return going
+
+        trainer._append = losing
+        with pytest.raises(TrainingError, match="an image was dropped or cut"):
+            trainer.train()
+
+
+def test_groups_without_signal_give_way_to_others(small_backbone: Backbone, tmp_path: Path) -> None:
+    """Questions of the even numbers are answered right by all; the rest by every other rollout."""
+
+    seeds = [seed(number, width=100 + 40 * number, height=120) for number in range(4)]
+    numbers = {one.question: number for number, one in enumerate(seeds)}
+    with services(tmp_path / "store") as made:
+        trainer = make_trainer(
+            small_backbone,
+            made,
+            tmp_path,
+            script=lambda n, turn: "",
+            kind=recording,
+            seeds=seeds,
+            setup={"resample": 3},
+            per_device_train_batch_size=8,
+        )
+
+        def script(number: int, turn: int) -> str:
+            question = trainer.environments[number].rollout.gold.question
+            easy = numbers[question] % 2 == 0
+            return [GAZE, answer("Nairobi")][turn] if easy else answer("Nairobi" if number % 2 else "Mombasa")
+
+        trainer.script = script
+        trainer.train()
+    first, batch = trainer.batches[0], trainer.last
+    assert with_signal(first, 4) == [False, True]
+    assert with_signal(batch, 4) == [True, True]
+    assert len(trainer.batches) > 1
+    assert {key: value.shape[0] for key, value in batch.items() if key in ("prompt_ids", "completion_ids")} == {
+        "prompt_ids": 8,
+        "completion_ids": 8,
+    }
+    assert sum(batch["num_images"]) == len(batch["image_grid_thw"])
+    pad, merge = trainer._image_pad_token_id, 4
+    shown = torch_count(batch, pad)
+    features = [int(grid.prod()) // merge for grid in batch["image_grid_thw"]]
+    assert shown == features, "each row kept its own images"
+    seen = int((batch["completion_mask"] * batch["tool_mask"]).sum())
+    assert int(batch["num_items_in_batch"]) == seen
+    log = trainer.state.log_history[0]
+    assert log["resampled/dull_groups"] == 0.5
+    assert log["grad_norm"] > 0
+
+
+def torch_count(batch: dict[str, Any], token: int) -> list[int]:
+    """Image tokens of each row, which shows one image."""
+    import torch
+
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+    return [int(count) for count in (ids == token).sum(1)]
+
+
+def rigged(trainer: type[Any]) -> type[Any]:
+    """Pays for tokens of the lower half of the vocabulary, whatever they say."""
+
+    class Rigged(trainer):  # type: ignore[misc]
+        def _pay(self, *, completion_ids: Any, **more: Any) -> list[float]:
+            super()._pay(**more)
+            half = len(self._tokenizer) // 2
+            paid = [sum(token < half for token in ids) / len(ids) for ids in completion_ids]
+            self.scored = [
+                replace(one, reward=reward, masked="") for one, reward in zip(self.scored, paid, strict=True)
+            ]
+            self.history = [*getattr(self, "history", []), sum(paid) / len(paid)]
+            return paid
+
+    return Rigged
+
+
+@pytest.mark.slow
+def test_a_rigged_reward_moves_the_policy_towards_it(small_backbone: Backbone, tmp_path: Path) -> None:
+    import torch
+
+    with services(tmp_path / "store") as made:
+        trainer = make_trainer(
+            small_backbone,
+            made,
+            tmp_path,
+            kind=rigged,
+            seeds=[seed(0, width=120, height=120)],
+            episode=EpisodeSettings(tools=()),
+            max_steps=12,
+            learning_rate=1e-2,
+            per_device_train_batch_size=16,
+            num_generations=16,
+            generation_kwargs={"max_new_tokens": 6},
+        )
+        with torch.no_grad():  # fresh weights are near uniform, whatever an adapter does
+            trainer.accelerator.unwrap_model(trainer.model).get_output_embeddings().weight.mul_(20)
+        trainer.train()
+    before, after = sum(trainer.history[:3]) / 3, sum(trainer.history[-3:]) / 3
+    assert after > before + 0.2, trainer.history
