@@ -6,8 +6,8 @@ from typing import Final
 
 from gog_train.settings import TrainingError
 
-LEAST: Final = 20
-"""Questions before anything is said of a judge's health."""
+FEW: Final = 20
+"""Questions after which a judge that answers less than half of them is ill; a finer share needs a full window."""
 
 
 class JudgeIllError(TrainingError):
@@ -39,7 +39,8 @@ class JudgeHealth:
             self._counts.append((asked, answered))
         while self._counts and self.asked - self._counts[0][0] >= self.window:
             self._counts.popleft()
-        if self.asked >= LEAST and self.share < self.least_share:
+        full = self.asked >= self.window
+        if (full and self.share < self.least_share) or (self.asked >= FEW and self.share < self.least_share / 2):
             raise JudgeIllError(
                 f"the judge answered {self.share:.0%} of its last {self.asked} questions, {self.least_share:.0%} are "
                 "needed: look after its endpoint, then go on with --resume"

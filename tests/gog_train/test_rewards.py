@@ -1,0 +1,150 @@
+"""What a rollout is paid, part by part."""
+
+from pathlib import Path
+
+import pytest
+from fakes import FakeSearch
+from hypothesis import given
+from hypothesis import strategies as st
+from rolling import answer, call, rl_rows, row_of, seed, services
+
+from gog.schemas import FailureClass
+from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.services.protocols import ServiceError
+from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
+from gog_train.environment import Ending, Rollout
+from gog_train.judging import FEW, JudgeHealth, JudgeIllError
+from gog_train.rewards import CountedJudge, RewardSettings, metrics_of, score, score_all
+from gog_train.services import TrainingServices, run
+
+EPISODE = BACKBONES[BackboneName.QWEN2_5_VL].episode(EpisodeSettings(max_turns=4))
+SEARCH = call("text_search", query="capital of Kenya")
+GLANCE = call("image_search")
+RIGHT, WRONG = answer("Nairobi"), answer("Mombasa")
+BOTH = SEARCH + " <answer>Nairobi</answer>"
+
+
+def played(made: TrainingServices, turns: list[str]) -> Rollout:
+    rollout = Rollout(row_of(rl_rows(EPISODE, [seed()])), made.tools, made.images, EPISODE)
+    for turn in turns:
+        if not rollout.over:
+            run(rollout.turn(turn))
+    return rollout
+
+
+@pytest.mark.parametrize(
+    ("turns", "accuracy", "form"),
+    [
+        ([RIGHT], 1, 1),
+        ([WRONG], 0, 1),
+        ([SEARCH, GLANCE, RIGHT], 1, 1),
+        ([SEARCH, SEARCH, RIGHT], 1, 1),
+        (["Words alone.", RIGHT], 1, 0),
+        ([BOTH, RIGHT], 1, 0),
+        (["Nairobi</think><answer>Mombasa</answer> or <answer>Nairobi</answer>"], 1, 0),
+        ([answer("Nairobi" + " " * 3 + "x" * 300)], 0, 0),
+        (["a", "b", "c"], 0, 0),
+    ],
+    ids=["right", "wrong", "searched", "repeated", "strike", "answer with call", "two answers", "too long", "strikes"],
+)
+def test_accuracy_and_form(turns: list[str], accuracy: float, form: float, tmp_path: Path) -> None:
+    with services(tmp_path / "store") as made:
+        rollout = played(made, turns)
+        scored = run(score(rollout, made.judge, RewardSettings()))
+    assert (scored.accuracy, scored.format) == (accuracy, form)
+    assert scored.reward == pytest.approx(0.9 * accuracy + 0.1 * form)
+    assert scored.masked == ""
+
+
+@given(weight=st.floats(0, 1), cost=st.floats(0, 0.5))
+def test_the_reward_is_its_parts_weighed(scored_rollouts: dict[str, Rollout], weight: float, cost: float) -> None:
+    settings_ = RewardSettings(weight, cost)
+    for name, searches in (("right", 0), ("searched", 2)):
+        scored = run(score(scored_rollouts[name], None, settings_))
+        assert scored.searches == searches
+        assert scored.reward == pytest.approx((1 - weight) + weight - cost * searches)
+    wrong = run(score(scored_rollouts["strikes"], None, settings_))
+    assert wrong.reward == pytest.approx(0)
+
+
+@pytest.fixture(scope="module")
+def scored_rollouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rollout]:
+    with services(tmp_path_factory.mktemp("rewards")) as made:
+        return {
+            "right": played(made, [RIGHT]),
+            "searched": played(made, [SEARCH, GLANCE, RIGHT]),
+            "strikes": played(made, ["a", "b", "c"]),
+        }
+
+
+def test_what_is_masked_has_no_reward(tmp_path: Path) -> None:
+    down = FakeSearch(lambda query: ServiceError(FailureClass.SERVER, "down"), id="fake-text:down")
+    with services(tmp_path / "store", text=down) as made:
+        rollouts = [played(made, turns) for turns in ([SEARCH], [GLANCE] * 4, ["Words."], [WRONG])]
+        rollouts[2].end(Ending.OVERLONG)
+        scored = run(score_all(rollouts, None, RewardSettings()))
+        numbers = metrics_of(scored, rollouts)
+    assert [(one.masked, one.reward) for one in scored] == [
+        ("tool", None),
+        ("out_of_turns", None),
+        ("overlong", None),
+        ("judge", None),
+    ], "without a judge nobody says that another name is wrong"
+    assert numbers["episode/masked"] == 1
+    assert "reward/accuracy" not in numbers
+    assert numbers["ended/tool_failed"] == numbers["masked/tool"] == numbers["masked/judge"] == 0.25
+
+
+def test_a_rollout_that_was_left_is_no_success(tmp_path: Path) -> None:
+    with services(tmp_path / "store") as made:
+        rollout = played(made, [SEARCH])
+        scored = run(score(rollout, made.judge, RewardSettings()))
+    assert (scored.ending, scored.reward) == (Ending.BROKEN, 0.0)
+
+
+def test_the_judge_is_counted() -> None:
+    replies = iter([Ruling.YES, Ruling.UNKNOWN, Ruling.NO])
+
+    async def judge(question: JudgeQuestion) -> JudgeReply:
+        try:
+            return JudgeReply(next(replies))
+        except StopIteration:
+            raise ServiceError(FailureClass.TIMEOUT) from None
+
+    counted = CountedJudge(judge)
+    question = JudgeQuestion("answer", "?", ("a",), "b")
+    for _ in range(3):
+        run(counted(question))
+    with pytest.raises(ServiceError):
+        run(counted(question))
+    assert (counted.asked, counted.answered) == (4, 2)
+
+
+def test_a_healthy_judge_may_fail_now_and_then() -> None:
+    health = JudgeHealth(window=100)
+    for number in range(300):
+        health.add(1, int(number % 25 != 0))
+    assert 100 <= health.asked < 110
+    assert health.share == pytest.approx(0.96)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1)), max_size=60))
+def test_health_is_the_share_over_the_window(batches: list[tuple[int, float]]) -> None:
+    health, done = JudgeHealth(window=40), []
+    for asked, share in batches:
+        done.append((asked, round(asked * share)))
+        recent, total = [], 0
+        for one in reversed([pair for pair in done if pair[0]]):
+            if total >= 40:
+                break
+            recent.append(one)
+            total += one[0]
+        answered = sum(count for _, count in recent)
+        ill = answered < 0.95 * total and (total >= 40 or (total >= FEW and answered < 0.475 * total))
+        if ill:
+            with pytest.raises(JudgeIllError):
+                health.add(*done[-1])
+            return
+        health.add(*done[-1])
+        assert health.asked == total
