@@ -21,6 +21,7 @@ from gog.transforms.export import ExportSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.ingest import IngestLimits
 from gog.transforms.services.chat import ModelSettings, model_id
+from gog.transforms.services.checkpoint import CheckpointSettings
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.pages.reading import ReadingSettings
 from gog.transforms.services.search.settings import SearchSettings
@@ -130,6 +131,8 @@ class Config(Section):
     """How models behind endpoints are spoken to, by name: what stands behind the # of their address."""
     vllm: VllmSettings = VllmSettings()
     """How `vllm:MODEL` starts its server."""
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    """How `checkpoint:FOLDER` starts its server."""
     detector: str = "segments:"
     """Empty for none."""
     detect: DetectSettings = DetectSettings()
@@ -178,7 +181,7 @@ class Config(Section):
 
 _NOT_IN_FINGERPRINT = {
     *("run", "lake", "window", "limits", "retry", "budget", "prices", "store"),
-    *("labeller", "label", "export", "models", "vllm", "uploader"),
+    *("labeller", "label", "export", "models", "vllm", "checkpoint", "uploader"),
 }
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -174,7 +175,10 @@ def _services(config: Config) -> Iterator[Check]:
         names = {"teacher": config.teacher, "judge": config.judge, "labeller": config.labeller}
         for name, address in names.items():
             if address.startswith("vllm:"):
-                yield _starts(name, address, config.vllm.executable)
+                advice = "name it in vllm.executable, as /path/to/environment/bin/vllm"
+                yield _starts(name, address, config.vllm.executable, advice)
+            elif address.startswith("checkpoint:"):
+                yield _checkpoint(name, address, pictures, config)
             else:
                 yield _answers(name, address, partial(_chat, address, pictures, config))
         if config.detector:
@@ -185,11 +189,19 @@ def _services(config: Config) -> Iterator[Check]:
             yield _answers("pages", config.pages, partial(_page, config))
 
 
-def _starts(name: str, address: str, executable: str) -> Check:
+def _checkpoint(name: str, address: str, pictures: _Pictures, config: Config) -> Check:
+    try:
+        open_policy(address, pictures, config)
+    except ConfigError as error:
+        return Check(name, "problem", str(error))
+    advice = "name it in checkpoint.python, as /path/to/environment/bin/python"
+    return _starts(name, address, config.checkpoint.python or sys.executable, advice)
+
+
+def _starts(name: str, address: str, executable: str, advice: str) -> Check:
     """A model that a run starts itself: whether there is something to start. Loading it would take minutes."""
     found = shutil.which(executable)
     if found is None:
-        advice = "name it in vllm.executable, as /path/to/environment/bin/vllm"
         return Check(name, "problem", f"{address}: there is no executable {executable}", advice)
     return Check(name, "ok", f"{address}: {found} is there; the run starts it, its log is in LAKE/logs")
 

@@ -8,6 +8,7 @@ import apache_beam as beam
 from gog.pipelines.context import STEP_TABLES, Context, read_seeds
 from gog.pipelines.curate import read_mark
 from gog.pipelines.lake import write_atomic
+from gog.pipelines.models import episode_of
 from gog.pipelines.opening import policy_id
 from gog.schemas import Curated, Screening, Seed, Verdict
 from gog.transforms.beam.label import Label
@@ -24,6 +25,7 @@ def label(context: Context) -> None:
         context.forget("label")
         write_atomic(mark, json.dumps(wanted, sort_keys=True).encode())
     pool, solvable = rl_pool(context)
+    stages = config.stages.model_copy(update={"episode": episode_of(config.labeller, config)})
     root = str(context.lake.root)
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:
@@ -31,7 +33,7 @@ def label(context: Context) -> None:
             pipeline
             | "Shards" >> beam.Create(batch)
             | "Pool" >> beam.FlatMap(_pool, root, context.run, pool, solvable)
-            | "Label" >> Label(context.make_services, context.config.stages, context.config.window)
+            | "Label" >> Label(context.make_services, stages, config.window)
         )
         written = (rows, counts | CountRows()) | beam.Flatten()
         written | WriteParts(root, context.run, "label", STEP_TABLES["label"], batch)

@@ -3,20 +3,24 @@
 planner:skill=0.85                  the embedded rule-based program
 https://HOST/v1#MODEL               an OpenAI-compatible endpoint
 vllm:MODEL                          a vLLM server that is started with the first question
+checkpoint:FOLDER                   a model that gog_train saved, served by the training environment likewise
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from gog.pipelines.config import Config, ConfigError
+from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.chat import ChatModel, ModelSettings
+from gog.transforms.services.checkpoint import NOTES, CheckpointError, CheckpointModel, read_notes
 from gog.transforms.services.planner import Planner, skill_of
 from gog.transforms.services.protocols import ImageStore, Policy
 from gog.transforms.services.vllm import VllmModel
 from gog.transforms.services.web import key_in
 
-EXAMPLES = "'planner:skill=0.85', 'http://127.0.0.1:8000/v1#MODEL' or 'vllm:MODEL'"
+EXAMPLES = "'planner:skill=0.85', 'http://127.0.0.1:8000/v1#MODEL', 'vllm:MODEL' or 'checkpoint:FOLDER'"
 LOGS = "logs"
 """Folder of the lake for the output of servers that were started."""
 
@@ -32,16 +36,50 @@ def open_model(address: str, images: ImageStore, config: Config | None = None, *
         return _planner(address, images)
     if scheme in ("http", "https"):
         url, model = _endpoint(address)
-        settings = config.models.get(model, ModelSettings())
+        settings = settings_of(address, config)
         key = _key(model, settings) if keyed and config.store.mode != "replay" else ""
         return ChatModel(url, model, images, settings, key)
     if scheme == "vllm":
         model = address.partition(":")[2].strip()
         if not model or model.startswith("-"):
             raise ConfigError(f"{address!r} names no model; for example 'vllm:Qwen/Qwen2.5-VL-7B-Instruct'")
-        settings = config.models.get(model, ModelSettings())
-        return VllmModel(model, images, settings, config.vllm, Path(config.lake) / LOGS)
+        return VllmModel(model, images, settings_of(address, config), config.vllm, Path(config.lake) / LOGS)
+    if scheme == "checkpoint":
+        folder, settings = address.partition(":")[2].strip(), settings_of(address, config)
+        try:
+            return CheckpointModel(folder, images, settings, config.checkpoint, Path(config.lake) / LOGS)
+        except CheckpointError as error:
+            raise ConfigError(f"{address!r}: {error}") from None
     raise ConfigError(f"{address!r} is no address of a model; for example {EXAMPLES}")
+
+
+def settings_of(address: str, config: Config) -> ModelSettings:
+    """How the model at an address is spoken to: as the config says of its name, else as a checkpoint's notes do.
+
+    Raises `ConfigError`.
+    """
+    scheme, _, rest = address.partition(":")
+    name = address.partition("#")[2].strip() if scheme in ("http", "https") else rest.strip()
+    if name in config.models:
+        return config.models[name]
+    try:
+        if scheme == "checkpoint" or (scheme == "vllm" and (Path(name) / NOTES).is_file()):
+            return read_notes(name).model
+    except CheckpointError as error:
+        raise ConfigError(f"{address!r}: {error}") from None
+    return ModelSettings()
+
+
+def episode_of(address: str, config: Config) -> EpisodeSettings:
+    """The episode as the policy at an address meets it: boxes in the frame of its family, where that is known.
+
+    A policy that was trained writes boxes as it was taught, whatever frame the run's teacher had.
+    """
+    settings = settings_of(address, config)
+    if settings.backbone is None:
+        return config.episode
+    backbone = replace(settings.backbone, min_pixels=settings.least_pixels, max_pixels=settings.most_pixels)
+    return backbone.episode(config.episode)
 
 
 def provider_of(address: str) -> str:

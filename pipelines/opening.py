@@ -143,6 +143,8 @@ def policy_id(address: str, config: Config | None = None) -> str:
 
 def _gate(config: Config, provider: str) -> Gate:
     limits = config.limits.get(provider)
+    if limits is None and provider == "checkpoint":
+        return Gate(Limits(in_flight=2 * config.checkpoint.batch))  # what waits at the server waits on the clock
     if limits is None:
         return Gate(Limits(in_flight=max(64, config.window)))
     return Gate(Limits(limits.in_flight, limits.requests_per_minute, limits.tokens_per_minute))

@@ -109,6 +109,7 @@ SAME: list[dict[str, Any]] = [
     {"export": {"max_tokens": 500}},
     {"models": {"other": {"thinking": True}}},
     {"vllm": {"executable": "/opt/vllm/bin/vllm"}},
+    {"checkpoint": {"device": "cpu"}},
 ]
 OTHER: list[dict[str, Any]] = [
     {"seed": 1},

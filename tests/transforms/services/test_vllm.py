@@ -17,7 +17,7 @@ from fakes import MemoryImages
 import gog.transforms.services.child as child_module
 from gog.schemas import Message
 from gog.transforms.services.chat import ModelSettings
-from gog.transforms.services.child import ChildError
+from gog.transforms.services.child import ChildError, ChildServer
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.services.store import Mode, Store
@@ -84,7 +84,7 @@ def gone(pid: int, within_s: float = 10.0) -> bool:
     return False
 
 
-def ended(server: VllmServer) -> None:
+def ended(server: ChildServer) -> None:
     """Wait until the server is known to have ended."""
     while server.alive:
         time.sleep(0.02)
