@@ -7,6 +7,7 @@ torch, transformers, peft and TRL are imported inside of the functions.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from pydantic import Field, model_validator
 
-from gog_train.checkpoints import check_notes, resumed, save, write_card
+from gog_train.checkpoints import check_notes, read_notes, resumed, save, write_card
 from gog_train.collator import EpisodeCollator, pictures
 from gog_train.data import Export, ExportError, open_export
 from gog_train.processors import END_OF_TURN, backbone_of, check, fit, load_model, load_processor
@@ -143,6 +144,8 @@ def train(settings: SftSettings) -> Trained:
     saved = save(model, processor, form, export.backbone, settings.output, settings.save)
     card = write_card(settings.output, _card(settings, export, splits, steps, metrics))
     say(f"saved {', '.join(map(str, saved.values()))}; run card: {card}")
+    for folder in saved.values():
+        say(f"serve it: {shlex.join((read_notes(str(folder)) or {})['serve'])}")
     return Trained(True, steps, metrics, saved)
 
 

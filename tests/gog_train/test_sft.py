@@ -63,7 +63,9 @@ def logits(model: Any, processor: Any, options: dict[str, Any], backbone: Backbo
 
 
 @pytest.mark.slow
-def test_it_learns_and_saves(small_backbone: Backbone, options: dict[str, Any], tmp_path: Path) -> None:
+def test_it_learns_and_saves(
+    small_backbone: Backbone, options: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import torch
     from peft import PeftModel
 
@@ -73,6 +75,7 @@ def test_it_learns_and_saves(small_backbone: Backbone, options: dict[str, Any], 
     output = settings.output
     assert trained.finished
     assert trained.steps == 30
+    assert f"serve it: vllm serve {output}/merged --chat-template" in capsys.readouterr().err
     assert math.isfinite(trained.metrics["eval_loss"])
 
     found = losses(output)
