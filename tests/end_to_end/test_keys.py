@@ -3,20 +3,24 @@
 import asyncio
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from runs import atlas, write_config
 
 from gog.pipelines.config import Config
+from gog.transforms.services.store_rows import unpack
 
 MODEL_KEY, SEARCH_KEY, DETECTOR_KEY = "planted-model-4f1c9e", "planted-search-77ab03", "planted-detector-c02d5a"
 KEYS = (MODEL_KEY, SEARCH_KEY, DETECTOR_KEY)
@@ -38,8 +42,9 @@ class Echo:
         if self.asked % 2:
             return web.json_response({"error": {"message": f"rejected {told}"}}, status=(400, 401, 500)[self.asked % 3])
         if request.path.endswith("/detect"):
-            return web.json_response({"detections": []})
-        content = f"<answer>my key is {told[:7]}</answer>"
+            return web.json_response({"detections": [{"box": [0, 0, 1, 1], "label": told}]})
+        # Longer than the store keeps as it is, so that what is compressed is looked into.
+        content = f"<answer>my key is {told}</answer>{' and so on' * 300}"
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
         return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 3}})
 
@@ -80,6 +85,25 @@ def processes() -> str:
     return "\n".join(lines)
 
 
+def held(path: Path) -> bytes:
+    """What is in a file, with what is compressed in it unpacked."""
+    if path.suffix == ".parquet":
+        return repr(pq.read_table(path).to_pylist()).encode()
+    if path.suffix != ".sqlite":
+        return path.read_bytes()
+    with closing(sqlite3.connect(path)) as database:
+        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = [row for table in tables for row in database.execute(f'SELECT * FROM "{table}"')]
+    return repr([[_plain(value) for value in row] for row in rows]).encode()
+
+
+def _plain(value: Any) -> Any:
+    try:
+        return unpack(value)
+    except (ValueError, zlib.error):
+        return value
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="the list of processes is read from /proc")
 def test_a_planted_key_is_in_no_file_log_error_or_process_list(tiny: Config, tmp_path: Path) -> None:
@@ -111,11 +135,13 @@ def test_a_planted_key_is_in_no_file_log_error_or_process_list(tiny: Config, tmp
                 listed += processes()
                 said += child.communicate(timeout=120)[0]
                 listed += processes()
-    assert echo.asked > 20
+    assert echo.asked > 20, said
     assert echo.seen == {MODEL_KEY, DETECTOR_KEY}, "the services of this run were sent their keys"
     assert "rejected ***" in said, "failures are told, without the key"
+    contents = {path: path.read_bytes() + held(path) for path in tmp_path.rglob("*") if path.is_file()}
+    kept = b"".join(contents.values())
+    assert b"my key is ***" in kept, "answers are kept, without the key"
     for key in KEYS:
         assert key not in said
         assert key not in listed
-        holding = [path for path in tmp_path.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
-        assert holding == []
+        assert [path for path, holds in contents.items() if key.encode() in holds] == []
