@@ -30,7 +30,7 @@ _MASKED: Final = {
 MASKS: Final = (*_MASKED.values(), "judge")
 """Why a rollout is masked."""
 
-_IN_FORM: Final = frozenset({"", "repeated"})
+IN_FORM: Final = frozenset({"", "repeated"})
 """Codes of a step that does not break the form: a repeated search is well written."""
 
 
@@ -95,7 +95,7 @@ def format_of(episode: Episode) -> float:
     """1 when every turn parses, there is one final answer of at most 300 characters and no strike; 0 otherwise."""
     if episode.answer is None or episode.strikes or len(episode.answer) > MAX_ANSWER:
         return 0.0
-    if any(step.error not in _IN_FORM for step in episode.steps):
+    if any(step.error not in IN_FORM for step in episode.steps):
         return 0.0
     said = [message for message in episode.messages if message.role == "assistant"]
     return float(sum(len(ANSWER_TAG.findall(message.text)) for message in said) == 1)

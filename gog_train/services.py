@@ -30,7 +30,7 @@ from gog.transforms.services.folders import IndexFolderError
 from gog.transforms.services.gallery import Gallery
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.outside import Outside
-from gog.transforms.services.protocols import ImageSearch, ServiceError, TextSearch
+from gog.transforms.services.protocols import ImageSearch, ImageStore, Policy, ServiceError, TextSearch
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.search.brave import BraveSearch
 from gog.transforms.services.search.results import Locale
@@ -43,7 +43,6 @@ from gog.transforms.services.store_file import StoreError
 from gog.transforms.services.upload import HttpUploader, UploadSettings
 from gog.transforms.services.web import close_client
 from gog.transforms.stages.judging import judge_call
-from gog.transforms.stages.services import Services
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, Ruling, closed_world_judge
 from gog_train.settings import TrainingError
 
@@ -129,12 +128,22 @@ def open_services(addresses: Addresses, crops: CropSettings, top_k: int) -> Trai
     store = kept or calls
     cropper = Cropper(store, images, crops)
     tools = EpisodeTools(Outside(store), text_search, image_search, cropper, top_k, "train")
-    judge: JudgeCall = closed_world_judge
-    if addresses.judge != RULES:
-        door = Outside(calls, retry=Retry(attempts=4), timeout_s=addresses.judge_timeout_s)
-        policy = _judge_model(addresses, images)
-        judge = judge_call(Services(door, images, cropper, policy, policy, None, text_search, image_search), "reward")
+    judge = open_judge(addresses, calls, images)
     return TrainingServices(tools, images, judge, (calls, kept) if kept else (calls,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    outside: Outside
+    judge: Policy
+
+
+def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeCall:
+    """The judge at its address. Raises `TrainingError`."""
+    if addresses.judge == RULES:
+        return closed_world_judge
+    door = Outside(calls, retry=Retry(attempts=4), timeout_s=addresses.judge_timeout_s)
+    return judge_call(_Judge(door, _judge_model(addresses, images)), "reward")
 
 
 def run(work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
@@ -200,7 +209,7 @@ def _image_search(address: str, home: Path, images: PassingImages, *, replays: b
     return lens("", _LOCALE, images, HttpUploader(UploadSettings(put=_NOWHERE, url=_NOWHERE)))
 
 
-def _judge_model(addresses: Addresses, images: PassingImages) -> ChatModel:
+def _judge_model(addresses: Addresses, images: ImageStore) -> ChatModel:
     url, _, model = addresses.judge.partition("#")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or not model or parts.username:

@@ -42,8 +42,9 @@ from gog.schemas import (
 from gog.schemas.rows import from_row
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import RL_STAGE, SFT_STAGE, ExportSettings, RlRow, SftRow, rl_row, sft_row
+from gog.transforms.exports import llama_factory
 from gog.transforms.exports.reframe import reframe
-from gog.transforms.exports.target import PLAIN, Target
+from gog.transforms.exports.target import PLAIN, Format, Target
 from gog.transforms.services.loop import tidy
 from gog.transforms.services.protocols import ImageStore
 
@@ -107,7 +108,11 @@ def export_sft(
             shown = reframe(trajectory, seed, evidence, episode, target.episode(episode))
         if isinstance(shown, Reject):
             return shown
-        return sft_row(shown, seed, verdict, split, settings, target.episode(episode))
+        row = sft_row(shown, seed, verdict, split, settings, target.episode(episode))
+        if target.format is Format.LLAMA_FACTORY and isinstance(row, SftRow) and not llama_factory.learnable(row):
+            unit = Unit.TRAJECTORY
+            return Reject.of(SFT_STAGE, unit, row.id, "export.untrained", seed_id=seed.seed_id)
+        return row
 
     return _export(SftRow, run_folder, images, settings, episode, on_reject, fingerprint, target, read)
 
@@ -176,7 +181,7 @@ def _export(
             facts = card_facts(connection, kind, files.table, count, rejected, target.episode(episode))
         shutil.rmtree(spill)
         write_recipe(passing, target, facts, target.episode(episode))
-        _write_texts(passing, facts, files, rejected, fingerprint, target)
+        _write_texts(passing, facts, files, rejected, fingerprint, target, target.episode(episode))
         swap_in(final)
     except OSError as error:
         raise LakeError(f"cannot write {final}: {error.strerror or error}; the export before it is kept") from error
@@ -264,6 +269,7 @@ def _write_texts(
     rejected: Mapping[str, int],
     fingerprint: str,
     target: Target,
+    episode: EpisodeSettings,
 ) -> None:
     """The card, the notices that have to go with it, and the manifest of all files."""
     if facts.atlas:
@@ -277,6 +283,7 @@ def _write_texts(
         "kind": facts.kind,
         "fingerprint": fingerprint,
         "frame": facts.frame,
+        "episode": episode.model_dump(mode="json"),
         **target.facts(),
         "splits": {
             split.value: {

@@ -15,10 +15,10 @@ def push_export(folder: Path, repo: str) -> str:
     token is the one of `hf auth login`, or in HF_TOKEN. Raises `LakeError`.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError: of whichever HTTP library it uses
         HfHubHTTPError,
         HFValidationError,
-        HTTPError,  # type: ignore[attr-defined, unused-ignore]  # of whichever HTTP library it uses
+        HTTPError,
         LocalTokenNotFoundError,
     )
 

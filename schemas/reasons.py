@@ -42,6 +42,7 @@ REASONS: dict[str, str] = {
     "export.too_long": "longer than the length budget",
     "export.coordinates_in_text": "coordinates in the reasoning do not convert to the backbone's frame",
     "export.frame": "the trajectory does not come out the same in the backbone's frame",
+    "export.untrained": "its last turn may not be learned, which the format cannot say",
     "export.level": "its level is not wanted",
     "export.review_rejected": "people rejected it",
     "export.review_disputed": "one person accepted it and another rejected it",

@@ -1,18 +1,31 @@
 """The judge: two prompts, asked through the one door."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from gog.prompts import render
 from gog.schemas import Message
 from gog.transforms.episode.observations import neutralise
-from gog.transforms.services.protocols import ChatRequest, Sampling
-from gog.transforms.stages.services import Services
+from gog.transforms.services.outside import Outside
+from gog.transforms.services.protocols import ChatRequest, Policy, Sampling
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, parse_reply
 
 JUDGE_TOKENS = 512
 
 
-def judge_call(services: Services, purpose: str = "verify") -> Callable[[JudgeQuestion], Awaitable[JudgeReply]]:
+class WithJudge(Protocol):
+    """Whatever holds a judge and the door to it, as `Services` does."""
+
+    @property
+    def outside(self) -> Outside:
+        """The door."""
+
+    @property
+    def judge(self) -> Policy:
+        """Who is asked."""
+
+
+def judge_call(services: WithJudge, purpose: str = "verify") -> Callable[[JudgeQuestion], Awaitable[JudgeReply]]:
     """A judge hook for `gog.transforms.verify` over the configured judge. Raises `ServiceError` when it fails."""
 
     async def judge(question: JudgeQuestion) -> JudgeReply:

@@ -1,0 +1,116 @@
+"""The episode behind verl's tools: state of a rollout, and the turn that a tool call is. Knows nothing of verl.
+
+In a worker there is one object of each tool for all rollouts, so the state of a rollout is kept on verl's own
+`agent_data`: any object with `messages`, `tool_calls` (of `name` and `arguments`) and `extra_fields`.
+"""
+
+import asyncio
+import json
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from gog.schemas import Function, Message, ToolCall
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.images import CropSettings
+from gog.transforms.services.loop import process_loop
+from gog_train.environment import OVER, Rollout, keep_image, searches_of
+from gog_train.services import RULES, Addresses, TrainingServices, open_services
+from gog_train.settings import TrainingError
+
+STATE: Final = "gog_rollout"
+"""Attribute of `agent_data` that holds the rollout."""
+
+REPORT: Final = "gog"
+"""Key of `agent_data.extra_fields` under which the reward finds what the episode noted."""
+
+
+@dataclass(slots=True)
+class Home:
+    """What the rollouts of a worker share."""
+
+    export: Path
+    settings: EpisodeSettings
+    services: TrainingServices
+    running: "weakref.WeakSet[Rollout]" = field(default_factory=weakref.WeakSet)
+
+    def begin(self, asked: Mapping[str, Any]) -> Rollout:
+        """A rollout that begins with the question and the original image of an export's row.
+
+        Between two batches nothing runs: then the images of the last one are forgotten.
+        """
+        if not self.running:
+            self.services.images.clear()
+        nothing = {"answers": (), "answer_type": "string", "answer_unit": "", "answer_low": None, "answer_high": None}
+        row = {"question": asked["question"], "files": [self.original(asked)], **nothing}
+        rollout = Rollout(row, self.services.tools, self.services.images, self.settings)
+        self.running.add(rollout)
+        return rollout
+
+    def original(self, asked: Mapping[str, Any]) -> bytes:
+        """The original image of a row. Raises `TrainingError` when the export does not hold it."""
+        path = self.export / str(asked["image"])
+        if not path.resolve().is_relative_to(self.export.resolve()) or not path.is_file():
+            raise TrainingError(f"the image {asked['image']} is not in the export: copy the whole folder")
+        return path.read_bytes()
+
+
+@cache
+def home(export: str, calls: str, text_search: str, image_search: str) -> Home:
+    """The export's episode and the services, opened once in a process. Raises `TrainingError`."""
+    folder = Path(export)
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        settings = EpisodeSettings.model_validate(manifest["episode"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{folder} is no export for verl ({type(error).__name__}): set GOG_EXPORT") from error
+    addresses = Addresses(text_search, image_search, RULES, Path(calls))
+    return Home(folder, settings, open_services(addresses, CropSettings(), settings.top_k))
+
+
+async def take_turn(
+    shared: Home, asked: Mapping[str, Any], name: str, parameters: Mapping[str, Any], agent_data: Any
+) -> list[dict[str, Any]]:
+    """The rollout's turn that calls this tool; returns text and image blocks of what the model is told.
+
+    `asked` is what the row of the export says of its question and its image.
+    """
+    rollout: Rollout | None = getattr(agent_data, STATE, None)
+    if rollout is None:
+        rollout = shared.begin(asked)
+        setattr(agent_data, STATE, rollout)
+    if rollout.over:
+        return [{"type": "text", "text": OVER}]
+    # Another rollout's beginning may have forgotten it, where that one thought that nothing ran.
+    keep_image(shared.services.images, shared.original(asked))
+    before = len(rollout.episode.messages) + 1
+    turn = rollout.turn(_message(agent_data, name, parameters))
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(turn, process_loop()))
+    agent_data.extra_fields[REPORT] = report(rollout)
+    told = rollout.episode.messages[before:]
+    return [block for message in told for block in rollout.blocks(message)] or [{"type": "text", "text": OVER}]
+
+
+def _message(agent_data: Any, name: str, parameters: Mapping[str, Any]) -> Message:
+    """The turn as the episode reads it: verl keeps the words and all calls, and asks a tool for the first alone."""
+    said = str(agent_data.messages[-1].get("content") or "") if agent_data.messages else ""
+    first = ToolCall(id="0", function=Function(name=name, arguments=json.dumps(dict(parameters))))
+    more = tuple(
+        ToolCall(id=str(number), function=Function(name=call.name, arguments=call.arguments))
+        for number, call in enumerate(agent_data.tool_calls[1:], 1)
+    )
+    return Message(role="assistant", content=said, tool_calls=(first, *more))
+
+
+def report(rollout: Rollout) -> dict[str, Any]:
+    """What the reward has to know of the turns before the answer."""
+    episode = rollout.episode
+    return {
+        "strikes": episode.strikes,
+        "errors": [step.error for step in episode.steps if step.error],
+        "searches": searches_of(episode),
+        "tool_failed": rollout.driven.failure is not None,
+    }

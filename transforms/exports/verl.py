@@ -1,0 +1,51 @@
+"""verl's rows: a prompt with `<image>`, the image's bytes, what the reward needs, and what the tools begin with.
+
+Checked with verl 0.9.1 (`verl.utils.dataset.rl_dataset`, agent loop `tool_agent`).
+"""
+
+import json
+from typing import Any, Final
+
+from gog.schemas import Tool
+from gog.transforms.export import RlRow
+from gog.transforms.exports.text import in_json, with_placeholders
+
+AGENT: Final = "tool_agent"
+DATA_SOURCE: Final = "glance-or-gaze"
+
+
+def rl(row: RlRow, index: int, original: str) -> dict[str, Any]:
+    """A row without its images. `original` is the name of the original image in the export's `originals`.
+
+    The gold answers are in `ground_truth` alone, as JSON text.
+    """
+    begin = {"create_kwargs": {"question": row.question, "image": original}}
+    names = [tool["function"]["name"] for tool in json.loads(row.tools)]
+    gold = {
+        "question": row.question,
+        "answers": list(row.answers),
+        "answer_type": row.answer_type,
+        "answer_unit": row.answer_unit,
+        "answer_low": row.answer_low,
+        "answer_high": row.answer_high,
+    }
+    return {
+        "data_source": DATA_SOURCE,
+        "prompt": [
+            {"role": message["role"], "content": with_placeholders(message["content"])}
+            for message in json.loads(row.prompt)
+        ],
+        "ability": row.category or "visual-search",
+        "reward_model": {"style": "rule", "ground_truth": in_json(gold)},
+        "agent_name": AGENT,
+        "extra_info": {
+            "index": index,
+            "split": row.split.value,
+            "seed_id": row.seed_id,
+            "level": row.level,
+            "pass_rate": row.pass_rate,
+            "need_tools_kwargs": bool(names),
+            "tools_kwargs": {tool.value: begin if tool.value in names else None for tool in Tool},
+            "tool_selection": names,
+        },
+    }
