@@ -21,7 +21,7 @@ from gog.pipelines.config import Config, ConfigError
 from gog.pipelines.eval_journal import Journal
 from gog.pipelines.flights import in_window
 from gog.pipelines.lake import Lake, LakeError, RunLock, write_atomic
-from gog.pipelines.opening import policy_id, services_for
+from gog.pipelines.opening import fetched_images, policy_id, services_for
 from gog.schemas import SCHEMA_VERSION
 from gog.transforms.benchmarks import atlas
 from gog.transforms.benchmarks.items import BenchItem, Dropped
@@ -216,8 +216,6 @@ class Evaluation:
         """Fetches pictures that a benchmark has only addresses of; None for a benchmark that has files."""
         if bench.name not in SETS or SETS[bench.name].image_text != "url":
             return None
-        from gog.pipelines.ingest import fetched_images  # brings Beam
-
         questions = self._load(bench, None, pictures=False)
         urls = (item.image_url for item in questions if isinstance(item, BenchItem))
         return _Ahead(fetched_images(self.config), islice(urls, limit))

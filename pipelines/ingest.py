@@ -14,7 +14,7 @@ from gog.pipelines.context import STEP_TABLES, Context
 from gog.pipelines.decontaminate import benchmarks_of
 from gog.pipelines.hub import hub_rows
 from gog.pipelines.lake import Lake
-from gog.pipelines.opening import images_for
+from gog.pipelines.opening import fetched_images, images_for
 from gog.pipelines.published import PublishedRows
 from gog.pipelines.selecting import Selected
 from gog.pipelines.source_settings import AtlasSource, FileSource, HubSource, PublishedSource
@@ -27,9 +27,7 @@ from gog.transforms.clusters import NearDuplicates
 from gog.transforms.duplicates import Duplicates
 from gog.transforms.ingest import FieldMapping, ReadImage, SourceRow, check_mapping
 from gog.transforms.picture_files import LocalImages, OvenImages
-from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.loop import shared, unshare
-from gog.transforms.services.retry import Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +73,6 @@ class Seeds:
         web = source.mapping.image_text == "url"
         read = fetched_images(config) if web else LocalImages(folder, limits)
         return cls(rows, source.mapping, dataset, version, read)
-
-
-def fetched_images(config: Config) -> FetchedImages:
-    """Images at addresses, kept in the lake whatever the run."""
-    retry = Retry(config.retry.attempts, config.retry.initial_s, config.retry.longest_s)
-    return FetchedImages(
-        Path(config.lake) / "fetched",
-        config.ingest.image,
-        timeout_s=config.retry.timeout_s,
-        retry=retry,
-        replay=config.store.mode == "replay",
-    )
 
 
 def _published_images(config: Config, source: PublishedSource, rows: PublishedRows) -> ReadImage | None:

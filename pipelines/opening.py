@@ -21,6 +21,7 @@ from gog.pipelines.searches import check_searches, open_image_search, open_text_
 from gog.pipelines.stores import make_budget, make_store, store_path
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.crops import Cropper
+from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.gate import Gate, Limits
 from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.outside import Outside
@@ -48,12 +49,26 @@ def images_for(root: str) -> ImageStore:
     return shared(("images", root), lambda: Lake(Path(root)).images)
 
 
+def fetched_images(config: Config) -> FetchedImages:
+    """Images at addresses, kept in the lake whatever the run."""
+    return FetchedImages(
+        Path(config.lake) / "fetched",
+        config.ingest.image,
+        timeout_s=config.retry.timeout_s,
+        retry=_retry(config),
+        replay=config.store.mode == "replay",
+    )
+
+
+def _retry(config: Config) -> Retry:
+    return Retry(config.retry.attempts, config.retry.initial_s, config.retry.longest_s)
+
+
 def open_services(config: Config) -> Services:
     """Open every service of the config. Raises `ConfigError` on an address that nobody fills."""
     lake = Lake(Path(config.lake))
     images = lake.images
     store = open_store(config)
-    retry = Retry(config.retry.attempts, config.retry.initial_s, config.retry.longest_s)
     policies = {a: open_policy(a, images, config) for a in (config.teacher, config.judge, config.labeller)}
     detector = open_detector(config.detector, images, config.detect) if config.detector else None
     searched = open_text_search(config.text_search, lake, config)
@@ -78,7 +93,7 @@ def open_services(config: Config) -> Services:
         store,
         budget=budget,
         gates=gates,
-        retry=retry,
+        retry=_retry(config),
         timeout_s=config.retry.timeout_s,
         run=config.run,
         seed=config.seed,

@@ -13,7 +13,7 @@ import published
 import pytest
 from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, hit, services
 
-from gog.pipelines import evaluate, ingest
+from gog.pipelines import evaluate
 from gog.pipelines.config import Config, ConfigError
 from gog.pipelines.eval_results import results_of, write_results
 from gog.pipelines.evaluate import Bench, Evaluated, Evaluation
@@ -288,7 +288,7 @@ def test_what_is_not_installed_is_told_before_anything_is_asked(
     dynvqa._jieba.cache_clear()
     rows = published.dynvqa_rows()
     path = published.lines(tmp_path / "DynVQA_zh.202412.jsonl", rows)
-    world.patch.setattr(ingest, "fetched_images", lambda _: fetching(tmp_path, {}))
+    world.patch.setattr(evaluate, "fetched_images", lambda _: fetching(tmp_path, {}))
     with pytest.raises(ProtocolError, match="pip install jieba"):
         world.evaluation().check(Bench("dynvqa", str(path), "all"))
 
@@ -322,7 +322,7 @@ def test_pictures_at_addresses_are_fetched_once_and_those_that_are_gone_are_told
     path = published.lines(tmp_path / "DynVQA_en.202412.jsonl", rows)
     asked: list[str] = []
     web = {rows[0]["image_url"]: published.picture(0), rows[2]["image_url"]: published.picture(2)}
-    world.patch.setattr(ingest, "fetched_images", lambda _: fetching(tmp_path, web, asked))
+    world.patch.setattr(evaluate, "fetched_images", lambda _: fetching(tmp_path, web, asked))
     bench = Bench("dynvqa", str(path), "all")
     assert world.evaluation().check(bench) == 3
     found = world.run(bench)
