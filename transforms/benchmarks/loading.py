@@ -85,8 +85,9 @@ def load_benchmark(
     """The items of a split, the first of `BENCHMARKS[name].splits` unless named, and what was dropped.
 
     `path` is what `BENCHMARKS[name].where` says. `pictures=False` gives items without images, for those who need the
-    questions alone. `oven` is the folder or tar of InfoSeek's pictures, `infoseek_images` or `oven_images` beside the
-    file unless given. `fetch` gets pictures that are only at an address; without it they keep their `image_url`.
+    questions alone. `oven` is the folder or tar of InfoSeek's pictures; unless given, the folder `infoseek_images` or
+    `oven_images` beside the file, or tars of such names. `fetch` gets pictures that are only at an address; without
+    it they keep their `image_url`.
     Raises `BenchmarkError` before the first item when there is no such file or its columns are not those published.
     """
     if name not in BENCHMARKS:
@@ -153,12 +154,7 @@ class _Loader:
         if not self._pictures:
             return None
         if self._set is infoseek.SET:
-            found = oven or next(
-                (str(f) for n in ("infoseek_images", "oven_images") if (f := self._folder / n).is_dir()), ""
-            )
-            if not found:
-                raise SourceError(f"{self._path}: name the folder or tar with the pictures by OVEN id")
-            return OvenImages(found, self._limits.image)
+            return OvenImages(oven or _beside_by_oven_id(self._folder), self._limits.image)
         if self._set.image_text == "url":
             return self._fetch
         return LocalImages(self._folder, self._limits.image)
@@ -298,6 +294,16 @@ def _beside(folder: Path, names: tuple[str, ...]) -> tuple[BesideById, ...]:
     stems = [name.removesuffix(".jsonl") for name in names]
     found = [folder / f"{stem}_{what}.jsonl" for stem in stems for what in ("qtype", "withkb")]
     return tuple(BesideById(path) for path in found if path.is_file())
+
+
+def _beside_by_oven_id(folder: Path) -> str:
+    """InfoSeek's pictures beside its file: a folder, or tars (a pattern). `SourceError` where there are none."""
+    for name in ("infoseek_images", "oven_images"):
+        if (folder / name).is_dir():
+            return str(folder / name)
+        if any(folder.glob(f"{name}*.tar")):
+            return str(folder / f"{name}*.tar")
+    raise SourceError(f"{folder}: put the pictures by OVEN id there, as the folder oven_images or as oven_images*.tar")
 
 
 def _rows(kind: Kind, path: Path) -> Rows:
