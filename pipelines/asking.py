@@ -23,6 +23,7 @@ PROMPT, MORE = "gog> ", "...> "
 HELP: Final = """\
 SQL ends with ; or an empty line. Also:
   .tables        all views, with what they hold
+  .macros        questions that take an argument
   .schema VIEW   columns of a view
   .quit          leave (or Ctrl-D)"""
 
@@ -136,6 +137,9 @@ def _command(connection: duckdb.DuckDBPyConnection, line: str, console: Console)
     if word == ".tables":
         sql = "SELECT view_name AS view, comment AS holds FROM duckdb_views() WHERE NOT internal ORDER BY view"
         show(ask(connection, sql), console)
+    elif word == ".macros":
+        call = "function_name || '(' || array_to_string(parameters, ', ') || ')' AS macro, comment AS answers"
+        show(ask(connection, f"SELECT {call} FROM duckdb_functions() WHERE NOT internal ORDER BY macro"), console)
     elif word == ".schema" and name.strip():
         view = name.strip().replace("'", "''")
         columns = "column_name AS column, data_type AS type, comment AS holds"

@@ -1,28 +1,38 @@
-"""DuckDB over a run: one view for each table, and the views that people ask for.
+"""DuckDB over a run: its tables, the answers that people ask for, and macros, with what each column means.
 
-The Parquet parts are the truth; views hold no data. `open_lake` makes them afresh in memory for every connection: it
-takes milliseconds, a lake can be moved or be read-only, tables that have got their first parts are there, and nobody
-waits for another process's lock. `build_views` writes the same views into `lake.duckdb`, for DuckDB's own shell and
-for notebooks. DuckDB would take a relative path to be relative to the process, so the file holds the absolute path of
-the run; after a move, `set variable run_folder = '...'` leads it there, or `build_views` writes it anew.
+The Parquet parts are the truth. `open_lake` makes views of them afresh in memory for every connection: a lake can be
+moved or be read-only, tables that have got their first parts are there, and nobody waits for another process's lock.
+
+`build_views` writes `lake.duckdb`, for DuckDB's own shell, notebooks and other programs. It holds the answers and the
+short tables as rows, so they are there wherever the file is, and fast. Long tables (`trajectories`, `evidence`,
+`rejects`, ...) stay in Parquet, which it finds by relative path. DuckDB resolves one against the working folder, not
+against the database: start it in the run's folder, or say `set variable run_folder = '...'`, or `set
+file_search_path = '...'`. So a lake can be moved or copied with its runs.
 """
 
 import glob
+import shutil
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
-from gog.pipelines.lake import write_atomic
+from gog.pipelines.lake import ABANDONED_S, LakeError, disk_advice
+from gog.pipelines.lake_views.answers import ANSWERS, STAGES
+from gog.pipelines.lake_views.columns import column_comment
+from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
+from gog.pipelines.plain import one_line
 from gog.schemas import TABLES
 from gog.schemas.arrow import arrow_schema
 
-DATABASE: Final = "lake.duckdb"
+__all__ = ["DATABASE", "STAGES", "build_views", "check_funnel", "open_file", "open_lake", "quoted"]
 
-STAGES: Final = ("ingest", "screen", "propose", "synthesise", "verify", "curate", "export_sft", "label", "export_rl")
-"""Stages in the order of the pipelines."""
+DATABASE: Final = "lake.duckdb"
 
 _SQL_TYPES: Final = {
     pa.string(): "VARCHAR",
@@ -31,167 +41,63 @@ _SQL_TYPES: Final = {
     pa.bool_(): "BOOLEAN",
 }
 
-_VIEW_OF: Final = {"funnel": "stage_counts"}
-"""Tables whose name belongs to a view of what people ask for."""
+SHORT: Final = ("seeds", "screenings", "verdicts", "groups", "curated", "complexity")
+"""Tables whose rows are short: `lake.duckdb` has them itself."""
 
-_ORDER: Final = f"list_position({list(STAGES)!r}, stage) NULLS LAST, stage, unit"
-
-_VIEWS: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
-    "funnel": (
-        "What entered each stage and what left it, in the order of the pipelines.",
-        f"""
-        SELECT stage, unit,
-            coalesce(entered, 0)::BIGINT AS entered,
-            coalesce(passed, 0)::BIGINT AS passed,
-            coalesce(rejected, 0)::BIGINT AS rejected,
-            coalesce(entered, 0) = coalesce(passed, 0) + coalesce(rejected, 0) AS balanced
-        FROM (SELECT stage, unit, sum(entered) AS entered, sum(passed) AS passed FROM stage_counts GROUP BY ALL)
-        FULL JOIN (SELECT stage, unit, count(*) AS rejected FROM rejects GROUP BY ALL) USING (stage, unit)
-        ORDER BY {_ORDER}
-        """,
-        {
-            "unit": "what the stage counts: rows, seeds, attempts or trajectories",
-            "rejected": "counted from the rejects themselves",
-            "balanced": "entered = passed + rejected; anything else is a row that was lost or counted twice",
-        },
-    ),
-    "reasons": (
-        "Why things left, by stage.",
-        f"""
-        SELECT stage, unit, reason, count(*) AS rejects, count(*) / any_value(entered) AS share
-        FROM rejects LEFT JOIN (SELECT stage, unit, entered FROM funnel) USING (stage, unit)
-        GROUP BY stage, unit, reason
-        ORDER BY {_ORDER}, rejects DESC, reason
-        """,
-        {"share": "of what entered the stage"},
-    ),
-    "spend": (
-        "Calls to the outside world, by provider and purpose.",
-        """
-        SELECT provider, kind, purpose,
-            count(*) AS calls,
-            count(*) FILTER (from_store) AS from_store,
-            count(*) FILTER (failure IS NOT NULL) AS failed,
-            coalesce(sum(prompt_tokens) FILTER (NOT from_store), 0)::BIGINT AS prompt_tokens,
-            coalesce(sum(completion_tokens) FILTER (NOT from_store), 0)::BIGINT AS completion_tokens,
-            coalesce(sum(cost), 0)::DOUBLE AS cost,
-            median(latency_s) FILTER (NOT from_store) AS median_s
-        FROM events GROUP BY provider, kind, purpose ORDER BY cost DESC, calls DESC, provider, kind, purpose
-        """,
-        {
-            "from_store": "calls that the store answered",
-            "failed": "calls that ended in a failure",
-            "prompt_tokens": "of calls that were made, not of what the store answered",
-            "completion_tokens": "of calls that were made, not of what the store answered",
-            "cost": "US dollars",
-            "median_s": "median latency of the calls that were made, in seconds",
-        },
-    ),
-    "overview": (
-        "A line for each trajectory: its seed, its verdict, and whether it was kept.",
-        """
-        SELECT t.trajectory_id, t.seed_id, s.dataset, s.category, s.question, s.answers, s.entity,
-            t.origin, t.sample_index, t.behaviour, t.reflective, t.plan, t.plan_used_gold, t.teacher,
-            t.stop, json_array_length(t.steps)::BIGINT AS turns, t.answer,
-            v.outcome, v.method, v.grounded, v.literal, v.leaked, v.gaze_useful, v.reasons, v.judge,
-            c.trajectory_id IS NOT NULL AS kept, c.split
-        FROM trajectories t
-        LEFT JOIN seeds s ON s.seed_id = t.seed_id
-        LEFT JOIN verdicts v ON v.trajectory_id = t.trajectory_id
-        LEFT JOIN curated c ON c.trajectory_id = t.trajectory_id
-        """,
-        {"turns": "turns of the model", "kept": "curation kept it", "split": "side of the export, where it was kept"},
-    ),
-    "behaviours": (
-        "Mix of behaviours, by how the trajectories were made.",
-        """
-        SELECT origin, behaviour, reflective, count(*) AS attempts,
-            count(*) FILTER (outcome = 'correct') AS correct,
-            count(*) FILTER (kept) AS kept
-        FROM overview GROUP BY origin, behaviour, reflective ORDER BY origin, behaviour, reflective
-        """,
-        {
-            "reflective": "a wrong focus was noticed and changed",
-            "attempts": "trajectories; attempts that ended without an answer are rejects and not here",
-        },
-    ),
-    "categories": (
-        "Share of right answers by kind of question.",
-        """
-        SELECT dataset, category, origin, count(*) AS attempts,
-            count(*) FILTER (outcome = 'correct') AS correct,
-            count(*) FILTER (outcome = 'correct') / count(*) AS share,
-            count(*) FILTER (kept) AS kept
-        FROM overview GROUP BY dataset, category, origin ORDER BY dataset, category, origin
-        """,
-        {"share": "correct of attempts"},
-    ),
-    "levels": (
-        "How hard the seeds are for a policy.",
-        """
-        SELECT policy, level, count(*) AS seeds, avg(pass_rate) AS pass_rate, min(pass_rate) AS least,
-            max(pass_rate) AS most, avg(high - low) AS interval_width, sum(unknown)::BIGINT AS unknown
-        FROM complexity GROUP BY policy, level ORDER BY policy, level
-        """,
-        {
-            "pass_rate": "mean over the seeds",
-            "interval_width": "mean width of the 95% Wilson intervals",
-            "unknown": "tries that nobody could judge",
-        },
-    ),
-    "benchmark_warnings": (
-        "Seeds whose entity or answer a benchmark has too; they stay.",
-        """
-        SELECT dataset, kind, count(*) AS seeds, min(found) AS example
-        FROM (
-            SELECT dataset, unnest(['answer', 'entity']) AS kind,
-                unnest([
-                    json_extract_string(extra, '$.benchmark_warnings.answer'),
-                    json_extract_string(extra, '$.benchmark_warnings.entity')
-                ]) AS found
-            FROM seeds
-        )
-        WHERE found IS NOT NULL GROUP BY ALL ORDER BY ALL
-        """,
-        {"kind": "answer or entity", "example": "a row of a benchmark"},
-    ),
-    "pairs": (
-        "Right and wrong trajectories of the same seed.",
-        """
-        SELECT r.seed_id, r.question, r.trajectory_id AS right_id, w.trajectory_id AS wrong_id,
-            r.answer AS right_answer, w.answer AS wrong_answer,
-            r.behaviour AS right_behaviour, w.behaviour AS wrong_behaviour
-        FROM overview r JOIN overview w ON r.seed_id = w.seed_id
-        WHERE r.outcome = 'correct' AND w.outcome = 'wrong'
-        ORDER BY right_id, wrong_id
-        """,
-        {},
-    ),
+_LIMITS: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "memory_limit": "1GB",
+    "autoinstall_known_extensions": "false",
 }
+_FETCH: Final = "INSTALL httpfs; LOAD httpfs"
+_MAKING: Final = ".views-"
 
 
-def open_lake(run_folder: Path, *, memory_limit: str = "1GB", spill: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection in memory with all views over the run. What does not fit the limit goes to the folder `spill`."""
+def open_lake(
+    run_folder: Path | str, *, memory_limit: str = "1GB", spill: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A connection in memory with all views over the run. What does not fit the limit goes to the folder `spill`.
+
+    `run_folder` is a folder, or an address that DuckDB reads (s3://, gs://), for which DuckDB needs its extension
+    httpfs. Raises `LakeError` when the address cannot be read.
+    """
     connection = duckdb.connect(
-        config={
-            "memory_limit": memory_limit,
-            "temp_directory": str(spill) if spill else "",
-            "autoinstall_known_extensions": "false",
-        }
+        config=_LIMITS | {"memory_limit": memory_limit, "temp_directory": str(spill) if spill else ""}
     )
-    _create(connection, run_folder)
+    try:
+        if isinstance(run_folder, str):
+            _reach(connection, run_folder)
+            folder = run_folder.rstrip("/")
+        else:
+            folder = glob.escape(str(run_folder.resolve()))
+        _create(connection, {table: quoted(f"{folder}/{table}/part-*.parquet") for table in TABLES})
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def build_views(run_folder: Path) -> Path:
-    """Write `lake.duckdb` with all views into the run's folder, whole or not at all. Raises `LakeError`."""
-    path = run_folder / DATABASE
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / DATABASE
-        with duckdb.connect(made) as connection:
-            _create(connection, run_folder)
-        write_atomic(path, made.read_bytes())
+def build_views(run_folder: Path, path: Path | None = None) -> Path:
+    """Write `lake.duckdb` into the run's folder, or to `path`, whole or not at all. Raises `LakeError`."""
+    path = path or run_folder / DATABASE
+    with _disk(path):
+        for left in path.parent.glob(f"{_MAKING}*"):  # by a process that was killed
+            if left.stat().st_mtime < time.time() - ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=_MAKING, dir=path.parent) as folder:
+            made = Path(folder) / DATABASE
+            with duckdb.connect(made, config=_LIMITS | {"temp_directory": folder}) as connection:
+                _look_in(connection, run_folder)
+                patterns = {table: _relative(table) for table in TABLES}
+                _create(connection, patterns, in_file=True)
+            made.replace(path)
     return path
+
+
+def open_file(path: Path, run_folder: Path) -> duckdb.DuckDBPyConnection:
+    """A connection to a `lake.duckdb` for reading alone, that finds the rows which are in Parquet."""
+    connection = duckdb.connect(path, read_only=True, config=_LIMITS)
+    _look_in(connection, run_folder)
+    return connection
 
 
 def check_funnel(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -204,30 +110,86 @@ def check_funnel(connection: duckdb.DuckDBPyConnection) -> list[str]:
     ]
 
 
-def _create(connection: duckdb.DuckDBPyConnection, run_folder: Path) -> None:
-    for table, record in TABLES.items():
-        name = _VIEW_OF.get(table, table)
-        connection.execute(f"CREATE VIEW {name} AS {_parts(run_folder, table)}")
-        _comment(connection, f"VIEW {name}", " ".join((record.__doc__ or "").split()))
-    for name, (comment, query, columns) in _VIEWS.items():
-        connection.execute(f"CREATE VIEW {name} AS {query}")
-        _comment(connection, f"VIEW {name}", comment)
-        for column, text in columns.items():
-            _comment(connection, f"COLUMN {name}.{column}", text)
+def _look_in(connection: duckdb.DuckDBPyConnection, run_folder: Path) -> None:
+    connection.execute("SET VARIABLE run_folder = $folder", {"folder": glob.escape(str(run_folder.resolve()))})
 
 
-def _parts(run_folder: Path, table: str) -> str:
-    """A query of the table's parts; no rows, but the columns, where there are none."""
-    if any((run_folder / table).glob("part-*.parquet")):
-        pattern = quoted(f"/{table}/part-*.parquet")
-        folder = quoted(glob.escape(str(run_folder.resolve())))
-        return f"SELECT * FROM read_parquet(coalesce(getvariable('run_folder'), {folder}) || {pattern})"
+def _relative(table: str) -> str:
+    return f"coalesce(getvariable('run_folder') || '/', '') || {quoted(f'{table}/part-*.parquet')}"
+
+
+def _create(connection: duckdb.DuckDBPyConnection, patterns: dict[str, str], *, in_file: bool = False) -> None:
+    """All tables, answers and macros. In the file, answers and short tables are rows; elsewhere all are views."""
+    for name, macro in VALUE_MACROS.items():
+        connection.execute(f"CREATE MACRO {name}({macro.parameters}) AS {macro.body}")
+    for table in TABLES:
+        kind = "TABLE" if in_file and table in SHORT else "VIEW"
+        connection.execute(f"CREATE {kind} {_name_of(table)} AS {_parts(connection, table, patterns[table])}")
+    for name, answer in ANSWERS.items():
+        connection.execute(f"CREATE {'TABLE' if in_file else 'VIEW'} {name} AS {answer.query}")
+    for name, macro in TABLE_MACROS.items():
+        connection.execute(f"CREATE MACRO {name}({macro.parameters}) AS TABLE {macro.body}")
+    connection.execute(";".join(_comments(connection)))
+
+
+def _name_of(table: str) -> str:
+    """A table's name in DuckDB; `funnel` is an answer."""
+    return "stage_counts" if table == "funnel" else table
+
+
+def _comments(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What says of each table, view, macro and column what it is."""
+    tables = {_name_of(table): table for table in TABLES}
+    texts = {name: TABLES[table].__doc__ or "" for name, table in tables.items()}
+    texts |= {name: answer.comment for name, answer in ANSWERS.items()}
+    kinds = connection.execute(
+        "SELECT table_name, 'TABLE' FROM duckdb_tables() UNION ALL "
+        "SELECT view_name, 'VIEW' FROM duckdb_views() WHERE NOT internal"
+    ).fetchall()
+    columns = connection.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal").fetchall()
+    said = [f"COMMENT ON {kind} {name} IS {quoted(' '.join(texts[name].split()))}" for name, kind in kinds]
+    said += [
+        f'COMMENT ON COLUMN {name}."{column}" IS {quoted(column_comment(name, column, tables.get(name)))}'
+        for name, column in columns
+    ]
+    macros = (VALUE_MACROS | TABLE_MACROS).items()
+    return said + [f"COMMENT ON {macro.kind} {name} IS {quoted(macro.comment)}" for name, macro in macros]
+
+
+def _parts(connection: duckdb.DuckDBPyConnection, table: str, pattern: str) -> str:
+    """A query of the table's parts; while there are none, no rows, but the columns."""
     columns = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in arrow_schema(table))
-    return f"SELECT {columns} WHERE false"
+    if connection.execute(f"SELECT 1 FROM glob({pattern}) LIMIT 1").fetchone():
+        return f"SELECT * FROM read_parquet({pattern})"
+    names = ", ".join(f'"{field.name}"' for field in arrow_schema(table))
+    return (
+        f"SELECT {names} FROM (SELECT {columns} WHERE false "
+        f"UNION ALL BY NAME FROM read_parquet({pattern}, allow_empty = true))"
+    )
 
 
-def _comment(connection: duckdb.DuckDBPyConnection, what: str, text: str) -> None:
-    connection.execute(f"COMMENT ON {what} IS {quoted(text)}")
+def _reach(connection: duckdb.DuckDBPyConnection, address: str) -> None:
+    """Load what DuckDB needs to read the address; keys come from where its `credential_chain` looks for them."""
+    scheme = address.partition("://")[0]
+    if scheme in {"", "file"}:
+        return
+    try:
+        connection.execute(_FETCH)
+    except duckdb.Error as error:
+        raise LakeError(
+            f"DuckDB reads {scheme}:// with its extension httpfs, which is not here and could not be fetched: "
+            "run `INSTALL httpfs` in DuckDB where there is a network, or copy the run's folder here "
+            f"({one_line(error, 200)})"
+        ) from error
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, duckdb.IOException) as error:
+        why = (disk_advice(error) if isinstance(error, OSError) else "") or one_line(error, 300)
+        raise LakeError(f"cannot write {path}: {why}") from error
 
 
 def quoted(text: str, *, pattern: bool = False) -> str:

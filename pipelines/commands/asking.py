@@ -19,8 +19,10 @@ from gog.pipelines.commands.common import (
 )
 
 MORE = (
-    "Views: funnel, reasons, spend, overview, behaviours, categories, levels, pairs, and one for each table. Queries "
-    "only read. For notebooks and DuckDB's own shell there is LAKE/runs/RUN/lake.duckdb."
+    "Answers: funnel, reasons, spend, providers, overview, turns, tool_calls, searches, behaviours, categories, "
+    "levels, region_sources, pairs; a view for each table; macros such as trajectory(id) and why(code). Queries "
+    "only read. With an address (s3://, gs://) as the lake, DuckDB reads it with its extension httpfs. For notebooks and "
+    "DuckDB's own shell there is LAKE/runs/RUN/lake.duckdb."
 )
 
 
@@ -30,6 +32,8 @@ def add_to(app: typer.Typer) -> None:
         "gog inspect                                        a shell",
         'gog inspect --sql "select * from funnel"',
         'gog inspect --json --sql "from overview limit 5"',
+        "gog inspect --sql \"from trajectory('trajectory-0a')\"",
+        'gog inspect --lake s3://bucket/lake --run fvqa --sql "from funnel"',
         "gog inspect --trajectory best --out best.png",
     )
     app.command("inspect", epilog=example(*examples, more=MORE))(inspect)
@@ -51,11 +55,17 @@ def inspect(
     from gog.pipelines.summary import console_for
     from gog.pipelines.views import open_lake
 
-    place = one_run(config, lake, name)
-    if trajectory is not None:
-        print(_draw(place, trajectory, out))
-        return
-    with open_lake(place.folder) as views:
+    if lake and "://" in lake:
+        if not name or trajectory is not None:
+            raise UseError(f"{lake}: name a run with --run; pictures are drawn from a lake that is a folder")
+        folder: Path | str = f"{lake.rstrip('/')}/runs/{name}"
+    else:
+        place = one_run(config, lake, name)
+        folder = place.folder
+        if trajectory is not None:
+            print(_draw(place, trajectory, out))
+            return
+    with open_lake(folder) as views:
         if sql is None and not as_json:
             shell(views, sys.stdin, console_for(sys.stdout))
             return

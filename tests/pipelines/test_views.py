@@ -1,15 +1,22 @@
+import os
 import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given
 from lakes import counted, level_of, make_seed, reflective, small_run, verdict_of, write
+from strategies import boxes
 
 from gog.pipelines import views
 from gog.pipelines.lake import Lake, LakeError
-from gog.pipelines.views import STAGES, build_views, check_funnel, open_lake
-from gog.schemas import TABLES, Event, Reject, Unit
+from gog.pipelines.lake_views.answers import ANSWERS
+from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
+from gog.pipelines.views import SHORT, STAGES, build_views, check_funnel, open_file, open_lake
+from gog.schemas import TABLES, Box, Event, Reject, Review, Unit
 from gog.schemas.arrow import arrow_schema
+from gog.schemas.boxes import iou
+from gog.transforms.complexity import wilson
 
 FUNNEL = [
     ("ingest", "row", 7, 6, 1, True),
@@ -19,7 +26,7 @@ FUNNEL = [
     ("curate", "trajectory", 6, 6, 0, True),
     ("label", "seed", 3, 3, 0, True),
 ]
-VIEWS = ["funnel", "reasons", "spend", "overview", "behaviours", "categories", "levels", "benchmark_warnings", "pairs"]
+VIEWS = list(ANSWERS)
 
 
 @pytest.fixture
@@ -152,60 +159,199 @@ class TestOthers:
         with open_lake(run_of(lake)) as connection:
             assert connection.execute(query).fetchall() == [("correct", False)]
 
+    def test_a_turn_has_what_was_done_and_thought(self, lake: Lake) -> None:
+        query = """
+            SELECT turn, action, said, round(x1, 3), reflection, train, thought FROM turns
+            WHERE trajectory_id IN (SELECT trajectory_id FROM overview WHERE origin = 'compose' AND kept) ORDER BY turn
+        """
+        with open_lake(run_of(lake)) as connection:
+            rows = sorted(set(connection.execute(query).fetchall()))
+            assert connection.execute("SELECT count(*) FROM turns").fetchone() == (48,)
+        assert [row[:6] for row in rows] == [
+            (0, "gaze", "a flag", 0.1, None, False),
+            (1, "gaze", "a flag", 0.6, "off_target", True),
+            (2, "text_search", "Kenya flag", None, "useful", True),
+            (3, "answer", "Kenya", None, "useful", True),
+        ]
+        assert rows[1][6] == "Evidence: off target. That is a look-alike."
+
+    def test_a_call_has_what_came_back_and_what_was_made_of_it(self, lake: Lake) -> None:
+        query = """
+            SELECT turn, tool, said, round(area, 3), hits, best_title, best_score, failure, judged, count(*)
+            FROM tool_calls GROUP BY ALL ORDER BY turn
+        """
+        with open_lake(run_of(lake)) as connection:
+            assert connection.execute(query).fetchall() == [
+                (0, "gaze", "a flag", 0.04, 2, "Uganda", 0.41, None, "off_target", 12),
+                (1, "gaze", "a flag", 0.04, 2, "Kenya", 0.93, None, "useful", 12),
+                (2, "text_search", "Kenya flag", None, 2, "Kenya", 0.8, None, "useful", 12),
+            ]
+            searches = "SELECT tool, calls, failed, empty, useful, off_target FROM searches ORDER BY tool"
+            assert connection.execute(searches).fetchall() == [
+                ("gaze", 24, 0, 0, 12, 12),
+                ("text_search", 12, 0, 0, 12, 0),
+            ]
+
+    def test_evidence_that_two_shards_have_is_one(self, lake: Lake) -> None:
+        table = lake.table_folder("small", "evidence")
+        shutil.copy(table / "part-step-00000.parquet", table / "part-step-00001.parquet")
+        with open_lake(run_of(lake)) as connection:
+            assert connection.execute("SELECT count(*) FROM tool_calls").fetchone() == (36,)
+
+    def test_providers(self, lake: Lake) -> None:
+        with open_lake(run_of(lake)) as connection:
+            (row,) = connection.execute("SELECT * FROM providers").fetchall()
+        assert row == ("planner:skill=0.85", "chat", 4, 2, 1, 0.75, 0.1, 0.1, 0)
+
+    def test_regions_that_were_looked_at(self, lake: Lake) -> None:
+        with open_lake(run_of(lake)) as connection:
+            (row,) = connection.execute("SELECT * FROM region_sources").fetchall()
+        assert (*row[:4], round(row[4], 6), *row[5:]) == ("segments:1", 6, 6, 0.5, 0.04, 6, 6)
+
+
+class TestMacros:
+    @pytest.mark.parametrize(("passes", "k"), [(0, 4), (1, 4), (4, 4), (7, 8), (0, 1), (500, 1000)])
+    def test_the_interval_is_the_labellers(self, passes: int, k: int, tmp_path: Path) -> None:
+        with open_lake(tmp_path) as connection:
+            found = connection.execute("SELECT wilson_low(?, ?), wilson_high(?, ?)", [passes, k] * 2).fetchone()
+        assert found == pytest.approx(wilson(passes, k))
+
+    def test_no_tries_have_no_interval(self, tmp_path: Path) -> None:
+        with open_lake(tmp_path) as connection:
+            assert connection.execute("SELECT wilson_low(0, 0), wilson_high(0, 0)").fetchone() == (None, None)
+
+    def test_the_overlap_is_that_of_boxes(self) -> None:
+        macro = VALUE_MACROS["box_iou"]
+        with duckdb.connect() as connection:
+            connection.execute(f"CREATE MACRO box_iou({macro.parameters}) AS {macro.body}")
+
+            @given(boxes(), boxes())
+            def agree(a: Box, b: Box) -> None:
+                ((found,),) = connection.execute("SELECT box_iou(?, ?, ?, ?, ?, ?, ?, ?)", [*a, *b]).fetchall()
+                assert found == pytest.approx(iou(a, b))
+
+            agree()
+
+    def test_each_answers_over_a_run_and_over_none(self, lake: Lake, tmp_path: Path) -> None:
+        words = {"id": "'seed'", "code": "'verify'", "words": "'kenya'", "n": "3", "seconds": "1"}
+        with open_lake(run_of(lake)) as full, open_lake(tmp_path) as empty:
+            for name, macro in TABLE_MACROS.items():
+                argument = "'trajectory'" if name == "trajectory" else words[macro.parameters]
+                assert full.execute(f"FROM {name}({argument})").fetchall(), name
+                assert empty.execute(f"FROM {name}({argument})").fetchall() == [], name
+
+    def test_a_trajectory_turn_by_turn(self, lake: Lake) -> None:
+        with open_lake(run_of(lake)) as connection:
+            ((name,),) = connection.execute("SELECT min(trajectory_id) FROM overview").fetchall()
+            rows = connection.execute("SELECT turn, best_title FROM trajectory(?)", [name[:-2]]).fetchall()
+        assert rows == [(0, "Uganda"), (1, "Kenya"), (2, "Kenya"), (3, None)]
+
 
 class TestFile:
-    def test_holds_the_same_views(self, lake: Lake) -> None:
+    def test_holds_the_same(self, lake: Lake) -> None:
         path = build_views(run_of(lake))
-        with duckdb.connect(path, read_only=True) as connection:
-            assert funnel(connection) == FUNNEL
-        assert sorted(p.name for p in run_of(lake).iterdir() if "duckdb" in p.name) == ["lake.duckdb"]
+        with open_lake(run_of(lake)) as memory, open_file(path, run_of(lake)) as file:
+            for view in [*ANSWERS, *("stage_counts" if table == "funnel" else table for table in TABLES)]:
+                query = f"SELECT * FROM {view} ORDER BY ALL"
+                assert file.execute(query).fetchall() == memory.execute(query).fetchall(), view
+        assert sorted(p.name for p in run_of(lake).iterdir() if p.name.startswith((".", "lake"))) == ["lake.duckdb"]
 
-    def test_sees_parts_that_came_later(self, lake: Lake) -> None:
+    def test_says_of_every_table_view_column_and_macro_what_it_is(self, lake: Lake) -> None:
         path = build_views(run_of(lake))
-        write(lake, "small", "funnel", [counted("screen", Unit.SEED, 1, 1, shard=5)], step="more")
-        with duckdb.connect(path, read_only=True) as connection:
-            assert ("screen", "seed", 7, 7, 0, True) in funnel(connection)
+        with open_lake(run_of(lake)) as memory, open_file(path, run_of(lake)) as file:
+            for connection in (memory, file):
+                things = connection.execute(
+                    "SELECT table_name || '.' || column_name, comment FROM duckdb_columns() WHERE NOT internal "
+                    "UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE NOT internal "
+                    "UNION ALL SELECT table_name, comment FROM duckdb_tables() "
+                    "UNION ALL SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal"
+                ).fetchall()
+                assert len(things) > 200
+                assert [name for name, comment in things if not comment] == []
 
-    def test_is_replaced_while_someone_reads(self, lake: Lake) -> None:
+    def test_long_tables_are_found_by_a_relative_path(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
         path = build_views(run_of(lake))
+        assert str(lake.root).encode() not in path.read_bytes()
+        query = "SELECT count(*) FROM trajectories"
         with duckdb.connect(path, read_only=True) as connection:
-            assert build_views(run_of(lake)) == path
-            assert funnel(connection) == FUNNEL
+            with pytest.raises(duckdb.IOException, match="trajectories/part"):
+                connection.execute(query)
+            connection.execute("SET VARIABLE run_folder = $folder", {"folder": str(run_of(lake))})
+            assert connection.execute(query).fetchone() == (12,)
+        with duckdb.connect(path, read_only=True, config={"file_search_path": str(run_of(lake))}) as connection:
+            assert connection.execute(query).fetchone() == (12,)
+        monkeypatch.chdir(run_of(lake))
+        with duckdb.connect("lake.duckdb", read_only=True) as connection:
+            assert connection.execute(query).fetchone() == (12,)
 
-    def test_a_moved_lake_opens(self, lake: Lake, tmp_path: Path) -> None:
+    def test_a_moved_lake_opens(self, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         build_views(run_of(lake))
-        moved = tmp_path / "else where" / "lake"
+        moved = tmp_path / "else where" / "it's a [lake] *"
         moved.parent.mkdir()
         shutil.move(lake.root, moved)
         run = moved / "runs" / "small"
         with open_lake(run) as connection:
             assert funnel(connection) == FUNNEL
-        with duckdb.connect(run / "lake.duckdb", read_only=True) as connection:
-            with pytest.raises(duckdb.IOException):
-                funnel(connection)
-            connection.execute("SET VARIABLE run_folder = $folder", {"folder": str(run)})
+        with open_file(run / "lake.duckdb", run) as connection:
             assert funnel(connection) == FUNNEL
-        build_views(run)
-        with duckdb.connect(run / "lake.duckdb", read_only=True) as connection:
+            assert connection.execute("SELECT count(*) FROM trajectories").fetchone() == (12,)
+        with duckdb.connect(run / "lake.duckdb", read_only=True) as connection:  # from anywhere, knowing nothing
             assert funnel(connection) == FUNNEL
+            assert connection.execute("SELECT count(*) FROM pairs").fetchone() == (6,)
+            for table in SHORT:
+                connection.execute(f"SELECT * FROM {table}")
+        monkeypatch.chdir(run)
+        with duckdb.connect("lake.duckdb", read_only=True) as connection:
+            assert connection.execute("SELECT count(*) FROM why('verify.wrong')").fetchone() == (6,)
+
+    def test_tables_that_get_their_first_parts_later_are_seen(self, lake: Lake) -> None:
+        path = build_views(run_of(lake))
+        review = Review(review_id="r", trajectory_id="t", seed_id="s", reviewer="ada", number=1, made=1.0)
+        with open_file(path, run_of(lake)) as connection:
+            assert connection.execute("SELECT reviewer FROM reviews").fetchall() == []
+        write(lake, "small", "reviews", [review])
+        with open_file(path, run_of(lake)) as connection:
+            assert connection.execute("SELECT reviewer FROM reviews").fetchall() == [("ada",)]
+
+    def test_is_replaced_while_someone_reads(self, lake: Lake) -> None:
+        path = build_views(run_of(lake))
+        with open_file(path, run_of(lake)) as connection:
+            write(lake, "small", "funnel", [counted("screen", Unit.SEED, 1, 1, shard=5)], step="more")
+            assert build_views(run_of(lake)) == path
+            assert funnel(connection) == FUNNEL
+        with open_file(path, run_of(lake)) as connection:
+            assert ("screen", "seed", 7, 7, 0, True) in funnel(connection)
 
     def test_a_folder_of_a_difficult_name(self, tmp_path: Path) -> None:
         lake = small_run(tmp_path / "it's a [lake] *")
         path = build_views(run_of(lake))
-        with open_lake(run_of(lake)) as memory, duckdb.connect(path, read_only=True) as file:
+        with open_lake(run_of(lake)) as memory, open_file(path, run_of(lake)) as file:
             assert funnel(memory) == funnel(file) == FUNNEL
 
-    def test_a_read_only_lake_opens(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_read_only_lake_opens(self, lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         def refuse(*_: object, **__: object) -> None:
-            raise LakeError("it is read-only")
+            raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(views, "write_atomic", refuse)
+        monkeypatch.setattr("tempfile.mkdtemp", refuse)
         with pytest.raises(LakeError, match="read-only"):
             build_views(run_of(lake))
+        monkeypatch.undo()
         before = sorted(run_of(lake).rglob("*"))
         with open_lake(run_of(lake)) as connection:
             assert funnel(connection) == FUNNEL
+        with open_file(build_views(run_of(lake), tmp_path / "other.duckdb"), run_of(lake)) as connection:
+            assert funnel(connection) == FUNNEL
         assert sorted(run_of(lake).rglob("*")) == before
+
+    def test_what_a_killed_process_left_is_cleared_away(self, lake: Lake) -> None:
+        old, fresh = run_of(lake) / ".views-old", run_of(lake) / ".views-fresh"
+        for folder in (old, fresh):
+            folder.mkdir()
+            (folder / "lake.duckdb").touch()
+        os.utime(old, (1, 1))
+        build_views(run_of(lake))
+        assert not old.exists()
+        assert fresh.exists()
 
     def test_opens_from_a_relative_folder(self, lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.chdir(lake.root)
@@ -213,12 +359,24 @@ class TestFile:
         with open_lake(Path("runs/small")) as connection:
             monkeypatch.chdir(tmp_path)
             assert funnel(connection) == FUNNEL
-        with duckdb.connect(run_of(lake) / "lake.duckdb", read_only=True) as connection:
-            assert funnel(connection) == FUNNEL
 
     def test_events_are_no_part_of_what_is_compared(self, lake: Lake) -> None:
         assert list(lake.read_table("small", "events", Event))
         with open_lake(run_of(lake)) as connection:
-            for view in set(VIEWS) - {"spend"}:
+            for view in set(VIEWS) - {"spend", "providers"}:
                 columns = connection.execute(f"SELECT column_name FROM (DESCRIBE {view})").fetchall()
-                assert not {"started", "latency_s", "cost"} & {name for (name,) in columns}
+                assert not {"started", "latency_s", "cost", "median_s"} & {name for (name,) in columns}
+
+
+class TestAddresses:
+    def test_a_run_at_an_address_that_duckdb_reads(self, lake: Lake) -> None:
+        with open_lake(f"file://{run_of(lake)}/") as connection:
+            assert funnel(connection) == FUNNEL
+            assert connection.execute("SELECT count(*) FROM reviews").fetchone() == (0,)
+
+    def test_without_the_extension_it_is_said_what_to_do(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setattr(views, "_FETCH", "LOAD nothing_of_this_name")
+        with pytest.raises(LakeError, match="httpfs") as said:
+            open_lake("s3://bucket/lake/runs/small")
+        assert "\n" not in str(said.value)

@@ -1,0 +1,33 @@
+"""Docstrings that stand under the fields of a class: what a column, or a key of the config, means.
+
+Python keeps no such docstring; it is read from the class's source.
+"""
+
+import ast
+import inspect
+import textwrap
+from functools import cache
+
+
+@cache
+def field_docs(cls: type) -> dict[str, str]:
+    """The docstring of each field that has one, in one line; a class's own fields go before those it inherits."""
+    found: dict[str, str] = {}
+    for base in cls.__mro__:
+        if base.__module__.startswith(("gog.", "gog_train")):
+            found = _own(base) | found
+    return found
+
+
+def _own(cls: type) -> dict[str, str]:
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(definition, ast.ClassDef)
+    found = {}
+    for field, after in zip(definition.body, definition.body[1:], strict=False):
+        match field, after:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                found[name] = " ".join(text.split())
+    return found
