@@ -319,11 +319,12 @@ def _arguments(settings: GrpoSettings) -> Any:
         gradient_checkpointing=settings.gradient_checkpointing == "on"
         or (settings.gradient_checkpointing == "auto" and gpu),
         bf16=bf16,
+        use_cpu=not gpu,
+        dataloader_pin_memory=gpu,
         seed=settings.seed,
         data_seed=settings.seed,
         log_multimodal=False,
         logging_steps=settings.log_every,
-        logging_dir=str(settings.output / "tensorboard"),
         save_steps=settings.save_every,
         save_total_limit=settings.keep,
         report_to=[] if settings.report == "none" else [settings.report],

@@ -82,7 +82,8 @@ def test_the_trainer_and_the_driver_tell_a_policy_the_same(
     assert there.episode.messages == here.messages
     assert (there.episode.stop, there.episode.strikes, there.episode.steps) == (here.stop, here.strikes, here.steps)
     assert there.episode.images == here.images
-    assert there.ending == here.stop
+    assert here.stop is not None
+    assert there.ending is Ending(here.stop.value)
 
 
 def test_the_scripts_end_in_every_way_an_episode_can(in_the_trainer: dict[str, Rollout]) -> None:

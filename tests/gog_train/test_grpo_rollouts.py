@@ -13,6 +13,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 from gog_train.judging import JudgeIllError
+from gog_train.rewards import Scored
 from gog_train.sampling import with_signal
 from gog_train.settings import TrainingError
 
@@ -25,7 +26,7 @@ TURNS = [GAZE, call("text_search", query="capital of Kenya"), answer("Nairobi")]
 def recording(trainer: type[Any]) -> type[Any]:
     """Keeps what a step was made of."""
 
-    class Recording(trainer):  # type: ignore[misc]
+    class Recording(trainer):
         def __init__(self, *arguments: Any, **more: Any) -> None:
             self.generated: list[Any] = []
             self.batches: list[dict[str, Any]] = []
@@ -244,7 +245,9 @@ def torch_count(batch: dict[str, Any], token: int) -> list[int]:
 def rigged(trainer: type[Any]) -> type[Any]:
     """Pays for tokens of the lower half of the vocabulary, whatever they say."""
 
-    class Rigged(trainer):  # type: ignore[misc]
+    class Rigged(trainer):
+        scored: list[Scored]
+
         def _pay(self, *, completion_ids: Any, **more: Any) -> list[float]:
             super()._pay(**more)
             half = len(self._tokenizer) // 2

@@ -1,0 +1,285 @@
+"""`gog_train.grpo` as a user runs it: on a real export, with local searches, from checks to a saved adapter."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+from endpoint import Endpoint, completion, refusal, talk
+from lakes import EPISODE, small_run
+from rolling import answer, call, scripted
+from training import small
+
+from gog.pipelines.exporting import export_rl
+from gog.transforms.atlas.world import atlas_world
+from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.export import ExportSettings
+from gog.transforms.exports.target import Format, Target
+from gog_train import grpo
+from gog_train.data import ExportError
+from gog_train.grpo import GrpoSettings, Trained, main, prepare, train
+from gog_train.settings import TrainingError
+from gog_train.sft import LANGUAGE
+
+Folders = dict[BackboneName, Path]
+QWEN3 = BackboneName.QWEN3_VL
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """RL exports of a small run: one row of level 1, one of level 2. Nobody writes to them."""
+    lake = small_run(tmp_path_factory.mktemp("grpo") / "lake")
+    return {
+        name: export_rl(
+            lake.run_folder("small"),
+            lake.images,
+            ExportSettings(),
+            EPISODE,
+            lambda _: None,
+            target=Target(Format.TRL, small(name)),
+        ).folder
+        for name in BackboneName
+    }
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the bundled world's indexes."""
+    return atlas_world(tmp_path_factory.mktemp("world")).corpus.parent
+
+
+@pytest.fixture
+def options(small_backbone: Backbone, exports: Folders, checkpoints: Folders, world: Path, tmp_path: Path) -> Any:
+    """Settings of a short training of a family."""
+    return values_of(small_backbone.name, exports, checkpoints, world, tmp_path)
+
+
+@pytest.fixture
+def qwen3(_small: None, exports: Folders, checkpoints: Folders, world: Path, tmp_path: Path) -> dict[str, Any]:
+    """The same of one family, for what does not depend on it."""
+    return values_of(QWEN3, exports, checkpoints, world, tmp_path)
+
+
+def values_of(name: BackboneName, exports: Folders, checkpoints: Folders, world: Path, folder: Path) -> dict[str, Any]:
+    return {
+        "model": str(checkpoints[name]),
+        "export": exports[name],
+        "output": folder / "out",
+        "levels": (1, 2),
+        "questions": 2,
+        "rollouts": 2,
+        "epochs": 2,
+        "device_batch_size": 2,
+        "turn_tokens": 2,
+        "max_tokens": 3000,
+        "resample": 0,
+        "text_search": f"corpus:{world}",
+        "image_search": f"gallery:{world}",
+        "learning_rate": 1e-3,
+        "log_every": 1,
+        "save_every": 1,
+    }
+
+
+def words(options: dict[str, Any]) -> list[str]:
+    """Settings as a command line."""
+    shown = {key: ",".join(map(str, value)) if isinstance(value, tuple) else value for key, value in options.items()}
+    return [part for key, value in shown.items() for part in (f"--{key.replace('_', '-')}", str(value))]
+
+
+@pytest.fixture
+def acting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int, int], str]], None]:
+    """Scripts the policy of every training of the test."""
+    from gog_train import episode_trainer
+
+    def script(turns: Callable[[int, int], str]) -> None:
+        made = scripted(episode_trainer.EpisodeTrainer)
+        made.script = staticmethod(turns)
+        monkeypatch.setattr(episode_trainer, "EpisodeTrainer", made)
+
+    return script
+
+
+def looks(number: int, turn: int) -> str:
+    """Every second rollout looks, reads and is right."""
+    if number % 2:
+        return answer("Uganda")
+    return [
+        call("gaze", bbox_2d=[10, 10, 150, 150], label="flag"),
+        call("text_search", query="Kenya capital"),
+        answer("Kenya"),
+    ][turn]
+
+
+def adapter_of(folder: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return dict(load_file(folder / "adapter_model.safetensors"))
+
+
+@pytest.mark.slow
+def test_it_trains_with_tools_and_saves(
+    options: dict[str, Any], acting: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acting(looks)
+    assert main(words(options | {"save": "both"})) == 0
+    output = options["output"]
+    card = json.loads((output / "run.json").read_text())
+    assert card["stage"] == "grpo"
+    assert card["steps"] == 2
+    assert card["questions"] == 4
+    metrics = card["metrics"]
+    assert (metrics["reward/accuracy"], metrics["reward/format"], metrics["episode/masked"]) == (0.5, 1, 0)
+    assert (metrics["searches/gaze"], metrics["searches/text_search"]) == (0.5, 0.5)
+    assert (metrics["behaviour/mixed"], metrics["behaviour/direct"]) == (0.5, 0.5)
+    assert metrics["episode/turns"] == 2
+    assert any(bool(weights.any()) for name, weights in adapter_of(output / "adapter").items() if "lora_B" in name)
+    assert (output / "merged" / "chat_template.jinja").is_file()
+    assert "step 0/2" in capsys.readouterr().err
+
+
+def test_a_stopped_training_resumes_to_the_same_weights(qwen3: dict[str, Any], acting: Any, tmp_path: Path) -> None:
+    acting(lambda number, turn: answer("Kenya" if number % 2 else "Uganda"))
+    whole = train(GrpoSettings(**qwen3 | {"output": tmp_path / "whole"}))
+    shutil.copytree(tmp_path / "whole", tmp_path / "out", ignore=shutil.ignore_patterns("checkpoint-2", "adapter"))
+    assert train(GrpoSettings(**qwen3 | {"resume": "last"})).steps == whole.steps == 2
+    there, here = adapter_of(tmp_path / "whole" / "adapter"), adapter_of(tmp_path / "out" / "adapter")
+    assert there.keys() == here.keys()
+    assert all((there[name] - here[name]).abs().max() < 1e-6 for name in there)
+    assert any(bool(weights.any()) for name, weights in here.items() if "lora_B" in name)
+
+
+def test_an_adapter_to_start_from_is_merged_and_kept(qwen3: dict[str, Any], acting: Any, tmp_path: Path) -> None:
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import AutoModelForImageTextToText
+
+    acting(lambda number, turn: answer("Kenya"))
+    start = AutoModelForImageTextToText.from_pretrained(qwen3["model"])
+    lora = get_peft_model(start, LoraConfig(r=2, target_modules=LANGUAGE, init_lora_weights=False))
+    lora.save_pretrained(tmp_path / "sft")
+    tiny_models.processor(QWEN3).save_pretrained(tmp_path / "sft")
+    trained = train(GrpoSettings(**qwen3 | {"model": str(tmp_path / "sft"), "max_steps": 1}))
+    saved = trained.saved["adapter"]
+    assert json.loads((saved / "adapter_config.json").read_text())["base_model_name_or_path"] == str(
+        tmp_path / "out" / "base"
+    )
+    base = AutoModelForImageTextToText.from_pretrained(tmp_path / "out" / "base")
+    merged = lora.merge_and_unload().state_dict()
+    assert all(torch.allclose(weights, merged[name], atol=1e-6) for name, weights in base.state_dict().items())
+    PeftModel.from_pretrained(base, saved)
+
+
+def test_a_judge_that_falls_ill_leaves_a_checkpoint(qwen3: dict[str, Any], acting: Any, capsys: Any) -> None:
+    acting(lambda number, turn: answer("another country"))
+    endpoint = Endpoint(
+        [completion('{"verdict": "correct"}'), *[completion('{"verdict": "wrong"}')] * 4, completion("")]
+    )
+    settings = qwen3 | {"epochs": 20, "save_every": 100, "judge_window": 20}
+
+    def go(base: str) -> int:
+        return main(words(settings | {"judge": f"{base}#judge"}))
+
+    code = talk(endpoint, lambda there: asyncio.to_thread(go, there.base))
+    err = capsys.readouterr().err
+    assert code == 1
+    assert "the judge answered" in err
+    assert "--resume goes on from there" in err
+    (checkpoint,) = settings["output"].glob("checkpoint-*")
+    assert (checkpoint / "optimizer.pt").is_file()
+    assert "another country" in endpoint.bodies[-1]["messages"][0]["content"]
+
+
+def rewritten(options: dict[str, Any], folder: Path, **changes: Any) -> Path:
+    """A copy of the export with another manifest."""
+    copy = Path(shutil.copytree(options["export"], folder / "export"))
+    path = copy / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"levels": (0,)}, "no rows of level 0"),
+        ({"max_turns": 5}, "set max_turns and tools as in the config of the run"),
+        ({"tools": ("text_search",)}, "is not that of an episode with"),
+        ({"judge": "http://127.0.0.1:9/v1#judge"}, "the judge does not answer"),
+        ({"judge": "planner:"}, "judge: it is `rules:`"),
+        ({"judge": "http://127.0.0.1:9/v1#judge", "judge_key_env": "GOG_NO_SUCH"}, "GOG_NO_SUCH is not set"),
+        ({"text_search": "corpus:nowhere"}, "nowhere"),
+        ({"text_search": "google:"}, "text_search: 'google:' is none of"),
+        ({"text_search": "serper:"}, "SERPER_API_KEY"),
+        ({"image_search": "serpapi:"}, "set `store_mode: replay`"),
+        ({"store_mode": "replay"}, "needs a store"),
+        ({"store_mode": "replay", "store": "nowhere"}, "nowhere"),
+        ({"questions": 64}, "lower `questions`"),
+        ({"vllm": "colocate"}, "vllm is not installed"),
+        ({"report": "wandb"}, "pip install wandb"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_what_is_wrong_is_said_before_the_first_step(
+    qwen3: dict[str, Any], changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SERPER_API_KEY", raising=False)
+    with pytest.raises((TrainingError, ExportError), match=message):
+        prepare(GrpoSettings(**qwen3 | changes))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"schema_version": 0}, "schema version 0"), ({"kind": "sft"}, "not for rl"), ({"format": "verl"}, "reads trl")],
+)
+def test_another_export_is_refused(qwen3: dict[str, Any], change: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=message):
+        prepare(GrpoSettings(**qwen3 | {"export": rewritten(qwen3, tmp_path, **change)}))
+
+
+def test_an_export_for_another_backbone_or_processor_is_refused(
+    qwen3: dict[str, Any], exports: Folders, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words(qwen3 | {"export": exports[BackboneName.QWEN2_5_VL]})) == 2
+    assert "--backbone qwen3-vl" in capsys.readouterr().err
+    monkeypatch.setitem(BACKBONES, QWEN3, small(BackboneName.QWEN2_5_VL))
+    assert main(words(qwen3)) == 2
+
+
+def test_a_judge_that_cannot_judge_is_refused(qwen3: dict[str, Any]) -> None:
+    for told, message in (
+        (completion("I would rather not say."), "says unknown of a right answer"),
+        (refusal(401, "no key"), "the judge does not answer"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            talk(
+                Endpoint([told]),
+                lambda there: asyncio.to_thread(prepare, GrpoSettings(**qwen3 | {"judge": f"{there.base}#judge"})),
+            )
+
+
+@pytest.mark.parametrize("config", ["grpo_qwen2_5_vl", "grpo_qwen3_vl"])
+def test_the_bundled_configs_are_the_papers_settings(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[GrpoSettings] = []
+
+    def nothing(settings: GrpoSettings) -> Trained:
+        seen.append(settings)
+        return Trained(True, 0, {}, {})
+
+    monkeypatch.setattr(grpo, "train", nothing)
+    assert main(["--config", config, "--export", "exports", "--output", "out"]) == 0
+    (settings,) = seen
+    assert (settings.rollouts, settings.learning_rate, settings.kl, settings.max_tokens) == (4, 2e-6, 0.001, 8192)
+    assert (settings.epochs, settings.levels, settings.format_weight, settings.epsilon) == (15, (2,), 0.1, 0.2)
+
+
+def test_settings_that_do_not_fit_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--model", "m", "--export", "e", "--output", "o", "--device-batch-size", "3", "--questions", "4"]
+    assert main(arguments) == 2
+    assert "device_batch_size has to divide" in capsys.readouterr().err
+    assert main([*arguments[:6], "--curriculum", "x"]) == 2
+    assert "curriculum" in capsys.readouterr().err
