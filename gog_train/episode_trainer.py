@@ -85,14 +85,14 @@ class EpisodeTrainer(GRPOTrainer):
         self._judged = (0, 0)
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_unpaid)
         super().__init__(
-            reward_funcs=self._pay,
+            reward_funcs=self.pay,
             environment_factory=lambda: Environment(services.tools, services.images, setup.episode),
             **arguments,
         )
         # What the prompt shows: the export's schemas rather than those that transformers reads off the methods.
         self._env_tools = {None: list(offered_tools(setup.episode))}
 
-    def _pay(self, *, environments: Sequence[Environment], log_metric: Callable[..., None], **_: Any) -> list[Any]:
+    def pay(self, *, environments: Sequence[Environment], log_metric: Callable[..., None], **_: Any) -> list[Any]:
         rollouts = [environment.rollout for environment in environments]
         judge = CountedJudge(self.setup.services.judge)
         self.scored = run(score_all(rollouts, judge, self.setup.reward))

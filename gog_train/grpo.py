@@ -21,6 +21,8 @@ from gog.schemas import Tool
 from gog.transforms.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.images import CropSettings, decode_image
+from gog.transforms.services.chat import ModelSettings
+from gog.transforms.services.search.settings import SearchSettings
 from gog_train.checkpoints import check_notes, resumed, save, write_card
 from gog_train.data import Export, ExportError, open_export
 from gog_train.judging import JudgeHealth, JudgeIllError
@@ -93,8 +95,8 @@ class GrpoSettings(TrainSettings):
     """What each search takes off the reward."""
     judge: str = RULES
     """http(s)://HOST/v1#MODEL, asked where no rule settles an answer; `rules:` takes such an answer for wrong."""
-    judge_key_env: str = Field(default="", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")
-    """Environment variable that holds the judge's key."""
+    judge_settings: ModelSettings = ModelSettings()
+    """How the judge is spoken to, as in `models` of a run's config: `{key_env: JUDGE_KEY}` names its key's variable."""
     judge_window: int = Field(default=200, ge=20)
     """Questions to the judge over which its health is watched."""
     judge_health: float = Field(default=0.95, ge=0, le=1)
@@ -120,6 +122,10 @@ class GrpoSettings(TrainSettings):
     """Budget of a search result's text, by estimate."""
     top_k: int = Field(default=5, ge=1, le=20)
     """Hits of a search."""
+    crops: CropSettings = CropSettings()
+    """How crops are cut, as in the config of the run."""
+    search: SearchSettings = SearchSettings()
+    """Country and language of searches of the web, as in the config of the run."""
 
     vllm: Literal["off", "colocate", "server"] = "off"
     """Who generates: the training model itself, vLLM on the same GPUs, or a server that `trl vllm-serve` runs."""
@@ -218,7 +224,7 @@ def prepare(settings: GrpoSettings) -> Material:
         raise TrainingError(
             f"{len(numbers)} questions in all epochs make no step of {settings.questions}: lower `questions`"
         )
-    services = open_services(_addresses(settings), CropSettings(), settings.top_k)
+    services = open_services(_addresses(settings), settings.crops, settings.top_k)
     try:
         check_judge(services.judge)
     except TrainingError:
@@ -358,7 +364,8 @@ def _addresses(settings: GrpoSettings) -> Addresses:
         calls=settings.output / "calls",
         store=settings.store,
         store_mode=settings.store_mode,
-        judge_key_env=settings.judge_key_env,
+        judge_settings=settings.judge_settings,
+        search=settings.search,
     )
 
 

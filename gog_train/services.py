@@ -6,7 +6,7 @@ serper: serpapi:                                                Google Lens, out
 rules:                                                          no judge: what matches no accepted form is wrong
 http(s)://HOST/v1#MODEL                                         a judge behind an OpenAI-compatible endpoint
 
-Keys come from the environment: SERPER_API_KEY, BRAVE_API_KEY, TAVILY_API_KEY, and `judge_key_env` names the judge's.
+Keys come from the environment: SERPER_API_KEY, BRAVE_API_KEY, TAVILY_API_KEY; the judge's settings name its own.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -33,10 +33,11 @@ from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ImageSearch, ImageStore, Policy, ServiceError, TextSearch
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.search.brave import BraveSearch
-from gog.transforms.services.search.results import Locale
+from gog.transforms.services.search.lens import Lens, Thumbnails
 from gog.transforms.services.search.searxng import SearxngSearch
 from gog.transforms.services.search.serpapi import SerpApiLens
 from gog.transforms.services.search.serper import SerperLens, SerperSearch
+from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.search.tavily import TavilySearch
 from gog.transforms.services.store import Mode, Store
 from gog.transforms.services.store_file import StoreError
@@ -50,7 +51,6 @@ T = TypeVar("T")
 StoreMode = Literal["live", "record", "replay"]
 
 RULES: Final = "rules:"
-_LOCALE: Final = Locale("us", "en")
 _KEYS: Final = {"serper": "SERPER_API_KEY", "brave": "BRAVE_API_KEY", "tavily": "TAVILY_API_KEY"}
 _NOWHERE: Final = "http://localhost/{name}"
 
@@ -65,7 +65,8 @@ class Addresses:
     calls: Path
     store: Path | None = None
     store_mode: StoreMode = "live"
-    judge_key_env: str = ""
+    judge_settings: ModelSettings = field(default_factory=ModelSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
     judge_timeout_s: float = 60.0
 
 
@@ -119,8 +120,8 @@ def open_services(addresses: Addresses, crops: CropSettings, top_k: int) -> Trai
     images = PassingImages()
     replays = addresses.store_mode == "replay"
     try:
-        text_search = _text_search(addresses.text_search, addresses.calls, replays=replays)
-        image_search = _image_search(addresses.image_search, addresses.calls, images, replays=replays)
+        text_search = _text_search(addresses, replays=replays)
+        image_search = _image_search(addresses, images, replays=replays)
         calls = Store(addresses.calls, Mode.LIVE)
         kept = _kept(addresses)
     except (IndexFolderError, StoreError) as error:
@@ -174,20 +175,21 @@ def _kept(addresses: Addresses) -> Store | None:
     return Store(addresses.store, Mode(addresses.store_mode))
 
 
-def _text_search(address: str, home: Path, *, replays: bool) -> TextSearch:
+def _text_search(addresses: Addresses, *, replays: bool) -> TextSearch:
+    address, home, locale = addresses.text_search, addresses.calls, addresses.search.locale
     scheme, _, rest = address.partition(":")
     match scheme:
         case "corpus":
             return Corpus.open(atlas_world(home / "indexes").corpus if rest == "atlas" else Path(rest) / "corpus")
         case "searxng" if rest:
             try:
-                return SearxngSearch(rest, _LOCALE.language)
+                return SearxngSearch(rest, locale.language)
             except ValueError as error:
                 raise TrainingError(f"text_search: {error}") from error
         case "serper" if not rest:
-            return SerperSearch(_key(scheme, replays=replays), _LOCALE)
+            return SerperSearch(_key(scheme, replays=replays), locale)
         case "brave" if not rest:
-            return BraveSearch(_key(scheme, replays=replays), _LOCALE)
+            return BraveSearch(_key(scheme, replays=replays), locale)
         case "tavily" if not rest:
             return TavilySearch(_key(scheme, replays=replays))
     raise TrainingError(
@@ -195,18 +197,21 @@ def _text_search(address: str, home: Path, *, replays: bool) -> TextSearch:
     )
 
 
-def _image_search(address: str, home: Path, images: PassingImages, *, replays: bool) -> ImageSearch:
+def _image_search(addresses: Addresses, images: PassingImages, *, replays: bool) -> ImageSearch:
+    address, home, search = addresses.image_search, addresses.calls, addresses.search
     scheme, _, rest = address.partition(":")
     if scheme == "gallery":
         return Gallery.open(
             atlas_world(home / "indexes").gallery if rest == "atlas" else Path(rest) / "gallery", images
         )
-    lens = {"serper": SerperLens, "serpapi": SerpApiLens}.get(scheme)
+    lenses: dict[str, type[Lens]] = {"serper": SerperLens, "serpapi": SerpApiLens}
+    lens = lenses.get(scheme)
     if lens is None or rest:
         raise TrainingError(f"image_search: {address!r} is none of gallery:FOLDER, gallery:atlas, serper:, serpapi:")
     if not replays:
         raise TrainingError(f"image_search: {address} lends pictures to the web: set `store_mode: replay`, or gallery:")
-    return lens("", _LOCALE, images, HttpUploader(UploadSettings(put=_NOWHERE, url=_NOWHERE)))
+    uploader = HttpUploader(UploadSettings(put=_NOWHERE, url=_NOWHERE))
+    return lens("", search.locale, images, uploader, Thumbnails(search.thumbnails))
 
 
 def _judge_model(addresses: Addresses, images: ImageStore) -> ChatModel:
@@ -214,15 +219,15 @@ def _judge_model(addresses: Addresses, images: ImageStore) -> ChatModel:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or not model or parts.username:
         raise TrainingError("judge: it is `rules:`, or an address such as http://127.0.0.1:8000/v1#MODEL without a key")
-    return ChatModel(url, model, images, ModelSettings(key_env=addresses.judge_key_env), _judge_key(addresses))
+    return ChatModel(url, model, images, addresses.judge_settings, _judge_key(addresses.judge_settings))
 
 
-def _judge_key(addresses: Addresses) -> str:
-    if not addresses.judge_key_env:
+def _judge_key(settings: ModelSettings) -> str:
+    if not settings.key_env:
         return ""
-    key = os.environ.get(addresses.judge_key_env, "").strip()
+    key = os.environ.get(settings.key_env, "").strip()
     if not key:
-        raise TrainingError(f"judge_key_env: the environment variable {addresses.judge_key_env} is not set")
+        raise TrainingError(f"judge_settings.key_env: the environment variable {settings.key_env} is not set")
     return key
 
 

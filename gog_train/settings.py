@@ -120,6 +120,10 @@ def _parser(kind: type[S], program: str, examples: str) -> argparse.ArgumentPars
 
 
 def _shown(default: object) -> str:
+    if isinstance(default, BaseModel):
+        return "as there"
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 

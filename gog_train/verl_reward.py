@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from gog.schemas import AnswerType, Message, Outcome
 from gog.transforms.episode.actions import ANSWER_TAG, Answer, parse_turn
+from gog.transforms.services.chat import ModelSettings
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.store import Mode, Store
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion
@@ -95,5 +96,5 @@ async def _accuracy(answer: str, gold: JudgeQuestion, judge: JudgeCall) -> float
 @cache
 def _judge(address: str, key_env: str) -> JudgeCall:
     calls = Path(tempfile.mkdtemp(prefix="gog-judge-"))
-    addresses = Addresses("", "", address, calls, judge_key_env=key_env)
+    addresses = Addresses("", "", address, calls, judge_settings=ModelSettings(key_env=key_env))
     return open_judge(addresses, Store(calls, Mode.LIVE), PassingImages())

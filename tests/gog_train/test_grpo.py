@@ -210,7 +210,10 @@ def rewritten(options: dict[str, Any], folder: Path, **changes: Any) -> Path:
         ({"tools": ("text_search",)}, "is not that of an episode with"),
         ({"judge": "http://127.0.0.1:9/v1#judge"}, "the judge does not answer"),
         ({"judge": "planner:"}, "judge: it is `rules:`"),
-        ({"judge": "http://127.0.0.1:9/v1#judge", "judge_key_env": "GOG_NO_SUCH"}, "GOG_NO_SUCH is not set"),
+        (
+            {"judge": "http://127.0.0.1:9/v1#judge", "judge_settings": {"key_env": "GOG_NO_SUCH"}},
+            "GOG_NO_SUCH is not set",
+        ),
         ({"text_search": "corpus:nowhere"}, "nowhere"),
         ({"text_search": "google:"}, "text_search: 'google:' is none of"),
         ({"text_search": "serper:"}, "SERPER_API_KEY"),

@@ -248,8 +248,8 @@ def rigged(trainer: type[Any]) -> type[Any]:
     class Rigged(trainer):
         scored: list[Scored]
 
-        def _pay(self, *, completion_ids: Any, **more: Any) -> list[float]:
-            super()._pay(**more)
+        def pay(self, *, completion_ids: Any, **more: Any) -> list[float]:
+            super().pay(**more)
             half = len(self._tokenizer) // 2
             paid = [sum(token < half for token in ids) / len(ids) for ids in completion_ids]
             self.scored = [
