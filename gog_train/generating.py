@@ -7,7 +7,7 @@ functions.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -183,12 +183,10 @@ def open_generator(folder: Path, device: Device = "auto") -> Generator:
         raise TrainingError(f"{folder} has no {NOTES}: name the folder `adapter` or `merged` that gog_train saved")
     try:
         backbone, thinking = BACKBONES[BackboneName(notes["backbone"])], bool(notes["thinking"])
-    except (KeyError, ValueError):
-        raise TrainingError(f"{folder / NOTES} names no backbone and thinking: save the model again") from None
-    pixels = notes.get("min_pixels"), notes.get("max_pixels")
-    if pixels != (backbone.min_pixels, backbone.max_pixels):
-        raise TrainingError(f"{folder} was trained with images of {pixels} pixels: use the version that trained it")
-    if backbone_of(str(folder)) is not backbone:
+        backbone = replace(backbone, min_pixels=int(notes["min_pixels"]), max_pixels=int(notes["max_pixels"]))
+    except (KeyError, TypeError, ValueError):
+        raise TrainingError(f"{folder / NOTES} is not what a training writes: save the model again") from None
+    if backbone_of(str(folder)).name is not backbone.name:
         raise TrainingError(f"{folder / NOTES} says {backbone.name}, the model beside it is of another family")
     cuda = torch.cuda.is_available() if device == "auto" else device == "cuda"
     form, processor = template(backbone.name, thinking=thinking), load_processor(str(folder))

@@ -55,14 +55,12 @@ class _Waiting:
 class CheckpointServer:
     """The server's state: what waits, and how many were answered. For one event loop."""
 
-    def __init__(self, generator: Replies, name: str, batch: int) -> None:
+    def __init__(self, generator: Replies, name: str, batch: int, gather_s: float = GATHER_S) -> None:
         """`name` is the model that requests ask for; at most `batch` of them are answered at once."""
-        self._generator, self._name, self._batch = generator, name, batch
+        self._generator, self._name, self._batch, self._gather_s = generator, name, batch, gather_s
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._preparing = asyncio.Semaphore(2)
         self._answered = 0
-        self.batches: list[int] = []
-        """Sizes of the last batches."""
 
     def application(self) -> web.Application:
         """The routes, and the worker that answers."""
@@ -109,7 +107,7 @@ class CheckpointServer:
     async def _work(self) -> None:
         while True:
             batch = [await self._waiting.get()]
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(self._gather_s)
             while len(batch) < self._batch and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
             # Whoever hung up is not answered.
@@ -118,7 +116,6 @@ class CheckpointServer:
                 await self._answer(batch)
 
     async def _answer(self, batch: Sequence[_Waiting]) -> None:
-        self.batches = [*self.batches[-99:], len(batch)]
         try:
             replies = await asyncio.to_thread(self._generator.replies, [waiting.prompt for waiting in batch])
         except Exception as error:  # such as no memory for so many at once

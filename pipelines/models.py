@@ -43,6 +43,8 @@ def open_model(address: str, images: ImageStore, config: Config | None = None, *
         model = address.partition(":")[2].strip()
         if not model or model.startswith("-"):
             raise ConfigError(f"{address!r} names no model; for example 'vllm:Qwen/Qwen2.5-VL-7B-Instruct'")
+        if (Path(model) / "adapter_config.json").is_file():
+            raise ConfigError(f"{address!r} is an adapter: save it merged, or start what `serve` in its {NOTES} says")
         return VllmModel(model, images, settings_of(address, config), config.vllm, Path(config.lake) / LOGS)
     if scheme == "checkpoint":
         folder, settings = address.partition(":")[2].strip(), settings_of(address, config)

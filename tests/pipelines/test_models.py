@@ -1,5 +1,6 @@
 """From addresses to chat models."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import pytest
 from fakes import MemoryImages
 
 from gog.pipelines.config import Config, ConfigError, parse_config
-from gog.pipelines.models import open_model, provider_of
+from gog.pipelines.models import episode_of, open_model, provider_of
 from gog.pipelines.opening import check_addresses, close_stores, policy_id, services_for
+from gog.schemas import Frame
 from gog.transforms.services.chat import ChatModel
+from gog.transforms.services.checkpoint import CheckpointModel
 from gog.transforms.services.vllm import VllmModel
 
 KEY = "sk-planted-0123456789"
@@ -53,6 +56,8 @@ def test_settings_are_found_by_the_models_name() -> None:
         ("vllm:", "names no model"),
         ("vllm:--help", "names no model"),
         ("ftp://h/v1#m", "no address of a model"),
+        ("checkpoint:", r"has no gog\.json"),
+        ("checkpoint:/no/such/folder", "name the folder `adapter` or `merged`"),
     ],
 )
 def test_addresses_that_say_too_little(address: str, said: str) -> None:
@@ -115,3 +120,18 @@ def test_models_of_one_host_share_its_gate(tmp_path: Path) -> None:
         close_stores()
     assert gates["a"] is gates["b"]
     assert gates["a"] is not gates["c"]
+
+
+def test_a_trained_model_is_spoken_to_as_it_was_trained(tmp_path: Path) -> None:
+    notes = {"backbone": "qwen2.5-vl", "thinking": False, "min_pixels": 3136, "max_pixels": 500_000}
+    (tmp_path / "gog.json").write_text(json.dumps(notes))
+    for scheme in ("vllm", "checkpoint"):
+        episode = episode_of(f"{scheme}:{tmp_path}", Config())
+        assert (episode.frame, episode.max_pixels) == (Frame.RESIZED_PIXELS, 500_000)
+    other = config(models={str(tmp_path): {"family": "qwen3-vl"}})
+    assert episode_of(f"vllm:{tmp_path}", other).frame is Frame.PER_MILLE
+    assert episode_of("planner:skill=1", Config()) == Config().episode
+    assert isinstance(open_model(f"checkpoint:{tmp_path}", MemoryImages()), CheckpointModel)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="is an adapter: save it merged"):
+        open_model(f"vllm:{tmp_path}", MemoryImages())

@@ -1,0 +1,43 @@
+"""Tiny checkpoints as a training saves them, and an interpreter that can load them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import tiny_models
+from training import small
+
+from gog.transforms.backbones import BackboneName
+from gog_train.checkpoints import NOTES
+
+_START: Final = """\
+import runpy, sys
+sys.path.insert(0, {tests!r})
+import torch
+torch.set_num_threads(1)
+import tiny_models
+tiny_models.register()
+sys.argv = sys.argv[2:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def saved(folder: Path, name: BackboneName, **changes: Any) -> Path:
+    """A tiny model of random weights with the notes of a training; images become 4 to 48 visual tokens."""
+    tiny_models.checkpoint(name, folder, spread=0.3)
+    backbone = small(name)
+    notes = {"backbone": name.value, "thinking": False, "min_pixels": backbone.min_pixels}
+    (folder / NOTES).write_text(json.dumps(notes | {"max_pixels": backbone.max_pixels} | changes))
+    return folder
+
+
+def interpreter(folder: Path) -> Path:
+    """An executable that runs `-m MODULE ...` as Python does, and whose processors load tiny checkpoints."""
+    folder.mkdir(parents=True, exist_ok=True)
+    start = folder / "start.py"
+    start.write_text(_START.format(tests=str(Path(__file__).parent)))
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{start}' \"$@\"\n")
+    path.chmod(0o755)
+    return path
