@@ -136,6 +136,7 @@ class ReviewBook:
         path = self._folder / "lock"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self._passing.mkdir(parents=True, exist_ok=True)
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise LakeError(f"cannot write {path}: {disk_advice(error) or error.strerror}") from error

@@ -104,9 +104,10 @@ class Filter:
     def where(self, reviewer: str) -> tuple[str, list[Any]]:
         """The condition in SQL over `listed l` and `reviewed r`, with its values."""
         conditions, values = ["true"], list[Any]()
-        for word in self.text.lower().split():
-            conditions.append("contains(words, ?)")
-            values.append(word)
+        if words := self.text.lower().split():
+            every = " AND ".join(["contains(words, ?)"] * len(words))
+            conditions.append(f"(({every}) OR starts_with(l.trajectory_id, ?) OR starts_with(seed_id, ?))")
+            values += [*words, self.text, self.text]
         for name, value in self.facets.items():
             condition, chosen = _chosen(_FACETS[name], value)
             conditions.append(condition)

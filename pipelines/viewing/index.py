@@ -4,6 +4,7 @@ Columns that the list needs are a hundredth of what a run holds, so that 100,000
 What a page of one trajectory shows is read from the parts when it is asked for (`gog.pipelines.viewing.reading`).
 """
 
+import glob
 import shutil
 import tempfile
 import weakref
@@ -56,7 +57,7 @@ SELECT row_number() OVER (ORDER BY t.seed_id, t.sample_index, t.trajectory_id) A
     CASE WHEN c.trajectory_id IS NULL THEN 'no' ELSE 'yes' END AS kept,
     coalesce(x.levels, []) AS levels, x.pass_rate, coalesce(f.providers, []) AS providers,
     coalesce(l.reasons, []) AS reasons,
-    lower(concat_ws(chr(10), s.question, t.answer, s.answers, s.entity, t.trajectory_id, t.seed_id)) AS words
+    lower(concat_ws(chr(10), s.question, t.answer, s.answers, s.entity)) AS words
 FROM parts t
 LEFT JOIN seeds s ON s.seed_id = t.seed_id
 LEFT JOIN verdicts v ON v.trajectory_id = t.trajectory_id
@@ -234,7 +235,7 @@ def _parts(lake: Lake, run: str) -> str:
     paths = lake.parts(run, "trajectories")
     if not paths:
         return "SELECT *, NULL::VARCHAR AS filename FROM trajectories"
-    pattern = quoted(str(paths[0].parent.resolve() / "part-*.parquet"), pattern=True)
+    pattern = quoted(glob.escape(str(paths[0].parent.resolve())) + "/part-*.parquet")
     return f"SELECT * FROM read_parquet({pattern}, filename = true)"
 
 

@@ -1,5 +1,6 @@
 """All that a run knows of one trajectory, read from its parts when a page asks for it."""
 
+import glob
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -126,7 +127,7 @@ class _Reader:
     ) -> list[R]:
         if not parts or not values:
             return []
-        files = ", ".join(quoted(str(path), pattern=True) for path in parts)
+        files = ", ".join(quoted(glob.escape(str(path))) for path in parts)
         sql = f"SELECT * FROM read_parquet([{files}]) WHERE {column} IN (SELECT unnest(?)) LIMIT {int(most)}"
         cursor = self.connection.execute(sql, [list(values)])
         names = [name for name, *_ in cursor.description or ()]

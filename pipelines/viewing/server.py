@@ -228,7 +228,9 @@ def read_change(body: Mapping[str, Any], gazes: set[int]) -> dict[str, Any]:
                 raise ValueError(f"a comment is text of at most {LONGEST_COMMENT} characters")
             change["comment"] = body["comment"]
         if "boxes" in body:
-            change["boxes"] = {_turn(turn, gazes): _box(box) for turn, box in dict(body["boxes"]).items()}
+            if not isinstance(body["boxes"], dict):
+                raise ValueError("boxes are an object, a box for each turn")
+            change["boxes"] = {_turn(turn, gazes): _box(box) for turn, box in body["boxes"].items()}
             if len(change["boxes"]) > MOST_BOXES:
                 raise ValueError(f"a review has at most {MOST_BOXES} boxes")
     except (TypeError, ValueError) as error:

@@ -1,0 +1,353 @@
+"""`gog view` in a real browser; nothing leaves the loopback. Keeps a picture of every page."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from lakes import small_run
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from viewing import View, hostile_run, viewed, with_manifest
+
+from gog.pipelines.lake import Lake
+from gog.pipelines.review_files import read_reviews
+
+ROOT = Path(__file__).parents[3]
+PICTURES = Path(os.environ.get("GOG_ARTIFACTS", ROOT / "artifacts")) / "view"
+DESK, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, "these tests need Chromium: apt-get install chromium (as root, `make test` does it)"
+    with sync_playwright() as playwright:
+        # Root has no sandbox for its browsers, and containers often have little shared memory.
+        options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+        made = playwright.chromium.launch(executable_path=found, args=options)
+        yield made
+        made.close()
+
+
+@dataclass
+class Watched:
+    """A page, and what it should not have done."""
+
+    page: Page
+    wrong: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def keep(self, name: str) -> None:
+        """Keep a picture of the page as it is."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.wait_for_load_state("networkidle")
+        self.page.screenshot(path=PICTURES / f"{name}.png")
+        sideways = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert self.page.evaluate(sideways) <= 0, f"{name} scrolls sideways"
+
+
+@contextmanager
+def watched(browser: Browser, *, size: dict[str, int] = DESK, scheme: str = "light") -> Iterator[Watched]:
+    """A page that fails the test on errors, on dialogs and on requests that leave the loopback."""
+    context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
+    context.set_default_timeout(20_000)
+    found = Watched(context.new_page())
+    page = found.page
+    page.on("console", lambda said: found.wrong.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: found.wrong.append(str(error)))
+    page.on("response", lambda reply: found.wrong.append(reply.url) if reply.status >= 400 else None)
+    page.on("request", lambda asked: found.left.append(asked.url) if "//127.0.0.1:" not in asked.url else None)
+    yield found
+    context.close()
+    assert found.wrong == []
+    assert found.left == []
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return with_manifest(small_run(tmp_path / "lake", seeds=30), "small")
+
+
+def saved(page: Page, words: str) -> None:
+    expect(page.locator("#told")).to_have_text(words)
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag over the image, from and to fractions of it."""
+    frame = page.locator("#scene svg").bounding_box()
+    assert frame is not None
+    (x1, y1), (x2, y2) = ((frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in (start, end))
+    page.mouse.move(x1, y1)
+    page.mouse.down()
+    page.mouse.move((x1 + x2) / 2, (y1 + y2) / 2)
+    page.mouse.move(x2, y2)
+    page.mouse.up()
+
+
+def open_first(page: Page) -> None:
+    """Open the first trajectory of the list."""
+    page.locator(".rows .open").first.click()
+    page.wait_for_url("**/t/**")
+
+
+def test_list_filter_open_drag_accept_comment_reload(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root, "Ana") as view, watched(browser) as it:
+        page = it.page
+        page.goto(view.address)
+        expect(page.locator(".count strong")).to_have_text("60")
+        it.keep("list")
+        page.select_option("select[name=outcome]", "correct")
+        expect(page.locator(".count strong")).to_have_text("30")
+        assert re.fullmatch(r".*/runs/small\?outcome=correct", page.url), "empty choices are not in the address"
+        page.keyboard.press("/")
+        page.keyboard.type("number 2")
+        page.keyboard.press("Enter")
+        expect(page.locator(".count strong")).to_have_text("12")
+        page.locator(".rows .open").first.focus()
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.locator(".step span").nth(1)).to_have_text("2 of 12")
+
+        page.keyboard.press("e")
+        expect(page.locator("#edit-number")).to_have_text("1")
+        drag(page, (0.25, 0.25), (0.5, 0.75))
+        expect(page.locator("#edit-bottom")).to_have_value(re.compile("7(49|50|51)"))
+        it.keep("correcting")
+        page.keyboard.press("Enter")
+        saved(page, "Box corrected")
+        page.keyboard.press("a")
+        saved(page, "Accepted")
+        page.keyboard.press("c")
+        page.keyboard.type("The flag is <b>left</b> of it & small")
+        page.keyboard.press("Control+Enter")
+        saved(page, "Comment saved")
+        page.reload()
+        expect(page.locator("[data-decision=accept]")).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#comment")).to_have_value("The flag is <b>left</b> of it & small")
+        expect(page.locator(".corrections rect:not(.under)")).to_have_count(1)
+        it.keep("trajectory")
+        name = page.url.partition("/t/")[2].partition("?")[0]
+    kept = read_reviews(lake, "small")[name]["Ana"]
+    assert [round(v, 2) for v in kept.boxes[0].box] == [0.25, 0.25, 0.5, 0.75]
+    assert (kept.boxes[0].turn, kept.decision, kept.comment[:9]) == (0, "accept", "The flag ")
+
+
+def test_a_review_is_there_after_the_server_began_anew(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root, "Ana") as view, watched(browser) as it:
+        it.page.goto(view.address)
+        open_first(it.page)
+        path = it.page.url.removeprefix(view.address)
+        it.page.keyboard.press("r")
+        saved(it.page, "Rejected")
+    with viewed(lake.root, "Ben") as view, watched(browser) as it:
+        page = it.page
+        page.goto(view.address + path)
+        expect(page.locator(".others summary")).to_have_text(re.compile("1 other review .*yours first"))
+        expect(page.locator(".others li")).to_be_hidden()
+        page.keyboard.press("a")
+        saved(page, "Accepted")
+        expect(page.locator(".review h2 .badge")).to_have_text("disputed")
+        expect(page.locator(".others li")).to_contain_text("Ana rejected")
+        it.keep("disputed")
+        page.goto(f"{view.address}runs/small/reviews")
+        it.keep("agreement")
+        page.keyboard.press("l")
+        page.select_option("select[name=review]", "disputed")
+        expect(page.locator(".count strong")).to_have_text("1")
+        open_first(page)
+        page.keyboard.press("u")
+        saved(page, "Not decided any more")
+        expect(page.locator("[data-decision][aria-pressed=true]")).to_have_count(0)
+
+
+def test_keys_walk_the_list_and_go_on_after_a_decision(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root, "Ana") as view, watched(browser) as it:
+        page = it.page
+        page.goto(f"{view.address}runs/small?review=todo")
+        names = [str(a.get_attribute("href")).partition("?")[0] for a in page.locator(".rows .open").all()]
+        open_first(page)
+        page.keyboard.press("j")
+        page.wait_for_url(f"**{names[1]}?review=todo")
+        page.keyboard.press("k")
+        page.wait_for_url(f"**{names[0]}?review=todo")
+        page.locator("#go-on").check()
+        for name in names[1:4]:
+            page.keyboard.press("a")
+            page.wait_for_url(f"**{name}?review=todo")
+        page.keyboard.press("?")
+        expect(page.locator("#help")).to_be_visible()
+        it.keep("help")
+        page.keyboard.press("j")
+        page.keyboard.press("Escape")
+        expect(page.locator("#help")).to_be_hidden()
+        assert page.url.partition("?")[0].endswith(names[3]), "a dialog takes the keys"
+        page.keyboard.press("l")
+        expect(page.locator(".count strong")).to_have_text("57")
+
+
+def test_a_box_is_corrected_with_keys_alone_and_taken_back(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root, "Ana") as view, watched(browser) as it:
+        page = it.page
+        page.goto(view.address)
+        open_first(page)
+        page.keyboard.press("e")
+        page.keyboard.press("e")
+        expect(page.locator("#edit-number")).to_have_text("2")
+        page.keyboard.press("Escape")
+        expect(page.locator("#edit")).to_be_hidden()
+        page.keyboard.press("e")
+        page.locator("#edit-left").fill("120")
+        page.locator("#edit-right").fill("480")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Shift+ArrowDown")
+        expect(page.locator("#edit-left")).to_have_value("125")
+        expect(page.locator("#edit-bottom")).to_have_value("405")
+        page.keyboard.press("Enter")
+        saved(page, "Box corrected")
+        page.locator("[data-undo]").click()
+        saved(page, "The box is as the teacher had it")
+        expect(page.locator(".corrections rect")).to_have_count(0)
+
+
+def test_a_comment_that_was_not_saved_is_saved_with_the_decision(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root, "Ana") as view, watched(browser) as it:
+        page = it.page
+        page.goto(view.address)
+        open_first(page)
+        page.locator("#comment").fill("said before the decision")
+        page.locator("[data-decision=reject]").click()
+        saved(page, "Rejected")
+        page.reload()
+        expect(page.locator("#comment")).to_have_value("said before the decision")
+
+
+def test_a_reviewer_changes_their_name(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root, "login") as view, watched(browser) as it:
+        page = it.page
+        page.goto(view.address)
+        page.locator("#who").click()
+        page.locator("#name-field").fill("Zoë <i>")
+        page.keyboard.press("Enter")
+        expect(page.locator("#who bdi")).to_have_text("Zoë <i>")
+
+
+def test_side_by_side_dark_and_on_a_phone(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root, "Ana") as view:
+        with watched(browser, scheme="dark") as it:
+            it.page.goto(view.address)
+            it.keep("list-dark")
+            open_first(it.page)
+            it.keep("trajectory-dark")
+            it.page.keyboard.press("s")
+            it.page.wait_for_url("**/seeds/**")
+            it.keep("attempts-dark")
+            it.page.locator("text=Side by side").click()
+            expect(it.page.locator(".side")).to_have_count(2)
+            it.keep("compare-dark")
+        with watched(browser, size=PHONE) as it:
+            it.page.goto(view.address)
+            it.keep("list-phone")
+            open_first(it.page)
+            it.keep("trajectory-phone")
+            it.page.goto(f"{view.address}?all")
+            it.keep("runs-phone")
+
+
+def test_nothing_of_a_hostile_lake_runs(browser: Browser, tmp_path: Path) -> None:
+    name = hostile_run(tmp_path)
+    with viewed(tmp_path, "Ana") as view, watched(browser) as it:
+        page = it.page
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        for path in (
+            "",
+            f"runs/hostile/t/{name}",
+            f"compare?a=hostile/{name}&b=hostile/{name}",
+            "runs/hostile/reviews",
+        ):
+            page.goto(view.address + path)
+            page.wait_for_load_state("networkidle")
+            assert page.title() != "owned"
+            assert page.locator("script").count() == 1
+        page.goto(f"{view.address}runs/hostile/t/{name}")
+        it.keep("hostile")
+        page.locator("#comment").fill("</textarea><script>document.title='owned'</script>")
+        page.keyboard.press("Control+Enter")
+        saved(page, "Comment saved")
+        expect(page.locator("#comment")).to_have_value("</textarea><script>document.title='owned'</script>")
+        assert page.title() != "owned"
+        assert dialogs == []
+
+
+def test_every_field_and_button_has_a_name_and_text_has_contrast(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root, "Ana") as view:
+        for scheme in ("light", "dark"):
+            with watched(browser, scheme=scheme) as it:
+                it.page.goto(view.address)
+                _check_access(it.page, scheme)
+                open_first(it.page)
+                it.page.keyboard.press("a")
+                saved(it.page, "Accepted")
+                _check_access(it.page, scheme)
+
+
+NAMELESS = """() => [...document.querySelectorAll('button, input:not([type=hidden]), select, textarea, a, img, meter')]
+    .filter((e) => !(e.matches('img') ? e.hasAttribute('alt')
+      : e.ariaLabel || e.labels?.length || e.textContent.trim() || e.querySelector('img')))
+    .map((e) => e.outerHTML.slice(0, 200))"""
+
+FAINT = """() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgb = (colour, under) => {
+    canvas.fillStyle = under; canvas.fillRect(0, 0, 1, 1);
+    canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (c) => c.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+  const under = (e) => {
+    for (; e; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor;
+      if (!/, 0\\)$|transparent/.test(colour)) return colour;
+    }
+    return 'white';
+  };
+  const faint = [];
+  for (const e of document.querySelectorAll('main *, header *')) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !e.checkVisibility() || e.closest('svg, .hidden')) continue;
+    const ground = under(e);
+    const [a, b] = [light(rgb(getComputedStyle(e).color, ground)), light(rgb(ground, ground))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 40)}`);
+  }
+  return faint;
+}"""
+
+
+def _check_access(page: Page, scheme: str) -> None:
+    assert page.evaluate(NAMELESS) == []
+    assert page.evaluate(FAINT) == [], scheme
+    assert page.locator("html[lang=en]").count() == page.locator("h1").count() == page.locator("main").count() == 1
+
+
+def test_it_says_so_when_the_server_is_gone(browser: Browser, lake: Lake) -> None:
+    context = browser.new_context(viewport=DESK)  # type: ignore[arg-type]
+    page = context.new_page()
+    with viewed(lake.root, "Ana") as view:
+        page.goto(_first(view))
+    page.keyboard.press("a")
+    expect(page.locator("#told")).to_contain_text("not saved: the server does not answer")
+    expect(page.locator("[data-decision=accept]")).to_have_attribute("aria-pressed", "false")
+    context.close()
+
+
+def _first(view: View) -> str:
+    found = re.search(r'class="open" href="/([^"]+)"', view.get("/runs/small").text)
+    assert found
+    return view.address + found[1]

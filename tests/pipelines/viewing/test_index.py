@@ -1,0 +1,138 @@
+"""The list: what is in it, what filters find, what stands beside what."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lakes import small_run
+
+from gog.pipelines.lake import Lake
+from gog.pipelines.reviews import latest
+from gog.pipelines.viewing.filters import SORTS, Filter
+from gog.pipelines.viewing.index import Option, RunIndex, signature
+from gog.schemas import Decision, Review
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return small_run(tmp_path_factory.mktemp("lake"))
+
+
+@pytest.fixture
+def index(lake: Lake) -> Iterator[RunIndex]:
+    made = RunIndex(lake, "small")
+    yield made
+    made.close()
+
+
+def found(index: RunIndex, reviewer: str = "ana", **query: str) -> list[str]:
+    return [row["trajectory_id"] for row in index.page(Filter.of(query), reviewer, 0, 100).rows]
+
+
+def review(trajectory: str, reviewer: str, decision: Decision | None) -> Review:
+    values = {"review_id": f"{trajectory}-{reviewer}", "seed_id": "s", "number": 1, "made": 0.0}
+    return Review(trajectory_id=trajectory, reviewer=reviewer, decision=decision, comment="hm", **values)
+
+
+def test_the_list_has_every_trajectory_once_with_what_belongs_to_it(index: RunIndex) -> None:
+    rows = index.page(Filter(), "ana", 0, 100).rows
+    assert len(rows) == len({row["trajectory_id"] for row in rows}) == index.total == 12
+    kept = [row for row in rows if row["kept"] == "yes"]
+    assert len(kept) == 6
+    row = kept[0]
+    assert (row["turns"], row["gazes"], row["outcome"], row["reasons"]) == (4, 2, "correct", [])
+    assert row["providers"] == ["corpus:atlas", "gallery:atlas"]
+    assert {tuple(row["reasons"]) for row in rows} == {(), ("verify.wrong",)}
+    assert sorted(row["levels"] for row in kept) == [[], [], [], ["0"], ["1"], ["2"]]
+    assert index.options["outcome"] == [Option("correct", 6), Option("wrong", 6)]
+    assert index.options["level"] == [Option("0", 2), Option("1", 2), Option("2", 2), Option("", 6)]
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"outcome": "wrong"}, 6),
+        ({"reason": "verify.wrong", "kept": "yes"}, 0),
+        ({"reason": "-"}, 6),
+        ({"level": "1"}, 2),
+        ({"level": "-"}, 6),
+        ({"provider": "corpus:atlas"}, 12),
+        ({"provider": "corpus"}, 0),
+        ({"origin": "compose"}, 2),
+        ({"q": "NUMBER 3"}, 2),
+        ({"q": "uganda flag"}, 6),
+        ({"q": "%"}, 0),
+        ({"category": "' OR 1=1 --"}, 0),
+        ({"review": "unreviewed"}, 12),
+    ],
+)
+def test_filters_find(index: RunIndex, query: dict[str, str], count: int) -> None:
+    assert len(found(index, **query)) == count
+    assert index.page(Filter.of(query), "ana", 0, 1).total == count
+
+
+@pytest.mark.parametrize("down", ["", "1"])
+@pytest.mark.parametrize("sort", SORTS)
+def test_pages_and_neighbours_walk_the_whole_list_in_order(index: RunIndex, sort: str, down: str) -> None:
+    wanted = Filter.of({"sort": sort, "down": down})
+    whole = found(index, sort=sort, down=down)
+    pages = [row["trajectory_id"] for start in range(0, 12, 5) for row in index.page(wanted, "ana", start, 5).rows]
+    assert pages == whole
+    walked: list[str] = []
+    at: str | None = whole[0]
+    while at is not None:
+        beside = index.neighbours(at, wanted, "ana")
+        assert (beside.before, beside.place, beside.total) == (walked[-1] if walked else None, len(walked) + 1, 12)
+        walked.append(at)
+        at = beside.after
+    assert walked == whole
+
+
+def test_an_id_or_its_beginning_finds_its_trajectory(index: RunIndex) -> None:
+    row = index.page(Filter(), "ana", 4, 1).rows[0]
+    assert found(index, q=row["trajectory_id"][:20]) == [row["trajectory_id"]]
+    assert len(found(index, q=row["seed_id"])) == 2
+
+
+def test_what_left_the_list_still_has_neighbours(index: RunIndex) -> None:
+    whole = found(index)
+    index.set_reviews(latest([review(whole[3], "ana", Decision.ACCEPT)]))
+    beside = index.neighbours(whole[3], Filter(review="todo"), "ana")
+    assert beside == (whole[2], whole[4], 0, 11)
+    assert index.neighbours("no such id", Filter(), "ana") == (None, None, 0, 0)
+
+
+def test_reviews_are_in_the_list_by_state_and_reviewer(index: RunIndex) -> None:
+    a, b, c, *_ = whole = found(index)
+    accept, reject = Decision.ACCEPT, Decision.REJECT
+    known = [review(a, "ana", accept), review(a, "ben", reject), review(b, "ben", accept), review(c, "ana", None)]
+    index.set_reviews(latest(known))
+    assert [found(index, review=state) for state in ("disputed", "accepted", "noted", "rejected")] == [
+        [a],
+        [b],
+        [c],
+        [],
+    ]
+    assert found(index, "ana", review="todo") == whole[1:]
+    assert found(index, "ben", review="todo") == whole[2:]
+    index.set_review(b, latest([review(b, "ben", reject)]))
+    assert found(index, review="rejected") == [b]
+    index.set_reviews({})
+    assert found(index, review="unreviewed") == whole
+
+
+def test_the_signature_changes_with_a_part(tmp_path: Path) -> None:
+    lake = small_run(tmp_path, seeds=1)
+    before = signature(lake, "small")
+    assert signature(lake, "small") == before
+    part = lake.parts("small", "verdicts")[0]
+    part.rename(part.with_name("part-step-00001.parquet"))
+    assert signature(lake, "small") != before
+
+
+def test_a_run_that_has_only_begun_is_an_empty_list(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    index = RunIndex(lake, "none")
+    assert index.page(Filter(), "ana", 0, 10) == ([], 0)
+    assert index.options["outcome"] == []
+    index.close()
