@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import FakeSearch, hit
@@ -175,3 +176,35 @@ def test_web_text_cannot_answer(tmp_path: Path) -> None:
     assert not rollout.over
     assert "<answer>" not in told.text
     assert "<|im_end|>" not in told.text
+
+
+def test_trls_own_loop_ends_at_a_call_that_cannot_be_read(tmp_path: Path) -> None:
+    """The difference that the documentation names, and why the trainer has a loop of its own."""
+    from trl import GRPOTrainer
+
+    def plain(trainer: type[Any]) -> type[Any]:
+        class Plain(trainer):
+            _tool_call_loop = GRPOTrainer._tool_call_loop
+
+            def _generate(self, prompts: Any) -> Any:
+                self.made = GRPOTrainer._generate(self, prompts)
+                return self.made
+
+            def _generate_single_turn(self, prompts: Any, *arguments: Any, **more: Any) -> Any:
+                turn = self._tokenizer.decode(prompts[0]).count("<|im_start|>assistant") - 1
+                return [self.tokens_of(number, turn) for number in range(len(prompts))], None
+
+        return Plain
+
+    with services(tmp_path / "store") as made:
+        trainer = make_trainer(
+            BACKBONES[BackboneName.QWEN3_VL],
+            made,
+            tmp_path,
+            script=lambda number, turn: SCRIPTS["a call that is no JSON"][turn],
+            kind=plain,
+        )
+        trainer._env_tools = {None: trainer.tools}
+        trainer.train()
+    assert [len(messages) for messages in trainer.made[3]] == [1] * 4
+    assert {one.rollout.ending for one in trainer.environments} == {Ending.BROKEN}
