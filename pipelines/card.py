@@ -87,7 +87,8 @@ def _front_matter(facts: CardFacts) -> str:
         "task_categories": ["visual-question-answering"],
         "tags": ["glance-or-gaze", "tool-use", facts.kind] + (["synthetic"] if facts.kind == "sft" else []),
     }
-    files = [{"split": split, "path": f"{split}-*.parquet"} for split in facts.filled]
+    name = "{}-*.parquet" if facts.in_parquet or facts.format == "verl" else "{}.jsonl"
+    files = [{"split": split, "path": name.format(split)} for split in facts.filled]
     if files:
         matter["configs"] = [{"config_name": "default", "data_files": files}]
     return yaml.safe_dump(matter, sort_keys=False, allow_unicode=True)
@@ -107,6 +108,7 @@ def dataset_card(facts: CardFacts) -> str:
         "code": _code,
         "number": _number,
         "percent": _percent,
+        "plain": _Done,
         "list_of": lambda names: _Done(str(list(names))),
     }
     source = files("gog.pipelines").joinpath("templates", "card.md.j2").read_text("utf-8")

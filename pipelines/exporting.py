@@ -13,7 +13,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -178,7 +178,11 @@ def _export(
             passed = sum(files.rows.values())
             entered = passed + rejected.total()
             count = StageCount(stage=stage, unit=unit, shard=0, entered=entered, passed=passed)
-            facts = card_facts(connection, kind, files.table, count, rejected, target.episode(episode))
+            facts = replace(
+                card_facts(connection, kind, files.table, count, rejected, target.episode(episode)),
+                format=target.format.value,
+                backbone=target.backbone.name.value if target.backbone else "",
+            )
         shutil.rmtree(spill)
         write_recipe(passing, target, facts, target.episode(episode))
         _write_texts(passing, facts, files, rejected, fingerprint, target, target.episode(episode))

@@ -54,6 +54,9 @@ class CardFacts:
     reasons: Sequence[tuple[Any, ...]]
     """(stage, reason, rejects)."""
     frame: str
+    format: str = "parquet"
+    backbone: str = ""
+    """Name of the backbone that a trainer's format is for."""
     shared: Sequence[tuple[Any, ...]] = ()
     """(answer or entity, rows): what the export's seeds share with the benchmarks that they were kept apart from."""
 
@@ -61,6 +64,11 @@ class CardFacts:
     def filled(self) -> list[str]:
         """Splits that have rows; only they have files."""
         return [split.value for split in Split if self.splits.get(split.value)]
+
+    @property
+    def in_parquet(self) -> bool:
+        """Whether its files are Parquet with the engine's own columns."""
+        return self.format in ("parquet", "trl")
 
     @property
     def rows(self) -> int:

@@ -1,21 +1,28 @@
 """Exports for trainers: in the backbone's frame, read back by whoever reads them, nothing lost."""
 
 import hashlib
+import io
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from lakes import EPISODE, small_run
+import yaml
+from lakes import EPISODE, small_run, write
+from PIL import Image
 
 from gog.pipelines.exporting import Exported, export_rl, export_sft
 from gog.pipelines.lake import Lake
 from gog.schemas import Curated, Evidence, Split, Trajectory
-from gog.schemas.boxes import from_frame
+from gog.schemas.boxes import from_frame, smart_resize
 from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings
 from gog.transforms.exports.target import Format, Target
+from gog_train.template import template
 
 SETTINGS = ExportSettings()
 each_backbone = pytest.mark.parametrize("backbone", BackboneName)
@@ -141,7 +148,106 @@ class TestTrl:
         assert len(list(lake.read_table("small", "evidence", Evidence))) > 0
 
 
-@pytest.mark.parametrize("form", [Format.TRL])
+def lines(folder: Path, split: str = "train") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text("utf-8").splitlines()]
+
+
+def boxes_in(form: Format, row: dict[str, Any]) -> list[list[float]]:
+    """Boxes of a row's gazes, as its trainer would read them."""
+    if form is Format.MS_SWIFT:
+        calls = [json.loads(m["content"]) for m in row["messages"] if m["role"] == "tool_call"]
+    else:
+        texts = "".join(turn["value"] for turn in row["conversations"])
+        calls = [json.loads(part.split("\n</tool_call>")[0]) for part in texts.split("<tool_call>\n")[1:]]
+    return [call["arguments"]["bbox_2d"] for call in calls if call["name"] == "gaze"]
+
+
+class TestOtherTrainers:
+    @each_backbone
+    @pytest.mark.parametrize("form", [Format.MS_SWIFT, Format.LLAMA_FACTORY])
+    def test_the_same_boxes_and_images_as_for_trl(self, lake: Lake, form: Format, backbone: BackboneName) -> None:
+        wanted = rows_of(sft(lake, Format.TRL, backbone).folder, "train")
+        done = sft(lake, form, backbone)
+        rows = lines(done.folder)
+        assert [row["id"] for row in rows] == [row["id"] for row in wanted]
+        for row, other in zip(rows, wanted, strict=True):
+            assert boxes_in(form, row) == [box for _, box in gazes(json.loads(other["messages"]))]
+            assert [Path(name).stem for name in row["images"]] == other["image_sha256"]
+            assert all((done.folder / name).is_file() for name in row["images"])
+            assert json.loads(row["tools"]) == json.loads(other["tools"])
+
+    @each_backbone
+    def test_images_beyond_the_budget_are_resized_as_the_processor_would(
+        self, lake: Lake, backbone: BackboneName
+    ) -> None:
+        done = sft(lake, Format.MS_SWIFT, backbone)
+        spec = BACKBONES[backbone]
+        files = [path.read_bytes() for path in (done.folder / "images").iterdir()]
+        sizes = {Image.open(io.BytesIO(data)).size for data in files}
+        # 400 x 300 is within both budgets; crops of 80 x 60 are below the smaller limit of Qwen3-VL
+        assert sizes == {(400, 300), (80, 60) if backbone is BackboneName.QWEN2_5_VL else (320, 224)}
+        for width, height in sizes:
+            shown = smart_resize(width, height, spec.factor, spec.min_pixels, spec.max_pixels)
+            assert smart_resize(width, height, spec.factor, 1, 1 << 40) == shown, "no limit of a trainer matters"
+
+    @each_backbone
+    def test_ms_swifts_questions_carry_the_answers_beside_the_prompt(self, lake: Lake, backbone: BackboneName) -> None:
+        for row in lines(rl(lake, Format.MS_SWIFT, backbone).folder):
+            assert (row["solution"], row["answers"]) == ("Kenya", ["Kenya", "Republic of Kenya"])
+            assert "Kenya" not in json.dumps(row["messages"])
+
+    @each_backbone
+    def test_verls_folder_is_whole(self, lake: Lake, backbone: BackboneName) -> None:
+        from datasets import load_dataset
+
+        done = rl(lake, Format.VERL, backbone)
+        data = load_dataset("parquet", data_files=str(done.folder / "train-*.parquet"), split="train")
+        for number, row in enumerate(data):
+            assert row["prompt"][1]["content"].startswith("<image>Image 0")
+            assert (row["agent_name"], row["extra_info"]["index"]) == ("tool_agent", number)
+            assert Image.open(io.BytesIO(row["images"][0]["bytes"])).size == (400, 300)
+            begin = row["extra_info"]["tools_kwargs"]["gaze"]["create_kwargs"]
+            original = (done.folder / begin["image"]).read_bytes()
+            assert hashlib.sha256(original).hexdigest() == Path(begin["image"]).stem, "tools cut from the original"
+        config = yaml.safe_load((done.folder / "grpo.yaml").read_text())
+        assert config["data"]["train_files"] == ["${oc.env:GOG_EXPORT}/train-00000-of-00001.parquet"]
+        assert config["data"]["val_files"] == config["data"]["train_files"], "there is no other split here"
+        tools = yaml.safe_load((done.folder / "tools.yaml").read_text())["tools"]
+        asked = json.loads(rows_of(rl(lake, Format.TRL, backbone).folder)[0]["tools"])
+        assert [tool["config"]["schema"] for tool in tools] == asked
+        wanted = template(backbone, thinking=True).text
+        assert (done.folder / "chat_template.jinja").read_text("utf-8") == wanted
+        assert os.access(done.folder / "launch.sh", os.X_OK)
+        assert EpisodeSettings.model_validate(manifest_of(done)["episode"]).frame is BACKBONES[backbone].frame
+
+    @pytest.mark.parametrize("name", ["launch.sh", "sft.sh"])
+    def test_scripts_are_shell(self, lake: Lake, name: str) -> None:
+        done = rl if name == "launch.sh" else sft
+        form = Format.VERL if name == "launch.sh" else Format.MS_SWIFT
+        script = done(lake, form, BackboneName.QWEN3_VL).folder / name
+        assert subprocess.run(["bash", "-n", script], capture_output=True, check=False).returncode == 0
+        if name == "launch.sh":
+            said = subprocess.run(
+                [script], capture_output=True, text=True, env={"PATH": os.environ["PATH"]}, check=False
+            )
+            assert "name the model to train" in said.stderr
+
+    def test_what_a_format_cannot_say_is_a_reject(self, lake: Lake) -> None:
+        trajectories = list(lake.read_table("small", "trajectories", Trajectory))
+        for path in lake.run_folder("small").glob("trajectories/*"):
+            path.unlink()
+        silent = [
+            t.model_copy(update={"steps": (*t.steps[:-1], t.steps[-1].model_copy(update={"train": False}))})
+            for t in trajectories
+        ]
+        write(lake, "small", "trajectories", silent)
+        done = sft(lake, Format.LLAMA_FACTORY, BackboneName.QWEN3_VL)
+        assert done.rejected == {"export.untrained": 6}
+        assert (done.folder / "rejects.jsonl").read_text().count("export.untrained") == 6
+        assert sft(lake, Format.MS_SWIFT, BackboneName.QWEN3_VL).rejected == {}
+
+
+@pytest.mark.parametrize("form", [Format.TRL, Format.MS_SWIFT, Format.LLAMA_FACTORY])
 def test_twice_gives_the_same_bytes(lake: Lake, form: Format) -> None:
     first = digest(sft(lake, form, BackboneName.QWEN2_5_VL).folder)
     assert digest(sft(lake, form, BackboneName.QWEN2_5_VL).folder) == first
