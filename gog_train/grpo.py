@@ -219,7 +219,7 @@ def prepare(settings: GrpoSettings) -> Material:
     check(processor, backbone, [decode_image(bare(rows)[0]["images"][0]["bytes"])])
     episode = settings.episode(backbone)
     check_prompts(rows, episode)
-    numbers = order(rows["level"], settings.epochs, settings.curriculum, settings.seed)
+    numbers = order(list(rows["level"]), settings.epochs, settings.curriculum, settings.seed)
     if len(numbers) < settings.questions:
         raise TrainingError(
             f"{len(numbers)} questions in all epochs make no step of {settings.questions}: lower `questions`"
@@ -236,11 +236,12 @@ def prepare(settings: GrpoSettings) -> Material:
 def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence[Any]) -> Any:
     """TRL's trainer around a freshly loaded model with an adapter."""
     from peft import LoraConfig
-    from transformers import PrinterCallback, ProgressCallback
+    from transformers import PrinterCallback, ProgressCallback, set_seed
 
     from gog_train.episode_trainer import EpisodeTrainer, Setup
 
     arguments = _arguments(settings)
+    set_seed(settings.seed)  # TRL seeds only after it has made the adapter
     lora = LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
@@ -253,7 +254,7 @@ def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence
         episode=material.episode,
         backbone=material.export.backbone,
         opened=material.form.opened,
-        levels=material.rows.with_format(None)["level"],
+        levels=list(material.rows.with_format(None)["level"]),
         reward=RewardSettings(settings.format_weight, settings.search_cost),
         health=JudgeHealth(settings.judge_window, settings.judge_health),
         resample=settings.resample,

@@ -3,9 +3,12 @@
 datasets is imported inside of the functions.
 """
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from PIL import Image
 
 from gog.schemas import WHOLE, EpisodeImage
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
@@ -27,19 +30,21 @@ def questions(rows: Any, numbers: Sequence[int]) -> Any:
 
 def bare(rows: Any) -> Any:
     """The columns that training needs, with images as the bytes of their files."""
-    from datasets import Image, List
+    from datasets import Image as Files
+    from datasets import List
 
     missing = [name for name in COLUMNS if name not in rows.column_names]
     if missing:
         raise TrainingError(f"the export has no column {missing[0]}: export again with `gog export rl --format trl`")
-    return rows.select_columns(list(COLUMNS)).cast_column("images", List(Image(decode=False)))
+    return rows.select_columns(list(COLUMNS)).cast_column("images", List(Files(decode=False)))
 
 
 def check_prompts(rows: Any, episode: EpisodeSettings) -> None:
     """Raise `TrainingError` unless every prompt is that of an episode with these settings."""
     system = system_prompt(episode)[0]
     for row in bare(rows):
-        width, height = decode_image(row["images"][0]["bytes"]).size
+        with Image.open(io.BytesIO(row["images"][0]["bytes"])) as opened:
+            width, height = opened.size
         image = EpisodeImage(sha256="0" * 64, width=width, height=height, box=WHOLE)
         wanted = [chat_message(message) for message in start(episode, row["question"], image, system).messages]
         if json.loads(row["prompt"]) != wanted or json.loads(row["tools"]) != list(offered_tools(episode)):

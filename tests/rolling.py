@@ -162,6 +162,7 @@ def make_trainer(
 ) -> Any:
     """A trainer of a tiny model with an adapter, on the CPU."""
     from peft import LoraConfig
+    from transformers import set_seed
     from trl import GRPOConfig
 
     from gog_train.episode_trainer import EpisodeTrainer, Setup
@@ -198,6 +199,7 @@ def make_trainer(
         chosen = scripted(chosen)
     if kind is not None:
         chosen = kind(chosen)
+    set_seed(0)
     made = chosen(
         Setup(
             services=services,

@@ -1,0 +1,77 @@
+"""Searches out of local indexes and stores, as rollouts use them."""
+
+from pathlib import Path
+
+import pytest
+from fakes import picture
+from rolling import answer, call, rl_rows, row_of, seed
+
+from gog.schemas import FailureClass
+from gog.transforms.atlas.world import atlas_world
+from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.images import CropSettings
+from gog_train.environment import Ending, Rollout
+from gog_train.services import RULES, Addresses, PassingImages, StoreMode, TrainingServices, open_services, run
+
+EPISODE = BACKBONES[BackboneName.QWEN3_VL].episode(EpisodeSettings())
+SEARCH = call("text_search", query="capital of Kenya")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the bundled world's indexes."""
+    return atlas_world(tmp_path_factory.mktemp("world")).corpus.parent
+
+
+def opened(world: Path, folder: Path, mode: StoreMode) -> TrainingServices:
+    addresses = Addresses(
+        f"corpus:{world}", f"gallery:{world}", RULES, folder / "calls", store=folder / "store", store_mode=mode
+    )
+    return open_services(addresses, CropSettings(), EPISODE.top_k)
+
+
+def played(services: TrainingServices, turns: list[str]) -> Rollout:
+    rollout = Rollout(row_of(rl_rows(EPISODE, [seed()])), services.tools, services.images, EPISODE)
+    for turn in turns:
+        if not rollout.over:
+            run(rollout.turn(turn))
+    return rollout
+
+
+def test_a_store_replays_what_was_recorded_and_nothing_else(world: Path, tmp_path: Path) -> None:
+    turns = [SEARCH, call("image_search"), call("gaze", bbox_2d=[0, 0, 500, 1000]), answer("Nairobi")]
+    recording = opened(world, tmp_path, "record")
+    first = played(recording, turns)
+    recording.close()
+    replaying = opened(world, tmp_path, "replay")
+    again, missed = played(replaying, turns), played(replaying, [call("text_search", query="something else")])
+    replaying.close()
+    assert first.ending is again.ending is Ending.ANSWERED
+    assert "Nairobi" in first.episode.messages[3].text
+    assert again.episode.messages == first.episode.messages
+    assert missed.ending is Ending.TOOL_FAILED
+    assert missed.driven.failure is not None
+    assert missed.driven.failure.failure is FailureClass.STORE_MISS
+
+
+def test_live_searches_leave_no_answers_behind(world: Path, tmp_path: Path) -> None:
+    services = opened(world, tmp_path, "live")
+    assert played(services, [SEARCH, answer("Nairobi")]).ending is Ending.ANSWERED
+    (store,) = services.stores
+    store.flush()
+    assert store.count() == 0
+    assert [event.kind for event in store.events("")] == ["text_search"]
+    services.close()
+    assert not (tmp_path / "store").exists()
+
+
+def test_images_pass() -> None:
+    images = PassingImages()
+    sha256 = images.put(picture(), "png")
+    assert images.has(sha256)
+    assert images.read(sha256) == picture()
+    images.clear()
+    assert not images.has(sha256)
+    with pytest.raises(KeyError):
+        images.read(sha256)
