@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect check bench pins links clean
+.PHONY: help demo test test-detect check bench pins browser links clean
 
 # One thread each: the parallelism is in the processes.
 test bench: export OMP_NUM_THREADS = 1
@@ -19,7 +19,7 @@ help: ## print the targets
 demo: $(VENV)/.pipelines ## set up, then run the whole engine on the bundled world: no key, no GPU, no network
 	@$(BIN)/gog demo
 
-test: $(VENV)/.dev ## set up, then run every test that needs no GPU and no network
+test: $(VENV)/.dev browser ## set up, then run every test that needs no GPU and no network
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-detect: $(VENV)-detect/.detect ## set up an environment of its own with ultralytics, then test its detectors
@@ -45,6 +45,16 @@ pins: ## resolve all dependencies afresh and rewrite constraints.txt (needs a pa
 clean: ## remove what builds and checks left behind; keeps the environment and the lake
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis constraints.new $(VENV)-pins
 	@find pipelines transforms schemas prompts gog_train tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What the tests of `gog view` look through. Root in a bare container gets it; others are told how.
+browser:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+		command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium for the tests of gog view."; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+			chromium fonts-dejavu-core >/dev/null && exit 0; fi; \
+	echo "The tests of gog view need Chromium: on Debian, sudo apt-get install chromium" >&2; exit 2
 
 links:
 	@test -f .dev/gog/schemas/records.py -a -f .dev/gog_train/__init__.py || { \
