@@ -7,6 +7,7 @@ http://HOST/detect      one's own, `#VERSION` behind it; the key in GOG_DETECTOR
 """
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,6 +56,13 @@ def check_detector(address: str) -> None:
         )
     if scheme == "onnx" and not Path(name).is_file():
         raise ConfigError(f"{address}: there is no such file")
+
+
+def check_installed(address: str) -> None:
+    """Raise `ConfigError` where the package of the address's detector is not there; loads nothing."""
+    for scheme, package, extra in (("ultralytics", "ultralytics", "detect"), ("onnx", "onnxruntime", "onnx")):
+        if address.startswith(f"{scheme}:") and find_spec(package) is None:
+            raise ConfigError(f"{address}: {package} is not installed: pip install 'glance-or-gaze[{extra}]'")
 
 
 def _host(address: str) -> str | None:

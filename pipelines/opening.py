@@ -9,23 +9,25 @@ corpus:atlas            text search over the bundled world; gallery:atlas image 
 import asyncio
 import atexit
 import os
+import shutil
 from collections.abc import Hashable
 from contextlib import suppress
 from pathlib import Path
 
-from gog.pipelines.config import Config
-from gog.pipelines.detectors import check_detector, open_detector
+from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.detectors import check_detector, check_installed, open_detector
 from gog.pipelines.lake import ImageFiles, Lake
 from gog.pipelines.models import open_model, provider_of
 from gog.pipelines.searches import check_searches, open_image_search, open_text_search, with_pages
-from gog.pipelines.stores import make_budget, make_store, store_path
-from gog.transforms.services.budget import Budget
+from gog.pipelines.stores import make_budget, make_store, prices_of, store_path
+from gog.transforms.services.budget import EMBEDDED, Budget
 from gog.transforms.services.crops import Cropper
 from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.gate import Gate, Limits
 from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.pages.reading import Reading
+from gog.transforms.services.prices import find_price
 from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, PageReader, Policy, TextSearch
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.store_file import StoreError
@@ -149,6 +151,42 @@ def check_addresses(config: Config) -> None:
     if config.detector:
         check_detector(config.detector)
     check_searches(config)
+
+
+def check_ready(config: Config) -> None:
+    """Raise `ConfigError` where a run would stop only later: no package, no executable, no price under a ceiling."""
+    check_addresses(config)
+    check_installed(config.detector)
+    executable = config.vllm.executable
+    models = {config.teacher: None, config.judge: None, config.labeller: None}
+    for address in models:
+        if address.startswith("vllm:") and config.store.mode != "replay" and shutil.which(executable) is None:
+            advice = "name it in vllm.executable, as in /opt/vllm/bin/vllm"
+            raise ConfigError(f"{address}: there is no executable {executable!r} here; {advice}")
+    if config.budget.max_cost is None:
+        return
+    services = [(address, "chat") for address in models]
+    services += [(config.detector, "detect"), (config.text_search, "text_search"), (config.pages, "page")]
+    services += [(config.image_search, "image_search")]
+    known = prices_of(config)
+    names = [price_name(address, kind, config) for address, kind in services if address]
+    unknown = dict.fromkeys(name for name in names if name and find_price(name, known) is None)
+    if unknown:
+        raise ConfigError(f"max_cost is set, but no price is known for {', '.join(unknown)}: add it to prices")
+
+
+def price_name(address: str, kind: str, config: Config) -> str:
+    """What the price of a service is looked up by, before it is opened; empty for embedded ones, which are free."""
+    scheme = address.partition(":")[0]
+    if scheme in EMBEDDED:
+        return ""
+    if kind == "chat":
+        name = policy_id(address, config)
+        return "" if name.partition(":")[0] in EMBEDDED else name  # the planner behind its own server
+    if kind == "detect" and scheme in ("http", "https"):
+        return "detector"
+    # An image search is told apart from a text search of the same provider: `serper:lens:us-en`.
+    return f"{scheme}:lens" if kind == "image_search" else scheme
 
 
 def policy_id(address: str, config: Config | None = None) -> str:

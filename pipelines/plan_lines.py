@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from gog.pipelines.config import Config
-from gog.pipelines.opening import policy_id
+from gog.pipelines.opening import policy_id, price_name
 from gog.pipelines.samples import (
     NOTHING,
     Column,
@@ -210,15 +210,9 @@ def line_of(rule: Rule, units: Mapping[str, Range], earlier: Earlier | None, con
 
 
 def _price(rule: Rule, config: Config) -> Price | None:
-    """Price of the rule's service, whose id is not always known before it is opened."""
-    scheme = rule.service.partition(":")[0]
-    if scheme in EMBEDDED:
-        return FREE
-    if rule.kind == "chat":
-        return find_price(policy_id(rule.service, config), prices_of(config))
-    # An image search is told apart from a text search of the same provider: `serper:lens:us-en`.
-    name = f"{scheme}:lens" if rule.kind == "image_search" else scheme
-    return find_price(name, prices_of(config))
+    """Price of the rule's service."""
+    name = price_name(rule.service, rule.kind, config)
+    return find_price(name, prices_of(config)) if name else FREE
 
 
 def _assumed_tokens(rule: Rule, calls: Range, price: Price | None) -> tuple[Range, Range | None]:

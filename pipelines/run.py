@@ -20,7 +20,7 @@ from gog.pipelines.export import export_rl, export_sft
 from gog.pipelines.ingest import Seeds, forget_seen, ingest
 from gog.pipelines.label import label
 from gog.pipelines.lake import Lake, LakeError, Manifest, ShardState
-from gog.pipelines.opening import check_addresses, open_store
+from gog.pipelines.opening import check_ready, open_store
 from gog.pipelines.redo import forget_rejected, reasons_of, stops
 from gog.pipelines.sources import ShardSpec
 from gog.pipelines.synthesize import synthesize
@@ -62,7 +62,7 @@ def run(
     """
     _small_memory()
     if {"synthesize", "label"} & set(steps):
-        check_addresses(config)
+        check_ready(config)
     lake = Lake(Path(config.lake))
     with lake.lock(config.run):
         seeds = Seeds.of(config)

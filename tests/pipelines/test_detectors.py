@@ -1,9 +1,11 @@
 """From addresses to detectors."""
 
+import sys
+
 import pytest
 
 from gog.pipelines.config import ConfigError
-from gog.pipelines.detectors import check_detector
+from gog.pipelines.detectors import check_detector, check_installed
 
 KEY = "planted-0123456789"
 
@@ -37,3 +39,11 @@ def test_a_key_in_an_address_is_refused_and_not_shown(address: str) -> None:
     with pytest.raises(ConfigError, match="GOG_DETECTOR_KEY") as caught:
         check_detector(address)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(("address", "package"), [("ultralytics:y.pt", "ultralytics"), ("onnx:y.onnx", "onnxruntime")])
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, address: str, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=f"{package} is not installed: pip install"):
+        check_installed(address)
+    check_installed("segments:")

@@ -1,5 +1,6 @@
 """From addresses to services: who fills which, and what is said where nobody does."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from gog.pipelines.detectors import open_detector
 from gog.pipelines.lake import Lake
 from gog.pipelines.opening import (
     check_addresses,
+    check_ready,
     close_stores,
     open_policy,
     open_store,
@@ -107,6 +109,26 @@ def test_checking_what_is_right(tmp_path: Path, index: Path) -> None:
     check_addresses(config(tmp_path, index, detector=""))
     check_addresses(Config(lake=str(tmp_path / "lake")))
     assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"labeller": "vllm:org/model", "vllm": {"executable": "/no/vllm"}}, "no executable '/no/vllm' here"),
+        ({"teacher": "http://h/v1#m", "judge": "http://h/v1#n"}, "no price is known for m, n: add it to prices"),
+        ({"detector": "http://h/detect"}, "no price is known for detector"),
+        ({"pages": "jina:"}, "no price is known for jina"),
+    ],
+)
+def test_what_would_stop_a_run_later_is_said_first(
+    tmp_path: Path, index: Path, changes: dict[str, Any], said: str
+) -> None:
+    wrong = parse_config(config(tmp_path, index).model_dump() | {"budget": {"max_cost": 1}} | changes)
+    with pytest.raises(ConfigError, match=said):
+        check_ready(wrong)
+    free = {name: {"per_call": 0} for name in ("m", "n", "detector", "jina", "org/model")}
+    check_ready(parse_config(wrong.model_dump() | {"prices": free, "vllm": {"executable": sys.executable}}))
+    check_addresses(wrong)
 
 
 def test_services_are_opened_once_a_config(tmp_path: Path, index: Path) -> None:
