@@ -20,6 +20,7 @@ from gog.pipelines.commands import (
     asking,
     building,
     evaluating,
+    reporting,
     retrying,
     running,
     serving,
@@ -70,7 +71,7 @@ def _options(
     """Options of `gog` itself."""
 
 
-for group in (starting, running, watching, retrying, asking, viewing, building, evaluating, serving, storing):
+for group in (starting, running, watching, retrying, asking, viewing, reporting, building, evaluating, serving, storing):
     group.add_to(app)
 
 

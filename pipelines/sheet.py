@@ -214,7 +214,7 @@ def _turn(
         frame = (at[0] - 3, at[1] - 3, at[0] + crop.width + 2, at[1] + crop.height + 2)
         pen.draw.rectangle(frame, outline=colour, width=3)
         width -= _CROP + 22
-    thought = _thought(step, message)
+    thought = thought_of(step, message)
     if thought:
         pen.write(thought, 15, x=text, width=width, lines=5)
         pen.y += 6
@@ -241,7 +241,7 @@ def _title(step: Step) -> str:
     return f"{what}: {said}" if said else what
 
 
-def _thought(step: Step, message: Message) -> str:
+def thought_of(step: Step, message: Message) -> str:
     """What the turn says besides its call, its answer and the judgement that the badge shows."""
     thought = one_line(plain_text(message))
     answer = step.arguments.get("text") if step.action == "answer" else None

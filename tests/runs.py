@@ -22,8 +22,8 @@ from gog.pipelines.run import run
 from gog.pipelines.views import check_funnel, open_lake
 from gog.schemas.reasons import REASONS
 
-VARYING = ("manifest.json", "lock", "lake.duckdb", "events/*")
-"""What differs between equal runs, below a run's folder: spend, processes, absolute paths, times."""
+VARYING = ("manifest.json", "lock", "lake.duckdb", "report.html", "events/*")
+"""What differs between equal runs, below a run's folder: spend, processes, times."""
 
 Rows = list[dict[str, Any]]
 

@@ -21,8 +21,8 @@ from gog.pipelines.commands.common import (
 MORE = (
     "Answers: funnel, reasons, spend, providers, overview, turns, tool_calls, searches, behaviours, categories, "
     "levels, region_sources, pairs; a view for each table; macros such as trajectory(id) and why(code). Queries "
-    "only read. With an address (s3://, gs://) as the lake, DuckDB reads it with its extension httpfs. For notebooks and "
-    "DuckDB's own shell there is LAKE/runs/RUN/lake.duckdb."
+    "only read. With an address (s3://, gs://) as the lake, DuckDB reads it with its extension httpfs. For notebooks "
+    "and DuckDB's own shell there is LAKE/runs/RUN/lake.duckdb."
 )
 
 

@@ -287,6 +287,8 @@ def _needs(config: Config, table: str, command: str) -> None:
 def _work(
     config: Config, steps: tuple[str, ...] | None, accept: int | None, beam: list[str] | None, as_json: bool
 ) -> None:
+    from gog.pipelines.lake import Lake
+    from gog.pipelines.reporting.page import write_report
     from gog.pipelines.run import STEPS
     from gog.pipelines.run import run as run_engine
     from gog.pipelines.summary import console_for, print_funnel, print_summary, summarise
@@ -305,6 +307,10 @@ def _work(
         print_summary(summary, console_for(sys.stdout))
     else:
         print_funnel(summary, console_for(sys.stdout), [stage for step in steps for stage in STAGES_OF[step]])
+    if steps is None:
+        report = write_report(Lake(Path(config.lake), create=False), config.run)
+        if not as_json:
+            print(f"The same as a page, with plots and trajectories: {report}")
     nothing_kept = not any(line["kept"] for line in summary["behaviours"])
     if steps is None and nothing_kept and not result.stopped and not as_json:
         print('Nothing was kept: `gog inspect --sql "from reasons"` says why')

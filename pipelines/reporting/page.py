@@ -1,0 +1,92 @@
+"""The page: facts, sections and examples put into `templates/report.html.j2`, every text escaped."""
+
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import duckdb
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from gog.pipelines.lake import Lake, LakeError, Manifest, write_atomic
+from gog.pipelines.plain import one_line
+from gog.pipelines.reporting.examples import Example, examples
+from gog.pipelines.reporting.sections import Section, sections
+from gog.pipelines.views import DATABASE, build_views, open_file
+
+REPORT: Final = "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A number at the head of the page."""
+
+    name: str
+    value: str
+
+
+def write_report(lake: Lake, run: str, path: Path | None = None) -> Path:
+    """Write the report of a run into its folder, or to `path`; returns where. Raises `LakeError`.
+
+    It reads `lake.duckdb`, which is made where the lake has none, elsewhere if the lake is read-only.
+    """
+    manifest = lake.read_manifest(run)
+    if manifest is None:
+        raise LakeError(f"there is no run {run!r} in {lake.root}; `gog status` lists them")
+    folder = lake.run_folder(run)
+    out = path or folder / REPORT
+    with tempfile.TemporaryDirectory() as elsewhere:
+        made = folder / DATABASE
+        if not made.exists() or path is not None:
+            made = build_views(folder, Path(elsewhere) / DATABASE)
+        with open_file(made, folder) as connection:
+            text = page(manifest, _facts(connection, manifest), sections(connection), examples(connection, lake.images))
+    write_atomic(out, text.encode("utf-8", "replace"))
+    return out
+
+
+def page(manifest: Manifest, facts: list[Fact], parts: list[Section], drawn: list[Example]) -> str:
+    """The whole page as HTML."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["cell"] = _cell
+    template = files("gog.pipelines").joinpath("templates", "report.html.j2").read_text("utf-8")
+    return environment.from_string(template).render(
+        run=manifest.run,
+        state=manifest.state,
+        detail=one_line(manifest.detail, 300),
+        versions=sorted(manifest.versions.items()),
+        facts=facts,
+        parts=[(part, Markup(part.svg)) for part in parts],  # noqa: S704 - matplotlib escaped what is in it
+        drawn=drawn,
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else one_line(value, 120)
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> list[Fact]:
+    def one(sql: str) -> float:
+        ((found,),) = connection.execute(sql).fetchall()
+        return float(found or 0)
+
+    calls, cost = one("SELECT sum(calls) FROM spend"), one("SELECT sum(cost) FROM spend")
+    right = one("SELECT count(*) FROM overview WHERE outcome = 'correct'")
+    attempts = one("SELECT count(*) FROM overview")
+    return [
+        Fact("seeds", f"{one('SELECT count(*) FROM seeds'):,.0f}"),
+        Fact("trajectories", f"{attempts:,.0f}"),
+        Fact("right", f"{right / attempts:.1%}" if attempts else "-"),
+        Fact("kept", f"{one('SELECT count(*) FROM curated'):,.0f}"),
+        Fact("labelled", f"{one('SELECT count(*) FROM complexity'):,.0f}"),
+        Fact("calls", f"{calls:,.0f}"),
+        Fact("cost", f"${cost:,.2f}"),
+    ]
