@@ -121,7 +121,7 @@ def read_place(lake: str, place: str) -> Place:
         if not path.is_file():
             try:
                 path = eval_folder(Lake(Path(lake), create=False), name) / "results.json"
-            except LakeError:
+            except (ConfigError, LakeError):
                 continue
         if path.is_file():
             return Place(read_file(path), paradigm)

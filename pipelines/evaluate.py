@@ -26,7 +26,7 @@ from gog.schemas import SCHEMA_VERSION
 from gog.transforms.benchmarks import atlas
 from gog.transforms.benchmarks.items import BenchItem, Dropped
 from gog.transforms.benchmarks.loading import BENCHMARKS, SETS, Loaded, load_benchmark
-from gog.transforms.evaluate.answered import Answered, asked_of, scored, stopped, with_image
+from gog.transforms.evaluate.answered import Answered, asked_of, missing_because, scored, stopped, with_image
 from gog.transforms.evaluate.paradigms import Paradigm, answer
 from gog.transforms.evaluate.results import Digest
 from gog.transforms.images import ImageError
@@ -78,9 +78,9 @@ class Evaluated:
     answered: dict[Paradigm, dict[str, Digest]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
     left: int = 0
-    """Answers that a stop kept from being given,"""
+    """Answers that a stop kept from being given: a ceiling of the budget, or a replay that misses an answer."""
     why: str = ""
-    """and what stopped: a ceiling of the budget, or a replay that misses an answer."""
+    """Why an answer is missing, of the first one: what stopped, or else what failed."""
 
     @property
     def unsettled(self) -> int:
@@ -95,7 +95,7 @@ class Evaluation:
         """`policy` is a model's address, `name` the evaluation's folder in the lake.
 
         `judge_all` asks the judge of every answer, also of those that exact match settles: for its agreement.
-        Raises `ConfigError` on an address that nobody fills, `LakeError` on a name that is none.
+        Raises `ConfigError` on an address that nobody fills, and on a name that is none.
         """
         self.name, self.lake, self.judge_all = name, Lake(Path(config.lake)), judge_all
         self.folder = eval_folder(self.lake, name)
@@ -163,18 +163,20 @@ class Evaluation:
         services = services_for(self.config.model_dump_json())
         with ExitStack() as stack:
             journals = {each: stack.enter_context(Journal(self._answers_path(bench, each))) for each in paradigms}
-            failed = 0
+            failed, stop, failure = 0, "", ""
             evaluated.answered = {paradigm: {} for paradigm in journals}
             units = self._units(evaluated, {each: self._kept(journal) for each, journal in journals.items()}, limit)
             for row in in_window(units, lambda unit: self._one(services, *unit), self.config.window):
                 if stopped(row):
                     evaluated.left += 1
-                    evaluated.why = evaluated.why or row.detail
+                    stop = stop or row.detail
                     continue
                 journals[row.paradigm].add(row)
                 evaluated.answered[row.paradigm][row.item_id] = Digest.of(row, judge_all=self.judge_all)
                 failed += bool(row.failure)
+                failure = failure or missing_because(row)
                 told(sum(map(len, evaluated.answered.values())), failed)
+            evaluated.why = stop or failure
         return evaluated
 
     def _kept(self, journal: Journal) -> dict[str, Digest]:
@@ -218,7 +220,7 @@ class Evaluation:
             return None
         questions = self._load(bench, None, pictures=False)
         urls = (item.image_url for item in questions if isinstance(item, BenchItem))
-        return _Ahead(fetched_images(self.config), islice(urls, limit))
+        return _Ahead(fetched_images(self.config), urls, limit)
 
     def _answers_path(self, bench: Bench, paradigm: Paradigm) -> Path:
         return self.folder / "answers" / f"{bench.name}.{bench.split}-{paradigm}.jsonl"
@@ -238,15 +240,24 @@ class Evaluation:
 
 
 class _Ahead:
-    """Pictures at addresses: all that will be wanted are fetched with the first, and none is tried twice."""
+    """Pictures at addresses, fetched before they are wanted, many at once; none is tried twice."""
 
-    def __init__(self, images: FetchedImages, urls: Iterable[str]) -> None:
-        self._images, self._urls = images, iter(urls)
+    def __init__(self, images: FetchedImages, urls: Iterable[str], first: int | None) -> None:
+        """`urls` are all that may be wanted, in order, and `first` how many are fetched with the first; None for all.
+
+        Further ones are fetched where those could not be had.
+        """
+        self._images, self._urls, self._many = images, iter(urls), first
+        self._tried: set[str] = set()
         self._failed: dict[str, ImageError] = {}
 
     def __call__(self, url: str) -> bytes:
-        for _ in in_window(dict.fromkeys(self._urls), self._fetch, _FETCHING):
-            pass
+        if url not in self._tried:
+            wanted = dict.fromkeys([url, *islice(self._urls, self._many)])
+            self._many = _FETCHING
+            for _ in in_window((one for one in wanted if one not in self._tried), self._fetch, _FETCHING):
+                pass
+            self._tried.update(wanted)
         if url in self._failed:
             raise self._failed[url]
         return self._images(url)
@@ -270,10 +281,15 @@ def _unscorable(item: BenchItem) -> bool:
 
 
 def eval_folder(lake: Lake, name: str) -> Path:
-    """Folder of an evaluation; `LakeError` on a name that is none."""
-    lake.run_folder(name)  # the same rule for both names
-    if len(name) > _LONGEST_NAME:
-        raise LakeError(f"{name!r} is too long for the name of an evaluation: {_LONGEST_NAME} characters at most")
+    """Folder of an evaluation. Raises `ConfigError` on a name that is none."""
+    try:
+        lake.run_folder(name)  # the same rule for both names
+        named = len(name) <= _LONGEST_NAME
+    except LakeError:
+        named = False
+    if not named:
+        allowed = f"letters, digits, dot, dash and underscore, at most {_LONGEST_NAME} of them"
+        raise ConfigError(f"{name[:80]!r} is no name for an evaluation: {allowed}")
     return lake.root / "evals" / name
 
 

@@ -254,7 +254,7 @@ def test_two_at_once_do_not_write_to_one_evaluation(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["../up", "", "a/b", "x" * 59])
 def test_a_name_is_a_name(world: World, name: str) -> None:
-    with pytest.raises(LakeError, match="name"):
+    with pytest.raises(ConfigError, match="is no name for an evaluation"):
         world.evaluation(name)
 
 
@@ -332,6 +332,18 @@ def test_pictures_at_addresses_are_fetched_once_and_those_that_are_gone_are_told
     asked.clear()
     assert len(world.run(bench).answered[Paradigm.DIRECT]) == 2
     assert set(asked) == {rows[1]["image_url"]}
+
+
+def test_with_a_limit_no_more_pictures_are_fetched_than_are_needed(world: World, tmp_path: Path) -> None:
+    rows = [{**published.dynvqa_rows()[0], "question_id": f"en{n}", "image_url": f"https://h/{n}"} for n in range(40)]
+    path = published.lines(tmp_path / "DynVQA_en.202412.jsonl", rows)
+    asked: list[str] = []
+    web = {f"https://h/{n}": published.picture(n % 5) for n in range(2, 40)}
+    world.patch.setattr(evaluate, "fetched_images", lambda _: fetching(tmp_path, web, asked))
+    found = world.run(Bench("dynvqa", str(path), "all"), limit=2)
+    assert len(found.answered[Paradigm.DIRECT]) == 2
+    assert found.dropped == {"image_unavailable": 2}
+    assert len(set(asked)) < 20, "the first two, which nobody has, and one batch more"
 
 
 def test_an_id_that_no_file_can_hold_costs_itself(world: World, tmp_path: Path) -> None:

@@ -193,3 +193,11 @@ async def _ask(protocol: Protocol, item: BenchItem, prediction: str, ask: AskJud
 def stopped(answered: Answered) -> bool:
     """Whether the run stopped before the item was answered: a later run goes on with it."""
     return answered.failure in STOPS
+
+
+def missing_because(answered: Answered) -> str:
+    """What failed, where the answer or a score of it was not had; empty where all is there."""
+    if answered.failure:
+        return f"{answered.failure}: {answered.detail}".removesuffix(": ")
+    unknown = (score for score in (answered.official, answered.judged) if score.value is None)
+    return next((score.reply or "no judge settled it" for score in unknown), "")
