@@ -11,6 +11,8 @@ from gog.pipelines.context import Context
 from gog.pipelines.curate import GLOBAL, read_mark
 from gog.pipelines.exporting import Exported
 from gog.pipelines.lake import Lake, write_atomic, write_part
+from gog.pipelines.review_files import read_reviews
+from gog.pipelines.reviews import digest_reviews
 from gog.pipelines.swap import recover
 from gog.schemas import Reject
 from gog.transforms.exports.target import Target
@@ -24,11 +26,18 @@ def export_sft(context: Context) -> None:
     """Write the SFT splits, unless they are those of this curation."""
     config = context.config
     folder = context.lake.run_folder(context.run)
-    inputs = context.digest("curate", ("curated", "groups"))
+    reviews = read_reviews(context.lake, context.run)
+    inputs = context.digest("curate", ("curated", "groups")) + digest_reviews(reviews, config.export.reviewed)
 
     def write(on_reject: Callable[[Reject], None]) -> Exported:
         return exporting.export_sft(
-            folder, context.lake.images, config.export, config.episode, on_reject, context.fingerprint
+            folder,
+            context.lake.images,
+            config.export,
+            config.episode,
+            on_reject,
+            context.fingerprint,
+            reviews=reviews,
         )
 
     _export(context, "export_sft", "sft", inputs, write)
@@ -59,8 +68,9 @@ def export_for(config: Config, kind: str, target: Target, policy: str | None = N
     folder = lake.run_folder(config.run)
     with lake.lock(config.run):
         if kind == "sft":
+            reviews = read_reviews(lake, config.run)
             return exporting.export_sft(
-                folder, lake.images, config.export, config.episode, _nowhere, fingerprint, target
+                folder, lake.images, config.export, config.episode, _nowhere, fingerprint, target, reviews
             )
         return exporting.export_rl(
             folder, lake.images, config.export, config.episode, _nowhere, fingerprint, policy, target

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import duckdb
@@ -24,6 +25,7 @@ from gog.pipelines.card import dataset_card
 from gog.pipelines.facts import CardFacts, card_facts
 from gog.pipelines.lake import LakeError
 from gog.pipelines.recipes import write_recipe
+from gog.pipelines.reviews import ByReviewer, honour
 from gog.pipelines.swap import passing_folder, recover, swap_in
 from gog.pipelines.trainer_files import SplitFiles
 from gog.pipelines.views import open_lake
@@ -77,10 +79,12 @@ def export_sft(
     on_reject: Callable[[Reject], None],
     fingerprint: str = "",
     target: Target = PLAIN,
+    reviews: Mapping[str, ByReviewer] = MappingProxyType({}),
 ) -> Exported:
     """Write the SFT splits of a run: the curated trajectories. Raises `LakeError`; then the export before is there.
 
-    `episode` is the one of the run; with a backbone the trajectories are replayed in its frame.
+    `episode` is the one of the run; with a backbone the trajectories are replayed in its frame. `reviews` are those
+    that count, by trajectory and reviewer.
     """
 
     def read(connection: duckdb.DuckDBPyConnection) -> Iterator[Reading]:
@@ -103,9 +107,9 @@ def export_sft(
     def _sft_outcome(
         trajectory: Trajectory, seed: Seed, verdict: Verdict, split: Split, evidence: Mapping[str, Evidence]
     ) -> SftRow | Reject:
-        shown: Trajectory | Reject = trajectory
-        if target.backbone:
-            shown = reframe(trajectory, seed, evidence, episode, target.episode(episode))
+        shown = honour(trajectory, reviews.get(trajectory.trajectory_id, {}), settings.reviewed)
+        if target.backbone and isinstance(shown, Trajectory):
+            shown = reframe(shown, seed, evidence, episode, target.episode(episode))
         if isinstance(shown, Reject):
             return shown
         row = sft_row(shown, seed, verdict, split, settings, target.episode(episode))

@@ -9,8 +9,8 @@ from enum import StrEnum
 from itertools import combinations
 from typing import Final
 
-from gog.schemas import Decision, Method, Outcome, Reject, Review, Trajectory, Unit, Verdict
-from gog.transforms.export import SFT_STAGE
+from gog.schemas import Decision, Method, Outcome, Reject, Review, Trajectory, Unit, Verdict, content_id
+from gog.transforms.export import SFT_STAGE, Reviewed
 from gog.transforms.protocols.agreement import UNKNOWN, Agreement, agreement
 
 ByReviewer = Mapping[str, Review]
@@ -25,17 +25,6 @@ class ReviewState(StrEnum):
     DISPUTED = "disputed"
     NOTED = "noted"
     UNREVIEWED = "unreviewed"
-
-
-class Reviewed(StrEnum):
-    """What an export makes of reviews.
-
-    `require`: only what was accepted, and by nobody rejected. `prefer`: all but what anybody rejected. `ignore`: all.
-    """
-
-    REQUIRE = "require"
-    PREFER = "prefer"
-    IGNORE = "ignore"
 
 
 _REASONS: Final = {
@@ -86,6 +75,19 @@ def honour(trajectory: Trajectory, reviews: ByReviewer, reviewed: Reviewed) -> T
         return trajectory
     steps = tuple(s.model_copy(update={"train": False}) if s.turn in wrong else s for s in trajectory.steps)
     return trajectory.model_copy(update={"steps": steps})
+
+
+def digest_reviews(by_trajectory: Mapping[str, ByReviewer], reviewed: Reviewed) -> str:
+    """What an export was made from as far as it depends on reviews; empty where it does not."""
+    if reviewed is Reviewed.IGNORE:
+        return ""
+    said = [
+        [name, reviewer, review.decision, sorted({box.turn for box in review.boxes})]
+        for name, reviews in by_trajectory.items()
+        for reviewer, review in reviews.items()
+        if review.decision is not None or review.boxes
+    ]
+    return f"+{content_id('reviews', said)}" if said else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,6 +40,17 @@ SFT_STAGE: Final = "export_sft"
 RL_STAGE: Final = "export_rl"
 
 
+class Reviewed(StrEnum):
+    """What an export makes of reviews.
+
+    `require`: only what was accepted, and by nobody rejected. `prefer`: all but what anybody rejected. `ignore`: all.
+    """
+
+    REQUIRE = "require"
+    PREFER = "prefer"
+    IGNORE = "ignore"
+
+
 class ExportSettings(BaseModel):
     """What goes into the splits, and how large their files are."""
 
@@ -49,6 +61,8 @@ class ExportSettings(BaseModel):
     levels: tuple[Literal[0, 1, 2], ...] = (1, 2)
     """Levels of the RL splits."""
     rows_per_file: int = Field(default=2000, ge=1)
+    reviewed: Reviewed = Reviewed.PREFER
+    """What the SFT splits make of people's reviews; without any, all but `require` are the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from gog.pipelines.commands.progress import Progress
 from gog.pipelines.commands.storing import OlderThan, seconds_of
 from gog.pipelines.config import Config, parse_config
 from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.export import Reviewed
 from gog.transforms.exports.target import KINDS, Format, Target
 
 Beam = Annotated[list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="-- BEAM OPTIONS")]
@@ -215,6 +216,10 @@ def export(
         BackboneName | None,
         typer.Option("--backbone", help="The model to train: boxes, sizes and tools as it has them."),
     ] = None,
+    reviewed: Annotated[
+        Reviewed | None,
+        typer.Option("--reviewed", help="What SFT splits make of reviews (`gog view`); the config's unless given."),
+    ] = None,
     push: Annotated[
         str | None, typer.Option("--push", metavar="REPO", help="Upload it as a dataset of the Hugging Face hub.")
     ] = None,
@@ -223,11 +228,18 @@ def export(
 
     Parquet with the images inside, as `load_dataset` reads it. For RL the pool must be labelled. With a trainer's
     format, a second export beside it: every trajectory replayed in the backbone's frame.
+
+    What anybody rejected in `gog view` stays out; with `--reviewed require` all that nobody accepted, too. A gaze
+    whose box was corrected is not trained.
     """
     if kind not in {"sft", "rl"}:
         raise typer.BadParameter("there are two exports: sft and rl", param_hint="KIND")
     target = _target(kind, form, backbone)
     made = config_of(config, lake, name, seed)
+    if reviewed is not None:
+        if kind == "rl":
+            raise typer.BadParameter("reviews are of trajectories; RL splits hold seeds", param_hint="--reviewed")
+        made = made.model_copy(update={"export": made.export.model_copy(update={"reviewed": reviewed})})
     _needs(made, *(("curated", "gog curate") if kind == "sft" else ("complexity", "gog label")))
     _work(made, (f"export_{kind}",), None, None, False)
     folder = Path(made.lake) / "runs" / made.run / "exports" / kind
