@@ -1,15 +1,19 @@
 """What reviews add up to, what an export makes of them, and who agrees with whom."""
 
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lakes import make_seed, reflective, verdict_of
+from lakes import EPISODE, make_seed, reflective, small_run, verdict_of
 
+from gog.pipelines.exporting import export_sft
 from gog.pipelines.lake import ImageFiles
-from gog.pipelines.reviews import EVERYBODY, Reviewed, ReviewState, honour, latest, review_stats, state_of
+from gog.pipelines.reviews import EVERYBODY, ReviewState, honour, latest, review_stats, state_of
 from gog.schemas import CorrectedBox, Decision, Method, Reject, Review, Trajectory
+from gog.transforms.export import ExportSettings, Reviewed
 
 ACCEPT, REJECT = Decision.ACCEPT, Decision.REJECT
 
@@ -91,6 +95,42 @@ def test_require_is_never_more_generous_than_prefer(decisions: dict[str, Decisio
     assert not (isinstance(prefer, Reject) and not isinstance(require, Reject))
     assert isinstance(prefer, Reject) == (REJECT in decisions.values())
     assert isinstance(require, Reject) == (set(decisions.values()) - {None} != {ACCEPT})
+
+
+def test_splits_leave_out_what_people_rejected_and_do_not_teach_a_corrected_gaze(tmp_path: Path) -> None:
+    lake = small_run(tmp_path)
+    curated = [row["trajectory_id"] for row in lake.read_rows("small", "curated")]
+    rejected, disputed, corrected, *rest = [
+        t.trajectory_id
+        for t in lake.read_table("small", "trajectories", Trajectory)
+        if t.trajectory_id in curated and t.origin == "rollout"
+    ]
+    said = [
+        review("ana", trajectory=rejected, decision=REJECT),
+        review("ana", trajectory=disputed, decision=REJECT),
+        review("ben", trajectory=disputed, decision=ACCEPT),
+        review("ana", trajectory=corrected, decision=ACCEPT, boxes=(CorrectedBox(turn=0, box=(0, 0, 0.5, 0.5)),)),
+    ]
+
+    def export(reviewed: Reviewed) -> tuple[dict[str, Any], dict[str, str]]:
+        rejects: list[Reject] = []
+        settings = ExportSettings(reviewed=reviewed)
+        folder = lake.run_folder("small")
+        export_sft(folder, lake.images, settings, EPISODE, rejects.append, reviews=latest(said))
+        files = sorted((folder / "exports" / "sft").glob("*.parquet"))
+        rows = [row for path in files for row in pq.read_table(path).to_pylist()]
+        return {row["id"]: row["messages"] for row in rows}, {r.id: r.reason for r in rejects}
+
+    everything, none = export(Reviewed.IGNORE)
+    assert (set(everything), none) == (set(curated), {})
+    preferred, left = export(Reviewed.PREFER)
+    assert left == {rejected: "export.review_rejected", disputed: "export.review_disputed"}
+    assert set(preferred) == set(curated) - set(left)
+    assert {name for name in preferred if preferred[name] != everything[name]} == {corrected}
+    required, left = export(Reviewed.REQUIRE)
+    assert set(required) == {corrected}
+    assert {left[name] for name in rest} == {"export.not_reviewed"}
+    assert set(required) | set(left) == set(curated)
 
 
 def test_agreement_of_people_with_people_and_with_the_engine(trajectory: Trajectory) -> None:
