@@ -5,16 +5,21 @@ ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+TRAINERS := verl ms-swift llama-factory
+VERSION_verl := verl==0.9.1
+VERSION_ms-swift := ms-swift==4.6.0
+VERSION_llama-factory := llamafactory==0.9.5
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect check bench pins browser links clean
+.PHONY: help demo test test-detect test-trainers check bench pins browser links clean
 
 # One thread each: the parallelism is in the processes.
 test bench: export OMP_NUM_THREADS = 1
 test bench: export OPENBLAS_NUM_THREADS = 1
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.pipelines ## set up, then run the whole engine on the bundled world: no key, no GPU, no network
 	@$(BIN)/gog demo
@@ -24,6 +29,9 @@ test: $(VENV)/.dev browser ## set up, then run every test that needs no GPU and 
 
 test-detect: $(VENV)-detect/.detect ## set up an environment of its own with ultralytics, then test its detectors
 	@$(VENV)-detect/bin/python -m pytest -m detect $(ARGS)
+
+test-trainers: $(VENV)/.dev $(TRAINERS:%=$(VENV)-%/.made) ## set up an environment for each trainer, then have it read its export
+	@PYTHONPATH=tests $(BIN)/python tests/trainers/run.py $(foreach name,$(TRAINERS),$(name)=$(VENV)-$(name)/bin/python)
 
 check: $(VENV)/.dev ## lint, formatting, types, import rules
 	@$(BIN)/ruff check .
@@ -85,4 +93,13 @@ $(VENV)-detect/.detect: pyproject.toml constraints.txt | links
 	@$(PYTHON) -m venv $(VENV)-detect
 	@$(VENV)-detect/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt \
 		-e '.[dev,detect]' torch==2.13.0 torchvision==0.28.0
+	@touch $@
+
+# The trainers themselves come without their dependencies: what reads an export is far less than what trains.
+$(VENV)-%/.made: tests/trainers/requirements/%.txt | links
+	@echo "Installing $* into $(VENV)-$*; the first time takes some minutes."
+	@$(PYTHON) -m venv $(VENV)-$*
+	@$(VENV)-$*/bin/python -m pip --disable-pip-version-check --quiet install -r $< -e .
+	@$(VENV)-$*/bin/python -m pip --disable-pip-version-check --quiet install --no-deps \
+		$(VERSION_$*) qwen-vl-utils torchvision==0.28.0
 	@touch $@

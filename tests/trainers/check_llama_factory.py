@@ -6,17 +6,21 @@ The tokens have to be those of our chat template on the TRL export of the same r
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import tiny_models
+from cpu_torchvision import make_importable
 from trainers.comparing import compare
 from trainers.standins import stand_in
 
 from gog.transforms.backbones import BackboneName
 
 MISSING = stand_in("torchaudio")
+if find_spec("torchvision"):
+    make_importable()
 
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from gog.schemas import (
     Trajectory,
     Unit,
 )
-from gog.schemas.boxes import frame_size, from_frame, to_frame
+from gog.schemas.boxes import frame_size, from_frame, smart_resize, to_frame
 from gog.transforms.episode.actions import load_object
 from gog.transforms.episode.machine import (
     Episode,
@@ -84,6 +84,8 @@ def _replay(
     source: EpisodeSettings,
     target: EpisodeSettings,
 ) -> Episode:
+    for image in trajectory.images:
+        smart_resize(image.width, image.height, target.factor, target.min_pixels, target.max_pixels)  # or it is refused
     episode = start(target, seed.question, trajectory.images[0], system_prompt(target)[0])
     turns = [message for message in trajectory.messages if message.role == "assistant"]
     if len(turns) != len(trajectory.steps):

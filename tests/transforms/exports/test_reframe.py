@@ -218,3 +218,11 @@ def test_tools_without_a_box_are_left_as_they_are() -> None:
     out = reframed(turns, BACKBONES[BackboneName.QWEN2_5_VL])
     assert [step.action for step in out.steps] == [Tool.IMAGE_SEARCH, "answer"]
     assert out.messages[2:] == made.messages[2:]
+
+
+@each_backbone
+def test_an_image_that_the_processor_refuses_is_a_reject(backbone: Backbone) -> None:
+    made, evidence = played(TURNS, crop=(900, 4))
+    out = reframe(made, seed_of(), evidence, EPISODE, backbone.episode(EPISODE))
+    assert isinstance(out, Reject)
+    assert "aspect ratio above 200" in out.detail

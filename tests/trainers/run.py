@@ -1,0 +1,67 @@
+"""Makes a small run's exports and has each trainer's own code read them: `make test-trainers`.
+
+    python run.py verl=PYTHON ms-swift=PYTHON llama-factory=PYTHON
+
+Each PYTHON is of an environment with that trainer.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from lakes import EPISODE, small_run
+
+from gog.pipelines.exporting import export_rl, export_sft
+from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.export import ExportSettings
+from gog.transforms.exports.target import KINDS, Format, Target
+
+ROOT = Path(__file__).parents[2]
+
+
+def make_exports(folder: Path) -> Path:
+    """All exports for trainers of a small run; returns their folder."""
+    lake = small_run(folder / "lake")
+    run = lake.run_folder("small")
+    for form in Format:
+        for backbone in BACKBONES.values() if form is not Format.PARQUET else ():
+            target = Target(form, backbone)
+            if "sft" in KINDS[form]:
+                export_sft(run, lake.images, ExportSettings(), EPISODE, lambda _: None, "", target)
+            if "rl" in KINDS[form]:
+                export_rl(run, lake.images, ExportSettings(), EPISODE, lambda _: None, target=target)
+    return run / "exports"
+
+
+def arguments(trainer: Format, backbone: BackboneName, exports: Path) -> list[Path | str]:
+    made, trl = exports / f"{trainer}-{backbone}", exports / f"trl-{backbone}" / "sft"
+    match trainer:
+        case Format.VERL:
+            return [made / "rl", backbone.value]
+        case Format.MS_SWIFT:
+            return [made, backbone.value, trl]
+        case _:
+            return [made / "sft", backbone.value, trl]
+
+
+def main(pythons: dict[Format, str]) -> int:
+    paths = os.pathsep.join(str(ROOT / name) for name in (".dev", "tests"))
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        exports = make_exports(Path(folder))
+        home = {"HOME": folder, "HF_HOME": f"{folder}/hf", "MODELSCOPE_CACHE": f"{folder}/ms", "HF_HUB_OFFLINE": "1"}
+        for trainer, python in pythons.items():
+            script = ROOT / "tests" / "trainers" / f"check_{trainer.value.replace('-', '_')}.py"
+            for backbone in BackboneName:
+                command = [python, script, *arguments(trainer, backbone, exports)]
+                env = os.environ | home | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+                done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+                print(done.stdout.strip().splitlines()[-1] if done.returncode == 0 else done.stderr[-3000:], flush=True)
+                failed += done.returncode != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main({Format(name): python for name, _, python in (each.partition("=") for each in sys.argv[1:])}))
