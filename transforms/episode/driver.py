@@ -89,6 +89,8 @@ class Driven:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     failure: ServiceError | None = None
+    cut: int = 0
+    """Turns that ended because the model had written all that it may."""
 
 
 async def drive(episode: Episode, speak: Speak, tools: EpisodeTools, on_turn: OnTurn | None = None) -> Driven:
@@ -115,6 +117,7 @@ def take_turn(driven: Driven, reply: ChatReply, *, train: bool = True) -> Driven
         episode=act(driven.episode, reply.message, train=train),
         prompt_tokens=driven.prompt_tokens + reply.prompt_tokens,
         completion_tokens=driven.completion_tokens + reply.completion_tokens,
+        cut=driven.cut + (reply.finish_reason == "length"),
     )
 
 

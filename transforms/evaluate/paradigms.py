@@ -89,7 +89,7 @@ async def _full_search(
     except ServiceError as error:
         return broken(seed, 0, error, driven.evidence)
     making = Making(Origin.ROLLOUT, policy.id, 0, {"evaluate/full_search": prompt.hash})
-    return finished(seed, make_trajectory(seed, _with_settings(driven, limits), making), driven.evidence)
+    return finished(seed, make_trajectory(seed, _with_settings(driven, limits), making), driven.evidence, driven.cut)
 
 
 def _with_settings(driven: Driven, settings: EpisodeSettings) -> Driven:

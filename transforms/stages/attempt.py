@@ -98,7 +98,7 @@ async def rollout(
     if hints is not None:
         hashes["episode/hints"] = prompt_hash("episode/hints")
     making = Making(Origin.ROLLOUT, policy.id, sample_index, hashes)
-    return finished(seed, make_trajectory(seed, driven, making), driven.evidence)
+    return finished(seed, make_trajectory(seed, driven, making), driven.evidence, driven.cut)
 
 
 def broken(seed: Seed, sample_index: int, error: ServiceError, evidence: tuple[Evidence, ...] = ()) -> Attempt:
@@ -114,8 +114,11 @@ def broken(seed: Seed, sample_index: int, error: ServiceError, evidence: tuple[E
     return Attempt(seed, evidence=evidence, reject=reject)
 
 
-def finished(seed: Seed, trajectory: Trajectory, evidence: tuple[Evidence, ...]) -> Attempt:
-    """The attempt of an episode that has stopped: without an answer it is a reject, its evidence kept."""
+def finished(seed: Seed, trajectory: Trajectory, evidence: tuple[Evidence, ...], cut: int = 0) -> Attempt:
+    """The attempt of an episode that has stopped: without an answer it is a reject, its evidence kept.
+
+    `cut` turns were cut off, which the reject says: many of them mean that `max_tokens` is too low for the model.
+    """
     if trajectory.stop is StopReason.ANSWERED:
         return Attempt(seed, trajectory, evidence)
     reject = Reject.of(
@@ -123,6 +126,7 @@ def finished(seed: Seed, trajectory: Trajectory, evidence: tuple[Evidence, ...])
         Unit.ATTEMPT,
         attempt_id(seed, trajectory.sample_index),
         f"episode.{trajectory.stop}",
+        detail=f"{cut} of {len(trajectory.steps)} turns were cut off at max_tokens" if cut else "",
         payload=trajectory.model_dump_json(exclude_defaults=True),
         seed_id=seed.seed_id,
     )

@@ -105,7 +105,7 @@ async def compose(
         plan=plan.name,
         plan_used_gold=plan.used_gold,
     )
-    return finished(seed, make_trajectory(seed, driven, making), driven.evidence)
+    return finished(seed, make_trajectory(seed, driven, making), driven.evidence, driven.cut)
 
 
 async def look_around(

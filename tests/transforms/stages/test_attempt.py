@@ -27,7 +27,7 @@ from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.trajectory import policy_view
 from gog.transforms.services.budget import Budget
-from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.protocols import ChatReply, ServiceError
 from gog.transforms.services.store import Mode
 from gog.transforms.stages.attempt import Attempt, RolloutSettings, hint_text, rollout
 from gog.transforms.stages.services import STOPS, reject_reason
@@ -147,6 +147,17 @@ def test_an_episode_without_an_answer_is_a_reject_with_all_that_was_said(
     assert payload["stop"] == stop
     searched = {item.evidence_id for item in made.evidence}
     assert len(searched) == (8 if stop is StopReason.OUT_OF_TURNS else 0)
+    assert made.reject.detail == ""
+
+
+def test_turns_that_were_cut_off_are_told_in_the_reject(tmp_path: Path) -> None:
+    """A thinking model that may not write enough never comes to an action."""
+    made, _ = attempt(tmp_path, [said("hm"), *[ChatReply(said(think="Let me see"), "length")] * 2])
+    assert made.reject is not None
+    assert (made.reject.reason, made.reject.detail) == (
+        "episode.strikes",
+        "2 of 3 turns were cut off at max_tokens",
+    )
 
 
 @pytest.mark.parametrize(
