@@ -139,7 +139,9 @@ def test_modules_import_only_what_their_install_has(folder: str, extras: tuple[s
     installed = packages_distributions()
     for path in sorted((ROOT / folder).rglob("*.py")):
         relative = path.relative_to(ROOT).as_posix()
-        if relative in (*NEED_ARROW, *NEED_VERL) or (folder == "transforms" and relative.startswith("transforms/beam/")):
+        if relative in (*NEED_ARROW, *NEED_VERL) or (
+            folder == "transforms" and relative.startswith("transforms/beam/")
+        ):
             continue
         for name in _top_level_imports(path):
             owners = {canonicalize_name(owner) for owner in installed.get(name, [name])}
