@@ -26,6 +26,7 @@ from gog.pipelines.commands import (
     serving,
     starting,
     storing,
+    training,
     viewing,
     watching,
 )
@@ -71,7 +72,20 @@ def _options(
     """Options of `gog` itself."""
 
 
-for group in (starting, running, watching, retrying, asking, viewing, reporting, building, evaluating, serving, storing):
+for group in (
+    starting,
+    running,
+    watching,
+    retrying,
+    asking,
+    viewing,
+    reporting,
+    building,
+    training,
+    evaluating,
+    serving,
+    storing,
+):
     group.add_to(app)
 
 

@@ -18,7 +18,11 @@ import torch
 torch.set_num_threads(1)
 import tiny_models
 tiny_models.register()
-sys.argv = sys.argv[2:]
+from dataclasses import replace
+from gog.transforms.backbones import BACKBONES
+for name, made in list(BACKBONES.items()):
+    BACKBONES[name] = replace(made, min_pixels=4 * made.factor**2, max_pixels=48 * made.factor**2)
+sys.argv = sys.argv[sys.argv.index('-m') + 1 :]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
@@ -33,7 +37,7 @@ def saved(folder: Path, name: BackboneName, **changes: Any) -> Path:
 
 
 def interpreter(folder: Path) -> Path:
-    """An executable that runs `-m MODULE ...` as Python does, and whose processors load tiny checkpoints."""
+    """An executable that runs `-m MODULE ...` as Python does, and that knows tiny checkpoints and small backbones."""
     folder.mkdir(parents=True, exist_ok=True)
     start = folder / "start.py"
     start.write_text(_START.format(tests=str(Path(__file__).parent)))

@@ -140,6 +140,7 @@ def tell(error: BaseException) -> Told | None:
 def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """Errors that are told in one line: of wrong use, and of a job that fell short."""
     from gog.pipelines.lake import LakeError
+    from gog.pipelines.launching import LaunchError
     from gog.pipelines.run import FunnelError
     from gog.schemas.rows import SchemaError
     from gog.transforms.benchmarks.items import BenchmarkError
@@ -162,6 +163,7 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
         IndexFolderError,
         BenchmarkError,
         ProtocolError,
+        LaunchError,
     )
     return wrong, (ChildError, FunnelError, HubError, LakeError, LeakError, SchemaError, ServiceError, StoreError)
 

@@ -72,7 +72,7 @@ def endpoint(say: Say) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def pool(config: Config) -> list[tuple[str, str, str, bool]]:
-    """Seeds to label: id, its picture's hash, an answer, and whether a verified trajectory shows that they can be solved."""
+    """Seeds to label: id, hash of the picture, an answer, and whether a verified trajectory solves it."""
     return select(
         config,
         """SELECT s.seed_id, s.image_sha256, json_extract_string(s.answers, '$[0]'), EXISTS (

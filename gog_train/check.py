@@ -1,0 +1,295 @@
+"""What a training needs, and whether it is there: `python -m gog_train.check sft --config FILE`.
+
+Takes the stage and its settings, prints a line for each thing that was looked at, with --json all of it. `gog train`
+runs it before it starts anything. Nothing is trained, downloaded or written, but for the config of a model that is
+named.
+
+torch and transformers are imported inside of the functions.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.resources import files
+from typing import Any, Final, Literal
+
+from gog_train.checkpoints import check_notes, git_revision, resumed, versions
+from gog_train.data import ExportError, open_export
+from gog_train.grpo import EXAMPLES as GRPO_EXAMPLES
+from gog_train.grpo import GrpoSettings
+from gog_train.memory import Memory, Shape, as_dict, disk_of, gigabytes, memory_of, shape_of
+from gog_train.processors import backbone_of
+from gog_train.settings import TrainingError, read_settings
+from gog_train.sft import EXAMPLES as SFT_EXAMPLES
+from gog_train.sft import SftSettings
+from gog_train.template import template
+
+State = Literal["ok", "warning", "problem"]
+Stage = Literal["sft", "grpo"]
+Settings = SftSettings | GrpoSettings
+
+PINS: Final = "constraints-gpu.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A device. Sizes are bytes."""
+
+    name: str
+    memory: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that was looked at."""
+
+    stage: Stage
+    checks: tuple[Check, ...]
+    gpus: tuple[Gpu, ...] = ()
+    processes: int = 1
+    """Processes to train with: one a GPU, as many as the batch divides into."""
+    facts: Mapping[str, Any] | None = None
+    """For the run card: settings, export, versions, git, device, memory. None where the settings cannot be read."""
+
+    @property
+    def fit(self) -> bool:
+        """Whether training can start."""
+        return all(check.state != "problem" for check in self.checks)
+
+
+def examine(stage: Stage, arguments: Sequence[str], processes: int | None = None) -> Report:
+    """Look at everything; `arguments` are those of the stage's own command line. `processes` overrides the count."""
+    try:
+        settings = _settings(stage, arguments)
+    except TrainingError as error:
+        return Report(stage, (*_versions(False), Check("settings", "problem", str(error))))
+    gpus = _gpus()
+    count = processes or processes_for(settings, len(gpus))
+    checks = [*_versions(isinstance(settings, GrpoSettings) and settings.vllm != "off"), _devices(gpus, count)]
+    checks.append(_batches(settings, count))
+    shape, memory, export_facts = _shape(settings), None, None
+    if isinstance(shape, Shape):
+        export, export_facts = _export(stage, settings)
+        memory = memory_of(shape, settings, count, min(gpu.memory for gpu in gpus) if gpus else None)
+        checks += [_model(settings, shape), export, _memory(memory, gpus), _disk(settings, shape, gpus)]
+    else:
+        checks.append(shape)
+    checks.append(_output(settings))
+    facts = {
+        "settings": settings.model_dump(mode="json"),
+        "export": export_facts,
+        "versions": versions(),
+        "git": _git(),
+        "device": [gpu.name for gpu in gpus] or ["CPU"],
+        "memory": as_dict(memory) if memory else None,
+    }
+    return Report(stage, tuple(checks), gpus, count, facts)
+
+
+def processes_for(settings: Settings, gpus: int) -> int:
+    """As many processes as there are GPUs, or the most below that divide a step evenly; one without a GPU."""
+    return next(count for count in range(max(1, gpus), 0, -1) if count == 1 or not _uneven(settings, count))
+
+
+def _uneven(settings: Settings, processes: int) -> bool:
+    at_once = settings.device_batch_size * processes
+    if isinstance(settings, SftSettings):
+        return settings.batch_size % at_once != 0
+    whole = settings.questions % processes == 0 and settings.questions * settings.rollouts % at_once == 0
+    return not whole or (settings.vllm == "server" and processes > 1)
+
+
+def _settings(stage: Stage, arguments: Sequence[str]) -> Settings:
+    if stage == "sft":
+        return read_settings(SftSettings, arguments, "gog_train.sft", SFT_EXAMPLES)
+    return read_settings(GrpoSettings, arguments, "gog_train.grpo", GRPO_EXAMPLES)
+
+
+def pins() -> dict[str, str]:
+    """The versions of `constraints-gpu.txt`, by package."""
+    lines = files("gog_train").joinpath(PINS).read_text("utf-8").splitlines()
+    found = (line.partition("#")[0].strip() for line in lines)
+    return {name: pinned for name, _, pinned in (line.partition("==") for line in found) if pinned}
+
+
+def _versions(vllm: bool) -> Iterator[Check]:
+    """What is not installed, or of a version that the extra refuses; then what is another than the one pinned."""
+    from packaging.requirements import Requirement
+
+    wanted = [Requirement(line) for line in requires("glance-or-gaze") or ()]
+    wanted = [r for r in wanted if r.marker is not None and r.marker.evaluate({"extra": "train"})]
+    wrong, other = [], []
+    for requirement in wanted:
+        found = _version(requirement.name)
+        if found is None or not requirement.specifier.contains(found, prereleases=True):
+            wrong.append(f"{requirement.name} {found or 'missing'}, needed is {requirement.specifier}")
+    if vllm and _version("vllm") is None:
+        wrong.append("vllm missing, `vllm` is not off")
+    for name, pinned in pins().items():
+        found = _version(name)
+        if found is not None and found.partition("+")[0] != pinned:
+            other.append(f"{name} {found} ({pinned})")
+    shown = ", ".join(f"{name} {found}" for name in pins() if (found := _version(name)))
+    how = f"pip install -c gog_train/{PINS} 'glance-or-gaze[train]' torchvision vllm"
+    if wrong:
+        yield Check("versions", "problem", "; ".join(wrong), how)
+    elif other:
+        yield Check("versions", "warning", f"other than those that fit together: {', '.join(other)}", how)
+    else:
+        yield Check("versions", "ok", shown)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    import torch
+
+    found = []
+    for number in range(torch.cuda.device_count()):
+        free, _ = torch.cuda.mem_get_info(number)
+        properties = torch.cuda.get_device_properties(number)
+        found.append(Gpu(properties.name, int(properties.total_memory), int(free)))
+    return tuple(found)
+
+
+def _devices(gpus: Sequence[Gpu], processes: int) -> Check:
+    if not gpus:
+        return Check("devices", "warning", "no GPU: on a CPU only tiny models train", "")
+    shown = ", ".join(f"{gpu.name} {gigabytes(gpu.memory)}" for gpu in gpus)
+    if processes > len(gpus):
+        return Check("devices", "problem", f"{processes} processes on {len(gpus)} GPUs", "one process a GPU")
+    idle = f"; {len(gpus) - processes} stay idle" if processes < len(gpus) else ""
+    return Check("devices", "ok", f"{shown}: {processes} processes{idle}")
+
+
+def _batches(settings: Settings, processes: int) -> Check:
+    if _uneven(settings, processes):
+        step = "batch_size" if isinstance(settings, SftSettings) else "questions"
+        found = f"a step does not divide into {processes} processes of device_batch_size {settings.device_batch_size}"
+        return Check("batches", "problem", found, f"change {step}, device_batch_size or the number of processes")
+    if isinstance(settings, SftSettings):
+        return Check(
+            "batches", "ok", f"{settings.batch_size} rows a step, {settings.device_batch_size} a device at once"
+        )
+    found = f"{settings.questions} questions a step, {settings.rollouts} rollouts each"
+    return Check("batches", "ok", found)
+
+
+def _shape(settings: Settings) -> Shape | Check:
+    try:
+        backbone_of(settings.model, settings.revision)
+        return shape_of(settings)
+    except (OSError, ValueError) as error:
+        return Check("model", "problem", " ".join(str(error).split())[:300], "name a folder, or a model of the hub")
+
+
+def _model(settings: Settings, shape: Shape) -> Check:
+    trained = f"{shape.trained / 1e6:,.1f} million are trained (rank {settings.lora_rank})"
+    return Check("model", "ok", f"{settings.model}: {shape.parameters / 1e9:,.2f} billion parameters, {trained}")
+
+
+def _export(stage: Stage, settings: Settings) -> tuple[Check, dict[str, Any] | None]:
+    """The export's files against their hashes."""
+    levels = settings.levels if isinstance(settings, GrpoSettings) else (1, 2)
+    try:
+        kind: Literal["sft", "rl"] = "sft" if stage == "sft" else "rl"
+        name = backbone_of(settings.model, settings.revision).name
+        export = open_export(settings.export, kind, name, levels, rows=False)
+        thinking = export.thinking if settings.thinking is None else settings.thinking
+        check_notes(settings.model, template(name, thinking=thinking))
+    except (ExportError, TrainingError) as error:
+        return Check("export", "problem", str(error)), None
+    rows = {split: said.get("rows", 0) for split, said in export.manifest["splits"].items()}
+    facts = {
+        "folder": str(export.folder),
+        "sha256": export.sha256,
+        "fingerprint": export.manifest.get("fingerprint"),
+        "rows": rows,
+        "files": {
+            file["name"]: file["sha256"] for said in export.manifest["splits"].values() for file in said["files"]
+        },
+    }
+    shown = ", ".join(f"{count} {split}" for split, count in rows.items())
+    return Check("export", "ok", f"{export.folder}: {shown}; all files are as exported"), facts
+
+
+def _memory(memory: Memory, gpus: Sequence[Gpu]) -> Check:
+    parts = ", ".join(f"{name} {gigabytes(size)}" for name, size in as_dict(memory).items() if size and name != "total")
+    found = f"about {gigabytes(memory.total)} a device at the longest rows ({parts})"
+    if not gpus:
+        return Check("memory", "ok", found)
+    least = min(gpu.memory for gpu in gpus)
+    free = min(gpu.free for gpu in gpus)
+    less = "lower max_length or max_tokens, device_batch_size, or for rollouts `questions`; or a larger GPU"
+    if memory.weights + memory.adapter > least:
+        return Check("memory", "problem", f"{found}; there are {gigabytes(least)}: the weights do not fit", less)
+    if memory.total > free:
+        return Check("memory", "warning", f"{found}; {gigabytes(free)} of {gigabytes(least)} are free", less)
+    return Check("memory", "ok", f"{found}; {gigabytes(free)} are free")
+
+
+def _disk(settings: Settings, shape: Shape, gpus: Sequence[Gpu]) -> Check:
+    output = settings.output.resolve()
+    place = next(folder for folder in (output, *output.parents) if folder.exists())
+    single = settings.precision == "fp32" or not gpus
+    needed, free = disk_of(shape, settings, single=single), shutil.disk_usage(place).free
+    found = f"about {gigabytes(needed)} for checkpoints and the model, {gigabytes(free)} free at {place}"
+    if needed > free:
+        return Check("disk", "problem", found, "make room, set `keep: 1`, or name another --output")
+    return Check("disk", "ok", found)
+
+
+def _output(settings: Settings) -> Check:
+    try:
+        checkpoint = resumed(settings.output, settings.resume)
+    except TrainingError as error:
+        return Check("output", "problem", str(error))
+    return Check(
+        "output", "ok", f"{settings.output}: {f'goes on from {checkpoint}' if checkpoint else 'a fresh start'}"
+    )
+
+
+def _git() -> dict[str, Any] | None:
+    found = git_revision()
+    return {"revision": found.removesuffix("-dirty"), "dirty": found.endswith("-dirty")} if found else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: 0 where training can start, 2 where it cannot."""
+    parser = argparse.ArgumentParser(prog="python -m gog_train.check", description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    parser.add_argument("--processes", type=int, default=None, help="processes to train with; one a GPU unless given")
+    parser.add_argument("stage", choices=["sft", "grpo"])
+    parser.add_argument("settings", nargs=argparse.REMAINDER, help="as for the stage itself: --config FILE, ...")
+    options = parser.parse_args(sys.argv[1:] if arguments is None else list(arguments))
+    report = examine(options.stage, options.settings, options.processes)
+    if options.json:
+        print(json.dumps(asdict(report) | {"fit": report.fit}))
+    else:
+        for check in report.checks:
+            print(f"{check.state:8} {check.name}: {check.found}" + (f" -> {check.advice}" if check.advice else ""))
+    return 0 if report.fit else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""How much memory a training takes on each device: a rough number, from the model's shape and the settings.
+
+Parameters are counted, the rest is by rule: what a layer keeps for its backward pass, the logits in three copies, the
+optimiser's two numbers a weight. Not counted: the vision tower's passing activations, fragments, what other programs
+hold. Take it as right within a third.
+
+torch and transformers are imported inside of the functions.
+"""
+
+import re
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from gog_train.grpo import GrpoSettings
+from gog_train.processors import _base
+from gog_train.settings import TrainSettings
+from gog_train.sft import LANGUAGE, VISION, SftSettings
+
+OVERHEAD: Final = 3 << 29
+"""Bytes of a CUDA context with its libraries' workspaces."""
+ADAM: Final = 16
+"""Bytes of a trained weight: itself, its gradient and two moments, in single precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What of a model decides its memory."""
+
+    parameters: int
+    trained: int
+    """Parameters of the adapter."""
+    layers: int
+    hidden: int
+    intermediate: int
+    key_values: int
+    """Width of the keys of a layer, and of its values."""
+    vocabulary: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes on each device, at the peak."""
+
+    weights: int
+    adapter: int
+    """With its gradients and the optimiser's moments."""
+    activations: int
+    logits: int
+    generation: int
+    """Keys and values of the rollouts of a step, or what vLLM takes."""
+    overhead: int
+
+    @property
+    def total(self) -> int:
+        """All of it. Generation and the backward pass take turns, unless vLLM keeps its share."""
+        return sum(getattr(self, field.name) for field in fields(self))
+
+
+def shape_of(settings: TrainSettings) -> Shape:
+    """The shape of the model that the settings name, without its weights. Raises what transformers raises."""
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    base, revision = _base(settings.model, settings.revision)
+    config = AutoConfig.from_pretrained(base, revision=revision)
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config)
+    pattern = re.compile(f"{LANGUAGE}|{VISION}" if settings.train_vision else LANGUAGE)
+    adapted = [m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and pattern.fullmatch(name)]
+    text = config.get_text_config()
+    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return Shape(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        trained=settings.lora_rank * sum(layer.in_features + layer.out_features for layer in adapted),
+        layers=text.num_hidden_layers,
+        hidden=text.hidden_size,
+        intermediate=text.intermediate_size,
+        key_values=text.num_key_value_heads * head,
+        vocabulary=text.vocab_size,
+    )
+
+
+def memory_of(shape: Shape, settings: SftSettings | GrpoSettings, devices: int, device_bytes: int | None) -> Memory:
+    """The peak on each of so many devices; `device_bytes` is the memory of a GPU, None without one.
+
+    A row is taken to be as long as the settings allow.
+    """
+    gpu = device_bytes is not None
+    single = settings.precision == "fp32" or (settings.precision == "auto" and not gpu)
+    size = 4 if single else 2
+    checkpointing = settings.gradient_checkpointing == "on" or (settings.gradient_checkpointing == "auto" and gpu)
+    rows = settings.device_batch_size
+    if isinstance(settings, SftSettings):
+        length = learned = settings.max_length
+    else:
+        length, learned = settings.context, settings.max_tokens
+    # Of a layer: both norms, queries, the attention's in and out, and four of the width between.
+    layer = size * (7 * shape.hidden + 4 * shape.intermediate + 2 * shape.key_values)
+    kept = size * shape.hidden * shape.layers + layer if checkpointing else layer * shape.layers
+    return Memory(
+        weights=shape.parameters * size,
+        adapter=shape.trained * ADAM,
+        activations=rows * length * kept,
+        logits=rows * learned * shape.vocabulary * (size + 8),
+        generation=_generation(shape, settings, devices, device_bytes, size),
+        overhead=OVERHEAD if gpu else 0,
+    )
+
+
+def _generation(
+    shape: Shape, settings: SftSettings | GrpoSettings, devices: int, device_bytes: int | None, size: int
+) -> int:
+    if isinstance(settings, SftSettings) or settings.vllm == "server":
+        return 0
+    if settings.vllm == "colocate":
+        return int(settings.vllm_memory * (device_bytes or 0))
+    rollouts = -(-settings.questions * settings.rollouts // devices)
+    return rollouts * settings.context * shape.layers * 2 * shape.key_values * size
+
+
+def disk_of(shape: Shape, settings: TrainSettings, *, single: bool) -> int:
+    """Bytes that checkpoints and the saved model take."""
+    checkpoints = (settings.keep + 1) * shape.trained * 12
+    whole = shape.parameters * (4 if single else 2)
+    return (
+        checkpoints
+        + (shape.trained * 4 if settings.save != "merged" else 0)
+        + (whole if settings.save != "adapter" else 0)
+    )
+
+
+def gigabytes(size: float) -> str:
+    """A size as it is read."""
+    return f"{size / 1e9:,.1f} GB"
+
+
+def as_dict(memory: Memory) -> dict[str, Any]:
+    """Its parts and their sum."""
+    return {field.name: getattr(memory, field.name) for field in fields(memory)} | {"total": memory.total}

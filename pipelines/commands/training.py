@@ -1,0 +1,89 @@
+"""The command that trains: it looks at what training needs, prints the exact command, and runs it."""
+
+import shlex
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from gog.pipelines.commands.common import JsonOption, UseError, example, print_json
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(help="Settings of the stage, after `--`; each replaces a key.", metavar="-- SETTINGS"),
+]
+STAGES = ("sft", "grpo")
+WHERE = (
+    "Training runs in an environment with torch, which may be another than this one: --python names its interpreter. "
+    "The settings are those of `python -m gog_train.sft --help`."
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        epilog=example(
+            "gog train sft -c sft_qwen2_5_vl -- --export EXPORT --output OUT",
+            "gog train grpo -c my.yaml --python /opt/train/bin/python",
+            "gog train sft -c my.yaml --dry-run",
+            more=WHERE,
+        )
+    )(train)
+
+
+def train(
+    stage: Annotated[str, typer.Argument(help="sft or grpo")],
+    config: Annotated[
+        str | None,
+        typer.Option("--config", "-c", metavar="FILE", help="The stage's settings: YAML, or a bundled name."),
+    ] = None,
+    python: Annotated[
+        str, typer.Option("--python", metavar="PATH", help="Interpreter of the training environment; this one's.")
+    ] = "",
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, max=1024, metavar="NUMBER", help="Processes; one a GPU.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look and print; start nothing.")] = False,
+    settings: Settings = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train on an export: SFT, then GRPO.
+
+    Looks at versions, GPUs, memory, disk and the export's hashes, prints the exact command and runs it. The output
+    folder gets a run card: settings, hashes of the data, revision, versions, device, and the final metrics.
+    """
+    from gog.pipelines.launching import Launch, command_of, examine
+    from gog.pipelines.launching import train as run_training
+
+    if stage not in STAGES:
+        raise typer.BadParameter("there are two stages: sft and grpo", param_hint="STAGE")
+    arguments = ["--config", config] if config else []
+    launch = Launch("sft" if stage == "sft" else "grpo", (*arguments, *(settings or ())), python, processes)
+    report = examine(launch)
+    command = command_of(launch, report["processes"])
+    if as_json:
+        print_json(report | {"command": command})
+    else:
+        _print(report, command)
+    if not report["fit"]:
+        raise UseError(f"training was not started: {_problem(report)}")
+    if dry_run:
+        return
+    sys.stdout.flush()
+    if code := run_training(command, report):
+        # Of several processes torchrun's code says nothing; wrong settings were told before.
+        raise typer.Exit(code if code in (1, 2) else 1)
+
+
+def _print(report: dict[str, Any], command: list[str]) -> None:
+    for check in report["checks"]:
+        mark = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}[check["state"]]
+        print(f"{mark} {check['name']}: {check['found']}")
+        if check["advice"] and check["state"] != "ok":
+            print(f"         {check['advice']}")
+    print(f"\n{shlex.join(command)}\n")
+
+
+def _problem(report: dict[str, Any]) -> str:
+    first = next(check for check in report["checks"] if check["state"] == "problem")
+    return f"{first['name']}: {first['found']}" + (f"; {first['advice']}" if first["advice"] else "")
