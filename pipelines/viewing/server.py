@@ -52,6 +52,7 @@ class Viewer:
         self._reviewer = reviewer
         self._run = run
         self._compacting: asyncio.Task[None] | None = None
+        self._warming: asyncio.Future[Any] | None = None
         self._static = {name: files("gog.pipelines.viewing").joinpath("static", name).read_bytes() for name in STATIC}
         self._pages = _environment(self._static)
 
@@ -70,6 +71,7 @@ class Viewer:
         app.router.add_post("/runs/{run}/t/{id}/review", self._review)
         app.router.add_post("/reviewer", self._name_reviewer)
         app.on_response_prepare.append(add_headers)
+        app.on_startup.append(self._warm)
         app.on_cleanup.append(self._close)
         return app
 
@@ -176,11 +178,18 @@ class Viewer:
         response.set_cookie(COOKIE, quote(name), max_age=31536000, httponly=True, samesite="Strict", path="/")
         return response
 
+    async def _warm(self, app: web.Application) -> None:
+        """Make the first run's list while the browser is being opened; what goes wrong is told when it is asked for."""
+        if self._run is not None:
+            self._warming = asyncio.gather(_blocking(self.opened.index, self._run), return_exceptions=True)
+
     async def _compact_soon(self) -> None:
         await asyncio.sleep(COMPACT_AFTER_S)
         await _blocking(self.opened.compact)
 
     async def _close(self, app: web.Application) -> None:
+        if self._warming is not None:
+            await self._warming
         if self._compacting is not None:
             self._compacting.cancel()
             with suppress(asyncio.CancelledError):

@@ -88,10 +88,11 @@ def test_nobody_is_taught_a_gaze_whose_box_was_corrected(trajectory: Trajectory)
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=5), st.sampled_from([ACCEPT, REJECT, None]), max_size=4))
-def test_require_is_never_more_generous_than_prefer(decisions: dict[str, Decision | None]) -> None:
-    bare = Trajectory.model_construct(trajectory_id="t", seed_id="s", steps=())
+def test_require_is_never_more_generous_than_prefer(
+    trajectory: Trajectory, decisions: dict[str, Decision | None]
+) -> None:
     reviews = {name: review(name, decision=decision) for name, decision in decisions.items()}
-    require, prefer = (honour(bare, reviews, mode) for mode in (Reviewed.REQUIRE, Reviewed.PREFER))
+    require, prefer = (honour(trajectory, reviews, mode) for mode in (Reviewed.REQUIRE, Reviewed.PREFER))
     assert not (isinstance(prefer, Reject) and not isinstance(require, Reject))
     assert isinstance(prefer, Reject) == (REJECT in decisions.values())
     assert isinstance(require, Reject) == (set(decisions.values()) - {None} != {ACCEPT})
