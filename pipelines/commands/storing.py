@@ -174,6 +174,8 @@ def import_(
     from gog.transforms.services.store_records import Mode
 
     made = config_of(config, lake)
+    if not file.is_file():
+        raise UseError(f"{file}: no such file")
     cassette = Cassette(file)
     with closing(make_store(made, Mode.RECORD)) as store:
         added = store.add(cassette.entries())

@@ -185,4 +185,5 @@ def _healthy(port: int) -> bool:
 
 def _environment() -> dict[str, str]:
     """The child's environment: ours without the keys of other services."""
-    return {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    others = ("_API_KEY", "GOG_DETECTOR_KEY")
+    return {name: value for name, value in os.environ.items() if not name.endswith(others)}

@@ -214,7 +214,9 @@ class TestCassettes:
         assert done.code == 1
         assert "no cassette" in done.error
         assert not (tmp_path / "lake").exists()
-        assert "no such file" in gog("store", "import", tmp_path / "none", "--lake", tmp_path / "lake").error
+        missing = gog("store", "import", tmp_path / "none", "--lake", tmp_path / "lake")
+        assert missing.code == 2
+        assert "no such file" in missing.error
 
     def test_a_cut_cassette(self, gog: Gog, finished: Place, tmp_path: Path) -> None:
         gog("store", "export", tmp_path / "c", "--lake", finished.lake)
