@@ -149,11 +149,14 @@ def test_modules_import_only_what_their_install_has(folder: str, extras: tuple[s
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("target", [".", ".[train]"], ids=["base", "train"])
-def test_an_index_resolves_the_gpu_pins_without_beam(target: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "targets", [(".",), (".[train]",), (".[train]", "torchvision", "vllm")], ids=["base", "train", "gpu"]
+)
+def test_an_index_resolves_the_gpu_pins_without_beam(targets: tuple[str, ...], tmp_path: Path) -> None:
+    """Nothing is installed; where an index serves metadata by itself, a recent pip downloads nothing large."""
     report = tmp_path / "report.json"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-    command += ["--report", str(report), "-c", str(GPU_PINS), target]
+    command += ["--report", str(report), "-c", str(GPU_PINS), *targets]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
     found: dict[str, str] = {
@@ -162,3 +165,7 @@ def test_an_index_resolves_the_gpu_pins_without_beam(target: str, tmp_path: Path
     }
     assert "apache-beam" not in found
     assert Version(found["pillow"]) >= Version("13")
+    pins = _pins(GPU_PINS)
+    assert "vllm" not in targets or set(pins) <= set(found), "every pin is of something that is installed"
+    for name in pins.keys() & found.keys():
+        assert pins[name].contains(Version(found[name]).public), f"{name} {found[name]}"
