@@ -12,7 +12,7 @@ VERSION_llama-factory := llamafactory==0.9.5
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect test-trainers check bench pins browser links clean
+.PHONY: help demo test test-detect test-trainers check docs bench pins browser links clean
 
 # One thread each: the parallelism is in the processes.
 test bench: export OMP_NUM_THREADS = 1
@@ -33,11 +33,14 @@ test-detect: $(VENV)-detect/.detect ## set up an environment of its own with ult
 test-trainers: $(VENV)/.dev $(TRAINERS:%=$(VENV)-%/.made) ## set up an environment for each trainer, then have it read its export
 	@PYTHONPATH=tests $(BIN)/python tests/trainers/run.py $(foreach name,$(TRAINERS),$(name)=$(VENV)-$(name)/bin/python)
 
-check: $(VENV)/.dev ## lint, formatting, types, import rules
+check: $(VENV)/.dev docs ## lint, formatting, types, import rules, documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q -k rule tests/test_import_weight.py
+
+docs: $(VENV)/.dev ## build the documentation into build/site; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.dev ## measure speed and memory; prints medians
 	@$(BIN)/python tests/bench/run.py

@@ -1,0 +1,37 @@
+"""What MkDocs runs while it builds: reference pages made from the code, and links to files beside the docs."""
+
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from gog.pipelines.reference import pages
+
+_OUTSIDE = re.compile(r"\[([^\]]*)\]\((\.\./[^)#\s]+)\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the reference."""
+    for path, text in pages().items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Name files of the repository that are not in the site; one that does not exist fails the build."""
+    root = Path(config.docs_dir).parent
+    here = (Path(config.docs_dir) / page.file.src_uri).parent
+
+    def named(link: re.Match[str]) -> str:
+        target = (here / link[2]).resolve()
+        if target.is_relative_to(Path(config.docs_dir).resolve()):
+            return link[0]
+        if not target.exists() or not target.is_relative_to(root.resolve()):
+            raise PluginError(f"{page.file.src_uri}: there is no {link[2]}")
+        path = target.relative_to(root.resolve()).as_posix()
+        return f"`{path}`" if link[1].strip("`") in {path, target.name} else f"{link[1]} (`{path}`)"
+
+    return _OUTSIDE.sub(named, markdown)

@@ -1,0 +1,101 @@
+"""The documentation site: it builds without a warning, loads nothing from elsewhere, and its reference is complete."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gog.pipelines.config import Config
+from gog.pipelines.lake_views.answers import ANSWERS
+from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
+from gog.pipelines.reference import pages
+from gog.schemas import REASONS, TABLES, FailureClass
+
+ROOT = Path(__file__).parents[1]
+
+
+def build(root: Path, site: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    env = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200, check=False, env=env)
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, str]:
+    return pages()
+
+
+def test_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    done = build(ROOT, tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    found = sorted((tmp_path / "site").rglob("*.html"))
+    assert len(found) >= 15
+    for path in found:
+        text = path.read_text("utf-8")
+        for tag in re.findall(r"<(?:script|link|img|iframe|source)\b[^>]*>", text):
+            assert not re.search(r'(?:src|href)="(?:https?:)?//', tag), (path.name, tag)
+    assert not (tmp_path / "site" / "hooks.py").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[gone](gone.md)", "[gone](start.md#no-such-heading)", "[gone](../no_such_file.py)", "![gone](images/gone.png)"],
+)
+def test_a_broken_link_is_an_error(text: str, tmp_path: Path) -> None:
+    done = small_site(text, tmp_path)
+    assert done.returncode != 0
+    assert re.search("no.such|gone", done.stderr)
+
+
+def test_links_that_are_whole_are_none(tmp_path: Path) -> None:
+    done = small_site("[fine](start.md#start), [settings](../mkdocs.yml)", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "<code>mkdocs.yml</code>" in (tmp_path / "site" / "index.html").read_text("utf-8")
+
+
+def small_site(text: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
+    """A site of two pages with the settings of ours; the first page says `text`."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "hooks.py").write_text((ROOT / "docs" / "hooks.py").read_text("utf-8"))
+    (tmp_path / "docs" / "start.md").write_text("# Start\n")
+    (tmp_path / "docs" / "sources.md").write_text("# Sources\n")  # the reference names it
+    (tmp_path / "docs" / "index.md").write_text(f"# Home\n\n{text}\n")
+    settings = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[0]
+    (tmp_path / "mkdocs.yml").write_text(settings.replace("name: material", "name: mkdocs") + "\n")
+    return build(tmp_path, tmp_path / "site")
+
+
+def test_every_command_is_there(made: dict[str, str]) -> None:
+    text = made["reference/commands.md"]
+    for command in ("run", "report", "inspect", "export", "store stats", "eval compare", "index build"):
+        assert f"## gog {command}\n" in text
+        assert f"Usage: gog {command} " in text
+    assert text.count("## gog") == text.count("Usage: gog")
+
+
+def test_every_key_of_the_config_is_there(made: dict[str, str]) -> None:
+    text = made["reference/config.md"]
+    for key in Config.model_fields:
+        assert f"| `{key}` |" in text or f"## {key}" in text, key
+    assert "| `max_cost` | number or null | `null` | US dollars. |" in text
+    assert "| `question` |" in text.partition("## mapping")[2]
+
+
+def test_every_column_macro_and_reason_is_there(made: dict[str, str]) -> None:
+    text = made["reference/tables.md"]
+    for table, record in TABLES.items():
+        section = text.partition(f"### {'stage_counts' if table == 'funnel' else table}\n")[2].partition("\n### ")[0]
+        assert all(f"| `{column}` |" in section for column in record.model_fields), table
+    assert all(f"### {name}\n" in text for name in ANSWERS)
+    assert all(f"`{name}(" in text for name in [*TABLE_MACROS, *VALUE_MACROS])
+    for code in [*REASONS, *FailureClass]:
+        assert f"| `{code}` |" in made["reference/reasons.md"]
+
+
+def test_the_navigation_has_every_page() -> None:
+    named = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[2]))
+    there = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert there - named == set()
