@@ -27,7 +27,7 @@ def commands() -> list[tuple[str, ...]]:
 
 WANTED = {
     *("init", "doctor", "plan", "preview", "run", "demo", "ingest", "synthesize", "curate", "label", "export"),
-    *("status", "retry", "inspect", "index", "store", "serve-planner", "eval", "train"),
+    *("status", "retry", "inspect", "report", "index", "store", "serve-planner", "eval", "train"),
 }
 
 
