@@ -4,12 +4,10 @@ from pathlib import Path
 
 from gog.pipelines.config import Config
 from gog.pipelines.lake import Lake
-from gog.pipelines.reporting.page import REPORT
 from gog.pipelines.sheet import contact_sheet, pick_example
 from gog.schemas import Curated, Evidence, Region, Seed, Trajectory, Verdict
 
 NEXT = """\
-The whole run on a page       {report}
 One trajectory as a picture   {sheet}
 The splits                    {exports}
 Look around                   gog inspect{lake} --sql "select * from funnel"
@@ -23,7 +21,7 @@ def show_demo(config: Config) -> None:
     folder = lake.run_folder(config.run)
     sheet = draw_example(lake, config.run, folder / "example.png")
     elsewhere = "" if folder.parents[1] == Path("lake") else f" --lake {config.lake}"
-    print(NEXT.format(report=folder / REPORT, sheet=sheet, exports=folder / "exports", lake=elsewhere))
+    print(NEXT.format(sheet=sheet, exports=folder / "exports", lake=elsewhere))
 
 
 def draw_example(lake: Lake, run: str, path: Path, wanted: str = "") -> Path:

@@ -45,7 +45,7 @@ SHORT: Final = ("seeds", "screenings", "verdicts", "groups", "curated", "complex
 """Tables whose rows are short: `lake.duckdb` has them itself."""
 
 _LIMITS: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "memory_limit": "1GB",
+    "memory_limit": "512MB",
     "autoinstall_known_extensions": "false",
 }
 _FETCH: Final = "INSTALL httpfs; LOAD httpfs"

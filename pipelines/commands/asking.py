@@ -1,5 +1,7 @@
 """`gog inspect`: DuckDB over a run, and a trajectory as a picture."""
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -50,7 +52,10 @@ def inspect(
     name: OfRun = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a run in SQL (DuckDB), or draw a trajectory."""
+    """Ask a run in SQL (DuckDB), or draw a trajectory.
+
+    Without --sql a shell: DuckDB's own where it is installed, over lake.duckdb; else a prompt of ours.
+    """
     from gog.pipelines.asking import SHOWN_ROWS, QueryError, ask, shell, show
     from gog.pipelines.summary import console_for
     from gog.pipelines.views import open_lake
@@ -67,7 +72,8 @@ def inspect(
             return
     with open_lake(folder) as views:
         if sql is None and not as_json:
-            shell(views, sys.stdin, console_for(sys.stdout))
+            if not (isinstance(folder, Path) and _duckdb_shell(folder)):
+                shell(views, sys.stdin, console_for(sys.stdout))
             return
         try:
             answer = ask(views, sql if sql is not None else sys.stdin.read(), None if as_json else SHOWN_ROWS)
@@ -77,6 +83,16 @@ def inspect(
         print_json(answer.plain())
     else:
         show(answer, console_for(sys.stdout))
+
+
+def _duckdb_shell(folder: Path) -> bool:
+    """Whether somebody at a terminal was given DuckDB's own shell over `lake.duckdb`, where it is installed."""
+    program = shutil.which("duckdb")
+    if program is None or not sys.stdin.isatty() or not (folder / "lake.duckdb").exists():
+        return False
+    # In the run's folder, where relative paths lead to the Parquet files. A shell older than the file refuses it.
+    command = [program, "-readonly", "lake.duckdb"]
+    return subprocess.run(command, cwd=folder, check=False).returncode == 0  # noqa: S603 - no text from outside
 
 
 def _draw(place: RunPlace, wanted: str, out: Path) -> Path:

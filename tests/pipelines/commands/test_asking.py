@@ -13,7 +13,7 @@ from rich.console import Console
 
 from gog.pipelines.asking import SHOWN_ROWS, QueryError, ask, shell, show
 from gog.pipelines.lake import Lake, Manifest
-from gog.pipelines.views import open_lake
+from gog.pipelines.views import build_views, open_lake
 
 
 @pytest.fixture
@@ -167,6 +167,51 @@ def test_the_shell_as_a_command(gog: Gog, lake: Lake, monkeypatch: pytest.Monkey
     assert done.code == 0
     assert "seeds" in done.out
     assert "6" in done.out
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class TestDuckdbsOwnShell:
+    """A program `duckdb` on the path is started in the run's folder, for somebody at a terminal."""
+
+    @pytest.fixture
+    def program(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        path = tmp_path / "bin" / "duckdb"
+        path.parent.mkdir()
+        path.write_text(f'#!/bin/sh\necho "$PWD $@" > {tmp_path}/said\nexit ${{CODE:-0}}\n')
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+        monkeypatch.setattr("sys.stdin", Terminal("select 4711 as n;\n"))
+        return path
+
+    def test_is_started(self, gog: Gog, lake: Lake, program: Path, tmp_path: Path) -> None:
+        folder = lake.run_folder("small")
+        build_views(folder)
+        done = gog("inspect", "--lake", lake.root)
+        assert (tmp_path / "said").read_text() == f"{folder} -readonly lake.duckdb\n"
+        assert "4711" not in done.out
+
+    def test_one_that_cannot_read_the_file_makes_place_for_ours(
+        self, gog: Gog, lake: Lake, program: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        build_views(lake.run_folder("small"))
+        monkeypatch.setenv("CODE", "1")
+        assert "4711" in gog("inspect", "--lake", lake.root).out
+
+    def test_not_without_the_file(self, gog: Gog, lake: Lake, program: Path, tmp_path: Path) -> None:
+        assert "4711" in gog("inspect", "--lake", lake.root).out
+        assert not (tmp_path / "said").exists()
+
+    def test_not_for_what_is_piped_in(
+        self, gog: Gog, lake: Lake, program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        build_views(lake.run_folder("small"))
+        monkeypatch.setattr("sys.stdin", io.StringIO("select 4711 as n;\n"))
+        assert "4711" in gog("inspect", "--lake", lake.root).out
+        assert not (tmp_path / "said").exists()
 
 
 class TestTrajectory:
