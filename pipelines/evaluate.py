@@ -21,6 +21,7 @@ from gog.pipelines.config import Config, ConfigError
 from gog.pipelines.eval_journal import Journal
 from gog.pipelines.flights import in_window
 from gog.pipelines.lake import Lake, LakeError, RunLock, write_atomic
+from gog.pipelines.models import episode_of
 from gog.pipelines.opening import fetched_images, policy_id, services_for
 from gog.schemas import SCHEMA_VERSION
 from gog.transforms.benchmarks import atlas
@@ -101,7 +102,8 @@ class Evaluation:
         self.folder = eval_folder(self.lake, name)
         # Nobody else is opened, asked for a key or for a price.
         alone = {"labeller": policy, "teacher": policy, "detector": "", "run": f"eval-{name}"}
-        self.config = config.model_copy(update=alone)
+        # A policy that was trained writes boxes as it was taught.
+        self.config = config.model_copy(update=alone | {"episode": episode_of(policy, config)})
         self.policy = policy_id(policy, self.config)
         self.judge = policy_id(config.judge, self.config)
         # As benchmarks are reported: greedy, and without hints.

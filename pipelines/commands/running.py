@@ -59,11 +59,16 @@ def add_to(app: typer.Typer) -> None:
     )(ingest)
     app.command(epilog=example("gog synthesize -c fvqa.yaml"))(synthesize)
     app.command(epilog=example("gog curate -c fvqa.yaml"))(curate)
-    app.command(epilog=example("gog label -c fvqa.yaml --policy planner:skill=0.4"))(label)
+    app.command(
+        epilog=example(
+            "gog label -c fvqa.yaml --policy vllm:models/sft/merged",
+            "gog label -c fvqa.yaml --policy checkpoint:models/sft/adapter",
+        )
+    )(label)
     app.command(
         epilog=example(
             "gog export rl -c fvqa.yaml",
-            "gog export sft -c fvqa.yaml --format trl --backbone qwen3-vl --push me/fvqa-sft",
+            "gog export sft -c fvqa.yaml --format trl --backbone qwen3-vl --push me/f",
         )
     )(export)
 
