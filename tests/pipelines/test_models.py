@@ -8,6 +8,7 @@ import pytest
 from fakes import MemoryImages
 
 from gog.pipelines.config import Config, ConfigError, parse_config
+from gog.pipelines.evaluate import Evaluation
 from gog.pipelines.models import episode_of, open_model, provider_of
 from gog.pipelines.opening import check_addresses, close_stores, policy_id, services_for
 from gog.schemas import Frame
@@ -132,6 +133,8 @@ def test_a_trained_model_is_spoken_to_as_it_was_trained(tmp_path: Path) -> None:
     assert episode_of(f"vllm:{tmp_path}", other).frame is Frame.PER_MILLE
     assert episode_of("planner:skill=1", Config()) == Config().episode
     assert isinstance(open_model(f"checkpoint:{tmp_path}", MemoryImages()), CheckpointModel)
+    evaluated = Evaluation(config(lake=str(tmp_path / "lake")), f"checkpoint:{tmp_path}", "x")
+    assert evaluated.config.episode.frame is Frame.RESIZED_PIXELS
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ConfigError, match="is an adapter: save it merged"):
         open_model(f"vllm:{tmp_path}", MemoryImages())
