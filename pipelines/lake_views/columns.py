@@ -133,8 +133,8 @@ NAMES: Final = {
     "wrong_behaviour": "behaviour of the wrong trajectory",
     "wrong_id": "the wrong trajectory",
     **{
-        f"{axis}{end}": f"{where} edge of the box, as a fraction of the original image"
-        for (axis, end), where in zip(("x1", "y1", "x2", "y2"), ("left", "upper", "right", "lower"), strict=True)
+        name: f"{where} edge of the box, as a fraction of the original image"
+        for name, where in zip(("x1", "y1", "x2", "y2"), ("left", "upper", "right", "lower"), strict=True)
     },
 }
 """What a column means wherever nothing nearer says it."""
