@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from gog.transforms.backbones import Backbone
+from gog.transforms.services.checkpoint import NOTES
 from gog_train.settings import TrainingError
 from gog_train.template import Template
-
-NOTES: Final = "gog.json"
-"""File beside saved weights: backbone, thinking, pixel budget and how to serve them."""
 
 CARD: Final = "run.json"
 

@@ -20,6 +20,8 @@ from PIL import Image, UnidentifiedImageError
 from gog.schemas import SCHEMA_VERSION, BoxError, Tool
 from gog.schemas.boxes import from_frame
 from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.exports.target import ToolSettings
 
 Kind = Literal["sft", "rl"]
 
@@ -51,6 +53,16 @@ class Export:
     def thinking(self) -> bool:
         """Whether the chat template shows the reasoning in thoughts, unless the training says otherwise."""
         return bool(self.manifest["backbone"]["thinking"])
+
+    @cached_property
+    def episode(self) -> EpisodeSettings:
+        """The episode of the run in the backbone's frame: what the prompts show."""
+        return EpisodeSettings.model_validate(self.manifest["episode"])
+
+    @cached_property
+    def tools(self) -> ToolSettings:
+        """How the tools of the run work."""
+        return ToolSettings.model_validate(self.manifest["tools"])
 
     def files(self, split: str) -> list[Path]:
         """Parquet files of a split; none where it has no rows."""
@@ -137,6 +149,11 @@ def _check_manifest(manifest: Mapping[str, Any], folder: Path, kind: str, wanted
         if made.get(key) != value:
             raise ExportError(f"{folder} was made for the {key} {made.get(key)!r}, wanted is {value!r}; {again}")
     splits = manifest.get("splits")
+    try:
+        EpisodeSettings.model_validate(manifest.get("episode"))
+        ToolSettings.model_validate(manifest.get("tools"))
+    except ValueError as error:
+        raise ExportError(f"the manifest of {folder} says nothing of its episode or its tools; {again}") from error
     if not isinstance(made.get("thinking"), bool) or not isinstance(splits, dict) or "train" not in splits:
         raise ExportError(f"the manifest of {folder} is damaged; {again}")
 

@@ -7,9 +7,8 @@ By default the paper's settings: 4 rollouts a question, learning rate 2e-6, KL 0
 torch, transformers, peft and TRL are imported inside of the functions.
 """
 
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,16 +22,28 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.images import CropSettings, decode_image
 from gog.transforms.services.chat import ModelSettings
 from gog.transforms.services.search.settings import SearchSettings
-from gog_train.checkpoints import check_notes, resumed, save, write_card
-from gog_train.data import Export, ExportError, open_export
+from gog_train.checkpoints import check_notes, resumed
+from gog_train.data import Export, open_export
 from gog_train.judging import JudgeHealth, JudgeIllError
-from gog_train.processors import backbone_of, check, fit, load_model, load_processor
+from gog_train.processors import backbone_of, check, fit, load_processor
 from gog_train.questions import bare, check_prompts, questions
 from gog_train.rewards import RewardSettings
 from gog_train.sampling import Curriculum, order
 from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, check_judge, open_services
-from gog_train.settings import TrainingError, TrainSettings, read_settings
-from gog_train.sft import LANGUAGE, VISION, say
+from gog_train.settings import TrainingError, TrainSettings
+from gog_train.stages import (
+    Trained,
+    adapter,
+    check_report,
+    command_line,
+    common_arguments,
+    finish,
+    metrics_of,
+    processes,
+    ready,
+    say,
+    starting_model,
+)
 from gog_train.template import Template, template
 
 EXAMPLES: Final = """\
@@ -150,17 +161,6 @@ class GrpoSettings(TrainSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """What a training came to."""
-
-    finished: bool
-    """Whether it went to its end; a stopped one has a checkpoint."""
-    steps: int
-    metrics: dict[str, float]
-    saved: dict[str, Path]
-
-
-@dataclass(frozen=True, slots=True)
 class Material:
     """What was checked and is trained with."""
 
@@ -175,15 +175,8 @@ class Material:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    try:
-        settings = read_settings(
-            GrpoSettings, sys.argv[1:] if arguments is None else arguments, "gog_train.grpo", EXAMPLES
-        )
-        trained = train(settings)
-    except (TrainingError, ExportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0 if trained.finished else 1
+    words = sys.argv[1:] if arguments is None else arguments
+    return command_line(GrpoSettings, train, words, "gog_train.grpo", EXAMPLES)
 
 
 def train(settings: GrpoSettings) -> Trained:
@@ -202,7 +195,10 @@ def train(settings: GrpoSettings) -> Trained:
                 return _stopped(trainer, str(error))
         if stop.asked and trainer.state.global_step < trainer.state.max_steps:
             return _stopped(trainer, "stopped")
-        return _finished(settings, material, trainer, result.metrics)
+        metrics = metrics_of(result.metrics, trainer.state.log_history)
+        card = {"stage": "grpo", "questions": len(material.rows), "metrics": metrics}
+        saved = finish(settings, trainer, material.form, material.export, card)
+        return Trained(True, int(trainer.state.global_step), metrics, saved)
     finally:
         material.services.close()
 
@@ -235,20 +231,8 @@ def prepare(settings: GrpoSettings) -> Material:
 
 def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence[Any]) -> Any:
     """TRL's trainer around a freshly loaded model with an adapter."""
-    from peft import LoraConfig
-    from transformers import PrinterCallback, ProgressCallback, set_seed
-
     from gog_train.episode_trainer import EpisodeTrainer, Setup
 
-    arguments = _arguments(settings)
-    set_seed(settings.seed)  # TRL seeds only after it has made the adapter
-    lora = LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
-        target_modules=f"{LANGUAGE}|{VISION}" if settings.train_vision else LANGUAGE,
-        task_type="CAUSAL_LM",
-    )
     setup = Setup(
         services=material.services,
         episode=material.episode,
@@ -261,51 +245,29 @@ def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence
     )
     trainer = EpisodeTrainer(
         setup,
-        model=_start(settings, material, bf16=bool(arguments.bf16)),
-        args=arguments,
+        model=starting_model(settings, material.processor),
+        args=_arguments(settings),
         train_dataset=material.rows,
         processing_class=material.processor,
-        peft_config=lora,
+        peft_config=adapter(settings),
         callbacks=list(callbacks),
     )
-    for silent in (PrinterCallback, ProgressCallback):
-        trainer.remove_callback(silent)
-    return trainer
-
-
-def _start(settings: GrpoSettings, material: Material, *, bf16: bool) -> Any:
-    """The model to start from. Where it is an adapter, the merged one is kept: the new adapter belongs to that."""
-    dtype = "bfloat16" if bf16 else "float32"
-    model = load_model(settings.model, settings.revision, dtype=dtype, attention=settings.attention)
-    if (Path(settings.model) / "adapter_config.json").is_file() and settings.save != "merged":
-        folder = settings.output / "base"
-        if _first_process() and not (folder / "config.json").is_file():
-            model.save_pretrained(folder)
-            material.processor.save_pretrained(folder)
-        model.config._name_or_path = model.name_or_path = str(folder)
-    return model
+    return ready(trainer)
 
 
 def _arguments(settings: GrpoSettings) -> Any:
-    import torch
     from trl import GRPOConfig
 
-    gpu = torch.cuda.is_available()
-    if settings.precision == "bf16" and gpu and not torch.cuda.is_bf16_supported():
-        raise TrainingError("this GPU has no bf16: set `precision: fp32`")
-    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and gpu and torch.cuda.is_bf16_supported())
     rollouts = settings.questions * settings.rollouts
-    accumulated = rollouts // (settings.device_batch_size * _processes())
+    accumulated = rollouts // (settings.device_batch_size * processes())
     return GRPOConfig(
-        output_dir=str(settings.output),
+        **common_arguments(settings),
         num_train_epochs=1,  # the rows of all epochs are laid out in their order
         max_steps=settings.max_steps or -1,
         shuffle_dataset=False,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
         warmup_steps=settings.warmup,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
         per_device_train_batch_size=settings.device_batch_size,
         gradient_accumulation_steps=accumulated,
         steps_per_generation=accumulated,
@@ -323,36 +285,21 @@ def _arguments(settings: GrpoSettings) -> Any:
         vllm_gpu_memory_utilization=settings.vllm_memory,
         vllm_server_base_url=settings.vllm_server if settings.vllm == "server" else None,
         vllm_max_model_length=settings.context,
-        gradient_checkpointing=settings.gradient_checkpointing == "on"
-        or (settings.gradient_checkpointing == "auto" and gpu),
-        bf16=bf16,
-        use_cpu=not gpu,
-        dataloader_pin_memory=gpu,
-        seed=settings.seed,
-        data_seed=settings.seed,
         log_multimodal=False,
-        logging_steps=settings.log_every,
-        save_steps=settings.save_every,
-        save_total_limit=settings.keep,
-        report_to=[] if settings.report == "none" else [settings.report],
-        disable_tqdm=True,
     )
 
 
 def _check_environment(settings: GrpoSettings) -> None:
     """What does not depend on the export."""
-    if settings.report != "none" and find_spec(settings.report) is None:
-        raise TrainingError(f"report: {settings.report} needs its package: pip install {settings.report}")
+    check_report(settings.report)
     if settings.vllm != "off" and find_spec("vllm") is None:
         raise TrainingError("vllm is not installed: install with gog_train/constraints-gpu.txt, or set `vllm: off`")
-    processes = _processes()
-    if settings.vllm == "server" and processes > 1:
+    count = processes()
+    if settings.vllm == "server" and count > 1:
         raise TrainingError("vllm server serves one training process: rollouts of several end at different turns")
-    if settings.questions % processes or settings.questions * settings.rollouts // processes % (
-        settings.device_batch_size
-    ):
+    if settings.questions % count or settings.questions * settings.rollouts // count % settings.device_batch_size:
         raise TrainingError(
-            f"questions {settings.questions} is no multiple of {processes} processes, or device_batch_size "
+            f"questions {settings.questions} is no multiple of {count} processes, or device_batch_size "
             f"{settings.device_batch_size} does not divide their rollouts: change one of them"
         )
 
@@ -376,44 +323,7 @@ def _stopped(trainer: Any, why: str) -> Trained:
     if steps and not (Path(trainer.args.output_dir) / f"checkpoint-{steps}").is_dir():
         trainer._save_checkpoint(trainer.model, None)
     say(f"{why}; {steps} of {trainer.state.max_steps} steps are done: --resume goes on from there")
-    return Trained(False, steps, _metrics({}, trainer.state.log_history), {})
-
-
-def _finished(settings: GrpoSettings, material: Material, trainer: Any, result: Mapping[str, float]) -> Trained:
-    steps, metrics = int(trainer.state.global_step), _metrics(result, trainer.state.log_history)
-    if not _first_process():
-        return Trained(True, steps, metrics, {})
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    backbone = material.export.backbone
-    saved = save(model, material.processor, material.form, backbone, settings.output, settings.save)
-    card = {
-        "stage": "grpo",
-        "settings": settings.model_dump(mode="json"),
-        "export": material.export.manifest,
-        "export_sha256": material.export.sha256,
-        "questions": len(material.rows),
-        "steps": steps,
-        "metrics": metrics,
-    }
-    path = write_card(settings.output, card)
-    say(f"saved {', '.join(map(str, saved.values()))}; run card: {path}")
-    return Trained(True, steps, metrics, saved)
-
-
-def _metrics(result: Mapping[str, float], history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The last of every number that was logged."""
-    metrics: dict[str, float] = {}
-    for logged in (*history, result):
-        metrics |= {key: float(value) for key, value in logged.items() if isinstance(value, int | float)}
-    return dict(sorted(metrics.items()))
-
-
-def _first_process() -> bool:
-    return int(os.environ.get("RANK", "0")) == 0
-
-
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return Trained(False, steps, metrics_of({}, trainer.state.log_history), {})
 
 
 if __name__ == "__main__":

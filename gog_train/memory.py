@@ -12,9 +12,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from gog_train.grpo import GrpoSettings
-from gog_train.processors import _base
+from gog_train.processors import base_of
 from gog_train.settings import TrainSettings
-from gog_train.sft import LANGUAGE, VISION, SftSettings
+from gog_train.sft import SftSettings
+from gog_train.stages import LANGUAGE, VISION
 
 OVERHEAD: Final = 3 << 29
 """Bytes of a CUDA context with its libraries' workspaces."""
@@ -61,7 +62,7 @@ def shape_of(settings: TrainSettings) -> Shape:
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
-    base, revision = _base(settings.model, settings.revision)
+    base, revision = base_of(settings.model, settings.revision)
     config = AutoConfig.from_pretrained(base, revision=revision)
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)

@@ -18,11 +18,21 @@ from gog_train.template import SPECIAL_TOKENS, Template
 END_OF_TURN = "<|im_end|>"
 
 
+def base_of(model: str, revision: str | None) -> tuple[str, str | None]:
+    """The model itself, or the base of an adapter, with its revision."""
+    if not (Path(model) / "adapter_config.json").is_file():
+        return model, revision
+    from peft import PeftConfig
+
+    config = PeftConfig.from_pretrained(model)
+    return str(config.base_model_name_or_path), config.revision
+
+
 def backbone_of(model: str, revision: str | None = None) -> Backbone:
     """The family of a model, or of an adapter's base, by its config. Raises `TrainingError`."""
     from transformers import AutoConfig
 
-    base, base_revision = _base(model, revision)
+    base, base_revision = base_of(model, revision)
     try:
         found = AutoConfig.from_pretrained(base, revision=base_revision).model_type
     except (OSError, ValueError) as error:
@@ -52,7 +62,7 @@ def load_model(model: str, revision: str | None = None, *, dtype: str = "float32
     import torch
     from transformers import AutoModelForImageTextToText
 
-    base, base_revision = _base(model, revision)
+    base, base_revision = base_of(model, revision)
     try:
         loaded = AutoModelForImageTextToText.from_pretrained(
             base, revision=base_revision, dtype=getattr(torch, dtype), attn_implementation=attention
@@ -119,16 +129,6 @@ def _check_resizing(processor: Any, backbone: Backbone, image: Image.Image) -> N
             f"assumed {wanted[0]}x{wanted[1]} (factor {backbone.factor}): export again for this model, "
             "or start from the processor of the export's backbone"
         )
-
-
-def _base(model: str, revision: str | None) -> tuple[str, str | None]:
-    """The model itself, or the base of an adapter."""
-    if not (Path(model) / "adapter_config.json").is_file():
-        return model, revision
-    from peft import PeftConfig
-
-    config = PeftConfig.from_pretrained(model)
-    return str(config.base_model_name_or_path), config.revision
 
 
 def _line(error: Exception) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from gog.schemas import Function, Message, ToolCall
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.images import CropSettings
+from gog.transforms.exports.target import ToolSettings
 from gog.transforms.services.loop import process_loop
 from gog_train.environment import OVER, Rollout, keep_image, searches_of
 from gog_train.services import RULES, Addresses, TrainingServices, open_services
@@ -60,15 +60,16 @@ class Home:
 
 @cache
 def home(export: str, calls: str, text_search: str, image_search: str) -> Home:
-    """The export's episode and the services, opened once in a process. Raises `TrainingError`."""
+    """The export's episode and the services, as they were in its run; opened once in a process. Raises `TrainingError`."""
     folder = Path(export)
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         settings = EpisodeSettings.model_validate(manifest["episode"])
+        tools = ToolSettings.model_validate(manifest["tools"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{folder} is no export for verl ({type(error).__name__}): set GOG_EXPORT") from error
-    addresses = Addresses(text_search, image_search, RULES, Path(calls))
-    return Home(folder, settings, open_services(addresses, CropSettings(), settings.top_k))
+    addresses = Addresses(text_search, image_search, RULES, Path(calls), search=tools.search)
+    return Home(folder, settings, open_services(addresses, tools.crops, settings.top_k))
 
 
 async def take_turn(

@@ -14,13 +14,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from gog.schemas import AnswerType, Message, Outcome
+from gog.schemas import Message, Outcome
 from gog.transforms.episode.actions import ANSWER_TAG, Answer, parse_turn
 from gog.transforms.services.chat import ModelSettings
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.store import Mode, Store
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion
 from gog.transforms.verify.verdict import settle
+from gog_train.environment import gold_of
 from gog_train.rewards import IN_FORM, MAX_ANSWER
 from gog_train.services import RULES, Addresses, PassingImages, open_judge
 
@@ -41,6 +42,7 @@ async def compute_score(
     format_weight: float = 0.1,
     judge: str = RULES,
     judge_key_env: str = "",
+    judge_thinking_tokens: int = 0,
     **_: Any,
 ) -> dict[str, float]:
     """Score of a response; `acc` and `format` are its parts. Raises `JudgeIsDownError`, which ends the training."""
@@ -50,7 +52,8 @@ async def compute_score(
     searches = float(noted.get("searches", 0))
     if not isinstance(action, Answer):
         return {"score": 0.0, "acc": 0.0, "format": 0.0, "searches": searches}
-    accuracy = await _accuracy(action.text, _gold(ground_truth), _judge(judge, judge_key_env))
+    asked = _judge(judge, judge_key_env, judge_thinking_tokens)
+    accuracy = await _accuracy(action.text, gold_of(json.loads(ground_truth)), asked)
     in_form = (
         len(action.text) <= MAX_ANSWER
         and len(ANSWER_TAG.findall(said)) == 1
@@ -70,20 +73,6 @@ def last_part(response: str) -> str:
     return rest if header and not head.strip() else said
 
 
-def _gold(ground_truth: str) -> JudgeQuestion:
-    row = json.loads(ground_truth)
-    return JudgeQuestion(
-        kind="answer",
-        question=row["question"],
-        answers=tuple(row["answers"]),
-        candidate="",
-        answer_type=AnswerType(row["answer_type"]),
-        answer_unit=row["answer_unit"],
-        answer_low=row["answer_low"],
-        answer_high=row["answer_high"],
-    )
-
-
 async def _accuracy(answer: str, gold: JudgeQuestion, judge: JudgeCall) -> float:
     for _ in range(ATTEMPTS):
         work = asyncio.run_coroutine_threadsafe(settle(answer, gold, judge), process_loop())
@@ -94,7 +83,8 @@ async def _accuracy(answer: str, gold: JudgeQuestion, judge: JudgeCall) -> float
 
 
 @cache
-def _judge(address: str, key_env: str) -> JudgeCall:
+def _judge(address: str, key_env: str, thinking_tokens: int) -> JudgeCall:
     calls = Path(tempfile.mkdtemp(prefix="gog-judge-"))
-    addresses = Addresses("", "", address, calls, judge_settings=ModelSettings(key_env=key_env))
+    settings = ModelSettings(key_env=key_env, thinking_tokens=thinking_tokens)
+    addresses = Addresses("", "", address, calls, judge_settings=settings)
     return open_judge(addresses, Store(calls, Mode.LIVE), PassingImages())

@@ -9,7 +9,7 @@ import tiny_models
 from training import small
 
 from gog.transforms.backbones import BackboneName
-from gog_train.checkpoints import NOTES
+from gog.transforms.services.checkpoint import NOTES
 
 _START: Final = """\
 import runpy, sys

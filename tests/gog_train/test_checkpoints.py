@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.services.checkpoint import NOTES
 from gog_train.checkpoints import (
-    NOTES,
     check_notes,
     last_checkpoint,
     read_notes,

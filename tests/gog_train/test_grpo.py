@@ -21,9 +21,9 @@ from gog.transforms.export import ExportSettings
 from gog.transforms.exports.target import Format, Target
 from gog_train import grpo
 from gog_train.data import ExportError
-from gog_train.grpo import GrpoSettings, Trained, main, prepare, train
+from gog_train.grpo import GrpoSettings, main, prepare, train
 from gog_train.settings import TrainingError
-from gog_train.sft import LANGUAGE
+from gog_train.stages import LANGUAGE, Trained
 
 Folders = dict[BackboneName, Path]
 QWEN3 = BackboneName.QWEN3_VL

@@ -9,7 +9,8 @@ import tiny_models
 from gog.transforms.backbones import BackboneName
 from gog_train.grpo import GrpoSettings
 from gog_train.memory import ADAM, Memory, Shape, disk_of, memory_of, shape_of
-from gog_train.sft import LANGUAGE, VISION, SftSettings
+from gog_train.sft import SftSettings
+from gog_train.stages import LANGUAGE, VISION
 
 QWEN = Shape(8_290_000_000, 20_000_000, 28, 3584, 18944, 512, 152064)
 """Qwen2.5-VL-7B, by its config."""

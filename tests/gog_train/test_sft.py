@@ -13,14 +13,15 @@ import pytest
 import tiny_models
 
 from gog.transforms.backbones import Backbone, BackboneName
-from gog_train import sft
+from gog_train import stages
 from gog_train.checkpoints import read_notes
 from gog_train.collator import EpisodeCollator
 from gog_train.data import ExportError, open_export
 from gog_train.processors import fit, load_model, load_processor
 from gog_train.rows import Rows, rows_of
 from gog_train.settings import TrainingError
-from gog_train.sft import LANGUAGE, SftSettings, main, make_trainer, train
+from gog_train.sft import SftSettings, main, make_trainer, train
+from gog_train.stages import LANGUAGE
 from gog_train.template import template
 
 Folders = dict[BackboneName, Path]
@@ -234,7 +235,7 @@ def test_another_export_is_refused(
 def test_settings_that_cannot_work_are_refused(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], message: str
 ) -> None:
-    monkeypatch.setattr(sft, "find_spec", lambda name: None)
+    monkeypatch.setattr(stages, "find_spec", lambda name: None)
     with pytest.raises(TrainingError, match=message):
         train(SftSettings(**options | more))
 

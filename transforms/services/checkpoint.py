@@ -20,7 +20,7 @@ from gog.transforms.services.loop import shared
 from gog.transforms.services.protocols import ImageStore
 
 NOTES: Final = "gog.json"
-"""File that a training leaves beside the weights."""
+"""File that a training leaves beside the weights: backbone, thinking, pixel budget and how to serve them."""
 _MOST_NOTES: Final = 1 << 20
 _PLAIN_FOLDERS: Final = ("adapter", "merged")
 """Names of folders that say nothing of the model in them."""

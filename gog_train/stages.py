@@ -1,0 +1,191 @@
+"""What both stages of a training share: the command line around it, the model with its adapter, the trainer's
+arguments, the processes, the end.
+
+torch, transformers and peft are imported inside of the functions.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from gog_train.checkpoints import save, write_card
+from gog_train.data import Export, ExportError
+from gog_train.processors import load_model
+from gog_train.settings import TrainingError, TrainSettings, read_settings
+from gog_train.template import Template
+
+LANGUAGE: Final = r"(?:.*\.)?language_model\.layers\.\d+\.(?:self_attn|mlp)\.\w+_proj"
+VISION: Final = r"(?:.*\.)?visual\.blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.(?:\w+_proj|linear_fc\d))"
+"""Linear layers of the transformer blocks, by name, in both families."""
+
+S = TypeVar("S", bound=TrainSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training came to."""
+
+    finished: bool
+    """Whether it went to its end; a stopped one has a checkpoint."""
+    steps: int
+    metrics: dict[str, float]
+    saved: dict[str, Path]
+    """Folder of the adapter and of the merged model, as wanted; none of a stopped training."""
+
+
+def command_line(
+    kind: type[S], train: Callable[[S], Trained], words: Sequence[str], program: str, examples: str
+) -> int:
+    """Read the settings and train; returns the exit code: 0 trained, 1 stopped before the end, 2 nothing trained."""
+    try:
+        settings = read_settings(kind, words, program, examples)
+        _quiet()
+        trained = train(settings)
+    except (TrainingError, ExportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0 if trained.finished else 1
+
+
+def _quiet() -> None:
+    """No bars of libraries between our lines."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def say(line: str) -> None:
+    """Progress goes to the error stream of the first process, so that output stays free."""
+    if first_process():
+        print(line, file=sys.stderr, flush=True)
+
+
+def first_process() -> bool:
+    """Whether this is the process that writes, of all that a launcher started."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def processes() -> int:
+    """How many processes a launcher started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def check_report(report: str) -> None:
+    """Raise `TrainingError` where metrics cannot be reported for want of a package."""
+    if report != "none" and find_spec(report) is None:
+        raise TrainingError(f"report: {report} needs its package: pip install {report}")
+
+
+def bf16(settings: TrainSettings) -> bool:
+    """Whether training is in bfloat16. Raises `TrainingError` where it is demanded of a GPU that has none."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    has = gpu and torch.cuda.is_bf16_supported()
+    if settings.precision == "bf16" and gpu and not has:
+        raise TrainingError("this GPU has no bf16: set `precision: fp32`")
+    return settings.precision == "bf16" or (settings.precision == "auto" and has)
+
+
+def common_arguments(settings: TrainSettings) -> dict[str, Any]:
+    """Arguments of TRL's trainers that mean the same in both stages."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return {
+        "output_dir": str(settings.output),
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "gradient_checkpointing": settings.gradient_checkpointing == "on"
+        or (settings.gradient_checkpointing == "auto" and gpu),
+        "bf16": bf16(settings),
+        "use_cpu": not gpu,
+        "dataloader_pin_memory": gpu,
+        "seed": settings.seed,
+        "data_seed": settings.seed,
+        "logging_steps": settings.log_every,
+        "save_steps": settings.save_every,
+        "save_total_limit": settings.keep,
+        "report_to": [] if settings.report == "none" else [settings.report],
+        "disable_tqdm": True,
+    }
+
+
+def starting_model(settings: TrainSettings, processor: Any) -> Any:
+    """The model to start from.
+
+    Where it is an adapter, the merged one is kept as `output/base`: the new adapter belongs to that, not to the base of
+    the old one.
+    """
+    from transformers import set_seed
+
+    dtype = "bfloat16" if bf16(settings) else "float32"
+    model = load_model(settings.model, settings.revision, dtype=dtype, attention=settings.attention)
+    if (Path(settings.model) / "adapter_config.json").is_file() and settings.save != "merged":
+        folder = settings.output / "base"
+        if first_process() and not (folder / "config.json").is_file():
+            model.save_pretrained(folder)
+            processor.save_pretrained(folder)
+        model.config._name_or_path = model.name_or_path = str(folder)
+    set_seed(settings.seed)  # TRL seeds only after it has made the adapter
+    return model
+
+
+def adapter(settings: TrainSettings) -> Any:
+    """The LoRA adapter, as PEFT takes it."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=f"{LANGUAGE}|{VISION}" if settings.train_vision else LANGUAGE,
+        task_type="CAUSAL_LM",
+    )
+
+
+def ready(trainer: Any) -> Any:
+    """The trainer, silent: `callbacks.Progress` tells. Raises `TrainingError` for sharded weights."""
+    from transformers import PrinterCallback, ProgressCallback
+
+    zero = getattr(trainer.accelerator.state, "deepspeed_plugin", None)
+    if trainer.is_fsdp_enabled or (zero is not None and zero.zero_stage == 3):
+        raise TrainingError(
+            "the launcher shards the weights (FSDP or ZeRO-3), for which neither rollouts nor saving are made: "
+            "launch with plain data parallelism or ZeRO-2"
+        )
+    for silent in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(silent)
+    return trainer
+
+
+def metrics_of(result: Mapping[str, float], history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The last of every number that was logged."""
+    metrics: dict[str, float] = {}
+    for logged in (*history, result):
+        metrics |= {key: float(value) for key, value in logged.items() if isinstance(value, int | float)}
+    return dict(sorted(metrics.items()))
+
+
+def finish(
+    settings: TrainSettings, trainer: Any, form: Template, export: Export, card: Mapping[str, Any]
+) -> dict[str, Path]:
+    """Save what is wanted and the run card; `card` is the stage's part of it. The first process alone does so."""
+    if not first_process():
+        return {}
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    saved = save(model, trainer.processing_class, form, export.backbone, settings.output, settings.save)
+    said = {
+        "settings": settings.model_dump(mode="json"),
+        "export": {"folder": str(export.folder), "sha256": export.sha256, "manifest": export.manifest},
+        "steps": int(trainer.state.global_step),
+    }
+    path = write_card(settings.output, {**said, **card})
+    say(f"saved {', '.join(map(str, saved.values()))}; run card: {path}")
+    return saved
