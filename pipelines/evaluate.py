@@ -23,7 +23,7 @@ from gog.pipelines.flights import in_window
 from gog.pipelines.lake import Lake, LakeError, RunLock, write_atomic
 from gog.pipelines.models import episode_of
 from gog.pipelines.opening import fetched_images, policy_id, services_for
-from gog.schemas import SCHEMA_VERSION
+from gog.schemas import SCHEMA_VERSION, FailureClass
 from gog.transforms.benchmarks import atlas
 from gog.transforms.benchmarks.items import BenchItem, Dropped
 from gog.transforms.benchmarks.loading import BENCHMARKS, SETS, Loaded, load_benchmark
@@ -35,8 +35,9 @@ from gog.transforms.ingest import ReadImage
 from gog.transforms.protocols.scores import MissingError, ProtocolError
 from gog.transforms.protocols.table import OFFICIAL
 from gog.transforms.services.fetched_images import FetchedImages
-from gog.transforms.services.protocols import ChatRequest
+from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.stages.services import Services
+from gog.transforms.verify.judge import cut_off
 
 _FETCHING: Final = 16
 """Pictures that are fetched at once."""
@@ -234,7 +235,10 @@ class Evaluation:
         attempt = await answer(services, policy, seed, paradigm, self.rollout, self.config.episode)
 
         async def ask(request: ChatRequest) -> str:
-            return (await services.outside.chat(services.judge, request, "judge")).message.text
+            reply = await services.outside.chat(services.judge, request, "judge")
+            if cut := cut_off(reply):
+                raise ServiceError(FailureClass.MALFORMED, cut)
+            return reply.message.text
 
         return await scored(
             item, seed, paradigm, self.policy, attempt, ask, services.judge.id, judge_all=self.judge_all

@@ -202,7 +202,7 @@ class TestReward:
             asked.append(question)
             raise ServiceError(FailureClass.NETWORK, "no route")
 
-        monkeypatch.setattr(verl_reward, "_judge", lambda address, key_env: down)
+        monkeypatch.setattr(verl_reward, "_judge", lambda address, *_: down)
         with pytest.raises(JudgeIsDownError, match="look after its endpoint"):
             paid("<answer>The republic in the east</answer>", judge="http://localhost/v1#m")
         assert len(asked) == verl_reward.ATTEMPTS

@@ -27,7 +27,7 @@ from gog.transforms.images import ImageLimits
 from gog.transforms.protocols import Grade, ProtocolError
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.fetched_images import Fetch, FetchedImages
-from gog.transforms.services.protocols import ChatRequest, ServiceError
+from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.store import Mode
 
@@ -206,6 +206,13 @@ def test_a_failing_judge_is_unknown_and_asked_again(world: World, fvqa: Bench) -
     world.judge.script = always(YES)
     assert grades(world.run(fvqa)) == ["correct"] * 5
     assert world.asked[0] == 9, "the one that needed no judge is not asked again"
+
+
+def test_a_judge_that_was_cut_off_has_said_nothing(world: World, fvqa: Bench) -> None:
+    world.judge.script = always(ChatReply(YES, "length"))
+    found = world.run(fvqa)
+    assert sorted(grades(found)) == ["correct", *["unknown"] * 4]
+    assert "thinking_tokens" in found.why
 
 
 def test_a_ceiling_leaves_the_rest_for_later(world: World, fvqa: Bench) -> None:

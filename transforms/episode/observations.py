@@ -43,6 +43,11 @@ def neutralise(text: str) -> str:
     return _CONTROL.sub(lambda found: "‹" if found[0] == "<" else "(", text)
 
 
+def one_line(text: str) -> str:
+    """Foreign text as one line, neutralised: lines of its own could pass for something else in a prompt."""
+    return " ".join(neutralise(text).split())
+
+
 def estimate_tokens(text: str) -> int:
     """Rough token count without a tokenizer: four bytes of UTF-8 a token."""
     return math.ceil(len(text.encode("utf-8", "replace")) / 4)
@@ -73,22 +78,22 @@ def render_hits(tool: Tool, hits: Sequence[Hit], budget: int) -> str:
     left = budget - estimate_tokens(lines[0])
     for index, hit in enumerate(hits):
         score = "-" if hit.score is None else f"{hit.score:.2f}"
-        title = clip_tokens(_one_line(hit.title), 40)
-        head = f"[{hit.rank}] {title} | score {score} | {_one_line(hit.url).replace(' ', '%20')[:200]}"
+        title = clip_tokens(_cell(hit.title), 40)
+        head = f"[{hit.rank}] {title} | score {score} | {_cell(hit.url).replace(' ', '%20')[:200]}"
         left -= estimate_tokens(head) + 1
         if left < 0:
             break
         lines.append(head)
         share = min(left, max(24, left // (len(hits) - index))) - _INDENT
-        snippet = _one_line(hit.snippet)
+        snippet = _cell(hit.snippet)
         if snippet and share > 0:
             lines.append(f"    {clip_tokens(snippet, share)}")
             left -= estimate_tokens(lines[-1]) + 1
     return "\n".join(lines)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(neutralise(" ".join(text.split())).replace("|", "/").split())
+def _cell(text: str) -> str:
+    return one_line(" ".join(text.split())).replace("|", "/")
 
 
 def render_failure(tool: Tool, failure: FailureClass) -> str:

@@ -6,14 +6,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from gog.prompts import render
-from gog.schemas import Message
-from gog.transforms.episode.observations import neutralise
+from gog.transforms.episode.observations import one_line
 from gog.transforms.protocols.scores import Grade
-from gog.transforms.services.protocols import ChatRequest, Sampling
-from gog.transforms.verify.judge import MAX_REPLY, Ruling, parse_reply
-
-JUDGE_TOKENS: Final = 512
-"""Of a reply; reasoning that a judge writes first counts."""
+from gog.transforms.services.protocols import ChatRequest
+from gog.transforms.verify.judge import MAX_REPLY, Ruling, judge_request, parse_reply
 
 MAX_CANDIDATE: Final = 4000
 """Characters of an answer that a judge is shown."""
@@ -37,15 +33,11 @@ def request(prompt: str, question: str, answers: Iterable[str], candidate: str, 
         answers=joiner.join(_material(answer) for answer in list(answers)[:MAX_ANSWERS]),
         candidate=_material(candidate),
     )
-    return ChatRequest(
-        messages=(Message(role="user", content=rendered.text),),
-        sampling=Sampling(temperature=0.0, max_tokens=JUDGE_TOKENS),
-        prompt_hash=rendered.hash,
-    )
+    return judge_request(rendered)
 
 
 def _material(text: str) -> str:
-    return _JUDGE_TAG.sub("‹", " ".join(neutralise(text[:MAX_CANDIDATE]).split()))
+    return _JUDGE_TAG.sub("‹", one_line(text[:MAX_CANDIDATE]))
 
 
 def read_yes_no(reply: str | None) -> Grade:

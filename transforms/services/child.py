@@ -141,6 +141,7 @@ class ChildModel:
         self._base = ""
         self._starting: asyncio.Task[str] | None = None
         self.id = model_id(model, settings)
+        self.thinking_tokens = settings.thinking_tokens
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"

@@ -20,6 +20,7 @@ from pydantic_core import PydanticSerializationError
 from gog.schemas import Event, FailureClass, Hit
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.gate import Gate
+from gog.transforms.services.json_replies import repair
 from gog.transforms.services.keys import chat_request, detect_request, page_request, request_key, search_request
 from gog.transforms.services.prices import FREE
 from gog.transforms.services.protocols import (
@@ -135,7 +136,15 @@ class Outside:
         self._flights: dict[str, _Flight] = {}
 
     async def chat(self, policy: Policy, request: ChatRequest, purpose: str) -> ChatReply:
-        """A reply of the policy, from the store where it was asked before. Raises `ServiceError`."""
+        """A reply of the policy, from the store where it was asked before. Raises `ServiceError`.
+
+        Where JSON of a schema was asked for and the reply is none, the policy is asked once more, with the error.
+        """
+        reply = await self._chat(policy, request, purpose)
+        again = None if request.response_schema is None else repair(request, reply)
+        return reply if again is None else await self._chat(policy, again, purpose)
+
+    async def _chat(self, policy: Policy, request: ChatRequest, purpose: str) -> ChatReply:
         text = chat_request(policy.id, request)
         images = sum(len(message.images) for message in request.messages)
         return await self._ask(
@@ -148,9 +157,9 @@ class Outside:
                 make=partial(policy.complete, request),
                 form=REPLY,
                 prompt_tokens=len(text) // _CHARACTERS_A_TOKEN + images * _TOKENS_AN_IMAGE,
-                completion_tokens=request.sampling.max_tokens,
-                # What a policy has to start first, which no timeout of a call should bound. (A protocol asked for at
-                # each call would cost more than the gate.)
+                # (A protocol asked for at each call would cost more than the gate.)
+                completion_tokens=request.sampling.max_tokens + getattr(policy, "thinking_tokens", 0),
+                # What a policy has to start first, which no timeout of a call should bound.
                 ready=getattr(policy, "ready", None),
             )
         )

@@ -87,7 +87,11 @@ class ImageStore(Protocol):
 
 
 class Policy(Protocol):
-    """A chat model with tools: teacher, policy or judge."""
+    """A chat model with tools: teacher, policy or judge.
+
+    It may also have `ready`, to be awaited before a call, and `thinking_tokens`, which a reply may have beyond its
+    request's limit.
+    """
 
     @property
     def id(self) -> str:

@@ -9,7 +9,7 @@ from gog.schemas import Evidence, Origin, Region, Reject, Seed, StopReason, Traj
 from gog.schemas.boxes import to_frame
 from gog.transforms.episode.driver import EpisodeTools, OnTurn, ToolError, drive, speaker
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
-from gog.transforms.episode.observations import neutralise
+from gog.transforms.episode.observations import one_line
 from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.services.protocols import Policy, Sampling, ServiceError
 from gog.transforms.stages.screen import original_image
@@ -58,7 +58,7 @@ def hint_text(regions: tuple[Region, ...], seed: Seed, settings: EpisodeSettings
             "box": "["
             + ", ".join(f"{v:g}" for v in to_frame(region.box, settings.spec, seed.width, seed.height))
             + "]",
-            "label": " ".join(neutralise(region.label).split()),
+            "label": one_line(region.label),
         }
         for region in regions
     ]

@@ -4,13 +4,10 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from gog.prompts import render
-from gog.schemas import Message
-from gog.transforms.episode.observations import neutralise
+from gog.transforms.episode.observations import neutralise, one_line
 from gog.transforms.services.outside import Outside
-from gog.transforms.services.protocols import ChatRequest, Policy, Sampling
-from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, parse_reply
-
-JUDGE_TOKENS = 512
+from gog.transforms.services.protocols import Policy
+from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling, cut_off, judge_request, parse_reply
 
 
 class WithJudge(Protocol):
@@ -32,29 +29,21 @@ def judge_call(services: WithJudge, purpose: str = "verify") -> Callable[[JudgeQ
         if question.kind == "answer":
             prompt = render(
                 "verify/answer",
-                question=_one_line(question.question),
-                answers=" | ".join(_one_line(answer) for answer in question.answers),
-                candidate=_one_line(question.candidate),
+                question=one_line(question.question),
+                answers=" | ".join(one_line(answer) for answer in question.answers),
+                candidate=one_line(question.candidate),
             )
         else:
             prompt = render(
                 "verify/grounding",
-                question=_one_line(question.question),
-                candidate=_one_line(question.candidate),
+                question=one_line(question.question),
+                candidate=one_line(question.candidate),
                 evidence=neutralise(question.evidence),
             )
-        request = ChatRequest(
-            messages=(Message(role="user", content=prompt.text),),
-            sampling=Sampling(temperature=0.0, max_tokens=JUDGE_TOKENS),
-            prompt_hash=prompt.hash,
-        )
-        reply = await services.outside.chat(services.judge, request, purpose)
+        reply = await services.outside.chat(services.judge, judge_request(prompt), purpose)
         text = reply.message.text
+        if cut := cut_off(reply):
+            return JudgeReply(Ruling.UNKNOWN, f"({cut}) {text}".rstrip(), services.judge.id)
         return JudgeReply(parse_reply(question.kind, text), text, services.judge.id)
 
     return judge
-
-
-def _one_line(text: str) -> str:
-    """Material as one line: lines of its own could pass for accepted answers or evidence."""
-    return " ".join(neutralise(text).split())

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from gog.schemas import AnswerType, Outcome
+from gog.prompts import Prompt
+from gog.schemas import AnswerType, Message, Outcome
+from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
 from gog.transforms.verify.grounding import literal
 from gog.transforms.verify.rules import check
 
@@ -20,6 +22,9 @@ Kind = Literal["answer", "grounding"]
 
 MAX_REPLY: Final = 20_000
 """Characters of a reply that are read, from its end."""
+
+JUDGE_TOKENS: Final = 512
+"""Of a reply; what the settings of a judge's model allow for thinking comes on top."""
 
 
 class Ruling(StrEnum):
@@ -56,6 +61,26 @@ class JudgeReply:
 
 JudgeCall = Callable[[JudgeQuestion], Awaitable[JudgeReply]]
 """Asks a judge. A call that fails raises `ServiceError`."""
+
+
+def judge_request(prompt: Prompt) -> ChatRequest:
+    """The request to a judge from a rendered prompt; temperature 0."""
+    return ChatRequest(
+        messages=(Message(role="user", content=prompt.text),),
+        sampling=Sampling(temperature=0.0, max_tokens=JUDGE_TOKENS),
+        prompt_hash=prompt.hash,
+    )
+
+
+def cut_off(reply: ChatReply) -> str:
+    """Why a judge's reply is no verdict: it ended at its limit, and reasoning that breaks off may quote any verdict.
+
+    Empty for a reply that is whole.
+    """
+    if reply.finish_reason != "length":
+        return ""
+    return "the judge's reply was cut off at its limit: raise thinking_tokens in the settings of its model"
+
 
 _KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "answer": ("verdict", "judgement", "judgment", "correct", "is_correct", "result", "rating", "label"),

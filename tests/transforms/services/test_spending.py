@@ -24,6 +24,7 @@ class Paid:
     """A model that answers as it is told: tokens read and written, or a failure."""
 
     id = "paid"
+    thinking_tokens = 0
 
     def __init__(self, *told: tuple[int, int] | FailureClass, rng: random.Random | None = None) -> None:
         self.told, self.rng, self.asked = list(told), rng, 0
@@ -111,6 +112,15 @@ def test_failures_that_may_be_charged_are(tmp_path: Path, failure: FailureClass,
         assert (budget.cost > 0) is charged
         store.flush()
         assert store.spend("run").cost == budget.cost, "a run that goes on knows of it"
+
+
+def test_what_a_model_may_think_is_reserved(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        policy = Paid((100, 10))
+        without = PRICE.cost(200, 100)
+        policy.thinking_tokens = 10_000
+        found = ask(door(store, Budget(max_cost=without, prices={"paid": PRICE})), policy, 1)
+        assert found == [FailureClass.BUDGET], "a reply of that length would pass the ceiling"
 
 
 def test_attempts_before_the_answer_are_paid_too(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from fakes import FakeSearch, MemoryImages, ScriptedPolicy, Told, answered, call
 from gog.schemas import FailureClass, Outcome, Unit
 from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.services.protocols import ChatRequest, ServiceError
+from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.stages.attempt import RolloutSettings, rollout
 from gog.transforms.stages.judging import judge_call
 from gog.transforms.stages.verify import Verified, verify_trajectory
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 
 YES, NO = said('{"grounded": true}'), said('{"grounded": false}')
+CUT = ChatReply(said('I say {"verdict": "correct"} or {"verdict": "wrong"}, {"grounded": false} where'), "length")
 
 
 def run(
@@ -59,6 +60,8 @@ def test_right_and_grounded_is_verified(tmp_path: Path) -> None:
         ("Nairobi", said("I cannot say."), True, 0.0, "verify.unknown"),
         ("Nairobi", ServiceError(FailureClass.BUDGET), True, 0.0, "budget.reached"),
         ("Nairobi", YES, False, 0.25, "verify.ungrounded"),
+        ("Lilongwe", CUT, True, 0.0, "verify.unknown"),
+        ("Nairobi", CUT, True, 0.0, "verify.unknown"),
     ],
 )
 def test_what_leaves_and_why(
@@ -75,6 +78,12 @@ def test_an_answer_without_search_is_believed_where_the_teacher_mostly_knows(tmp
     verified, judge = run(tmp_path, "Nairobi", search=False, pass_rate=0.75)
     assert verified.reject is None
     assert judge.requests == []
+
+
+def test_a_judge_that_is_cut_off_says_what_to_do(tmp_path: Path) -> None:
+    verified, _ = run(tmp_path, "Lilongwe", judge=ChatReply(said(think="Let me see"), "length"))
+    assert verified.verdict.outcome is Outcome.UNKNOWN
+    assert "thinking_tokens" in verified.verdict.judge_reply
 
 
 def test_a_plan_in_the_reasoning_is_a_leak(tmp_path: Path) -> None:

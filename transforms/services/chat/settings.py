@@ -8,9 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from gog.prompts import prompt_hash
 from gog.schemas import canonical_json
 from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
-
-JSON_PROMPT: Final = "chat/json"
-REPAIR_PROMPT: Final = "chat/repair"
+from gog.transforms.services.json_replies import JSON_PROMPT
 
 _MOST_PIXELS: Final = 1280 * 28 * 28
 """Of a model of no known family."""
@@ -49,9 +47,11 @@ class ModelSettings(BaseModel):
     """How the reasoning of earlier turns is sent: in which field, as `<think>` in the content, or not at all."""
     thinking: bool | None = None
     """`enable_thinking` of the chat template, where the endpoint takes `chat_template_kwargs`; None leaves it."""
+    thinking_tokens: int = Field(default=0, ge=0, le=1 << 20)
+    """What a reply may have beyond the limit of its request, for a model that thinks first: a judge is given 512 tokens
+    for its verdict, whoever it is."""
     json_replies: Literal["schema", "object", "prompt"] = "schema"
-    """How JSON is asked for: by the endpoint's JSON schema, by its JSON mode, or in words alone. The latter two ask
-    once more, with the error, when the reply does not fit."""
+    """How JSON is asked for: by the endpoint's JSON schema; by its JSON mode, and in words; or in words alone."""
     sampling: Literal["both", "temperature", "none"] = "both"
     """Which of temperature and top_p are sent: some hosted models refuse one or both."""
     seeded: bool = True
@@ -100,5 +100,5 @@ def model_id(model: str, settings: ModelSettings) -> str:
     if not changed:
         return named
     if settings.json_replies != "schema":
-        changed["prompts"] = [prompt_hash(JSON_PROMPT), prompt_hash(REPAIR_PROMPT)]
+        changed["prompt"] = prompt_hash(JSON_PROMPT)
     return f"{named}+{hashlib.sha256(canonical_json(changed).encode()).hexdigest()[:8]}"

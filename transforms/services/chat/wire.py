@@ -31,7 +31,7 @@ def request_body(model: str, request: ChatRequest, settings: ModelSettings, urls
         body["temperature"] = sampling.temperature
     if settings.sampling == "both":
         body["top_p"] = sampling.top_p
-    body[settings.length_key] = sampling.max_tokens
+    body[settings.length_key] = sampling.max_tokens + settings.thinking_tokens
     if settings.seeded:
         body["seed"] = request.sample_index
     if request.response_schema is not None and settings.json_replies != "prompt":

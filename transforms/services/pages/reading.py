@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gog.prompts import prompt_hash, render
 from gog.schemas import FailureClass, Hit, Message
-from gog.transforms.episode.observations import neutralise
+from gog.transforms.episode.observations import neutralise, one_line
 from gog.transforms.services.corpus import passages, query_words, words
 from gog.transforms.services.folders import clean
 from gog.transforms.services.outside import Outside
@@ -164,9 +164,7 @@ def relevant(text: str, query: str, limit: int) -> str:
 
 
 def _request(query: str, text: str, limit: int) -> ChatRequest:
-    prompt = render(
-        _PROMPT, words=max(20, limit // 6), query=" ".join(neutralise(query).split()), page=neutralise(text)
-    )
+    prompt = render(_PROMPT, words=max(20, limit // 6), query=one_line(query), page=neutralise(text))
     return ChatRequest(
         messages=(Message(role="user", content=prompt.text),),
         sampling=Sampling(temperature=0.0, max_tokens=max(128, limit)),

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, ImagePart, Message, TextPart
 from gog.transforms.services.chat import ChatModel, ModelSettings
-from gog.transforms.services.chat.client import completions_url, schema_error
+from gog.transforms.services.chat.client import completions_url
 from gog.transforms.services.planner import Planner
-from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
+from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 
 KEY = "sk-planted-0123456789"
 QUESTION = ChatRequest((Message(role="user", content="hi"),))
@@ -101,35 +101,25 @@ def test_a_key_that_is_no_header_is_not_shown() -> None:
     assert KEY not in str(error)
 
 
-@pytest.mark.parametrize("way", ["object", "prompt"])
-def test_json_that_does_not_fit_is_asked_for_once_more(way: str) -> None:
-    request = ChatRequest(QUESTION.messages, response_schema=SCHEMA)
-    endpoint = Endpoint([completion("not at all"), completion('{"n": 1}')])
-    reply = ask(endpoint, request, json_replies=way)
-    assert reply.message.text == '{"n": 1}'
-    assert (reply.prompt_tokens, reply.completion_tokens) == (14, 6), "both are counted"
-    first, second = endpoint.bodies
-    assert json.dumps(SCHEMA, separators=(",", ":"), sort_keys=True) in first["messages"][-1]["content"]
-    assert first["messages"][-1]["content"].startswith("hi\n\n")
-    assert [message["role"] for message in second["messages"]] == ["user", "assistant", "user"]
-    assert "not a JSON object" in second["messages"][-1]["content"]
-    assert ("response_format" in first) == (way == "object")
+@pytest.mark.parametrize("way", ["schema", "object", "prompt"])
+def test_json_is_asked_for_by_the_endpoints_means_or_in_words(way: str) -> None:
+    endpoint = Endpoint([completion("not at all")])
+    assert ask(endpoint, ChatRequest(QUESTION.messages, response_schema=SCHEMA), json_replies=way).message.text
+    (body,) = endpoint.bodies
+    assert ("response_format" in body) == (way != "prompt")
+    words = json.dumps(SCHEMA, separators=(",", ":"), sort_keys=True)
+    assert (words in body["messages"][-1]["content"]) == (way != "schema")
+    assert body["messages"][-1]["content"].startswith("hi")
 
 
-def test_json_is_asked_for_twice_at_most() -> None:
-    request = ChatRequest(QUESTION.messages, response_schema=SCHEMA)
-    endpoint = Endpoint([completion("no")])
-    assert ask(endpoint, request, json_replies="prompt").message.text == "no"
-    assert len(endpoint.bodies) == 2
-    endpoint = Endpoint([completion('```json\n{"n": 2}\n```')])
-    ask(endpoint, request, json_replies="prompt")
-    assert len(endpoint.bodies) == 1
-
-
-def test_json_by_schema_is_the_endpoints_business() -> None:
-    endpoint = Endpoint([completion("no")])
-    ask(endpoint, ChatRequest(QUESTION.messages, response_schema=SCHEMA))
-    assert len(endpoint.bodies) == 1
+def test_who_thinks_first_gets_room_for_it() -> None:
+    endpoint = Endpoint([completion("hello")])
+    request = ChatRequest(QUESTION.messages, sampling=Sampling(max_tokens=512))
+    ask(endpoint, request, thinking_tokens=4000)
+    ask(endpoint, request, thinking_tokens=100, length_key="max_completion_tokens")
+    ask(endpoint, request)
+    limits = [body.get("max_tokens", body.get("max_completion_tokens")) for body in endpoint.bodies]
+    assert limits == [4512, 612, 512]
 
 
 def test_the_words_for_json_follow_an_image() -> None:
@@ -144,20 +134,6 @@ def test_the_words_for_json_follow_an_image() -> None:
     )
     kinds = [part["type"] for part in endpoint.bodies[0]["messages"][0]["content"]]
     assert kinds == ["image_url", "text", "text"]
-
-
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ('{"n": 1}', ""),
-        ('{"n": "x"}', "[\"n\"] 'x' is not of type 'integer'"),
-        ("{}", "'n' is a required property"),
-        ("[1]", "it is not a JSON object"),
-        ("", "it is not a JSON object"),
-    ],
-)
-def test_why_json_does_not_fit(text: str, error: str) -> None:
-    assert schema_error(text, SCHEMA).strip() == error
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ CHANGES: list[dict[str, Any]] = [
     {"merge_users": True},
     {"past_reasoning": "think"},
     {"thinking": False},
+    {"thinking_tokens": 4000},
     {"json_replies": "prompt"},
     {"json_replies": "object"},
     {"sampling": "none"},
