@@ -144,13 +144,16 @@ def close_stores() -> None:
                 store.close()
 
 
-def check_addresses(config: Config) -> None:
-    """Raise `ConfigError` on an address that nobody fills, as opening would; opens, calls and writes nothing."""
+def check_addresses(config: Config, *, keyed: bool = True) -> None:
+    """Raise `ConfigError` on an address that nobody fills, as opening would; opens, calls and writes nothing.
+
+    Keys that are not set are no error unless `keyed`.
+    """
     for address in (config.teacher, config.judge, config.labeller):
-        open_policy(address, ImageFiles(Path(os.devnull)), config)
+        open_model(address, ImageFiles(Path(os.devnull)), config, keyed=keyed)
     if config.detector:
         check_detector(config.detector)
-    check_searches(config)
+    check_searches(config, keyed=keyed)
 
 
 def check_ready(config: Config) -> None:

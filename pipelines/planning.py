@@ -73,7 +73,7 @@ class Plan:
 
 def plan(config: Config) -> Plan:
     """The plan. Raises `ConfigError`, `SourceError`, `MappingError`, and `LakeError`, as the run would."""
-    check_addresses(config)
+    check_addresses(config, keyed=False)
     seeds = Seeds.of(config)
     sizes = {spec.shard: spec.rows for spec in seeds.rows.shards()}
     lake = Lake(Path(config.lake), create=False) if (Path(config.lake) / "lake.json").exists() else None
@@ -93,6 +93,7 @@ def plan(config: Config) -> Plan:
     _say_what_was_taken(notes, lines, earlier, previewed, lake, config, made_from(config, seeds))
     cost = _cost(lines, left)
     _say_prices(notes, lines, cost, config)
+    _say_keys(notes, config)
     return Plan(
         run=config.run,
         rows=sum(sizes.values()),
@@ -275,15 +276,24 @@ def _say_prices(notes: list[str], lines: Sequence[Line], cost: Range | None, con
     unknown = sorted({line.service for line in lines if line.price is None})
     if unknown:
         refused = "; with max_cost set a run is refused" if config.budget.max_cost is not None else ""
-        notes.append(f"no price is known for {', '.join(unknown)}: add it to prices in the config{refused}")
+        named = ", ".join(name.rstrip(":") for name in unknown)
+        notes.append(f"no price is known for {named}: add it to prices in the config{refused}")
     paid = {line.service: line.price for line in lines if line.price and line.price != FREE}
     for service, price in sorted(paid.items()):
         listed = next((one for one in list_prices().values() if one.price == price and one.id in service), None)
         of = f"list price as of {listed.as_of}" if listed else "price"
-        notes.append(f"{of}: {service} {_spell_price(price)}")
+        notes.append(f"{of}: {service.rstrip(':')} {_spell_price(price)}")
     ceiling = config.budget.max_cost
     if cost is not None and ceiling is not None and ceiling < cost.high:
         notes.append(f"the ceiling of ${ceiling:,.2f} may stop it; a higher one goes on")
+
+
+def _say_keys(notes: list[str], config: Config) -> None:
+    """What a run would stop at though a plan does not."""
+    try:
+        check_addresses(config)
+    except ConfigError as error:
+        notes.append(f"a run needs its keys: {error}; gog doctor checks all of them")
 
 
 def _spell_price(price: Price) -> str:

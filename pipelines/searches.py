@@ -90,22 +90,25 @@ def open_reader(address: str, config: Config | None = None) -> PageReader | None
     raise _nobody(address, "a reader of pages", _PAGES)
 
 
-def check_searches(config: Config) -> None:
-    """Raise `ConfigError` on an address of a search that nobody fills, as opening would; calls and writes nothing."""
+def check_searches(config: Config, *, keyed: bool = True) -> None:
+    """Raise `ConfigError` on an address of a search that nobody fills, as opening would; calls and writes nothing.
+
+    Keys that are not set are no error unless `keyed`.
+    """
     scheme, _, rest = config.text_search.partition(":")
     if scheme != "corpus":
-        _web_search(config.text_search, config)
+        _web_search(config.text_search, config, keyed=keyed)
     elif rest != "atlas":
         _index(config.text_search, rest, "corpus")
     scheme, _, rest = config.image_search.partition(":")
     if scheme != "gallery":
-        _lens(config.image_search, ImageFiles(Path(os.devnull)), config)
+        _lens(config.image_search, ImageFiles(Path(os.devnull)), config, keyed=keyed)
     elif rest != "atlas":
         _index(config.image_search, rest, "gallery")
     open_reader(config.pages, config)
 
 
-def _web_search(address: str, config: Config) -> TextSearch:
+def _web_search(address: str, config: Config, *, keyed: bool = True) -> TextSearch:
     scheme, _, rest = address.partition(":")
     locale = config.search.locale
     if scheme == "searxng" and rest:
@@ -118,24 +121,24 @@ def _web_search(address: str, config: Config) -> TextSearch:
             ) from None
     match scheme:
         case "serper" if not rest:
-            return SerperSearch(_key(address, scheme, config), locale)
+            return SerperSearch(_key(address, scheme, keyed and not _replays(config)), locale)
         case "brave" if not rest:
-            return BraveSearch(_key(address, scheme, config), locale)
+            return BraveSearch(_key(address, scheme, keyed and not _replays(config)), locale)
         case "tavily" if not rest:
-            return TavilySearch(_key(address, scheme, config))
+            return TavilySearch(_key(address, scheme, keyed and not _replays(config)))
         case _:
             raise _nobody(address, "a text search", _TEXT)
 
 
-def _lens(address: str, images: ImageStore, config: Config) -> ImageSearch:
+def _lens(address: str, images: ImageStore, config: Config, *, keyed: bool = True) -> ImageSearch:
     scheme, _, rest = address.partition(":")
     if scheme not in _LENSES or rest:
         raise _nobody(address, "an image search", _IMAGE)
-    key, uploader = _key(address, scheme, config), _uploader(address, config)
+    key, uploader = _key(address, scheme, keyed and not _replays(config)), _uploader(address, config, keyed)
     return _LENSES[scheme](key, config.search.locale, images, uploader, Thumbnails(config.search.thumbnails))
 
 
-def _uploader(address: str, config: Config) -> Uploader:
+def _uploader(address: str, config: Config, keyed: bool) -> Uploader:
     settings = config.uploader
     if settings is None:
         if _replays(config):
@@ -145,14 +148,14 @@ def _uploader(address: str, config: Config) -> Uploader:
             "them: set uploader.put and uploader.url, or use gallery:FOLDER"
         )
     key = os.environ.get(settings.key_env, "") if settings.key_env else ""
-    if settings.key_env and not key and not _replays(config):
+    if settings.key_env and not key and keyed and not _replays(config):
         raise ConfigError(f"uploader: set the environment variable {settings.key_env}, which key_env names")
     return HttpUploader(settings, key)
 
 
-def _key(address: str, scheme: str, config: Config) -> str:
+def _key(address: str, scheme: str, keyed: bool) -> str:
     key = os.environ.get(KEYS[scheme], "").strip()
-    if not key and not _replays(config):
+    if not key and keyed:
         raise ConfigError(f"{address!r} needs a key: set the environment variable {KEYS[scheme]}")
     return key
 

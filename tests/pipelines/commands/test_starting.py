@@ -176,6 +176,22 @@ class TestPlanOfMoney:
         assert done.code == 2
         assert "no price is known for my/model" in done.error
 
+    def test_keys_are_not_needed_and_the_missing_one_is_named(
+        self, gog: Gog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("TEACHER_KEY", "SERPER_API_KEY"):
+            monkeypatch.delenv(name, raising=False)
+        models = {"gpt-4o-mini": {"key_env": "TEACHER_KEY"}}
+        lent = {"put": "https://h.example/{name}", "url": "https://h.example/{name}", "key_env": "TEACHER_KEY"}
+        web: dict[str, Any] = {"text_search": "serper:", "image_search": "serper:", "uploader": lent}
+        made = place(tmp_path, teacher=self.TEACHER, models=models, **web)
+        plan = json.loads(gog("plan", "--json", "-c", made.config).out)
+        assert plan["cost"]["low"] > 0
+        assert any("the key's variable TEACHER_KEY is not set" in note for note in plan["notes"])
+        assert gog("run", "-c", made.config).code == 2
+        monkeypatch.setenv("TEACHER_KEY", "planted")
+        assert "SERPER_API_KEY" in gog("plan", "-c", made.config).out
+
     def test_a_ceiling_below_the_estimate_is_named(self, gog: Gog, tmp_path: Path) -> None:
         made = place(tmp_path, teacher=self.TEACHER, budget={"max_cost": 0.001})
         assert "the ceiling of $0.00 may stop it" in gog("plan", "-c", made.config).out
