@@ -15,7 +15,7 @@ from gog.pipelines.review_files import read_reviews
 from gog.pipelines.reviews import digest_reviews
 from gog.pipelines.swap import recover
 from gog.schemas import Reject
-from gog.transforms.exports.target import Target
+from gog.transforms.exports.target import Target, ToolSettings
 
 
 class _Write(Protocol):
@@ -38,6 +38,7 @@ def export_sft(context: Context) -> None:
             on_reject,
             context.fingerprint,
             reviews=reviews,
+            tools=_tools(config),
         )
 
     _export(context, "export_sft", "sft", inputs, write)
@@ -51,7 +52,13 @@ def export_rl(context: Context) -> None:
 
     def write(on_reject: Callable[[Reject], None]) -> Exported:
         return exporting.export_rl(
-            folder, context.lake.images, config.export, config.episode, on_reject, context.fingerprint
+            folder,
+            context.lake.images,
+            config.export,
+            config.episode,
+            on_reject,
+            context.fingerprint,
+            tools=_tools(config),
         )
 
     _export(context, "export_rl", "rl", inputs, write)
@@ -65,16 +72,20 @@ def export_for(config: Config, kind: str, target: Target, policy: str | None = N
     lake = Lake(Path(config.lake), create=False)
     manifest = lake.read_manifest(config.run)
     fingerprint = manifest.fingerprint if manifest else ""
-    folder = lake.run_folder(config.run)
+    folder, tools = lake.run_folder(config.run), _tools(config)
     with lake.lock(config.run):
         if kind == "sft":
             reviews = read_reviews(lake, config.run)
             return exporting.export_sft(
-                folder, lake.images, config.export, config.episode, _nowhere, fingerprint, target, reviews
+                folder, lake.images, config.export, config.episode, _nowhere, fingerprint, target, reviews, tools
             )
         return exporting.export_rl(
-            folder, lake.images, config.export, config.episode, _nowhere, fingerprint, policy, target
+            folder, lake.images, config.export, config.episode, _nowhere, fingerprint, policy, target, tools
         )
+
+
+def _tools(config: Config) -> ToolSettings:
+    return ToolSettings(crops=config.crops, search=config.search)
 
 
 def _nowhere(reject: Reject) -> None:

@@ -46,7 +46,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import RL_STAGE, SFT_STAGE, ExportSettings, RlRow, SftRow, rl_row, sft_row
 from gog.transforms.exports import llama_factory
 from gog.transforms.exports.reframe import reframe
-from gog.transforms.exports.target import PLAIN, Format, Target
+from gog.transforms.exports.target import PLAIN, TOOLS, Format, Target, ToolSettings
 from gog.transforms.services.loop import tidy
 from gog.transforms.services.protocols import ImageStore
 
@@ -80,10 +80,11 @@ def export_sft(
     fingerprint: str = "",
     target: Target = PLAIN,
     reviews: Mapping[str, ByReviewer] = MappingProxyType({}),
+    tools: ToolSettings = TOOLS,
 ) -> Exported:
     """Write the SFT splits of a run: the curated trajectories. Raises `LakeError`; then the export before is there.
 
-    `episode` is the one of the run; with a backbone the trajectories are replayed in its frame. `reviews` are those
+    `episode` and `tools` are the run's; with a backbone the trajectories are replayed in its frame. `reviews` are those
     that count, by trajectory and reviewer.
     """
 
@@ -118,7 +119,7 @@ def export_sft(
             return Reject.of(SFT_STAGE, unit, row.id, "export.untrained", seed_id=seed.seed_id)
         return row
 
-    return _export(SftRow, run_folder, images, settings, episode, on_reject, fingerprint, target, read)
+    return _export(SftRow, run_folder, images, settings, episode, on_reject, fingerprint, target, tools, read)
 
 
 def export_rl(
@@ -130,6 +131,7 @@ def export_rl(
     fingerprint: str = "",
     policy: str | None = None,
     target: Target = PLAIN,
+    tools: ToolSettings = TOOLS,
 ) -> Exported:
     """Write the RL splits of a run: the labelled seeds. Raises `LakeError`; then the export before is there.
 
@@ -152,7 +154,7 @@ def export_rl(
                 seed, complexity = from_row(Seed, parts[0]), from_row(Complexity, parts[1])
                 yield name, rl_row(seed, complexity, Split(split), settings, target.episode(episode))
 
-    return _export(RlRow, run_folder, images, settings, episode, on_reject, fingerprint, target, read)
+    return _export(RlRow, run_folder, images, settings, episode, on_reject, fingerprint, target, tools, read)
 
 
 def _export(
@@ -164,6 +166,7 @@ def _export(
     on_reject: Callable[[Reject], None],
     fingerprint: str,
     target: Target,
+    tools: ToolSettings,
     read: Callable[[duckdb.DuckDBPyConnection], Iterator[Reading]],
 ) -> Exported:
     kind, stage, unit = ("sft", SFT_STAGE, Unit.TRAJECTORY) if row is SftRow else ("rl", RL_STAGE, Unit.SEED)
@@ -189,7 +192,7 @@ def _export(
             )
         shutil.rmtree(spill)
         write_recipe(passing, target, facts, target.episode(episode))
-        _write_texts(passing, facts, files, rejected, fingerprint, target, target.episode(episode))
+        _write_texts(passing, facts, files, rejected, fingerprint, target, target.episode(episode), tools)
         swap_in(final)
     except OSError as error:
         raise LakeError(f"cannot write {final}: {error.strerror or error}; the export before it is kept") from error
@@ -278,6 +281,7 @@ def _write_texts(
     fingerprint: str,
     target: Target,
     episode: EpisodeSettings,
+    tools: ToolSettings,
 ) -> None:
     """The card, the notices that have to go with it, and the manifest of all files."""
     if facts.atlas:
@@ -292,6 +296,7 @@ def _write_texts(
         "fingerprint": fingerprint,
         "frame": facts.frame,
         "episode": episode.model_dump(mode="json"),
+        "tools": tools.model_dump(mode="json"),
         **target.facts(),
         "splits": {
             split.value: {

@@ -15,7 +15,7 @@ from lakes import EPISODE, small_run
 from gog.pipelines.exporting import export_rl, export_sft
 from gog.transforms.backbones import BACKBONES, BackboneName
 from gog.transforms.export import ExportSettings
-from gog.transforms.exports.target import Format, Target
+from gog.transforms.exports.target import TOOLS, Format, Target
 from gog_train.data import Export, ExportError, Kind, open_export
 
 QWEN3, QWEN25 = BackboneName.QWEN3_VL, BackboneName.QWEN2_5_VL
@@ -106,6 +106,12 @@ def test_rows_decode_their_images_and_hold_json_text(made: Path) -> None:
     assert json.loads(row["tools"])[0]["type"] == "function"
 
 
+def test_the_episode_of_the_run_in_the_backbones_frame_and_its_tools(made: Path) -> None:
+    export = open_export(made / "trl-qwen3-vl", "rl", QWEN3)
+    assert export.episode == BACKBONES[QWEN3].episode(EPISODE)
+    assert export.tools == TOOLS
+
+
 def test_only_the_wanted_levels(made: Path) -> None:
     rows = open_export(made / "trl-qwen3-vl", "rl", QWEN3, levels=(2,)).rows("train")
     assert rows["level"] == [2]
@@ -156,6 +162,12 @@ class TestRefuses:
         backbone = json.loads((sft / "manifest.json").read_text())["backbone"]
         change_manifest(sft, backbone=backbone | {key: 1})
         assert f"made for the {key} 1" in self.open(sft)
+
+    @pytest.mark.parametrize("key", ["episode", "tools"])
+    @pytest.mark.parametrize("value", [None, {"max_images": 0, "crops": 1}])
+    def test_a_manifest_without_the_episode_or_its_tools(self, sft: Path, key: str, value: object) -> None:
+        change_manifest(sft, **{key: value})
+        assert "nothing of its episode or its tools; export it again with" in self.open(sft)
 
     def test_a_file_that_is_missing(self, sft: Path) -> None:
         next(sft.glob("validation-*")).unlink()

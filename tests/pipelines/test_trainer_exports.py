@@ -14,6 +14,8 @@ import yaml
 from lakes import EPISODE, small_run, write
 from PIL import Image
 
+from gog.pipelines.config import Config
+from gog.pipelines.export import export_for
 from gog.pipelines.exporting import Exported, export_rl, export_sft
 from gog.pipelines.lake import Lake
 from gog.schemas import Curated, Evidence, Split, Trajectory
@@ -21,7 +23,9 @@ from gog.schemas.boxes import from_frame, smart_resize
 from gog.transforms.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings
-from gog.transforms.exports.target import Format, Target
+from gog.transforms.exports.target import Format, Target, ToolSettings
+from gog.transforms.images import CropSettings
+from gog.transforms.services.search.settings import SearchSettings
 from gog_train.template import template
 
 SETTINGS = ExportSettings()
@@ -117,6 +121,16 @@ class TestTrl:
             file["name"]: file["sha256"] for split in manifest["splits"].values() for file in split["files"]
         }
         assert files == {name: value for name, value in digest(done.folder).items() if name != "manifest.json"}
+
+    def test_manifest_says_how_the_tools_of_the_run_work(self, lake: Lake) -> None:
+        tools = ToolSettings(crops=CropSettings(padding=0.5), search=SearchSettings(country="de", language="de"))
+        place = {"lake": str(lake.root), "run": "small", "episode": EPISODE}
+        config = Config.model_validate(place | {"crops": tools.crops, "search": tools.search})
+        target = Target(Format.TRL, BACKBONES[BackboneName.QWEN3_VL])
+        for kind in ("sft", "rl"):
+            manifest = manifest_of(export_for(config, kind, target))
+            assert ToolSettings.model_validate(manifest["tools"]) == tools
+            assert EpisodeSettings.model_validate(manifest["episode"]) == target.episode(EPISODE)
 
     def test_rl_rows_hold_what_a_reward_needs_and_the_prompt_does_not(self, lake: Lake) -> None:
         for row in rows_of(rl(lake, Format.TRL, BackboneName.QWEN3_VL).folder):

@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict
+
 from gog.transforms.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.images import CropSettings
+from gog.transforms.services.search.settings import SearchSettings
 
 THINKING: Final = True
 """Trajectories hold reasoning, so a trainer's template shows it in thoughts unless told otherwise."""
@@ -29,6 +33,15 @@ KINDS: Final[dict[Format, tuple[str, ...]]] = {
     Format.LLAMA_FACTORY: ("sft",),
 }
 """What each can train here. verl's SFT learns every turn, wrong ones too; LLaMA-Factory has no RL with tools."""
+
+
+class ToolSettings(BaseModel):
+    """How a run's tools work, beside the limits of its episode: a policy in training gets the same ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crops: CropSettings = CropSettings()
+    search: SearchSettings = SearchSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,9 @@ class Target:
             },
         }
 
+
+TOOLS: Final = ToolSettings()
+"""The defaults of a config."""
 
 PLAIN: Final = Target()
 """The engine's own export."""
