@@ -21,11 +21,11 @@ from gog.schemas import SCHEMA_VERSION, BoxError, Tool
 from gog.schemas.boxes import from_frame
 from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.exports.target import ToolSettings
+from gog.transforms.exports.target import Format, ToolSettings
 
 Kind = Literal["sft", "rl"]
 
-_AGAIN: Final = "export it again with `gog export {kind} --format trl --backbone {backbone}`"
+_AGAIN: Final = "export it again with `gog export {kind} --format {form} --backbone {backbone}`"
 _COLUMNS: Final = {"sft": ("id", "messages", "tools", "images"), "rl": ("id", "prompt", "tools", "images", "level")}
 
 
@@ -96,11 +96,12 @@ def open_export(
     """
     folder = folder / kind if (folder / kind / "manifest.json").exists() else folder
     wanted = BACKBONES[backbone]
-    again = _AGAIN.format(kind=kind, backbone=backbone.value)
-    manifest = _manifest(folder, again)
-    _check_manifest(manifest, folder, kind, wanted, again)
+    again = _AGAIN.format(kind=kind, form=Format.TRL, backbone=backbone.value)
+    manifest = read_manifest(folder, kind, Format.TRL, again)
+    _check_backbone(manifest, folder, wanted, again)
     export = Export(folder, kind, wanted, manifest, tuple(sorted(set(levels))))
-    _check_files(export, again)
+    for split, said in manifest["splits"].items():
+        check_files(folder, {file["name"]: file["sha256"] for file in said.get("files", ())}, f"split {split}", again)
     _check_rows_there(export)
     if rows:
         for split in manifest["splits"]:
@@ -111,7 +112,36 @@ def open_export(
     return export
 
 
-def _manifest(folder: Path, again: str) -> dict[str, Any]:
+def read_manifest(folder: Path, kind: Kind, form: Format, again: str = "") -> dict[str, Any]:
+    """The manifest of an export of that kind and format, of this schema version. Raises `ExportError`.
+
+    `again` is what to do about one that is not; by default to export it again for some backbone.
+    """
+    again = again or _AGAIN.format(kind=kind, form=form, backbone="MODEL")
+    manifest = _loaded(folder, again)
+    version = manifest.get("schema_version")
+    if version != SCHEMA_VERSION:
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        do = "upgrade glance-or-gaze, or " if newer else ""
+        raise ExportError(
+            f"{folder} is of schema version {version!r}, this program reads {SCHEMA_VERSION}: {do}{again}"
+        )
+    if manifest.get("format") != form:
+        raise ExportError(f"{folder} is in the format {manifest.get('format')!r}, training reads {form}; {again}")
+    if manifest.get("kind") != kind:
+        raise ExportError(f"{folder} is an export for {manifest.get('kind')!r}, not for {kind}; {again}")
+    splits, made = manifest.get("splits"), manifest.get("backbone")
+    if not isinstance(splits, dict) or "train" not in splits or not isinstance(made, dict):
+        raise ExportError(f"the manifest of {folder} is damaged; {again}")
+    try:
+        EpisodeSettings.model_validate(manifest.get("episode"))
+        ToolSettings.model_validate(manifest.get("tools"))
+    except ValueError as error:
+        raise ExportError(f"the manifest of {folder} says nothing of its episode or its tools; {again}") from error
+    return manifest
+
+
+def _loaded(folder: Path, again: str) -> dict[str, Any]:
     path = folder / "manifest.json"
     try:
         loaded = json.loads(path.read_bytes())
@@ -124,20 +154,8 @@ def _manifest(folder: Path, again: str) -> dict[str, Any]:
     return loaded
 
 
-def _check_manifest(manifest: Mapping[str, Any], folder: Path, kind: str, wanted: Backbone, again: str) -> None:
-    version = manifest.get("schema_version")
-    if version != SCHEMA_VERSION:
-        newer = isinstance(version, int) and version > SCHEMA_VERSION
-        do = "upgrade glance-or-gaze, or " if newer else ""
-        raise ExportError(
-            f"{folder} is of schema version {version!r}, this program reads {SCHEMA_VERSION}: {do}{again}"
-        )
-    if manifest.get("format") != "trl":
-        raise ExportError(f"{folder} is in the format {manifest.get('format')!r}, training reads trl; {again}")
-    if manifest.get("kind") != kind:
-        raise ExportError(f"{folder} is an export for {manifest.get('kind')!r}, not for {kind}; {again}")
-    made = manifest.get("backbone")
-    made = made if isinstance(made, dict) else {}
+def _check_backbone(manifest: Mapping[str, Any], folder: Path, wanted: Backbone, again: str) -> None:
+    made = manifest["backbone"]
     asked = {
         "name": wanted.name.value,
         "frame": wanted.frame.value,
@@ -147,27 +165,32 @@ def _check_manifest(manifest: Mapping[str, Any], folder: Path, kind: str, wanted
     }
     for key, value in asked.items():
         if made.get(key) != value:
-            raise ExportError(f"{folder} was made for the {key} {made.get(key)!r}, wanted is {value!r}; {again}")
-    splits = manifest.get("splits")
-    try:
-        EpisodeSettings.model_validate(manifest.get("episode"))
-        ToolSettings.model_validate(manifest.get("tools"))
-    except ValueError as error:
-        raise ExportError(f"the manifest of {folder} says nothing of its episode or its tools; {again}") from error
-    if not isinstance(made.get("thinking"), bool) or not isinstance(splits, dict) or "train" not in splits:
+            what = "backbone" if key == "name" else key
+            raise ExportError(f"{folder} was made for the {what} {made.get(key)!r}, wanted is {value!r}; {again}")
+    if not isinstance(made.get("thinking"), bool):
         raise ExportError(f"the manifest of {folder} is damaged; {again}")
 
 
-def _check_files(export: Export, again: str) -> None:
-    for split, said in export.manifest["splits"].items():
-        for file in said.get("files", ()):
-            path = export.folder / Path(str(file["name"])).name
-            if not path.exists():
-                raise ExportError(f"{path} of the split {split} is missing; copy the whole folder, or {again}")
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            if digest != file["sha256"]:
-                raise ExportError(f"{path} is not the file that was exported; copy the whole folder, or {again}")
+def check_files(folder: Path, files: Mapping[str, str], whose: str, again: str) -> None:
+    """Raise `ExportError` unless the files are there, with these hashes; names are relative to the folder."""
+    for name, sha256 in files.items():
+        path = inside(folder, name)
+        if not path:
+            raise ExportError(f"{folder / name} of the {whose} is missing; copy the whole folder, or {again}")
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != sha256:
+            raise ExportError(f"{path} is not the file that was exported; copy the whole folder, or {again}")
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """The file of that name below a folder, where there is one; a name that leads elsewhere has none.
+
+    What it links to may lie elsewhere, as in the cache of the Hugging Face hub.
+    """
+    relative = Path(name)
+    path = folder / relative
+    return path if not relative.is_absolute() and ".." not in relative.parts and path.is_file() else None
 
 
 def _check_rows_there(export: Export) -> None:

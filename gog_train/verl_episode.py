@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from gog.schemas import Function, Message, ToolCall
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.exports.target import ToolSettings
+from gog.transforms.exports.target import Format, ToolSettings
 from gog.transforms.services.loop import process_loop
+from gog_train.data import inside, read_manifest
 from gog_train.environment import OVER, Rollout, keep_image, searches_of
 from gog_train.services import RULES, Addresses, TrainingServices, open_services
 from gog_train.settings import TrainingError
@@ -52,22 +53,22 @@ class Home:
 
     def original(self, asked: Mapping[str, Any]) -> bytes:
         """The original image of a row. Raises `TrainingError` when the export does not hold it."""
-        path = self.export / str(asked["image"])
-        if not path.resolve().is_relative_to(self.export.resolve()) or not path.is_file():
+        path = inside(self.export, str(asked["image"]))
+        if not path:
             raise TrainingError(f"the image {asked['image']} is not in the export: copy the whole folder")
         return path.read_bytes()
 
 
 @cache
 def home(export: str, calls: str, text_search: str, image_search: str) -> Home:
-    """The export's episode and the services, as they were in its run; opened once in a process. Raises `TrainingError`."""
+    """The export's episode, and the services as in its run; opened once in a process.
+
+    Raises `TrainingError` or `ExportError`.
+    """
     folder = Path(export)
-    try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        settings = EpisodeSettings.model_validate(manifest["episode"])
-        tools = ToolSettings.model_validate(manifest["tools"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{folder} is no export for verl ({type(error).__name__}): set GOG_EXPORT") from error
+    manifest = read_manifest(folder, "rl", Format.VERL)
+    settings = EpisodeSettings.model_validate(manifest["episode"])
+    tools = ToolSettings.model_validate(manifest["tools"])
     addresses = Addresses(text_search, image_search, RULES, Path(calls), search=tools.search)
     return Home(folder, settings, open_services(addresses, tools.crops, settings.top_k))
 

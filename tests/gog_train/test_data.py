@@ -155,7 +155,7 @@ class TestRefuses:
         assert "for 'sft', not for rl" in self.open(sft, "rl")
 
     def test_the_other_backbone(self, sft: Path) -> None:
-        assert "made for the name 'qwen3-vl', wanted is 'qwen2.5-vl'" in self.open(sft, backbone=QWEN25)
+        assert "made for the backbone 'qwen3-vl', wanted is 'qwen2.5-vl'" in self.open(sft, backbone=QWEN25)
 
     @pytest.mark.parametrize("key", ["frame", "factor", "min_pixels", "max_pixels"])
     def test_another_resize_or_frame(self, sft: Path, key: str) -> None:

@@ -1,0 +1,120 @@
+"""What `launch.sh` of an export for verl looks at before anything starts: `python -m gog_train.verl_check`.
+
+verl takes whatever a tool raises for the tool's reply and trains on it, so what is wrong has to be found before. The
+environment says what to look at: GOG_EXPORT, GOG_CALLS, GOG_TEXT_SEARCH, GOG_IMAGE_SEARCH, GOG_JUDGE,
+GOG_JUDGE_KEY_ENV and MODEL, as in `launch.sh`.
+
+transformers and datasets are imported inside of the functions.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.exports.target import Format, ToolSettings
+from gog.transforms.images import decode_image
+from gog.transforms.services.chat import ModelSettings
+from gog_train.checkpoints import check_notes
+from gog_train.data import ExportError, check_files, read_manifest
+from gog_train.processors import backbone_of, base_of, check_tokens, load_processor
+from gog_train.services import RULES, Addresses, check_judge, open_services
+from gog_train.settings import TrainingError
+from gog_train.template import template
+
+AGAIN = "export it again with `gog export rl --format verl`"
+
+
+def check(environment: Mapping[str, str]) -> str:
+    """Look at the export, the model, the searches and the judge; returns what was found, in a line.
+
+    Raises `ExportError` or `TrainingError`.
+    """
+    folder = Path(environment["GOG_EXPORT"])
+    manifest = read_manifest(folder, "rl", Format.VERL)
+    train = manifest["splits"]["train"]
+    if not train.get("rows"):
+        raise ExportError(f"the split train of {folder} has no rows: label more seeds with `gog label`, and {AGAIN}")
+    for split, said in manifest["splits"].items():
+        check_files(folder, {file["name"]: file["sha256"] for file in said["files"]}, f"split {split}", AGAIN)
+    images = {name: value for name, value in manifest["other_files"].items() if name.startswith("images/")}
+    check_files(folder, images, "images", AGAIN)
+    _check_model(environment["MODEL"], manifest, folder / train["files"][0]["name"])
+    _check_services(environment, manifest)
+    return f"{train['rows']} questions, {len(images)} images; model, searches and judge are there"
+
+
+def _check_model(model: str, manifest: Mapping[str, Any], rows: Path) -> None:
+    """A whole model of the family, its tokens, and the size that its processor gives to small and large images."""
+    wanted = BACKBONES[BackboneName(manifest["backbone"]["name"])]
+    if base_of(model, None)[0] != model:
+        raise TrainingError(f"{model} is an adapter, verl trains whole models: name a folder saved with `save: merged`")
+    found = backbone_of(model)
+    if found != wanted:
+        raise TrainingError(f"{model} is a {found.name}, the export is for {wanted.name}: {AGAIN} for {found.name}")
+    check_notes(model, template(wanted.name, thinking=manifest["backbone"]["thinking"]))
+    processor = load_processor(model)
+    check_tokens(processor.tokenizer)
+    for image in (Image.new("RGB", (64, 48)), *map(decode_image, _images_of(rows))):
+        _check_size(processor, wanted, image)
+
+
+def _images_of(rows: Path) -> list[bytes]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(rows) as file:
+        first = next(file.iter_batches(batch_size=1, columns=["images"])).to_pylist()[0]
+    return [image["bytes"] for image in first["images"]]
+
+
+def _check_size(processor: Any, backbone: Backbone, image: Image.Image) -> None:
+    wanted = backbone.visual_tokens(*image.size)
+    try:
+        made = processor.image_processor(images=[image], return_tensors="pt")
+        found = prod(int(side) for side in made["image_grid_thw"][0]) // int(processor.image_processor.merge_size) ** 2
+    except (ValueError, RuntimeError):
+        found = 0
+    if found != wanted:
+        raise TrainingError(
+            f"the processor makes {found} tokens of an image of {image.width}x{image.height}, the export assumed "
+            f"{wanted}: start from the processor of the export's backbone, with its own limits"
+        )
+
+
+def _check_services(environment: Mapping[str, str], manifest: Mapping[str, Any]) -> None:
+    tools = ToolSettings.model_validate(manifest["tools"])
+    addresses = Addresses(
+        environment["GOG_TEXT_SEARCH"],
+        environment["GOG_IMAGE_SEARCH"],
+        environment.get("GOG_JUDGE", RULES),
+        Path(environment["GOG_CALLS"]),
+        judge_settings=ModelSettings(key_env=environment.get("GOG_JUDGE_KEY_ENV", "")),
+        search=tools.search,
+    )
+    services = open_services(addresses, tools.crops, manifest["episode"]["top_k"])
+    try:
+        check_judge(services.judge)
+    finally:
+        services.close()
+
+
+def main() -> int:
+    """The command line: 0 where verl can start, 2 where it cannot."""
+    try:
+        print(check(os.environ), flush=True)
+    except KeyError as error:
+        print(f"error: {error.args[0]} is not set: start with launch.sh", file=sys.stderr)
+        return 2
+    except (TrainingError, ExportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
