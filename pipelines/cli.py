@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Annotated, Final
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from gog.pipelines.commands import (
@@ -36,17 +37,35 @@ HELP: Final = "Glance-or-Gaze: from visual question sets to training data for mo
 FIRST: Final = """\
 \b
 First steps:
-  gog demo                          the whole engine on the bundled world
-  gog init && gog doctor -c gog.yaml
-  gog plan -c gog.yaml              what a run would do and cost
+  gog demo                 the whole engine on the bundled world
+  gog view                 what came of it, in the browser
+  gog init                 a config for your own data; edit it, then
+  gog doctor -c gog.yaml   what works and what does not
+  gog plan -c gog.yaml     what a run would do and cost
   gog run -c gog.yaml
 
 \b
 `gog COMMAND --help` has an example. Exit codes: 0 done, 1 the job fell
 short, 2 wrong use."""
 
+ORDER: Final = (
+    *("demo", "init", "doctor", "plan", "preview", "run", "ingest", "synthesize", "curate", "label", "export"),
+    *("status", "retry", "inspect", "view", "review", "report", "train", "eval", "index", "store", "serve-planner"),
+)
+"""The commands in the order in which somebody comes to need them."""
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands in our order; Typer puts groups behind single commands."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Names of the commands."""
+        return sorted(super().list_commands(ctx), key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
 app = typer.Typer(
     name="gog",
+    cls=_InOrder,
     help=HELP,
     epilog=FIRST,
     no_args_is_help=True,
@@ -99,6 +118,10 @@ def call(arguments: Sequence[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FELL_SHORT
     except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, typer.TyperException) and type(error).__name__ == "NoArgsIsHelpError":
+            # Nothing was typed behind the name of a group.
+            print(error.format_message(), file=sys.stderr)
+            return error.exit_code
         told = tell(error)
         if told is None:
             traceback.print_exc()

@@ -6,8 +6,9 @@ given anew: the labeller with its settings, and the export's, whose steps note w
 
 import hashlib
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -234,13 +235,32 @@ def _first_error(error: ValidationError) -> str:
 def _plain_message(error: Any) -> str:
     match error["type"]:
         case "extra_forbidden":
-            return "unknown key"
+            close = get_close_matches(str(error["loc"][-1]), _keys_beside(error["loc"]), 1)
+            return f"unknown key; did you mean {close[0]}?" if close else "unknown key"
         case "missing":
             return "this key is needed"
         case "string_pattern_mismatch" if error["loc"][-1] == "run":
             return f"{str(error['input'])[:80]!r}: letters, digits, dot, dash and underscore, at most 64 of them"
         case _:
             return str(error["msg"])
+
+
+def _keys_beside(loc: tuple[int | str, ...]) -> set[str]:
+    """The keys of the section that the key at `loc` is in."""
+    models: list[type[BaseModel]] = [Config]
+    for part in loc[:-1]:
+        inner = [
+            found for m in models if part in m.model_fields for found in _models(m.model_fields[str(part)].annotation)
+        ]
+        models = inner or models  # a place in a list, or the kind of a source, is no key
+    return {key for model in models for key in model.model_fields}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models in a type, however they are wrapped."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models(argument)]
 
 
 def load_config(path: Path) -> Config:

@@ -1,5 +1,7 @@
 """What `make demo` shows at its end: one trajectory as a picture, and what to type next."""
 
+import shutil
+import sys
 from pathlib import Path
 
 from gog.pipelines.config import Config
@@ -10,18 +12,19 @@ from gog.schemas import Curated, Evidence, Region, Seed, Trajectory, Verdict
 NEXT = """\
 One trajectory as a picture   {sheet}
 The splits                    {exports}
-Look around                   gog inspect{lake} --sql "select * from funnel"
-Five seeds, turn by turn      gog preview{lake} -n 5
-Your own data                 gog init && gog plan --config gog.yaml"""
+All of it in the browser      {gog} view{lake}
+In SQL                        {gog} inspect{lake} --sql "from funnel"
+Five seeds, turn by turn      {gog} preview{lake} -n 5
+Your own data                 {gog} init, edit gog.yaml, then {gog} doctor -c gog.yaml"""
 
 
-def show_demo(config: Config) -> None:
-    """Draw the example and print where things are."""
+def show_demo(config: Config, elsewhere: str) -> None:
+    """Draw the example and print where things are; `elsewhere` leads a command to the lake."""
     lake = Lake(Path(config.lake))
     folder = lake.run_folder(config.run)
     sheet = draw_example(lake, config.run, folder / "example.png")
-    elsewhere = "" if folder.parents[1] == Path("lake") else f" --lake {config.lake}"
-    print(NEXT.format(sheet=sheet, exports=folder / "exports", lake=elsewhere))
+    gog = "gog" if shutil.which("gog") else sys.argv[0]  # in an environment that nobody has activated
+    print(NEXT.format(sheet=sheet, exports=folder / "exports", lake=elsewhere, gog=gog))
 
 
 def draw_example(lake: Lake, run: str, path: Path, wanted: str = "") -> Path:

@@ -357,7 +357,7 @@ def _disk(path: Path, verb: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LakeError(f"cannot {verb} {path}: {disk_advice(error) or _one_line(error)}") from error
+        raise LakeError(f"cannot {verb} {path}: {disk_advice(error) or error.strerror or _one_line(error)}") from error
 
 
 def disk_advice(error: OSError) -> str:

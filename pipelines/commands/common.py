@@ -1,8 +1,11 @@
 """What commands share: options, the config, which run is meant, how errors are told."""
 
+import errno
 import json
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -42,6 +45,25 @@ class UseError(ValueError):
     """The command was used wrongly; the message is one line that says what to do."""
 
 
+class ListenError(OSError):
+    """Nobody can listen at an address; the message says what to name instead."""
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[None]:
+    """What keeps a server from listening, as one line. Raises `ListenError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            why = "something else listens there; name another with --port, or 0 for a free one"
+        elif error.errno in {errno.EACCES, errno.EPERM}:
+            why = "the system does not allow it; name a port above 1023 with --port"
+        else:
+            why = f"{error.strerror or error}; name an address of this machine"
+        raise ListenError(f"cannot listen on port {port} of {host}: {why}") from error
+
+
 class Told(NamedTuple):
     """An error as the user gets it: one line and an exit code."""
 
@@ -71,6 +93,15 @@ def bundled(name: str) -> Config:
 def bundled_text(name: str) -> str:
     """Its text."""
     return files("gog.pipelines").joinpath("configs", f"{name}.yaml").read_text("utf-8")
+
+
+def pointing(config: Config, run: bool = True) -> str:
+    """The options that lead a command to this lake and run, where they are not what it takes by itself."""
+    from gog.pipelines.lake import Lake
+
+    lake = "" if Path(config.lake) == Path("lake") else f" --lake {shlex.quote(config.lake)}"
+    several = run and len(Lake(Path(config.lake), create=False).runs()) > 1
+    return lake + (f" --run {config.run}" if several else "")
 
 
 class RunPlace(NamedTuple):
@@ -103,7 +134,7 @@ def runs_of(config: str | None, lake: str | None, run: str | None) -> list[RunPl
             raise UseError(f"there is no run in {root} yet; `gog run` makes one")
         return [RunPlace(root, name) for name in there]
     if named not in there:
-        known = f"there are {', '.join(there)}" if there else "there is none yet"
+        known = f"it has {', '.join(there)}" if there else "it has none yet"
         raise UseError(f"there is no run {named!r} in {root}: {known}")
     return [RunPlace(root, named)]
 
@@ -165,7 +196,18 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
         ProtocolError,
         LaunchError,
     )
-    return wrong, (ChildError, FunnelError, HubError, LakeError, LeakError, SchemaError, ServiceError, StoreError)
+    short = (
+        ChildError,
+        FunnelError,
+        HubError,
+        LakeError,
+        LeakError,
+        ListenError,
+        SchemaError,
+        ServiceError,
+        StoreError,
+    )
+    return wrong, short
 
 
 def print_json(value: Any) -> None:

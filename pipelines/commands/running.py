@@ -3,8 +3,9 @@
 import logging
 import sys
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,6 +19,7 @@ from gog.pipelines.commands.common import (
     beam_args,
     config_of,
     example,
+    pointing,
     print_json,
 )
 from gog.pipelines.commands.progress import Progress
@@ -26,6 +28,9 @@ from gog.pipelines.config import Config, parse_config
 from gog.transforms.backbones import BACKBONES, BackboneName
 from gog.transforms.export import Reviewed
 from gog.transforms.exports.target import KINDS, Format, Target
+
+if TYPE_CHECKING:
+    from gog.pipelines.summary import Summary
 
 Beam = Annotated[list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="-- BEAM OPTIONS")]
 Seed = Annotated[
@@ -124,7 +129,7 @@ def demo(lake: LakeOption = None) -> None:
 
     made = config_of(None, lake)
     _work(made, None, None, None, False)
-    show_demo(made)
+    show_demo(made, pointing(made, run=False))
 
 
 def ingest(
@@ -298,7 +303,9 @@ def _needs(config: Config, table: str, command: str) -> None:
 
     there = (Path(config.lake) / "lake.json").exists()
     if not (there and Lake(Path(config.lake), create=False).parts(config.run, table)):
-        raise UseError(f"the run {config.run!r} has no {table} yet: first `{command}`, or `gog run` for all of it")
+        raise UseError(
+            f"the run {config.run!r} has no table {table} yet: first `{command}`, or `gog run` for all of it"
+        )
 
 
 def _work(
@@ -328,9 +335,36 @@ def _work(
         report = write_report(Lake(Path(config.lake), create=False), config.run)
         if not as_json:
             print(f"The same as a page, with plots and trajectories: {report}")
-    nothing_kept = not any(line["kept"] for line in summary["behaviours"])
-    if steps is None and nothing_kept and not result.stopped and not as_json:
-        print('Nothing was kept: `gog inspect --sql "from reasons"` says why')
+    if not as_json:
+        _tell_failed(config, summary)
     if result.stopped:
         print(f"gog: {result.stopped}; everything is kept, go on with a higher ceiling", file=sys.stderr)
         raise typer.Exit(FELL_SHORT)
+    if steps is None and not any(line["kept"] for line in summary["behaviours"]):
+        why = f'gog inspect{pointing(config)} --sql "from reasons"'
+        print(f"gog: nothing was kept: `{why}` says why", file=sys.stderr)
+        raise typer.Exit(FELL_SHORT)
+
+
+OUTSIDE: Final = frozenset(
+    {
+        "screen.teacher_failed",
+        "teacher.timeout",
+        "teacher.failed",
+        "search.failed",
+        "verify.unknown",
+        "label.unknown",
+    }
+)
+"""Reasons that blame something outside, and that `gog retry` may get over."""
+
+
+def _tell_failed(config: Config, summary: "Summary") -> None:
+    """What left because something outside failed, and how to ask again."""
+    failed: Counter[str] = Counter()
+    for line in summary["reasons"]:
+        if line["reason"] in OUTSIDE:
+            failed[line["reason"]] += line["rejects"]
+    if failed:
+        retry = f"gog retry{pointing(config)}" + "".join(f" --reason {code}" for code in sorted(failed))
+        print(f"{failed.total():,} left because something outside failed; once it works: {retry}")

@@ -3,11 +3,12 @@
 import asyncio
 import signal
 import sys
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gog.pipelines.commands.common import UseError, example
+from gog.pipelines.commands.common import UseError, example, listening
 
 if TYPE_CHECKING:
     from gog.transforms.services.planner_server.faults import Fault, Manners
@@ -89,7 +90,9 @@ async def _serve(server: "PlannerServer", host: str, port: int) -> None:
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, ended.set)
     try:
-        async with serving(server, host, port) as address:
+        async with AsyncExitStack() as stack:
+            with listening(host, port):
+                address = await stack.enter_async_context(serving(server, host, port))
             _tell(server.manners, address)
             await ended.wait()
     finally:

@@ -151,7 +151,7 @@ def export(
         database = store.database
         known = runs_in(database)
         if run is not None and run not in known:
-            raise UseError(f"no run {run!r} has asked this store; there are {', '.join(known) or 'none'}")
+            raise UseError(f"no run {run!r} has asked this store; it knows {', '.join(known) or 'none'}")
         chosen = choose(database, Choice(kinds=tuple(kind or ()), run=run))
         written = write_cassette(file, chosen, _images(made))
     missing = f"; {written.missing:,} pictures that answers name are not in the lake" if written.missing else ""

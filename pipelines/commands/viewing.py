@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import signal
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,6 +17,7 @@ from gog.pipelines.commands.common import (
     OfRun,
     UseError,
     example,
+    listening,
     one_run,
     print_json,
     runs_of,
@@ -83,13 +84,15 @@ def _login() -> str:
 
 async def _serve(viewer: "Viewer", port: int) -> None:
     """Serve until the process is interrupted or told to end."""
-    from gog.pipelines.viewing.server import serving
+    from gog.pipelines.viewing.server import ADDRESS, serving
 
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, ended.set)
     try:
-        async with serving(viewer, port) as address:
+        async with AsyncExitStack() as stack:
+            with listening(ADDRESS, port):
+                address = await stack.enter_async_context(serving(viewer, port))
             print(f"Open {address} in a browser; Ctrl-C ends it")
             sys.stdout.flush()
             await ended.wait()

@@ -314,15 +314,12 @@ def _environment(static: Mapping[str, bytes]) -> Environment:
 
 @asynccontextmanager
 async def serving(viewer: Viewer, port: int) -> AsyncIterator[str]:
-    """Serve on the loopback while the context lasts; its value is the address. Port 0 takes a free one."""
+    """Serve on the loopback meanwhile; gives the address. Port 0 takes a free one. Raises `OSError`."""
     runner = web.AppRunner(viewer.application(), access_log=None, handle_signals=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, ADDRESS, port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise LakeError(f"cannot listen on port {port}: {error.strerror or error}; name another") from error
+        await site.start()
         (name, number, *_) = runner.addresses[0]
         yield f"http://{name}:{number}/"
     finally:

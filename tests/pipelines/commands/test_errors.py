@@ -2,12 +2,14 @@
 
 import errno
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import yaml
 from calling import Gog, Place, contents, place
 
 from gog.pipelines import run as engine
@@ -15,7 +17,10 @@ from gog.pipelines.lake import Lake, LakeError
 from gog.transforms.services.store_file import StoreError
 
 CONFIGS = {
-    "runn: x": "runn: unknown key",
+    "runn: x": "runn: unknown key; did you mean run?",
+    "source: {kind: atlas, cout: 3}": "source.cout: unknown key; did you mean count?",
+    "{source: {kind: atlas}, decontaminate: {against: [{benchmark: fvqa, pth: x}]}}": "did you mean path?",
+    "nothing_like_it: x": "nothing_like_it: unknown key",
     "shard_size: none": "shard_size",
     "screen: {passes: 0}": "screen.passes",
     "source: {kind: jsonl, path: x.jsonl, mapping: {}}": "source.dataset: this key is needed",
@@ -51,8 +56,42 @@ def test_no_lake_and_no_run(gog: Gog, tmp_path: Path, finished: Place, command: 
     assert "there is no lake" in gog(command, "--lake", tmp_path / "none", *more).error
     done = gog(command, "--lake", finished.lake, "--run", "other", *more)
     assert done.code == 2
-    assert "there are tiny" in done.error
+    assert "it has tiny" in done.error
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("command", ["serve-planner", "view"])
+def test_a_port_that_is_taken(gog: Gog, finished: Place, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        lake = ["--lake", finished.lake] if command == "view" else []
+        done = gog(command, "--port", port, *lake)
+    assert done.code == 1
+    assert done.error == (
+        f"gog: cannot listen on port {port} of 127.0.0.1: something else listens there; "
+        "name another with --port, or 0 for a free one"
+    )
+
+
+def test_an_address_of_another_machine(gog: Gog) -> None:
+    done = gog("serve-planner", "--host", "192.0.2.1", "--port", "0")
+    assert done.code == 1
+    assert "cannot listen on port 0 of 192.0.2.1" in done.error
+    assert "name an address of this machine" in done.error
+
+
+def test_a_teacher_that_is_down_ends_a_run_with_exit_code_1_and_says_how_to_ask_again(gog: Gog, warm: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    config = warm.config.read_text()
+    address = f"http://127.0.0.1:{port}/v1#m"
+    data = yaml.safe_load(config) | {"teacher": address, "retry": {"attempts": 1}}
+    warm.config.write_text(yaml.safe_dump(data))
+    done = gog("run", "-c", warm.config)
+    assert done.code == 1
+    retry = f"gog retry --lake {warm.lake} --reason screen.teacher_failed"
+    assert f"8 left because something outside failed; once it works: {retry}\n" in done.out
+    assert done.error == f'gog: nothing was kept: `gog inspect --lake {warm.lake} --sql "from reasons"` says why'
 
 
 def test_a_run_that_another_process_writes(gog: Gog, copied: Place) -> None:

@@ -7,7 +7,7 @@ from calling import Gog
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gog.pipelines.cli import app
+from gog.pipelines.cli import ORDER, app
 
 
 def commands() -> list[tuple[str, ...]]:
@@ -80,6 +80,16 @@ def test_wrong_use_is_told_in_one_line_with_exit_code_2(gog: Gog, args: list[str
     assert done.out == ""
 
 
-def test_without_a_command_the_help_is_shown(gog: Gog) -> None:
-    done = gog()
-    assert "Commands:" in done.out + done.err
+@pytest.mark.parametrize("group", [(), ("index",), ("store",), ("review",)], ids=" ".join)
+def test_without_a_command_the_help_is_shown_as_it_is_with_help(gog: Gog, group: tuple[str, ...]) -> None:
+    done = gog(*group)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == gog(*group, "--help").out
+
+
+def test_the_commands_are_listed_in_the_order_in_which_they_are_needed(gog: Gog) -> None:
+    assert {path[0] for path in commands()} == set(ORDER)
+    listed = [
+        line.split()[0] for line in gog("--help").out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    ]
+    assert listed == list(ORDER)

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -164,10 +165,15 @@ def test_demo_ends_with_a_picture_and_what_to_type_next(
 
     small = load_config(finished.config)
     monkeypatch.setattr(running, "config_of", lambda *_: small)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     done = gog("demo", "--lake", finished.lake)
     assert done.code == 0
     assert (finished.run / "example.png").read_bytes().startswith(b"\x89PNG")
-    assert all(word in done.out for word in ("example.png", "gog inspect", "gog preview", "gog init"))
+    assert "example.png" in done.out
+    for command in ("view", "inspect", "preview", "init"):
+        assert f" {sys.argv[0]} {command}" in done.out  # as the one who typed it can type it again
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/gog")
+    assert f"gog view --lake {finished.lake}\n" in gog("demo", "--lake", finished.lake).out
 
 
 def test_progress_is_a_plain_line_without_a_terminal(finished: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,7 @@ class TestCassettes:
         assert len(lines) == one(copied, "SELECT count(*) FROM answers WHERE kind = 'detect'")
         done = gog("store", "export", tmp_path / "d", "--lake", copied.lake, "--run", "other")
         assert done.code == 2
-        assert "there are tiny" in done.error
+        assert "it knows tiny" in done.error
         assert not (tmp_path / "d").exists()
 
     def spoiled(self, cassette: Path, out: Path, change: Any) -> Path:
