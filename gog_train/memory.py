@@ -1,7 +1,7 @@
 """How much memory a training takes on each device: a rough number, from the model's shape and the settings.
 
-Parameters are counted, the rest is by rule: what a layer keeps for its backward pass, the logits in three copies, the
-optimiser's two numbers a weight. Not counted: the vision tower's passing activations, the matrices of an attention that
+Parameters are counted, the rest is by rule: what a layer keeps for its backward pass, the tile of logits that TRL's
+fused head holds at a time, the optimiser's two numbers a weight. Not counted: the vision tower's passing activations, the matrices of an attention that
 is not fused (a CPU's), fragments, what other programs hold.
 
 torch and transformers are imported inside of the functions.
@@ -21,6 +21,12 @@ OVERHEAD: Final = 3 << 29
 """Bytes of a CUDA context with its libraries' workspaces."""
 ADAM: Final = 16
 """Bytes of a trained weight: itself, its gradient and two moments, in single precision."""
+
+
+TILE: Final = (4096, 32768)
+"""Tokens and words of the logits that TRL's trainers hold at a time (trl.kernels.chunked_logprob)."""
+CPU_TILES: Final = 8
+"""Copies of a tile where no Triton kernel folds it in place; measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class Memory:
     """With its gradients and the optimiser's moments."""
     activations: int
     logits: int
+    """The tile, and the gradient of what goes into the head."""
     generation: int
     """Keys and values of the rollouts of a step, or what vLLM takes."""
     overhead: int
@@ -96,13 +103,14 @@ def memory_of(shape: Shape, settings: SftSettings | GrpoSettings, devices: int, 
     else:
         length, learned = settings.context, settings.max_tokens
     # Of a layer: both norms, queries, the attention's in and out, and four of the width between.
+    tokens, words = min(rows * learned, TILE[0]), min(shape.vocabulary, TILE[1])
     layer = size * (7 * shape.hidden + 4 * shape.intermediate + 2 * shape.key_values)
     kept = size * shape.hidden * shape.layers + layer if checkpointing else layer * shape.layers
     return Memory(
         weights=shape.parameters * size,
         adapter=shape.trained * ADAM,
         activations=rows * length * kept,
-        logits=rows * learned * shape.vocabulary * (size + 8),
+        logits=tokens * words * size * (1 if gpu else CPU_TILES) + 4 * rows * length * shape.hidden,
         generation=_generation(shape, settings, devices, device_bytes, size),
         overhead=OVERHEAD if gpu else 0,
     )

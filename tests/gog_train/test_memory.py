@@ -8,7 +8,7 @@ import tiny_models
 
 from gog.transforms.backbones import BackboneName
 from gog_train.grpo import GrpoSettings
-from gog_train.memory import ADAM, Memory, Shape, disk_of, memory_of, shape_of
+from gog_train.memory import ADAM, TILE, Memory, Shape, disk_of, memory_of, shape_of
 from gog_train.sft import SftSettings
 from gog_train.stages import LANGUAGE, VISION
 
@@ -57,7 +57,8 @@ def test_a_7b_model_fits_where_it_does_and_not_where_it_does_not() -> None:
         (sft(), sft(device_batch_size=2), "activations"),
         (sft(), sft(precision="fp32"), "weights"),
         (grpo(), grpo(rollouts=8), "generation"),
-        (grpo(), grpo(max_tokens=16384), "logits"),
+        (grpo(), grpo(context=32768), "logits"),
+        (grpo(max_tokens=1024), grpo(max_tokens=2048), "logits"),
         (grpo(vllm="server"), grpo(vllm="colocate"), "generation"),
     ],
 )
@@ -65,6 +66,17 @@ def test_what_is_more_takes_more(settings: Any, more: Any, part: str) -> None:
     less, larger = (memory_of(QWEN, one, 4, H100) for one in (settings, more))
     assert getattr(larger, part) > getattr(less, part)
     assert larger.total > less.total
+
+
+def test_logits_are_held_by_the_tile() -> None:
+    """As TRL's fused head does it: neither the length of a row nor the vocabulary makes them large."""
+    from trl.kernels.chunked_logprob import TOKEN_CHUNK_SIZE
+    from trl.trainer.utils import _CHUNKED_LOGPROB_CHUNK_SIZE
+
+    assert TILE == (TOKEN_CHUNK_SIZE, _CHUNKED_LOGPROB_CHUNK_SIZE)
+    assert memory_of(QWEN, sft(), 1, H100).logits < 10**9
+    small = Shape(QWEN.parameters, QWEN.trained, 28, 3584, 18944, 512, 50000)
+    assert memory_of(small, sft(), 1, H100).logits == memory_of(QWEN, sft(), 1, H100).logits
 
 
 def test_rollouts_are_shared_by_the_devices() -> None:
