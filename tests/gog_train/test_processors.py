@@ -57,7 +57,10 @@ def test_a_processor_that_resizes_otherwise_is_refused(small_backbone: Backbone)
 def test_the_budget_is_set_on_the_processor_and_saved_with_it(small_backbone: Backbone, tmp_path: Path) -> None:
     processor = fitted(small_backbone)
     processor.save_pretrained(tmp_path)
-    check(load_processor_like(tmp_path, small_backbone), small_backbone)
+    saved = load_processor_like(tmp_path, small_backbone)
+    size = saved.image_processor.size
+    assert (size["shortest_edge"], size["longest_edge"]) == (small_backbone.min_pixels, small_backbone.max_pixels)
+    check(saved, small_backbone)
 
 
 def load_processor_like(folder: Path, backbone: Backbone) -> Any:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gog.schemas import AnswerType, Reject, Seed
-from gog.schemas.rows import check_row, to_row
+from gog.schemas.rows import check_row, from_row, to_row
 from gog.transforms.duplicates import Duplicates
 from gog.transforms.images import ImageError, sha256_hex
 from gog.transforms.ingest import (
@@ -177,8 +177,15 @@ class TestMapping:
         assert "qa.question" in rejected.detail
 
     def test_a_column_that_some_rows_lack_is_no_error_of_the_mapping(self) -> None:
-        check_mapping([row(1), row(2, who="Ada")], FieldMapping(columns={"entity": "who"}))
-        check_mapping([SourceRow("x#1", {}, "broken")], FieldMapping())
+        rows, mapping = [row(1), row(2, who="Ada")], FieldMapping(columns={"entity": "who"})
+        check_mapping(rows, mapping)
+        assert [seed_of(each, mapping).entity for each in rows] == [None, "Ada"]
+
+    def test_a_row_that_could_not_be_read_says_nothing_of_the_mapping(self) -> None:
+        broken = SourceRow("x#1", {}, "broken")
+        check_mapping([broken], FieldMapping())
+        with pytest.raises(MappingError):
+            check_mapping([broken, row(2)], FieldMapping(question="qestion"))
 
     def test_unknown_settings_are_refused(self) -> None:
         with pytest.raises(ValueError, match="quesion"):
@@ -273,7 +280,7 @@ class TestRejected:
         table, record = ("seeds", result.seed) if isinstance(result, Ingested) else ("rejects", result)
         flat = to_row(record)
         check_row(table, flat)
-        json.dumps(flat, ensure_ascii=False).encode()
+        assert from_row(type(record), json.loads(json.dumps(flat, ensure_ascii=False).encode())) == record
 
 
 class TestQuestions:

@@ -7,7 +7,7 @@ import pytest
 from playing import World, asked_of, is_right
 
 from gog.prompts import render
-from gog.schemas import Frame, FrameSpec, ImagePart, Message, Reflection, TextPart, Tool
+from gog.schemas import Frame, FrameSpec, ImagePart, Message, Reflection, StopReason, TextPart, Tool
 from gog.schemas.boxes import from_frame, iou
 from gog.transforms.atlas.scenes import KINDS, Kind
 from gog.transforms.episode import machine
@@ -147,7 +147,9 @@ def test_a_planned_gaze_says_what_is_looked_for(world: World, label: str | None)
 
 
 def test_a_planned_answer_without_evidence(world: World) -> None:
-    composed(world, "gaze", [("answer", None)])
+    episode, turns = composed(world, "gaze", [("answer", None)])
+    assert (len(turns), episode.stop) == (1, StopReason.ANSWERED)
+    assert episode.answer
 
 
 @pytest.mark.parametrize("frame", [Frame.PER_MILLE, Frame.FRACTION, Frame.PIXELS])
