@@ -1,8 +1,8 @@
 """How much memory a training takes on each device: a rough number, from the model's shape and the settings.
 
 Parameters are counted, the rest is by rule: what a layer keeps for its backward pass, the tile of logits that TRL's
-fused head holds at a time, the optimiser's two numbers a weight. Not counted: the vision tower's passing activations, the matrices of an attention that
-is not fused (a CPU's), fragments, what other programs hold.
+fused head holds at a time, the optimiser's two numbers a weight. Not counted: the vision tower's passing activations,
+the matrices of an attention that is not fused (a CPU's), fragments, what other programs hold.
 
 torch and transformers are imported inside of the functions.
 """
