@@ -5,9 +5,9 @@ were admitted in it):
 
 - rest: well below what was borne. Whatever is refused here is refused at any rate: the noise, which later epochs are
   allowed. Noise is believed only when the share refused did not fall with the rate.
-- hold: a little below what was borne, the longer the more often climbing from here failed.
-- climb: up by steps that double while more than the noise is not refused. A refused step costs a few calls and leads
-  back to rest.
+- hold: a little below what was borne, the longer the more often climbing from here gained nothing.
+- climb: up by steps that double while more than the noise is not refused. It ends in a hold after a step that lost a
+  call or two, and in a rest after one that lost more.
 - pause: nearly everything is refused. One call at a time asks whether that is over.
 
 The plateau and the rare probes above it are CUBIC's idea; trying two rates to tell chance from congestion is PCC's.
@@ -31,11 +31,18 @@ HOLDING: Final = 0.94
 FIRST_STEP: Final = 0.04
 """First step of a climb, relative to the rate that was held."""
 HOLD_S: Final = (6.0, 60.0)
-"""Shortest and longest hold. It is doubled by a climb that fails below `NEAR` times the rate that was held."""
-NEAR: Final = 1.25
+"""Shortest and longest hold. It is doubled where the climb before led to within `NEAR` times the rate it began at."""
+NEAR: Final = 1.1
 STEP_S: Final = 2.0
 STEP_CALLS: Final = 32
-"""What a step of the climb lasts, at least."""
+"""What a step of the climb lasts, at least,"""
+LONGEST_STEP_S: Final = 6.0
+"""but no longer: at a rate far below what is borne, calls are few."""
+BELIEVED: Final = (0.5, 0.9)
+"""What is believed when a climb fails, as what the last step bore may have been saved up before: the share of what was
+climbed, or the share of the last step, whichever is more."""
+LEAST_LEFT: Final = 0.25
+"""Share of the rate that is left by a pause: what was borne in bursts, between waits, tells too little of it."""
 BINDING: Final = 0.8
 """Share of the rate that must be used for a climb: otherwise it would drift far from what was tried."""
 REST_CALLS: Final = 40
@@ -148,7 +155,7 @@ class AdaptiveRate:
             if current:
                 self._asked(refused, now)
         elif refused and sum(a.refused for a in self._latest) >= 0.8 * LATEST:
-            self._level = 0.9 * min(self._level, self._borne(now))
+            self._level = 0.9 * min(self._level, max(self._borne(now), LEAST_LEFT * self._level))
             self._enter(Phase.PAUSE, 1 / _PAUSE_S, now)
         elif refused and current:
             self._k += 1
@@ -201,27 +208,39 @@ class AdaptiveRate:
                 self._rest(now)
             case Phase.HOLD if lasted >= self._hold_s:
                 if binding:
-                    self._step, self._base = FIRST_STEP, self._level
-                    self._enter(Phase.CLIMB, self._level * (1 + self._step), now)
+                    self._begin_climb(now)
                 else:
                     self._enter(Phase.HOLD, self._rate, now)
-            case Phase.CLIMB if lasted >= STEP_S and self._count >= STEP_CALLS:
-                if binding:
-                    self._level, self._step = self._rate, min(1.0, 2 * self._step)
-                self._enter(Phase.CLIMB, self._level * (1 + self._step), now)
+            case Phase.CLIMB if lasted >= STEP_S and (self._count >= STEP_CALLS or lasted >= LONGEST_STEP_S):
+                if self._k > self.noise * self._n:
+                    self._enter(Phase.HOLD, HOLDING * self._level, now)
+                else:
+                    if binding:
+                        self._level, self._step = self._rate, min(1.0, 2 * self._step)
+                    self._enter(Phase.CLIMB, self._level * (1 + self._step), now)
+
+    def _begin_climb(self, now: float) -> None:
+        near = self._base / NEAR < self._level < self._base * NEAR
+        self._hold_s = min(HOLD_S[1], 2 * self._hold_s) if near else HOLD_S[0]
+        self._step, self._base = FIRST_STEP, self._level
+        self._enter(Phase.CLIMB, self._level * (1 + self._step), now)
 
     def _fail(self, now: float) -> None:
         """Too much was refused in a hold or a climb."""
         rate, climbing = self._rate, self.phase is Phase.CLIMB
         self._doubt = _Doubt(rate, self._share, self._since >= SURE)
-        if climbing:
-            self._hold_s = min(HOLD_S[1], 2 * self._hold_s) if rate < NEAR * self._base else HOLD_S[0]
         # Few calls say little: the share is shrunk towards none.
         borne = rate * (1 - (self._k - 1) / (self._since + 8)) / (1 - self.noise)
-        self._level = min(borne, self._level if climbing else rate)
+        self._level = min(borne, self._believed if climbing else rate)
         if self._burst:
             self._level = min(self._level, self._borne(now))
         self._rest(now)
+
+    @property
+    def _believed(self) -> float:
+        """What is believed of a climb that failed."""
+        climbed, last = BELIEVED
+        return max(self._base + climbed * (self._level - self._base), last * self._level)
 
     def _rest(self, now: float) -> None:
         self._enter(Phase.REST, RESTING * self._level, now)
