@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
@@ -30,7 +31,7 @@ class Thumbnails:
 
 
 @dataclass
-class Lens:
+class Lens(ABC):
     """An image search by address; a provider adds `name` and `matches`."""
 
     key: str = field(repr=False)
@@ -48,9 +49,9 @@ class Lens:
         few = f"+{self.thumbnails.count}thumbnails" if self.thumbnails.count else ""
         return f"{self.name}:{self.locale}{few}"
 
+    @abstractmethod
     async def matches(self, url: str, top_k: int) -> tuple[Found, ...]:
         """Results for the picture at an address. Raises `ServiceError`."""
-        raise NotImplementedError
 
     async def search(self, image_sha256: str, top_k: int) -> tuple[Hit, ...]:
         """Pages with pictures like a stored one, best first, without scores: these engines tell none.
