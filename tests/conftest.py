@@ -1,7 +1,11 @@
-"""Isolation: no home, no caches, no network; one thread in a process; nothing left out without a word."""
+"""Isolation: no home, no caches, no network; one thread in a process, which can be interrupted.
+
+Nothing is left out without a word.
+"""
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +26,10 @@ os.environ |= {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
+
+# A shell has what it starts in the background ignore SIGINT, and every process that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Continuous integration repeats the same examples, so that a change is judged by its own.
 settings.register_profile("gog", deadline=None, derandomize=bool(os.environ.get("CI")))

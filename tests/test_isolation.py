@@ -3,6 +3,8 @@
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,18 @@ def test_home_and_caches_are_the_tests_own() -> None:
     assert home.name.startswith("gog-tests-")
     assert Path(os.environ["HF_HOME"]).is_relative_to(home)
     assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
+_IN_THE_BACKGROUND = """
+import signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+import conftest
+child = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+subprocess.run([sys.executable, "-c", child], check=True)
+"""
+
+
+def test_processes_of_a_test_can_be_interrupted(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", _IN_THE_BACKGROUND], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("True\n", "")
