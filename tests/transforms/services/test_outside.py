@@ -3,52 +3,22 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from asking import IMAGE, REPLY, Naps, Teacher, fails, play, request
 
-from gog.schemas import Box, FailureClass, Function, Hit, ImagePart, Message, TextPart, ToolCall
+from gog.schemas import Box, FailureClass, Hit
 from gog.transforms.services.budget import Budget, BudgetReached
 from gog.transforms.services.gate import Gate, Limits
-from gog.transforms.services.keys import chat_request, detect_request, request_key, search_request
-from gog.transforms.services.loop import process_loop, shared, unshare
+from gog.transforms.services.keys import request_key, search_request
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.prices import Price
-from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, Sampling, ServiceError
+from gog.transforms.services.protocols import Detection, ServiceError
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.store import Mode, Store
 from gog.transforms.services.store_file import StoreError
-
-IMAGE = "a" * 64
-REPLY = ChatReply(Message(role="assistant", content="<answer>Chad</answer>"), "stop", 100, 10)
-
-
-def request(text: str = "Whose flag?", **changes: Any) -> ChatRequest:
-    message = Message(role="user", content=(ImagePart(image=IMAGE), TextPart(text=text)))
-    return ChatRequest(**({"messages": (message,)} | changes))
-
-
-class Teacher:
-    """Answers what it is told to, one outcome a call, the last one for ever."""
-
-    id = "openai:big@2026"
-
-    def __init__(self, *outcomes: Any, latency_s: float = 0.0) -> None:
-        self._outcomes, self._latency_s = list(outcomes) or [REPLY], latency_s
-        self.calls: list[ChatRequest] = []
-
-    async def complete(self, request: ChatRequest) -> ChatReply:
-        self.calls.append(request)
-        await asyncio.sleep(self._latency_s)
-        outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
-        if isinstance(outcome, BaseException):
-            raise outcome
-        assert isinstance(outcome, ChatReply)
-        return outcome
 
 
 class Search:
@@ -88,27 +58,6 @@ class Detector:
     async def detect(self, image_sha256: str, phrases: tuple[str, ...]) -> tuple[Detection, ...]:
         self.calls.append((image_sha256, phrases))
         return self._found
-
-
-class Naps:
-    """A sleep that takes no time and remembers."""
-
-    def __init__(self) -> None:
-        self.naps: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.naps.append(seconds)
-
-
-def fails(failure: FailureClass, retry_after: float | None = None) -> ServiceError:
-    return ServiceError(failure, "as told", retry_after)
-
-
-def play(scenario: Callable[[], Awaitable[None]]) -> None:
-    async def main() -> None:
-        await asyncio.wait_for(scenario(), 30)
-
-    asyncio.run(main())
 
 
 def test_what_was_asked_once_is_never_asked_again(tmp_path: Path) -> None:
@@ -239,104 +188,6 @@ def test_a_call_that_nobody_waits_for_is_cancelled_and_can_be_made_again(tmp_pat
         assert len(teacher.calls) == 2
 
     play(scenario)
-
-
-@pytest.mark.parametrize("failure", [f for f in FailureClass if f.passing])
-def test_passing_failures_are_tried_again_and_asked_anew_by_the_next_run(tmp_path: Path, failure: FailureClass) -> None:
-    async def scenario() -> None:
-        teacher, naps = Teacher(fails(failure)), Naps()
-        with Store(tmp_path) as store:
-            outside = Outside(store, run="r", retry=Retry(attempts=4, initial_s=1.0, longest_s=3.0), sleep=naps)
-            with pytest.raises(ServiceError) as caught:
-                await outside.chat(teacher, request(), "episode")
-            assert caught.value.failure is failure
-            assert [e.attempts for e in store.events("r")] == [4]
-            assert outside.statistics.calls == len(teacher.calls) == 4
-            assert len(naps.naps) == 3
-            assert all(0.5 * most <= nap <= most for nap, most in zip(naps.naps, (1.0, 2.0, 3.0), strict=True))
-            teacher._outcomes = [REPLY]
-            assert await outside.chat(teacher, request(), "episode") == REPLY
-
-    play(scenario)
-
-
-@pytest.mark.parametrize("failure", [f for f in FailureClass if f.permanent])
-def test_permanent_failures_are_paid_once(tmp_path: Path, failure: FailureClass) -> None:
-    async def scenario() -> None:
-        teacher = Teacher(fails(failure))
-        for _ in range(2):
-            with Store(tmp_path) as store:
-                outside = Outside(store)
-                for _ in range(2):
-                    with pytest.raises(ServiceError, match="as told") as caught:
-                        await outside.chat(teacher, request(), "episode")
-                    assert caught.value.failure is failure
-                assert outside.statistics.failures == {failure: 2}
-        assert len(teacher.calls) == 1
-
-    play(scenario)
-
-
-def test_a_failure_that_neither_passes_nor_lasts_is_not_tried_again_now(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        teacher = Teacher(fails(FailureClass.AUTH))
-        with Store(tmp_path) as store:
-            outside = Outside(store)
-            for _ in range(2):
-                with pytest.raises(ServiceError):
-                    await outside.chat(teacher, request(), "episode")
-        assert len(teacher.calls) == 2
-
-    play(scenario)
-
-
-def test_a_failure_that_passes_is_forgotten(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        teacher = Teacher(fails(FailureClass.SERVER), fails(FailureClass.MALFORMED), REPLY)
-        with Store(tmp_path) as store:
-            outside = Outside(store, run="r", sleep=Naps())
-            assert await outside.chat(teacher, request(), "episode") == REPLY
-            (event,) = store.events("r")
-            assert (event.attempts, event.failure, event.from_store) == (3, None, False)
-            assert not outside.statistics.failures
-
-    play(scenario)
-
-
-def test_retry_after_lengthens_the_pause(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        naps = Naps()
-        teacher = Teacher(fails(FailureClass.SERVER, 17.0), REPLY)
-        with Store(tmp_path) as store:
-            await Outside(store, sleep=naps).chat(teacher, request(), "episode")
-        assert len(naps.naps) == 1
-        assert 17.0 <= naps.naps[0] <= 18.0
-
-    play(scenario)
-
-
-@given(st.integers(1, 10_000), st.one_of(st.none(), st.floats()), st.floats(0, 1, exclude_max=True))
-def test_pauses_are_bounded(attempt: int, retry_after: float | None, draw: float) -> None:
-    retry = Retry()
-    pause = retry.pause(attempt, retry_after, draw)
-    assert 0 < pause <= retry.longest_s + retry.longest_wait_s
-    if retry_after is not None and 0 < retry_after < retry.longest_wait_s:
-        assert pause > retry_after
-
-
-def test_jitter_is_seeded(tmp_path: Path) -> None:
-    def naps(seed: int) -> list[float]:
-        nap = Naps()
-
-        async def scenario() -> None:
-            with Store(tmp_path, Mode.LIVE) as store:
-                teacher = Teacher(fails(FailureClass.SERVER), fails(FailureClass.SERVER), REPLY)
-                await Outside(store, sleep=nap, seed=seed).chat(teacher, request(), "episode")
-
-        play(scenario)
-        return nap.naps
-
-    assert naps(1) == naps(1) != naps(2)
 
 
 def test_each_attempt_passes_the_gate_on_its_own(tmp_path: Path) -> None:
@@ -502,98 +353,3 @@ def test_text_that_is_not_unicode_is_a_bad_request(tmp_path: Path) -> None:
         assert search.calls == []
 
     play(scenario)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def reverse(value: Any) -> Any:
-    """The same value with the keys of its objects in another order."""
-    if isinstance(value, dict):
-        return {key: reverse(value[key]) for key in reversed(value)}
-    return [reverse(item) for item in value] if isinstance(value, list) else value
-
-
-@given(st.dictionaries(st.text(max_size=5), json_values, max_size=4), json_values)
-def test_the_order_of_keys_makes_no_other_request(tool: dict[str, Any], schema: Any) -> None:
-    one = request(tools=(tool,), response_schema={"x": schema})
-    other = request(tools=(reverse(tool),), response_schema={"x": reverse(schema)})
-    assert chat_request("p", one) == chat_request("p", other)
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-chat_requests = st.builds(
-    ChatRequest,
-    messages=st.lists(
-        st.builds(
-            Message,
-            role=st.sampled_from(["user", "assistant", "tool"]),
-            content=st.one_of(
-                texts,
-                st.lists(st.builds(TextPart, text=texts), max_size=2).map(tuple),
-                st.just((ImagePart(image=IMAGE),)),
-            ),
-            reasoning_content=st.one_of(st.none(), texts),
-            tool_calls=st.lists(
-                st.builds(ToolCall, id=texts, function=st.builds(Function, name=texts, arguments=texts)), max_size=2
-            ).map(tuple),
-        ),
-        max_size=3,
-    ).map(tuple),
-    sampling=st.builds(Sampling, st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.9, 1.0]), st.integers(1, 3)),
-    sample_index=st.integers(0, 3),
-    prompt_hash=texts,
-)
-
-
-@given(chat_requests, chat_requests, texts, texts)
-def test_keys_are_the_same_only_for_the_same_request(a: ChatRequest, b: ChatRequest, p: str, q: str) -> None:
-    same = (a, p) == (b, q)
-    assert (request_key(chat_request(p, a)) == request_key(chat_request(q, b))) == same
-
-
-@given(chat_requests, st.sets(st.integers(0, 10**6), min_size=2, max_size=20))
-def test_no_two_samples_share_a_key(call: ChatRequest, indices: set[int]) -> None:
-    keys = {
-        chat_request("p", ChatRequest(call.messages, call.tools, call.sampling, index, call.prompt_hash))
-        for index in indices
-    }
-    assert len(keys) == len(indices)
-
-
-def test_kinds_and_providers_never_collide() -> None:
-    requests = [
-        search_request("text_search", "a", IMAGE, 3),
-        search_request("image_search", "a", IMAGE, 3),
-        search_request("image_search", "b", IMAGE, 3),
-        search_request("image_search", "a", IMAGE, 4),
-        detect_request("a", IMAGE, ()),
-        detect_request("a", IMAGE, ("x", "y")),
-        detect_request("a", IMAGE, ("x,y",)),
-        detect_request("a", IMAGE, ("y", "x")),
-    ]
-    assert len({request_key(r) for r in requests}) == len(requests)
-
-
-def test_a_temperature_is_the_same_as_integer_and_as_float() -> None:
-    assert chat_request("p", request(sampling=Sampling(1, 1, 5))) == chat_request(
-        "p", request(sampling=Sampling(1.0, 1.0, 5))
-    )
-
-
-def test_a_process_has_one_loop_and_shares_what_is_made_once() -> None:
-    async def where() -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()
-
-    loop = process_loop()
-    assert loop is process_loop()
-    assert asyncio.run_coroutine_threadsafe(where(), loop).result(10) is loop
-    key = ("test", object())
-    assert shared(key, lambda: shared((key, "inner"), lambda: "one")) == shared(key, lambda: "two") == "one"
-    assert unshare((key, "inner")) == "one"
-    assert unshare(key) == "one"
-    assert unshare(key) is None

@@ -1,0 +1,85 @@
+"""Keys of requests: the same for the same request, and for no other."""
+
+from typing import Any
+
+from asking import IMAGE, request
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import json_values, text
+
+from gog.schemas import Function, ImagePart, Message, TextPart, ToolCall
+from gog.transforms.services.keys import chat_request, detect_request, request_key, search_request
+from gog.transforms.services.protocols import ChatRequest, Sampling
+
+
+def reverse(value: Any) -> Any:
+    """The same value with the keys of its objects in another order."""
+    if isinstance(value, dict):
+        return {key: reverse(value[key]) for key in reversed(value)}
+    return [reverse(item) for item in value] if isinstance(value, list) else value
+
+
+@given(st.dictionaries(text, json_values, max_size=4), json_values)
+def test_the_order_of_keys_makes_no_other_request(tool: dict[str, Any], schema: Any) -> None:
+    one = request(tools=(tool,), response_schema={"x": schema})
+    other = request(tools=(reverse(tool),), response_schema={"x": reverse(schema)})
+    assert chat_request("p", one) == chat_request("p", other)
+
+
+chat_requests = st.builds(
+    ChatRequest,
+    messages=st.lists(
+        st.builds(
+            Message,
+            role=st.sampled_from(["user", "assistant", "tool"]),
+            content=st.one_of(
+                text,
+                st.lists(st.builds(TextPart, text=text), max_size=2).map(tuple),
+                st.just((ImagePart(image=IMAGE),)),
+            ),
+            reasoning_content=st.one_of(st.none(), text),
+            tool_calls=st.lists(
+                st.builds(ToolCall, id=text, function=st.builds(Function, name=text, arguments=text)), max_size=2
+            ).map(tuple),
+        ),
+        max_size=3,
+    ).map(tuple),
+    sampling=st.builds(Sampling, st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.9, 1.0]), st.integers(1, 3)),
+    sample_index=st.integers(0, 3),
+    prompt_hash=text,
+)
+
+
+@given(chat_requests, chat_requests, text, text)
+def test_keys_are_the_same_only_for_the_same_request(a: ChatRequest, b: ChatRequest, p: str, q: str) -> None:
+    same = (a, p) == (b, q)
+    assert (request_key(chat_request(p, a)) == request_key(chat_request(q, b))) == same
+
+
+@given(chat_requests, st.sets(st.integers(0, 10**6), min_size=2, max_size=20))
+def test_no_two_samples_share_a_key(call: ChatRequest, indices: set[int]) -> None:
+    keys = {
+        chat_request("p", ChatRequest(call.messages, call.tools, call.sampling, index, call.prompt_hash))
+        for index in indices
+    }
+    assert len(keys) == len(indices)
+
+
+def test_kinds_and_providers_never_collide() -> None:
+    requests = [
+        search_request("text_search", "a", IMAGE, 3),
+        search_request("image_search", "a", IMAGE, 3),
+        search_request("image_search", "b", IMAGE, 3),
+        search_request("image_search", "a", IMAGE, 4),
+        detect_request("a", IMAGE, ()),
+        detect_request("a", IMAGE, ("x", "y")),
+        detect_request("a", IMAGE, ("x,y",)),
+        detect_request("a", IMAGE, ("y", "x")),
+    ]
+    assert len({request_key(r) for r in requests}) == len(requests)
+
+
+def test_a_temperature_is_the_same_as_integer_and_as_float() -> None:
+    assert chat_request("p", request(sampling=Sampling(1, 1, 5))) == chat_request(
+        "p", request(sampling=Sampling(1.0, 1.0, 5))
+    )

@@ -1,0 +1,112 @@
+"""Failures: what is tried again, after which pause, and what is paid for once."""
+
+from pathlib import Path
+
+import pytest
+from asking import REPLY, Naps, Teacher, fails, play, request
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gog.schemas import FailureClass
+from gog.transforms.services.outside import Outside
+from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.retry import Retry
+from gog.transforms.services.store import Mode, Store
+
+
+@pytest.mark.parametrize("failure", [f for f in FailureClass if f.passing])
+def test_passing_failures_are_tried_again_and_asked_anew_by_the_next_run(tmp_path: Path, failure: FailureClass) -> None:
+    async def scenario() -> None:
+        teacher, naps = Teacher(fails(failure)), Naps()
+        with Store(tmp_path) as store:
+            outside = Outside(store, run="r", retry=Retry(attempts=4, initial_s=1.0, longest_s=3.0), sleep=naps)
+            with pytest.raises(ServiceError) as caught:
+                await outside.chat(teacher, request(), "episode")
+            assert caught.value.failure is failure
+            assert [e.attempts for e in store.events("r")] == [4]
+            assert outside.statistics.calls == len(teacher.calls) == 4
+            assert len(naps.naps) == 3
+            assert all(0.5 * most <= nap <= most for nap, most in zip(naps.naps, (1.0, 2.0, 3.0), strict=True))
+            teacher.outcomes = [REPLY]
+            assert await outside.chat(teacher, request(), "episode") == REPLY
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("failure", [f for f in FailureClass if f.permanent])
+def test_permanent_failures_are_paid_once(tmp_path: Path, failure: FailureClass) -> None:
+    async def scenario() -> None:
+        teacher = Teacher(fails(failure))
+        for _ in range(2):
+            with Store(tmp_path) as store:
+                outside = Outside(store)
+                for _ in range(2):
+                    with pytest.raises(ServiceError, match="as told") as caught:
+                        await outside.chat(teacher, request(), "episode")
+                    assert caught.value.failure is failure
+                assert outside.statistics.failures == {failure: 2}
+        assert len(teacher.calls) == 1
+
+    play(scenario)
+
+
+def test_a_failure_that_neither_passes_nor_lasts_is_not_tried_again_now(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        teacher = Teacher(fails(FailureClass.AUTH))
+        with Store(tmp_path) as store:
+            outside = Outside(store)
+            for _ in range(2):
+                with pytest.raises(ServiceError):
+                    await outside.chat(teacher, request(), "episode")
+        assert len(teacher.calls) == 2
+
+    play(scenario)
+
+
+def test_a_failure_that_passes_is_forgotten(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        teacher = Teacher(fails(FailureClass.SERVER), fails(FailureClass.MALFORMED), REPLY)
+        with Store(tmp_path) as store:
+            outside = Outside(store, run="r", sleep=Naps())
+            assert await outside.chat(teacher, request(), "episode") == REPLY
+            (event,) = store.events("r")
+            assert (event.attempts, event.failure, event.from_store) == (3, None, False)
+            assert not outside.statistics.failures
+
+    play(scenario)
+
+
+def test_retry_after_lengthens_the_pause(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        naps = Naps()
+        teacher = Teacher(fails(FailureClass.SERVER, 17.0), REPLY)
+        with Store(tmp_path) as store:
+            await Outside(store, sleep=naps).chat(teacher, request(), "episode")
+        assert len(naps.naps) == 1
+        assert 17.0 <= naps.naps[0] <= 18.0
+
+    play(scenario)
+
+
+@given(st.integers(1, 10_000), st.one_of(st.none(), st.floats()), st.floats(0, 1, exclude_max=True))
+def test_pauses_are_bounded(attempt: int, retry_after: float | None, draw: float) -> None:
+    retry = Retry()
+    pause = retry.pause(attempt, retry_after, draw)
+    assert 0 < pause <= retry.longest_s + retry.longest_wait_s
+    if retry_after is not None and 0 < retry_after < retry.longest_wait_s:
+        assert pause > retry_after
+
+
+def test_jitter_is_seeded(tmp_path: Path) -> None:
+    def naps(seed: int) -> list[float]:
+        nap = Naps()
+
+        async def scenario() -> None:
+            with Store(tmp_path, Mode.LIVE) as store:
+                teacher = Teacher(fails(FailureClass.SERVER), fails(FailureClass.SERVER), REPLY)
+                await Outside(store, sleep=nap, seed=seed).chat(teacher, request(), "episode")
+
+        play(scenario)
+        return nap.naps
+
+    assert naps(1) == naps(1) != naps(2)
