@@ -1,27 +1,20 @@
 """The episode's rules, whatever models and tools say."""
 
-import copy
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fakes import answered, called, gaze, hit, said, sha
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from episodes import IMAGE, begin, play, result, several
+from fakes import answered, called, gaze, hit, said
 from pydantic import ValidationError
 
 from gog.schemas import (
-    WHOLE,
     Behaviour,
     Box,
-    BoxError,
-    EpisodeImage,
     Evidence,
     FailureClass,
     Frame,
     Function,
-    Hit,
     Message,
     Reflection,
     Step,
@@ -29,9 +22,7 @@ from gog.schemas import (
     Tool,
     ToolCall,
 )
-from gog.schemas.boxes import from_frame, resolve
 from gog.transforms.episode.machine import (
-    Episode,
     EpisodeSettings,
     ToolResult,
     act,
@@ -42,51 +33,8 @@ from gog.transforms.episode.machine import (
     start,
     system_prompt,
 )
-from gog.transforms.episode.observations import estimate_tokens
 
-IMAGE = EpisodeImage(sha256=sha("original"), width=1000, height=500, box=WHOLE)
 SETTINGS = EpisodeSettings()
-
-
-def begin(**changes: Any) -> Episode:
-    """A fresh episode."""
-    return start(EpisodeSettings(**changes), "What is it?", IMAGE, "You look.")
-
-
-def result(
-    episode: Episode,
-    hits: Sequence[Hit] = (),
-    *,
-    failure: FailureClass | None = None,
-    crop: bool = True,
-    covers: Box | None = None,
-) -> ToolResult:
-    """What a tool gives back to what is pending: for a gaze, a crop of exactly the box."""
-    pending = episode.pending
-    assert pending is not None
-    key = f"{pending.tool}/{pending.query}/{pending.box}"
-    evidence = Evidence(
-        evidence_id=f"evidence-{sha(key)[:16]}",
-        tool=pending.tool,
-        query=pending.query,
-        hits=tuple(hits),
-        provider="fake",
-        failure=failure,
-    )
-    if pending.box is None or not crop:
-        return ToolResult(evidence)
-    box = covers or pending.box
-    width, height = max(1, round((box.x2 - box.x1) * 1000)), max(1, round((box.y2 - box.y1) * 500))
-    return ToolResult(evidence, EpisodeImage(sha256=sha(key), width=width, height=height, box=box))
-
-
-def play(episode: Episode, *turns: Message, hits: Sequence[Hit] = (hit("Kenya"),)) -> Episode:
-    """Take turns; tools answer at once."""
-    for turn in turns:
-        episode = act(episode, turn)
-        if episode.pending is not None:
-            episode = observe(episode, result(episode, hits))
-    return episode
 
 
 BAD = called("gaze", {"bbox_2d": [1, 2]})
@@ -263,13 +211,9 @@ def test_tools_that_are_not_offered_are_unknown() -> None:
     assert "gaze(" not in system_prompt(EpisodeSettings(tools=only))[0]
 
 
-def _several(*calls: Message) -> Message:
-    return Message(role="assistant", tool_calls=tuple(call.tool_calls[0] for call in calls))
-
-
 def test_one_call_a_turn_and_results_in_the_order_of_the_calls() -> None:
     """Qwen's template shows results by position alone: the first must be the first call's."""
-    episode = play(begin(), _several(SEARCHES[0], SEARCHES[1], called("image_search")))
+    episode = play(begin(), several(SEARCHES[0], SEARCHES[1], called("image_search")))
     told = episode.messages[3:]
     assert [message.tool_call_id for message in told] == ["call_0_0", "call_0_1", "call_0_2"]
     assert told[0].text.startswith("text_search found 1 result")
@@ -304,142 +248,6 @@ def test_reflection_needs_evidence_before_it() -> None:
     useful = called("image_search", think="Evidence: useful.")
     episode = play(begin(), useful, called("text_search", {"query": "q"}, think="Evidence: off target."))
     assert [step.reflection for step in episode.steps] == [None, Reflection.OFF_TARGET]
-
-
-_VALUES = st.integers(0, 1000)
-_SORTED = st.tuples(_VALUES, _VALUES, _VALUES, _VALUES).map(
-    lambda v: [min(v[0], v[2]), min(v[1], v[3]), max(v[0], v[2]), max(v[1], v[3])]
-)
-
-
-@given(_SORTED, _SORTED, _SORTED)
-def test_a_gaze_on_a_crop_resolves_to_the_original(one: list[int], two: list[int], three: list[int]) -> None:
-    episode = begin()
-    parents = [WHOLE]
-    for image, values in enumerate([one, two, three]):
-        parent = episode.images[image]
-        try:
-            drawn = from_frame(values, SETTINGS.spec, parent.width, parent.height)
-            expected = resolve(drawn, parents[image])
-        except BoxError:
-            assert act(episode, gaze(values, image=image)).steps[-1].error == "bad_box"
-            return
-        episode = act(episode, gaze(values, image=image))
-        if episode.pending is None:
-            assert episode.steps[-1].error == "repeated"
-            return
-        assert episode.pending.box == expected == episode.steps[-1].box
-        assert 0 <= expected.x1 < expected.x2 <= 1
-        padded = Box(max(0.0, expected.x1 - 0.01), expected.y1, expected.x2, min(1.0, expected.y2 + 0.02))
-        episode = observe(episode, result(episode, covers=padded))
-        parents.append(padded)
-        assert episode.images[image + 1].box == padded
-
-
-_WORDS = st.lists(
-    st.sampled_from(
-        ["Evidence: off target.", "<think>", "</think>", "<answer>", "</answer>", "<image_search/>", "x", "\n"]
-    )
-).map("".join)
-_BOXES = st.lists(st.integers(-50, 1200) | st.floats() | st.just(10**400), max_size=5) | _SORTED
-_CALLS = st.one_of(
-    st.builds(
-        lambda q: called("text_search", {"query": q}), st.sampled_from(["a", "b", " ", "\ud800"]) | st.text(max_size=3)
-    ),
-    st.just(called("image_search")),
-    st.builds(lambda box, image: gaze(box, image=image), _BOXES, st.integers(-1, 4)),
-    st.just(called("dance")),
-    st.just(called("gaze", "{")),
-)
-_TURNS = st.one_of(
-    _CALLS,
-    st.builds(lambda calls: _several(*calls), st.lists(_CALLS, min_size=2, max_size=4)),
-    st.builds(said, _WORDS),
-    st.builds(lambda turn, words: turn.model_copy(update={"content": words}), _CALLS, _WORDS),
-    st.just(answered("Kenya")),
-)
-_HIT_LISTS = st.lists(
-    st.builds(hit, st.text(max_size=20), st.text(max_size=40), st.none() | st.floats(0, 1)), max_size=3
-)
-_RESULTS = st.tuples(_HIT_LISTS, st.none() | st.sampled_from(list(FailureClass)), st.booleans())
-_LIMITS = st.fixed_dictionaries(
-    {
-        "max_turns": st.integers(1, 6),
-        "max_images": st.integers(1, 3),
-        "max_strikes": st.integers(1, 4),
-        "observation_tokens": st.integers(50, 200),
-        "frame": st.sampled_from(list(Frame)),
-    }
-)
-
-
-@settings(max_examples=150)
-@given(_LIMITS, st.lists(_TURNS, min_size=6, max_size=6), st.lists(_RESULTS, min_size=6, max_size=6))
-def test_any_episode_keeps_the_rules(limits: dict[str, Any], turns: list[Message], results: list[Any]) -> None:
-    episode = begin(**limits)
-    for turn, (hits, failure, crop) in zip(turns, results, strict=True):
-        if episode.stop is not None:
-            break
-        before = copy.deepcopy(episode)
-        later = act(episode, turn)
-        assert episode == before
-        assert act(episode, turn) == later
-        if later.pending is not None:
-            waiting, before = later, copy.deepcopy(later)
-            given_back = result(waiting, hits, failure=failure, crop=crop)
-            later = observe(waiting, given_back)
-            assert waiting == before
-        assert later.turns == episode.turns + 1
-        episode = later
-        _check_rules(episode)
-    assert episode.stop is not None or episode.turns == len(turns)
-    if episode.turns == episode.settings.max_turns:
-        assert episode.stop is not None
-
-
-def _check_rules(episode: Episode) -> None:
-    limits = episode.settings
-    assert episode.pending is None
-    assert episode.turns <= limits.max_turns
-    assert len(episode.images) <= limits.max_images
-    assert episode.strikes <= limits.max_strikes
-    assert (episode.stop is StopReason.STRIKES) == (episode.strikes == limits.max_strikes)
-    assert (episode.stop is StopReason.ANSWERED) == (episode.answer is not None)
-    said_so_far = [message for message in episode.messages if message.role == "assistant"]
-    assert len(said_so_far) == len(episode.steps)
-    assert [step.turn for step in episode.steps] == list(range(len(episode.steps)))
-    assert [m.images[0] for m in episode.messages[2:] if m.images] == [image.sha256 for image in episode.images[1:]]
-    _check_history(episode)
-    for message in episode.messages[2:]:
-        if message.role != "assistant":
-            assert estimate_tokens(message.text) <= limits.observation_tokens + 40
-    for step in episode.steps:
-        json.dumps(step.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()
-
-
-def _check_history(episode: Episode) -> None:
-    """As chat templates want it: system, user, then turns; every call answered once, in order, before the next turn."""
-    assert [message.role for message in episode.messages[:2]] == ["system", "user"]
-    waiting: list[str] = []
-    previous = "user"
-    seen: set[str] = set()
-    for message in episode.messages[2:]:
-        if message.role == "assistant":
-            assert not waiting
-            assert previous in {"user", "tool"}
-            waiting = [call.id for call in message.tool_calls]
-            assert not seen & set(waiting)
-            seen |= set(waiting)
-        elif message.role == "tool":
-            assert message.tool_call_id == waiting.pop(0)
-        else:
-            assert message.role == "user"
-            assert previous == "assistant"
-            assert not waiting
-        previous = message.role
-    if episode.stop is None:
-        assert not waiting
-        assert previous in {"user", "tool"}
 
 
 def _step(action: str, found: bool, reflection: Reflection | None = None, error: str = "") -> Step:

@@ -1,0 +1,162 @@
+"""The rules that hold in every episode, whatever is said and found."""
+
+import copy
+import json
+from typing import Any
+
+from episodes import begin, result, several
+from fakes import answered, called, gaze, hit, said
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gog.schemas import (
+    WHOLE,
+    Box,
+    BoxError,
+    FailureClass,
+    Frame,
+    Message,
+    StopReason,
+)
+from gog.schemas.boxes import from_frame, resolve
+from gog.transforms.episode.machine import (
+    Episode,
+    act,
+    observe,
+)
+from gog.transforms.episode.observations import estimate_tokens
+
+_VALUES = st.integers(0, 1000)
+_SORTED = st.tuples(_VALUES, _VALUES, _VALUES, _VALUES).map(
+    lambda v: [min(v[0], v[2]), min(v[1], v[3]), max(v[0], v[2]), max(v[1], v[3])]
+)
+
+
+@given(_SORTED, _SORTED, _SORTED)
+def test_a_gaze_on_a_crop_resolves_to_the_original(one: list[int], two: list[int], three: list[int]) -> None:
+    episode = begin()
+    parents = [WHOLE]
+    for image, values in enumerate([one, two, three]):
+        parent = episode.images[image]
+        try:
+            drawn = from_frame(values, episode.settings.spec, parent.width, parent.height)
+            expected = resolve(drawn, parents[image])
+        except BoxError:
+            assert act(episode, gaze(values, image=image)).steps[-1].error == "bad_box"
+            return
+        episode = act(episode, gaze(values, image=image))
+        if episode.pending is None:
+            assert episode.steps[-1].error == "repeated"
+            return
+        assert episode.pending.box == expected == episode.steps[-1].box
+        assert 0 <= expected.x1 < expected.x2 <= 1
+        padded = Box(max(0.0, expected.x1 - 0.01), expected.y1, expected.x2, min(1.0, expected.y2 + 0.02))
+        episode = observe(episode, result(episode, covers=padded))
+        parents.append(padded)
+        assert episode.images[image + 1].box == padded
+
+
+_WORDS = st.lists(
+    st.sampled_from(
+        ["Evidence: off target.", "<think>", "</think>", "<answer>", "</answer>", "<image_search/>", "x", "\n"]
+    )
+).map("".join)
+_BOXES = st.lists(st.integers(-50, 1200) | st.floats() | st.just(10**400), max_size=5) | _SORTED
+_CALLS = st.one_of(
+    st.builds(
+        lambda q: called("text_search", {"query": q}), st.sampled_from(["a", "b", " ", "\ud800"]) | st.text(max_size=3)
+    ),
+    st.just(called("image_search")),
+    st.builds(lambda box, image: gaze(box, image=image), _BOXES, st.integers(-1, 4)),
+    st.just(called("dance")),
+    st.just(called("gaze", "{")),
+)
+_TURNS = st.one_of(
+    _CALLS,
+    st.builds(lambda calls: several(*calls), st.lists(_CALLS, min_size=2, max_size=4)),
+    st.builds(said, _WORDS),
+    st.builds(lambda turn, words: turn.model_copy(update={"content": words}), _CALLS, _WORDS),
+    st.just(answered("Kenya")),
+)
+_HIT_LISTS = st.lists(
+    st.builds(hit, st.text(max_size=20), st.text(max_size=40), st.none() | st.floats(0, 1)), max_size=3
+)
+_RESULTS = st.tuples(_HIT_LISTS, st.none() | st.sampled_from(list(FailureClass)), st.booleans())
+_LIMITS = st.fixed_dictionaries(
+    {
+        "max_turns": st.integers(1, 6),
+        "max_images": st.integers(1, 3),
+        "max_strikes": st.integers(1, 4),
+        "observation_tokens": st.integers(50, 200),
+        "frame": st.sampled_from(list(Frame)),
+    }
+)
+
+
+@settings(max_examples=150)
+@given(_LIMITS, st.lists(_TURNS, min_size=6, max_size=6), st.lists(_RESULTS, min_size=6, max_size=6))
+def test_any_episode_keeps_the_rules(limits: dict[str, Any], turns: list[Message], results: list[Any]) -> None:
+    episode = begin(**limits)
+    for turn, (hits, failure, crop) in zip(turns, results, strict=True):
+        if episode.stop is not None:
+            break
+        before = copy.deepcopy(episode)
+        later = act(episode, turn)
+        assert episode == before
+        assert act(episode, turn) == later
+        if later.pending is not None:
+            waiting, before = later, copy.deepcopy(later)
+            given_back = result(waiting, hits, failure=failure, crop=crop)
+            later = observe(waiting, given_back)
+            assert waiting == before
+        assert later.turns == episode.turns + 1
+        episode = later
+        _check_rules(episode)
+    assert episode.stop is not None or episode.turns == len(turns)
+    if episode.turns == episode.settings.max_turns:
+        assert episode.stop is not None
+
+
+def _check_rules(episode: Episode) -> None:
+    limits = episode.settings
+    assert episode.pending is None
+    assert episode.turns <= limits.max_turns
+    assert len(episode.images) <= limits.max_images
+    assert episode.strikes <= limits.max_strikes
+    assert (episode.stop is StopReason.STRIKES) == (episode.strikes == limits.max_strikes)
+    assert (episode.stop is StopReason.ANSWERED) == (episode.answer is not None)
+    said_so_far = [message for message in episode.messages if message.role == "assistant"]
+    assert len(said_so_far) == len(episode.steps)
+    assert [step.turn for step in episode.steps] == list(range(len(episode.steps)))
+    assert [m.images[0] for m in episode.messages[2:] if m.images] == [image.sha256 for image in episode.images[1:]]
+    _check_history(episode)
+    for message in episode.messages[2:]:
+        if message.role != "assistant":
+            assert estimate_tokens(message.text) <= limits.observation_tokens + 40
+    for step in episode.steps:
+        json.dumps(step.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()
+
+
+def _check_history(episode: Episode) -> None:
+    """As chat templates want it: system, user, then turns; every call answered once, in order, before the next turn."""
+    assert [message.role for message in episode.messages[:2]] == ["system", "user"]
+    waiting: list[str] = []
+    previous = "user"
+    seen: set[str] = set()
+    for message in episode.messages[2:]:
+        if message.role == "assistant":
+            assert not waiting
+            assert previous in {"user", "tool"}
+            waiting = [call.id for call in message.tool_calls]
+            assert not seen & set(waiting)
+            seen |= set(waiting)
+        elif message.role == "tool":
+            assert message.tool_call_id == waiting.pop(0)
+        else:
+            assert message.role == "user"
+            assert previous == "assistant"
+            assert not waiting
+        previous = message.role
+    if episode.stop is None:
+        assert not waiting
+        assert previous in {"user", "tool"}
