@@ -68,7 +68,8 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
     manifest = lake.read_manifest(run)
     assert manifest is not None
     folder = lake.run_folder(run)
-    live = _locked(folder / "lock")
+    state = state_of(lake, manifest)
+    live = state == "live"
     began = (folder / "manifest.json").stat().st_mtime
     steps = tuple(_step(lake, manifest, step) for step in STEP_TABLES)
     at_work = _at_work(lake, run, steps, began) if live else ""
@@ -80,7 +81,7 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
     eta = _Pace(lake, manifest, summary, all_events, session, began, now).eta(at_work) if at_work else None
     return Status(
         run=run,
-        state="live" if live else "unfinished" if manifest.state == "running" else manifest.state,
+        state=state,
         detail="" if live else manifest.detail,
         steps=steps,
         kept=kept,
@@ -95,6 +96,13 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
         eta_s=eta,
         summary=summary,
     )
+
+
+def state_of(lake: Lake, manifest: Manifest) -> str:
+    """The state of a run, as `Status.state` has it."""
+    if _locked(lake.run_folder(manifest.run) / "lock"):
+        return "live"
+    return "unfinished" if manifest.state == "running" else manifest.state
 
 
 def _events(

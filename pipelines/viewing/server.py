@@ -80,8 +80,8 @@ class Viewer:
         chosen = self._run if self._run in runs else runs[0] if len(runs) == 1 else None
         if chosen is not None and "all" not in request.query:
             raise web.HTTPFound(f"/runs/{quote(chosen)}")
-        manifests = await _blocking(lambda: [(run, self.opened.manifest(run)) for run in runs])
-        return self._page(request, "home.html", runs=manifests)
+        found = await _blocking(lambda: [(run, self.opened.manifest(run), self.opened.state(run)) for run in runs])
+        return self._page(request, "home.html", runs=found)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         run, wanted, who = request.match_info["run"], Filter.of(request.query), self._who(request)

@@ -254,6 +254,12 @@ def test_side_by_side_dark_and_on_a_phone(browser: Browser, lake: Lake) -> None:
             it.keep("list-phone")
             open_first(it.page)
             it.keep("trajectory-phone")
+            for crop in it.page.locator(".crop").all():
+                evidence = crop.locator("xpath=following-sibling::*").bounding_box()
+                beside = crop.bounding_box()
+                assert evidence
+                assert beside
+                assert evidence["y"] >= beside["y"] + beside["height"], "beside a crop titles break into letters"
             it.page.goto(f"{view.address}?all")
             it.keep("runs-phone")
 

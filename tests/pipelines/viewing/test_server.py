@@ -8,7 +8,7 @@ import pytest
 from lakes import reflective, small_run, write
 from viewing import SCRIPT, View, hostile_run, ids, viewed, with_manifest
 
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake import Lake, Manifest
 from gog.schemas import Seed
 
 
@@ -193,6 +193,16 @@ def test_links_to_the_web_are_links(lake: Lake) -> None:
         links = [a for a in Page(view.get("/runs/small/t/web").text).all("a") if a.get("target") == "_blank"]
         assert {a["href"] for a in links} == {"https://example.org/?a=1&b=<x>"}
         assert {a["rel"] for a in links} == {"noreferrer noopener external"}
+
+
+def test_the_runs_are_shown_with_what_they_are_at_now(lake: Lake) -> None:
+    lake.write_manifest(Manifest(run="killed", fingerprint="f" * 16, state="running"))
+    lake.write_manifest(Manifest(run="live", fingerprint="f" * 16, state="running"))
+    with lake.lock("live"), viewed(lake.root) as view:
+        said = " ".join(Page(view.get("/?all").text).said.split())
+    assert "killed not finished" in said
+    assert "live at work now" in said
+    assert "small done" in said
 
 
 def test_what_is_damaged_or_missing_is_told_in_one_line(lake: Lake) -> None:
