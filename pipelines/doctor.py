@@ -30,7 +30,7 @@ from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
 from gog.transforms.formats import SourceError
 from gog.transforms.images import sha256_hex
-from gog.transforms.ingest import MappingError
+from gog.transforms.mapping import MappingError
 from gog.transforms.services.folders import IndexFolderError
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
 from gog.transforms.services.store_file import StoreError

@@ -31,9 +31,9 @@ from gog.transforms.evaluate.answered import Answered, asked_of, missing_because
 from gog.transforms.evaluate.paradigms import Paradigm, answer
 from gog.transforms.evaluate.results import Digest
 from gog.transforms.images import ImageError
-from gog.transforms.ingest import ReadImage
 from gog.transforms.protocols.scores import MissingError, ProtocolError
 from gog.transforms.protocols.table import OFFICIAL
+from gog.transforms.row_images import ReadImage
 from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.stages.services import Services

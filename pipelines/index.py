@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gog.pipelines.sources import FileRows, LocalImages
 from gog.transforms.images import ImageError
-from gog.transforms.ingest import safe_path
+from gog.transforms.row_images import safe_path
 from gog.transforms.services.corpus import build_corpus
 from gog.transforms.services.gallery import build_gallery
 

@@ -25,8 +25,9 @@ from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import CountRows
 from gog.transforms.clusters import NearDuplicates
 from gog.transforms.duplicates import Duplicates
-from gog.transforms.ingest import FieldMapping, ReadImage, SourceRow, check_mapping
+from gog.transforms.mapping import FieldMapping, SourceRow, check_mapping
 from gog.transforms.picture_files import LocalImages, OvenImages
+from gog.transforms.row_images import ReadImage
 from gog.transforms.services.loop import shared, unshare
 
 

@@ -18,7 +18,7 @@ from gog.transforms import formats, parquet_format, tar_format
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.scenes import Kind
 from gog.transforms.formats import Rows, SourceError, Span
-from gog.transforms.ingest import FieldMapping, SourceRow
+from gog.transforms.mapping import FieldMapping, SourceRow
 from gog.transforms.picture_files import LocalImages
 
 __all__ = ["ATLAS_MAPPING", "AtlasRows", "FileRows", "LocalImages", "ShardSpec", "Source", "SourceError"]

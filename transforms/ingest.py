@@ -5,15 +5,11 @@ chat-template tokens in a question are broken visibly (`<|im_start|>` becomes `â
 kept as they are but for control characters, since they are compared and never shown to a model.
 """
 
-import base64
-import binascii
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,10 +19,8 @@ from gog.transforms.cells import (
     MISSING,
     RowError,
     clean_text,
-    column_names,
     jsonable,
     kind_of,
-    listed,
     lookup,
     no_column,
     scalar_text,
@@ -34,16 +28,13 @@ from gog.transforms.cells import (
 )
 from gog.transforms.episode.observations import neutralise
 from gog.transforms.images import ImageError, ImageLimits, load_image, phash
+from gog.transforms.mapping import Column, FieldMapping, SourceRow
+from gog.transforms.row_images import ReadImage, image_bytes
 
 STAGE: Final = "ingest"
 
 SOURCE_ID: Final = "source_id"
 """Key of the source's own id in `Seed.extra`."""
-
-Column = Literal[
-    "id", "entity", "gold_page", "category", "language", "licence", "source_url", "split_hint",
-    "answer_type", "answer_unit", "answer_low", "answer_high",
-]  # fmt: skip
 
 _ANSWER_TYPES: Final = {kind.value: kind for kind in AnswerType} | {
     "yes-no": AnswerType.YES_NO,
@@ -52,36 +43,6 @@ _ANSWER_TYPES: Final = {kind.value: kind for kind in AnswerType} | {
     "time": AnswerType.DATE,
 }
 _PLACEHOLDER: Final = re.compile(r"<(?:image|video|audio)>", re.IGNORECASE)
-
-
-class FieldMapping(BaseModel):
-    """Which column of a source holds what.
-
-    A column may be a dotted path: `level1_qa.question`, or `prompt.0.content` with the place in a list. A column
-    whose own name has dots is found first.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    question: str = "question"
-    answers: tuple[str, ...] = ("answers",)
-    """Columns of accepted answers, the main one first. Each holds one answer, a list, or a list as JSON text."""
-    image: str = "image"
-    """Bytes, a struct with `bytes` and `path` (as `datasets` writes it), a data URL, or text: see `image_text`."""
-    image_text: Literal["path", "base64", "url"] = "path"
-    """What text in the image column is: a path below the source's image folder, the file in base64, or its address
-    in the web, which is fetched once.
-    """
-    columns: dict[Column, str] = Field(default_factory=dict)
-    """Columns of the other fields of a seed."""
-    constants: dict[Column, str] = Field(default_factory=dict)
-    """Values for all rows of fields that have no column, or that are empty in a row: `licence: MIT`."""
-    extra: tuple[str, ...] = ()
-    """Further columns to carry along in `Seed.extra`."""
-
-    @property
-    def all_columns(self) -> tuple[str, ...]:
-        return (self.question, *self.answers, self.image, *self.columns.values(), *self.extra)
 
 
 class IngestLimits(BaseModel):
@@ -100,18 +61,6 @@ class IngestLimits(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class SourceRow:
-    """A row as a source gave it. `row_id` names its place (`file#number`), once in a source.
-
-    `error` says why the row could not be read; `data` then holds what there was of it.
-    """
-
-    row_id: str
-    data: Mapping[str, Any]
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Ingested:
     """A seed with the bytes of its image (whose sha256 it carries), and the id that the source gave it."""
 
@@ -121,32 +70,6 @@ class Ingested:
     source_id: str | None = None
     pixels: Image.Image | None = field(default=None, repr=False, compare=False)
     """The image decoded, for checks that come at once; None once they are done."""
-
-
-class MappingError(ValueError):
-    """The mapping does not fit the source: no row has a column that it names."""
-
-
-ReadImage = Callable[[str], bytes]
-"""Bytes of a file below the source's image folder, or at an address. Raises `ImageError`."""
-
-
-def check_mapping(rows: Iterable[SourceRow], mapping: FieldMapping) -> None:
-    """Raise `MappingError` when a column of the mapping is in none of the rows; reads until it has seen all."""
-    missing = dict.fromkeys(mapping.all_columns)
-    found: dict[str, None] = {}
-    for row in rows:
-        if row.error:
-            continue
-        for column in list(missing):
-            if lookup(row.data, column) is not MISSING:
-                del missing[column]
-        if not missing:
-            return
-        found |= dict.fromkeys(column_names(row.data))
-    if missing and found:
-        names = ", ".join(repr(name) for name in missing)
-        raise MappingError(f"no row has the column {names}; there are: {listed(found)}")
 
 
 def to_seed(
@@ -343,81 +266,3 @@ def _extra(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> dict[
     if len(json.dumps(extra)) > limits.extra_chars:
         raise RowError("ingest.bad_row", f"the extra columns are longer than {limits.extra_chars} characters")
     return extra
-
-
-def image_url(row: SourceRow, mapping: FieldMapping) -> str | None:
-    """The address of a row's image, where it has one that must be fetched."""
-    value = _image(row, mapping)
-    fetched = mapping.image_text == "url" and isinstance(value, str) and value.strip() and not value.startswith("data:")
-    return str(value).strip() if fetched else None
-
-
-def _image(row: SourceRow, mapping: FieldMapping) -> Any:
-    """What the image column holds, out of a list of one and of a struct."""
-    value = lookup(row.data, mapping.image)
-    if isinstance(value, list | tuple) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, Mapping):
-        data = value.get("bytes")
-        value = data if data is not None else value.get("path")
-    return value
-
-
-def image_bytes(row: SourceRow, mapping: FieldMapping, read_image: ReadImage | None) -> bytes:
-    """The file of the image as it is in the row, in the image folder, or at its address; not decoded.
-
-    `read_image` gets a path below the image folder, or the address. Raises `ImageError`, and `RowError` where the
-    column holds no image.
-    """
-    value = _image(row, mapping)
-    match value:
-        case bytes() | bytearray() | memoryview():
-            return bytes(value)
-        case str() if value.startswith("data:"):
-            return _base64(value.partition(",")[2])
-        case str() if value.strip() and mapping.image_text == "base64":
-            return _base64(value)
-        case str() if value.strip() and mapping.image_text == "url":
-            if read_image is None:
-                raise ImageError("ingest.image_unavailable", "the row names an address, and nothing fetches it here")
-            return read_image(checked_url(value))
-        case str() if value.strip():
-            if read_image is None:
-                raise ImageError("ingest.image_unreadable", "the row names a file, and no image folder is set")
-            return read_image(safe_path(value))
-        case None | "":
-            raise ImageError("ingest.image_unreadable", f"{mapping.image!r} is empty")
-        case _:
-            raise RowError("ingest.bad_row", f"{mapping.image!r} holds {kind_of(value)}, not an image")
-
-
-def _base64(text: str) -> bytes:
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ImageError("ingest.image_unreadable", f"not base64: {error}") from error
-
-
-def checked_url(text: str) -> str:
-    """An address that may be asked for; `ImageError` for anything else."""
-    url = text.strip()
-    if not url.lower().startswith(("http://", "https://")) or len(url) > 4000 or not url.isprintable():
-        raise ImageError("ingest.image_unreadable", f"{url[:200]!r} is no address that begins with http:// or https://")
-    return url
-
-
-def safe_path(text: str) -> str:
-    """A relative path with forward slashes that does not leave its folder; `ImageError` for anything else."""
-    if "://" in text:
-        raise ImageError("ingest.image_unreadable", "the image is a URL: set image_text: url in the mapping")
-    path = PurePosixPath(text.strip().replace("\\", "/"))
-    if (
-        path.is_absolute()
-        or ".." in path.parts
-        or not path.name
-        or len(text) > 1000
-        or re.match(r"[A-Za-z]:", str(path))
-        or not str(path).isprintable()
-    ):
-        raise ImageError("ingest.image_unreadable", f"the path {text[:200]!r} leaves the image folder")
-    return str(path)

@@ -176,7 +176,7 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.schemas.rows import SchemaError
     from gog.transforms.benchmarks.items import BenchmarkError
     from gog.transforms.formats import SourceError
-    from gog.transforms.ingest import MappingError
+    from gog.transforms.mapping import MappingError
     from gog.transforms.protocols.scores import ProtocolError
     from gog.transforms.services.budget import PriceError
     from gog.transforms.services.child import ChildError

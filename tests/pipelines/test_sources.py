@@ -26,7 +26,8 @@ from gog.pipelines.sources import (
 from gog.schemas import Reject
 from gog.transforms import formats
 from gog.transforms.images import ImageError, ImageLimits
-from gog.transforms.ingest import FieldMapping, Ingested, SourceRow, check_mapping, to_seed
+from gog.transforms.ingest import Ingested, to_seed
+from gog.transforms.mapping import FieldMapping, SourceRow, check_mapping
 
 ROWS: list[dict[str, Any]] = [
     {"id": str(n), "question": f'Qüestion "{n}", [{{what}}]?\nyes\\', "answer": "a,b"} for n in range(25)

@@ -13,16 +13,9 @@ from gog.schemas import AnswerType, Reject, Seed
 from gog.schemas.rows import check_row, from_row, to_row
 from gog.transforms.duplicates import Duplicates
 from gog.transforms.images import ImageError, sha256_hex
-from gog.transforms.ingest import (
-    FieldMapping,
-    Ingested,
-    IngestLimits,
-    MappingError,
-    SourceRow,
-    check_mapping,
-    safe_path,
-    to_seed,
-)
+from gog.transforms.ingest import Ingested, IngestLimits, to_seed
+from gog.transforms.mapping import FieldMapping, MappingError, SourceRow, check_mapping
+from gog.transforms.row_images import safe_path
 
 
 def png(colour: tuple[int, int, int] = (9, 9, 9), size: tuple[int, int] = (40, 30)) -> bytes:

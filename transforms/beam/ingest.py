@@ -19,16 +19,9 @@ from gog.transforms.decontaminate.checks import check_seed
 from gog.transforms.decontaminate.index import BenchmarkIndex
 from gog.transforms.duplicates import Duplicates
 from gog.transforms.images import ImageError
-from gog.transforms.ingest import (
-    FieldMapping,
-    Ingested,
-    IngestLimits,
-    ReadImage,
-    SourceRow,
-    checked_url,
-    image_url,
-    to_seed,
-)
+from gog.transforms.ingest import Ingested, IngestLimits, to_seed
+from gog.transforms.mapping import FieldMapping, SourceRow
+from gog.transforms.row_images import ReadImage, checked_url, image_url
 from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.protocols import ImageStore
 

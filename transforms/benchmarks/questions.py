@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final, Literal
 
 from gog.transforms.cells import MISSING, column_names, listed, lookup, scalar_text
-from gog.transforms.ingest import FieldMapping, MappingError, SourceRow
+from gog.transforms.mapping import FieldMapping, MappingError, SourceRow
 
 ImageText = Literal["path", "base64", "url"]
 
