@@ -1,5 +1,4 @@
 import base64
-import io
 import json
 import math
 from typing import Any
@@ -7,48 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from ingesting import PNG, ingest, png, reject_of, row, seed_of
 
-from gog.schemas import AnswerType, Reject, Seed
+from gog.schemas import AnswerType, Reject
 from gog.schemas.rows import check_row, from_row, to_row
-from gog.transforms.duplicates import Duplicates
-from gog.transforms.images import ImageError, sha256_hex
-from gog.transforms.ingest import Ingested, IngestLimits, to_seed
+from gog.transforms.images import sha256_hex
+from gog.transforms.ingest import Ingested, IngestLimits
 from gog.transforms.mapping import FieldMapping, MappingError, SourceRow, check_mapping
-from gog.transforms.row_images import safe_path
-
-
-def png(colour: tuple[int, int, int] = (9, 9, 9), size: tuple[int, int] = (40, 30)) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", size, colour).save(out, "PNG")
-    return out.getvalue()
-
-
-PNG = png()
-
-
-def row(number: int = 1, **data: Any) -> SourceRow:
-    return SourceRow(f"rows.jsonl#{number}", {"question": "Who?", "answers": ["Ada"], "image": PNG} | data)
-
-
-def ingest(source: SourceRow, mapping: FieldMapping | None = None, **options: Any) -> Ingested | Reject:
-    return to_seed(source, mapping or FieldMapping(), dataset="test", **options)
-
-
-def seed_of(source: SourceRow, mapping: FieldMapping | None = None, **options: Any) -> Seed:
-    result = ingest(source, mapping, **options)
-    assert isinstance(result, Ingested), result
-    check_row("seeds", to_row(result.seed))
-    return result.seed
-
-
-def reject_of(source: SourceRow, mapping: FieldMapping | None = None, **options: Any) -> Reject:
-    result = ingest(source, mapping, **options)
-    assert isinstance(result, Reject), result
-    assert result.id == source.row_id
-    assert result.detail
-    check_row("rejects", to_row(result))
-    return result
 
 
 class TestMapping:
@@ -295,92 +259,3 @@ class TestQuestions:
     def test_other_text_stays(self) -> None:
         text = "Is 3 < 5 | 中文 naïve 🇪🇸 <b>bold</b>?\nSecond line"
         assert seed_of(row(question=text)).question == text
-
-
-class TestPaths:
-    @pytest.mark.parametrize("path", ["a.png", "a/b.png", "./a.png", "a b/ü.png", "a\\b.png"])
-    def test_inside(self, path: str) -> None:
-        assert ".." not in safe_path(path)
-
-    @pytest.mark.parametrize(
-        "path",
-        [
-            "../a.png",
-            "a/../../b",
-            "/etc/passwd",
-            "..\\a",
-            "C:\\a.png",
-            "c:/a",
-            "a\0b",
-            "//host/a",
-            ".",
-            "x" * 1001,
-            "file:///a",
-        ],
-    )
-    def test_outside(self, path: str) -> None:
-        with pytest.raises(ImageError) as caught:
-            safe_path(path)
-        assert caught.value.reason == "ingest.image_unreadable"
-
-    def test_a_row_cannot_name_a_file_outside(self) -> None:
-        asked: list[str] = []
-
-        def read(path: str) -> bytes:
-            asked.append(path)
-            return PNG
-
-        assert reject_of(row(image="../secret.png"), read_image=read).reason == "ingest.image_unreadable"
-        assert asked == []
-
-
-class Near:
-    """Finds the same question as near, whatever the image."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, str] = {}
-
-    def add_or_find(self, id: str, phash_hex: str, question: str) -> str | None:  # noqa: A002
-        assert len(phash_hex) == 16
-        earlier = self.seen.setdefault(question.lower(), id)
-        return None if earlier == id else earlier
-
-
-class TestDuplicates:
-    mapping = FieldMapping(columns={"id": "id"})
-
-    def reasons(self, duplicates: Duplicates, *rows: SourceRow) -> list[str]:
-        found = []
-        for source in rows:
-            ingested = ingest(source, self.mapping)
-            assert isinstance(ingested, Ingested)
-            reject = duplicates.check(source, ingested)
-            found.append(reject.reason.removeprefix("ingest.") if reject else "")
-        return found
-
-    def test_content_and_ids(self) -> None:
-        rows = [row(1, id="a"), row(2, id="b"), row(3, id="a", question="Why?"), row(4, question="Why?")]
-        assert self.reasons(Duplicates(), *rows) == ["", "duplicate", "duplicate", ""]
-
-    def test_rejects_of_duplicates_have_ids_of_their_own(self) -> None:
-        duplicates = Duplicates()
-        ids = set()
-        for number in range(4):
-            source = row(number, id="a")
-            ingested = ingest(source, self.mapping)
-            assert isinstance(ingested, Ingested)
-            if (reject := duplicates.check(source, ingested)) is not None:
-                ids.add(reject.reject_id)
-        assert len(ids) == 3
-
-    def test_near_copies(self) -> None:
-        rows = [row(1, question="who?"), row(2, question="WHO?"), row(3, question="Why?")]
-        assert self.reasons(Duplicates(Near()), *rows) == ["", "near_duplicate", ""]
-
-    def test_a_run_that_goes_on_knows_what_it_kept(self) -> None:
-        first = ingest(row(1, id="a"), self.mapping)
-        assert isinstance(first, Ingested)
-        duplicates = Duplicates(Near())
-        duplicates.add_known(first.seed)
-        rows = [row(1, id="a"), row(2, id="a", question="Why?"), row(3, question="who?"), row(4, question="Where?")]
-        assert self.reasons(duplicates, *rows) == ["duplicate", "duplicate", "near_duplicate", ""]

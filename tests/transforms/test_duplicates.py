@@ -1,0 +1,59 @@
+"""Copies of a seed, of its id, and what is near to it."""
+
+from ingesting import ingest, row
+
+from gog.transforms.duplicates import Duplicates
+from gog.transforms.ingest import Ingested
+from gog.transforms.mapping import FieldMapping, SourceRow
+
+
+class Near:
+    """Finds the same question as near, whatever the image."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+
+    def add_or_find(self, id: str, phash_hex: str, question: str) -> str | None:  # noqa: A002
+        assert len(phash_hex) == 16
+        earlier = self.seen.setdefault(question.lower(), id)
+        return None if earlier == id else earlier
+
+
+class TestDuplicates:
+    mapping = FieldMapping(columns={"id": "id"})
+
+    def reasons(self, duplicates: Duplicates, *rows: SourceRow) -> list[str]:
+        found = []
+        for source in rows:
+            ingested = ingest(source, self.mapping)
+            assert isinstance(ingested, Ingested)
+            reject = duplicates.check(source, ingested)
+            found.append(reject.reason.removeprefix("ingest.") if reject else "")
+        return found
+
+    def test_content_and_ids(self) -> None:
+        rows = [row(1, id="a"), row(2, id="b"), row(3, id="a", question="Why?"), row(4, question="Why?")]
+        assert self.reasons(Duplicates(), *rows) == ["", "duplicate", "duplicate", ""]
+
+    def test_rejects_of_duplicates_have_ids_of_their_own(self) -> None:
+        duplicates = Duplicates()
+        ids = set()
+        for number in range(4):
+            source = row(number, id="a")
+            ingested = ingest(source, self.mapping)
+            assert isinstance(ingested, Ingested)
+            if (reject := duplicates.check(source, ingested)) is not None:
+                ids.add(reject.reject_id)
+        assert len(ids) == 3
+
+    def test_near_copies(self) -> None:
+        rows = [row(1, question="who?"), row(2, question="WHO?"), row(3, question="Why?")]
+        assert self.reasons(Duplicates(Near()), *rows) == ["", "near_duplicate", ""]
+
+    def test_a_run_that_goes_on_knows_what_it_kept(self) -> None:
+        first = ingest(row(1, id="a"), self.mapping)
+        assert isinstance(first, Ingested)
+        duplicates = Duplicates(Near())
+        duplicates.add_known(first.seed)
+        rows = [row(1, id="a"), row(2, id="a", question="Why?"), row(3, question="who?"), row(4, question="Where?")]
+        assert self.reasons(duplicates, *rows) == ["duplicate", "duplicate", "near_duplicate", ""]
