@@ -84,6 +84,11 @@ class HttpUploader:
             await call("PUT", put, headers={**headers, "Content-Type": media_type}, data=data, secrets=secrets)
         except ServiceError as error:
             raise ServiceError(error.failure, f"the uploader: {error.detail}", error.retry_after) from None
+        except asyncio.CancelledError:
+            # The picture may be there already: a bucket that stalls answers late, or never.
+            if not self._settings.keep:
+                await self._delete(put, headers, secrets, name)
+            raise
         try:
             yield self._settings.url.replace("{name}", name)
         finally:

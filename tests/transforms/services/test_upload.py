@@ -94,6 +94,26 @@ def test_a_picture_that_could_not_be_deleted_is_told(caplog: pytest.LogCaptureFi
     assert "planted" not in caplog.text
 
 
+def test_it_is_deleted_when_the_bucket_took_it_and_never_said_so() -> None:
+    bucket = Bucket()
+
+    async def stall(request: web.Request) -> web.Response:
+        answer = await bucket(request)
+        if request.method == "PUT":
+            await asyncio.sleep(60)
+        return answer
+
+    async def scenario() -> None:
+        async with site({"*": stall}) as base:
+            settings = UploadSettings(put=base + "/{name}", url="https://see.example/c/{name}")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3), HttpUploader(settings).lent(b"\xff\xd8\xff", sha("x")):
+                    pass
+
+    run(scenario())
+    assert [one[0] for one in bucket.seen] == ["PUT", "DELETE"]
+
+
 def test_it_is_deleted_when_the_search_is_cancelled() -> None:
     bucket = Bucket()
 
