@@ -49,13 +49,14 @@ class TestInit:
         assert gog("init", tmp_path / "none" / "a.yaml").code == 2
 
 
-class TestPlan:
-    def plan(self, gog: Gog, *args: object) -> dict[str, Any]:
-        done = gog("plan", "--json", *args)
-        assert done.code == 0, done.err
-        found: dict[str, Any] = json.loads(done.out)
-        return found
+def planned(gog: Gog, *args: object) -> dict[str, Any]:
+    done = gog("plan", "--json", *args)
+    assert done.code == 0, done.err
+    found: dict[str, Any] = json.loads(done.out)
+    return found
 
+
+class TestPlan:
     def test_nothing_is_called_and_nothing_is_written(self, gog: Gog, tmp_path: Path) -> None:
         made = place(tmp_path)
         done = gog("plan", "-c", made.config)
@@ -73,7 +74,7 @@ class TestPlan:
         assert tree(copied.lake) == before
 
     def test_what_a_run_really_makes_lies_in_the_ranges(self, gog: Gog, finished: Place, tmp_path: Path) -> None:
-        plan = self.plan(gog, "-c", place(tmp_path).config)
+        plan = planned(gog, "-c", place(tmp_path).config)
         status = json.loads(gog("status", "--lake", finished.lake, "--json").out)
         assert plan["calls"]["low"] <= status["calls"] <= plan["calls"]["high"]
         assert plan["tokens"]["low"] <= status["tokens"] <= plan["tokens"]["high"]
@@ -83,8 +84,8 @@ class TestPlan:
     def test_an_earlier_run_with_the_same_teacher_narrows_the_ranges(
         self, gog: Gog, finished: Place, tmp_path: Path
     ) -> None:
-        assumed = self.plan(gog, "-c", place(tmp_path).config)
-        observed = self.plan(gog, "-c", finished.config, "--run", "other")
+        assumed = planned(gog, "-c", place(tmp_path).config)
+        observed = planned(gog, "-c", finished.config, "--run", "other")
 
         def width(plan: dict[str, Any], name: str) -> int:
             found: int = plan[name]["high"] - plan[name]["low"]
@@ -98,35 +99,29 @@ class TestPlan:
         text = copied.config.read_text()
         assert "teacher: planner:skill=0.85" in text
         copied.config.write_text(text.replace("teacher: planner:skill=0.85", "teacher: planner:skill=0.7"))
-        plan = self.plan(gog, "-c", copied.config, "--run", "other")
+        plan = planned(gog, "-c", copied.config, "--run", "other")
         assert not any(line["observed"] for line in plan["lines"])
 
     def test_a_finished_run_has_nothing_left(self, gog: Gog, finished: Place) -> None:
-        plan = self.plan(gog, "-c", finished.config)
+        plan = planned(gog, "-c", finished.config)
         assert (plan["left"], plan["lines"], plan["done"]["synthesize"]) == (0, [], 2)
         assert "Nothing is left" in gog("plan", "-c", finished.config).out
 
     def test_a_ceiling_that_may_stop_it_is_named(self, gog: Gog, tmp_path: Path) -> None:
         made = place(tmp_path, budget={"max_calls": 10})
-        assert any("ceiling of 10 calls" in note for note in self.plan(gog, "-c", made.config)["notes"])
+        assert any("ceiling of 10 calls" in note for note in planned(gog, "-c", made.config)["notes"])
 
     def test_a_tool_that_is_not_offered_is_not_planned(self, gog: Gog, tmp_path: Path) -> None:
         made = place(tmp_path, episode={"tools": ["image_search", "gaze"]})
-        assert not any(line["kind"] == "text_search" for line in self.plan(gog, "-c", made.config)["lines"])
+        assert not any(line["kind"] == "text_search" for line in planned(gog, "-c", made.config)["lines"])
 
 
 class TestPlanFromPreviews:
-    def plan(self, gog: Gog, *args: object) -> dict[str, Any]:
-        done = gog("plan", "--json", *args)
-        assert done.code == 0, done.err
-        loaded: dict[str, Any] = json.loads(done.out)
-        return loaded
-
     def test_previewed_seeds_give_an_interval_that_holds_the_run(self, gog: Gog, warm: Place, finished: Place) -> None:
-        assumed = self.plan(gog, "-c", warm.config)
+        assumed = planned(gog, "-c", warm.config)
         assert (assumed["previewed"], any(line["sampled"] for line in assumed["lines"])) == (0, False)
         assert gog("preview", "-n", "5", "-c", warm.config).code == 0
-        plan = self.plan(gog, "-c", warm.config)
+        plan = planned(gog, "-c", warm.config)
         assert plan["previewed"] == 5
         assert {line["purpose"] for line in plan["lines"] if line["sampled"]} >= {"screen", "episode", "compose"}
         assert all(not line["sampled"] for line in plan["lines"] if line["purpose"] == "label")
@@ -140,10 +135,10 @@ class TestPlanFromPreviews:
 
     def test_another_config_was_not_previewed(self, gog: Gog, warm: Place) -> None:
         assert gog("preview", "-n", "1", "-c", warm.config).code == 0
-        assert self.plan(gog, "-c", warm.config)["previewed"] == 1
+        assert planned(gog, "-c", warm.config)["previewed"] == 1
         text = warm.config.read_text()
         warm.config.write_text(text.replace("teacher: planner:skill=0.85", "teacher: planner:skill=0.7"))
-        assert self.plan(gog, "-c", warm.config)["previewed"] == 0
+        assert planned(gog, "-c", warm.config)["previewed"] == 0
 
 
 class TestPlanOfMoney:
@@ -160,7 +155,7 @@ class TestPlanOfMoney:
 
     def test_ones_own_price_counts(self, gog: Gog, tmp_path: Path) -> None:
         made = place(tmp_path, teacher=self.TEACHER, prices={"gpt-4o-mini": {"per_call": 2.0}})
-        plan = json.loads(gog("plan", "--json", "-c", made.config).out)
+        plan = planned(gog, "-c", made.config)
         lines = [line for line in plan["lines"] if line["service"] == self.TEACHER]
         assert lines
         for line in lines:
@@ -169,7 +164,7 @@ class TestPlanOfMoney:
 
     def test_an_unknown_price_is_named_and_refused_under_a_ceiling(self, gog: Gog, tmp_path: Path) -> None:
         made = place(tmp_path, teacher="http://127.0.0.1:9/v1#my/model", budget={"max_cost": 5})
-        plan = json.loads(gog("plan", "--json", "-c", made.config).out)
+        plan = planned(gog, "-c", made.config)
         assert plan["cost"] is None
         assert any("no price is known for http://127.0.0.1:9/v1#my/model" in note for note in plan["notes"])
         done = gog("run", "-c", made.config)
@@ -185,7 +180,7 @@ class TestPlanOfMoney:
         lent = {"put": "https://h.example/{name}", "url": "https://h.example/{name}", "key_env": "TEACHER_KEY"}
         web: dict[str, Any] = {"text_search": "serper:", "image_search": "serper:", "uploader": lent}
         made = place(tmp_path, teacher=self.TEACHER, models=models, **web)
-        plan = json.loads(gog("plan", "--json", "-c", made.config).out)
+        plan = planned(gog, "-c", made.config)
         assert plan["cost"]["low"] > 0
         assert any("the key's variable TEACHER_KEY is not set" in note for note in plan["notes"])
         assert gog("run", "-c", made.config).code == 2

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from storing import entry, event, put
 
-from gog.schemas import Event, FailureClass
+from gog.schemas import FailureClass
 from gog.transforms.beam.files import BeamFiles
 from gog.transforms.services import segment_store_files
 from gog.transforms.services.keys import request_key
@@ -30,32 +31,6 @@ from gog.transforms.services.store_records import AnyStore, Dated, Entry, Freshn
 
 DAY = 86400.0
 Open = Callable[..., AnyStore]
-
-
-def entry(request: str, answer: str = '"yes"', failure: FailureClass | None = None, kind: str = "chat") -> Entry:
-    kept = Kept(None, failure, "because") if failure else Kept(answer)
-    return Entry(request_key(request), kind, "big-model", "episode", request, kept, 0.5, 100, 10)
-
-
-def event(key: str, **changes: object) -> Event:
-    fields: dict[str, object] = {
-        "key": key,
-        "kind": "chat",
-        "purpose": "episode",
-        "provider": "big-model",
-        "started": 1000.0,
-        "latency_s": 2.0,
-        "attempts": 1,
-        "from_store": False,
-    }
-    return Event.model_validate(fields | changes)
-
-
-def put(store: AnyStore, *entries: Entry) -> list[Kept]:
-    async def all_at_once() -> list[Kept]:
-        return list(await asyncio.gather(*map(store.put, entries)))
-
-    return asyncio.run(all_at_once())
 
 
 @pytest.fixture(params=["sqlite", "segments", "beam"])

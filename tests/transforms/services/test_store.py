@@ -19,37 +19,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from storing import entry, event, put
 
-from gog.schemas import Event, FailureClass
+from gog.schemas import FailureClass
 from gog.transforms.services.keys import request_key
 from gog.transforms.services.store import Entry, Kept, Mode, Store
 from gog.transforms.services.store_file import FILE, STORE_VERSION, StoreError
-
-
-def entry(request: str, answer: str = '"yes"', failure: FailureClass | None = None) -> Entry:
-    kept = Kept(None, failure, "because") if failure else Kept(answer)
-    return Entry(request_key(request), "chat", "openai:x", "episode", request, kept, 0.5, 100, 10)
-
-
-def event(key: str, **changes: object) -> Event:
-    fields: dict[str, object] = {
-        "key": key,
-        "kind": "chat",
-        "purpose": "episode",
-        "provider": "openai:x",
-        "started": 1000.0,
-        "latency_s": 2.0,
-        "attempts": 1,
-        "from_store": False,
-    }
-    return Event.model_validate(fields | changes)
-
-
-def put(store: Store, *entries: Entry) -> list[Kept]:
-    async def all_at_once() -> list[Kept]:
-        return await asyncio.gather(*map(store.put, entries))
-
-    return asyncio.run(all_at_once())
 
 
 def test_an_answer_comes_back_in_this_process_and_the_next(tmp_path: Path) -> None:
@@ -78,7 +53,7 @@ def test_the_file_can_be_read_without_us(tmp_path: Path) -> None:
         " ORDER BY length(request)"
     )
     first, second = rows
-    assert first == ("chat", "openai:x", "episode", 0.5, 100, 10, 1234.5, "short")
+    assert first == ("chat", "big-model", "episode", 0.5, 100, 10, 1234.5, "short")
     assert zlib.decompress(second[-1]).decode() == long
     assert len(second[-1]) < len(long) / 10
 
