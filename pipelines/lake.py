@@ -77,6 +77,10 @@ class Manifest(BaseModel):
     spend: dict[str, float] = Field(default_factory=dict)
 
 
+STATES_SHOWN: Final = {"live": "at work now", "unfinished": "not finished", "stopped": "stopped at a ceiling"}
+"""States of a run on a page; the others are their own word."""
+
+
 class ImageFiles:
     """Images by content in a folder: `ab/abcd....jpg`. An `ImageStore`; safe in threads and processes."""
 
@@ -209,6 +213,12 @@ class Lake:
         text = json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         write_atomic(self.run_folder(manifest.run) / "manifest.json", text.encode())
 
+    def state(self, manifest: Manifest) -> str:
+        """What its run is at: live, done, stopped (at a ceiling), unfinished (killed or stopped by hand), failed."""
+        if _locked(self.run_folder(manifest.run) / "lock"):
+            return "live"
+        return "unfinished" if manifest.state == "running" else manifest.state
+
     def part_path(self, run: str, table: str, step: str, shard: int) -> Path:
         """File of what a step wrote of a shard of a table."""
         return self.table_folder(run, table) / part_name(step, shard)
@@ -310,6 +320,23 @@ class RunLock:
             with suppress(OSError):
                 if path.stat().st_mtime < time.time() - ABANDONED_S:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _locked(path: Path) -> bool:
+    """Whether a process writes to the run."""
+    import fcntl  # not on Windows, where only this fails
+
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def _holder(text: str) -> str:

@@ -5,11 +5,9 @@ shard at work has come is read off the calls that it has made.
 """
 
 import contextlib
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from gog.pipelines.config import Config, ConfigError, parse_config
@@ -68,7 +66,7 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
     manifest = lake.read_manifest(run)
     assert manifest is not None
     folder = lake.run_folder(run)
-    state = state_of(lake, manifest)
+    state = lake.state(manifest)
     live = state == "live"
     began = (folder / "manifest.json").stat().st_mtime
     steps = tuple(_step(lake, manifest, step) for step in STEP_TABLES)
@@ -98,13 +96,6 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
     )
 
 
-def state_of(lake: Lake, manifest: Manifest) -> str:
-    """The state of a run, as `Status.state` has it."""
-    if _locked(lake.run_folder(manifest.run) / "lock"):
-        return "live"
-    return "unfinished" if manifest.state == "running" else manifest.state
-
-
 def _events(
     lake: Lake, manifest: Manifest, began: float, now: float
 ) -> tuple[Spent, list[Tally], list[Tally], list[Tally]]:
@@ -118,23 +109,6 @@ def _events(
     run = manifest.run
     with contextlib.closing(store):
         return store.spend(run), store.tally(run), store.tally(run, began), store.tally(run, max(began, now - MINUTE))
-
-
-def _locked(path: Path) -> bool:
-    """Whether a process writes to the run."""
-    import fcntl  # not on Windows, where only this fails
-
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(file)
-    return False
 
 
 def _step(lake: Lake, manifest: Manifest, step: str) -> StepState:

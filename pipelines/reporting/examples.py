@@ -154,6 +154,9 @@ def _example(
     )
 
 
+_ACTIONS: Final = {"image_search": "glance", "text_search": "text search"}
+
+
 def _turn(step: Step, message: Message, found: Sequence[Evidence], marks: Sequence[Mark], images: ImageStore) -> Turn:
     detail = {"text_search": "query", "gaze": "label", "answer": "text"}.get(step.action, "")
     crop = next((e.image_sha256 for e in found if e.tool is Tool.GAZE and e.image_sha256), None)
@@ -162,7 +165,7 @@ def _turn(step: Step, message: Message, found: Sequence[Evidence], marks: Sequen
     failures = [str(item.failure) for item in found if item.failure]
     return Turn(
         number=step.turn + 1,
-        action=step.action.replace("_", " "),
+        action=_ACTIONS.get(step.action, step.action),
         said=one_line(step.arguments.get(detail) or "", 200),
         thought=one_line(thought_of(step, message), 500),
         reflection=str(step.reflection).replace("_", " ") if step.reflection else "",

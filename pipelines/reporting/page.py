@@ -10,7 +10,7 @@ import duckdb
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from gog.pipelines.lake import Lake, LakeError, Manifest, write_atomic
+from gog.pipelines.lake import STATES_SHOWN, Lake, LakeError, Manifest, write_atomic
 from gog.pipelines.plain import one_line
 from gog.pipelines.reporting.examples import Example, examples
 from gog.pipelines.reporting.sections import Section, sections
@@ -42,19 +42,21 @@ def write_report(lake: Lake, run: str, path: Path | None = None) -> Path:
         if not made.exists() or path is not None:
             made = build_views(folder, Path(elsewhere) / DATABASE)
         with open_file(made, folder) as connection:
-            text = page(manifest, _facts(connection, manifest), sections(connection), examples(connection, lake.images))
+            drawn = examples(connection, lake.images)
+            text = page(manifest, lake.state(manifest), _facts(connection, manifest), sections(connection), drawn)
     write_atomic(out, text.encode("utf-8", "replace"))
     return out
 
 
-def page(manifest: Manifest, facts: list[Fact], parts: list[Section], drawn: list[Example]) -> str:
+def page(manifest: Manifest, state: str, facts: list[Fact], parts: list[Section], drawn: list[Example]) -> str:
     """The whole page as HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["cell"] = _cell
     template = files("gog.pipelines").joinpath("templates", "report.html.j2").read_text("utf-8")
     return environment.from_string(template).render(
         run=manifest.run,
-        state=manifest.state,
+        state=state,
+        shown=STATES_SHOWN.get(state, state),
         detail=one_line(manifest.detail, 300),
         versions=sorted(manifest.versions.items()),
         facts=facts,

@@ -116,6 +116,14 @@ def stacked(
     axes.tick_params(axis="y", length=0)
 
 
+def ended(axes: "Axes", lengths: Sequence[float], words: Sequence[str]) -> None:
+    """Words behind the ends of horizontal bars, with room for the longest."""
+    widest = max(lengths) or 1
+    for place, (length, said) in enumerate(zip(lengths, words, strict=True)):
+        axes.text(length + widest * 0.01, place, said, va="center", color=QUIET, size=8.5)
+    axes.set_xlim(0, widest * (1.04 + 0.023 * max(map(len, words))))
+
+
 def legend(figure: "Figure", axes: "Axes", columns: int = 3) -> None:
     """The names of an axes' parts under the figure."""
     handles, names = axes.get_legend_handles_labels()

@@ -16,6 +16,7 @@ from gog.pipelines.reporting.plots import (
     UNSURE,
     Draw,
     bars,
+    ended,
     histogram,
     legend,
     stacked,
@@ -86,10 +87,8 @@ def _funnel(connection: duckdb.DuckDBPyConnection) -> Section:
         names = [f"{row['stage']} ({row['unit']})" for row in found]
         parts = {"passed": [row["passed"] for row in found], "rejected": [row["rejected"] for row in found]}
         stacked(axes, names, parts, (SERIES[0], NONE))
-        widest = max(row["entered"] for row in found) or 1
-        for place, row in enumerate(found):
-            axes.text(row["entered"] + widest * 0.01, place, f"{row['passed']:,}", va="center", color=QUIET, size=8.5)
-        axes.set_xlim(0, widest * 1.12)
+        ends = [f"{row['passed']:,}" + f" of {row['entered']:,}" * (row["rejected"] > 0) for row in found]
+        ended(axes, [row["entered"] for row in found], ends)
         axes.grid(axis="x", linewidth=0.6)
         legend(figure, axes)
 
@@ -108,6 +107,7 @@ def _reasons(connection: duckdb.DuckDBPyConnection) -> Section:
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
         stacked(axes, [row["reason"] for row in most], {"rejects": [row["rejects"] for row in most]}, (SERIES[1],))
+        ended(axes, [row["rejects"] for row in most], [f"{row['rejects']:,}" for row in most])
         axes.grid(axis="x", linewidth=0.6)
 
     return _drawn(section, draw, 0.5 + 0.26 * len(most))

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from gog.pipelines.lake import Lake, LakeError, Manifest
 from gog.pipelines.review_files import ReviewBook
-from gog.pipelines.status import state_of
 from gog.pipelines.viewing.index import RunIndex, signature
 from gog.pipelines.viewing.reading import Whole, open_reader, read_whole
 from gog.schemas import Box, Decision, Review
@@ -60,7 +59,7 @@ class OpenLake:
     def state(self, run: str) -> str:
         """What the run is at now, as `gog status` has it; `damaged` where its manifest is."""
         manifest = self.manifest(run)
-        return state_of(self.lake, manifest) if manifest else "damaged"
+        return self.lake.state(manifest) if manifest else "damaged"
 
     def config(self, run: str) -> Mapping[str, Any]:
         """The run's config as its manifest has it."""

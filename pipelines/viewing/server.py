@@ -14,7 +14,7 @@ import duckdb
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.lake import STATES_SHOWN, Lake, LakeError
 from gog.pipelines.plain import one_line
 from gog.pipelines.review_files import LONGEST_COMMENT, MOST_BOXES, reviewer_name
 from gog.pipelines.reviews import review_stats, state_of
@@ -304,6 +304,7 @@ def _environment(static: Mapping[str, bytes]) -> Environment:
         "REVIEWS": REVIEWS,
         "SORTS": SORTS,
         "NOTHING": NOTHING,
+        "STATES_SHOWN": STATES_SHOWN,
         "REASONS": REASONS,
         "LONGEST_COMMENT": LONGEST_COMMENT,
         "state_of": state_of,

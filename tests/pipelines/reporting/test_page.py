@@ -117,7 +117,7 @@ class TestPage:
         crops = [attrs for tag, attrs in page.tags if tag == "img"]
         assert len(crops) == 20
         assert all(attrs["alt"] and str(attrs["src"]).startswith("data:image/webp;base64,") for attrs in crops)
-        assert "off target" in page.text
+        assert "reflection: off target" in page.text
         assert "<answer>" not in page.text
 
     def test_right_and_wrong_ones_are_drawn(self, text: str) -> None:
@@ -135,6 +135,12 @@ class TestPage:
             assert "var(--" in plot
             drawn = set(re.findall(r"#[0-9a-f]{6}\b", plot)) - {"#000000"}
             assert drawn == set() or "image" in plot, drawn
+
+    def test_a_run_that_was_killed_is_not_called_running(self, lake: Lake) -> None:
+        lake.write_manifest(Manifest(run="small", fingerprint="x", state="running"))
+        assert "small not finished" in Page(report(lake)).text
+        with lake.lock("small"):
+            assert "small at work now" in Page(report(lake)).text
 
     def test_a_run_without_anything(self, tmp_path: Path) -> None:
         lake = finished(Lake(tmp_path), "none")
