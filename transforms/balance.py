@@ -33,7 +33,7 @@ class BalanceSettings(BaseModel):
     """Trajectories to keep, at most."""
     scarce: Literal["strict", "fill"] = "strict"
     """When a group has too few: `strict` shrinks the total until the shares fit; `fill` keeps what the scarce group
-    has, leaves the others at their share of the whole, and reports what is missing."""
+    has, and leaves the others at their share of the whole."""
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -64,44 +64,12 @@ class Item(NamedTuple):
     behaviour: Behaviour
 
 
-class GroupBalance(NamedTuple):
-    """One group: what was wanted of it, what there was, and what was kept."""
-
-    name: str
-    target: float
-    supply: int
-    kept: int
-    share: float
-    """Of all that was kept."""
-    shortfall: int
-    """How many more would have met the target."""
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceReport:
-    """How the shares came out."""
-
-    total: int
-    groups: tuple[GroupBalance, ...]
-    strict: bool
-
-    @property
-    def short(self) -> tuple[GroupBalance, ...]:
-        """Groups whose supply fell short."""
-        return tuple(group for group in self.groups if group.shortfall)
-
-    def within(self, points: float = 0.03) -> bool:
-        """Whether every share is within so many points of its target."""
-        return all(abs(group.share - group.target) <= points + 1e-9 for group in self.groups if self.total)
-
-
 @dataclass(frozen=True, slots=True)
 class Balanced:
-    """Ids that stay, in order, rejects for the others, and the report."""
+    """Ids that stay, in order, and rejects for the others."""
 
     kept: tuple[str, ...]
     rejects: tuple[Reject, ...]
-    report: BalanceReport
 
 
 def balance(items: Iterable[Item], settings: BalanceSettings, run_seed: int = 0) -> Balanced:
@@ -109,7 +77,7 @@ def balance(items: Iterable[Item], settings: BalanceSettings, run_seed: int = 0)
 
     Which ones are kept does not depend on the order of the items; a larger quota keeps what a smaller one kept. The
     others leave as `curate.over_quota`. With `strict` a group that has nothing at all cannot be waited for: the
-    other groups then keep their shares among themselves, and the report says what is missing.
+    other groups then keep their shares among themselves.
     """
     home = {behaviour: name for name in settings.shares for behaviour in settings.members(name)}
     pools: dict[str, list[Item]] = defaultdict(list)
@@ -119,7 +87,7 @@ def balance(items: Iterable[Item], settings: BalanceSettings, run_seed: int = 0)
         pool.sort(key=lambda item: (_draw(item.trajectory_id, run_seed), item.trajectory_id))
     supply = {name: len(pools[name]) for name in [*sorted(settings.shares), FREE]}
     targets = _targets(supply, settings.shares)
-    quotas, wanted = _quotas(supply, targets, settings)
+    quotas = _quotas(supply, targets, settings)
     kept = sorted(item.trajectory_id for name, quota in quotas.items() for item in pools[name][:quota])
     over = sorted(item for name, quota in quotas.items() for item in pools[name][quota:])
     rejects = tuple(
@@ -127,18 +95,7 @@ def balance(items: Iterable[Item], settings: BalanceSettings, run_seed: int = 0)
                   seed_id=item.seed_id)
         for item in over
     )  # fmt: skip
-    groups = tuple(
-        GroupBalance(
-            name,
-            targets[name],
-            supply[name],
-            quotas[name],
-            quotas[name] / len(kept) if kept else 0.0,
-            max(0, wanted[name] - supply[name]),
-        )
-        for name in targets
-    )
-    return Balanced(tuple(kept), rejects, BalanceReport(len(kept), groups, settings.scarce == "strict"))
+    return Balanced(tuple(kept), rejects)
 
 
 def _draw(trajectory_id: str, run_seed: int) -> bytes:
@@ -154,21 +111,16 @@ def _targets(supply: Mapping[str, int], shares: Mapping[str, float]) -> dict[str
     return targets
 
 
-def _quotas(
-    supply: Mapping[str, int], targets: Mapping[str, float], settings: BalanceSettings
-) -> tuple[dict[str, int], dict[str, int]]:
-    """How many of each group stay, and how many an unlimited supply would have given."""
+def _quotas(supply: Mapping[str, int], targets: Mapping[str, float], settings: BalanceSettings) -> dict[str, int]:
+    """How many of each group stay."""
     everything = sum(supply.values())
     most = everything if settings.total is None else min(settings.total, everything)
     if settings.scarce == "fill":
-        wanted = _apportion(most, targets)
-        return {name: min(count, supply[name]) for name, count in wanted.items()}, wanted
+        return {name: min(count, supply[name]) for name, count in _apportion(most, targets).items()}
     present = {name: share for name, share in targets.items() if share and supply[name]}
     scale = sum(present.values())
     shares = {name: present.get(name, 0.0) / scale if scale else 0.0 for name in targets}
-    quotas = _largest(most, shares, supply)
-    wanted = _apportion(most, targets)
-    return quotas, wanted
+    return _largest(most, shares, supply)
 
 
 def _largest(most: int, shares: Mapping[str, float], supply: Mapping[str, int]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gog.schemas import Behaviour, Curated, Grouping, Origin, Reject, Side, Unit
-from gog.transforms.balance import BalanceReport, BalanceSettings, Item, balance
+from gog.transforms.balance import BalanceSettings, Item, balance
 from gog.transforms.clusters import NearDuplicates
 from gog.transforms.splits import SplitSettings, split_seeds
 
@@ -37,12 +37,11 @@ class LightTrajectory(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Curation:
-    """Every seed's group, what was kept, why the rest was not, and how the shares came out."""
+    """Every seed's group, what was kept, and why the rest was not."""
 
     groups: tuple[Grouping, ...]
     kept: tuple[Curated, ...]
     rejects: tuple[Reject, ...]
-    report: BalanceReport
 
 
 def curate(
@@ -81,7 +80,7 @@ def curate(
         for t in pool
         if t.trajectory_id in stay
     )
-    return Curation(groups, kept, tuple(rejects), balanced.report)
+    return Curation(groups, kept, tuple(rejects))
 
 
 def _without_copies(

@@ -79,7 +79,6 @@ def test_the_shares_come_out_of_the_settings() -> None:
     found = decide(seeds, [tried(n, kinds[n % 4]) for n in range(400)], BalanceSettings(shares={"direct": 0.435}))
     share = sum(c.behaviour is Behaviour.DIRECT for c in found.kept) / len(found.kept)
     assert share == pytest.approx(0.435, abs=0.01)
-    assert found.report.total == len(found.kept)
 
 
 def test_a_hub_stops_it_and_is_named() -> None:
