@@ -20,6 +20,9 @@ CARD: Final = "run.json"
 
 PACKAGES: Final = ("glance-or-gaze", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers")
 
+LORA_RANKS: Final = (8, 16, 32, 64, 128, 256, 320, 512)
+"""What `--max-lora-rank` of vLLM may be."""
+
 Save = Literal["adapter", "merged", "both"]
 
 
@@ -28,9 +31,13 @@ def save(
 ) -> dict[str, Path]:
     """Write `output/adapter` and `output/merged`, as wanted; returns their folders.
 
+    vLLM takes no adapter on the vision tower: such a one has no command to serve it.
+
     `model` is a PEFT model; merging takes the adapter out of it, so it is of no use afterwards.
     """
-    base = str(model.peft_config["default"].base_model_name_or_path)
+    lora = model.peft_config["default"]
+    on_base = (str(lora.base_model_name_or_path), int(lora.r))
+    sees = any("lora_" in name and ".visual." in name for name, _ in model.named_parameters())
     folders = {}
     if what != "merged":
         folders["adapter"] = output / "adapter"
@@ -41,24 +48,29 @@ def save(
     for name, folder in folders.items():
         processor.save_pretrained(folder)
         (folder / "chat_template.jinja").write_text(template.text, "utf-8")
+        alone = name == "adapter"
         notes = {
             "backbone": backbone.name.value,
             "thinking": template.thinking,
             "factor": backbone.factor,
             "min_pixels": backbone.min_pixels,
             "max_pixels": backbone.max_pixels,
-            "serve": serve_command(folder, template, backbone, base if name == "adapter" else None),
+            "serve": None if alone and sees else serve_command(folder, template, backbone, on_base if alone else None),
         }
         _write(folder / NOTES, notes)
     return folders
 
 
-def serve_command(folder: Path, template: Template, backbone: Backbone, base: str | None) -> list[str]:
-    """How vLLM serves a saved folder; `base` is the model that an adapter belongs to."""
+def serve_command(folder: Path, template: Template, backbone: Backbone, on_base: tuple[str, int] | None) -> list[str]:
+    """How vLLM serves a saved folder; `on_base` is the model that an adapter belongs to, and the adapter's rank."""
     pixels = {"size": {"shortest_edge": backbone.min_pixels, "longest_edge": backbone.max_pixels}}
-    adapter = ["--enable-lora", "--lora-modules", f"gog={folder}"] if base else []
+    model, adapter = str(folder), []
+    if on_base:
+        model, rank = on_base
+        room = next((most for most in LORA_RANKS if rank <= most), rank)
+        adapter = ["--enable-lora", "--max-lora-rank", str(room), "--lora-modules", f"gog={folder}"]
     return [
-        *("vllm", "serve", base or str(folder), *adapter),
+        *("vllm", "serve", model, *adapter),
         *("--chat-template", str(folder / "chat_template.jinja"), *template.vllm_flags),
         *("--mm-processor-kwargs", json.dumps(pixels)),
     ]

@@ -16,13 +16,9 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from gog.schemas import Tool
-from gog.transforms.backbones import Backbone
-from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.images import CropSettings, decode_image
 from gog.transforms.services.chat import ModelSettings
-from gog.transforms.services.search.settings import SearchSettings
 from gog_train.checkpoints import check_notes, resumed
+from gog_train.collator import pictures
 from gog_train.data import Export, open_export
 from gog_train.judging import JudgeHealth, JudgeIllError
 from gog_train.processors import backbone_of, check, fit, load_processor
@@ -121,22 +117,6 @@ class GrpoSettings(TrainSettings):
     """Folder of a store of answers, such as LAKE/store."""
     store_mode: StoreMode = "live"
     """live: no store. record: look up, else call and keep. replay: look up; what is not there masks the rollout."""
-    tools: tuple[Tool, ...] = tuple(Tool)
-    """Tools of the episode, as in the config of the run that was exported; so are the next four."""
-    max_turns: int = Field(default=8, ge=1)
-    """Turns of a rollout. One that runs out of them is masked."""
-    max_images: int = Field(default=6, ge=1)
-    """Images of a rollout, the original included."""
-    max_strikes: int = Field(default=3, ge=1)
-    """Mistakes that end a rollout."""
-    observation_tokens: int = Field(default=800, ge=50)
-    """Budget of a search result's text, by estimate."""
-    top_k: int = Field(default=5, ge=1, le=20)
-    """Hits of a search."""
-    crops: CropSettings = CropSettings()
-    """How crops are cut, as in the config of the run."""
-    search: SearchSettings = SearchSettings()
-    """Country and language of searches of the web, as in the config of the run."""
 
     vllm: Literal["off", "colocate", "server"] = "off"
     """Who generates: the training model itself, vLLM on the same GPUs, or a server that `trl vllm-serve` runs."""
@@ -151,14 +131,6 @@ class GrpoSettings(TrainSettings):
             raise ValueError("device_batch_size has to divide questions times rollouts")
         return self
 
-    def episode(self, backbone: Backbone) -> EpisodeSettings:
-        """The episode as the backbone meets it."""
-        limits = {
-            name: getattr(self, name)
-            for name in ("tools", "max_turns", "max_images", "max_strikes", "observation_tokens", "top_k")
-        }
-        return backbone.episode(EpisodeSettings(**limits))
-
 
 @dataclass(frozen=True, slots=True)
 class Material:
@@ -167,7 +139,6 @@ class Material:
     export: Export
     form: Template
     processor: Any
-    episode: EpisodeSettings
     rows: Any
     """The questions, in the order of the training."""
     services: TrainingServices
@@ -212,21 +183,20 @@ def prepare(settings: GrpoSettings) -> Material:
     check_notes(settings.model, form)
     processor = load_processor(settings.model, settings.revision)
     fit(processor, form, backbone)
-    check(processor, backbone, [decode_image(bare(rows)[0]["images"][0]["bytes"])])
-    episode = settings.episode(backbone)
-    check_prompts(rows, episode)
+    check(processor, backbone, pictures(bare(rows)[0]))
+    check_prompts(rows, export.episode)
     numbers = order(list(rows["level"]), settings.epochs, settings.curriculum, settings.seed)
     if len(numbers) < settings.questions:
         raise TrainingError(
             f"{len(numbers)} questions in all epochs make no step of {settings.questions}: lower `questions`"
         )
-    services = open_services(_addresses(settings), settings.crops, settings.top_k)
+    services = open_services(_addresses(settings, export), export.tools.crops, export.episode.top_k)
     try:
         check_judge(services.judge)
     except TrainingError:
         services.close()
         raise
-    return Material(export, form, processor, episode, questions(rows, numbers), services)
+    return Material(export, form, processor, questions(rows, numbers), services)
 
 
 def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence[Any]) -> Any:
@@ -235,7 +205,7 @@ def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence
 
     setup = Setup(
         services=material.services,
-        episode=material.episode,
+        episode=material.export.episode,
         backbone=material.export.backbone,
         opened=material.form.opened,
         levels=list(material.rows.with_format(None)["level"]),
@@ -304,7 +274,7 @@ def _check_environment(settings: GrpoSettings) -> None:
         )
 
 
-def _addresses(settings: GrpoSettings) -> Addresses:
+def _addresses(settings: GrpoSettings, export: Export) -> Addresses:
     return Addresses(
         text_search=settings.text_search,
         image_search=settings.image_search,
@@ -313,7 +283,7 @@ def _addresses(settings: GrpoSettings) -> Addresses:
         store=settings.store,
         store_mode=settings.store_mode,
         judge_settings=settings.judge_settings,
-        search=settings.search,
+        search=export.tools.search,
     )
 
 

@@ -19,9 +19,6 @@ from gog_train.settings import TrainingError
 GOLD: Final = ("question", "answers", "answer_type", "answer_unit", "answer_low", "answer_high")
 COLUMNS: Final = ("id", "prompt", "tools", "images", "level", *GOLD)
 
-_LIMITS: Final = ("max_turns", "max_images", "tools", "frame")
-"""Settings that a prompt names, or may name."""
-
 
 def questions(rows: Any, numbers: Sequence[int]) -> Any:
     """The rows of those numbers, in that order; prompts and images are made as they are asked for."""
@@ -40,7 +37,7 @@ def bare(rows: Any) -> Any:
 
 
 def check_prompts(rows: Any, episode: EpisodeSettings) -> None:
-    """Raise `TrainingError` unless every prompt is that of an episode with these settings."""
+    """Raise `TrainingError` unless every prompt is what an episode with these settings begins with today."""
     system = system_prompt(episode)[0]
     for row in bare(rows):
         with Image.open(io.BytesIO(row["images"][0]["bytes"])) as opened:
@@ -48,10 +45,9 @@ def check_prompts(rows: Any, episode: EpisodeSettings) -> None:
         image = EpisodeImage(sha256="0" * 64, width=width, height=height, box=WHOLE)
         wanted = [chat_message(message) for message in start(episode, row["question"], image, system).messages]
         if json.loads(row["prompt"]) != wanted or json.loads(row["tools"]) != list(offered_tools(episode)):
-            named = ", ".join(f"{name} {_shown(getattr(episode, name))}" for name in _LIMITS)
             raise TrainingError(
-                f"the prompt of row {row['id']} is not that of an episode with {named}: "
-                "set max_turns and tools as in the config of the run that was exported, or export again"
+                f"the prompt of row {row['id']} is not what this version begins an episode with: "
+                "export again with `gog export rl --format trl`"
             )
 
 
@@ -64,7 +60,3 @@ def _read(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         "images": [[decode_image(data) for data in datas] for datas in files],
         "files": files,
     }
-
-
-def _shown(value: object) -> str:
-    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)

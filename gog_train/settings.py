@@ -157,7 +157,7 @@ def _value(kind: type[S], name: str, text: str) -> object:
             return yaml.safe_load(text)
         except yaml.YAMLError:
             raise TrainingError(f"--{name.replace('_', '-')}: {text[:100]!r} cannot be read") from None
-    if "," in text and "tuple" in str(kind.model_fields[name].annotation):
+    if "tuple" in str(kind.model_fields[name].annotation):
         return text.split(",")
     return text
 

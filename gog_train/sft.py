@@ -6,14 +6,13 @@ paper's settings: rank 8, 3 epochs, learning rate 1e-4, batches of 8 (arXiv 2601
 torch, transformers, peft and TRL are imported inside of the functions.
 """
 
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import Field, model_validator
 
-from gog_train.checkpoints import check_notes, read_notes, resumed
+from gog_train.checkpoints import check_notes, resumed
 from gog_train.collator import EpisodeCollator, pictures
 from gog_train.data import Export, open_export
 from gog_train.processors import END_OF_TURN, backbone_of, check, fit, load_processor
@@ -111,8 +110,6 @@ def train(settings: SftSettings) -> Trained:
         say(f"stopped at step {steps} of {trainer.state.max_steps}: --resume goes on from there")
         return Trained(False, steps, metrics, {})
     saved = finish(settings, trainer, form, export, {"stage": "sft", "rows": _counts(splits), "metrics": metrics})
-    for folder in saved.values():
-        say(f"serve it: {shlex.join((read_notes(str(folder)) or {})['serve'])}")
     return Trained(True, steps, metrics, saved)
 
 

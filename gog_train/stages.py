@@ -5,6 +5,7 @@ torch, transformers and peft are imported inside of the functions.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gog_train.checkpoints import save, write_card
+from gog_train.checkpoints import read_notes, save, write_card
 from gog_train.data import Export, ExportError
 from gog_train.processors import load_model
 from gog_train.settings import TrainingError, TrainSettings, read_settings
@@ -21,6 +22,8 @@ from gog_train.template import Template
 LANGUAGE: Final = r"(?:.*\.)?language_model\.layers\.\d+\.(?:self_attn|mlp)\.\w+_proj"
 VISION: Final = r"(?:.*\.)?visual\.blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.(?:\w+_proj|linear_fc\d))"
 """Linear layers of the transformer blocks, by name, in both families."""
+
+MERGE: Final = "vLLM takes no adapter on the vision tower: `--resume --save both` writes the merged model"
 
 S = TypeVar("S", bound=TrainSettings)
 
@@ -107,6 +110,7 @@ def common_arguments(settings: TrainSettings) -> dict[str, Any]:
         "bf16": bf16(settings),
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
+        "ddp_find_unused_parameters": False,  # every row has an image: all of the adapter is used in every step
         "seed": settings.seed,
         "data_seed": settings.seed,
         "logging_steps": settings.log_every,
@@ -188,4 +192,7 @@ def finish(
     }
     path = write_card(settings.output, {**said, **card})
     say(f"saved {', '.join(map(str, saved.values()))}; run card: {path}")
+    for folder in saved.values():
+        serve = (read_notes(str(folder)) or {})["serve"]
+        say(f"serve it: {shlex.join(serve)}" if serve else MERGE)
     return saved

@@ -45,13 +45,17 @@ async def compute_score(
     judge_thinking_tokens: int = 0,
     **_: Any,
 ) -> dict[str, float]:
-    """Score of a response; `acc` and `format` are its parts. Raises `JudgeIsDownError`, which ends the training."""
+    """Score of a response; `acc` and `format` are its parts. Raises `JudgeIsDownError`, which ends the training.
+
+    `tool_failed` is 1 where a search failed in spite of its retries. Such a rollout says nothing of the policy, but
+    verl cannot take it out of the loss: its share has to be watched.
+    """
     said = last_part(solution_str)
     action = parse_turn(Message(role="assistant", content=said), 0).action
     noted = (extra_info or {}).get("gog") or {}
-    searches = float(noted.get("searches", 0))
+    told = {"searches": float(noted.get("searches", 0)), "tool_failed": float(bool(noted.get("tool_failed")))}
     if not isinstance(action, Answer):
-        return {"score": 0.0, "acc": 0.0, "format": 0.0, "searches": searches}
+        return {"score": 0.0, "acc": 0.0, "format": 0.0, **told}
     asked = _judge(judge, judge_key_env, judge_thinking_tokens)
     accuracy = await _accuracy(action.text, gold_of(json.loads(ground_truth)), asked)
     in_form = (
@@ -61,7 +65,7 @@ async def compute_score(
         and all(error in IN_FORM for error in noted.get("errors", ()))
     )
     score = (1 - format_weight) * accuracy + format_weight * in_form
-    return {"score": score, "acc": accuracy, "format": float(in_form), "searches": searches}
+    return {"score": score, "acc": accuracy, "format": float(in_form), **told}
 
 
 def last_part(response: str) -> str:

@@ -1,6 +1,7 @@
 """Checkpoints to go on from, notes beside weights, the run card."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,9 @@ def test_notes_say_how_it_thought(tmp_path: Path) -> None:
 def test_an_adapter_is_served_on_its_base(backbone: BackboneName) -> None:
     form, exported = template(backbone, thinking=True), BACKBONES[backbone]
     merged = serve_command(Path("m"), form, exported, None)
-    adapter = serve_command(Path("a"), form, exported, "base")
+    adapter = serve_command(Path("a"), form, exported, ("base", 24))
     assert merged[:3] == ["vllm", "serve", "m"]
-    assert adapter[:6] == ["vllm", "serve", "base", "--enable-lora", "--lora-modules", "gog=a"]
+    assert shlex.join(adapter[:8]) == "vllm serve base --enable-lora --max-lora-rank 32 --lora-modules gog=a"
     for command, folder in ((merged, "m"), (adapter, "a")):
         assert command[command.index("--chat-template") + 1] == f"{folder}/chat_template.jinja"
         pixels = json.loads(command[command.index("--mm-processor-kwargs") + 1])["size"]

@@ -206,8 +206,6 @@ def rewritten(options: dict[str, Any], folder: Path, **changes: Any) -> Path:
     ("changes", "message"),
     [
         ({"levels": (0,)}, "no rows of level 0"),
-        ({"max_turns": 5}, "set max_turns and tools as in the config of the run"),
-        ({"tools": ("text_search",)}, "is not that of an episode with"),
         ({"judge": "http://127.0.0.1:9/v1#judge"}, "the judge does not answer"),
         ({"judge": "planner:"}, "judge: it is `rules:`"),
         (
@@ -242,6 +240,52 @@ def test_what_is_wrong_is_said_before_the_first_step(
 def test_another_export_is_refused(qwen3: dict[str, Any], change: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=message):
         prepare(GrpoSettings(**qwen3 | {"export": rewritten(qwen3, tmp_path, **change)}))
+
+
+@pytest.mark.parametrize("change", [{"max_turns": 5}, {"tools": ["text_search"]}])
+def test_prompts_of_another_episode_are_refused(qwen3: dict[str, Any], change: Any, tmp_path: Path) -> None:
+    episode = json.loads((qwen3["export"] / "manifest.json").read_text())["episode"]
+    copy = rewritten(qwen3, tmp_path, episode=episode | change)
+    with pytest.raises(TrainingError, match="is not what this version begins an episode with: export again"):
+        prepare(GrpoSettings(**qwen3 | {"export": copy}))
+
+
+def test_the_episode_and_its_tools_are_those_of_the_run(qwen3: dict[str, Any], tmp_path: Path) -> None:
+    episode = json.loads((qwen3["export"] / "manifest.json").read_text())["episode"]
+    tools = {"crops": {"padding": 0.5}, "search": {"country": "de"}}
+    copy = rewritten(qwen3, tmp_path, episode=episode | {"top_k": 2, "observation_tokens": 300}, tools=tools)
+    material = prepare(GrpoSettings(**qwen3 | {"export": copy}))
+    try:
+        assert (material.export.episode.top_k, material.services.tools.top_k) == (2, 2)
+        assert material.services.tools.cropper.settings.padding == 0.5
+        assert material.export.tools.search.country == "de"
+    finally:
+        material.services.close()
+
+
+def test_one_level_is_a_list_too(qwen3: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words(qwen3 | {"levels": (0,)})) == 2
+    assert "no rows of level 0" in capsys.readouterr().err
+
+
+def test_an_image_that_is_cut_off_is_refused(qwen3: dict[str, Any], tmp_path: Path) -> None:
+    import hashlib
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    copy = rewritten(qwen3, tmp_path)
+    (path,) = copy.glob("train-*.parquet")
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    for row in rows:
+        row["images"][0]["bytes"] = row["images"][0]["bytes"][:-100]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["splits"]["train"]["files"][0]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(TrainingError, match=r"has an image that cannot be read .*: export again"):
+        prepare(GrpoSettings(**qwen3 | {"export": copy}))
 
 
 def test_an_export_for_another_backbone_or_processor_is_refused(

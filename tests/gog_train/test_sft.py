@@ -14,7 +14,7 @@ import tiny_models
 
 from gog.transforms.backbones import Backbone, BackboneName
 from gog_train import stages
-from gog_train.checkpoints import read_notes
+from gog_train.checkpoints import read_notes, save
 from gog_train.collator import EpisodeCollator
 from gog_train.data import ExportError, open_export
 from gog_train.processors import fit, load_model, load_processor
@@ -133,6 +133,12 @@ def test_only_the_adapter_changes(small_backbone: Backbone, options: dict[str, A
     assert places - language == towers
     assert bool(towers) is vision
 
+    form = template(small_backbone.name, thinking=True)
+    saved = save(trainer.model, processor, form, small_backbone, settings.output, "adapter")
+    notes = read_notes(str(saved["adapter"]))
+    assert notes is not None
+    assert (notes["serve"] is None) is vision, "vLLM takes no adapter on the vision tower"
+
 
 class Seen:
     """Which rows were asked for, in order; a signal may come with one of them."""
@@ -208,7 +214,7 @@ def copied(options: dict[str, Any], tmp_path: Path, change: Callable[[dict[str, 
     [
         (lambda manifest: manifest.update(schema_version=99), "schema version 99"),
         (lambda manifest: manifest.update(kind="rl"), "is an export for 'rl', not for sft"),
-        (lambda manifest: manifest["backbone"].update(name="other"), "made for the name 'other'"),
+        (lambda manifest: manifest["backbone"].update(name="other"), "made for the backbone 'other'"),
         (lambda manifest: manifest["backbone"].update(max_pixels=7), "made for the max_pixels 7"),
     ],
 )
@@ -251,7 +257,7 @@ def test_a_model_of_another_family_is_refused(
     small_backbone: Backbone, options: dict[str, Any], checkpoints: Folders
 ) -> None:
     (other,) = set(BackboneName) - {small_backbone.name}
-    with pytest.raises(ExportError, match=rf"made for the name '{small_backbone.name}', wanted is '{other}'"):
+    with pytest.raises(ExportError, match=rf"made for the backbone '{small_backbone.name}', wanted is '{other}'"):
         train(SftSettings(**options | {"model": str(checkpoints[other])}))
 
 

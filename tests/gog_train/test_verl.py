@@ -177,11 +177,13 @@ class TestReward:
             ({"strikes": 0, "errors": ["several_calls"]}, 0.0),
             ({"strikes": 0, "errors": ["repeated"]}, 1.0),
             ({"strikes": 0, "errors": [], "searches": 2}, 1.0),
+            ({"strikes": 0, "errors": [], "searches": 1, "tool_failed": True}, 1.0),
         ],
     )
     def test_form_is_what_the_episode_noted_too(self, noted: dict[str, Any], form: float) -> None:
         scored = paid(TOLD + "<answer>Kenya</answer>", noted)
         assert (scored["acc"], scored["format"], scored["searches"]) == (1.0, form, noted.get("searches", 0))
+        assert scored["tool_failed"] == float("tool_failed" in noted)
 
     def test_weights(self) -> None:
         assert paid("<answer>Uganda</answer>", format_weight=0.25)["score"] == 0.25

@@ -101,7 +101,7 @@ def main(folder: Path, backbone: BackboneName) -> None:
         assert "text_search found" in data.messages[5]["content"][0]["text"]
         text = _text(data.messages)
         paid = asyncio.run(reward("x", text, row["reward_model"]["ground_truth"], dict(data.extra_fields)))
-        assert paid == {"score": 1.0, "acc": 1.0, "format": 1.0, "searches": 2.0}, paid
+        assert paid == {"score": 1.0, "acc": 1.0, "format": 1.0, "searches": 2.0, "tool_failed": 0.0}, paid
         forged = text.replace("<answer>Kenya</answer>", "I do not know.")
         paid = asyncio.run(reward("x", forged, row["reward_model"]["ground_truth"], dict(data.extra_fields)))
         assert paid["score"] == 0.0
