@@ -180,13 +180,23 @@ def _services(config: Config) -> Iterator[Check]:
             elif address.startswith("checkpoint:"):
                 yield _checkpoint(name, address, pictures, config)
             else:
-                yield _answers(name, address, partial(_chat, address, pictures, config))
+                found = _answers(name, address, partial(_chat, address, pictures, config))
+                yield _rule_based(found) if address.startswith("planner:") and config.source.kind != "atlas" else found
         if config.detector:
             yield _answers("detector", config.detector, partial(_detect, config, pictures))
         yield _answers("text search", config.text_search, partial(_text, config, lake))
         yield _answers("image search", config.image_search, partial(_image, config, lake, pictures))
         if config.pages:
             yield _answers("pages", config.pages, partial(_page, config))
+
+
+def _rule_based(check: Check) -> Check:
+    """The embedded planner over data of the user's own: it answers, and that is all."""
+    if check.state != "ok":
+        return check
+    found = f"{check.found}, but it is a rule-based program that knows flags alone"
+    advice = "good for a rehearsal; for data name a model, as http://HOST:8000/v1#MODEL or vllm:MODEL"
+    return Check(check.name, "warning", found, advice)
 
 
 def _checkpoint(name: str, address: str, pictures: _Pictures, config: Config) -> Check:

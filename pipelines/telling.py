@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gog.pipelines.plain import one_line
-from gog.schemas import Message, Outcome, Reject, Seed, Trajectory, Verdict
+from gog.schemas import Message, Method, Outcome, Reject, Seed, Trajectory, Verdict
 from gog.transforms.episode.actions import plain_text
 from gog.transforms.episode.driver import OnTurn
 from gog.transforms.episode.machine import Episode
@@ -89,7 +89,8 @@ class Teller:
 
     def verdict(self, trajectory: Trajectory, verdict: Verdict) -> None:
         """How an answer was judged."""
-        said = [f"{verdict.outcome} by {verdict.method}", f"{trajectory.behaviour}"]
+        by = "" if verdict.method is Method.NONE else f" by {verdict.method}"
+        said = [f"{verdict.outcome}{by}", f"{trajectory.behaviour}"]
         said += ["reflective"] if trajectory.reflective else []
         if verdict.grounded is not None:
             said.append("grounded" if verdict.grounded else "not grounded")

@@ -20,10 +20,25 @@ FELL_SHORT: Final = 1
 WRONG_USE: Final = 2
 STOPPED: Final = 130
 
+OWN_CONFIG: Final = "gog.yaml"
+"""What `gog init` writes."""
+
+
+def _passed_over(path: str | None) -> str | None:
+    """Says so where somebody has a config and works on the bundled world all the same."""
+    if path is None and Path(OWN_CONFIG).is_file():
+        print(f"gog: this is the bundled world; for {OWN_CONFIG}, which is here, add -c {OWN_CONFIG}", file=sys.stderr)
+    return path
+
+
 ConfigOption = Annotated[
     str | None,
     typer.Option(
-        "--config", "-c", metavar="FILE", help="A YAML file; `gog init` writes one. Without it, the bundled world."
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="A YAML file; `gog init` writes one. Without it, the bundled world.",
+        callback=_passed_over,
     ),
 ]
 OfConfig = Annotated[

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gog.pipelines.commands.common import (
     FELL_SHORT,
+    OWN_CONFIG,
     ConfigOption,
     JsonOption,
     LakeOption,
@@ -38,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 def init(
     file: Annotated[Path, typer.Argument(help="Where to write it.", metavar="FILE", show_default=True)] = Path(
-        "gog.yaml"
+        OWN_CONFIG
     ),
     atlas: Annotated[bool, typer.Option("--atlas", help="The config of the bundled world.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,

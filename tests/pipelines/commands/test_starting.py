@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from calling import Gog, Place, contents, place
 
 from gog.pipelines import doctor
@@ -44,6 +45,16 @@ class TestInit:
     def test_atlas(self, gog: Gog, tmp_path: Path) -> None:
         assert gog("init", tmp_path / "a.yaml", "--atlas").code == 0
         assert load_config(tmp_path / "a.yaml").source.kind == "atlas"
+
+    def test_a_config_that_is_passed_over_is_told_of(
+        self, gog: Gog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert gog("init").code == 0
+        done = gog("plan")
+        assert (done.code, "Run atlas" in done.out) == (0, True)
+        assert done.error == "gog: this is the bundled world; for gog.yaml, which is here, add -c gog.yaml"
+        assert "bundled world" not in gog("plan", "-c", "gog.yaml").error
 
     def test_a_folder_that_is_not_there(self, gog: Gog, tmp_path: Path) -> None:
         assert gog("init", tmp_path / "none" / "a.yaml").code == 2
@@ -274,6 +285,18 @@ class TestDoctor:
         checks = self.checks(gog, "-c", made.config, code=1)
         assert [check["name"] for check in checks.values() if check["state"] == "problem"] == [name]
         assert checks[name]["advice"] or "gog index build" in checks[name]["found"]
+
+    def test_the_planner_over_data_of_ones_own_is_a_warning(self, gog: Gog, copied: Place, tmp_path: Path) -> None:
+        (tmp_path / "rows.jsonl").write_text('{"q": "What is it?", "a": "a bridge", "i": "bridge.jpg"}\n')
+        mapping = {"question": "q", "answers": ["a"], "image": "i"}
+        source = {"kind": "jsonl", "path": str(tmp_path / "rows.jsonl"), "dataset": "d", "mapping": mapping}
+        data = yaml.safe_load(copied.config.read_text()) | {"source": source, "detector": ""}
+        own = tmp_path / "own.yaml"
+        own.write_text(yaml.safe_dump(data))
+        assert self.checks(gog, "-c", copied.config)["teacher"]["state"] == "ok"
+        teacher = self.checks(gog, "-c", own)["teacher"]
+        assert teacher["state"] == "warning"
+        assert "name a model" in teacher["advice"]
 
     def test_little_room_on_the_disk(self, gog: Gog, copied: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(doctor, "NO_ROOM", 1 << 62)
