@@ -250,17 +250,17 @@ def _keys_beside(loc: tuple[int | str, ...]) -> set[str]:
     models: list[type[BaseModel]] = [Config]
     for part in loc[:-1]:
         inner = [
-            found for m in models if part in m.model_fields for found in _models(m.model_fields[str(part)].annotation)
+            found for m in models if part in m.model_fields for found in models_in(m.model_fields[str(part)].annotation)
         ]
         models = inner or models  # a place in a list, or the kind of a source, is no key
     return {key for model in models for key in model.model_fields}
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models in a type, however they are wrapped."""
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that stand in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for argument in get_args(annotation) for model in _models(argument)]
+    return [model for argument in get_args(annotation) for model in models_in(argument)]
 
 
 def load_config(path: Path) -> Config:

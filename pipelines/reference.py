@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from gog.pipelines.config import Config, models_in
 from gog.pipelines.docstrings import field_docs
 from gog.pipelines.lake_views.answers import ANSWERS
 from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
@@ -37,33 +38,34 @@ def pages() -> dict[str, str]:
 
 
 def commands_page() -> str:
-    """Each command's `--help`."""
+    """Each command's `--help`, in the order of `gog --help`."""
     from typer.main import get_command
 
     from gog.pipelines.cli import app
 
     parts = [f"# Commands\n\n{MADE} Each command says the same with `--help`."]
+    settings: dict[str, Any] = {"terminal_width": 80, "max_content_width": 80, "help_option_names": ["--help", "-h"]}
     for path, command in _commands(get_command(app), ("gog",)):
-        with command.make_context(
-            path[-1], [], resilient_parsing=True, terminal_width=80, max_content_width=80
-        ) as context:
+        with command.make_context(path[-1], [], resilient_parsing=True, **settings) as context:
             context.info_name = " ".join(path)
             parts.append(f"## {' '.join(path)}\n\n```text\n{command.get_help(context).strip()}\n```")
     return "\n\n".join(parts) + "\n"
 
 
 def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    below = getattr(command, "commands", None)
-    if below is None:
+    """The commands, and the groups that are commands themselves."""
+    below = getattr(command, "commands", {})
+    if not below or command.invoke_without_command:
         yield path, command
-        return
-    for name, one in below.items():
-        yield from _commands(one, (*path, name))
+    if below:
+        with command.make_context(path[-1], [], resilient_parsing=True) as context:
+            names = command.list_commands(context)
+        for name in names:
+            yield from _commands(below[name], (*path, name))
 
 
 def config_page() -> str:
     """Every key of the config, with its type, its default and what it means."""
-    from gog.pipelines.config import Config
     from gog.pipelines.source_settings import SourceSettings
 
     lines = [
@@ -73,15 +75,15 @@ def config_page() -> str:
         "## source",
         "Where rows come from: `kind` names one of these. [Sources and benchmarks](../sources.md) shows them at work.",
     ]
-    for settings in _models(SourceSettings):
+    for settings in models_in(SourceSettings):
         kinds = get_args(settings.model_fields["kind"].annotation)
         lines.append(f"### kind: {', '.join(kinds)}")
         lines += _table(settings, "", ("kind",))
     below = {
         model: key
-        for s in _models(SourceSettings)
+        for s in models_in(SourceSettings)
         for key, f in s.model_fields.items()
-        for model in _models(f.annotation)
+        for model in models_in(f.annotation)
     }
     for model, key in below.items():
         lines += _section(model, key, key)
@@ -95,7 +97,7 @@ def _section(model: type[BaseModel], name: str, title: str, leave: tuple[str, ..
     for key, field in model.model_fields.items():
         if key in leave:
             continue
-        for below in _models(field.annotation):
+        for below in models_in(field.annotation):
             path = _path(name, key, field)
             lines += _section(below, path, path)
     return lines
@@ -113,20 +115,13 @@ def _table(model: type[BaseModel], name: str, leave: tuple[str, ...] = ()) -> li
     for key, field in model.model_fields.items():
         if key in leave:
             continue
-        kind, below = _type(field.annotation), _models(field.annotation)
+        kind, below = _type(field.annotation), models_in(field.annotation)
         if below and len(below) == 1:
             anchor = _path(name, key, field).replace(".", "").lower()
             kind = kind.replace("section", f"[section](#{anchor})")
         said = html.escape(docs.get(key, ""), quote=False).replace("|", "\\|")
         rows.append(f"| `{key}` | {kind} | {_default(field)} | {said} |")
     return ["\n".join(["| key | type | default | |", "|---|---|---|---|", *rows])] if rows else []
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models that stand in an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _models(argument)]
 
 
 def _type(annotation: Any) -> str:

@@ -70,7 +70,7 @@ def small_site(text: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
 
 def test_every_command_is_there(made: dict[str, str]) -> None:
     text = made["reference/commands.md"]
-    for command in ("run", "report", "inspect", "export", "store stats", "eval compare", "index build"):
+    for command in ("run", "report", "inspect", "export", "store stats", "eval", "eval compare", "index build"):
         assert f"## gog {command}\n" in text
         assert f"Usage: gog {command} " in text
     assert text.count("## gog") == text.count("Usage: gog")

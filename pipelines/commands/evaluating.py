@@ -75,10 +75,9 @@ def evaluate(
 ) -> None:
     """Answer benchmarks, score the answers, compare them.
 
-    Goes on where it stopped.
-
     Official and judge protocol side by side, with 95% intervals, beside the paper's numbers. Answers and results are
     kept in LAKE/evals/NAME. What the outside failed to answer is unknown, never wrong, and asked again next time.
+    Whatever stopped it, the same command goes on.
     """
     if context.invoked_subcommand is not None:
         return

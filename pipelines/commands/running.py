@@ -214,7 +214,7 @@ def label(
 
 
 def export(
-    kind: Annotated[str, typer.Argument(help="sft or rl")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="sft or rl.")],
     config: ConfigOption = None,
     lake: LakeOption = None,
     name: RunOption = None,
@@ -335,15 +335,18 @@ def _work(
         report = write_report(Lake(Path(config.lake), create=False), config.run)
         if not as_json:
             print(f"The same as a page, with plots and trajectories: {report}")
-    if not as_json:
-        _tell_failed(config, summary)
+    failed = _failed(summary)
+    if failed and not as_json:
+        retry = f"gog retry{pointing(config)}" + "".join(f" --reason {code}" for code in sorted(failed))
+        print(f"{failed.total():,} left because something outside failed; once it works: {retry}")
     if result.stopped:
         print(f"gog: {result.stopped}; everything is kept, go on with a higher ceiling", file=sys.stderr)
         raise typer.Exit(FELL_SHORT)
     if steps is None and not any(line["kept"] for line in summary["behaviours"]):
         why = f'gog inspect{pointing(config)} --sql "from reasons"'
         print(f"gog: nothing was kept: `{why}` says why", file=sys.stderr)
-        raise typer.Exit(FELL_SHORT)
+        if failed:
+            raise typer.Exit(FELL_SHORT)
 
 
 OUTSIDE: Final = frozenset(
@@ -359,12 +362,10 @@ OUTSIDE: Final = frozenset(
 """Reasons that blame something outside, and that `gog retry` may get over."""
 
 
-def _tell_failed(config: Config, summary: "Summary") -> None:
-    """What left because something outside failed, and how to ask again."""
+def _failed(summary: "Summary") -> Counter[str]:
+    """How many left because something outside failed, by reason."""
     failed: Counter[str] = Counter()
     for line in summary["reasons"]:
         if line["reason"] in OUTSIDE:
             failed[line["reason"]] += line["rejects"]
-    if failed:
-        retry = f"gog retry{pointing(config)}" + "".join(f" --reason {code}" for code in sorted(failed))
-        print(f"{failed.total():,} left because something outside failed; once it works: {retry}")
+    return failed

@@ -32,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def train(
-    stage: Annotated[str, typer.Argument(help="sft or grpo")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="sft or grpo.")],
     config: Annotated[
         str | None,
         typer.Option("--config", "-c", metavar="FILE", help="The stage's settings: YAML, or a bundled name."),
