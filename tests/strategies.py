@@ -15,7 +15,6 @@ from gog.schemas.base import Record
 R = TypeVar("R", bound=Record)
 
 text = st.text(max_size=20)
-int64 = st.integers(-(2**63), 2**63 - 1)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | finite | text,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gog.schemas import Outcome, Screening
+from gog.schemas import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,3 @@ def screen(outcomes: Sequence[Outcome], *, least_settled: float = 0.5) -> Screen
         easy=0 < total == passes,
         reason="screen.teacher_failed" if settled < math.ceil(total * least_settled) else "",
     )
-
-
-def no_tool_pass_rate(screening: Screening | None) -> float | None:
-    """The pass rate without tools, as verification wants it: None when nothing was settled."""
-    return screening.pass_rate if screening is not None and screening.k else None

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.schemas import Outcome, Screening
-from gog.transforms.screen import no_tool_pass_rate, screen
+from gog.schemas import Outcome
+from gog.transforms.screen import screen
 
 R, W, U = Outcome.CORRECT, Outcome.WRONG, Outcome.UNKNOWN
 
@@ -37,10 +37,3 @@ def test_every_pass_is_counted_once(outcomes: list[Outcome]) -> None:
     assert result.settled + result.unknown == len(outcomes)
     assert 0 <= result.passes <= result.settled
     assert not (result.easy and result.reason)
-
-
-def test_a_pass_rate_over_nothing_is_none() -> None:
-    row = Screening(seed_id="s", teacher="t", k=0, passes=0, unknown=4, pass_rate=0.0, easy=False)
-    assert no_tool_pass_rate(row) is None
-    assert no_tool_pass_rate(None) is None
-    assert no_tool_pass_rate(row.model_copy(update={"k": 2, "pass_rate": 0.5})) == 0.5

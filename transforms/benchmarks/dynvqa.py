@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from gog.transforms.benchmarks.questions import PublishedSet, Question, first_text, flat_texts, parsed_list, present
 
-VERSIONS: Final = ("202406", "202408", "202410", "202412", "202502")
 _NAME: Final = re.compile(r"(?:^|[_./-])(?P<language>en|zh)(?=$|[_./-])", re.IGNORECASE)
 _VERSION: Final = re.compile(r"(?<!\d)(20\d{4})(?!\d)")
 _CHINESE: Final = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")

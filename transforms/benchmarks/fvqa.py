@@ -11,7 +11,6 @@ from gog.transforms.benchmarks.questions import PublishedSet, Question, first_te
 from gog.transforms.cells import MISSING, lookup
 
 REVISION: Final = "bb4a4ff4c9c3fd0382d11f5d7fccd66d0b8428b5"
-TEST_ROWS: Final = 1800
 
 
 def adapt(file: str, row: Mapping[str, Any]) -> Sequence[Question]:

@@ -23,7 +23,6 @@ from gog.transforms.benchmarks.questions import (
 REVISION: Final = "a7c88d18560cd01ed1709962743f6c0e5244d145"
 SUBSETS: Final[Mapping[str, str]] = {"News": "News_imgs", "Paper": "Paper_images", "Video": "Video_images"}
 """Folders, and where the pictures of each lie."""
-ROWS: Final = {"News": 350, "Paper": 500, "Video": 342}
 LEVELS: Final = (1, 2)
 _GENERATOR: Final = re.compile(r"generated_|_v\d|openrouter", re.IGNORECASE)
 

@@ -6,8 +6,6 @@ from typing import Any, Final
 from gog.transforms.benchmarks.questions import PublishedSet, Question, first_text, parsed_list, present
 
 REVISION: Final = "f9616f1"
-ROWS: Final = 300
-ROWS_WITH_IMAGE: Final = 171
 
 
 def adapt(file: str, row: Mapping[str, Any]) -> Sequence[Question]:

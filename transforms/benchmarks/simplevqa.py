@@ -6,7 +6,6 @@ from typing import Any, Final
 from gog.transforms.benchmarks.questions import PublishedSet, Question, first_text, present
 
 REVISION: Final = "428f7dc"
-ENGLISH_ROWS: Final = 1013
 
 
 def adapt(file: str, row: Mapping[str, Any]) -> Sequence[Question]:

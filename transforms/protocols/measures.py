@@ -86,7 +86,10 @@ def divide(top: Array, bottom: Array) -> Array:
 
 
 def harmonic(parts: Sequence[Measure]) -> Measure:
-    """The harmonic mean of measures, with 1e-12 for every zero (InfoSeek's final score)."""
+    """The harmonic mean of measures, with 1e-12 for every zero (InfoSeek's final score).
+
+    Published example: 12.74 on unseen questions and 12.28 on unseen entities make 12.51.
+    """
 
     def of(weights: Array) -> Array:
         shares = [part.of(weights) for part in parts]

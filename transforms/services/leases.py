@@ -21,7 +21,6 @@ from gog.transforms.services.store_places import Files
 
 FILE: Final = "leases.sqlite"
 FOLDER: Final = "leases"
-KINDS: Final = ("calls", "cost")
 MICROS: Final = 1_000_000
 """Units of `cost` in a dollar."""
 _TRIES: Final = 60
