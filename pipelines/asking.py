@@ -19,6 +19,7 @@ CELL: Final = 300
 """Characters shown of a cell."""
 READING: Final = frozenset({"SELECT", "EXPLAIN", "PRAGMA", "RELATION", "SHOW", "DESCRIBE"})
 
+LEAVE: Final = frozenset({".quit", ".exit", ".q", "quit", "exit", "\\q"})
 PROMPT, MORE = "gog> ", "...> "
 HELP: Final = """\
 SQL ends with ; or an empty line. Also:
@@ -120,8 +121,8 @@ def shell(connection: duckdb.DuckDBPyConnection, source: TextIO, console: Consol
         console.print(HELP, style="dim", highlight=False)
     for query in _queries(source):
         try:
-            if query.startswith("."):
-                if query in {".quit", ".exit", ".q"}:
+            if query.startswith(".") or query in LEAVE:
+                if query in LEAVE:
                     return
                 _command(connection, query, console)
             else:
@@ -163,7 +164,7 @@ def _queries(source: TextIO) -> Iterator[str]:
             lines = []
             continue
         text = line.strip() if line is not None else ""
-        if text.startswith(".") and not lines:
+        if not lines and (text.startswith(".") or text in LEAVE):
             yield text
             continue
         if text:

@@ -109,6 +109,13 @@ def test_cells_are_shown_as_they_are(views: duckdb.DuckDBPyConnection) -> None:
     assert "\x1b" not in shown(out)
 
 
+@pytest.mark.parametrize("word", [".quit", "exit", "quit", "\\q"])
+def test_the_shell_is_left_as_people_leave_shells(views: duckdb.DuckDBPyConnection, word: str) -> None:
+    out = console()
+    shell(views, io.StringIO(f"select 1;\n{word}\nselect 47;"), out)
+    assert "47" not in shown(out)
+
+
 def test_the_shell(views: duckdb.DuckDBPyConnection) -> None:
     out = console(160)
     lines = [
