@@ -255,6 +255,6 @@ def test_the_command_line_in_a_process_of_its_own(tmp_path: Path) -> None:
     file.write_text("teecher: nobody\n")
     done = gog("run", "--config", str(file))
     assert done.returncode in {1, 2}
-    assert one_line(done) == f"gog: {file}: teecher: unknown key"
+    assert one_line(done) == f"gog: {file}: teecher: unknown key; did you mean teacher?"
     assert done.stdout == ""
     assert not run_folder(atlas(tmp_path / "lake")).exists()
