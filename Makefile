@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 ARGS ?=
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 TRAINERS := verl ms-swift llama-factory
 VERSION_verl := verl==0.9.1
@@ -47,7 +47,7 @@ bench: $(VENV)/.dev ## measure speed and memory; prints medians
 
 pins: ## resolve all dependencies afresh and rewrite constraints.txt (needs a package index)
 	@$(PYTHON) -m venv --clear $(VENV)-pins
-	@$(VENV)-pins/bin/python -m pip --disable-pip-version-check --quiet install '.[dev]'
+	@$(VENV)-pins/bin/python -m pip --disable-pip-version-check --quiet --quiet install '.[dev]'
 	@{ head -n 3 constraints.txt; $(VENV)-pins/bin/python -m pip freeze --exclude glance-or-gaze \
 		| sed 'y/ABCDEFGHIJKLMNOPQRSTUVWXYZ_/abcdefghijklmnopqrstuvwxyz-/' | LC_ALL=C sort; } > constraints.new
 	@mv constraints.new constraints.txt
@@ -94,7 +94,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | links $(VENV)/.created
 
 $(VENV)-detect/.detect: pyproject.toml constraints.txt | links
 	@$(PYTHON) -m venv $(VENV)-detect
-	@$(VENV)-detect/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt \
+	@$(VENV)-detect/bin/python -m pip --disable-pip-version-check --quiet --quiet install -c constraints.txt \
 		-e '.[dev,detect]' torch==2.13.0 torchvision==0.28.0
 	@touch $@
 
@@ -102,7 +102,7 @@ $(VENV)-detect/.detect: pyproject.toml constraints.txt | links
 $(VENV)-%/.made: tests/trainers/requirements/%.txt | links
 	@echo "Installing $* into $(VENV)-$*; the first time takes some minutes."
 	@$(PYTHON) -m venv $(VENV)-$*
-	@$(VENV)-$*/bin/python -m pip --disable-pip-version-check --quiet install -r $< -e .
-	@$(VENV)-$*/bin/python -m pip --disable-pip-version-check --quiet install --no-deps \
+	@$(VENV)-$*/bin/python -m pip --disable-pip-version-check --quiet --quiet install -r $< -e .
+	@$(VENV)-$*/bin/python -m pip --disable-pip-version-check --quiet --quiet install --no-deps \
 		$(VERSION_$*) qwen-vl-utils torchvision==0.28.0
 	@touch $@

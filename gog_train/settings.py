@@ -80,12 +80,12 @@ def read_settings(kind: type[S], arguments: Sequence[str], program: str, example
     options = vars(_parser(kind, program, examples).parse_args(list(arguments)))
     config = options.pop("config")
     values = _read_file(config) if config else {}
-    where = config or "the options"
+    where = f"{config}: " if config else ""
     values |= {key: _value(kind, key, text) for key, text in options.items() if text is not None}
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise TrainingError(f"{where}: {_first(error, list(kind.model_fields))}") from None
+        raise TrainingError(f"{where}{_first(error, list(kind.model_fields))}") from None
 
 
 def bundled_configs() -> list[str]:
