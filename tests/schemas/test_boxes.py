@@ -161,9 +161,16 @@ def test_hostile_numbers_are_box_errors(spec: FrameSpec, values: Sequence[Any]) 
     assert "\n" not in str(error.value)
 
 
+def fours(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[list[float]]:
+    return st.lists(numbers, min_size=4, max_size=4)
+
+
 @each_spec
 @given(
-    values=st.lists(st.floats() | st.integers(), min_size=4, max_size=4),
+    values=fours(st.floats() | st.integers())
+    | fours(st.floats(-0.1, 1.1) | st.integers(-10, 1100)).map(
+        lambda v: [*map(min, v[:2], v[2:]), *map(max, v[:2], v[2:])]
+    ),
     size=st.tuples(st.integers(30, 3000), st.integers(30, 3000)),
 )
 def test_any_four_numbers_are_a_box_or_an_error(spec: FrameSpec, values: list[float], size: tuple[int, int]) -> None:

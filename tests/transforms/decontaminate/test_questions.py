@@ -99,9 +99,14 @@ def test_characters_are_tokens_where_words_are_not_spaced() -> None:
     assert tokens("iPhone15的") == ("iphone15", "的")
 
 
-@given(st.lists(st.text(max_size=80), max_size=6, unique=True), st.text(max_size=200))
-def test_any_text_can_be_indexed_and_asked_for(questions: list[str], text: str) -> None:
+WORDS = st.lists(st.sampled_from([*NAMED.split(), *"这座金字塔"]), max_size=20).map(" ".join)
+TEXTS = st.text(max_size=80) | WORDS
+
+
+@given(st.lists(TEXTS, max_size=6, unique=True), st.data())
+def test_any_text_can_be_indexed_and_asked_for(questions: list[str], data: st.DataObject) -> None:
     index = QuestionIndex(questions)
+    text = data.draw(TEXTS | st.sampled_from([*questions, ""]))
     for match in [*index.find(text), *index.find_in(text)]:
         assert 0 <= match.question < len(questions)
         assert match.run or match.similarity

@@ -122,7 +122,13 @@ _JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@given(_JSON)
+_REGION: st.SearchStrategy[Any] = st.fixed_dictionaries(
+    {"bbox_2d": st.lists(st.integers(-10, 1010) | st.floats(-10, 1010), min_size=4, max_size=4) | _JSON},
+    optional={"score": st.floats() | _JSON, "label": st.text() | _JSON},
+)
+
+
+@given(_JSON | st.lists(_REGION, max_size=5))
 def test_any_reply_is_read(value: Any) -> None:
     for found in parse_regions(json.dumps({"regions": value}), seed_of(MemoryImages()), SETTINGS):
         assert 0 <= found.score <= 1

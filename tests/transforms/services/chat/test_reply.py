@@ -175,7 +175,8 @@ JSON = st.recursive(
 )
 NAMES = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls", "role")
 CALLS = st.lists(st.fixed_dictionaries({"function": st.fixed_dictionaries({"name": JSON, "arguments": JSON})}))
-MESSAGES = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, JSON | CALLS)) | JSON
+TEXTS = st.fixed_dictionaries({"content": st.text()}, optional={"reasoning_content": st.text(), "tool_calls": CALLS})
+MESSAGES = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, JSON | CALLS)) | TEXTS | JSON
 REPLIES = JSON | st.fixed_dictionaries(
     {"choices": st.lists(st.fixed_dictionaries({"message": MESSAGES}, optional={"finish_reason": JSON}))},
     optional={"usage": JSON, "error": JSON},

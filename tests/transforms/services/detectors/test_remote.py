@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 from fakes import MemoryImages
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import boxes
 
 from gog.schemas import Box, FailureClass
 from gog.transforms.services.detectors.remote import RemoteDetector, read_detections
@@ -92,7 +93,13 @@ json_values = st.recursive(
 )
 
 
-@given(st.lists(json_values, max_size=5))
+near_detections = st.fixed_dictionaries(
+    {"box": boxes().map(list) | st.lists(st.floats(-0.1, 1.1), min_size=4, max_size=4)},
+    optional={"score": st.floats(0, 1.1) | json_values, "label": st.text() | json_values},
+)
+
+
+@given(st.lists(json_values | near_detections, max_size=5))
 def test_any_list_gives_detections(entries: list[Any]) -> None:
     for one in read_detections({"detections": entries}, DetectSettings()):
         assert Box.checked(*one.box) == one.box
