@@ -25,6 +25,7 @@ from typing import Any, Final, Literal, TypeVar
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from gog.pipelines.swap import to_disk
 from gog.schemas import SCHEMA_VERSION, TABLES
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row, to_row
@@ -162,10 +163,6 @@ class Lake:
                 f"the lake {self.root} has schema version {version}, newer than this engine's {SCHEMA_VERSION}: "
                 "upgrade glance-or-gaze, or use another --lake"
             )
-
-    @property
-    def store_folder(self) -> Path:
-        return self.root / "store"
 
     @property
     def indexes(self) -> Path:
@@ -367,15 +364,7 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True, passing: Path | 
             fresh.unlink(missing_ok=True)
             raise
         if sync:
-            _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+            to_disk(path.parent)
 
 
 @contextmanager

@@ -33,8 +33,8 @@ def swap_in(final: Path) -> None:
     """
     passing = passing_folder(final)
     for path in passing.rglob("*"):
-        _sync(path)
-    _sync(passing)
+        to_disk(path)
+    to_disk(passing)
     if not final.exists():
         passing.rename(final)
     elif _exchange(passing, final):
@@ -43,10 +43,11 @@ def swap_in(final: Path) -> None:
         final.rename(_aside(final))
         passing.rename(final)
         shutil.rmtree(_aside(final))
-    _sync(final.parent)
+    to_disk(final.parent)
 
 
-def _sync(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Have the system write a file or folder out: it then outlives a power cut."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
