@@ -1,17 +1,14 @@
 import json
-import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from lakes import EPISODE, level_of, make_seed, reflective, verdict_of
 
 from gog.pipelines.lake import ImageFiles
 from gog.prompts import render
 from gog.schemas import WHOLE, EpisodeImage, ImagePart, Message, Origin, Reject, Seed, Split, TextPart, Trajectory
 from gog.transforms.episode.machine import system_prompt
-from gog.transforms.export import ExportSettings, SftRow, coordinates_in, rl_row, sft_row, trajectory_tokens
+from gog.transforms.export import ExportSettings, SftRow, rl_row, sft_row, trajectory_tokens
 
 SETTINGS = ExportSettings()
 
@@ -140,79 +137,6 @@ class TestTokens:
         assert trajectory_tokens(silent, [], made.images, EPISODE) < trajectory_tokens(
             made.messages, [], made.images, EPISODE
         )
-
-
-PLACES = [
-    "I look at [120, 300, 480, 620].",
-    "The flag is at [0.12, 0.3, 0.48, 0.62], I think.",
-    "(120 300 480 620)",
-    "the box is 120, 300, 480, 620",
-    "bbox_2d is what I need",
-    "<|box_start|>(120,300),(480,620)<|box_end|>",
-    "from (120, 300) to (480, 620)",
-    "it lies at (340, 220)",
-    "it lies near (340,220)",
-    "at (0.34, 0.22)",
-    "its coordinates are 340, 220",
-    "centred around the point [340, 220]",
-    "x1=120, y1=300, x2=480, y2=620",
-    "x: 120 and y: 300",
-    "about 340 pixels from the left",
-    "at pixel 340",
-    "[120,\n   300,\n   480,\n   620]",
-    "[12.5, 30.0, 48.5, 62.0]",
-]
-
-HARMLESS = [
-    "",
-    "It was founded in 1990 and dissolved in 2004.",
-    "World cups were held in (1990, 1994, 1998, 2002).",
-    "The score was 3:2, then 4 to 1.",
-    "2 of 3 searches agree.",
-    "(1) look left, (2) look right; (3) answer.",
-    "There are 12 flags: 3 red, 4 blue, 5 green.",
-    "I count (1, 2, 3, 4) flags.",
-    "[1] Kenya | score 0.91",
-    "The best hit has 0.91, the second 0.42, the third 0.40, the last 0.12.",
-    "An area of 580,367 square kilometres and 47,564,296 people.",
-    "Nairobi lies at 1.2864° S, 36.8172° E.",
-    "Nairobi (-1.286389, 36.817223) is the capital.",
-    "Paris is at (48.8566, 2.3522).",
-    "coordinates of the city are 48.8566, 2.3522",
-    "The picture is 1024 x 768 pixels.",
-    "On May 3, 1990 (aged 45, 2 children) he left.",
-    "x is unknown and y is 3.",
-    "Section 4.2, page 17",
-    "It opened at 10:30 and closed at 18:00.",
-    "the point (2, 1) of the agenda",
-    "[3, 1, 2, 0]",
-    "Image 0 (400 x 300 pixels).",
-    "a box with 3 flags and 12 cards",
-]
-
-
-class TestCoordinates:
-    @pytest.mark.parametrize("text", PLACES)
-    def test_finds_places(self, text: str) -> None:
-        assert coordinates_in(text)
-
-    @pytest.mark.parametrize("text", HARMLESS)
-    def test_leaves_other_numbers(self, text: str) -> None:
-        assert coordinates_in(text) is None
-
-    @given(
-        st.tuples(*[st.integers(0, 999)] * 4).filter(lambda b: b[0] < b[2] and b[1] < b[3] and max(b) >= 20),
-        st.sampled_from(["[]", "()"]),
-        st.sampled_from([", ", ",", " "]),
-    )
-    def test_finds_every_box_in_thousandths(self, box: tuple[int, ...], ends: str, between: str) -> None:
-        assert coordinates_in(f"Look at {ends[0]}{between.join(map(str, box))}{ends[1]} now.")
-
-    @pytest.mark.parametrize("piece", ["(1, ", "[ ", "x=1 ", "at (", "1,2,", "(1,2) ", " "])
-    def test_takes_no_time_for_hostile_text(self, piece: str) -> None:
-        began = time.process_time()
-        assert coordinates_in(piece * 20_000) is None
-        assert time.process_time() - began < 5  # a fiftieth of a second; quadratic time would be minutes
 
 
 class TestRlRow:
