@@ -144,11 +144,15 @@ def test_a_busy_site_does_not_slow_the_others(status: int) -> None:
 
 def test_few_pages_of_a_site_are_in_flight() -> None:
     now = [0, 0]
+    full = asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
         now[0] += 1
         now[1] = max(now)
-        await asyncio.sleep(0.03)
+        if now[0] == A_HOST:
+            full.set()
+        await asyncio.wait_for(full.wait(), 30)
+        await asyncio.sleep(0.01)
         now[0] -= 1
         return web.Response(text=ARTICLE, content_type="text/html")
 
