@@ -28,7 +28,7 @@ test: $(VENV)/.dev browser ## set up, then run every test that needs no GPU and 
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-detect: $(VENV)-detect/.detect ## set up an environment of its own with ultralytics, then test its detectors
-	@$(VENV)-detect/bin/python -m pytest -m detect $(ARGS)
+	@$(VENV)-detect/bin/python -m pytest -m detect tests/transforms/services/detectors $(ARGS)
 
 test-trainers: $(VENV)/.dev $(TRAINERS:%=$(VENV)-%/.made) ## set up an environment for each trainer, then have it read its export
 	@PYTHONPATH=tests $(BIN)/python tests/trainers/run.py $(foreach name,$(TRAINERS),$(name)=$(VENV)-$(name)/bin/python)
