@@ -75,7 +75,6 @@ def test_it_answers_anything_and_always_the_same(
     assert reply.message.tool_calls or reply.message.text
     assert len(reply.message.tool_calls) <= 1
     assert reply.message.text.count("<answer>") <= 1
-    assert reply.prompt_tokens >= 0
     assert reply.completion_tokens > 0
     reply.message.model_dump_json()
 
