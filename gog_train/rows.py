@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from PIL import Image
-
 from gog.transforms.backbones import Backbone
-from gog_train.collator import pictures, row_length
+from gog_train.collator import row_length
 from gog_train.data import Export
 
 SHOWN: Final = 5
@@ -65,11 +63,6 @@ def fitting_rows(dataset: Any, processor: Any, backbone: Backbone, max_length: i
             say(f"{name}: measured {number + 1} of {len(dataset)} rows")
     say(f"{name}: {len(kept)} rows, {total} tokens{_too_long(left_out, max_length)}")
     return Rows(dataset.select(kept), tuple(left_out), total)
-
-
-def first_images(dataset: Any) -> list[Image.Image]:
-    """The images of the first row. Raises `TrainingError`."""
-    return pictures(dataset[0])
 
 
 def trainable(rows: Rows) -> Any:
