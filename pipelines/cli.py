@@ -6,7 +6,9 @@ do; only a bug shows where it is.
 
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -140,7 +142,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.disable(logging.WARNING)
     if argv is not None:
         sys.exit(call(argv))
+    sys.unraisablehook = _interrupt_again
     _end(call(sys.argv[1:]))
+
+
+def _interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:
+    """Python drops a Ctrl-C that meets a finaliser or the callback of a weak reference: it comes once more."""
+    if dropped.exc_type is KeyboardInterrupt:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(dropped)
 
 
 def _end(code: int) -> None:

@@ -181,6 +181,33 @@ def test_ctrl_c_ends_a_run_with_130_and_the_same_command_goes_on(
     assert contents(warm.run) == contents(finished.run)
 
 
+_DROPPED = """
+import signal, time, types, weakref
+from gog.pipelines import cli
+
+class Thing:
+    pass
+
+def drop(_):
+    signal.raise_signal(signal.SIGINT)
+
+def work(**_):
+    thing = Thing()
+    reference = weakref.ref(thing, drop)
+    del thing
+    time.sleep(60)
+
+cli.get_command = lambda _: types.SimpleNamespace(main=work)
+cli.main()
+"""
+
+
+def test_a_ctrl_c_that_python_drops_stops_all_the_same() -> None:
+    done = subprocess.run([sys.executable, "-c", _DROPPED], capture_output=True, text=True, timeout=50)
+    assert done.returncode == 130
+    assert done.stderr == "gog: stopped; what was finished is kept, the same command goes on\n"
+
+
 def test_a_reader_that_has_seen_enough(finished: Place) -> None:
     with child("inspect", "--lake", finished.lake, "--json", "--sql", "select * from range(200000)") as process:
         assert process.stdout is not None
