@@ -85,7 +85,8 @@ def build_views(run_folder: Path, path: Path | None = None) -> Path:
                 shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=_MAKING, dir=path.parent) as folder:
             made = Path(folder) / DATABASE
-            with duckdb.connect(made, config=_LIMITS | {"temp_directory": folder}) as connection:
+            # One thread: each one more holds another batch of parsed trajectories.
+            with duckdb.connect(made, config=_LIMITS | {"temp_directory": folder, "threads": 1}) as connection:
                 _look_in(connection, run_folder)
                 patterns = {table: _relative(table) for table in TABLES}
                 _create(connection, patterns, in_file=True)

@@ -101,11 +101,14 @@ ANSWERS: Final[dict[str, Answer]] = {
             coalesce(step.arguments->>'query', step.arguments->>'label', step.arguments->>'text') AS said,
             step.box[1] AS x1, step.box[2] AS y1, step.box[3] AS x2, step.box[4] AS y2,
             step.reflection, step.train, nullif(step.error, '') AS error, step.evidence_ids,
-            coalesce(nullif(spoken[step.turn + 1]->>'reasoning_content', ''),
-                spoken[step.turn + 1]->>'content') AS thought
+            coalesce(nullif(spoken[step.turn + 1].reasoning_content, ''), spoken[step.turn + 1].content) AS thought
         FROM (
             SELECT trajectory_id, seed_id,
-                list_filter(from_json(messages, '["JSON"]'), lambda m: m->>'role' = 'assistant') AS spoken,
+                list_filter(
+                    from_json(
+                        messages, '[{{"role": "VARCHAR", "reasoning_content": "VARCHAR", "content": "VARCHAR"}}]'
+                    ), lambda m: m.role = 'assistant'
+                ) AS spoken,
                 unnest(from_json(steps, '[{{
                     "turn": "BIGINT", "action": "VARCHAR", "arguments": "JSON", "box": {_BOX.replace("'", '"')},
                     "reflection": "VARCHAR", "train": "BOOLEAN", "error": "VARCHAR", "evidence_ids": ["VARCHAR"]
