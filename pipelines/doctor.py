@@ -210,14 +210,14 @@ def _checkpoint(name: str, address: str, pictures: _Pictures, config: Config) ->
 
 def _starts(name: str, address: str, executable: str, advice: str) -> Check:
     """A model that a run starts itself: whether there is something to start. Loading it would take minutes."""
-    found = shutil.which(executable)
+    address, found = address.rstrip(":"), shutil.which(executable)
     if found is None:
-        return Check(name, "problem", f"{address.rstrip(':')}: there is no executable {executable}", advice)
-    return Check(name, "ok", f"{address.rstrip(':')}: {found} is there; the run starts it, its log is in LAKE/logs")
+        return Check(name, "problem", f"{address}: there is no executable {executable}", advice)
+    return Check(name, "ok", f"{address}: {found} is there; the run starts it, its log is in LAKE/logs")
 
 
 def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Check:
-    started = time.perf_counter()
+    address, started = address.rstrip(":"), time.perf_counter()
 
     async def within() -> str:
         try:
@@ -231,15 +231,11 @@ def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Chec
     except (ConfigError, IndexFolderError) as error:
         return Check(name, "problem", str(error), "see its address in the config")
     except TimeoutError:
-        return Check(
-            name, "problem", f"{address.rstrip(':')}: no answer within 60 s", "is it up, and is its address right?"
-        )
+        return Check(name, "problem", f"{address}: no answer within 60 s", "is it up, and is its address right?")
     except ServiceError as error:
-        return Check(
-            name, "problem", f"{address.rstrip(':')}: {error}", "is it up, is its address right, is its key set?"
-        )
+        return Check(name, "problem", f"{address}: {error}", "is it up, is its address right, is its key set?")
     took = 1000 * (time.perf_counter() - started)
-    return Check(name, "ok", f"{address.rstrip(':')}: {said} in {took:,.0f} ms")
+    return Check(name, "ok", f"{address}: {said} in {took:,.0f} ms")
 
 
 async def _chat(address: str, pictures: _Pictures, config: Config) -> str:

@@ -110,7 +110,7 @@ def check_searches(config: Config, *, keyed: bool = True) -> None:
 
 def _web_search(address: str, config: Config, *, keyed: bool = True) -> TextSearch:
     scheme, _, rest = address.partition(":")
-    locale = config.search.locale
+    locale, keyed = config.search.locale, keyed and not _replays(config)
     if scheme == "searxng" and rest:
         try:
             return SearxngSearch(rest, config.search.language)
@@ -121,11 +121,11 @@ def _web_search(address: str, config: Config, *, keyed: bool = True) -> TextSear
             ) from None
     match scheme:
         case "serper" if not rest:
-            return SerperSearch(_key(address, scheme, keyed and not _replays(config)), locale)
+            return SerperSearch(_key(address, scheme, keyed), locale)
         case "brave" if not rest:
-            return BraveSearch(_key(address, scheme, keyed and not _replays(config)), locale)
+            return BraveSearch(_key(address, scheme, keyed), locale)
         case "tavily" if not rest:
-            return TavilySearch(_key(address, scheme, keyed and not _replays(config)))
+            return TavilySearch(_key(address, scheme, keyed))
         case _:
             raise _nobody(address, "a text search", _TEXT)
 
@@ -134,7 +134,8 @@ def _lens(address: str, images: ImageStore, config: Config, *, keyed: bool = Tru
     scheme, _, rest = address.partition(":")
     if scheme not in _LENSES or rest:
         raise _nobody(address, "an image search", _IMAGE)
-    key, uploader = _key(address, scheme, keyed and not _replays(config)), _uploader(address, config, keyed)
+    keyed = keyed and not _replays(config)
+    key, uploader = _key(address, scheme, keyed), _uploader(address, config, keyed)
     return _LENSES[scheme](key, config.search.locale, images, uploader, Thumbnails(config.search.thumbnails))
 
 
@@ -148,7 +149,7 @@ def _uploader(address: str, config: Config, keyed: bool) -> Uploader:
             "them: set uploader.put and uploader.url, or use gallery:FOLDER"
         )
     key = os.environ.get(settings.key_env, "") if settings.key_env else ""
-    if settings.key_env and not key and keyed and not _replays(config):
+    if settings.key_env and not key and keyed:
         raise ConfigError(f"uploader: set the environment variable {settings.key_env}, which key_env names")
     return HttpUploader(settings, key)
 

@@ -52,6 +52,19 @@ REASONS: dict[str, str] = {
 }
 
 
+OUTSIDE = frozenset(
+    {
+        "screen.teacher_failed",
+        "teacher.timeout",
+        "teacher.failed",
+        "search.failed",
+        "verify.unknown",
+        "label.unknown",
+    }
+)
+"""Reasons that blame something outside, and that `gog retry` may get over."""
+
+
 class FailureClass(StrEnum):
     """What went wrong with a call to the outside world."""
 

@@ -5,7 +5,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,7 @@ from gog.pipelines.commands.common import (
 from gog.pipelines.commands.progress import Progress
 from gog.pipelines.commands.storing import OlderThan, seconds_of
 from gog.pipelines.config import Config, parse_config
+from gog.schemas.reasons import OUTSIDE
 from gog.transforms.backbones import BACKBONES, BackboneName
 from gog.transforms.export import Reviewed
 from gog.transforms.exports.target import KINDS, Format, Target
@@ -347,19 +348,6 @@ def _work(
         print(f"gog: nothing was kept: `{why}` says why", file=sys.stderr)
         if failed:
             raise typer.Exit(FELL_SHORT)
-
-
-OUTSIDE: Final = frozenset(
-    {
-        "screen.teacher_failed",
-        "teacher.timeout",
-        "teacher.failed",
-        "search.failed",
-        "verify.unknown",
-        "label.unknown",
-    }
-)
-"""Reasons that blame something outside, and that `gog retry` may get over."""
 
 
 def _failed(summary: "Summary") -> Counter[str]:

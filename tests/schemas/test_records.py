@@ -25,6 +25,7 @@ from gog.schemas import (
     content_id,
     plain,
 )
+from gog.schemas.reasons import OUTSIDE
 
 
 def region(**changes: object) -> Region:
@@ -123,6 +124,10 @@ def test_reasons_are_a_stage_and_a_cause_with_words() -> None:
         assert stage.isidentifier(), code
         assert cause.isidentifier(), code
         assert words
+
+
+def test_reasons_that_blame_the_outside_are_of_the_list() -> None:
+    assert REASONS.keys() > OUTSIDE
 
 
 def test_failures_are_permanent_passing_or_ours() -> None:
