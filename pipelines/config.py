@@ -20,7 +20,7 @@ from gog.transforms.decontaminate.settings import DecontaminateSettings
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings
 from gog.transforms.images import CropSettings
-from gog.transforms.ingest import IngestLimits
+from gog.transforms.ingest.seeds import IngestLimits
 from gog.transforms.services.chat import ModelSettings, model_id
 from gog.transforms.services.checkpoint import CheckpointSettings
 from gog.transforms.services.detectors.settings import DetectSettings

@@ -17,7 +17,7 @@ from gog.pipelines.samples import booked, part_of
 from gog.pipelines.sheet import contact_sheet, pick_example, png_bytes
 from gog.pipelines.telling import Teller
 from gog.schemas import Evidence, Region, Reject, Seed, Trajectory, Verdict
-from gog.transforms.ingest import to_seed
+from gog.transforms.ingest.seeds import to_seed
 from gog.transforms.services.loop import process_loop
 from gog.transforms.stages.attempt import Attempt, rollout
 from gog.transforms.stages.compose import compose

@@ -7,7 +7,7 @@ from PIL import Image
 
 from gog.schemas import Reject, Seed
 from gog.schemas.rows import check_row, to_row
-from gog.transforms.ingest import Ingested, to_seed
+from gog.transforms.ingest.seeds import Ingested, to_seed
 from gog.transforms.mapping import FieldMapping, SourceRow
 
 

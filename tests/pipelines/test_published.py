@@ -11,7 +11,7 @@ from gog.pipelines.config import Config, parse_config
 from gog.pipelines.ingest import Seeds
 from gog.schemas import AnswerType, Reject
 from gog.transforms.formats import SourceError
-from gog.transforms.ingest import Ingested, to_seed
+from gog.transforms.ingest.seeds import Ingested, to_seed
 from gog.transforms.mapping import MappingError
 from gog.transforms.picture_files import OvenImages
 

@@ -26,7 +26,7 @@ from gog.pipelines.sources import (
 from gog.schemas import Reject
 from gog.transforms import formats
 from gog.transforms.images import ImageError, ImageLimits
-from gog.transforms.ingest import Ingested, to_seed
+from gog.transforms.ingest.seeds import Ingested, to_seed
 from gog.transforms.mapping import FieldMapping, SourceRow, check_mapping
 
 ROWS: list[dict[str, Any]] = [

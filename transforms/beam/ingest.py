@@ -17,9 +17,9 @@ from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.cells import shortened
 from gog.transforms.decontaminate.checks import check_seed
 from gog.transforms.decontaminate.index import BenchmarkIndex
-from gog.transforms.duplicates import Duplicates
 from gog.transforms.images import ImageError
-from gog.transforms.ingest import Ingested, IngestLimits, to_seed
+from gog.transforms.ingest.duplicates import Duplicates
+from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed
 from gog.transforms.mapping import FieldMapping, SourceRow
 from gog.transforms.row_images import ReadImage, checked_url, image_url
 from gog.transforms.services.fetched_images import FetchedImages

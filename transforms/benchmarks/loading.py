@@ -20,7 +20,7 @@ from gog.transforms.benchmarks.questions import SEED_MAPPING, PublishedSet, Ques
 from gog.transforms.cells import RowError
 from gog.transforms.formats import Rows, SourceError, Span, find_files
 from gog.transforms.images import ImageError, load_image
-from gog.transforms.ingest import IngestLimits, answers_of, question_of
+from gog.transforms.ingest.seeds import IngestLimits, answers_of, question_of
 from gog.transforms.mapping import FieldMapping, MappingError, SourceRow
 from gog.transforms.picture_files import LocalImages, OvenImages
 from gog.transforms.row_images import ReadImage, image_bytes, image_url

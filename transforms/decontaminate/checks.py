@@ -7,7 +7,7 @@ from typing import Final
 from gog.schemas import Reject, Trajectory, Unit
 from gog.transforms.decontaminate.index import WARNINGS, BenchmarkIndex, Overlap
 from gog.transforms.images import ImageError, open_image
-from gog.transforms.ingest import Ingested, reject_row
+from gog.transforms.ingest.seeds import Ingested, reject_row
 from gog.transforms.mapping import SourceRow
 from gog.transforms.select import Candidate
 from gog.transforms.services.protocols import ImageStore

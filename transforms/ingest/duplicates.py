@@ -5,7 +5,7 @@ from typing import Protocol
 
 from gog.schemas import Reject, Seed
 from gog.transforms.images import sha256_hex
-from gog.transforms.ingest import SOURCE_ID, Ingested, reject_row
+from gog.transforms.ingest.seeds import SOURCE_ID, Ingested, reject_row
 from gog.transforms.mapping import SourceRow
 
 

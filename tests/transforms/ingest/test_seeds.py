@@ -11,7 +11,7 @@ from ingesting import PNG, ingest, png, reject_of, row, seed_of
 from gog.schemas import AnswerType, Reject
 from gog.schemas.rows import check_row, from_row, to_row
 from gog.transforms.images import sha256_hex
-from gog.transforms.ingest import Ingested, IngestLimits
+from gog.transforms.ingest.seeds import Ingested, IngestLimits
 from gog.transforms.mapping import FieldMapping, MappingError, SourceRow, check_mapping
 
 

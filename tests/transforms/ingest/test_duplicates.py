@@ -2,8 +2,8 @@
 
 from ingesting import ingest, row
 
-from gog.transforms.duplicates import Duplicates
-from gog.transforms.ingest import Ingested
+from gog.transforms.ingest.duplicates import Duplicates
+from gog.transforms.ingest.seeds import Ingested
 from gog.transforms.mapping import FieldMapping, SourceRow
 
 
