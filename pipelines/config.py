@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from gog.pipelines.source_settings import SOURCE_KINDS, AtlasSource, SourceSettings
 from gog.schemas import Behaviour, FailureClass, canonical_json
 from gog.transforms.balance import BalanceSettings
-from gog.transforms.decontaminate.settings import DecontaminateSettings
+from gog.transforms.duplicates.benchmarks.settings import DecontaminateSettings
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings
 from gog.transforms.images import CropSettings

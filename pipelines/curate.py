@@ -18,7 +18,7 @@ from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, row, rows
 from gog.transforms.curate import Curation, LightSeed, LightTrajectory
 from gog.transforms.curate import curate as decide
-from gog.transforms.decontaminate.checks import check_trajectories
+from gog.transforms.duplicates.benchmarks.checks import check_trajectories
 from gog.transforms.select import Candidate, select
 
 GLOBAL = 0

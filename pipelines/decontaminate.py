@@ -9,8 +9,8 @@ from gog.pipelines.config import Config, ConfigError
 from gog.pipelines.lake import Lake
 from gog.schemas import canonical_json
 from gog.transforms.benchmarks.items import BenchItem, BenchmarkError
-from gog.transforms.decontaminate.index import BenchmarkIndex, BenchmarkRow
-from gog.transforms.decontaminate.settings import Against, DecontaminateSettings
+from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex, BenchmarkRow
+from gog.transforms.duplicates.benchmarks.settings import Against, DecontaminateSettings
 from gog.transforms.formats import SourceError, find_files
 from gog.transforms.services.loop import shared
 

@@ -23,7 +23,7 @@ from gog.schemas import Seed
 from gog.transforms.beam.ingest import Ingest
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import CountRows
-from gog.transforms.clusters import NearDuplicates
+from gog.transforms.duplicates.near import NearDuplicates
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.mapping import FieldMapping, SourceRow, check_mapping
 from gog.transforms.picture_files import LocalImages, OvenImages

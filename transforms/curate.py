@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gog.schemas import Behaviour, Curated, Grouping, Origin, Reject, Side, Unit
 from gog.transforms.balance import BalanceSettings, Item, balance
-from gog.transforms.clusters import NearDuplicates
+from gog.transforms.duplicates.near import NearDuplicates
 from gog.transforms.splits import SplitSettings, split_seeds
 
 STAGE = "curate"

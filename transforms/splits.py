@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.schemas import Grouping, Side, Split
-from gog.transforms.clusters import DISTANCE, image_clusters
+from gog.transforms.duplicates.near import DISTANCE, image_clusters
 from gog.transforms.verify.normalise import normalise
 
 

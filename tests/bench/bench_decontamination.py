@@ -28,11 +28,19 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from gog.transforms.atlas.pages import gallery_pictures
 from gog.transforms.atlas.rows import atlas_rows
-from gog.transforms.decontaminate.fingerprints import SIDE, SIZE, TINT_SIDE, Small, Thumbs, fingerprints, thumbnail
-from gog.transforms.decontaminate.images import ImageIndex
-from gog.transforms.decontaminate.index import BenchmarkIndex, BenchmarkRow
-from gog.transforms.decontaminate.questions import QuestionIndex, naming, tokens
-from gog.transforms.decontaminate.settings import OverlapSettings
+from gog.transforms.duplicates.benchmarks.fingerprints import (
+    SIDE,
+    SIZE,
+    TINT_SIDE,
+    Small,
+    Thumbs,
+    fingerprints,
+    thumbnail,
+)
+from gog.transforms.duplicates.benchmarks.images import ImageIndex
+from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex, BenchmarkRow
+from gog.transforms.duplicates.benchmarks.questions import QuestionIndex, naming, tokens
+from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
 from gog.transforms.images import decode_image
 
 LEAST: Final = OverlapSettings().image

@@ -15,8 +15,8 @@ from gog.schemas import Reject, Seed, Unit
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.cells import shortened
-from gog.transforms.decontaminate.checks import check_seed
-from gog.transforms.decontaminate.index import BenchmarkIndex
+from gog.transforms.duplicates.benchmarks.checks import check_seed
+from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex
 from gog.transforms.images import ImageError
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed

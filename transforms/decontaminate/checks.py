@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from gog.schemas import Reject, Trajectory, Unit
-from gog.transforms.decontaminate.index import WARNINGS, BenchmarkIndex, Overlap
+from gog.transforms.duplicates.benchmarks.index import WARNINGS, BenchmarkIndex, Overlap
 from gog.transforms.images import ImageError, open_image
 from gog.transforms.ingest.seeds import Ingested, reject_row
 from gog.transforms.mapping import SourceRow

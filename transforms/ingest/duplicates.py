@@ -10,7 +10,7 @@ from gog.transforms.mapping import SourceRow
 
 
 class NearDuplicateFinder(Protocol):
-    """Finds near-copies; see `gog.transforms.clusters.NearDuplicates`."""
+    """Finds near-copies; see `gog.transforms.duplicates.near.NearDuplicates`."""
 
     def add_or_find(self, id: str, phash_hex: str, question: str) -> str | None:  # noqa: A002
         """The id of an earlier near-copy, or None after the new one was added."""

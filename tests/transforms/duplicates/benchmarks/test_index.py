@@ -8,8 +8,8 @@ from lakes import make_seed
 from PIL import Image, ImageOps
 from textures import jpeg, texture
 
-from gog.transforms.decontaminate.index import BenchmarkIndex, BenchmarkRow
-from gog.transforms.decontaminate.settings import OverlapSettings
+from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex, BenchmarkRow
+from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
 from gog.transforms.services.folders import IndexFolderError
 
 NAMED = "How many goals had the team in the blue kit scored after the own goal by Ramy Bensebaini in Barcelona?"

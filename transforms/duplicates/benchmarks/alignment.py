@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gog.transforms.decontaminate.fingerprints import Interval, Small
+from gog.transforms.duplicates.benchmarks.fingerprints import Interval, Small
 
 Doubles = npt.NDArray[np.float64]
 

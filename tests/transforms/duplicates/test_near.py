@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.transforms.clusters import (
+from gog.transforms.duplicates.near import (
     NearDuplicates,
     band_masks,
     hamming,

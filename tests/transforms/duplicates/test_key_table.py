@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.transforms import key_table
-from gog.transforms.key_table import KeyTable, key_of
+from gog.transforms.duplicates import key_table
+from gog.transforms.duplicates.key_table import KeyTable, key_of
 
 NUMBERS = st.integers(0, 2**64 - 1)
 

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gog.transforms.key_table import KeyTable, key_of
+from gog.transforms.duplicates.key_table import KeyTable, key_of
 from gog.transforms.verify.normalise import normalise, unspaced
 
 BITS: Final = 64

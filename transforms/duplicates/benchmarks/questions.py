@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from gog.transforms.clusters import Words, minhash_bands, shingles, similarity
+from gog.transforms.duplicates.near import Words, minhash_bands, shingles, similarity
 from gog.transforms.verify.normalise import normalise, unspaced
 
 NGRAM: Final = 13

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.transforms.decontaminate.questions import QuestionIndex, TextSettings, naming, tokens
+from gog.transforms.duplicates.benchmarks.questions import QuestionIndex, TextSettings, naming, tokens
 
 NAMED = "How many goals had the team in the blue kit scored after the own goal by Ramy Bensebaini in Barcelona?"
 SHORT = "When was the Eiffel Tower in Paris finally opened to visitors?"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from textures import jpeg, texture
 
-from gog.transforms.decontaminate.fingerprints import (
+from gog.transforms.duplicates.benchmarks.fingerprints import (
     MIRROR,
     SIDE,
     TINT_SIDE,
@@ -20,8 +20,8 @@ from gog.transforms.decontaminate.fingerprints import (
     view_box,
     views,
 )
-from gog.transforms.decontaminate.images import ImageIndex
-from gog.transforms.decontaminate.settings import OverlapSettings
+from gog.transforms.duplicates.benchmarks.images import ImageIndex
+from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
 from gog.transforms.images import decode_image
 
 LEAST = OverlapSettings().image

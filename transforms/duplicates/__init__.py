@@ -1,0 +1,1 @@
+"""Near copies: of images, of questions, and of what is in a benchmark."""
