@@ -11,8 +11,8 @@ from gog.schemas import canonical_json
 from gog.transforms.benchmarks.items import BenchItem, BenchmarkError
 from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex, BenchmarkRow
 from gog.transforms.duplicates.benchmarks.settings import Against, DecontaminateSettings
-from gog.transforms.formats import SourceError, find_files
 from gog.transforms.services.loop import shared
+from gog.transforms.sources.formats import SourceError, find_files
 
 _LAYOUT = 1
 """Raise it when thumbnails or rows of the index are made in another way."""

@@ -28,13 +28,13 @@ from gog.pipelines.stores import read_store, size_of, store_path
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
-from gog.transforms.formats import SourceError
 from gog.transforms.images import sha256_hex
-from gog.transforms.mapping import MappingError
 from gog.transforms.services.folders import IndexFolderError
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
 from gog.transforms.services.store_file import StoreError
 from gog.transforms.services.web import close_client
+from gog.transforms.sources.formats import SourceError
+from gog.transforms.sources.mapping import MappingError
 
 State = Literal["ok", "warning", "problem"]
 

@@ -33,9 +33,9 @@ from gog.transforms.evaluate.results import Digest
 from gog.transforms.images import ImageError
 from gog.transforms.protocols.scores import MissingError, ProtocolError
 from gog.transforms.protocols.table import OFFICIAL
-from gog.transforms.row_images import ReadImage
 from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.protocols import ChatRequest, ServiceError
+from gog.transforms.sources.row_images import ReadImage
 from gog.transforms.stages.services import Services
 from gog.transforms.verify.judge import cut_off
 

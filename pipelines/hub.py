@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from gog.pipelines.source_settings import HubSource
 from gog.pipelines.sources import FileRows
 from gog.schemas import canonical_json
-from gog.transforms.formats import SourceError, readable
+from gog.transforms.sources.formats import SourceError, readable
 
 _BATCH: Final = 64
 """Rows converted at a time: with pictures of a megabyte in them, 64 MB."""

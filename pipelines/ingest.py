@@ -25,10 +25,10 @@ from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import CountRows
 from gog.transforms.duplicates.near import NearDuplicates
 from gog.transforms.ingest.duplicates import Duplicates
-from gog.transforms.mapping import FieldMapping, SourceRow, check_mapping
-from gog.transforms.picture_files import LocalImages, OvenImages
-from gog.transforms.row_images import ReadImage
 from gog.transforms.services.loop import shared, unshare
+from gog.transforms.sources.mapping import FieldMapping, SourceRow, check_mapping
+from gog.transforms.sources.picture_files import LocalImages, OvenImages
+from gog.transforms.sources.row_images import ReadImage
 
 
 @dataclass(frozen=True, slots=True)

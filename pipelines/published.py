@@ -10,7 +10,7 @@ from gog.transforms.benchmarks import livevqa
 from gog.transforms.benchmarks.infoseek import BesideById
 from gog.transforms.benchmarks.loading import SETS, kind_of_file
 from gog.transforms.benchmarks.questions import SEED_MAPPING, PublishedSet, require
-from gog.transforms.mapping import FieldMapping, SourceRow
+from gog.transforms.sources.mapping import FieldMapping, SourceRow
 
 _TABLES: Final = (".parquet", ".csv", ".jsonl")
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from gog.pipelines.source_settings import Selection
 from gog.pipelines.sources import ShardSpec, Source
-from gog.transforms.cells import MISSING, listed, lookup, scalar_text
-from gog.transforms.mapping import MappingError, SourceRow
+from gog.transforms.sources.cells import MISSING, listed, lookup, scalar_text
+from gog.transforms.sources.mapping import MappingError, SourceRow
 
 _CONDITION: Final = re.compile(r"(?P<column>[^=!~]+?)\s*(?P<operator>!=|!~|=|~)\s*(?P<value>.*)", re.DOTALL)
 _LONGEST: Final = 10_000

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.transforms.atlas.scenes import Kind
-from gog.transforms.mapping import FieldMapping
+from gog.transforms.sources.mapping import FieldMapping
 
 
 class Selection(BaseModel):

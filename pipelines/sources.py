@@ -14,12 +14,12 @@ from typing import Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gog.transforms import formats, parquet_format, tar_format
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.scenes import Kind
-from gog.transforms.formats import Rows, SourceError, Span
-from gog.transforms.mapping import FieldMapping, SourceRow
-from gog.transforms.picture_files import LocalImages
+from gog.transforms.sources import formats, parquet_format, tar_format
+from gog.transforms.sources.formats import Rows, SourceError, Span
+from gog.transforms.sources.mapping import FieldMapping, SourceRow
+from gog.transforms.sources.picture_files import LocalImages
 
 __all__ = ["ATLAS_MAPPING", "AtlasRows", "FileRows", "LocalImages", "ShardSpec", "Source", "SourceError"]
 

@@ -8,7 +8,7 @@ from PIL import Image
 from gog.schemas import Reject, Seed
 from gog.schemas.rows import check_row, to_row
 from gog.transforms.ingest.seeds import Ingested, to_seed
-from gog.transforms.mapping import FieldMapping, SourceRow
+from gog.transforms.sources.mapping import FieldMapping, SourceRow
 
 
 def png(colour: tuple[int, int, int] = (9, 9, 9), size: tuple[int, int] = (40, 30)) -> bytes:

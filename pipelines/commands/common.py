@@ -190,14 +190,14 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.pipelines.run import FunnelError
     from gog.schemas.rows import SchemaError
     from gog.transforms.benchmarks.items import BenchmarkError
-    from gog.transforms.formats import SourceError
-    from gog.transforms.mapping import MappingError
     from gog.transforms.protocols.scores import ProtocolError
     from gog.transforms.services.budget import PriceError
     from gog.transforms.services.child import ChildError
     from gog.transforms.services.folders import IndexFolderError
     from gog.transforms.services.protocols import ServiceError
     from gog.transforms.services.store_file import StoreError
+    from gog.transforms.sources.formats import SourceError
+    from gog.transforms.sources.mapping import MappingError
     from gog.transforms.splits import HubError, LeakError
 
     wrong = (

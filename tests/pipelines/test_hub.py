@@ -9,8 +9,8 @@ import pytest
 
 from gog.pipelines.config import Config, parse_config
 from gog.pipelines.ingest import Seeds
-from gog.transforms.formats import SourceError
 from gog.transforms.ingest.seeds import Ingested, to_seed
+from gog.transforms.sources.formats import SourceError
 
 MAPPING = {"question": "question", "answers": ["answers"], "image": "image", "columns": {"id": "id"}}
 

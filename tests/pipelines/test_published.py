@@ -10,10 +10,10 @@ import pytest
 from gog.pipelines.config import Config, parse_config
 from gog.pipelines.ingest import Seeds
 from gog.schemas import AnswerType, Reject
-from gog.transforms.formats import SourceError
 from gog.transforms.ingest.seeds import Ingested, to_seed
-from gog.transforms.mapping import MappingError
-from gog.transforms.picture_files import OvenImages
+from gog.transforms.sources.formats import SourceError
+from gog.transforms.sources.mapping import MappingError
+from gog.transforms.sources.picture_files import OvenImages
 
 
 def config_of(tmp_path: Path, source: dict[str, Any], shard_size: int = 3) -> Config:

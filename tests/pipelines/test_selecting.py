@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gog.pipelines.selecting import Condition, Selected
 from gog.pipelines.source_settings import Selection
 from gog.pipelines.sources import FileRows, ShardSpec
-from gog.transforms.mapping import MappingError, SourceRow
+from gog.transforms.sources.mapping import MappingError, SourceRow
 
 ROWS: list[dict[str, Any]] = [
     {"n": n, "kind": ("a", "b", "c")[n % 3], "tags": ["odd"] if n % 2 else ["even", "whole"]} for n in range(100)

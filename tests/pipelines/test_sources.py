@@ -24,10 +24,10 @@ from gog.pipelines.sources import (
     SourceError,
 )
 from gog.schemas import Reject
-from gog.transforms import formats
 from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.ingest.seeds import Ingested, to_seed
-from gog.transforms.mapping import FieldMapping, SourceRow, check_mapping
+from gog.transforms.sources import formats
+from gog.transforms.sources.mapping import FieldMapping, SourceRow, check_mapping
 
 ROWS: list[dict[str, Any]] = [
     {"id": str(n), "question": f'Qüestion "{n}", [{{what}}]?\nyes\\', "answer": "a,b"} for n in range(25)

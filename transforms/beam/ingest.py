@@ -14,16 +14,16 @@ import apache_beam as beam
 from gog.schemas import Reject, Seed, Unit
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.beam.window import WindowedAsync
-from gog.transforms.cells import shortened
 from gog.transforms.duplicates.benchmarks.checks import check_seed
 from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex
 from gog.transforms.images import ImageError
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed
-from gog.transforms.mapping import FieldMapping, SourceRow
-from gog.transforms.row_images import ReadImage, checked_url, image_url
 from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.protocols import ImageStore
+from gog.transforms.sources.cells import shortened
+from gog.transforms.sources.mapping import FieldMapping, SourceRow
+from gog.transforms.sources.row_images import ReadImage, checked_url, image_url
 
 S = TypeVar("S")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gog.transforms.benchmarks.questions import PublishedSet, Question, first_text, parsed_list, present
-from gog.transforms.cells import MISSING, lookup
+from gog.transforms.sources.cells import MISSING, lookup
 
 REVISION: Final = "bb4a4ff4c9c3fd0382d11f5d7fccd66d0b8428b5"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from gog.transforms.benchmarks.questions import PublishedSet, Question, first_text, flat_texts, present, text_of
-from gog.transforms.formats import LINE_LIMIT, readable
-from gog.transforms.offsets import Offsets, Place
 from gog.transforms.services.loop import shared
+from gog.transforms.sources.formats import LINE_LIMIT, readable
+from gog.transforms.sources.offsets import Offsets, Place
 
 RELEASED: Final = "2023-06-07"
 """No revision is published: the files of Google Storage, by the day of their release."""

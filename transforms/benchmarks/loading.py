@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from gog.schemas import AnswerType, plain
-from gog.transforms import formats
 from gog.transforms.benchmarks import atlas, dynvqa, fvqa, infoseek, livevqa, mmsearch, simplevqa
 from gog.transforms.benchmarks.infoseek import BesideById
 from gog.transforms.benchmarks.items import FLAGS, BenchItem, BenchmarkError, Dropped, DropReason, Unseen
 from gog.transforms.benchmarks.questions import SEED_MAPPING, PublishedSet, Question, require
-from gog.transforms.cells import RowError
-from gog.transforms.formats import Rows, SourceError, Span, find_files
 from gog.transforms.images import ImageError, load_image
 from gog.transforms.ingest.seeds import IngestLimits, answers_of, question_of
-from gog.transforms.mapping import FieldMapping, MappingError, SourceRow
-from gog.transforms.picture_files import LocalImages, OvenImages
-from gog.transforms.row_images import ReadImage, image_bytes, image_url
+from gog.transforms.sources import formats
+from gog.transforms.sources.cells import RowError
+from gog.transforms.sources.formats import Rows, SourceError, Span, find_files
+from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow
+from gog.transforms.sources.picture_files import LocalImages, OvenImages
+from gog.transforms.sources.row_images import ReadImage, image_bytes, image_url
 
 Kind = Literal["jsonl", "json", "csv", "parquet"]
 Loaded = Iterator[BenchItem | Dropped]
@@ -303,7 +303,7 @@ def _rows(kind: Kind, path: Path) -> Rows:
     spans: Callable[[Path, int], Iterator[Span]]
     rows: Callable[[Path, Span], Rows]
     if kind == "parquet":
-        from gog.transforms import parquet_format
+        from gog.transforms.sources import parquet_format
 
         spans, rows = parquet_format.parquet_spans, parquet_format.parquet_rows
     else:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any, Final, Literal
 
-from gog.transforms.cells import MISSING, column_names, listed, lookup, scalar_text
-from gog.transforms.mapping import FieldMapping, MappingError, SourceRow
+from gog.transforms.sources.cells import MISSING, column_names, listed, lookup, scalar_text
+from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow
 
 ImageText = Literal["path", "base64", "url"]
 

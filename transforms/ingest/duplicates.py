@@ -6,7 +6,7 @@ from typing import Protocol
 from gog.schemas import Reject, Seed
 from gog.transforms.images import sha256_hex
 from gog.transforms.ingest.seeds import SOURCE_ID, Ingested, reject_row
-from gog.transforms.mapping import SourceRow
+from gog.transforms.sources.mapping import SourceRow
 
 
 class NearDuplicateFinder(Protocol):

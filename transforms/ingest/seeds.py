@@ -15,7 +15,9 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gog.schemas import AnswerType, Reject, Seed, Unit, content_id
-from gog.transforms.cells import (
+from gog.transforms.episode.observations import neutralise
+from gog.transforms.images import ImageError, ImageLimits, load_image, phash
+from gog.transforms.sources.cells import (
     MISSING,
     RowError,
     clean_text,
@@ -26,10 +28,8 @@ from gog.transforms.cells import (
     scalar_text,
     shortened,
 )
-from gog.transforms.episode.observations import neutralise
-from gog.transforms.images import ImageError, ImageLimits, load_image, phash
-from gog.transforms.mapping import Column, FieldMapping, SourceRow
-from gog.transforms.row_images import ReadImage, image_bytes
+from gog.transforms.sources.mapping import Column, FieldMapping, SourceRow
+from gog.transforms.sources.row_images import ReadImage, image_bytes
 
 STAGE: Final = "ingest"
 

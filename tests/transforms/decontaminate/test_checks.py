@@ -9,8 +9,8 @@ from gog.schemas import ImagePart, Message, Reject, TextPart
 from gog.transforms.duplicates.benchmarks.checks import check_seed, check_trajectories
 from gog.transforms.duplicates.benchmarks.index import WARNINGS, BenchmarkIndex, BenchmarkRow
 from gog.transforms.ingest.seeds import Ingested, to_seed
-from gog.transforms.mapping import FieldMapping, SourceRow
 from gog.transforms.select import Candidate
+from gog.transforms.sources.mapping import FieldMapping, SourceRow
 
 NAMED = "How many goals had the team in the blue kit scored after the own goal by Ramy Bensebaini in Barcelona?"
 BENCHMARKS = BenchmarkIndex.build(

@@ -4,7 +4,7 @@ from ingesting import ingest, row
 
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested
-from gog.transforms.mapping import FieldMapping, SourceRow
+from gog.transforms.sources.mapping import FieldMapping, SourceRow
 
 
 class Near:

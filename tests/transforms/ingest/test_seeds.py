@@ -12,7 +12,7 @@ from gog.schemas import AnswerType, Reject
 from gog.schemas.rows import check_row, from_row, to_row
 from gog.transforms.images import sha256_hex
 from gog.transforms.ingest.seeds import Ingested, IngestLimits
-from gog.transforms.mapping import FieldMapping, MappingError, SourceRow, check_mapping
+from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow, check_mapping
 
 
 class TestMapping:

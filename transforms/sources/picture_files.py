@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from gog.transforms.formats import find_files
 from gog.transforms.images import ImageError, ImageLimits
-from gog.transforms.offsets import Offsets, Place
 from gog.transforms.services.loop import shared
-from gog.transforms.tar_format import IMAGES, tar_members
+from gog.transforms.sources.formats import find_files
+from gog.transforms.sources.offsets import Offsets, Place
+from gog.transforms.sources.tar_format import IMAGES, tar_members
 
 
 class LocalImages:
-    """Files below a folder, by the relative paths that rows name (see `gog.transforms.row_images.safe_path`)."""
+    """Files below a folder, by the relative paths that rows name (see `gog.transforms.sources.row_images.safe_path`)."""
 
     def __init__(self, folder: Path, limits: ImageLimits | None = None) -> None:
         self._folder = folder

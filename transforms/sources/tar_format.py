@@ -1,4 +1,4 @@
-"""Tar files as a format of rows (see `gog.transforms.formats`): WebDataset shards, and the members of any tar.
+"""Tar files as a format of rows (see `gog.transforms.sources.formats`): WebDataset shards, and the members of any tar.
 
 A row is a run of members with one key: the path up to the first dot of the file name. Its columns are the extensions
 in lower case: `json` is parsed, text (`txt`, `cls`, `text`) decoded, anything else bytes. `__key__` is the key, and
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from gog.transforms.formats import LINE_LIMIT, Rows, SourceError, Span, unreadable
+from gog.transforms.sources.formats import LINE_LIMIT, Rows, SourceError, Span, unreadable
 
 IMAGES: Final = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
 _TEXTS: Final = ("txt", "text", "cls", "caption")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.transforms.offsets import Offsets, Place
+from gog.transforms.sources.offsets import Offsets, Place
 
 PLACES = st.builds(Place, st.integers(0, 1000), st.integers(0, 2**60), st.integers(0, 2**40))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import published
 import pytest
 
-from gog.transforms.formats import SourceError, Span
-from gog.transforms.tar_format import tar_members, webdataset_rows, webdataset_spans
+from gog.transforms.sources.formats import SourceError, Span
+from gog.transforms.sources.tar_format import tar_members, webdataset_rows, webdataset_spans
 
 
 def write(path: Path, files: list[tuple[str, bytes]]) -> Path:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from gog.transforms.cells import RowError, kind_of, lookup
 from gog.transforms.images import ImageError
-from gog.transforms.mapping import FieldMapping, SourceRow
+from gog.transforms.sources.cells import RowError, kind_of, lookup
+from gog.transforms.sources.mapping import FieldMapping, SourceRow
 
 ReadImage = Callable[[str], bytes]
 """Bytes of a file below the source's image folder, or at an address. Raises `ImageError`."""

@@ -1,4 +1,4 @@
-"""Parquet as a format of rows (see `gog.transforms.formats`): a span is one of rows. Needs pyarrow.
+"""Parquet as a format of rows (see `gog.transforms.sources.formats`): a span is one of rows. Needs pyarrow.
 
 A row group is decoded from its start, so files with groups near a shard's size are fastest.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gog.transforms.formats import Rows, Span, unreadable
+from gog.transforms.sources.formats import Rows, Span, unreadable
 
 
 def parquet_spans(path: Path, rows: int) -> Iterator[Span]:

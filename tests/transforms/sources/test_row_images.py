@@ -4,7 +4,7 @@ import pytest
 from ingesting import PNG, reject_of, row
 
 from gog.transforms.images import ImageError
-from gog.transforms.row_images import safe_path
+from gog.transforms.sources.row_images import safe_path
 
 
 class TestPaths:

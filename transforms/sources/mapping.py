@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gog.transforms.cells import MISSING, column_names, listed, lookup
+from gog.transforms.sources.cells import MISSING, column_names, listed, lookup
 
 Column = Literal[
     "id", "entity", "gold_page", "category", "language", "licence", "source_url", "split_hint",

@@ -1,0 +1,1 @@
+"""Files of rows: formats, cells, the mapping of columns, pictures beside rows."""
