@@ -43,7 +43,7 @@ from gog.transforms.services.store import Mode, Store
 from gog.transforms.services.store_file import StoreError
 from gog.transforms.services.upload import HttpUploader, UploadSettings
 from gog.transforms.services.web import close_client
-from gog.transforms.stages.judging import judge_call
+from gog.transforms.synthesize.judge import judge_call
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, Ruling, closed_world_judge
 from gog_train.settings import TrainingError
 

@@ -29,10 +29,10 @@ from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.upload import UploadSettings
 from gog.transforms.services.vllm import VllmSettings
 from gog.transforms.splits import SplitSettings
-from gog.transforms.stages.label import LabelSettings
-from gog.transforms.stages.propose import ProposeSettings
-from gog.transforms.stages.screen import ScreenSettings
-from gog.transforms.stages.settings import StageSettings, SynthesizeSettings
+from gog.transforms.synthesize.label import LabelSettings
+from gog.transforms.synthesize.propose import ProposeSettings
+from gog.transforms.synthesize.screen import ScreenSettings
+from gog.transforms.synthesize.settings import StageSettings, SynthesizeSettings
 
 
 class ConfigError(ValueError):

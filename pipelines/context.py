@@ -16,7 +16,7 @@ from gog.pipelines.opening import services_for
 from gog.schemas import Seed
 from gog.transforms.beam.window import CallFailed
 from gog.transforms.services.loop import tidy
-from gog.transforms.stages.services import Services
+from gog.transforms.synthesize.services import Services
 
 STEP_TABLES: Final[dict[str, tuple[str, ...]]] = {
     "ingest": ("seeds", "rejects", "funnel"),

@@ -36,7 +36,7 @@ from gog.transforms.protocols.table import OFFICIAL
 from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.sources.row_images import ReadImage
-from gog.transforms.stages.services import Services
+from gog.transforms.synthesize.services import Services
 from gog.transforms.verify.judge import cut_off
 
 _FETCHING: Final = 16

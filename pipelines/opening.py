@@ -33,7 +33,7 @@ from gog.transforms.services.retry import Retry
 from gog.transforms.services.store_file import StoreError
 from gog.transforms.services.store_records import AnyStore
 from gog.transforms.services.web import close_client
-from gog.transforms.stages.services import Services
+from gog.transforms.synthesize.services import Services
 
 _stores: list[Hashable] = []
 """Keys of the stores that this process has opened."""

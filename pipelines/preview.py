@@ -19,12 +19,12 @@ from gog.pipelines.telling import Teller
 from gog.schemas import Evidence, Region, Reject, Seed, Trajectory, Verdict
 from gog.transforms.ingest.seeds import to_seed
 from gog.transforms.services.loop import process_loop
-from gog.transforms.stages.attempt import Attempt, rollout
-from gog.transforms.stages.compose import compose
-from gog.transforms.stages.propose import propose_regions
-from gog.transforms.stages.screen import screen_seed
-from gog.transforms.stages.services import Services
-from gog.transforms.stages.verify import verify_trajectory
+from gog.transforms.synthesize.compose import compose
+from gog.transforms.synthesize.propose import propose_regions
+from gog.transforms.synthesize.rollout import Attempt, rollout
+from gog.transforms.synthesize.screen import screen_seed
+from gog.transforms.synthesize.services import Services
+from gog.transforms.synthesize.verify import verify_trajectory
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from gog.pipelines.config import Config
 from gog.pipelines.context import Context
 from gog.pipelines.lake import Lake
-from gog.transforms.stages.services import STOPS
+from gog.transforms.synthesize.services import STOPS
 
 STEPS_AGAIN: Final = ("ingest", "synthesize", "label")
 """Steps whose rejects can come out otherwise the next time; the others decide, and decide the same."""

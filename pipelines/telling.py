@@ -14,8 +14,8 @@ from gog.schemas import Message, Method, Outcome, Reject, Seed, Trajectory, Verd
 from gog.transforms.episode.actions import plain_text
 from gog.transforms.episode.driver import OnTurn
 from gog.transforms.episode.machine import Episode
-from gog.transforms.stages.propose import Proposed
-from gog.transforms.stages.screen import Screened
+from gog.transforms.synthesize.propose import Proposed
+from gog.transforms.synthesize.screen import Screened
 
 HITS: Final = 3
 LONG: Final = 600

@@ -12,7 +12,7 @@ from gog.transforms.benchmarks.items import BenchItem
 from gog.transforms.evaluate.answered import Answered, scored
 from gog.transforms.evaluate.paradigms import Paradigm
 from gog.transforms.services.protocols import ChatRequest, ServiceError
-from gog.transforms.stages.attempt import Attempt
+from gog.transforms.synthesize.rollout import Attempt
 
 SEED = make_seed("Kenya", entity="Kenya")
 YES, NO = "<judge>Yes</judge>\nso.", "<judge>No</judge>\nso."

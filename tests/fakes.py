@@ -22,7 +22,7 @@ from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, ServiceError
 from gog.transforms.services.retry import Retry
 from gog.transforms.services.store import Mode, Store
-from gog.transforms.stages.services import Services
+from gog.transforms.synthesize.services import Services
 
 WIDTH, HEIGHT = 640, 480
 

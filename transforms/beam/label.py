@@ -9,8 +9,8 @@ from gog.schemas import Complexity, Reject, Seed, Unit
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.beam.synthesize import MakeServices, Stage
 from gog.transforms.beam.window import WindowedAsync
-from gog.transforms.stages.label import label_seed
-from gog.transforms.stages.settings import StageSettings
+from gog.transforms.synthesize.label import label_seed
+from gog.transforms.synthesize.settings import StageSettings
 
 
 class Label(beam.PTransform):  # type: ignore[misc, unused-ignore]

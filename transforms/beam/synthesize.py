@@ -16,13 +16,13 @@ import apache_beam as beam
 from gog.schemas import Evidence, Region, Seed, Trajectory, Unit
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row, rows
 from gog.transforms.beam.window import WindowedAsync
-from gog.transforms.stages.attempt import Attempt, rollout
-from gog.transforms.stages.compose import compose
-from gog.transforms.stages.propose import propose_regions
-from gog.transforms.stages.screen import screen_seed
-from gog.transforms.stages.services import Services
-from gog.transforms.stages.settings import StageSettings
-from gog.transforms.stages.verify import verify_trajectory
+from gog.transforms.synthesize.compose import compose
+from gog.transforms.synthesize.propose import propose_regions
+from gog.transforms.synthesize.rollout import Attempt, rollout
+from gog.transforms.synthesize.screen import screen_seed
+from gog.transforms.synthesize.services import Services
+from gog.transforms.synthesize.settings import StageSettings
+from gog.transforms.synthesize.verify import verify_trajectory
 
 MakeServices = Callable[[], Services]
 """Opens the worker's services; picklable, and cheap after the first call in a process."""

@@ -13,8 +13,8 @@ from gog.transforms.images import decode_image, phash, sha256_hex
 from gog.transforms.protocols.scores import Grade, Score
 from gog.transforms.protocols.table import JUDGE, OFFICIAL, Protocol
 from gog.transforms.services.protocols import ChatRequest, ServiceError
-from gog.transforms.stages.attempt import Attempt
-from gog.transforms.stages.services import STOPS, reject_reason
+from gog.transforms.synthesize.rollout import Attempt
+from gog.transforms.synthesize.services import STOPS, reject_reason
 from gog.transforms.verify.grounding import target_names
 from gog.transforms.verify.rules import check
 

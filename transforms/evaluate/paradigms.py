@@ -16,9 +16,9 @@ from gog.transforms.episode.driver import Driven, EpisodeTools, take_turn, use_t
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, ServiceError
-from gog.transforms.stages.attempt import Attempt, RolloutSettings, broken, finished, rollout
-from gog.transforms.stages.screen import original_image
-from gog.transforms.stages.services import Services
+from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, broken, finished, rollout
+from gog.transforms.synthesize.screen import original_image
+from gog.transforms.synthesize.services import Services
 
 _FULL_SEARCH_TURNS: Final = 4
 """Two searches, an answer, and one more chance for it."""

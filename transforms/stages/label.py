@@ -12,9 +12,9 @@ from gog.schemas import Complexity, Outcome, Reject, Seed, Unit
 from gog.transforms.complexity import ComplexitySettings, complexity
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import Policy
-from gog.transforms.stages.attempt import Attempt, RolloutSettings, rollout
-from gog.transforms.stages.judging import judge_call
-from gog.transforms.stages.services import STOPS, Services
+from gog.transforms.synthesize.judge import judge_call
+from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, rollout
+from gog.transforms.synthesize.services import STOPS, Services
 from gog.transforms.verify.verdict import settle
 
 

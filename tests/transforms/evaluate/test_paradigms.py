@@ -11,7 +11,7 @@ from gog.schemas import FailureClass, Seed, StopReason, Tool
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.evaluate.paradigms import Paradigm, answer
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.stages.attempt import Attempt, RolloutSettings
+from gog.transforms.synthesize.rollout import Attempt, RolloutSettings
 
 GREEDY = RolloutSettings(temperature=0.0, hints=False)
 DOWN = ServiceError(FailureClass.AUTH, "no")

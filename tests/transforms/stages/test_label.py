@@ -11,7 +11,7 @@ from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.protocols import ChatRequest, ServiceError
-from gog.transforms.stages.label import Labelled, LabelSettings, label_seed
+from gog.transforms.synthesize.label import Labelled, LabelSettings, label_seed
 
 SETTINGS = EpisodeSettings()
 RIGHT, LOST = answered("Nairobi"), said("hm")

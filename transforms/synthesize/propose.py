@@ -12,10 +12,10 @@ from gog.schemas.boxes import from_frame
 from gog.transforms.episode.actions import FRAME_TEXT
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.observations import neutralise
-from gog.transforms.regions import drop_twins, merge_regions
 from gog.transforms.services.protocols import ChatRequest, Detection, Sampling, ServiceError
-from gog.transforms.stages.screen import original_image
-from gog.transforms.stages.services import Services
+from gog.transforms.synthesize.regions import drop_twins, merge_regions
+from gog.transforms.synthesize.screen import original_image
+from gog.transforms.synthesize.services import Services
 
 _STOP_WORDS = frozenset(
     """a an and are at by did do does for from has have how in is it its many of on or the their this to was were

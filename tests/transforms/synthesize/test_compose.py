@@ -30,8 +30,8 @@ from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import Episode, EpisodeSettings
 from gog.transforms.episode.trajectory import policy_view
 from gog.transforms.services.protocols import ChatRequest, ServiceError
-from gog.transforms.stages.attempt import Attempt, RolloutSettings
-from gog.transforms.stages.compose import ComposeSettings, compose
+from gog.transforms.synthesize.compose import ComposeSettings, compose
+from gog.transforms.synthesize.rollout import Attempt, RolloutSettings
 
 SETTINGS = EpisodeSettings()
 REFLECTIVE_GAZE = ComposeSettings(weights={Behaviour.GAZE: 1.0}, reflective_share=1.0)

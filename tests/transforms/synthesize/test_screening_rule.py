@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import Outcome
-from gog.transforms.screen import screen
+from gog.transforms.synthesize.screening_rule import screen
 
 R, W, U = Outcome.CORRECT, Outcome.WRONG, Outcome.UNKNOWN
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from gog.schemas import Evidence, Reject, Seed, Trajectory, Unit, Verdict
-from gog.transforms.stages.judging import judge_call
-from gog.transforms.stages.services import Services
+from gog.transforms.synthesize.judge import judge_call
+from gog.transforms.synthesize.services import Services
 from gog.transforms.verify.verdict import verdict
 
 

@@ -10,9 +10,9 @@ from gog.schemas import FailureClass, Outcome, Unit
 from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
-from gog.transforms.stages.attempt import RolloutSettings, rollout
-from gog.transforms.stages.judging import judge_call
-from gog.transforms.stages.verify import Verified, verify_trajectory
+from gog.transforms.synthesize.judge import judge_call
+from gog.transforms.synthesize.rollout import RolloutSettings, rollout
+from gog.transforms.synthesize.verify import Verified, verify_trajectory
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 
 YES, NO = said('{"grounded": true}'), said('{"grounded": false}')

@@ -28,10 +28,10 @@ from gog.transforms.episode.driver import Driven, take_turn
 from gog.transforms.episode.machine import EpisodeSettings, start, system_prompt
 from gog.transforms.episode.observations import neutralise
 from gog.transforms.episode.trajectory import Making, make_trajectory
-from gog.transforms.screen import screen
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
-from gog.transforms.stages.judging import judge_call
-from gog.transforms.stages.services import STOPS, Services, reject_reason
+from gog.transforms.synthesize.judge import judge_call
+from gog.transforms.synthesize.screening_rule import screen
+from gog.transforms.synthesize.services import STOPS, Services, reject_reason
 from gog.transforms.verify.verdict import settle
 
 

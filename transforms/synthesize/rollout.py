@@ -12,8 +12,8 @@ from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.episode.observations import one_line
 from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.services.protocols import Policy, Sampling, ServiceError
-from gog.transforms.stages.screen import original_image
-from gog.transforms.stages.services import Services, reject_reason
+from gog.transforms.synthesize.screen import original_image
+from gog.transforms.synthesize.services import Services, reject_reason
 
 
 class RolloutSettings(BaseModel):

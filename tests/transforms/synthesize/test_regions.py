@@ -7,8 +7,8 @@ from strategies import boxes
 
 from gog.schemas import WHOLE, Box, Region
 from gog.schemas.boxes import iou
-from gog.transforms.regions import drop_twins, merge_regions
 from gog.transforms.services.protocols import Detection
+from gog.transforms.synthesize.regions import drop_twins, merge_regions
 
 detections = st.builds(
     Detection,

@@ -29,8 +29,8 @@ from gog.transforms.episode.trajectory import policy_view
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.protocols import ChatReply, ServiceError
 from gog.transforms.services.store import Mode
-from gog.transforms.stages.attempt import Attempt, RolloutSettings, hint_text, rollout
-from gog.transforms.stages.services import STOPS, reject_reason
+from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, hint_text, rollout
+from gog.transforms.synthesize.services import STOPS, reject_reason
 
 FOUND = (hit("Kenya", "Its capital is Nairobi."),)
 SETTINGS = EpisodeSettings()

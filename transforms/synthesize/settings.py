@@ -3,11 +3,11 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.stages.attempt import RolloutSettings
-from gog.transforms.stages.compose import ComposeSettings
-from gog.transforms.stages.label import LabelSettings
-from gog.transforms.stages.propose import ProposeSettings
-from gog.transforms.stages.screen import ScreenSettings
+from gog.transforms.synthesize.compose import ComposeSettings
+from gog.transforms.synthesize.label import LabelSettings
+from gog.transforms.synthesize.propose import ProposeSettings
+from gog.transforms.synthesize.rollout import RolloutSettings
+from gog.transforms.synthesize.screen import ScreenSettings
 
 
 class SynthesizeSettings(BaseModel):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gog.schemas import Box, FailureClass
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import Detection, ServiceError
-from gog.transforms.stages.propose import Proposed, ProposeSettings, parse_regions, phrases_of, propose_regions
+from gog.transforms.synthesize.propose import Proposed, ProposeSettings, parse_regions, phrases_of, propose_regions
 
 SETTINGS = EpisodeSettings()
 SMALL = Box(0.1, 0.1, 0.3, 0.4)

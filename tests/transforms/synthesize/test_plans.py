@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import Behaviour, Box, Evidence, Reflection, Region, Tool
-from gog.transforms.episode.plans import Looked, Plan, draw_plan
+from gog.transforms.synthesize.plans import Looked, Plan, draw_plan
 
 EVEN = {Behaviour.GLANCE: 1.0, Behaviour.GAZE: 1.0, Behaviour.MIXED: 1.0}
 

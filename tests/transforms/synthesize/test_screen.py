@@ -10,7 +10,7 @@ from gog.schemas import REASONS, FailureClass, Origin, StopReason
 from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import EpisodeSettings, system_prompt
 from gog.transforms.services.protocols import ChatRequest, ServiceError
-from gog.transforms.stages.screen import Screened, ScreenSettings, screen_seed
+from gog.transforms.synthesize.screen import Screened, ScreenSettings, screen_seed
 
 SETTINGS = EpisodeSettings()
 RIGHT, WRONG = answered("Nairobi", think="I know it."), called("image_search")
