@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from gog.transforms.backbones import Backbone
+from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.services.checkpoint import NOTES
 from gog_train.settings import TrainingError
 from gog_train.template import Template

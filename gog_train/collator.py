@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from gog.transforms.backbones import Backbone
+from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.images import FORMATS, ImageError, decode_image
 from gog_train.settings import TrainingError
 

@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gog.schemas import SCHEMA_VERSION, BoxError, Tool
 from gog.schemas.boxes import from_frame
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.exports.target import Format, ToolSettings
 

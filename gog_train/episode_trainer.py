@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from gog.schemas import Message
-from gog.transforms.backbones import Backbone
+from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.export import chat_message
 from gog_train.environment import Ending, Environment, Rollout, searches_of

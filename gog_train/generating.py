@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from gog.schemas import Function, Message, ToolCall
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.export import chat_message
 from gog.transforms.images import ImageError, decode_image
 from gog.transforms.services.checkpoint import NOTES

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gog.schemas import BoxError
 from gog.schemas.boxes import smart_resize
-from gog.transforms.backbones import BACKBONES, Backbone
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog_train.settings import TrainingError
 from gog_train.template import SPECIAL_TOKENS, Template
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gog.schemas import Behaviour, Outcome, Tool
-from gog.transforms.episode.actions import ANSWER_TAG
+from gog.transforms.dialect.turns import ANSWER_TAG
 from gog.transforms.episode.machine import Episode, behaviour_of, is_reflective
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply, Ruling
 from gog.transforms.verify.verdict import settle

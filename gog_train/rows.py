@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gog.transforms.backbones import Backbone
+from gog.transforms.dialect.backbones import Backbone
 from gog_train.collator import row_length
 from gog_train.data import Export
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.exports.target import Format, ToolSettings
 from gog.transforms.images import decode_image
 from gog.transforms.services.chat import ModelSettings

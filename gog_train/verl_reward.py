@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gog.schemas import Message, Outcome
-from gog.transforms.episode.actions import ANSWER_TAG, Answer, parse_turn
+from gog.transforms.dialect.turns import ANSWER_TAG, Answer, parse_turn
 from gog.transforms.services.chat import ModelSettings
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.store import Mode, Store

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 
 from gog.pipelines.facts import CardFacts
 from gog.schemas import Split, Tool
-from gog.transforms.backbones import Backbone, BackboneName
+from gog.transforms.dialect.backbones import Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.exports import llama_factory
 from gog.transforms.exports.target import THINKING, Format, Target

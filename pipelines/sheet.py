@@ -10,7 +10,7 @@ from gog.pipelines.drawing import INK, LINE, PAPER, QUIET, SHADE, Pen, badge, ba
 from gog.pipelines.lake import LakeError
 from gog.pipelines.plain import one_line
 from gog.schemas import Evidence, Message, Origin, Outcome, Reflection, Region, Seed, Step, Tool, Trajectory, Verdict
-from gog.transforms.episode.actions import plain_text
+from gog.transforms.dialect.turns import plain_text
 from gog.transforms.images import ImageError, decode_image
 from gog.transforms.services.protocols import ImageStore
 

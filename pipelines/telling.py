@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gog.pipelines.plain import one_line
 from gog.schemas import Message, Method, Outcome, Reject, Seed, Trajectory, Verdict
-from gog.transforms.episode.actions import plain_text
+from gog.transforms.dialect.turns import plain_text
 from gog.transforms.episode.driver import OnTurn
 from gog.transforms.episode.machine import Episode
 from gog.transforms.synthesize.propose import Proposed

@@ -8,7 +8,7 @@ from typing import Any, Final
 import tiny_models
 from training import small
 
-from gog.transforms.backbones import BackboneName
+from gog.transforms.dialect.backbones import BackboneName
 from gog.transforms.services.checkpoint import NOTES
 
 _START: Final = """\
@@ -19,7 +19,7 @@ torch.set_num_threads(1)
 import tiny_models
 tiny_models.register()
 from dataclasses import replace
-from gog.transforms.backbones import BACKBONES
+from gog.transforms.dialect.backbones import BACKBONES
 for name, made in list(BACKBONES.items()):
     BACKBONES[name] = replace(made, min_pixels=4 * made.factor**2, max_pixels=48 * made.factor**2)
 sys.argv = sys.argv[sys.argv.index('-m') + 1 :]

@@ -11,7 +11,7 @@ from fakes import FakeSearch, hit, picture
 from lakes import level_of
 
 from gog.schemas import Seed, Split, content_id
-from gog.transforms.backbones import Backbone
+from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.driver import EpisodeTools
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings, rl_row

@@ -10,7 +10,7 @@ from runs import run_folder
 from gog.pipelines import exporting
 from gog.pipelines.config import Config
 from gog.pipelines.lake import Lake
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.exports.target import Format, Target
 
 

@@ -31,9 +31,9 @@ from gog.schemas import (
 )
 from gog.schemas.boxes import smart_resize
 from gog.transforms.coordinates import coordinates_in
-from gog.transforms.episode.actions import ANSWER_TAG, load_object, plain_text
+from gog.transforms.dialect.observations import estimate_tokens, neutralise
+from gog.transforms.dialect.turns import ANSWER_TAG, load_object, plain_text
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
-from gog.transforms.episode.observations import estimate_tokens, neutralise
 from gog.transforms.episode.trajectory import policy_view
 
 SFT_STAGE: Final = "export_sft"

@@ -26,7 +26,7 @@ from gog.pipelines.commands.progress import Progress
 from gog.pipelines.commands.storing import OlderThan, seconds_of
 from gog.pipelines.config import Config, parse_config
 from gog.schemas.reasons import OUTSIDE
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.export import Reviewed
 from gog.transforms.exports.target import KINDS, Format, Target
 

@@ -26,7 +26,7 @@ import tiny_models
 from runs import atlas
 from training import small, trl_export
 
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 
 Json = dict[str, Any]
 STAGES = ("sft", "grpo")

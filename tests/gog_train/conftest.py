@@ -9,7 +9,7 @@ from runs import atlas, shared_run
 from training import small, trl_export
 
 from gog.pipelines.config import Config
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gog.transforms.backbones import BackboneName
+from gog.transforms.dialect.backbones import BackboneName
 from gog_train import check
 from gog_train.check import Gpu, Report, examine, main, pins, processes_for
 from gog_train.grpo import GrpoSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.services.checkpoint import NOTES
 from gog_train.checkpoints import (
     check_notes,

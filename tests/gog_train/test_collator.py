@@ -10,8 +10,8 @@ import pytest
 import tiny_models
 from PIL import Image
 
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
-from gog.transforms.episode.actions import tool_schemas
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.turns import tool_schemas
 from gog_train.collator import NO_LOSS, EpisodeCollator, row_length
 from gog_train.data import open_export
 from gog_train.processors import fit

@@ -13,7 +13,7 @@ import pytest
 from lakes import EPISODE, small_run
 
 from gog.pipelines.exporting import export_rl, export_sft
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.export import ExportSettings
 from gog.transforms.exports.target import TOOLS, Format, Target
 from gog_train.data import Export, ExportError, Kind, open_export

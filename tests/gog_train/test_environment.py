@@ -9,7 +9,7 @@ from fakes import FakeSearch, hit
 from rolling import CUT, answer, call, make_trainer, rl_rows, row_of, seed, services
 
 from gog.schemas import FailureClass, Message, StopReason
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.driver import Driven, drive
 from gog.transforms.episode.machine import Episode, EpisodeSettings, start, system_prompt
 from gog.transforms.services.protocols import ChatReply, ServiceError

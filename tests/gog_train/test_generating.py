@@ -15,7 +15,7 @@ from fakes import HEIGHT, WIDTH, called, picture, sha
 from training import small
 
 from gog.schemas import WHOLE, EpisodeImage, ImagePart, Message, TextPart
-from gog.transforms.backbones import Backbone, BackboneName
+from gog.transforms.dialect.backbones import Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.images import sha256_hex
 from gog.transforms.services.protocols import ChatRequest, Sampling

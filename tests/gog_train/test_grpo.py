@@ -16,7 +16,7 @@ from training import small
 
 from gog.pipelines.exporting import export_rl
 from gog.transforms.atlas.world import atlas_world
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.export import ExportSettings
 from gog.transforms.exports.target import Format, Target
 from gog_train import grpo

@@ -8,7 +8,7 @@ import pytest
 from rolling import CUT, answer, call, make_trainer, seed, services
 
 from gog.schemas import FailureClass
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import tiny_models
 
-from gog.transforms.backbones import BackboneName
+from gog.transforms.dialect.backbones import BackboneName
 from gog_train.grpo import GrpoSettings
 from gog_train.memory import ADAM, TILE, Memory, Shape, disk_of, memory_of, shape_of
 from gog_train.sft import SftSettings

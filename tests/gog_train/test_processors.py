@@ -9,7 +9,7 @@ import pytest
 import tiny_models
 from PIL import Image
 
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog_train.processors import backbone_of, check, check_tokens, fit, load_model, load_processor
 from gog_train.settings import TrainingError
 from gog_train.template import SPECIAL_TOKENS, template

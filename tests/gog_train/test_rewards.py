@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rolling import answer, call, rl_rows, row_of, seed, services
 
 from gog.schemas import FailureClass
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import tiny_models
 
-from gog.transforms.backbones import Backbone, BackboneName
+from gog.transforms.dialect.backbones import Backbone, BackboneName
 from gog_train import stages
 from gog_train.checkpoints import read_notes, save
 from gog_train.collator import EpisodeCollator

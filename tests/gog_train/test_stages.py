@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tiny_models
 
-from gog.transforms.backbones import BackboneName
+from gog.transforms.dialect.backbones import BackboneName
 from gog_train.processors import load_model, load_processor
 from gog_train.settings import TrainingError
 from gog_train.sft import SftSettings

@@ -9,8 +9,8 @@ import tiny_models
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gog.transforms.backbones import BACKBONES, BackboneName
-from gog.transforms.episode.actions import tool_schemas
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.turns import tool_schemas
 from gog_train.template import SPECIAL_TOKENS, Template, template
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -6,7 +6,7 @@ import pytest
 import tiny_models
 from PIL import Image
 
-from gog.transforms.backbones import BackboneName
+from gog.transforms.dialect.backbones import BackboneName
 from gog_train.template import SPECIAL_TOKENS, template
 
 

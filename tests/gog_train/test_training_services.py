@@ -8,7 +8,7 @@ from rolling import answer, call, rl_rows, row_of, seed
 
 from gog.schemas import FailureClass
 from gog.transforms.atlas.world import atlas_world
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.images import CropSettings
 from gog_train.environment import Ending, Rollout

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rolling import rl_rows, row_of, seed, services
 
 from gog.schemas import FailureClass, Function, Message, ToolCall
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.observations import neutralise
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.episode.observations import neutralise
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply
 from gog_train import verl_reward

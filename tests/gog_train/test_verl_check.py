@@ -12,7 +12,7 @@ from lakes import EPISODE, small_run
 
 from gog.pipelines.exporting import export_rl
 from gog.transforms.atlas.world import atlas_world
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.export import ExportSettings
 from gog.transforms.exports.target import Format, Target
 from gog_train.data import ExportError

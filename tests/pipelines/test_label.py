@@ -22,7 +22,7 @@ from gog.pipelines.models import episode_of
 from gog.pipelines.opening import close_stores, policy_id
 from gog.pipelines.run import run
 from gog.schemas import Frame
-from gog.transforms.backbones import BackboneName
+from gog.transforms.dialect.backbones import BackboneName
 
 SEEDS = 16
 SMALL: dict[str, Any] = {"label": {"k": 2}, "screen": {"passes": 2}, "synthesize": {"rollouts": 1, "composed": 0}}

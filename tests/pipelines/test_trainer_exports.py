@@ -20,7 +20,7 @@ from gog.pipelines.exporting import Exported, export_rl, export_sft
 from gog.pipelines.lake import Lake
 from gog.schemas import Curated, Evidence, Split, Trajectory
 from gog.schemas.boxes import from_frame, smart_resize
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings
 from gog.transforms.exports.target import Format, Target, ToolSettings

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gog.prompts import PromptError, prompt_hash, render
 from gog.schemas import Frame
-from gog.transforms.episode.actions import FRAME_TEXT
+from gog.transforms.dialect.turns import FRAME_TEXT
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -16,7 +16,7 @@ from cpu_torchvision import make_importable
 from trainers.comparing import compare
 from trainers.standins import stand_in
 
-from gog.transforms.backbones import BackboneName
+from gog.transforms.dialect.backbones import BackboneName
 
 MISSING = stand_in("torchaudio")
 if find_spec("torchvision"):

@@ -17,7 +17,7 @@ import tiny_models
 from cpu_torchvision import make_importable
 from trainers.comparing import compare
 
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 
 make_importable()
 

@@ -17,7 +17,7 @@ from typing import Any
 import tiny_models
 from cpu_torchvision import make_importable
 
-from gog.transforms.backbones import BackboneName
+from gog.transforms.dialect.backbones import BackboneName
 
 make_importable()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from lakes import EPISODE, small_run
 
 from gog.pipelines.exporting import export_rl, export_sft
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.export import ExportSettings
 from gog.transforms.exports.target import KINDS, Format, Target
 

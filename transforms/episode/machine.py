@@ -34,8 +34,8 @@ from gog.schemas import (
     Tool,
 )
 from gog.schemas.boxes import from_frame, resolve, shown_size
-from gog.transforms.episode.actions import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text, tool_schemas
-from gog.transforms.episode.observations import clip_tokens, neutralise, render_failure, render_hits
+from gog.transforms.dialect.observations import clip_tokens, neutralise, render_failure, render_hits
+from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text, tool_schemas
 from gog.transforms.episode.reflection import reflection_of
 
 

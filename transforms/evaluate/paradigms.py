@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gog.prompts import render
 from gog.schemas import Function, Message, Origin, Seed, Tool, ToolCall
-from gog.transforms.episode.actions import MAX_QUERY, Call, parse_turn
+from gog.transforms.dialect.turns import MAX_QUERY, Call, parse_turn
 from gog.transforms.episode.driver import Driven, EpisodeTools, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.episode.trajectory import Making, make_trajectory

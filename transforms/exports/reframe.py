@@ -26,7 +26,7 @@ from gog.schemas import (
     Unit,
 )
 from gog.schemas.boxes import frame_size, from_frame, smart_resize, to_frame
-from gog.transforms.episode.actions import load_object
+from gog.transforms.dialect.turns import load_object
 from gog.transforms.episode.machine import (
     Episode,
     EpisodeSettings,

@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from gog.transforms.backbones import Backbone
+from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.services.search.settings import SearchSettings

@@ -15,7 +15,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gog.schemas import AnswerType, Reject, Seed, Unit, content_id
-from gog.transforms.episode.observations import neutralise
+from gog.transforms.dialect.observations import neutralise
 from gog.transforms.images import ImageError, ImageLimits, load_image, phash
 from gog.transforms.sources.cells import (
     MISSING,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from gog.prompts import render
-from gog.transforms.episode.observations import one_line
+from gog.transforms.dialect.observations import one_line
 from gog.transforms.protocols.scores import Grade
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.verify.judge import MAX_REPLY, Ruling, judge_request, parse_reply

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gog.transforms.backbones import BackboneName
+from gog.transforms.dialect.backbones import BackboneName
 from gog.transforms.services.chat import ModelSettings
 from gog.transforms.services.child import ChildModel, ChildServer
 from gog.transforms.services.loop import shared

@@ -9,7 +9,7 @@ import jsonschema
 
 from gog.prompts import render
 from gog.schemas import Message, TextPart, canonical_json
-from gog.transforms.episode.actions import load_object
+from gog.transforms.dialect.turns import load_object
 from gog.transforms.services.protocols import ChatReply, ChatRequest
 
 JSON_PROMPT: Final = "chat/json"

@@ -26,7 +26,7 @@ from gog.schemas import (
     Unit,
 )
 from gog.schemas.boxes import Box, from_frame, to_frame
-from gog.transforms.episode.actions import Answer, Call, parse_turn, plain_text
+from gog.transforms.dialect.turns import Answer, Call, parse_turn, plain_text
 from gog.transforms.episode.driver import Driven, EpisodeTools, OnTurn, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, ToolRequest, offered_tools, start, system_prompt
 from gog.transforms.episode.reflection import reflection_of

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from gog.prompts import render
-from gog.transforms.episode.observations import neutralise, one_line
+from gog.transforms.dialect.observations import neutralise, one_line
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import Policy
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling, cut_off, judge_request, parse_reply

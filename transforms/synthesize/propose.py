@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from gog.prompts import render
 from gog.schemas import BoxError, ImagePart, Message, Region, Seed, TextPart, plain
 from gog.schemas.boxes import from_frame
-from gog.transforms.episode.actions import FRAME_TEXT
+from gog.transforms.dialect.observations import neutralise
+from gog.transforms.dialect.turns import FRAME_TEXT
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.episode.observations import neutralise
 from gog.transforms.services.protocols import ChatRequest, Detection, Sampling, ServiceError
 from gog.transforms.synthesize.regions import drop_twins, merge_regions
 from gog.transforms.synthesize.screen import original_image

@@ -23,10 +23,10 @@ from gog.schemas import (
     Trajectory,
     Unit,
 )
-from gog.transforms.episode.actions import Answer, parse_turn
+from gog.transforms.dialect.observations import neutralise
+from gog.transforms.dialect.turns import Answer, parse_turn
 from gog.transforms.episode.driver import Driven, take_turn
 from gog.transforms.episode.machine import EpisodeSettings, start, system_prompt
-from gog.transforms.episode.observations import neutralise
 from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 from gog.transforms.synthesize.judge import judge_call

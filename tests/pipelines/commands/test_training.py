@@ -10,7 +10,7 @@ from checkpoints import interpreter
 from runs import atlas, shared_run
 from training import small, trl_export
 
-from gog.transforms.backbones import BackboneName
+from gog.transforms.dialect.backbones import BackboneName
 
 REPORT = {
     "stage": "sft",

@@ -19,12 +19,12 @@ from gog.schemas import (
     StopReason,
 )
 from gog.schemas.boxes import from_frame, resolve
+from gog.transforms.dialect.observations import estimate_tokens
 from gog.transforms.episode.machine import (
     Episode,
     act,
     observe,
 )
-from gog.transforms.episode.observations import estimate_tokens
 
 _VALUES = st.integers(0, 1000)
 _SORTED = st.tuples(_VALUES, _VALUES, _VALUES, _VALUES).map(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lakes import EPISODE, found, level_of, said, verdict_of
 
 from gog.schemas import WHOLE, EpisodeImage, Message, Origin, Seed, Split
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import ToolResult, act, observe, start, system_prompt
 from gog.transforms.episode.trajectory import Making, make_trajectory

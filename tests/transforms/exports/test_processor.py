@@ -7,7 +7,7 @@ from PIL import Image
 
 from gog.schemas import BoxError
 from gog.schemas.boxes import shown_size, smart_resize
-from gog.transforms.backbones import BACKBONES, Backbone
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 
 each_backbone = pytest.mark.parametrize("backbone", BACKBONES.values(), ids=lambda backbone: backbone.name)
 

@@ -9,7 +9,7 @@ from lakes import found, said
 
 from gog.schemas import WHOLE, Box, EpisodeImage, Frame, Message, Origin, Reject, Seed, Tool, Trajectory
 from gog.schemas.boxes import frame_size, from_frame, to_frame
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import (
     EpisodeSettings,

@@ -11,7 +11,7 @@ import pytest
 from fakes import MemoryImages
 
 from gog.schemas import Frame, Message
-from gog.transforms.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.services.checkpoint import (
     NOTES,
     CheckpointError,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Function, Message, ToolCall
-from gog.transforms.episode.actions import split_reasoning
+from gog.transforms.dialect.turns import split_reasoning
 from gog.transforms.services.chat.failures import inner_failure, malformed, one_line
 from gog.transforms.services.protocols import ChatReply, ServiceError
 

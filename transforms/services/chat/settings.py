@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from gog.prompts import prompt_hash
 from gog.schemas import canonical_json
-from gog.transforms.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.services.json_replies import JSON_PROMPT
 
 _MOST_PIXELS: Final = 1280 * 28 * 28

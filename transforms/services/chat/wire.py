@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gog.schemas import ImagePart, Message, TextPart, ToolCall
-from gog.transforms.episode.actions import load_object, tag_of
+from gog.transforms.dialect.turns import load_object, tag_of
 from gog.transforms.services.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ChatRequest
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gog.prompts import prompt_hash, render
 from gog.schemas import FailureClass, Hit, Message
-from gog.transforms.episode.observations import neutralise, one_line
+from gog.transforms.dialect.observations import neutralise, one_line
 from gog.transforms.services.corpus import passages, query_words, words
 from gog.transforms.services.folders import clean
 from gog.transforms.services.outside import Outside

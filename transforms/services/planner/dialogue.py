@@ -9,8 +9,8 @@ from typing import Any
 
 from gog.schemas import WHOLE, Box, BoxError, Frame, FrameSpec, Message, Reflection
 from gog.schemas.boxes import from_frame, resolve
-from gog.transforms.episode.actions import FRAME_TEXT
-from gog.transforms.episode.observations import HIT_LINE
+from gog.transforms.dialect.observations import HIT_LINE
+from gog.transforms.dialect.turns import FRAME_TEXT
 from gog.transforms.episode.reflection import reflection_of
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from gog.schemas import Frame, FrameSpec, Function, Message, ToolCall
 from gog.schemas.boxes import to_frame
-from gog.transforms.episode.observations import estimate_tokens
+from gog.transforms.dialect.observations import estimate_tokens
 from gog.transforms.services.planner.acting import next_move
 from gog.transforms.services.planner.dialogue import Dialogue, frame_of, read_dialogue
 from gog.transforms.services.planner.eyes import Eyes

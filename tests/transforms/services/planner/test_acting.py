@@ -14,7 +14,7 @@ from playing import asked_of
 from gog.prompts import render
 from gog.schemas import WHOLE, Box, EpisodeImage, Frame, FrameSpec, ImagePart, Message, Reflection, TextPart, Tool
 from gog.schemas.boxes import from_frame, iou
-from gog.transforms.episode.actions import FRAME_TEXT, Answer, Call, Mistake, parse_turn, tool_schemas
+from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, tool_schemas
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.services.planner import Planner
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling

@@ -11,7 +11,7 @@ from playing import World, asked_of
 
 from gog.prompts import render
 from gog.schemas import Frame, Function, ImagePart, Message, TextPart, ToolCall
-from gog.transforms.episode.actions import FRAME_TEXT, Answer, parse_turn, tool_schemas
+from gog.transforms.dialect.turns import FRAME_TEXT, Answer, parse_turn, tool_schemas
 from gog.transforms.services.planner import Planner
 from gog.transforms.services.planner.knowledge import read_fact
 from gog.transforms.services.planner.luck import Luck

@@ -10,8 +10,8 @@ from gog.prompts import render
 from gog.schemas import Frame, FrameSpec, ImagePart, Message, Reflection, StopReason, TextPart, Tool
 from gog.schemas.boxes import from_frame, iou
 from gog.transforms.atlas.scenes import KINDS, Kind
+from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, parse_turn, plain_text, tool_schemas
 from gog.transforms.episode import machine
-from gog.transforms.episode.actions import FRAME_TEXT, Answer, Call, parse_turn, plain_text, tool_schemas
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.services.planner import Planner

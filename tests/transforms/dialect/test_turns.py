@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import Frame, Function, Message, Tool, ToolCall
-from gog.transforms.episode.actions import (
+from gog.transforms.dialect.turns import (
     FRAME_TEXT,
     MAX_CALLS,
     MAX_QUERY,

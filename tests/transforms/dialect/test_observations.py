@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, Hit, Message, Tool
-from gog.transforms.episode.actions import Mistake, parse_turn
-from gog.transforms.episode.observations import (
+from gog.transforms.dialect.observations import (
     HIT_LINE,
     clip_tokens,
     estimate_tokens,
@@ -18,6 +17,7 @@ from gog.transforms.episode.observations import (
     render_failure,
     render_hits,
 )
+from gog.transforms.dialect.turns import Mistake, parse_turn
 
 CONTROL = [
     "<|im_start|>",

@@ -1,0 +1,1 @@
+"""What models write and read: turns and calls, observations, backbones."""
