@@ -21,11 +21,11 @@ from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from gog.transforms.atlas.world import atlas_world
+from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.driver import EpisodeTools
 from gog.transforms.images import CropSettings
 from gog.transforms.services.chat import ChatModel, ModelSettings
 from gog.transforms.services.corpus import Corpus
-from gog.transforms.services.crops import Cropper
 from gog.transforms.services.folders import IndexFolderError
 from gog.transforms.services.gallery import Gallery
 from gog.transforms.services.loop import process_loop

@@ -20,8 +20,8 @@ from gog.pipelines.lake import ImageFiles, Lake
 from gog.pipelines.models import open_model, provider_of
 from gog.pipelines.searches import check_searches, open_image_search, open_text_search, with_pages
 from gog.pipelines.stores import make_budget, make_store, prices_of, store_path
+from gog.transforms.episode.crops import Cropper
 from gog.transforms.services.budget import EMBEDDED, Budget
-from gog.transforms.services.crops import Cropper
 from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.gate import Gate, Limits
 from gog.transforms.services.loop import process_loop, shared, unshare

@@ -15,9 +15,9 @@ from typing import Any
 from PIL import Image
 
 from gog.schemas import Box, Function, Hit, Message, Region, Seed, ToolCall
+from gog.transforms.episode.crops import Cropper
 from gog.transforms.images import CropSettings
 from gog.transforms.services.budget import Budget
-from gog.transforms.services.crops import Cropper
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, ServiceError
 from gog.transforms.services.retry import Retry

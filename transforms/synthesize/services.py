@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gog.schemas import FailureClass
-from gog.transforms.services.crops import Cropper
+from gog.transforms.episode.crops import Cropper
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import (
     Detector,
