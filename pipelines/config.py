@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gog.pipelines.source_settings import SOURCE_KINDS, AtlasSource, SourceSettings
 from gog.schemas import Behaviour, FailureClass, canonical_json
-from gog.transforms.balance import BalanceSettings
+from gog.transforms.curate.balance import BalanceSettings
+from gog.transforms.curate.splits import SplitSettings
 from gog.transforms.duplicates.benchmarks.settings import DecontaminateSettings
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import ExportSettings
@@ -28,7 +29,6 @@ from gog.transforms.services.pages.reading import ReadingSettings
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.upload import UploadSettings
 from gog.transforms.services.vllm import VllmSettings
-from gog.transforms.splits import SplitSettings
 from gog.transforms.synthesize.label import LabelSettings
 from gog.transforms.synthesize.propose import ProposeSettings
 from gog.transforms.synthesize.screen import ScreenSettings

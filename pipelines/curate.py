@@ -16,10 +16,10 @@ from gog.pipelines.lake import Lake, write_atomic
 from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, row, rows
-from gog.transforms.curate import Curation, LightSeed, LightTrajectory
-from gog.transforms.curate import curate as decide
+from gog.transforms.curate.curate import Curation, LightSeed, LightTrajectory
+from gog.transforms.curate.curate import curate as decide
+from gog.transforms.curate.select import Candidate, select
 from gog.transforms.duplicates.benchmarks.checks import check_trajectories
-from gog.transforms.select import Candidate, select
 
 GLOBAL = 0
 """Steps over all shards write one part, numbered 0."""

@@ -190,6 +190,7 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.pipelines.run import FunnelError
     from gog.schemas.rows import SchemaError
     from gog.transforms.benchmarks.items import BenchmarkError
+    from gog.transforms.curate.splits import HubError, LeakError
     from gog.transforms.protocols.scores import ProtocolError
     from gog.transforms.services.budget import PriceError
     from gog.transforms.services.child import ChildError
@@ -198,7 +199,6 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.transforms.services.store_file import StoreError
     from gog.transforms.sources.formats import SourceError
     from gog.transforms.sources.mapping import MappingError
-    from gog.transforms.splits import HubError, LeakError
 
     wrong = (
         UseError,

@@ -18,8 +18,8 @@ from gog.pipelines.config import Config
 from gog.pipelines.lake import Lake
 from gog.schemas import Evidence, Region, Seed, Trajectory
 from gog.schemas.boxes import from_frame
+from gog.transforms.curate.splits import page_key
 from gog.transforms.episode.machine import system_prompt
-from gog.transforms.splits import page_key
 from gog.transforms.verify.leaks import leakable
 from gog.transforms.verify.normalise import contains, normalise
 

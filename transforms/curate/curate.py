@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gog.schemas import Behaviour, Curated, Grouping, Origin, Reject, Side, Unit
-from gog.transforms.balance import BalanceSettings, Item, balance
+from gog.transforms.curate.balance import BalanceSettings, Item, balance
+from gog.transforms.curate.splits import SplitSettings, split_seeds
 from gog.transforms.duplicates.near import NearDuplicates
-from gog.transforms.splits import SplitSettings, split_seeds
 
 STAGE = "curate"
 

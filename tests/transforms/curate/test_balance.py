@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gog.schemas import Behaviour
-from gog.transforms.balance import Balanced, BalanceSettings, Item, balance
+from gog.transforms.curate.balance import Balanced, BalanceSettings, Item, balance
 
 D, T, L, G, M = Behaviour.DIRECT, Behaviour.TEXT, Behaviour.GLANCE, Behaviour.GAZE, Behaviour.MIXED
 

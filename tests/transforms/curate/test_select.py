@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from verifying import Turn, make_evidence, make_trajectory, make_verdict
 
 from gog.schemas import Behaviour
-from gog.transforms.select import Candidate, select
+from gog.transforms.curate.select import Candidate, select
 
 FOUND = make_evidence("e1", "x")
 

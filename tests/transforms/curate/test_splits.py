@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from verifying import make_seed
 
 from gog.schemas import Grouping, Seed
-from gog.transforms.splits import (
+from gog.transforms.curate.splits import (
     HubError,
     LeakError,
     SplitSettings,

@@ -1,0 +1,1 @@
+"""What is kept of verified trajectories: best of k, groups, balance, splits."""
