@@ -18,7 +18,7 @@ class Macro(NamedTuple):
 
 
 _Z2: Final = "3.8416"
-"""The square of 1.96, as in `gog.transforms.complexity`."""
+"""The square of 1.96, as in `gog.transforms.label.complexity`."""
 _CENTRE: Final = f"(passes + {_Z2} / 2) / (k + {_Z2})"
 _HALF: Final = f"sqrt({_Z2} * (passes * (k - passes) / k + {_Z2} / 4)) / (k + {_Z2})"
 _SHARED: Final = "greatest(0, least(a3, b3) - greatest(a1, b1)) * greatest(0, least(a4, b4) - greatest(a2, b2))"

@@ -20,7 +20,7 @@ from gog.pipelines.config import Config, parse_config
 from gog.pipelines.run import run
 from gog.pipelines.views import open_lake
 from gog.transforms.atlas.scenes import KINDS
-from gog.transforms.complexity import wilson
+from gog.transforms.label.complexity import wilson
 
 TOOLS = {"with gaze": ["text_search", "image_search", "gaze"], "without": ["text_search", "image_search"]}
 

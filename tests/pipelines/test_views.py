@@ -16,7 +16,7 @@ from gog.pipelines.views import SHORT, STAGES, build_views, check_funnel, open_f
 from gog.schemas import TABLES, Box, Event, Reject, Review, Unit
 from gog.schemas.arrow import arrow_schema
 from gog.schemas.boxes import iou
-from gog.transforms.complexity import wilson
+from gog.transforms.label.complexity import wilson
 
 FUNNEL = [
     ("ingest", "row", 7, 6, 1, True),

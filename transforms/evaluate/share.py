@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gog.transforms.complexity import wilson
+from gog.transforms.label.complexity import wilson
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.schemas import Complexity, Outcome, Reject, Seed, Unit
-from gog.transforms.complexity import ComplexitySettings, complexity
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.label.complexity import ComplexitySettings, complexity
 from gog.transforms.services.protocols import Policy
 from gog.transforms.synthesize.judge import judge_call
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, rollout

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gog.schemas import Complexity, Outcome, Reject
-from gog.transforms.complexity import ComplexitySettings, complexity, level_of, wilson
+from gog.transforms.label.complexity import ComplexitySettings, complexity, level_of, wilson
 
 R, W, U = Outcome.CORRECT, Outcome.WRONG, Outcome.UNKNOWN
 

@@ -1,0 +1,1 @@
+"""How hard a seed is for a policy."""
