@@ -21,7 +21,7 @@ from gog.schemas import SCHEMA_VERSION, BoxError, Tool
 from gog.schemas.boxes import from_frame
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.exports.target import Format, ToolSettings
+from gog.transforms.export.target import Format, ToolSettings
 
 Kind = Literal["sft", "rl"]
 

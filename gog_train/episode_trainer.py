@@ -18,7 +18,7 @@ from PIL import Image
 from gog.schemas import Message
 from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
-from gog.transforms.export import chat_message
+from gog.transforms.export.rows import chat_message
 from gog_train.environment import Ending, Environment, Rollout, searches_of
 from gog_train.judging import JudgeHealth
 from gog_train.rewards import CountedJudge, RewardSettings, Scored, metrics_of, score_all

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from gog.schemas import Function, Message, ToolCall
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
-from gog.transforms.export import chat_message
+from gog.transforms.export.rows import chat_message
 from gog.transforms.images import ImageError, decode_image
 from gog.transforms.services.checkpoint import NOTES
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling

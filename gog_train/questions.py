@@ -12,7 +12,7 @@ from PIL import Image
 
 from gog.schemas import WHOLE, EpisodeImage
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
-from gog.transforms.export import chat_message
+from gog.transforms.export.rows import chat_message
 from gog.transforms.images import decode_image
 from gog_train.settings import TrainingError
 

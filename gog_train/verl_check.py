@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
-from gog.transforms.exports.target import Format, ToolSettings
+from gog.transforms.export.target import Format, ToolSettings
 from gog.transforms.images import decode_image
 from gog.transforms.services.chat import ModelSettings
 from gog_train.checkpoints import check_notes

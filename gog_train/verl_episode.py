@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from gog.schemas import Function, Message, ToolCall
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.exports.target import Format, ToolSettings
+from gog.transforms.export.target import Format, ToolSettings
 from gog.transforms.services.loop import process_loop
 from gog_train.data import inside, read_manifest
 from gog_train.environment import OVER, Rollout, keep_image, searches_of

@@ -19,7 +19,7 @@ from gog.transforms.curate.balance import BalanceSettings
 from gog.transforms.curate.splits import SplitSettings
 from gog.transforms.duplicates.benchmarks.settings import DecontaminateSettings
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.export import ExportSettings
+from gog.transforms.export.rows import ExportSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.ingest.seeds import IngestLimits
 from gog.transforms.services.chat import ModelSettings, model_id

@@ -15,7 +15,7 @@ from gog.pipelines.review_files import read_reviews
 from gog.pipelines.reviews import digest_reviews
 from gog.pipelines.swap import recover
 from gog.schemas import Reject
-from gog.transforms.exports.target import Target, ToolSettings
+from gog.transforms.export.target import Target, ToolSettings
 
 
 class _Write(Protocol):

@@ -43,10 +43,10 @@ from gog.schemas import (
 )
 from gog.schemas.rows import from_row
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.export import RL_STAGE, SFT_STAGE, ExportSettings, RlRow, SftRow, rl_row, sft_row
-from gog.transforms.exports import llama_factory
-from gog.transforms.exports.reframe import reframe
-from gog.transforms.exports.target import PLAIN, TOOLS, Format, Target, ToolSettings
+from gog.transforms.export import llama_factory
+from gog.transforms.export.reframe import reframe
+from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, ExportSettings, RlRow, SftRow, rl_row, sft_row
+from gog.transforms.export.target import PLAIN, TOOLS, Format, Target, ToolSettings
 from gog.transforms.services.loop import tidy
 from gog.transforms.services.protocols import ImageStore
 

@@ -16,7 +16,7 @@ from gog.pipelines.views import STAGES, quoted
 from gog.prompts import prompt_hash
 from gog.schemas import Split, StageCount
 from gog.transforms.episode.machine import EpisodeSettings, system_prompt
-from gog.transforms.export import RlRow, SftRow
+from gog.transforms.export.rows import RlRow, SftRow
 
 
 class FunnelLine(NamedTuple):

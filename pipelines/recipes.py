@@ -12,8 +12,8 @@ from gog.pipelines.facts import CardFacts
 from gog.schemas import Split, Tool
 from gog.transforms.dialect.backbones import Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
-from gog.transforms.exports import llama_factory
-from gog.transforms.exports.target import THINKING, Format, Target
+from gog.transforms.export import llama_factory
+from gog.transforms.export.target import THINKING, Format, Target
 
 EXAMPLES: Final = {
     BackboneName.QWEN2_5_VL: "Qwen/Qwen2.5-VL-7B-Instruct",

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from gog.pipelines.lake import LakeError
 from gog.schemas import SCHEMA_VERSION, Split
-from gog.transforms.export import RlRow, SftRow
+from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.services.protocols import ImageStore
 
 GROUP_ROWS: Final = 100

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from gog.pipelines.split_files import IMAGES, SplitWriter, export_schema, read_image, suffix_of, with_features
 from gog.schemas import Reject, Split, Tool
-from gog.transforms.export import RlRow, SftRow
-from gog.transforms.exports import llama_factory, ms_swift, verl
-from gog.transforms.exports.target import Format, Target
-from gog.transforms.exports.text import in_json
+from gog.transforms.export import llama_factory, ms_swift, verl
+from gog.transforms.export.rows import RlRow, SftRow
+from gog.transforms.export.target import Format, Target
+from gog.transforms.export.text import in_json
 from gog.transforms.services.chat.pictures import encode_picture
 from gog.transforms.services.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ImageStore

@@ -15,7 +15,7 @@ from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.driver import EpisodeTools
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.export import ExportSettings, rl_row
+from gog.transforms.export.rows import ExportSettings, rl_row
 from gog.transforms.images import CropSettings
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.retry import Retry

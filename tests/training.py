@@ -11,7 +11,7 @@ from gog.pipelines import exporting
 from gog.pipelines.config import Config
 from gog.pipelines.lake import Lake
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
-from gog.transforms.exports.target import Format, Target
+from gog.transforms.export.target import Format, Target
 
 
 def small(name: BackboneName) -> Backbone:

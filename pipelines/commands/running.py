@@ -27,8 +27,8 @@ from gog.pipelines.commands.storing import OlderThan, seconds_of
 from gog.pipelines.config import Config, parse_config
 from gog.schemas.reasons import OUTSIDE
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
-from gog.transforms.export import Reviewed
-from gog.transforms.exports.target import KINDS, Format, Target
+from gog.transforms.export.rows import Reviewed
+from gog.transforms.export.target import KINDS, Format, Target
 
 if TYPE_CHECKING:
     from gog.pipelines.summary import Summary

@@ -14,8 +14,8 @@ from lakes import EPISODE, small_run
 
 from gog.pipelines.exporting import export_rl, export_sft
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
-from gog.transforms.export import ExportSettings
-from gog.transforms.exports.target import TOOLS, Format, Target
+from gog.transforms.export.rows import ExportSettings
+from gog.transforms.export.target import TOOLS, Format, Target
 from gog_train.data import Export, ExportError, Kind, open_export
 
 QWEN3, QWEN25 = BackboneName.QWEN3_VL, BackboneName.QWEN2_5_VL

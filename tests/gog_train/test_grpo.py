@@ -17,8 +17,8 @@ from training import small
 from gog.pipelines.exporting import export_rl
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
-from gog.transforms.export import ExportSettings
-from gog.transforms.exports.target import Format, Target
+from gog.transforms.export.rows import ExportSettings
+from gog.transforms.export.target import Format, Target
 from gog_train import grpo
 from gog_train.data import ExportError
 from gog_train.grpo import GrpoSettings, main, prepare, train

@@ -13,8 +13,8 @@ from lakes import EPISODE, small_run
 from gog.pipelines.exporting import export_rl
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
-from gog.transforms.export import ExportSettings
-from gog.transforms.exports.target import Format, Target
+from gog.transforms.export.rows import ExportSettings
+from gog.transforms.export.target import Format, Target
 from gog_train.data import ExportError
 from gog_train.settings import TrainingError
 from gog_train.verl_check import check, main

@@ -16,7 +16,7 @@ from gog.pipelines.exporting import Exported, export_rl, export_sft
 from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.split_files import export_schema
 from gog.schemas import Curated, Reject, Seed, Split, Trajectory, Unit
-from gog.transforms.export import ExportSettings, RlRow, SftRow
+from gog.transforms.export.rows import ExportSettings, RlRow, SftRow
 
 SETTINGS = ExportSettings()
 
@@ -287,7 +287,7 @@ from gog.pipelines import swap
 from gog.pipelines.exporting import export_sft
 from gog.pipelines.lake import ImageFiles
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.export import ExportSettings
+from gog.transforms.export.rows import ExportSettings
 
 run, images, exchange = Path(sys.argv[1]), ImageFiles(Path(sys.argv[2])), sys.argv[3] == "exchange"
 final = run / "exports" / "sft"

@@ -13,7 +13,7 @@ from gog.pipelines.exporting import export_sft
 from gog.pipelines.lake import ImageFiles
 from gog.pipelines.reviews import EVERYBODY, ReviewState, honour, latest, review_stats, state_of
 from gog.schemas import CorrectedBox, Decision, Method, Reject, Review, Trajectory
-from gog.transforms.export import ExportSettings, Reviewed
+from gog.transforms.export.rows import ExportSettings, Reviewed
 
 ACCEPT, REJECT = Decision.ACCEPT, Decision.REJECT
 

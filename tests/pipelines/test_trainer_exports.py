@@ -22,8 +22,8 @@ from gog.schemas import Curated, Evidence, Split, Trajectory
 from gog.schemas.boxes import from_frame, smart_resize
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.export import ExportSettings
-from gog.transforms.exports.target import Format, Target, ToolSettings
+from gog.transforms.export.rows import ExportSettings
+from gog.transforms.export.target import Format, Target, ToolSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.services.search.settings import SearchSettings
 from gog_train.template import template

@@ -15,8 +15,8 @@ from lakes import EPISODE, small_run
 
 from gog.pipelines.exporting import export_rl, export_sft
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
-from gog.transforms.export import ExportSettings
-from gog.transforms.exports.target import KINDS, Format, Target
+from gog.transforms.export.rows import ExportSettings
+from gog.transforms.export.target import KINDS, Format, Target
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from gog.pipelines.lake import ImageFiles
 from gog.prompts import render
 from gog.schemas import WHOLE, EpisodeImage, ImagePart, Message, Origin, Reject, Seed, Split, TextPart, Trajectory
 from gog.transforms.episode.machine import system_prompt
-from gog.transforms.export import ExportSettings, SftRow, rl_row, sft_row, trajectory_tokens
+from gog.transforms.export.rows import ExportSettings, SftRow, rl_row, sft_row, trajectory_tokens
 
 SETTINGS = ExportSettings()
 

@@ -37,7 +37,7 @@ from gog.transforms.episode.machine import (
     start,
     system_prompt,
 )
-from gog.transforms.export import SFT_STAGE
+from gog.transforms.export.rows import SFT_STAGE
 
 
 class NotTheSameError(ValueError):

@@ -30,11 +30,11 @@ from gog.schemas import (
     Verdict,
 )
 from gog.schemas.boxes import smart_resize
-from gog.transforms.coordinates import coordinates_in
 from gog.transforms.dialect.observations import estimate_tokens, neutralise
 from gog.transforms.dialect.turns import ANSWER_TAG, load_object, plain_text
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.episode.trajectory import policy_view
+from gog.transforms.export.coordinates import coordinates_in
 
 SFT_STAGE: Final = "export_sft"
 RL_STAGE: Final = "export_rl"

@@ -7,8 +7,8 @@ import json
 from typing import Any, Final
 
 from gog.schemas import Tool
-from gog.transforms.export import RlRow
-from gog.transforms.exports.text import in_json, with_placeholders
+from gog.transforms.export.rows import RlRow
+from gog.transforms.export.text import in_json, with_placeholders
 
 AGENT: Final = "tool_agent"
 DATA_SOURCE: Final = "glance-or-gaze"

@@ -21,7 +21,7 @@ from gog.transforms.episode.machine import (
     system_prompt,
 )
 from gog.transforms.episode.trajectory import Making, make_trajectory, policy_view
-from gog.transforms.exports.reframe import reframe
+from gog.transforms.export.reframe import reframe
 
 EPISODE = EpisodeSettings()
 each_backbone = pytest.mark.parametrize("backbone", BACKBONES.values(), ids=lambda backbone: backbone.name)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.transforms.coordinates import coordinates_in
+from gog.transforms.export.coordinates import coordinates_in
 
 PLACES = [
     "I look at [120, 300, 480, 620].",

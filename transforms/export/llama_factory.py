@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gog.transforms.export import SftRow
-from gog.transforms.exports.text import call_of, thought_and_text, with_placeholders
+from gog.transforms.export.rows import SftRow
+from gog.transforms.export.text import call_of, thought_and_text, with_placeholders
 
 COLUMNS: Final = {"messages": "conversations", "system": "system", "tools": "tools", "images": "images"}
 """Columns of the entry in dataset_info.json."""

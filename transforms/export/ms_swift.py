@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gog.transforms.export import RlRow, SftRow
-from gog.transforms.exports.text import call_of, in_json, thought_and_text, with_placeholders
+from gog.transforms.export.rows import RlRow, SftRow
+from gog.transforms.export.text import call_of, in_json, thought_and_text, with_placeholders
 
 
 def sft(row: SftRow, images: Sequence[str]) -> dict[str, Any]:
