@@ -9,15 +9,15 @@ from rich.console import Console
 from gog.pipelines.eval_results import Compared, JudgesAgree
 from gog.pipelines.plain import one_line
 from gog.pipelines.summary import plain_table
-from gog.transforms.benchmarks.items import DROPPED
 from gog.transforms.evaluate.behaviour import Behaviours
+from gog.transforms.evaluate.benchmarks.items import DROPPED
+from gog.transforms.evaluate.protocols.agreement import Agreement, RulesAndJudge
+from gog.transforms.evaluate.protocols.compare import Difference
+from gog.transforms.evaluate.protocols.measures import Estimate
+from gog.transforms.evaluate.protocols.summary import Summary
 from gog.transforms.evaluate.published import PUBLISHED
 from gog.transforms.evaluate.results import BenchResults, ParadigmResults, Results
 from gog.transforms.evaluate.share import Share
-from gog.transforms.protocols.agreement import Agreement, RulesAndJudge
-from gog.transforms.protocols.compare import Difference
-from gog.transforms.protocols.measures import Estimate
-from gog.transforms.protocols.summary import Summary
 
 _SCORES: Final = ("paradigm", ">items", ">official", ">95%", ">judged", ">95%", ">unknown", ">rules settle")
 _LEFT_OUT: Final[Mapping[str, str]] = {

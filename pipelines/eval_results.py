@@ -13,6 +13,9 @@ from gog.pipelines.opening import open_store
 from gog.pipelines.stores import prices_of
 from gog.schemas import SCHEMA_VERSION
 from gog.transforms.evaluate.paradigms import Paradigm
+from gog.transforms.evaluate.protocols.agreement import Agreement, agreement
+from gog.transforms.evaluate.protocols.compare import Comparison, compare
+from gog.transforms.evaluate.protocols.scores import ProtocolError
 from gog.transforms.evaluate.results import (
     BenchResults,
     ItemResult,
@@ -22,9 +25,6 @@ from gog.transforms.evaluate.results import (
     paradigm_results,
 )
 from gog.transforms.evaluate.spending import used
-from gog.transforms.protocols.agreement import Agreement, agreement
-from gog.transforms.protocols.compare import Comparison, compare
-from gog.transforms.protocols.scores import ProtocolError
 from gog.transforms.services.budget import EMBEDDED
 from gog.transforms.services.prices import FREE, Price, find_price
 

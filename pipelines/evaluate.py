@@ -24,15 +24,15 @@ from gog.pipelines.lake import Lake, LakeError, RunLock, write_atomic
 from gog.pipelines.models import episode_of
 from gog.pipelines.opening import fetched_images, policy_id, services_for
 from gog.schemas import SCHEMA_VERSION, FailureClass
-from gog.transforms.benchmarks import atlas
-from gog.transforms.benchmarks.items import BenchItem, Dropped
-from gog.transforms.benchmarks.loading import BENCHMARKS, SETS, Loaded, load_benchmark
 from gog.transforms.evaluate.answered import Answered, asked_of, missing_because, scored, stopped, with_image
+from gog.transforms.evaluate.benchmarks import atlas
+from gog.transforms.evaluate.benchmarks.items import BenchItem, Dropped
+from gog.transforms.evaluate.benchmarks.loading import BENCHMARKS, SETS, Loaded, load_benchmark
 from gog.transforms.evaluate.paradigms import Paradigm, answer
+from gog.transforms.evaluate.protocols.scores import MissingError, ProtocolError
+from gog.transforms.evaluate.protocols.table import OFFICIAL
 from gog.transforms.evaluate.results import Digest
 from gog.transforms.images import ImageError
-from gog.transforms.protocols.scores import MissingError, ProtocolError
-from gog.transforms.protocols.table import OFFICIAL
 from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.sources.row_images import ReadImage

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from gog.pipelines.source_settings import PublishedSource
 from gog.pipelines.sources import FileRows, ShardSpec
-from gog.transforms.benchmarks import livevqa
-from gog.transforms.benchmarks.infoseek import BesideById
-from gog.transforms.benchmarks.loading import SETS, kind_of_file
-from gog.transforms.benchmarks.questions import SEED_MAPPING, PublishedSet, require
+from gog.transforms.evaluate.benchmarks import livevqa
+from gog.transforms.evaluate.benchmarks.infoseek import BesideById
+from gog.transforms.evaluate.benchmarks.loading import SETS, kind_of_file
+from gog.transforms.evaluate.benchmarks.questions import SEED_MAPPING, PublishedSet, require
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
 
 _TABLES: Final = (".parquet", ".csv", ".jsonl")

@@ -10,8 +10,8 @@ from itertools import combinations
 from typing import Final
 
 from gog.schemas import Decision, Method, Outcome, Reject, Review, Trajectory, Unit, Verdict, content_id
+from gog.transforms.evaluate.protocols.agreement import UNKNOWN, Agreement, agreement
 from gog.transforms.export.rows import SFT_STAGE, Reviewed
-from gog.transforms.protocols.agreement import UNKNOWN, Agreement, agreement
 
 ByReviewer = Mapping[str, Review]
 """The latest review of each reviewer of one trajectory, by name."""

@@ -189,9 +189,9 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.pipelines.launching import LaunchError
     from gog.pipelines.run import FunnelError
     from gog.schemas.rows import SchemaError
-    from gog.transforms.benchmarks.items import BenchmarkError
     from gog.transforms.curate.splits import HubError, LeakError
-    from gog.transforms.protocols.scores import ProtocolError
+    from gog.transforms.evaluate.benchmarks.items import BenchmarkError
+    from gog.transforms.evaluate.protocols.scores import ProtocolError
     from gog.transforms.services.budget import PriceError
     from gog.transforms.services.child import ChildError
     from gog.transforms.services.folders import IndexFolderError

@@ -20,11 +20,11 @@ from gog.pipelines.evaluate import Bench, Evaluated, Evaluation
 from gog.pipelines.lake import LakeError
 from gog.pipelines.opening import close_stores
 from gog.schemas import FailureClass, Message
-from gog.transforms.benchmarks.items import BenchmarkError
 from gog.transforms.evaluate.answered import Answered
+from gog.transforms.evaluate.benchmarks.items import BenchmarkError
 from gog.transforms.evaluate.paradigms import Paradigm
+from gog.transforms.evaluate.protocols import Grade, ProtocolError
 from gog.transforms.images import ImageLimits
-from gog.transforms.protocols import Grade, ProtocolError
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.fetched_images import Fetch, FetchedImages
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
@@ -289,7 +289,7 @@ def test_what_the_official_protocol_cannot_score_costs_nothing(world: World, tmp
 def test_what_is_not_installed_is_told_before_anything_is_asked(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gog.transforms.protocols import dynvqa
+    from gog.transforms.evaluate.protocols import dynvqa
 
     monkeypatch.setitem(sys.modules, "jieba", None)
     dynvqa._jieba.cache_clear()

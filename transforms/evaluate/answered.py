@@ -6,12 +6,12 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from gog.schemas import Evidence, Outcome, Seed, Trajectory, content_id
-from gog.transforms.benchmarks.items import BenchItem
 from gog.transforms.evaluate.behaviour import Course, course_of
+from gog.transforms.evaluate.benchmarks.items import BenchItem
 from gog.transforms.evaluate.paradigms import Paradigm
+from gog.transforms.evaluate.protocols.scores import Grade, Score
+from gog.transforms.evaluate.protocols.table import JUDGE, OFFICIAL, Protocol
 from gog.transforms.images import decode_image, phash, sha256_hex
-from gog.transforms.protocols.scores import Grade, Score
-from gog.transforms.protocols.table import JUDGE, OFFICIAL, Protocol
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.synthesize.rollout import Attempt
 from gog.transforms.synthesize.services import STOPS, reject_reason

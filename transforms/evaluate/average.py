@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gog.transforms.protocols.measures import RESAMPLES, cell, interval, mean, resampled, tally
-from gog.transforms.protocols.scores import Score
+from gog.transforms.evaluate.protocols.measures import RESAMPLES, cell, interval, mean, resampled, tally
+from gog.transforms.evaluate.protocols.scores import Score
 
 
 @dataclass(frozen=True, slots=True)

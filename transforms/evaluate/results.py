@@ -11,10 +11,10 @@ from gog.transforms.evaluate.answered import Answered
 from gog.transforms.evaluate.average import Average, average
 from gog.transforms.evaluate.behaviour import Behaviours, Course, behaviours
 from gog.transforms.evaluate.paradigms import Paradigm
+from gog.transforms.evaluate.protocols.agreement import RulesAndJudge, rules_and_judge
+from gog.transforms.evaluate.protocols.scores import Grade, Score, Settled
+from gog.transforms.evaluate.protocols.summary import Summary, summarise
 from gog.transforms.evaluate.spending import Used
-from gog.transforms.protocols.agreement import RulesAndJudge, rules_and_judge
-from gog.transforms.protocols.scores import Grade, Score, Settled
-from gog.transforms.protocols.summary import Summary, summarise
 from gog.transforms.services.prices import Price
 
 SHOWN: Final = 500

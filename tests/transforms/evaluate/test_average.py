@@ -4,8 +4,8 @@ import pytest
 from scoring import make_score
 
 from gog.transforms.evaluate.average import average
+from gog.transforms.evaluate.protocols import Grade, Score
 from gog.transforms.evaluate.published import PUBLISHED
-from gog.transforms.protocols import Grade, Score
 
 
 def scores(right: int, wrong: int, unknown: int = 0) -> list[Score]:

@@ -12,6 +12,7 @@ from scoring import make_item
 
 from gog.transforms.evaluate.answered import Answered
 from gog.transforms.evaluate.paradigms import Paradigm
+from gog.transforms.evaluate.protocols import Grade
 from gog.transforms.evaluate.results import (
     SHOWN,
     BenchResults,
@@ -21,7 +22,6 @@ from gog.transforms.evaluate.results import (
     averages,
     paradigm_results,
 )
-from gog.transforms.protocols import Grade
 from gog.transforms.services.prices import FREE
 
 

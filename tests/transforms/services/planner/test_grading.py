@@ -4,7 +4,7 @@ import pytest
 from fakes import MemoryImages
 from scoring import make_item
 
-from gog.transforms.protocols import JUDGE, OFFICIAL, Grade, Protocol
+from gog.transforms.evaluate.protocols import JUDGE, OFFICIAL, Grade, Protocol
 from gog.transforms.services.planner import Planner
 
 GRADED = [OFFICIAL["livevqa"], OFFICIAL["simplevqa"]]

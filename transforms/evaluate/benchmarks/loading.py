@@ -1,0 +1,316 @@
+"""Loading a benchmark: its published files as items, with what was dropped and why. Free of Beam.
+
+Every question of the files comes out once, as a `BenchItem` or as `Dropped`. Parquet needs pyarrow, which is loaded
+when the first such file is opened.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from gog.schemas import AnswerType, plain
+from gog.transforms.evaluate.benchmarks import atlas, dynvqa, fvqa, infoseek, livevqa, mmsearch, simplevqa
+from gog.transforms.evaluate.benchmarks.infoseek import BesideById
+from gog.transforms.evaluate.benchmarks.items import FLAGS, BenchItem, BenchmarkError, Dropped, DropReason, Unseen
+from gog.transforms.evaluate.benchmarks.questions import SEED_MAPPING, PublishedSet, Question, require
+from gog.transforms.images import ImageError, load_image
+from gog.transforms.ingest.seeds import IngestLimits, answers_of, question_of
+from gog.transforms.sources import formats
+from gog.transforms.sources.cells import RowError
+from gog.transforms.sources.formats import Rows, SourceError, Span, find_files
+from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow
+from gog.transforms.sources.picture_files import LocalImages, OvenImages
+from gog.transforms.sources.row_images import ReadImage, image_bytes, image_url
+
+Kind = Literal["jsonl", "json", "csv", "parquet"]
+Loaded = Iterator[BenchItem | Dropped]
+
+SETS: Final[Mapping[str, PublishedSet]] = {
+    each.SET.name: each.SET for each in (fvqa, infoseek, livevqa, dynvqa, simplevqa, mmsearch)
+}
+"""Published sets by name; each is pinned to the revision in its `source`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark: its splits, the first of which is the one that results are compared on, and where they lie."""
+
+    splits: tuple[str, ...]
+    version: str
+    """Revision that the adapter was written for; DynVQA's stands in the name of the file."""
+    where: str
+    """What `path` names."""
+
+
+BENCHMARKS: Final[Mapping[str, Benchmark]] = {
+    "fvqa": Benchmark(("test",), fvqa.REVISION, "fvqa_test.parquet"),
+    "infoseek": Benchmark(
+        ("val", "val_unseen_question", "val_unseen_entity", "test2k"),
+        infoseek.RELEASED,
+        "infoseek_val.jsonl, with the qtype and withkb files beside it; the sample's Parquet for test2k",
+    ),
+    "simplevqa": Benchmark(("en", "zh", "all"), simplevqa.REVISION, "test.parquet"),
+    "mmsearch": Benchmark(("images", "all"), mmsearch.REVISION, "end2end.parquet"),
+    "livevqa": Benchmark(
+        ("all", "News", "Paper", "Video", "level1", "level2"),
+        livevqa.REVISION,
+        "the folder with News, Paper and Video, or a flat Parquet table",
+    ),
+    "dynvqa": Benchmark(("all", "en", "zh"), "", "DynVQA_en.202412.jsonl, or a pattern of such files"),
+    "atlas": Benchmark(("held-out",), atlas.VERSION, "nothing: it is bundled"),
+}
+
+
+def load_benchmark(
+    name: str,
+    path: str = "",
+    split: str = "",
+    *,
+    pictures: bool = True,
+    oven: str = "",
+    fetch: ReadImage | None = None,
+    limits: IngestLimits | None = None,
+) -> Loaded:
+    """The items of a split, the first of `BENCHMARKS[name].splits` unless named, and what was dropped.
+
+    `path` is what `BENCHMARKS[name].where` says. `pictures=False` gives items without images, for those who need the
+    questions alone. `oven` is the folder or tar of InfoSeek's pictures; unless given, the folder `infoseek_images` or
+    `oven_images` beside the file, or tars of such names. `fetch` gets pictures that are only at an address; without
+    it they keep their `image_url`.
+    Raises `BenchmarkError` before the first item when there is no such file or its columns are not those published.
+    """
+    if name not in BENCHMARKS:
+        raise BenchmarkError(f"{name!r} is no benchmark: there are {', '.join(BENCHMARKS)}")
+    splits = BENCHMARKS[name].splits
+    chosen = split or splits[0]
+    if chosen not in splits:
+        raise BenchmarkError(f"{name} has no split {split!r}: there are {', '.join(splits)}")
+    if name == "atlas":
+        return iter(atlas.items())
+    if not path:
+        raise BenchmarkError(f"{name} is not bundled: give the path of {BENCHMARKS[name].where}")
+    try:
+        loader = _Loader(name, path, chosen, pictures, oven, fetch, limits or IngestLimits())
+        rows = loader.rows()
+        first = next(rows, None)
+    except (SourceError, MappingError) as error:
+        raise BenchmarkError(str(error)) from error
+    return _told(loader.items(rows if first is None else chain([first], rows)))
+
+
+def _told(items: Loaded) -> Loaded:
+    try:
+        yield from items
+    except SourceError as error:
+        raise BenchmarkError(str(error)) from error
+
+
+def kind_of_file(path: str) -> Kind:
+    """The format of a file by its ending. `SourceError` for another."""
+    suffix = Path(path).suffix.lower().lstrip(".")
+    if suffix not in ("jsonl", "json", "csv", "parquet"):
+        raise SourceError(f"{path}: the name of a published file ends in .jsonl, .json, .csv or .parquet")
+    return cast(Kind, suffix)
+
+
+class _Loader:
+    """One benchmark being loaded."""
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        split: str,
+        pictures: bool,
+        oven: str,
+        fetch: ReadImage | None,
+        limits: IngestLimits,
+    ) -> None:
+        self._name, self._split, self._pictures, self._fetch = name, split, pictures, fetch
+        self._limits = limits
+        self._set = _set_of(name, path, split)
+        if self._set is livevqa.SET and Path(path).is_dir():
+            path = f"{path.rstrip('/')}/*/benchmark.json"
+        self._path = path
+        self._kind = kind_of_file(path)
+        self._folder, self._names = find_files(path)
+        self._mapping = SEED_MAPPING.model_copy(update={"image_text": self._set.image_text})
+        self._beside = _beside(self._folder, self._names) if self._set is infoseek.SET else ()
+        self._read_image = self._reader(oven)
+        self._given: Counter[tuple[str, str]] = Counter()
+
+    def _reader(self, oven: str) -> ReadImage | None:
+        if not self._pictures:
+            return None
+        if self._set is infoseek.SET:
+            return OvenImages(oven or _beside_by_oven_id(self._folder), self._limits.image)
+        if self._set.image_text == "url":
+            return self._fetch
+        return LocalImages(self._folder, self._limits.image)
+
+    def rows(self) -> Iterator[tuple[str, SourceRow]]:
+        """File and row; `MappingError` before the first where a file has other columns than published."""
+        for name in self._names:
+            require(self._file(name), self._set.needs, str(self._folder / name), f"{self._name} ({self._set.source})")
+        return ((name, row) for name in self._names for row in self._file(name))
+
+    def _file(self, name: str) -> Iterator[SourceRow]:
+        path = self._folder / name
+        with formats.readable(path):
+            for number, data, error in _rows(self._kind, path):
+                yield SourceRow(f"{name}#{number}", data, error)
+
+    def items(self, rows: Iterator[tuple[str, SourceRow]]) -> Loaded:
+        """Every question once."""
+        for file, row in rows:
+            if row.error:
+                names = [row.row_id] if self._set.per_row == 1 else [f"{row.row_id}.{n + 1}" for n in range(2)]
+                yield from (Dropped(name, "bad_row", row.error) for name in names)
+                continue
+            data = dict(row.data)
+            for beside in self._beside:
+                data = {**beside.columns(str(data.get("data_id", ""))), **data}
+            for question in self._set.adapt(file, data):
+                yield self._item(row, question)
+
+    def _item(self, row: SourceRow, question: Question) -> BenchItem | Dropped:
+        row_id = plain(question.id or row.row_id)
+        if left_out := _left_out(self._name, self._split, question):
+            return Dropped(row_id, "not_in_split", left_out)
+        asked = SourceRow(row.row_id, question.columns())
+        try:
+            item = _storable(self._made(asked, question, row_id))
+        except RowError as error:
+            reason: DropReason = "no_answer" if error.reason == "ingest.no_answer" else "bad_row"
+            return Dropped(row_id, reason, error.detail)
+        except ImageError as error:
+            return Dropped(row_id, _IMAGE_REASONS.get(error.reason, "image_unreadable"), error.detail)
+        # A published id that comes twice is no reason to lose a question.
+        key = (item.version, row_id)
+        self._given[key] += 1
+        again = self._given[key]
+        return item if again == 1 else replace(item, item_id=f"{row_id}#{again}")
+
+    def _made(self, asked: SourceRow, question: Question, row_id: str) -> BenchItem:
+        mapping = self._mapping
+        text = question_of(asked, mapping, self._limits)
+        answers = answers_of(asked, mapping, self._limits)
+        url = image_url(asked, mapping) or ""
+        image, suffix = self._picture(asked, mapping, bool(url))
+        path = question.image if isinstance(question.image, str) and self._set.image_text == "path" else ""
+        flags = {*question.flags, *(("sample_of_test",) if self._split == "test2k" else ())}
+        return BenchItem(
+            item_id=row_id,
+            benchmark=self._name,
+            version=question.version or BENCHMARKS[self._name].version,
+            split=self._split,
+            question=text,
+            answers=answers,
+            answer_type=AnswerType(question.answer_type) if question.answer_type else AnswerType.STRING,
+            answer_low=question.answer_low,
+            answer_high=question.answer_high,
+            image=image,
+            image_suffix=suffix,
+            image_path=path,
+            image_url=url,
+            language=question.language or "en",
+            category=question.category,
+            subset=question.subset,
+            level=question.level,
+            unseen=cast(Unseen, question.unseen),
+            gold_query=question.gold_query,
+            entity=question.entity,
+            choices=question.choices,
+            choice=question.choice,
+            flags=tuple(sorted(flag for flag in flags if flag in FLAGS)),
+        )
+
+    def _picture(self, asked: SourceRow, mapping: FieldMapping, at_address: bool) -> tuple[bytes | None, str]:
+        """The picture, checked to decode, and its suffix; None where there is none or none is wanted."""
+        value = asked.data["image"]
+        if not self._pictures or (at_address and self._fetch is None):
+            return None, ""
+        if self._name == "mmsearch" and value is None:
+            return None, ""
+        loaded = load_image(image_bytes(asked, mapping, self._read_image), self._limits.image)
+        return loaded.data, loaded.suffix
+
+
+_IMAGE_REASONS: Final[Mapping[str, DropReason]] = {
+    "ingest.image_unavailable": "image_unavailable",
+    "ingest.image_gone": "image_unavailable",
+    "store.miss": "image_unavailable",
+}
+
+
+def _storable(item: BenchItem) -> BenchItem:
+    """The item with text that UTF-8 can hold; question and answers that it cannot hold are no item's."""
+    texts = {each.name: getattr(item, each.name) for each in fields(item)}
+    changed = {name: plain(value) for name, value in texts.items() if isinstance(value, str | tuple)}
+    return replace(item, **changed)
+
+
+def _left_out(name: str, split: str, question: Question) -> str:
+    """Why a question is not of the split; empty where it is."""
+    match name, split:
+        case (("simplevqa" | "dynvqa"), ("en" | "zh")):
+            return "" if question.language == split else f"its language is {question.language or 'not given'}"
+        case "mmsearch", "images":
+            return "" if question.image is not None else "it has no image"
+        case "infoseek", "val":
+            return "" if question.unseen else f"it is of {question.subset or 'no split'}"
+        case "infoseek", ("val_unseen_question" | "val_unseen_entity"):
+            return "" if question.subset == split else f"it is of {question.subset or 'no split'}"
+        case "livevqa", ("level1" | "level2"):
+            return "" if f"level{question.level}" == split else f"it is of level {question.level}"
+        case "livevqa", ("News" | "Paper" | "Video"):
+            return "" if question.subset == split else f"it is of {question.subset or 'no part'}"
+        case _:
+            return ""
+
+
+def _set_of(name: str, path: str, split: str) -> PublishedSet:
+    """The set as it lies there."""
+    if name == "infoseek" and split == "test2k":
+        return fvqa.SET
+    if name == "livevqa" and not Path(path).is_dir() and not path.endswith("benchmark.json"):
+        return livevqa.FLAT
+    return SETS[name]
+
+
+def _beside(folder: Path, names: tuple[str, ...]) -> tuple[BesideById, ...]:
+    """Types and entities of InfoSeek's questions, where their files lie beside it."""
+    stems = [name.removesuffix(".jsonl") for name in names]
+    found = [folder / f"{stem}_{what}.jsonl" for stem in stems for what in ("qtype", "withkb")]
+    return tuple(BesideById(path) for path in found if path.is_file())
+
+
+def _beside_by_oven_id(folder: Path) -> str:
+    """InfoSeek's pictures beside its file: a folder, or tars (a pattern). `SourceError` where there are none."""
+    for name in ("infoseek_images", "oven_images"):
+        if (folder / name).is_dir():
+            return str(folder / name)
+        if any(folder.glob(f"{name}*.tar")):
+            return str(folder / f"{name}*.tar")
+    raise SourceError(f"{folder}: put the pictures by OVEN id there, as the folder oven_images or as oven_images*.tar")
+
+
+def _rows(kind: Kind, path: Path) -> Rows:
+    """All rows of a file, in bounded memory."""
+    spans: Callable[[Path, int], Iterator[Span]]
+    rows: Callable[[Path, Span], Rows]
+    if kind == "parquet":
+        from gog.transforms.sources import parquet_format
+
+        spans, rows = parquet_format.parquet_spans, parquet_format.parquet_rows
+    else:
+        spans, rows = {
+            "jsonl": (formats.jsonl_spans, formats.jsonl_rows),
+            "json": (formats.json_spans, formats.json_rows),
+            "csv": (formats.csv_spans, formats.csv_rows),
+        }[kind]
+    for span in spans(path, 1 << 40):
+        yield from rows(path, span)
