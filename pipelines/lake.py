@@ -29,8 +29,8 @@ from gog.pipelines.swap import to_disk
 from gog.schemas import SCHEMA_VERSION, TABLES
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row, to_row
+from gog.transforms.beam.encode import encode_part, part_name
 from gog.transforms.images import sha256_hex
-from gog.transforms.parts import encode_part, part_name
 
 R = TypeVar("R", bound=Row)
 

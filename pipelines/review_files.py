@@ -18,7 +18,7 @@ from gog.pipelines.plain import one_line
 from gog.pipelines.reviews import latest
 from gog.schemas import Box, CorrectedBox, Decision, Review, canonical_json, content_id
 from gog.schemas.rows import SchemaError, check_row, from_row, to_row
-from gog.transforms.parts import encode_part
+from gog.transforms.beam.encode import encode_part
 
 TABLE: Final = "reviews"
 STEP: Final = "review"

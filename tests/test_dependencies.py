@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-NEED_ARROW = ("schemas/arrow.py", "transforms/sources/parquet_format.py", "transforms/parts.py")
+NEED_ARROW = ("schemas/arrow.py", "transforms/sources/parquet_format.py", "transforms/beam/encode.py")
 """Modules outside of Beam's places that need the extra `pipelines`, and say so."""
 NEED_VERL = ("gog_train/verl_tools.py",)
 """What verl itself imports, in an environment of its own."""

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 BEAM = ("gog.transforms.beam", "gog.pipelines")
 """The only places that may import Beam."""
 
-NEEDS_ARROW = ("gog.schemas.arrow", "gog.transforms.sources.parquet_format", "gog.transforms.parts")
+NEEDS_ARROW = ("gog.schemas.arrow", "gog.transforms.sources.parquet_format", "gog.transforms.beam.encode")
 """Modules elsewhere that need the `pipelines` extra, and say so."""
 
 

@@ -12,7 +12,7 @@ import apache_beam as beam
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from gog.transforms.parts import encode_part, part_name
+from gog.transforms.beam.encode import encode_part, part_name
 
 Key = tuple[str, int]
 

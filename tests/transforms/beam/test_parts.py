@@ -10,8 +10,8 @@ from apache_beam.io.filesystems import FileSystems
 
 from gog.schemas import Box, Region, Reject, Unit
 from gog.schemas.rows import to_row
+from gog.transforms.beam.encode import encode_part
 from gog.transforms.beam.parts import WriteParts, write_file
-from gog.transforms.parts import encode_part
 
 
 def region(number: int) -> Region:
