@@ -8,6 +8,7 @@ from fakes import MemoryImages
 
 from gog.prompts import render
 from gog.schemas import WHOLE, EpisodeImage, Evidence, Hit, ImagePart, Message, Outcome, TextPart, Tool
+from gog.transforms.atlas.planner import Planner
 from gog.transforms.atlas.rows import encode
 from gog.transforms.atlas.scenes import Kind, Scene, compose_scene
 from gog.transforms.atlas.world import atlas_world
@@ -17,7 +18,6 @@ from gog.transforms.images import CropSettings, cut_crop, open_image
 from gog.transforms.images import encode as encode_crop
 from gog.transforms.services.corpus import Corpus
 from gog.transforms.services.gallery import Gallery
-from gog.transforms.services.planner import Planner
 from gog.transforms.services.protocols import ChatRequest, Sampling
 from gog.transforms.verify.judge import JudgeQuestion
 from gog.transforms.verify.rules import check

@@ -101,7 +101,7 @@ async def _serve(server: "PlannerServer", host: str, port: int) -> None:
 
 
 def _tell(manners: "Manners", address: str) -> None:
-    from gog.transforms.services.planner import planner_id
+    from gog.transforms.atlas.planner import planner_id
     from gog.transforms.services.planner_server.server import SKILLS
 
     print(f"A rule-based program answers at {address}; Ctrl-C ends it. In a config:\n")

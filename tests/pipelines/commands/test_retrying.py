@@ -15,7 +15,7 @@ from gog.pipelines.context import Context
 from gog.pipelines.lake import Lake
 from gog.pipelines.redo import count_rejects, forget_rejected
 from gog.schemas import FailureClass
-from gog.transforms.services.planner import Planner
+from gog.transforms.atlas.planner import Planner
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ImageStore, Policy, ServiceError
 
 

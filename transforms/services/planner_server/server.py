@@ -16,8 +16,8 @@ from typing import Final
 
 from aiohttp import web
 
+from gog.transforms.atlas.planner import Planner, planner_id, skill_of
 from gog.transforms.services.bucket import Bucket
-from gog.transforms.services.planner import Planner, planner_id, skill_of
 from gog.transforms.services.planner_server.faults import Fault, Lot, Lots, Manners
 from gog.transforms.services.planner_server.pictures import Pictures, TooManyImagesError
 from gog.transforms.services.planner_server.wire import (

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, ImagePart, Message, TextPart
+from gog.transforms.atlas.planner import Planner
 from gog.transforms.services.chat import ChatModel, ModelSettings
 from gog.transforms.services.chat.client import completions_url
-from gog.transforms.services.planner import Planner
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 
 KEY = "sk-planted-0123456789"

@@ -10,8 +10,8 @@ import pytest
 from fakes import MemoryImages, picture
 
 from gog.schemas import FailureClass, ImagePart, Message, TextPart
+from gog.transforms.atlas.planner import Planner, planner_id
 from gog.transforms.services.chat import ChatModel
-from gog.transforms.services.planner import Planner, planner_id
 from gog.transforms.services.planner_server.faults import Fault, Manners
 from gog.transforms.services.planner_server.server import PlannerServer, serving
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError

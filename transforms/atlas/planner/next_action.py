@@ -1,7 +1,7 @@
 """What the planner does next in an episode: judge the last result, then look elsewhere, look up, or answer."""
 
 from gog.schemas import Box, Reflection
-from gog.transforms.services.planner.answers import (
+from gog.transforms.atlas.planner.answers import (
     best_answer,
     by_heart,
     counted,
@@ -12,13 +12,13 @@ from gog.transforms.services.planner.answers import (
     query_of,
     words_of,
 )
-from gog.transforms.services.planner.dialogue import Came, Past
-from gog.transforms.services.planner.knowledge import common, remembered
-from gog.transforms.services.planner.luck import Luck
-from gog.transforms.services.planner.mind import HIGH, LOW, UNKNOWN, Mind, Move
-from gog.transforms.services.planner.reading import Want
-from gog.transforms.services.planner.scene import covers, ranked
-from gog.transforms.services.planner.voice import say
+from gog.transforms.atlas.planner.chance import Luck
+from gog.transforms.atlas.planner.dialogue import Came, Past
+from gog.transforms.atlas.planner.knowledge import common, remembered
+from gog.transforms.atlas.planner.phrases import say
+from gog.transforms.atlas.planner.reading import Want
+from gog.transforms.atlas.planner.request import HIGH, LOW, UNKNOWN, Mind, Move
+from gog.transforms.atlas.planner.scene import covers, ranked
 
 CLOSE = 0.012
 """First and second result nearer than this are hard to tell apart."""

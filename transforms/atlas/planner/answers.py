@@ -1,12 +1,12 @@
 """What the planner takes for the answer: from its eyes, from results, or from memory."""
 
 from gog.schemas import Reflection
-from gog.transforms.services.planner.dialogue import Past
-from gog.transforms.services.planner.eyes import Spot
-from gog.transforms.services.planner.famous import named, recognise
-from gog.transforms.services.planner.knowledge import WELL_KNOWN, common, read_fact, remembered
-from gog.transforms.services.planner.luck import Luck
-from gog.transforms.services.planner.mind import UNKNOWN, Mind
+from gog.transforms.atlas.planner.chance import Luck
+from gog.transforms.atlas.planner.dialogue import Past
+from gog.transforms.atlas.planner.eyes import Spot
+from gog.transforms.atlas.planner.famous import named, recognise
+from gog.transforms.atlas.planner.knowledge import WELL_KNOWN, common, read_fact, remembered
+from gog.transforms.atlas.planner.request import UNKNOWN, Mind
 
 
 def counted(mind: Mind) -> int:

@@ -7,7 +7,7 @@ import threading
 from fakes import MemoryImages
 from PIL import Image
 
-from gog.transforms.services.planner.eyes import NOTHING, Eyes
+from gog.transforms.atlas.planner.eyes import NOTHING, Eyes
 
 
 class Counting(MemoryImages):

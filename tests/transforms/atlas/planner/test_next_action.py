@@ -14,9 +14,9 @@ from playing import asked_of
 from gog.prompts import render
 from gog.schemas import WHOLE, Box, EpisodeImage, Frame, FrameSpec, ImagePart, Message, Reflection, TextPart, Tool
 from gog.schemas.boxes import from_frame, iou
+from gog.transforms.atlas.planner import Planner
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, tool_schemas
 from gog.transforms.episode.reflection import reflection_of
-from gog.transforms.services.planner import Planner
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
 
 LEFT, RIGHT = Box(0.1, 0.2, 0.3, 0.4), Box(0.6, 0.5, 0.8, 0.7)

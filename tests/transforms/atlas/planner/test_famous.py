@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from gog.transforms.atlas.facts import countries, flag
-from gog.transforms.services.planner.eyes import GRID, Impression
-from gog.transforms.services.planner.famous import FAMOUS, named, recognise
+from gog.transforms.atlas.planner.eyes import GRID, Impression
+from gog.transforms.atlas.planner.famous import FAMOUS, named, recognise
 
 
 def seen(picture: Image.Image, width: int = 60) -> Impression:

@@ -7,7 +7,7 @@ coordinate, and `{name}` and `{fact}` only ever hold what a result has shown.
 from collections.abc import Mapping
 
 from gog.schemas import Reflection
-from gog.transforms.services.planner.luck import Luck
+from gog.transforms.atlas.planner.chance import Luck
 
 THOUGHTS: Mapping[str, tuple[str, ...]] = {
     "count": (

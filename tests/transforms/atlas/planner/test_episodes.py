@@ -9,13 +9,13 @@ from playing import World, is_right
 
 from gog.prompts import render
 from gog.schemas import Behaviour, Origin, Reflection, StopReason, Tool
+from gog.transforms.atlas.planner import Planner
+from gog.transforms.atlas.planner.famous import named
 from gog.transforms.atlas.scenes import KINDS, Kind
 from gog.transforms.dialect.turns import plain_text
 from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import Episode, EpisodeSettings, behaviour_of, is_reflective
 from gog.transforms.episode.trajectory import Making, make_trajectory
-from gog.transforms.services.planner import Planner
-from gog.transforms.services.planner.famous import named
 from gog.transforms.verify.leaks import _HINT, _PLAN, leaks
 
 SCENES = 7

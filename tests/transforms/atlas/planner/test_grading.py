@@ -4,8 +4,8 @@ import pytest
 from fakes import MemoryImages
 from scoring import make_item
 
+from gog.transforms.atlas.planner import Planner
 from gog.transforms.evaluate.protocols import JUDGE, OFFICIAL, Grade, Protocol
-from gog.transforms.services.planner import Planner
 
 GRADED = [OFFICIAL["livevqa"], OFFICIAL["simplevqa"]]
 

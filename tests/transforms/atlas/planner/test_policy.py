@@ -11,10 +11,10 @@ from playing import World, asked_of
 
 from gog.prompts import render
 from gog.schemas import Frame, Function, ImagePart, Message, TextPart, ToolCall
+from gog.transforms.atlas.planner import Planner
+from gog.transforms.atlas.planner.chance import Luck
+from gog.transforms.atlas.planner.knowledge import read_fact
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, parse_turn, tool_schemas
-from gog.transforms.services.planner import Planner
-from gog.transforms.services.planner.knowledge import read_fact
-from gog.transforms.services.planner.luck import Luck
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, Sampling
 
 IMAGES = MemoryImages()

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gog.transforms.services.planner.eyes import GRID, Impression
+from gog.transforms.atlas.planner.eyes import GRID, Impression
 
 ALIKE = 0.89
 """Least likeness (0 to 1) of what is seen to a flag from memory."""

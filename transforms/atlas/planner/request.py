@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from gog.schemas import Box
 from gog.schemas.boxes import iou
-from gog.transforms.services.planner.dialogue import Came, Dialogue, Past
-from gog.transforms.services.planner.errors import Errors, errors_of
-from gog.transforms.services.planner.eyes import Sight, Spot
-from gog.transforms.services.planner.luck import Luck
-from gog.transforms.services.planner.reading import Question, read
-from gog.transforms.services.planner.scene import candidates, ranked
+from gog.transforms.atlas.planner.chance import Luck
+from gog.transforms.atlas.planner.dialogue import Came, Dialogue, Past
+from gog.transforms.atlas.planner.errors import Errors, errors_of
+from gog.transforms.atlas.planner.eyes import Sight, Spot
+from gog.transforms.atlas.planner.reading import Question, read
+from gog.transforms.atlas.planner.scene import candidates, ranked
 
 HIGH, LOW = 0.76, 0.62
 """Scores of an image search from which a match is clear, and below which it is none."""

@@ -10,14 +10,14 @@ from typing import Any
 
 from gog.schemas import Frame, FrameSpec, Function, Message, ToolCall
 from gog.schemas.boxes import to_frame
+from gog.transforms.atlas.planner.chance import Luck, digest
+from gog.transforms.atlas.planner.dialogue import Dialogue, frame_of, read_dialogue
+from gog.transforms.atlas.planner.eyes import Eyes
+from gog.transforms.atlas.planner.judge import grade_prediction, judge_answer, judge_grounding, judge_response
+from gog.transforms.atlas.planner.next_action import next_move
+from gog.transforms.atlas.planner.request import UNKNOWN, Mind, Move
+from gog.transforms.atlas.planner.tasks import planned_turn, proposals, without_tools
 from gog.transforms.dialect.observations import estimate_tokens
-from gog.transforms.services.planner.acting import next_move
-from gog.transforms.services.planner.dialogue import Dialogue, frame_of, read_dialogue
-from gog.transforms.services.planner.eyes import Eyes
-from gog.transforms.services.planner.judge import grade_prediction, judge_answer, judge_grounding, judge_response
-from gog.transforms.services.planner.luck import Luck, digest
-from gog.transforms.services.planner.mind import UNKNOWN, Mind, Move
-from gog.transforms.services.planner.tasks import planned_turn, proposals, without_tools
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ImageStore
 
 VERSION = 2

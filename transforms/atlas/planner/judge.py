@@ -3,7 +3,7 @@
 import json
 import re
 
-from gog.transforms.services.planner.mind import UNKNOWN
+from gog.transforms.atlas.planner.request import UNKNOWN
 from gog.transforms.verify.normalise import normalise
 
 _ANSWER = re.compile(r"\nQuestion: (.*)\nAccepted answers: (.*)\nAnswer to judge: (.*)\Z", re.DOTALL)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from gog.schemas import Box
 from gog.schemas.boxes import intersection, iou
-from gog.transforms.services.planner.eyes import Sight, Spot
-from gog.transforms.services.planner.reading import Reference
+from gog.transforms.atlas.planner.eyes import Sight, Spot
+from gog.transforms.atlas.planner.reading import Reference
 
 
 def candidates(sight: Sight, hints: Sequence[Box]) -> list[Spot]:

@@ -8,6 +8,6 @@
 - `famous`: the flags that it knows by heart; `knowledge`: the facts; `voice`: how thoughts are put
 """
 
-from gog.transforms.services.planner.policy import Planner, planner_id, skill_of
+from gog.transforms.atlas.planner.policy import Planner, planner_id, skill_of
 
 __all__ = ["Planner", "planner_id", "skill_of"]

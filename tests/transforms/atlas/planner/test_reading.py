@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from gog.schemas import Box
 from gog.transforms.atlas.facts import by_code
+from gog.transforms.atlas.planner.eyes import Spot
+from gog.transforms.atlas.planner.reading import Want, read
+from gog.transforms.atlas.planner.scene import candidates, covers, ranked
 from gog.transforms.atlas.questions import ATTRIBUTES, ask_count, ask_fact, ask_name
 from gog.transforms.atlas.references import REFERENCES, guess
-from gog.transforms.services.planner.eyes import Spot
-from gog.transforms.services.planner.reading import Want, read
-from gog.transforms.services.planner.scene import candidates, covers, ranked
 
 
 @pytest.mark.parametrize("reference", REFERENCES)
@@ -57,7 +57,7 @@ def test_any_text_is_read(text: str) -> None:
 
 
 def test_hints_of_a_flags_shape_are_candidates_where_the_eyes_saw_nothing() -> None:
-    from gog.transforms.services.planner.eyes import Sight
+    from gog.transforms.atlas.planner.eyes import Sight
 
     seen = Spot(Box(0.1, 0.1, 0.3, 0.3), 1.33, 0.9, 90.0, 0.0, ())
     sight = Sight(1024, 768, (seen,), ())

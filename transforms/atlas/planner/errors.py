@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from gog.transforms.services.planner.eyes import Sight, Spot, likeness
-from gog.transforms.services.planner.luck import digest
-from gog.transforms.services.planner.reading import Question, Want
+from gog.transforms.atlas.planner.chance import digest
+from gog.transforms.atlas.planner.eyes import Sight, Spot, likeness
+from gog.transforms.atlas.planner.reading import Question, Want
 
 
 @dataclass(frozen=True, slots=True)

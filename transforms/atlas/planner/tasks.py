@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gog.schemas import Box, Frame, FrameSpec, Reflection
 from gog.schemas.boxes import to_frame
-from gog.transforms.services.planner.answers import (
+from gog.transforms.atlas.planner.answers import (
     best_answer,
     by_heart,
     counted,
@@ -17,12 +17,12 @@ from gog.transforms.services.planner.answers import (
     query_of,
     words_of,
 )
-from gog.transforms.services.planner.dialogue import Past
-from gog.transforms.services.planner.eyes import Sight
-from gog.transforms.services.planner.mind import UNKNOWN, Mind, Move
-from gog.transforms.services.planner.reading import Want, read
-from gog.transforms.services.planner.scene import candidates, covers, ranked
-from gog.transforms.services.planner.voice import say
+from gog.transforms.atlas.planner.dialogue import Past
+from gog.transforms.atlas.planner.eyes import Sight
+from gog.transforms.atlas.planner.phrases import say
+from gog.transforms.atlas.planner.reading import Want, read
+from gog.transforms.atlas.planner.request import UNKNOWN, Mind, Move
+from gog.transforms.atlas.planner.scene import candidates, covers, ranked
 
 
 def without_tools(mind: Mind) -> Move:

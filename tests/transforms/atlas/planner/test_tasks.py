@@ -9,14 +9,14 @@ from playing import World, asked_of, is_right
 from gog.prompts import render
 from gog.schemas import Frame, FrameSpec, ImagePart, Message, Reflection, StopReason, TextPart, Tool
 from gog.schemas.boxes import from_frame, iou
+from gog.transforms.atlas.planner import Planner
+from gog.transforms.atlas.planner.famous import named
+from gog.transforms.atlas.planner.reading import read
 from gog.transforms.atlas.scenes import KINDS, Kind
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, parse_turn, plain_text, tool_schemas
 from gog.transforms.episode import machine
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.reflection import reflection_of
-from gog.transforms.services.planner import Planner
-from gog.transforms.services.planner.famous import named
-from gog.transforms.services.planner.reading import read
 from gog.transforms.services.protocols import ChatRequest, Sampling
 from gog.transforms.verify.judge import Ruling, parse_reply
 
