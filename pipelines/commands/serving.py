@@ -11,8 +11,8 @@ import typer
 from gog.pipelines.commands.common import UseError, example, listening
 
 if TYPE_CHECKING:
-    from gog.transforms.services.planner_server.faults import Fault, Manners
-    from gog.transforms.services.planner_server.server import PlannerServer
+    from gog.transforms.atlas.server.faults import Fault, Manners
+    from gog.transforms.atlas.server.server import PlannerServer
 
 PORT: Final = 8321
 MORE: Final = (
@@ -58,8 +58,8 @@ def serve_planner(
     An OpenAI-compatible server, answered by the embedded rule-based program. Prints the lines of a config that call
     it; without faults, a run with them makes the same records as one with the embedded planner. Ctrl-C ends it.
     """
-    from gog.transforms.services.planner_server.faults import Manners
-    from gog.transforms.services.planner_server.server import PlannerServer
+    from gog.transforms.atlas.server.faults import Manners
+    from gog.transforms.atlas.server.server import PlannerServer
 
     share, seconds = _tail(tail)
     try:
@@ -84,7 +84,7 @@ def serve_planner(
 
 async def _serve(server: "PlannerServer", host: str, port: int) -> None:
     """Serve until the process is interrupted or told to end."""
-    from gog.transforms.services.planner_server.server import serving
+    from gog.transforms.atlas.server.server import serving
 
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -102,7 +102,7 @@ async def _serve(server: "PlannerServer", host: str, port: int) -> None:
 
 def _tell(manners: "Manners", address: str) -> None:
     from gog.transforms.atlas.planner import planner_id
-    from gog.transforms.services.planner_server.server import SKILLS
+    from gog.transforms.atlas.server.server import SKILLS
 
     print(f"A rule-based program answers at {address}; Ctrl-C ends it. In a config:\n")
     for role, skill in zip(("teacher", "judge", "labeller"), SKILLS, strict=True):
@@ -117,7 +117,7 @@ def _tell(manners: "Manners", address: str) -> None:
 
 
 def _shares(given: list[str]) -> "dict[Fault, float]":
-    from gog.transforms.services.planner_server.faults import Fault
+    from gog.transforms.atlas.server.faults import Fault
 
     shares = {}
     for text in given:

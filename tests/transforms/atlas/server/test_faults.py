@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gog.transforms.services.planner_server.faults import Fault, Lots, Manners
-from gog.transforms.services.planner_server.pictures import Pictures, TooManyImagesError
+from gog.transforms.atlas.server.faults import Fault, Lots, Manners
+from gog.transforms.atlas.server.pictures import Pictures, TooManyImagesError
 
 
 def test_the_shares_are_those_that_were_ordered() -> None:

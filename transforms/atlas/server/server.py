@@ -17,10 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from gog.transforms.atlas.planner import Planner, planner_id, skill_of
-from gog.transforms.services.bucket import Bucket
-from gog.transforms.services.planner_server.faults import Fault, Lot, Lots, Manners
-from gog.transforms.services.planner_server.pictures import Pictures, TooManyImagesError
-from gog.transforms.services.planner_server.wire import (
+from gog.transforms.atlas.server.completions import (
     Asked,
     Json,
     WrongRequestError,
@@ -29,6 +26,9 @@ from gog.transforms.services.planner_server.wire import (
     truncated,
     write_reply,
 )
+from gog.transforms.atlas.server.faults import Fault, Lot, Lots, Manners
+from gog.transforms.atlas.server.pictures import Pictures, TooManyImagesError
+from gog.transforms.services.bucket import Bucket
 
 BODY_BYTES: Final = 64 << 20
 """Longest body of a request that is read."""
