@@ -39,8 +39,8 @@ from gog.transforms.services.search.serpapi import SerpApiLens
 from gog.transforms.services.search.serper import SerperLens, SerperSearch
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.search.tavily import TavilySearch
-from gog.transforms.services.store import Mode, Store
-from gog.transforms.services.store_file import StoreError
+from gog.transforms.services.store.schema import StoreError
+from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.services.upload import HttpUploader, UploadSettings
 from gog.transforms.services.web import close_client
 from gog.transforms.synthesize.judge import judge_call

@@ -31,7 +31,7 @@ from gog.transforms.atlas.world import world_version
 from gog.transforms.images import sha256_hex
 from gog.transforms.services.folders import IndexFolderError
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
-from gog.transforms.services.store_file import StoreError
+from gog.transforms.services.store.schema import StoreError
 from gog.transforms.services.web import close_client
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError

@@ -5,7 +5,7 @@ from typing import Final
 
 from gog.pipelines.context import Context
 from gog.pipelines.lake import write_part
-from gog.transforms.services.store_records import AnyStore
+from gog.transforms.services.store.records import AnyStore
 
 ROWS: Final = 10_000
 """Events in a part: what is held in memory."""

@@ -30,8 +30,8 @@ from gog.transforms.services.pages.reading import Reading
 from gog.transforms.services.prices import find_price
 from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, PageReader, Policy, TextSearch
 from gog.transforms.services.retry import Retry
-from gog.transforms.services.store_file import StoreError
-from gog.transforms.services.store_records import AnyStore
+from gog.transforms.services.store.records import AnyStore
+from gog.transforms.services.store.schema import StoreError
 from gog.transforms.services.web import close_client
 from gog.transforms.synthesize.services import Services
 

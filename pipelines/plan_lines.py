@@ -19,7 +19,7 @@ from gog.pipelines.stores import prices_of
 from gog.schemas import Behaviour, Tool
 from gog.transforms.services.budget import EMBEDDED
 from gog.transforms.services.prices import FREE, Price, find_price
-from gog.transforms.services.store_records import Tally
+from gog.transforms.services.store.records import Tally
 
 EASY: Final = (0.0, 0.3)
 """Share of seeds that screening finds easy, where it is not known."""

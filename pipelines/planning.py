@@ -45,7 +45,7 @@ from gog.pipelines.stores import read_store, size_of
 from gog.pipelines.views import open_lake
 from gog.transforms.services.budget import EMBEDDED
 from gog.transforms.services.prices import FREE, Price, list_prices
-from gog.transforms.services.store_records import AnyStore
+from gog.transforms.services.store.records import AnyStore
 
 
 @dataclass(frozen=True, slots=True)

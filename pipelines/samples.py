@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from gog.pipelines.config import Config, fingerprint
-from gog.transforms.services.store_records import AnyStore
+from gog.transforms.services.store.records import AnyStore
 
 SUFFIX: Final = "-preview"
 _RUN_LENGTH: Final = 64

@@ -18,7 +18,7 @@ from gog.pipelines.summary import Summary, summarise
 from gog.pipelines.views import open_lake
 from gog.schemas import Screening
 from gog.transforms.services.budget import Spent
-from gog.transforms.services.store_records import Tally
+from gog.transforms.services.store.records import Tally
 
 MINUTE: Final = 60.0
 PHASE_TWO: Final = ("curate", "export_sft", "label", "export_rl")

@@ -8,12 +8,12 @@ from gog.pipelines.config import Config, ConfigError
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.leases import FileLeases, Leases, SharedLeases
 from gog.transforms.services.prices import Price
-from gog.transforms.services.segment_store import SegmentStore
-from gog.transforms.services.segment_store_files import FOLDER
-from gog.transforms.services.store import Store
-from gog.transforms.services.store_file import FILE
-from gog.transforms.services.store_places import Files, LocalFiles
-from gog.transforms.services.store_records import AnyStore, Freshness, Mode
+from gog.transforms.services.store.places import Files, LocalFiles
+from gog.transforms.services.store.records import AnyStore, Freshness, Mode
+from gog.transforms.services.store.schema import FILE
+from gog.transforms.services.store.segment_files import FOLDER
+from gog.transforms.services.store.segments import SegmentStore
+from gog.transforms.services.store.sqlite import Store
 
 DAY_S: Final = 86_400.0
 SLICES: Final = 20

@@ -21,7 +21,7 @@ from gog.transforms.services.budget import Budget
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, ServiceError
 from gog.transforms.services.retry import Retry
-from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.synthesize.services import Services
 
 WIDTH, HEIGHT = 640, 480

@@ -19,7 +19,7 @@ from gog.transforms.export.rows import ExportSettings, rl_row
 from gog.transforms.images import CropSettings
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.retry import Retry
-from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.verify.judge import JudgeCall, closed_world_judge
 from gog_train.processors import fit
 from gog_train.questions import questions

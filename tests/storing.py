@@ -3,8 +3,8 @@
 import asyncio
 
 from gog.schemas import Event, FailureClass
-from gog.transforms.services.keys import request_key
-from gog.transforms.services.store_records import AnyStore, Entry, Kept
+from gog.transforms.services.store.keys import request_key
+from gog.transforms.services.store.records import AnyStore, Entry, Kept
 
 
 def entry(request: str, answer: str = '"yes"', failure: FailureClass | None = None, kind: str = "chat") -> Entry:

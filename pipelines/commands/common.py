@@ -196,7 +196,7 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.transforms.services.child import ChildError
     from gog.transforms.services.folders import IndexFolderError
     from gog.transforms.services.protocols import ServiceError
-    from gog.transforms.services.store_file import StoreError
+    from gog.transforms.services.store.schema import StoreError
     from gog.transforms.sources.formats import SourceError
     from gog.transforms.sources.mapping import MappingError
 

@@ -102,7 +102,7 @@ def run(
 def _refreshing(config: Config, kinds: list[str] | None, older_than: str | None) -> Config:
     """The config, told to buy anew what is older. Raises `UseError`."""
     from gog.pipelines.lake import Lake
-    from gog.transforms.services.store_forms import BOUGHT
+    from gog.transforms.services.store.forms import BOUGHT
 
     if not kinds:
         if older_than:

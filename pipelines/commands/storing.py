@@ -25,7 +25,7 @@ from gog.pipelines.plain import one_line
 
 if TYPE_CHECKING:
     from gog.pipelines.lake import ImageFiles
-    from gog.transforms.services.store_records import AnyStore
+    from gog.transforms.services.store.records import AnyStore
 
 SHOWN: Final = 10
 _AGE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
@@ -70,7 +70,7 @@ def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOpt
     """
     from gog.pipelines.stores import store_path
     from gog.pipelines.summary import console_for, plain_table
-    from gog.transforms.services.store_upkeep import runs_in, statistics
+    from gog.transforms.services.store.upkeep import runs_in, statistics
 
     made = config_of(config, lake)
     with closing(_open(made)) as store:
@@ -104,9 +104,9 @@ def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOp
     Finds damage, keys that are not the hash of their request, and answers that are not of the form of their kind.
     """
     from gog.pipelines.stores import files_at, store_path
-    from gog.transforms.services.segment_store_files import segment_problems
-    from gog.transforms.services.store_upkeep import Problem
-    from gog.transforms.services.store_upkeep import verify as find_problems
+    from gog.transforms.services.store.segment_files import segment_problems
+    from gog.transforms.services.store.upkeep import Problem
+    from gog.transforms.services.store.upkeep import verify as find_problems
 
     made = config_of(config, lake)
     problems: list[Problem] = []
@@ -143,8 +143,8 @@ def export(
     With it and the same config a run can be replayed anywhere: `gog store import FILE` there, then `gog run` with
     store.mode replay. Events, and so what a run spent, stay here.
     """
-    from gog.transforms.services.store_cassette import write_cassette
-    from gog.transforms.services.store_upkeep import Choice, choose, runs_in
+    from gog.transforms.services.store.cassette import write_cassette
+    from gog.transforms.services.store.upkeep import Choice, choose, runs_in
 
     made = config_of(config, lake)
     with closing(_open(made)) as store:
@@ -170,8 +170,8 @@ def import_(
     changes nothing. Exit code 1 when something in the file was refused.
     """
     from gog.pipelines.stores import make_store
-    from gog.transforms.services.store_cassette import Cassette
-    from gog.transforms.services.store_records import Mode
+    from gog.transforms.services.store.cassette import Cassette
+    from gog.transforms.services.store.records import Mode
 
     made = config_of(config, lake)
     if not file.is_file():
@@ -208,9 +208,9 @@ def gc(
     What fits all the options is meant. A store of segments is packed together, too.
     """
     from gog.pipelines.stores import files_at, make_store, store_path
-    from gog.transforms.services.segment_store_files import compact
-    from gog.transforms.services.store_records import Mode
-    from gog.transforms.services.store_upkeep import Choice, keys_of, runs_in, statistics
+    from gog.transforms.services.store.records import Mode
+    from gog.transforms.services.store.segment_files import compact
+    from gog.transforms.services.store.upkeep import Choice, keys_of, runs_in, statistics
 
     made = config_of(config, lake)
     selected = bool(older_than or kind or failures or unreachable)

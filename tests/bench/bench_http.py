@@ -36,7 +36,7 @@ from gog.transforms.services.gate import Gate, Limits
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ChatRequest
-from gog.transforms.services.store import Store
+from gog.transforms.services.store.sqlite import Store
 from gog.transforms.services.web import close_client
 
 CALLS = 2000

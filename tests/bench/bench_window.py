@@ -29,7 +29,7 @@ from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ChatReply, ChatRequest
-from gog.transforms.services.store import Store
+from gog.transforms.services.store.sqlite import Store
 
 CALLS = 2000
 WINDOW = 64

@@ -19,8 +19,8 @@ from gog.pipelines.cli import call as main
 from gog.pipelines.config import Config
 from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.run import run
-from gog.transforms.services.store import Store
-from gog.transforms.services.store_file import FILE
+from gog.transforms.services.store.schema import FILE
+from gog.transforms.services.store.sqlite import Store
 
 MOUNTED = Path(__file__).with_name("mounted.py")
 

@@ -29,7 +29,7 @@ from gog.transforms.services.budget import Budget
 from gog.transforms.services.fetched_images import Fetch, FetchedImages
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.services.retry import Retry
-from gog.transforms.services.store import Mode
+from gog.transforms.services.store.sqlite import Mode
 
 YES = Message(role="assistant", content="<judge>Yes</judge>\nso.")
 ONE = (Paradigm.DIRECT,)

@@ -9,7 +9,7 @@ from gog.pipelines.config import Config
 from gog.pipelines.context import Context
 from gog.pipelines.lake import Lake
 from gog.schemas import Event
-from gog.transforms.services.store import Store
+from gog.transforms.services.store.sqlite import Store
 
 
 def event(number: int) -> Event:

@@ -25,7 +25,7 @@ from gog.schemas import Event
 from gog.transforms.services.corpus import build_corpus
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.gallery import build_gallery
-from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store.sqlite import Mode, Store
 
 
 @pytest.fixture(autouse=True)

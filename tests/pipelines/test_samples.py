@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from gog.pipelines.config import Config
 from gog.pipelines.samples import Range, booked, interval, part_of, read_samples, unseen
 from gog.schemas import Event
-from gog.transforms.services.keys import request_key
-from gog.transforms.services.store import Store
-from gog.transforms.services.store_records import Entry, Kept
+from gog.transforms.services.store.keys import request_key
+from gog.transforms.services.store.records import Entry, Kept
+from gog.transforms.services.store.sqlite import Store
 
 
 def happened(key: str, **changes: object) -> Event:

@@ -8,7 +8,7 @@ from typing import Final
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from gog.transforms.services.store_places import PASSING
+from gog.transforms.services.store.places import PASSING
 
 _WHOLE: Final = {"gs", "s3", "azfs"}
 """Object stores: an object is there when its upload has ended well, and not before."""

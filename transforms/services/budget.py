@@ -17,7 +17,7 @@ from gog.schemas import FailureClass
 from gog.transforms.services.leases import MICROS, Leases
 from gog.transforms.services.prices import FREE, Price, find_price
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.store_file import StoreError
+from gog.transforms.services.store.schema import StoreError
 
 EMBEDDED: Final = ("planner", "segments", "gallery", "corpus")
 """Schemes of the embedded services' ids (`planner:...`): they cost nothing."""

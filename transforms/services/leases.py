@@ -16,8 +16,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
-from gog.transforms.services.store_file import StoreError, connect, explain
-from gog.transforms.services.store_places import Files
+from gog.transforms.services.store.places import Files
+from gog.transforms.services.store.schema import StoreError, connect, explain
 
 FILE: Final = "leases.sqlite"
 FOLDER: Final = "leases"

@@ -21,7 +21,6 @@ from gog.schemas import Event, FailureClass, Hit
 from gog.transforms.services.budget import Budget
 from gog.transforms.services.gate import Gate
 from gog.transforms.services.json_replies import repair
-from gog.transforms.services.keys import chat_request, detect_request, page_request, request_key, search_request
 from gog.transforms.services.prices import FREE
 from gog.transforms.services.protocols import (
     ChatReply,
@@ -36,9 +35,10 @@ from gog.transforms.services.protocols import (
     TextSearch,
 )
 from gog.transforms.services.retry import Retry, with_retries
-from gog.transforms.services.store_file import StoreError
-from gog.transforms.services.store_forms import DETECTIONS, HITS, PAGE, REPLY
-from gog.transforms.services.store_records import AnyStore, Entry, Kept, Mode
+from gog.transforms.services.store.forms import DETECTIONS, HITS, PAGE, REPLY
+from gog.transforms.services.store.keys import chat_request, detect_request, page_request, request_key, search_request
+from gog.transforms.services.store.records import AnyStore, Entry, Kept, Mode
+from gog.transforms.services.store.schema import StoreError
 
 A = TypeVar("A")
 

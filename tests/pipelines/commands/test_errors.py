@@ -14,7 +14,7 @@ from calling import Gog, Place, contents, place
 
 from gog.pipelines import run as engine
 from gog.pipelines.lake import Lake, LakeError
-from gog.transforms.services.store_file import StoreError
+from gog.transforms.services.store.schema import StoreError
 
 CONFIGS = {
     "runn: x": "runn: unknown key; did you mean run?",

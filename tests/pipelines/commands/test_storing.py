@@ -13,7 +13,7 @@ from calling import Gog, Place, contents, place
 
 from gog.pipelines.commands.common import UseError
 from gog.pipelines.commands.storing import seconds_of
-from gog.transforms.services.store_file import FILE
+from gog.transforms.services.store.schema import FILE
 
 
 def store_of(made: Place) -> sqlite3.Connection:

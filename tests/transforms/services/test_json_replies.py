@@ -13,7 +13,7 @@ from gog.transforms.services.json_replies import asked_in_words, schema_error
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.prices import Price
 from gog.transforms.services.protocols import ChatReply, ChatRequest
-from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store.sqlite import Mode, Store
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 REQUEST = ChatRequest((Message(role="user", content="hi"),), response_schema=SCHEMA)

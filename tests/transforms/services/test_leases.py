@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from gog.transforms.services.budget import Budget, BudgetReached, Spent
 from gog.transforms.services.leases import FOLDER, MICROS, FileLeases, Leases, SharedLeases
 from gog.transforms.services.prices import Price
-from gog.transforms.services.store_file import StoreError
-from gog.transforms.services.store_places import LocalFiles
+from gog.transforms.services.store.places import LocalFiles
+from gog.transforms.services.store.schema import StoreError
 
 Open = Callable[[], Leases]
 KINDS = ("file", "shared")
@@ -158,7 +158,7 @@ from pathlib import Path
 from gog.transforms.services.budget import Budget, BudgetReached
 from gog.transforms.services.leases import FileLeases, SharedLeases
 from gog.transforms.services.prices import Price
-from gog.transforms.services.store_places import LocalFiles
+from gog.transforms.services.store.places import LocalFiles
 
 kind, folder, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
 leases = FileLeases(folder, "run") if kind == "file" else SharedLeases(LocalFiles(folder), "run")

@@ -11,7 +11,7 @@ from gog.schemas import FailureClass
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.retry import Retry
-from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store.sqlite import Mode, Store
 
 
 @pytest.mark.parametrize("failure", [f for f in FailureClass if f.passing])

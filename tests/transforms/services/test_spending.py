@@ -15,7 +15,7 @@ from gog.transforms.services.outside import Outside
 from gog.transforms.services.prices import Price
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 from gog.transforms.services.retry import Retry
-from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store.sqlite import Mode, Store
 
 PRICE = Price(prompt_per_million=10.0, completion_per_million=100.0, per_call=0.001)
 

@@ -20,7 +20,7 @@ from gog.transforms.services.chat import ModelSettings
 from gog.transforms.services.child import ChildError, ChildServer
 from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ChatRequest
-from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.services.vllm import VllmModel, VllmServer, VllmSettings, serve_arguments, server_for
 from gog.transforms.services.web import close_client
 

@@ -16,7 +16,7 @@ from gog.transforms.services.outside import Composed, Outside
 from gog.transforms.services.pages.reading import Reading, ReadingSettings, relevant
 from gog.transforms.services.protocols import Page, ServiceError
 from gog.transforms.services.retry import Retry
-from gog.transforms.services.store import Mode, Store
+from gog.transforms.services.store.sqlite import Mode, Store
 
 TEXT = "\n\n".join(
     [

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gog.schemas import Event, FailureClass
-from gog.transforms.services.keys import request_key
-from gog.transforms.services.store_records import Dated, Entry, Kept
+from gog.transforms.services.store.keys import request_key
+from gog.transforms.services.store.records import Dated, Entry, Kept
 
 LONGEST_NAME: Final = 1000
 _Count = Annotated[int, Field(ge=0, lt=1 << 63)]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from strategies import json_values, text
 
 from gog.schemas import Function, ImagePart, Message, TextPart, ToolCall
-from gog.transforms.services.keys import chat_request, detect_request, request_key, search_request
 from gog.transforms.services.protocols import ChatRequest, Sampling
+from gog.transforms.services.store.keys import chat_request, detect_request, request_key, search_request
 
 
 def reverse(value: Any) -> Any:

@@ -19,15 +19,15 @@ from storing import entry, event, put
 
 from gog.schemas import FailureClass
 from gog.transforms.beam.files import BeamFiles
-from gog.transforms.services import segment_store_files
-from gog.transforms.services.keys import request_key
-from gog.transforms.services.segment_store import SegmentStore
-from gog.transforms.services.segment_store_files import FOLDER, compact, encode, section_name, segment_problems
-from gog.transforms.services.store import Store
-from gog.transforms.services.store_file import StoreError
-from gog.transforms.services.store_lines import LineError, digest, entry_line, event_line, read_entry, read_event
-from gog.transforms.services.store_places import Files, LocalFiles
-from gog.transforms.services.store_records import AnyStore, Dated, Entry, Freshness, Kept, Mode
+from gog.transforms.services.store import segment_files
+from gog.transforms.services.store.jsonl import LineError, digest, entry_line, event_line, read_entry, read_event
+from gog.transforms.services.store.keys import request_key
+from gog.transforms.services.store.places import Files, LocalFiles
+from gog.transforms.services.store.records import AnyStore, Dated, Entry, Freshness, Kept, Mode
+from gog.transforms.services.store.schema import StoreError
+from gog.transforms.services.store.segment_files import FOLDER, compact, encode, section_name, segment_problems
+from gog.transforms.services.store.segments import SegmentStore
+from gog.transforms.services.store.sqlite import Store
 
 DAY = 86400.0
 Open = Callable[..., AnyStore]
@@ -185,10 +185,10 @@ class TestEveryStore:
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from gog.transforms.services.keys import request_key
-from gog.transforms.services.segment_store import SegmentStore
-from gog.transforms.services.store_places import LocalFiles
-from gog.transforms.services.store_records import Entry, Kept
+from gog.transforms.services.store.keys import request_key
+from gog.transforms.services.store.segments import SegmentStore
+from gog.transforms.services.store.places import LocalFiles
+from gog.transforms.services.store.records import Entry, Kept
 
 store = SegmentStore(LocalFiles(Path(sys.argv[1])), flush_s=float(sys.argv[3]))
 
@@ -322,7 +322,7 @@ class TestDamage:
             SegmentStore(LocalFiles(tmp_path))
 
     def test_a_bomb(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(segment_store_files, "LONGEST", 10_000)
+        monkeypatch.setattr(segment_files, "LONGEST", 10_000)
         data = gzip.compress(b"gog-segment 1\n" + b"\n" * 1_000_000)
         name = f"{section_name(1.0, 'a' * 12, 1)}-{digest(data)[:16]}.seg"
         LocalFiles(tmp_path).publish(FOLDER, name, data)
@@ -371,7 +371,7 @@ def test_compacting_changes_nothing_that_is_seen(sections: list[list[tuple[str, 
     with tempfile.TemporaryDirectory() as folder:
         files = LocalFiles(Path(folder))
         for number, items in enumerate(sections):
-            made = segment_store_files.Section(section_name(number, f"{n:012x}", number))
+            made = segment_files.Section(section_name(number, f"{n:012x}", number))
             for request, answer, created in items:
                 failure = None if answer else FailureClass.REFUSED
                 made.entries.append(Dated(entry(request, answer or "", failure), created))

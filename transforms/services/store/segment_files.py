@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gog.schemas import Event
-from gog.transforms.services.store_file import StoreError
-from gog.transforms.services.store_lines import LineError, digest, entry_line, event_line, read_entry, read_event
-from gog.transforms.services.store_places import Files
-from gog.transforms.services.store_records import Dated
+from gog.transforms.services.store.jsonl import LineError, digest, entry_line, event_line, read_entry, read_event
+from gog.transforms.services.store.places import Files
+from gog.transforms.services.store.records import Dated
+from gog.transforms.services.store.schema import StoreError
 
 FOLDER: Final = "segments"
 HEAD: Final = "gog-segment 1"

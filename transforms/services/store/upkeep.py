@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from gog.transforms.services.keys import request_key
-from gog.transforms.services.store_file import connect, explain
-from gog.transforms.services.store_forms import FORMS
-from gog.transforms.services.store_records import Dated
-from gog.transforms.services.store_rows import ANSWER_COLUMNS, KEEP_FIRST, OF_RUN, dated_of, entry_row, unpack
+from gog.transforms.services.store.forms import FORMS
+from gog.transforms.services.store.keys import request_key
+from gog.transforms.services.store.records import Dated
+from gog.transforms.services.store.rows import ANSWER_COLUMNS, KEEP_FIRST, OF_RUN, dated_of, entry_row, unpack
+from gog.transforms.services.store.schema import connect, explain
 
 MADE_HERE: Final = "crop"
 """Purpose of what is kept without an event: work of our own, which no run has to pay for."""

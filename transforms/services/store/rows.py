@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gog.schemas import Event, FailureClass
-from gog.transforms.services.store_file import EVENT_COLUMNS, StoreError
-from gog.transforms.services.store_records import Dated, Entry, Kept
+from gog.transforms.services.store.records import Dated, Entry, Kept
+from gog.transforms.services.store.schema import EVENT_COLUMNS, StoreError
 
 COMPRESS: Final = 2048
 """Texts longer than this are kept compressed (zlib)."""

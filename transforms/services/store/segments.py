@@ -19,19 +19,8 @@ from typing import Final
 
 from gog.schemas import Event
 from gog.transforms.services.budget import Spent
-from gog.transforms.services.segment_store_files import (
-    FOLDER,
-    Section,
-    compact,
-    encode,
-    new_worker,
-    read_segment,
-    section_name,
-)
-from gog.transforms.services.store import Store
-from gog.transforms.services.store_file import FILE, StoreError, explain, open_file
-from gog.transforms.services.store_places import Files
-from gog.transforms.services.store_records import (
+from gog.transforms.services.store.places import Files
+from gog.transforms.services.store.records import (
     ALWAYS,
     Added,
     Asked,
@@ -42,8 +31,19 @@ from gog.transforms.services.store_records import (
     Mode,
     Tally,
 )
-from gog.transforms.services.store_rows import ANSWER_COLUMNS, KEEP_FIRST, entry_row, event_row, insert
-from gog.transforms.services.store_upkeep import Outcome, add_entries, drop_entries, in_batches
+from gog.transforms.services.store.rows import ANSWER_COLUMNS, KEEP_FIRST, entry_row, event_row, insert
+from gog.transforms.services.store.schema import FILE, StoreError, explain, open_file
+from gog.transforms.services.store.segment_files import (
+    FOLDER,
+    Section,
+    compact,
+    encode,
+    new_worker,
+    read_segment,
+    section_name,
+)
+from gog.transforms.services.store.sqlite import Store
+from gog.transforms.services.store.upkeep import Outcome, add_entries, drop_entries, in_batches
 
 FLUSH_S: Final = 5.0
 MOST_ITEMS: Final = 500

@@ -24,7 +24,9 @@ from typing import Any, Final, Self
 
 from gog.schemas import Event
 from gog.transforms.services.budget import Spent
-from gog.transforms.services.store_file import (
+from gog.transforms.services.store.records import ALWAYS, Added, Asked, Dated, Entry, Freshness, Kept, Mode, Tally
+from gog.transforms.services.store.rows import KEEP_FIRST, OF_RUN, entry_row, event_row, hours_of, insert, kept_of
+from gog.transforms.services.store.schema import (
     EVENT_COLUMNS,
     FILE,
     StoreError,
@@ -33,9 +35,7 @@ from gog.transforms.services.store_file import (
     explain,
     open_file,
 )
-from gog.transforms.services.store_records import ALWAYS, Added, Asked, Dated, Entry, Freshness, Kept, Mode, Tally
-from gog.transforms.services.store_rows import KEEP_FIRST, OF_RUN, entry_row, event_row, hours_of, insert, kept_of
-from gog.transforms.services.store_upkeep import Outcome, add_entries, drop_entries, in_batches
+from gog.transforms.services.store.upkeep import Outcome, add_entries, drop_entries, in_batches
 
 __all__ = ["Entry", "Kept", "Mode", "Store", "Tally"]
 

@@ -16,11 +16,11 @@ from typing import IO, Final
 from pydantic import ValidationError
 
 from gog.transforms.services.protocols import ImageStore
-from gog.transforms.services.store_file import StoreError
-from gog.transforms.services.store_forms import HITS
-from gog.transforms.services.store_lines import LineError, digest, entry_line, read_entry
-from gog.transforms.services.store_records import Dated
-from gog.transforms.services.store_upkeep import form_problem
+from gog.transforms.services.store.forms import HITS
+from gog.transforms.services.store.jsonl import LineError, digest, entry_line, read_entry
+from gog.transforms.services.store.records import Dated
+from gog.transforms.services.store.schema import StoreError
+from gog.transforms.services.store.upkeep import form_problem
 
 FORMAT: Final = "gog-cassette"
 VERSION: Final = 1
