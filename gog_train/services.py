@@ -28,10 +28,10 @@ from gog.transforms.services.chat import ChatModel, ModelSettings
 from gog.transforms.services.corpus import Corpus
 from gog.transforms.services.folders import IndexFolderError
 from gog.transforms.services.gallery import Gallery
+from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.loop import process_loop
-from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ImageSearch, ImageStore, Policy, ServiceError, TextSearch
-from gog.transforms.services.retry import Retry
 from gog.transforms.services.search.brave import BraveSearch
 from gog.transforms.services.search.lens import Lens, Thumbnails
 from gog.transforms.services.search.searxng import SearxngSearch

@@ -25,8 +25,8 @@ from gog.transforms.evaluate.results import (
     paradigm_results,
 )
 from gog.transforms.evaluate.spending import used
-from gog.transforms.services.budget import EMBEDDED
-from gog.transforms.services.prices import FREE, Price, find_price
+from gog.transforms.services.gateway.budget import EMBEDDED
+from gog.transforms.services.gateway.prices import FREE, Price, find_price
 
 PROTOCOLS: Final = ("official", "judged")
 

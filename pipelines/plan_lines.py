@@ -17,8 +17,8 @@ from gog.pipelines.samples import (
 )
 from gog.pipelines.stores import prices_of
 from gog.schemas import Behaviour, Tool
-from gog.transforms.services.budget import EMBEDDED
-from gog.transforms.services.prices import FREE, Price, find_price
+from gog.transforms.services.gateway.budget import EMBEDDED
+from gog.transforms.services.gateway.prices import FREE, Price, find_price
 from gog.transforms.services.store.records import Tally
 
 EASY: Final = (0.0, 0.3)

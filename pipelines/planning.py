@@ -43,8 +43,8 @@ from gog.pipelines.samples import (
 )
 from gog.pipelines.stores import read_store, size_of
 from gog.pipelines.views import open_lake
-from gog.transforms.services.budget import EMBEDDED
-from gog.transforms.services.prices import FREE, Price, list_prices
+from gog.transforms.services.gateway.budget import EMBEDDED
+from gog.transforms.services.gateway.prices import FREE, Price, list_prices
 from gog.transforms.services.store.records import AnyStore
 
 

@@ -17,7 +17,7 @@ from gog.pipelines.stores import read_store
 from gog.pipelines.summary import Summary, summarise
 from gog.pipelines.views import open_lake
 from gog.schemas import Screening
-from gog.transforms.services.budget import Spent
+from gog.transforms.services.gateway.budget import Spent
 from gog.transforms.services.store.records import Tally
 
 MINUTE: Final = 60.0

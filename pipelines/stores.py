@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from gog.pipelines.config import Config, ConfigError
-from gog.transforms.services.budget import Budget
-from gog.transforms.services.leases import FileLeases, Leases, SharedLeases
-from gog.transforms.services.prices import Price
+from gog.transforms.services.gateway.budget import Budget
+from gog.transforms.services.gateway.leases import FileLeases, Leases, SharedLeases
+from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.store.places import Files, LocalFiles
 from gog.transforms.services.store.records import AnyStore, Freshness, Mode
 from gog.transforms.services.store.schema import FILE

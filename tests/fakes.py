@@ -17,10 +17,10 @@ from PIL import Image
 from gog.schemas import Box, Function, Hit, Message, Region, Seed, ToolCall
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.images import CropSettings
-from gog.transforms.services.budget import Budget
-from gog.transforms.services.outside import Outside
+from gog.transforms.services.gateway.budget import Budget
+from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, ServiceError
-from gog.transforms.services.retry import Retry
 from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.synthesize.services import Services
 

@@ -17,8 +17,8 @@ from gog.transforms.episode.driver import EpisodeTools
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import ExportSettings, rl_row
 from gog.transforms.images import CropSettings
-from gog.transforms.services.outside import Outside
-from gog.transforms.services.retry import Retry
+from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.verify.judge import JudgeCall, closed_world_judge
 from gog_train.processors import fit

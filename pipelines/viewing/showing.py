@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from gog.pipelines.viewing.reading import Whole
 from gog.schemas import Box, EpisodeImage, Evidence, Message, Reflection, Region, Step, Tool, Trajectory
-from gog.transforms.services.prices import Price, find_price
+from gog.transforms.services.gateway.prices import Price, find_price
 
 COLOURS: Final = 6
 """Colours of the gazes, in their order; the style sheet has them."""

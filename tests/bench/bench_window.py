@@ -26,8 +26,8 @@ import apache_beam as beam
 
 from gog.schemas import ImagePart, Message, TextPart
 from gog.transforms.beam.window import WindowedAsync
+from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.loop import process_loop, shared, unshare
-from gog.transforms.services.outside import Outside
 from gog.transforms.services.protocols import ChatReply, ChatRequest
 from gog.transforms.services.store.sqlite import Store
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from gog.pipelines.config import load_config
 from gog.pipelines.run import run
-from gog.transforms.services.outside import Outside
+from gog.transforms.services.gateway.gateway import Outside
 
 RANK = {"ingest": 0, "synthesize": 0, "curate": 1, "export_sft": 2, "label": 3, "export_rl": 4}
 

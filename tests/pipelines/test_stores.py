@@ -15,7 +15,7 @@ from gog.pipelines.doctor import _store as check_store
 from gog.pipelines.opening import close_stores, services_for
 from gog.pipelines.stores import files_at, freshness, make_budget, make_store, read_store, store_path
 from gog.schemas import FailureClass
-from gog.transforms.services.budget import BudgetReached, PriceError
+from gog.transforms.services.gateway.budget import BudgetReached, PriceError
 from gog.transforms.services.store.keys import request_key
 from gog.transforms.services.store.records import Entry, Kept, Mode
 from gog.transforms.services.store.segments import SegmentStore

@@ -12,7 +12,7 @@ from typing import Any
 from gog.schemas import EpisodeImage, Evidence, Hit, Message, Tool, content_id
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.machine import Episode, ToolRequest, ToolResult, act, observe
-from gog.transforms.services.outside import Outside
+from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.protocols import (
     ChatReply,
     ChatRequest,

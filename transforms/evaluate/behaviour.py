@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gog.schemas import Behaviour, Evidence, Reflection, Tool, Trajectory
 from gog.transforms.evaluate.share import Share
-from gog.transforms.services.prices import Price
+from gog.transforms.services.gateway.prices import Price
 from gog.transforms.verify.grounding import hits_text, literal
 
 

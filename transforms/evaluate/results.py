@@ -15,7 +15,7 @@ from gog.transforms.evaluate.protocols.agreement import RulesAndJudge, rules_and
 from gog.transforms.evaluate.protocols.scores import Grade, Score, Settled
 from gog.transforms.evaluate.protocols.summary import Summary, summarise
 from gog.transforms.evaluate.spending import Used
-from gog.transforms.services.prices import Price
+from gog.transforms.services.gateway.prices import Price
 
 SHOWN: Final = 500
 """Characters of a prediction that results keep; the journal of answers has all of it."""

@@ -1,7 +1,7 @@
 """What a service is: one small protocol each. A provider is a class that fills one.
 
 Services do the work of one call and know nothing of stores, limits, budgets or retries: those are the caller's
-(`gog.transforms.services.outside`). A call that fails raises `ServiceError` with a failure class, nothing else.
+(`gog.transforms.services.gateway.gateway`). A call that fails raises `ServiceError` with a failure class, nothing else.
 """
 
 from collections.abc import Mapping

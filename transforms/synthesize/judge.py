@@ -5,7 +5,7 @@ from typing import Protocol
 
 from gog.prompts import render
 from gog.transforms.dialect.observations import neutralise, one_line
-from gog.transforms.services.outside import Outside
+from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.protocols import Policy
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling, cut_off, judge_request, parse_reply
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gog.schemas import FailureClass
 from gog.transforms.episode.crops import Cropper
-from gog.transforms.services.outside import Outside
+from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.protocols import (
     Detector,
     ImageSearch,

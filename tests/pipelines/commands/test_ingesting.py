@@ -17,8 +17,8 @@ from gog.pipelines.lake import Lake
 from gog.schemas import FailureClass, Reject, Seed
 from gog.transforms.images import ImageLimits
 from gog.transforms.services.fetched_images import Fetch, FetchedImages
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.retry import Retry
 
 
 def config(tmp_path: Path, source: dict[str, Any], **more: Any) -> str:

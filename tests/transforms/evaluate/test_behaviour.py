@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gog.schemas import Behaviour, Reflection, Tool
 from gog.transforms.evaluate.behaviour import Course, Gaze, behaviours, course_of
 from gog.transforms.evaluate.share import Share
-from gog.transforms.services.prices import FREE, Price
+from gog.transforms.services.gateway.prices import FREE, Price
 
 NAMES = ("Kenya",)
 HIT, MISS = "Flag of Kenya", "Flag of Peru"

@@ -22,7 +22,7 @@ from gog.transforms.evaluate.results import (
     averages,
     paradigm_results,
 )
-from gog.transforms.services.prices import FREE
+from gog.transforms.services.gateway.prices import FREE
 
 
 def rows(*, judge_all: bool = False) -> list[Answered]:

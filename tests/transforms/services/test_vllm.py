@@ -18,7 +18,7 @@ import gog.transforms.services.child as child_module
 from gog.schemas import Message
 from gog.transforms.services.chat import ModelSettings
 from gog.transforms.services.child import ChildError, ChildServer
-from gog.transforms.services.outside import Outside
+from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.services.vllm import VllmModel, VllmServer, VllmSettings, serve_arguments, server_for

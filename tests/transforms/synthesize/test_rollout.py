@@ -26,7 +26,7 @@ from gog.schemas import REASONS, FailureClass, Frame, Origin, Reject, StopReason
 from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.trajectory import policy_view
-from gog.transforms.services.budget import Budget
+from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.protocols import ChatReply, ServiceError
 from gog.transforms.services.store.sqlite import Mode
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, hint_text, rollout

@@ -28,7 +28,7 @@ from gog.transforms.atlas.server.completions import (
 )
 from gog.transforms.atlas.server.faults import Fault, Lot, Lots, Manners
 from gog.transforms.atlas.server.pictures import Pictures, TooManyImagesError
-from gog.transforms.services.bucket import Bucket
+from gog.transforms.services.gateway.bucket import Bucket
 
 BODY_BYTES: Final = 64 << 20
 """Longest body of a request that is read."""

@@ -8,7 +8,7 @@ from gog.transforms.services.chat.pictures import Pictures
 from gog.transforms.services.chat.reply import read_reply
 from gog.transforms.services.chat.settings import ModelSettings, model_id
 from gog.transforms.services.chat.wire import request_body
-from gog.transforms.services.json_replies import asked_in_words
+from gog.transforms.services.gateway.json_replies import asked_in_words
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ImageStore, ServiceError
 from gog.transforms.services.web import call_json
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from gog.prompts import prompt_hash
 from gog.schemas import canonical_json
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
-from gog.transforms.services.json_replies import JSON_PROMPT
+from gog.transforms.services.gateway.json_replies import JSON_PROMPT
 
 _MOST_PIXELS: Final = 1280 * 28 * 28
 """Of a model of no known family."""

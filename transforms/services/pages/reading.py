@@ -17,7 +17,7 @@ from gog.schemas import FailureClass, Hit, Message
 from gog.transforms.dialect.observations import neutralise, one_line
 from gog.transforms.services.corpus import passages, query_words, words
 from gog.transforms.services.folders import clean
-from gog.transforms.services.outside import Outside
+from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.protocols import (
     ChatReply,
     ChatRequest,

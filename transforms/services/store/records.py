@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from gog.schemas import Event, FailureClass
-from gog.transforms.services.budget import Spent
+from gog.transforms.services.gateway.budget import Spent
 
 FOR_EVER: Final = float("inf")
 

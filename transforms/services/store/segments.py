@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from gog.schemas import Event
-from gog.transforms.services.budget import Spent
+from gog.transforms.services.gateway.budget import Spent
 from gog.transforms.services.store.places import Files
 from gog.transforms.services.store.records import (
     ALWAYS,

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, Hit
-from gog.transforms.services.budget import Budget
-from gog.transforms.services.outside import Composed, Outside
+from gog.transforms.services.gateway.budget import Budget
+from gog.transforms.services.gateway.gateway import Composed, Outside
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.pages.reading import Reading, ReadingSettings, relevant
 from gog.transforms.services.protocols import Page, ServiceError
-from gog.transforms.services.retry import Retry
 from gog.transforms.services.store.sqlite import Mode, Store
 
 TEXT = "\n\n".join(

@@ -13,7 +13,7 @@ from strategies import json_values
 from websites import run, site
 
 from gog.schemas import Hit
-from gog.transforms.services.outside import Outside
+from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.protocols import ServiceError, TextSearch
 from gog.transforms.services.search import results
 from gog.transforms.services.search.brave import BraveSearch

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, Message
-from gog.transforms.services.budget import Budget
-from gog.transforms.services.leases import FileLeases
-from gog.transforms.services.outside import Outside
-from gog.transforms.services.prices import Price
+from gog.transforms.services.gateway.budget import Budget
+from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.leases import FileLeases
+from gog.transforms.services.gateway.prices import Price
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
-from gog.transforms.services.retry import Retry
 from gog.transforms.services.store.sqlite import Mode, Store
 
 PRICE = Price(prompt_per_million=10.0, completion_per_million=100.0, per_call=0.001)

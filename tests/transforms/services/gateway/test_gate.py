@@ -7,8 +7,8 @@ import pytest
 from clock import Clock, play
 
 from gog.schemas import FailureClass
-from gog.transforms.services.gate import Gate, Limits
-from gog.transforms.services.rate import LEAST_RATE
+from gog.transforms.services.gateway.gate import Gate, Limits
+from gog.transforms.services.gateway.rate import LEAST_RATE
 
 
 def make(clock: Clock, **limits: float) -> Gate:

@@ -20,7 +20,7 @@ from enum import Enum, auto
 from statistics import median_low
 from typing import Final
 
-from gog.transforms.services.bucket import Bucket
+from gog.transforms.services.gateway.bucket import Bucket
 
 LEAST_RATE: Final = 0.2
 """Requests a second."""

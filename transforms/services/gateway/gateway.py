@@ -18,10 +18,11 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from gog.schemas import Event, FailureClass, Hit
-from gog.transforms.services.budget import Budget
-from gog.transforms.services.gate import Gate
-from gog.transforms.services.json_replies import repair
-from gog.transforms.services.prices import FREE
+from gog.transforms.services.gateway.budget import Budget
+from gog.transforms.services.gateway.gate import Gate
+from gog.transforms.services.gateway.json_replies import repair
+from gog.transforms.services.gateway.prices import FREE
+from gog.transforms.services.gateway.retry import Retry, with_retries
 from gog.transforms.services.protocols import (
     ChatReply,
     ChatRequest,
@@ -34,7 +35,6 @@ from gog.transforms.services.protocols import (
     ServiceError,
     TextSearch,
 )
-from gog.transforms.services.retry import Retry, with_retries
 from gog.transforms.services.store.forms import DETECTIONS, HITS, PAGE, REPLY
 from gog.transforms.services.store.keys import chat_request, detect_request, page_request, request_key, search_request
 from gog.transforms.services.store.records import AnyStore, Entry, Kept, Mode

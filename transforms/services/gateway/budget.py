@@ -2,7 +2,7 @@
 
 A call is admitted with an estimate of its cost, which stays reserved until the true cost is known. So the money
 ceiling holds with any number of calls in flight, as long as no call costs more than its estimate. Where several workers
-share the ceilings, each spends what it has leased of them (`gog.transforms.services.leases`); hours are not leased.
+share the ceilings, each spends what it has leased of them (`gog.transforms.services.gateway.leases`); hours are not leased.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from gog.schemas import FailureClass
-from gog.transforms.services.leases import MICROS, Leases
-from gog.transforms.services.prices import FREE, Price, find_price
+from gog.transforms.services.gateway.leases import MICROS, Leases
+from gog.transforms.services.gateway.prices import FREE, Price, find_price
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.store.schema import StoreError
 

@@ -1,10 +1,10 @@
 """The gate before a provider: how many requests at once, how many a minute, and what to do when it says no.
 
 All waiting is first come, first served, on the event loop, without polling. The adaptive rate
-(`gog.transforms.services.rate`) engages with the first refusal (429 or overload); until then only the limits of the
+(`gog.transforms.services.gateway.rate`) engages with the first refusal (429 or overload); until then only the limits of the
 config hold. `Retry-After` holds all admissions until then while the provider refuses a fifth of the latest calls or
 more, and twice as many as it does by chance. Below that the refusal is that call's own, which waits for it
-(`gog.transforms.services.retry`), and nobody else.
+(`gog.transforms.services.gateway.retry`), and nobody else.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from gog.schemas import FailureClass
-from gog.transforms.services.bucket import Bucket
-from gog.transforms.services.rate import AdaptiveRate, Attempt
+from gog.transforms.services.gateway.bucket import Bucket
+from gog.transforms.services.gateway.rate import AdaptiveRate, Attempt
 
 REFUSALS: Final = frozenset({FailureClass.RATE_LIMITED, FailureClass.OVERLOADED})
 LATEST: Final = 32

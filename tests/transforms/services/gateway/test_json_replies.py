@@ -8,10 +8,10 @@ import pytest
 from fakes import ScriptedPolicy, said
 
 from gog.schemas import Message
-from gog.transforms.services.budget import Budget
-from gog.transforms.services.json_replies import asked_in_words, schema_error
-from gog.transforms.services.outside import Outside
-from gog.transforms.services.prices import Price
+from gog.transforms.services.gateway.budget import Budget
+from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.json_replies import asked_in_words, schema_error
+from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.protocols import ChatReply, ChatRequest
 from gog.transforms.services.store.sqlite import Mode, Store
 

@@ -10,10 +10,10 @@ import pytest
 from clock import Clock, play
 
 from gog.schemas import FailureClass
-from gog.transforms.services.bucket import Bucket
-from gog.transforms.services.gate import Gate, Limits
-from gog.transforms.services.rate import LEAST_RATE, AdaptiveRate
-from gog.transforms.services.retry import Retry
+from gog.transforms.services.gateway.bucket import Bucket
+from gog.transforms.services.gateway.gate import Gate, Limits
+from gog.transforms.services.gateway.rate import LEAST_RATE, AdaptiveRate
+from gog.transforms.services.gateway.retry import Retry
 
 Limiter = Callable[[float], float]
 """At a time: seconds until the next call is borne; 0 when this one is."""

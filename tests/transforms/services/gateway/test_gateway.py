@@ -10,12 +10,12 @@ import pytest
 from asking import IMAGE, REPLY, Naps, Teacher, fails, play, request
 
 from gog.schemas import Box, FailureClass, Hit
-from gog.transforms.services.budget import Budget, BudgetReached
-from gog.transforms.services.gate import Gate, Limits
-from gog.transforms.services.outside import Outside
-from gog.transforms.services.prices import Price
+from gog.transforms.services.gateway.budget import Budget, BudgetReached
+from gog.transforms.services.gateway.gate import Gate, Limits
+from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.prices import Price
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import Detection, ServiceError
-from gog.transforms.services.retry import Retry
 from gog.transforms.services.store.keys import request_key, search_request
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.services.store.sqlite import Mode, Store

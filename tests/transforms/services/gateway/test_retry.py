@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass
-from gog.transforms.services.outside import Outside
+from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.retry import Retry
 from gog.transforms.services.store.sqlite import Mode, Store
 
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gog.transforms.services.budget import Budget, BudgetReached, Spent
-from gog.transforms.services.leases import FOLDER, MICROS, FileLeases, Leases, SharedLeases
-from gog.transforms.services.prices import Price
+from gog.transforms.services.gateway.budget import Budget, BudgetReached, Spent
+from gog.transforms.services.gateway.leases import FOLDER, MICROS, FileLeases, Leases, SharedLeases
+from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.store.places import LocalFiles
 from gog.transforms.services.store.schema import StoreError
 
@@ -155,9 +155,9 @@ def test_any_interleaving_of_shared_claims_keeps_the_ceiling(seed: int, workers:
 WORKER = """
 import asyncio, json, sys
 from pathlib import Path
-from gog.transforms.services.budget import Budget, BudgetReached
-from gog.transforms.services.leases import FileLeases, SharedLeases
-from gog.transforms.services.prices import Price
+from gog.transforms.services.gateway.budget import Budget, BudgetReached
+from gog.transforms.services.gateway.leases import FileLeases, SharedLeases
+from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.store.places import LocalFiles
 
 kind, folder, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])

@@ -1,0 +1,1 @@
+"""The one door to the outside: the store is asked first, then gate, budget and retries."""
