@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from gog.transforms.dialect.backbones import Backbone
-from gog.transforms.services.checkpoint import NOTES
+from gog.transforms.services.models.checkpoint import NOTES
 from gog_train.settings import TrainingError
 from gog_train.template import Template
 

@@ -17,7 +17,7 @@ from gog.schemas import Function, Message, ToolCall
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.export.rows import chat_message
 from gog.transforms.images import ImageError, decode_image
-from gog.transforms.services.checkpoint import NOTES
+from gog.transforms.services.models.checkpoint import NOTES
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
 from gog_train.checkpoints import read_notes
 from gog_train.processors import END_OF_TURN, backbone_of, check_tokens, fit, load_model, load_processor

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from gog.transforms.services.chat import ModelSettings
+from gog.transforms.services.models.chat import ModelSettings
 from gog_train.checkpoints import check_notes, resumed
 from gog_train.collator import pictures
 from gog_train.data import Export, open_export

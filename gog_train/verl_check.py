@@ -19,7 +19,7 @@ from PIL import Image
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.export.target import Format, ToolSettings
 from gog.transforms.images import decode_image
-from gog.transforms.services.chat import ModelSettings
+from gog.transforms.services.models.chat import ModelSettings
 from gog_train.checkpoints import check_notes
 from gog_train.data import ExportError, check_files, read_manifest
 from gog_train.processors import backbone_of, base_of, check_tokens, load_processor

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from gog.schemas import Message, Outcome
 from gog.transforms.dialect.turns import ANSWER_TAG, Answer, parse_turn
-from gog.transforms.services.chat import ModelSettings
 from gog.transforms.services.loop import process_loop
+from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion
 from gog.transforms.verify.verdict import settle

@@ -22,13 +22,13 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import ExportSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.ingest.seeds import IngestLimits
-from gog.transforms.services.chat import ModelSettings, model_id
-from gog.transforms.services.checkpoint import CheckpointSettings
 from gog.transforms.services.detectors.settings import DetectSettings
+from gog.transforms.services.models.chat import ModelSettings, model_id
+from gog.transforms.services.models.checkpoint import CheckpointSettings
+from gog.transforms.services.models.vllm import VllmSettings
 from gog.transforms.services.pages.reading import ReadingSettings
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.upload import UploadSettings
-from gog.transforms.services.vllm import VllmSettings
 from gog.transforms.synthesize.label import LabelSettings
 from gog.transforms.synthesize.propose import ProposeSettings
 from gog.transforms.synthesize.screen import ScreenSettings

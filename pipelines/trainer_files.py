@@ -15,8 +15,8 @@ from gog.transforms.export import llama_factory, ms_swift, verl
 from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.export.target import Format, Target
 from gog.transforms.export.text import in_json
-from gog.transforms.services.chat.pictures import encode_picture
-from gog.transforms.services.chat.settings import ModelSettings
+from gog.transforms.services.models.chat.pictures import encode_picture
+from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ImageStore
 
 REJECTS: Final = "rejects.jsonl"

@@ -9,7 +9,7 @@ import tiny_models
 from training import small
 
 from gog.transforms.dialect.backbones import BackboneName
-from gog.transforms.services.checkpoint import NOTES
+from gog.transforms.services.models.checkpoint import NOTES
 
 _START: Final = """\
 import runpy, sys

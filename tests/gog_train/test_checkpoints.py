@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
-from gog.transforms.services.checkpoint import NOTES
+from gog.transforms.services.models.checkpoint import NOTES
 from gog_train.checkpoints import (
     check_notes,
     last_checkpoint,

@@ -12,9 +12,9 @@ from gog.pipelines.evaluate import Evaluation
 from gog.pipelines.models import episode_of, open_model, provider_of
 from gog.pipelines.opening import check_addresses, close_stores, policy_id, services_for
 from gog.schemas import Frame
-from gog.transforms.services.chat import ChatModel
-from gog.transforms.services.checkpoint import CheckpointModel
-from gog.transforms.services.vllm import VllmModel
+from gog.transforms.services.models.chat import ChatModel
+from gog.transforms.services.models.checkpoint import CheckpointModel
+from gog.transforms.services.models.vllm import VllmModel
 
 KEY = "sk-planted-0123456789"
 

@@ -19,8 +19,8 @@ from gog.pipelines.opening import close_stores
 from gog.pipelines.run import run
 from gog.schemas import WHOLE, EpisodeImage, FailureClass, ImagePart, Message, TextPart
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
-from gog.transforms.services import guard
-from gog.transforms.services.chat import ChatModel, ModelSettings
+from gog.transforms.services.models import process_guard
+from gog.transforms.services.models.chat import ChatModel, ModelSettings
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 from gog.transforms.services.web import close_client
 
@@ -41,7 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
     serve += ["--port", str(port), "--device", "cpu", "--trust-remote-code"]
     log = (folder / "log").open("wb")
     with subprocess.Popen(
-        [sys.executable, "-I", guard.__file__, str(os.getpid()), "5", *serve], stdout=log, stderr=log
+        [sys.executable, "-I", process_guard.__file__, str(os.getpid()), "5", *serve], stdout=log, stderr=log
     ) as server:
         try:
             wait_for_health(server, port)

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from fakes import MemoryImages
 
-import gog.transforms.services.child as child_module
+import gog.transforms.services.models.server_process as child_module
 from gog.schemas import Message
-from gog.transforms.services.chat import ModelSettings
-from gog.transforms.services.child import ChildError, ChildServer
 from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.models.chat import ModelSettings
+from gog.transforms.services.models.server_process import ChildError, ChildServer
+from gog.transforms.services.models.vllm import VllmModel, VllmServer, VllmSettings, serve_arguments, server_for
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.services.store.sqlite import Mode, Store
-from gog.transforms.services.vllm import VllmModel, VllmServer, VllmSettings, serve_arguments, server_for
 from gog.transforms.services.web import close_client
 
 STANDIN = Path(__file__).parents[2] / "standin_vllm.py"
@@ -213,8 +213,8 @@ def test_the_end_takes_all_that_the_server_started(
 PARENT = """
 import asyncio, sys, time
 from pathlib import Path
-from gog.transforms.services.chat import ModelSettings
-from gog.transforms.services.vllm import VllmServer, VllmSettings
+from gog.transforms.services.models.chat import ModelSettings
+from gog.transforms.services.models.vllm import VllmServer, VllmSettings
 server = VllmServer("m", "", VllmSettings(executable=sys.argv[1], args=("--child", sys.argv[2])), Path(sys.argv[3]))
 server.base()
 print("up", flush=True)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, ImagePart, Message, TextPart
 from gog.transforms.atlas.planner import Planner
-from gog.transforms.services.chat import ChatModel, ModelSettings
-from gog.transforms.services.chat.client import completions_url
+from gog.transforms.services.models.chat import ChatModel, ModelSettings
+from gog.transforms.services.models.chat.client import completions_url
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 
 KEY = "sk-planted-0123456789"

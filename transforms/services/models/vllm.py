@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gog.transforms.services.chat import ModelSettings
-from gog.transforms.services.child import ChildModel, ChildServer
 from gog.transforms.services.loop import shared
+from gog.transforms.services.models.chat import ModelSettings
+from gog.transforms.services.models.server_process import ChildModel, ChildServer
 from gog.transforms.services.protocols import ImageStore
 
 

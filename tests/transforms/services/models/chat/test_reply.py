@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass
-from gog.transforms.services.chat.reply import MAX_CALLS, MAX_CHARACTERS, read_reply
+from gog.transforms.services.models.chat.reply import MAX_CALLS, MAX_CHARACTERS, read_reply
 from gog.transforms.services.protocols import ChatReply, ServiceError
 
 

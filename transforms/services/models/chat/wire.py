@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gog.schemas import ImagePart, Message, TextPart, ToolCall
 from gog.transforms.dialect.turns import load_object, tag_of
-from gog.transforms.services.chat.settings import ModelSettings
+from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ChatRequest
 
 _IMAGES_BELOW: Final = "(The images follow.)"

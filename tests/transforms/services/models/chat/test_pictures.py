@@ -15,8 +15,8 @@ from PIL import Image
 from gog.schemas import BoxError, FailureClass, Frame, FrameSpec
 from gog.schemas.boxes import WHOLE, smart_resize, to_frame
 from gog.transforms.dialect.backbones import BACKBONES
-from gog.transforms.services.chat.pictures import Pictures, encode_picture, fitted_size
-from gog.transforms.services.chat.settings import ModelSettings
+from gog.transforms.services.models.chat.pictures import Pictures, encode_picture, fitted_size
+from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ServiceError
 
 

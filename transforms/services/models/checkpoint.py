@@ -14,9 +14,9 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gog.transforms.dialect.backbones import BackboneName
-from gog.transforms.services.chat import ModelSettings
-from gog.transforms.services.child import ChildModel, ChildServer
 from gog.transforms.services.loop import shared
+from gog.transforms.services.models.chat import ModelSettings
+from gog.transforms.services.models.server_process import ChildModel, ChildServer
 from gog.transforms.services.protocols import ImageStore
 
 NOTES: Final = "gog.json"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gog.transforms.services.chat import ModelSettings, model_id
+from gog.transforms.services.models.chat import ModelSettings, model_id
 
 CHANGES: list[dict[str, Any]] = [
     {"family": "qwen3-vl"},

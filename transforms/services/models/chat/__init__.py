@@ -6,7 +6,7 @@
 - `client`: the chat model around it all
 """
 
-from gog.transforms.services.chat.client import ChatModel
-from gog.transforms.services.chat.settings import ModelSettings, model_id
+from gog.transforms.services.models.chat.client import ChatModel
+from gog.transforms.services.models.chat.settings import ModelSettings, model_id
 
 __all__ = ["ChatModel", "ModelSettings", "model_id"]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Function, Message, ToolCall
 from gog.transforms.dialect.turns import split_reasoning
-from gog.transforms.services.chat.failures import inner_failure, malformed, one_line
+from gog.transforms.services.models.chat.failures import inner_failure, malformed, one_line
 from gog.transforms.services.protocols import ChatReply, ServiceError
 
 MAX_CHARACTERS: Final = 1_000_000

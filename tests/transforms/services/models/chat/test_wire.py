@@ -7,8 +7,8 @@ import pytest
 from fakes import called, said, sha
 
 from gog.schemas import ImagePart, Message, TextPart
-from gog.transforms.services.chat.settings import ModelSettings
-from gog.transforms.services.chat.wire import request_body, wire_messages
+from gog.transforms.services.models.chat.settings import ModelSettings
+from gog.transforms.services.models.chat.wire import request_body, wire_messages
 from gog.transforms.services.protocols import ChatRequest, Sampling
 
 A, B = sha("a"), sha("b")

@@ -3,7 +3,7 @@
 import pytest
 
 from gog.schemas import FailureClass
-from gog.transforms.services.chat.failures import read_failure
+from gog.transforms.services.models.chat.failures import read_failure
 from gog.transforms.services.protocols import ServiceError
 
 BAD, AUTH = FailureClass.BAD_REQUEST, FailureClass.AUTH

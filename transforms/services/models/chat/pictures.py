@@ -13,7 +13,7 @@ from PIL import Image
 from gog.schemas import BoxError, FailureClass
 from gog.schemas.boxes import smart_resize
 from gog.transforms.images import ImageError, decode_image
-from gog.transforms.services.chat.settings import ModelSettings
+from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ImageStore, ServiceError
 
 REMEMBERED_BYTES: Final = 32 << 20

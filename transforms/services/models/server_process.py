@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from gog.transforms.services import guard
-from gog.transforms.services.chat import ChatModel, ModelSettings, model_id
+from gog.transforms.services.models import process_guard
+from gog.transforms.services.models.chat import ChatModel, ModelSettings, model_id
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ImageStore
 
 GRACE_S: Final = 15.0
@@ -86,7 +86,7 @@ class ChildServer:
             raise ChildError(f"{self._address} ended by itself {self._starts} times; {self._tail()}")
         self._starts += 1
         self._port = _free_port()
-        guarded = [sys.executable, "-I", guard.__file__, str(os.getpid()), str(GRACE_S)]
+        guarded = [sys.executable, "-I", process_guard.__file__, str(os.getpid()), str(GRACE_S)]
         self._logs.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._guard = subprocess.Popen(  # noqa: S603  # a list, and the executable is the user's own choice

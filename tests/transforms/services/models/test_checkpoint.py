@@ -12,7 +12,7 @@ from fakes import MemoryImages
 
 from gog.schemas import Frame, Message
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
-from gog.transforms.services.checkpoint import (
+from gog.transforms.services.models.checkpoint import (
     NOTES,
     CheckpointError,
     CheckpointModel,
@@ -21,7 +21,7 @@ from gog.transforms.services.checkpoint import (
     read_notes,
     serve_command,
 )
-from gog.transforms.services.child import ChildError
+from gog.transforms.services.models.server_process import ChildError
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.services.web import close_client
 

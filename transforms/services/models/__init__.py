@@ -1,0 +1,1 @@
+"""Chat models: endpoints that speak OpenAI's protocol, and servers that are started as children."""
