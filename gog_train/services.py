@@ -24,24 +24,24 @@ from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.driver import EpisodeTools
 from gog.transforms.images import CropSettings
-from gog.transforms.services.corpus import Corpus
-from gog.transforms.services.folders import IndexFolderError
-from gog.transforms.services.gallery import Gallery
 from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.models.chat import ChatModel, ModelSettings
 from gog.transforms.services.protocols import ImageSearch, ImageStore, Policy, ServiceError, TextSearch
 from gog.transforms.services.search.brave import BraveSearch
+from gog.transforms.services.search.corpus import Corpus
+from gog.transforms.services.search.gallery import Gallery
+from gog.transforms.services.search.index_folder import IndexFolderError
 from gog.transforms.services.search.lens import Lens, Thumbnails
 from gog.transforms.services.search.searxng import SearxngSearch
 from gog.transforms.services.search.serpapi import SerpApiLens
 from gog.transforms.services.search.serper import SerperLens, SerperSearch
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.search.tavily import TavilySearch
+from gog.transforms.services.search.upload import HttpUploader, UploadSettings
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.services.store.sqlite import Mode, Store
-from gog.transforms.services.upload import HttpUploader, UploadSettings
 from gog.transforms.services.web import close_client
 from gog.transforms.synthesize.judge import judge_call
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, Ruling, closed_world_judge

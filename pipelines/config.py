@@ -28,7 +28,7 @@ from gog.transforms.services.models.checkpoint import CheckpointSettings
 from gog.transforms.services.models.vllm import VllmSettings
 from gog.transforms.services.pages.reading import ReadingSettings
 from gog.transforms.services.search.settings import SearchSettings
-from gog.transforms.services.upload import UploadSettings
+from gog.transforms.services.search.upload import UploadSettings
 from gog.transforms.synthesize.label import LabelSettings
 from gog.transforms.synthesize.propose import ProposeSettings
 from gog.transforms.synthesize.screen import ScreenSettings

@@ -33,8 +33,8 @@ from gog.transforms.evaluate.protocols.scores import MissingError, ProtocolError
 from gog.transforms.evaluate.protocols.table import OFFICIAL
 from gog.transforms.evaluate.results import Digest
 from gog.transforms.images import ImageError
-from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.protocols import ChatRequest, ServiceError
+from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.sources.row_images import ReadImage
 from gog.transforms.synthesize.services import Services
 from gog.transforms.verify.judge import cut_off

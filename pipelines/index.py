@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from gog.pipelines.sources import FileRows, LocalImages
 from gog.transforms.images import ImageError
-from gog.transforms.services.corpus import build_corpus
-from gog.transforms.services.gallery import build_gallery
+from gog.transforms.services.search.corpus import build_corpus
+from gog.transforms.services.search.gallery import build_gallery
 from gog.transforms.sources.row_images import safe_path
 
 SUFFIXES: Final = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})

@@ -21,7 +21,6 @@ from gog.pipelines.models import open_model, provider_of
 from gog.pipelines.searches import check_searches, open_image_search, open_text_search, with_pages
 from gog.pipelines.stores import make_budget, make_store, prices_of, store_path
 from gog.transforms.episode.crops import Cropper
-from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.gateway.budget import EMBEDDED, Budget
 from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Outside
@@ -30,6 +29,7 @@ from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.pages.reading import Reading
 from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, PageReader, Policy, TextSearch
+from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.services.store.records import AnyStore
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.services.web import close_client

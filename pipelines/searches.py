@@ -16,19 +16,19 @@ from typing import Final
 from gog.pipelines.config import Config, ConfigError
 from gog.pipelines.lake import ImageFiles, Lake
 from gog.transforms.atlas.world import atlas_world
-from gog.transforms.services.corpus import Corpus
-from gog.transforms.services.gallery import Gallery
 from gog.transforms.services.pages.jina import JinaReader
 from gog.transforms.services.pages.reader import LocalReader
 from gog.transforms.services.pages.reading import Reading
 from gog.transforms.services.protocols import ImageSearch, ImageStore, PageReader, Policy, TextSearch
 from gog.transforms.services.search.brave import BraveSearch
+from gog.transforms.services.search.corpus import Corpus
+from gog.transforms.services.search.gallery import Gallery
 from gog.transforms.services.search.lens import Lens, Thumbnails
 from gog.transforms.services.search.searxng import SearxngSearch
 from gog.transforms.services.search.serpapi import SerpApiLens
 from gog.transforms.services.search.serper import SerperLens, SerperSearch
 from gog.transforms.services.search.tavily import TavilySearch
-from gog.transforms.services.upload import HttpUploader, Uploader, UploadSettings
+from gog.transforms.services.search.upload import HttpUploader, Uploader, UploadSettings
 
 KEYS: Final = {
     "serper": "SERPER_API_KEY",

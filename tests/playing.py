@@ -16,9 +16,9 @@ from gog.transforms.episode import machine
 from gog.transforms.episode.machine import Episode, EpisodeSettings, ToolRequest, ToolResult
 from gog.transforms.images import CropSettings, cut_crop, open_image
 from gog.transforms.images import encode as encode_crop
-from gog.transforms.services.corpus import Corpus
-from gog.transforms.services.gallery import Gallery
 from gog.transforms.services.protocols import ChatRequest, Sampling
+from gog.transforms.services.search.corpus import Corpus
+from gog.transforms.services.search.gallery import Gallery
 from gog.transforms.verify.judge import JudgeQuestion
 from gog.transforms.verify.rules import check
 

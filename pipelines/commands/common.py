@@ -192,10 +192,10 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.transforms.curate.splits import HubError, LeakError
     from gog.transforms.evaluate.benchmarks.items import BenchmarkError
     from gog.transforms.evaluate.protocols.scores import ProtocolError
-    from gog.transforms.services.folders import IndexFolderError
     from gog.transforms.services.gateway.budget import PriceError
     from gog.transforms.services.models.server_process import ChildError
     from gog.transforms.services.protocols import ServiceError
+    from gog.transforms.services.search.index_folder import IndexFolderError
     from gog.transforms.services.store.schema import StoreError
     from gog.transforms.sources.formats import SourceError
     from gog.transforms.sources.mapping import MappingError

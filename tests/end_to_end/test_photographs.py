@@ -14,8 +14,8 @@ from runs import check_nothing_lost, exported, number, select
 
 from gog.pipelines.config import Config, parse_config
 from gog.pipelines.run import run
-from gog.transforms.services.corpus import build_corpus
-from gog.transforms.services.gallery import build_gallery
+from gog.transforms.services.search.corpus import build_corpus
+from gog.transforms.services.search.gallery import build_gallery
 
 DATA = os.environ.get("GOG_REAL_DATA", "")
 NEWS = Path(DATA) / "livevqa" / "News"

@@ -25,10 +25,10 @@ from gog.transforms.evaluate.benchmarks.items import BenchmarkError
 from gog.transforms.evaluate.paradigms import Paradigm
 from gog.transforms.evaluate.protocols import Grade, ProtocolError
 from gog.transforms.images import ImageLimits
-from gog.transforms.services.fetched_images import Fetch, FetchedImages
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
+from gog.transforms.services.search.fetched_images import Fetch, FetchedImages
 from gog.transforms.services.store.sqlite import Mode
 
 YES = Message(role="assistant", content="<judge>Yes</judge>\nso.")

@@ -22,9 +22,9 @@ from gog.pipelines.opening import (
 )
 from gog.pipelines.searches import open_image_search, open_text_search
 from gog.schemas import Event
-from gog.transforms.services.corpus import build_corpus
 from gog.transforms.services.detectors.settings import DetectSettings
-from gog.transforms.services.gallery import build_gallery
+from gog.transforms.services.search.corpus import build_corpus
+from gog.transforms.services.search.gallery import build_gallery
 from gog.transforms.services.store.sqlite import Mode, Store
 
 

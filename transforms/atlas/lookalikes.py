@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gog.transforms.services.grid import lab
+from gog.transforms.services.search.grid import lab
 
 TWIN = 5.0
 """Below this distance two flags cannot be told apart in a scene: Indonesia and Monaco."""

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from gog.schemas import canonical_json
 from gog.transforms.atlas.pages import articles, gallery_pictures
 from gog.transforms.atlas.rows import jpeg
-from gog.transforms.services.corpus import FORMAT, build_corpus
-from gog.transforms.services.folders import building
-from gog.transforms.services.gallery import EMBEDDER, build_gallery
+from gog.transforms.services.search.corpus import FORMAT, build_corpus
+from gog.transforms.services.search.gallery import EMBEDDER, build_gallery
+from gog.transforms.services.search.index_folder import building
 
 _LAYOUT = 1
 """Raise it when the drawing of the pictures or the making of an index changes."""

@@ -19,8 +19,8 @@ from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex
 from gog.transforms.images import ImageError
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed
-from gog.transforms.services.fetched_images import FetchedImages
 from gog.transforms.services.protocols import ImageStore
+from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.sources.cells import shortened
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
 from gog.transforms.sources.row_images import ReadImage, checked_url, image_url

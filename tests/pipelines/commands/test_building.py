@@ -12,8 +12,8 @@ from calling import Gog
 from fakes import MemoryImages
 from PIL import Image
 
-from gog.transforms.services.corpus import Corpus
-from gog.transforms.services.gallery import Gallery
+from gog.transforms.services.search.corpus import Corpus
+from gog.transforms.services.search.gallery import Gallery
 
 
 def picture(number: int) -> bytes:

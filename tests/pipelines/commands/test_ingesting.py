@@ -16,9 +16,9 @@ from gog.pipelines.context import STEP_TABLES
 from gog.pipelines.lake import Lake
 from gog.schemas import FailureClass, Reject, Seed
 from gog.transforms.images import ImageLimits
-from gog.transforms.services.fetched_images import Fetch, FetchedImages
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.search.fetched_images import Fetch, FetchedImages
 
 
 def config(tmp_path: Path, source: dict[str, Any], **more: Any) -> str:

@@ -11,7 +11,7 @@ from gog.transforms.atlas import world
 from gog.transforms.atlas.facts import countries, flag
 from gog.transforms.atlas.pages import articles, gallery_pictures
 from gog.transforms.atlas.world import atlas_world
-from gog.transforms.services.folders import IndexFolderError
+from gog.transforms.services.search.index_folder import IndexFolderError
 
 
 def test_built_once_and_then_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from gog.transforms.duplicates.benchmarks.images import ImageIndex, ImageMatch
 from gog.transforms.duplicates.benchmarks.questions import QuestionIndex, TextMatch, TextSettings
 from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
 from gog.transforms.images import ImageError, ImageLimits, load_image, sha256_hex
-from gog.transforms.services.folders import IndexFolderError, building, read_head, write_head
+from gog.transforms.services.search.index_folder import IndexFolderError, building, read_head, write_head
 from gog.transforms.verify.normalise import normalise
 
 WARNINGS: Final = "benchmark_warnings"

@@ -15,8 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from gog.prompts import prompt_hash, render
 from gog.schemas import FailureClass, Hit, Message
 from gog.transforms.dialect.observations import neutralise, one_line
-from gog.transforms.services.corpus import passages, query_words, words
-from gog.transforms.services.folders import clean
 from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.protocols import (
     ChatReply,
@@ -28,6 +26,8 @@ from gog.transforms.services.protocols import (
     ServiceError,
     TextSearch,
 )
+from gog.transforms.services.search.corpus import passages, query_words, words
+from gog.transforms.services.search.index_folder import clean
 
 PASSAGE: Final = 300
 """Characters of a passage at most; a longer paragraph is cut between sentences."""

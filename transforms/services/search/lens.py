@@ -13,7 +13,7 @@ from gog.transforms.images import ImageError, ImageLimits, encode, load_image
 from gog.transforms.services.pages.fetch import Allow, fetch_public, is_public
 from gog.transforms.services.protocols import ImageStore, ServiceError
 from gog.transforms.services.search.results import Found, Locale
-from gog.transforms.services.upload import Uploader
+from gog.transforms.services.search.upload import Uploader
 
 THUMBNAIL_BYTES: Final = 1 << 20
 THUMBNAIL_S: Final = 8.0

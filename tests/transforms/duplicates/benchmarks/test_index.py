@@ -10,7 +10,7 @@ from textures import jpeg, texture
 
 from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex, BenchmarkRow
 from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
-from gog.transforms.services.folders import IndexFolderError
+from gog.transforms.services.search.index_folder import IndexFolderError
 
 NAMED = "How many goals had the team in the blue kit scored after the own goal by Ramy Bensebaini in Barcelona?"
 TEMPLATE = "Who is the person in this picture?"

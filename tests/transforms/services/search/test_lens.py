@@ -14,7 +14,7 @@ from gog.transforms.services.pages.fetch import is_public
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search.lens import THUMBNAIL_BYTES, Lens, Thumbnails, inline
 from gog.transforms.services.search.results import Found, Locale
-from gog.transforms.services.upload import HttpUploader, UploadSettings
+from gog.transforms.services.search.upload import HttpUploader, UploadSettings
 
 SMALL = picture(64, 48)
 

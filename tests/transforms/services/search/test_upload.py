@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from websites import failure, run, site
 
 from gog.schemas import FailureClass
-from gog.transforms.services.upload import HttpUploader, UploadSettings
+from gog.transforms.services.search.upload import HttpUploader, UploadSettings
 
 KEY = "sig=planted%2B1"
 

@@ -13,9 +13,9 @@ from gog.schemas import FailureClass, Hit
 from gog.transforms.atlas.facts import countries
 from gog.transforms.atlas.questions import ATTRIBUTES, ask_fact, facts_of
 from gog.transforms.atlas.world import atlas_world
-from gog.transforms.services.corpus import SNIPPET, Corpus, build_corpus, passages, query_words, snippet, words
-from gog.transforms.services.folders import IndexFolderError
 from gog.transforms.services.protocols import ServiceError, TextSearch
+from gog.transforms.services.search.corpus import SNIPPET, Corpus, build_corpus, passages, query_words, snippet, words
+from gog.transforms.services.search.index_folder import IndexFolderError
 
 PAGES = [
     ("https://a", "Bread", "Bread is baked in an oven.\n\nThe oldest bread is 14,000 years old."),

@@ -16,11 +16,11 @@ from gog.transforms.atlas.facts import by_code
 from gog.transforms.atlas.scenes import compose_scene
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.images import CropSettings, cut_crop, encode
-from gog.transforms.services import gallery as gallery_module
-from gog.transforms.services import grid
-from gog.transforms.services.folders import IndexFolderError
-from gog.transforms.services.gallery import Gallery, build_gallery, score_of
 from gog.transforms.services.protocols import ImageSearch, ServiceError
+from gog.transforms.services.search import gallery as gallery_module
+from gog.transforms.services.search import grid
+from gog.transforms.services.search.gallery import Gallery, build_gallery, score_of
+from gog.transforms.services.search.index_folder import IndexFolderError
 
 
 class Images:

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Hit, canonical_json
-from gog.transforms.services.folders import IndexFolderError, building, clean, read_head, write_head
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.search.index_folder import IndexFolderError, building, clean, read_head, write_head
 
 PASSAGE: Final = 1500
 """Characters of a passage, about; a longer paragraph is cut between sentences."""

@@ -24,9 +24,9 @@ from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Hit, canonical_json
 from gog.transforms.images import ImageError, ImageLimits, decode_image, load_image, sha256_hex
-from gog.transforms.services import grid
-from gog.transforms.services.folders import IndexFolderError, building, clean, read_head, write_head
 from gog.transforms.services.protocols import ImageStore, ServiceError
+from gog.transforms.services.search import grid
+from gog.transforms.services.search.index_folder import IndexFolderError, building, clean, read_head, write_head
 
 HALF_SCORE: Final = 14.3
 """Distance whose score is one half."""
