@@ -15,8 +15,8 @@ from gog.schemas.boxes import iou
 from gog.transforms.atlas.rows import encode
 from gog.transforms.atlas.scenes import Kind, compose_scene
 from gog.transforms.images import decode_image
+from gog.transforms.services.detectors.segments import LIMIT, Segments, find_segments
 from gog.transforms.services.protocols import Detector, ServiceError
-from gog.transforms.services.segments import LIMIT, Segments, find_segments
 
 
 def ground(width: int = 640, height: int = 480, grain: float = 3.0) -> Image.Image:
