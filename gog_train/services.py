@@ -26,6 +26,7 @@ from gog.transforms.episode.driver import EpisodeTools
 from gog.transforms.images import CropSettings
 from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.gateway.retry import Retry
+from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.models.chat import ChatModel, ModelSettings
 from gog.transforms.services.protocols import ImageSearch, ImageStore, Policy, ServiceError, TextSearch
@@ -42,7 +43,6 @@ from gog.transforms.services.search.tavily import TavilySearch
 from gog.transforms.services.search.upload import HttpUploader, UploadSettings
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.services.store.sqlite import Mode, Store
-from gog.transforms.services.web import close_client
 from gog.transforms.synthesize.judge import judge_call
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, Ruling, closed_world_judge
 from gog_train.settings import TrainingError

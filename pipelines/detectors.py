@@ -17,8 +17,8 @@ from gog.transforms.services.detectors.remote import RemoteDetector
 from gog.transforms.services.detectors.segments import Segments
 from gog.transforms.services.detectors.settings import DetectorError, DetectSettings
 from gog.transforms.services.detectors.ultralytics import UltralyticsDetector
+from gog.transforms.services.http import key_in
 from gog.transforms.services.protocols import Detector, ImageStore
-from gog.transforms.services.web import key_in
 
 KEY = "GOG_DETECTOR_KEY"
 

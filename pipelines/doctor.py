@@ -29,10 +29,10 @@ from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
 from gog.transforms.images import sha256_hex
+from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
 from gog.transforms.services.search.index_folder import IndexFolderError
 from gog.transforms.services.store.schema import StoreError
-from gog.transforms.services.web import close_client
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError
 

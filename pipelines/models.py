@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from gog.pipelines.config import Config, ConfigError
 from gog.transforms.atlas.planner import Planner, skill_of
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.services.http import key_in
 from gog.transforms.services.models.chat import ChatModel, ModelSettings
 from gog.transforms.services.models.checkpoint import NOTES, CheckpointError, CheckpointModel, read_notes
 from gog.transforms.services.models.vllm import VllmModel
 from gog.transforms.services.protocols import ImageStore, Policy
-from gog.transforms.services.web import key_in
 
 EXAMPLES = "'planner:skill=0.85', 'http://127.0.0.1:8000/v1#MODEL', 'vllm:MODEL' or 'checkpoint:FOLDER'"
 LOGS = "logs"

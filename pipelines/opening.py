@@ -26,13 +26,13 @@ from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.gateway.prices import find_price
 from gog.transforms.services.gateway.retry import Retry
+from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.pages.reading import Reading
 from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, PageReader, Policy, TextSearch
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.services.store.records import AnyStore
 from gog.transforms.services.store.schema import StoreError
-from gog.transforms.services.web import close_client
 from gog.transforms.synthesize.services import Services
 
 _stores: list[Hashable] = []

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gog.transforms.services.web import close_client
+from gog.transforms.services.http import close_client
 
 T = TypeVar("T")
 Told = Any

@@ -10,9 +10,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gog.schemas import FailureClass
-from gog.transforms.services.pages.fetch import Address
+from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.web import close_client
+from gog.transforms.services.public_web import Address
 
 T = TypeVar("T")
 

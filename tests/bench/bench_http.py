@@ -31,13 +31,13 @@ from PIL import Image
 from gog.schemas import ImagePart, Message, TextPart
 from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.models.chat import ChatModel
 from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.models.chat.wire import request_body
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.services.store.sqlite import Store
-from gog.transforms.services.web import close_client
 
 CALLS = 2000
 ROUNDS = 5

@@ -12,9 +12,9 @@ from fakes import HEIGHT, WIDTH, MemoryImages, answered, picture
 
 from gog.schemas import WHOLE, EpisodeImage, FailureClass, Message
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
+from gog.transforms.services.http import close_client
 from gog.transforms.services.models.chat import ChatModel
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
-from gog.transforms.services.web import close_client
 from gog_train.generating import Prompt, PromptError
 from gog_train.serve import CheckpointServer, main
 

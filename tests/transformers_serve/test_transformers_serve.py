@@ -19,10 +19,10 @@ from gog.pipelines.opening import close_stores
 from gog.pipelines.run import run
 from gog.schemas import WHOLE, EpisodeImage, FailureClass, ImagePart, Message, TextPart
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
+from gog.transforms.services.http import close_client
 from gog.transforms.services.models import process_guard
 from gog.transforms.services.models.chat import ChatModel, ModelSettings
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
-from gog.transforms.services.web import close_client
 
 pytestmark = pytest.mark.slow
 

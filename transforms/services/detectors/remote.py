@@ -11,8 +11,8 @@ from urllib.parse import urldefrag, urlsplit
 
 from gog.schemas import Box, BoxError, FailureClass, plain
 from gog.transforms.services.detectors.settings import DetectSettings
+from gog.transforms.services.http import call_json
 from gog.transforms.services.protocols import Detection, ImageStore, ServiceError
-from gog.transforms.services.web import call_json
 
 _TYPES = {b"\xff\xd8": "image/jpeg", b"\x89P": "image/png", b"RI": "image/webp"}
 

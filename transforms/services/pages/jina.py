@@ -8,10 +8,10 @@ import re
 from typing import Any, Final
 
 from gog.schemas import FailureClass
-from gog.transforms.services.pages.fetch import MAX_URL, check_url
+from gog.transforms.services.http import call_json
 from gog.transforms.services.pages.pdf import MAX_TEXT
 from gog.transforms.services.protocols import Page, ServiceError
-from gog.transforms.services.web import call_json
+from gog.transforms.services.public_web import MAX_URL, check_url
 
 URL: Final = "https://r.jina.ai/"
 _LIMIT_BYTES: Final = 8 << 20

@@ -10,10 +10,10 @@ from typing import Final
 from yarl import URL
 
 from gog.schemas import FailureClass
-from gog.transforms.services.pages.fetch import Allow, Fetched, check_url, fetch_public, is_public, text_of
 from gog.transforms.services.pages.pdf import MAX_TEXT, pdf_text, pdf_version
 from gog.transforms.services.pages.robots import Robots
 from gog.transforms.services.protocols import Page, ServiceError
+from gog.transforms.services.public_web import Allow, Fetched, check_url, fetch_public, is_public, text_of
 
 LIMIT_BYTES: Final = 8 << 20
 HTML_BYTES: Final = 2 << 20

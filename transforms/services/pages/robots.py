@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from yarl import URL
 
 from gog.schemas import FailureClass
-from gog.transforms.services.pages.fetch import USER_AGENT, Allow, fetch_public, is_public, text_of
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.public_web import USER_AGENT, Allow, fetch_public, is_public, text_of
 
 if TYPE_CHECKING:
     from protego import Protego

@@ -19,8 +19,8 @@ from gog.schemas import FailureClass
 from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.services.gateway.retry import Retry, with_retries
 from gog.transforms.services.loop import process_loop, shared
-from gog.transforms.services.pages.fetch import fetch_public
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.public_web import fetch_public
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """The bytes at an address; `ServiceError` where it does not give them."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gog.schemas import FailureClass, Hit
+from gog.transforms.services.http import call_json
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search.index_folder import clean
-from gog.transforms.services.web import call_json
 
 TITLE: Final = 300
 URL: Final = 2000

@@ -11,10 +11,10 @@ from typing import Any, Final
 from yarl import URL
 
 from gog.schemas import FailureClass, Hit
+from gog.transforms.services.http import key_in
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search.index_folder import clean
 from gog.transforms.services.search.results import Names, ask, hits_in, shortened
-from gog.transforms.services.web import key_in
 
 _SPENT: Final = re.compile(r"(?!)")
 _PAGES: Final = Names(url="url", snippet="content")

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gog.schemas import FailureClass
+from gog.transforms.services.http import hide
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search.index_folder import clean
 from gog.transforms.services.search.lens import Lens
 from gog.transforms.services.search.results import Found, Names, ask, found_in
-from gog.transforms.services.web import hide
 
 URL: Final = "https://serpapi.com"
 _SPENT: Final = re.compile(

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gog.transforms.services.http import call, key_in
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.web import call, key_in
 
 _DELETE_S: Final = 15.0
 _log = logging.getLogger(__name__)

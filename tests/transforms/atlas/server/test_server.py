@@ -13,9 +13,9 @@ from gog.schemas import FailureClass, ImagePart, Message, TextPart
 from gog.transforms.atlas.planner import Planner, planner_id
 from gog.transforms.atlas.server.faults import Fault, Manners
 from gog.transforms.atlas.server.server import PlannerServer, serving
+from gog.transforms.services.http import call_json, close_client
 from gog.transforms.services.models.chat import ChatModel
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
-from gog.transforms.services.web import call_json, close_client
 
 MODEL = planner_id(0.85)
 

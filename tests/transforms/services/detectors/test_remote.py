@@ -15,8 +15,8 @@ from strategies import boxes
 from gog.schemas import Box, FailureClass
 from gog.transforms.services.detectors.remote import RemoteDetector, read_detections
 from gog.transforms.services.detectors.settings import DetectSettings
+from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import Detection, Detector, ServiceError
-from gog.transforms.services.web import close_client
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="

@@ -12,6 +12,7 @@ from fakes import MemoryImages
 
 from gog.schemas import Frame, Message
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.services.http import close_client
 from gog.transforms.services.models.checkpoint import (
     NOTES,
     CheckpointError,
@@ -23,7 +24,6 @@ from gog.transforms.services.models.checkpoint import (
 )
 from gog.transforms.services.models.server_process import ChildError
 from gog.transforms.services.protocols import ChatRequest
-from gog.transforms.services.web import close_client
 
 STANDIN = Path(__file__).parents[2] / "standin_vllm.py"
 QUESTION = ChatRequest((Message(role="user", content="hi"),))

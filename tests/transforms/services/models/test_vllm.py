@@ -17,12 +17,12 @@ from fakes import MemoryImages
 import gog.transforms.services.models.server_process as child_module
 from gog.schemas import Message
 from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.http import close_client
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.server_process import ChildError, ChildServer
 from gog.transforms.services.models.vllm import VllmModel, VllmServer, VllmSettings, serve_arguments, server_for
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.services.store.sqlite import Mode, Store
-from gog.transforms.services.web import close_client
 
 STANDIN = Path(__file__).parents[2] / "standin_vllm.py"
 QUESTION = ChatRequest((Message(role="user", content="hi"),))

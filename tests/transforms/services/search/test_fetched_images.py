@@ -13,8 +13,8 @@ import pytest
 from gog.schemas import FailureClass
 from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.services.gateway.retry import Retry
-from gog.transforms.services.pages.fetch import fetch_public
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.public_web import fetch_public
 from gog.transforms.services.search.fetched_images import TYPES, Fetch, FetchedImages
 
 URL = "https://pictures.example.org/1.jpg"

@@ -17,7 +17,8 @@ from websites import Handler, anywhere, endless, failure, moved, refused, run, s
 from yarl import URL
 
 from gog.schemas import FailureClass
-from gog.transforms.services.pages.fetch import (
+from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.public_web import (
     MAX_REDIRECTS,
     Address,
     Fetched,
@@ -27,7 +28,6 @@ from gog.transforms.services.pages.fetch import (
     is_public,
     text_of,
 )
-from gog.transforms.services.protocols import ServiceError
 
 Pages = Mapping[str, Handler | web.Response | str]
 

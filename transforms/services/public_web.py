@@ -19,8 +19,8 @@ import aiohttp
 from yarl import URL
 
 from gog.schemas import FailureClass
+from gog.transforms.services.http import refusal
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.web import refusal
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Allow = Callable[[Address, int], bool]

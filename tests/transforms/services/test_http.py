@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gog.schemas import FailureClass
+from gog.transforms.services.http import call, call_json, close_client
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.web import call, call_json, close_client
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
