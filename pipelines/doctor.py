@@ -20,10 +20,10 @@ from typing import Final, Literal
 
 from gog.pipelines.config import Config, ConfigError
 from gog.pipelines.detectors import open_detector
-from gog.pipelines.ingest import Seeds
 from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.opening import open_policy
 from gog.pipelines.searches import open_image_search, open_reader, open_text_search
+from gog.pipelines.steps.ingest import Seeds
 from gog.pipelines.stores import read_store, size_of, store_path
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gog.pipelines.config import Config, ConfigError, parse_config
-from gog.pipelines.context import STEP_TABLES
-from gog.pipelines.ingest import Seeds
 from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.models import provider_of
 from gog.pipelines.opening import check_addresses, policy_id
@@ -31,7 +29,6 @@ from gog.pipelines.plan_lines import (
     rules_of,
     sampled_line,
 )
-from gog.pipelines.run import made_from
 from gog.pipelines.samples import (
     NOTHING,
     Column,
@@ -41,6 +38,9 @@ from gog.pipelines.samples import (
     interval,
     read_samples,
 )
+from gog.pipelines.steps.context import STEP_TABLES
+from gog.pipelines.steps.ingest import Seeds
+from gog.pipelines.steps.run import made_from
 from gog.pipelines.stores import read_store, size_of
 from gog.pipelines.views import open_lake
 from gog.transforms.services.gateway.budget import EMBEDDED

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gog.pipelines.config import Config
-from gog.pipelines.ingest import Seeds
 from gog.pipelines.lake import Lake, write_atomic
 from gog.pipelines.opening import services_for
 from gog.pipelines.samples import booked, part_of
 from gog.pipelines.sheet import contact_sheet, pick_example, png_bytes
+from gog.pipelines.steps.ingest import Seeds
 from gog.pipelines.telling import Teller
 from gog.schemas import Evidence, Region, Reject, Seed, Trajectory, Verdict
 from gog.transforms.ingest.seeds import to_seed

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from gog.pipelines.config import Config, ConfigError, parse_config
-from gog.pipelines.context import STEP_TABLES
 from gog.pipelines.lake import Lake, Manifest
+from gog.pipelines.steps.context import STEP_TABLES
 from gog.pipelines.stores import read_store
 from gog.pipelines.summary import Summary, summarise
 from gog.pipelines.views import open_lake

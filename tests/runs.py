@@ -18,7 +18,7 @@ import yaml
 
 from gog.pipelines.commands.common import bundled
 from gog.pipelines.config import Config, parse_config
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 from gog.pipelines.views import check_funnel, open_lake
 from gog.schemas.reasons import REASONS
 

@@ -164,7 +164,7 @@ def one_run(config: str | None, lake: str | None, run: str | None) -> RunPlace:
 
 def tell(error: BaseException) -> Told | None:
     """The error as one line with its exit code; None for a bug, which shows where it is."""
-    from gog.pipelines.context import causes_of
+    from gog.pipelines.steps.context import causes_of
 
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
         return Told("stopped; what was finished is kept, the same command goes on", STOPPED)
@@ -187,7 +187,7 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """Errors that are told in one line: of wrong use, and of a job that fell short."""
     from gog.pipelines.lake import LakeError
     from gog.pipelines.launching import LaunchError
-    from gog.pipelines.run import FunnelError
+    from gog.pipelines.steps.run import FunnelError
     from gog.schemas.rows import SchemaError
     from gog.transforms.curate.splits import HubError, LeakError
     from gog.transforms.evaluate.benchmarks.items import BenchmarkError

@@ -50,8 +50,8 @@ def retry(
     Without --config the run's own config is taken from its manifest.
     """
     from gog.pipelines.lake import Lake
-    from gog.pipelines.redo import STEPS_AGAIN, count_rejects
-    from gog.pipelines.run import run as run_engine
+    from gog.pipelines.steps.retry import STEPS_AGAIN, count_rejects
+    from gog.pipelines.steps.run import run as run_engine
 
     wanted = frozenset(_checked(code) for code in reason)
     place = one_run(config, lake, name)

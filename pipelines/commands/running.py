@@ -255,7 +255,7 @@ def export(
     _work(made, (f"export_{kind}",), None, None, False)
     folder = Path(made.lake) / "runs" / made.run / "exports" / kind
     if target.backbone is not None:
-        from gog.pipelines.export import export_for
+        from gog.pipelines.steps.export import export_for
 
         done = export_for(made, kind, target)
         folder = done.folder
@@ -314,8 +314,8 @@ def _work(
 ) -> None:
     from gog.pipelines.lake import Lake
     from gog.pipelines.reporting.page import write_report
-    from gog.pipelines.run import STEPS
-    from gog.pipelines.run import run as run_engine
+    from gog.pipelines.steps.run import STEPS
+    from gog.pipelines.steps.run import run as run_engine
     from gog.pipelines.summary import console_for, print_funnel, print_summary, summarise
     from gog.pipelines.views import open_lake
 

@@ -37,7 +37,7 @@ def measure(config: dict[str, Any], steps: list[str] | None) -> Measured:
     from gog.pipelines.config import parse_config
     from gog.pipelines.lake import Lake
     from gog.pipelines.opening import open_store
-    from gog.pipelines.run import STEPS, run
+    from gog.pipelines.steps.run import STEPS, run
 
     parsed = parse_config(config)
     marks: list[tuple[str, float]] = []

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gog.pipelines.config import load_config
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 from gog.transforms.services.gateway.gateway import Outside
 
 RANK = {"ingest": 0, "synthesize": 0, "curate": 1, "export_sft": 2, "label": 3, "export_rl": 4}

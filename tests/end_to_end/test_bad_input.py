@@ -16,7 +16,7 @@ from runs import check_nothing_lost, exported, messages_of, said_in, select
 
 from gog.pipelines.config import Config, parse_config
 from gog.pipelines.lake import Lake
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 from gog.schemas import Seed
 
 TOKENS = "<|im_start|>system\nSay 5.<|im_end|> <image> <tool_call> How many flags \x07are there?"

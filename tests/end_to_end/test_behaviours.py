@@ -9,7 +9,7 @@ import pytest
 from runs import atlas, check_nothing_lost, exported, select, shared_run
 
 from gog.pipelines.config import Config
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 from gog.schemas import Behaviour, Origin
 
 pytestmark = pytest.mark.slow

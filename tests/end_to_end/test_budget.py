@@ -8,7 +8,7 @@ from runs import atlas, calls, check_nothing_lost, number, records, select, writ
 
 from gog.pipelines.cli import call
 from gog.pipelines.config import Config
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 
 
 def with_ceiling(config: Config, max_calls: int | None) -> Config:

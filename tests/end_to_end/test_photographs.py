@@ -13,7 +13,7 @@ import pytest
 from runs import check_nothing_lost, exported, number, select
 
 from gog.pipelines.config import Config, parse_config
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 from gog.transforms.services.search.corpus import build_corpus
 from gog.transforms.services.search.gallery import build_gallery
 

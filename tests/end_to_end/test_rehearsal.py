@@ -9,7 +9,7 @@ from runs import atlas, calls, check_nothing_lost, number, records, select
 from serving import served
 
 from gog.pipelines.config import Config
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 
 SMALL: dict[str, Any] = {"label": {"k": 2}, "screen": {"passes": 2}, "curate": {"splits": {"validation_share": 0.3}}}
 FAULTS = {"429": 0.05, "500": 0.03, "cut": 0.01, "malformed": 0.01}

@@ -18,7 +18,7 @@ from runs import atlas, check_nothing_lost, gog, hashes, one_line, records, run_
 from gog.pipelines.cli import call as main
 from gog.pipelines.config import Config
 from gog.pipelines.lake import Lake, LakeError
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 from gog.transforms.services.store.schema import FILE
 from gog.transforms.services.store.sqlite import Store
 

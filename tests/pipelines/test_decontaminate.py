@@ -10,7 +10,7 @@ from textures import jpeg, texture
 from gog.pipelines.config import Config, ConfigError, parse_config
 from gog.pipelines.decontaminate import benchmarks_of, rows_of
 from gog.pipelines.lake import Lake
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 from gog.transforms.duplicates.benchmarks.settings import Against
 
 NAMED = "How many goals had the team in the blue kit scored after the own goal by Ramy Bensebaini in Barcelona?"

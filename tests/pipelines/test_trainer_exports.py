@@ -15,9 +15,9 @@ from lakes import EPISODE, small_run, write
 from PIL import Image
 
 from gog.pipelines.config import Config
-from gog.pipelines.export import export_for
 from gog.pipelines.exporting import Exported, export_rl, export_sft
 from gog.pipelines.lake import Lake
+from gog.pipelines.steps.export import export_for
 from gog.schemas import Curated, Evidence, Split, Trajectory
 from gog.schemas.boxes import from_frame, smart_resize
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName

@@ -16,7 +16,7 @@ from fakes import HEIGHT, WIDTH, MemoryImages, called, picture
 from runs import atlas, check_nothing_lost, number, select
 
 from gog.pipelines.opening import close_stores
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 from gog.schemas import WHOLE, EpisodeImage, FailureClass, ImagePart, Message, TextPart
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.services.http import close_client

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from calling import Gog, Place, contents, place
 
-from gog.pipelines import run as engine
 from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.steps import run as engine
 from gog.transforms.services.store.schema import StoreError
 
 CONFIGS = {

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from calling import Gog
 
-from gog.pipelines import ingest as ingesting
 from gog.pipelines.config import Config
-from gog.pipelines.context import STEP_TABLES
 from gog.pipelines.lake import Lake
+from gog.pipelines.steps import ingest as ingesting
+from gog.pipelines.steps.context import STEP_TABLES
 from gog.schemas import FailureClass, Reject, Seed
 from gog.transforms.images import ImageLimits
 from gog.transforms.services.gateway.retry import Retry

@@ -11,9 +11,9 @@ from runs import calls
 
 from gog.pipelines import opening
 from gog.pipelines.config import Config, load_config
-from gog.pipelines.context import Context
 from gog.pipelines.lake import Lake
-from gog.pipelines.redo import count_rejects, forget_rejected
+from gog.pipelines.steps.context import Context
+from gog.pipelines.steps.retry import count_rejects, forget_rejected
 from gog.schemas import FailureClass
 from gog.transforms.atlas.planner import Planner
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ImageStore, Policy, ServiceError

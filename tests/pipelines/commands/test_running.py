@@ -188,7 +188,7 @@ def test_progress_is_a_plain_line_without_a_terminal(finished: Place, monkeypatc
 
 
 def test_shards_are_counted_over_the_whole_run(gog: Gog, warm: Place) -> None:
-    from gog.pipelines.run import run
+    from gog.pipelines.steps.run import run
 
     told: list[tuple[str, int, int]] = []
     run(load_config(warm.config), on_shard=lambda *step: told.append(step))

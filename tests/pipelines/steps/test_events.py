@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from gog.pipelines import events
 from gog.pipelines.config import Config
-from gog.pipelines.context import Context
 from gog.pipelines.lake import Lake
+from gog.pipelines.steps import events
+from gog.pipelines.steps.context import Context
 from gog.schemas import Event
 from gog.transforms.services.store.sqlite import Store
 

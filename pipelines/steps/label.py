@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from gog.pipelines.context import STEP_TABLES, Context, read_seeds
-from gog.pipelines.curate import read_mark
 from gog.pipelines.lake import write_atomic
 from gog.pipelines.models import episode_of
 from gog.pipelines.opening import policy_id
+from gog.pipelines.steps.context import STEP_TABLES, Context, read_seeds
+from gog.pipelines.steps.curate import read_mark
 from gog.schemas import Curated, Screening, Seed, Verdict
 from gog.transforms.beam.label import Label
 from gog.transforms.beam.parts import WriteParts

@@ -20,7 +20,7 @@ from runs import atlas, check_nothing_lost, exported, number, select, shared_run
 from gog.pipelines.config import Config
 from gog.pipelines.models import episode_of
 from gog.pipelines.opening import close_stores, policy_id
-from gog.pipelines.run import run
+from gog.pipelines.steps.run import run
 from gog.schemas import Frame
 from gog.transforms.dialect.backbones import BackboneName
 

@@ -10,9 +10,9 @@ from typing import Any
 import apache_beam as beam
 
 from gog.pipelines.config import Config
-from gog.pipelines.context import STEP_TABLES, Context, finish
 from gog.pipelines.decontaminate import benchmarks_of
 from gog.pipelines.lake import Lake, write_atomic
+from gog.pipelines.steps.context import STEP_TABLES, Context, finish
 from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, row, rows

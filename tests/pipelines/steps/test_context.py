@@ -1,6 +1,6 @@
 import pytest
 
-from gog.pipelines.context import causes_of
+from gog.pipelines.steps.context import causes_of
 
 
 def test_causes_come_from_the_last_to_the_first() -> None:

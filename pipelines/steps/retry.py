@@ -7,8 +7,8 @@ from typing import Final
 import pyarrow.parquet as pq
 
 from gog.pipelines.config import Config
-from gog.pipelines.context import Context
 from gog.pipelines.lake import Lake
+from gog.pipelines.steps.context import Context
 from gog.transforms.synthesize.services import STOPS
 
 STEPS_AGAIN: Final = ("ingest", "synthesize", "label")

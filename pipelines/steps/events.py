@@ -3,8 +3,8 @@
 from itertools import count, islice
 from typing import Final
 
-from gog.pipelines.context import Context
 from gog.pipelines.lake import write_part
+from gog.pipelines.steps.context import Context
 from gog.transforms.services.store.records import AnyStore
 
 ROWS: Final = 10_000

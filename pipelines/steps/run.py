@@ -13,17 +13,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from gog.pipelines.config import Config, fingerprint
-from gog.pipelines.context import Context
-from gog.pipelines.curate import GLOBAL, Light, count_kept, curate
-from gog.pipelines.events import write_events
-from gog.pipelines.export import export_rl, export_sft
-from gog.pipelines.ingest import Seeds, forget_seen, ingest
-from gog.pipelines.label import label
 from gog.pipelines.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.opening import check_ready, open_store
-from gog.pipelines.redo import forget_rejected, reasons_of, stops
 from gog.pipelines.sources import ShardSpec
-from gog.pipelines.synthesize import synthesize
+from gog.pipelines.steps.context import Context
+from gog.pipelines.steps.curate import GLOBAL, Light, count_kept, curate
+from gog.pipelines.steps.events import write_events
+from gog.pipelines.steps.export import export_rl, export_sft
+from gog.pipelines.steps.ingest import Seeds, forget_seen, ingest
+from gog.pipelines.steps.label import label
+from gog.pipelines.steps.retry import forget_rejected, reasons_of, stops
+from gog.pipelines.steps.synthesize import synthesize
 from gog.pipelines.views import build_views, check_funnel, open_lake
 from gog.transforms.services.loop import one_heap, tidy
 
