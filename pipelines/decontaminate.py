@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.lake import Lake
 from gog.schemas import canonical_json
 from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex, BenchmarkRow

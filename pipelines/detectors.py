@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gog.pipelines.config import ConfigError
+from gog.pipelines.config.config import ConfigError
 from gog.transforms.services.detectors.onnx import OnnxDetector
 from gog.transforms.services.detectors.remote import RemoteDetector
 from gog.transforms.services.detectors.segments import Segments

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
-from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.detectors import open_detector
 from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.opening import open_policy

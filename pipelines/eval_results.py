@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
-from gog.pipelines.config import ConfigError
+from gog.pipelines.config.config import ConfigError
 from gog.pipelines.evaluate import Evaluated, Evaluation, eval_folder
 from gog.pipelines.lake import Lake, LakeError, write_atomic
 from gog.pipelines.opening import open_store

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.eval_journal import Journal
 from gog.pipelines.flights import in_window
 from gog.pipelines.lake import Lake, LakeError, RunLock, write_atomic

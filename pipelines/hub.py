@@ -15,7 +15,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gog.pipelines.source_settings import HubSource
+from gog.pipelines.config.sources import HubSource
 from gog.pipelines.sources import FileRows
 from gog.schemas import canonical_json
 from gog.transforms.sources.formats import SourceError, readable

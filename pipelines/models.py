@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.config.config import Config, ConfigError
 from gog.transforms.atlas.planner import Planner, skill_of
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.http import key_in

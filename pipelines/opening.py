@@ -14,7 +14,7 @@ from collections.abc import Hashable
 from contextlib import suppress
 from pathlib import Path
 
-from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.detectors import check_detector, check_installed, open_detector
 from gog.pipelines.lake import ImageFiles, Lake
 from gog.pipelines.models import open_model, provider_of

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.opening import policy_id, price_name
 from gog.pipelines.samples import (
     NOTHING,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from gog.pipelines.source_settings import PublishedSource
+from gog.pipelines.config.sources import PublishedSource
 from gog.pipelines.sources import FileRows, ShardSpec
 from gog.transforms.evaluate.benchmarks import livevqa
 from gog.transforms.evaluate.benchmarks.infoseek import BesideById

@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from gog.pipelines.config import Config, models_in
-from gog.pipelines.docstrings import field_docs
+from gog.pipelines.config.config import Config, models_in
+from gog.pipelines.config.field_docs import field_docs
 from gog.pipelines.lake_views.answers import ANSWERS
 from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.views import open_lake
@@ -66,7 +66,7 @@ def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
 
 def config_page() -> str:
     """Every key of the config, with its type, its default and what it means."""
-    from gog.pipelines.source_settings import SourceSettings
+    from gog.pipelines.config.sources import SourceSettings
 
     lines = [
         "# Config",

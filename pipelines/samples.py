@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from gog.pipelines.config import Config, fingerprint
+from gog.pipelines.config.config import Config, fingerprint
 from gog.transforms.services.store.records import AnyStore
 
 SUFFIX: Final = "-preview"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Final
 
-from gog.pipelines.source_settings import Selection
+from gog.pipelines.config.sources import Selection
 from gog.pipelines.sources import ShardSpec, Source
 from gog.transforms.sources.cells import MISSING, listed, lookup, scalar_text
 from gog.transforms.sources.mapping import MappingError, SourceRow

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gog.pipelines.config import Config, ConfigError, parse_config
+from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.lake import Lake, Manifest
 from gog.pipelines.steps.context import STEP_TABLES
 from gog.pipelines.stores import read_store

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.config.config import Config, ConfigError
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.leases import FileLeases, Leases, SharedLeases
 from gog.transforms.services.gateway.prices import Price

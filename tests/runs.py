@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from gog.pipelines.commands.common import bundled
-from gog.pipelines.config import Config, parse_config
+from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.steps.run import run
 from gog.pipelines.views import check_funnel, open_lake
 from gog.schemas.reasons import REASONS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.lake_views.answers import ANSWERS
 from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.reference import pages

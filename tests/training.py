@@ -8,7 +8,7 @@ from typing import Literal
 from runs import run_folder
 
 from gog.pipelines import exporting
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.lake import Lake
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.export.target import Format, Target

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import typer
 import yaml
 
-from gog.pipelines.config import Config, ConfigError, load_config, parse_config
+from gog.pipelines.config.config import Config, ConfigError, load_config, parse_config
 from gog.pipelines.plain import one_line
 
 FELL_SHORT: Final = 1

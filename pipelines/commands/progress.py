@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.transforms.services.loop import peek
 
 PLAIN_EVERY = 10.0

@@ -21,7 +21,7 @@ from gog.pipelines.commands.common import (
     print_json,
 )
 from gog.pipelines.commands.progress import Progress
-from gog.pipelines.config import Config, parse_config
+from gog.pipelines.config.config import Config, parse_config
 from gog.schemas import REASONS
 
 MORE = (

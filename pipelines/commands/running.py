@@ -24,7 +24,7 @@ from gog.pipelines.commands.common import (
 )
 from gog.pipelines.commands.progress import Progress
 from gog.pipelines.commands.storing import OlderThan, seconds_of
-from gog.pipelines.config import Config, parse_config
+from gog.pipelines.config.config import Config, parse_config
 from gog.schemas.reasons import OUTSIDE
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.export.rows import Reviewed

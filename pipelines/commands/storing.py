@@ -20,7 +20,7 @@ from gog.pipelines.commands.common import (
     example,
     print_json,
 )
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.plain import one_line
 
 if TYPE_CHECKING:

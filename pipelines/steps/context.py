@@ -10,7 +10,7 @@ from typing import Final
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.lake import Lake, LakeError, disk_advice
 from gog.pipelines.opening import services_for
 from gog.schemas import Seed

@@ -9,7 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.decontaminate import benchmarks_of
 from gog.pipelines.lake import Lake, write_atomic
 from gog.pipelines.steps.context import STEP_TABLES, Context, finish

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gog.pipelines import exporting
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.exporting import Exported
 from gog.pipelines.lake import Lake, write_atomic, write_part
 from gog.pipelines.review_files import read_reviews

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from gog.pipelines.config import Config, fingerprint
+from gog.pipelines.config.config import Config, fingerprint
 from gog.pipelines.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.opening import check_ready, open_store
 from gog.pipelines.sources import ShardSpec

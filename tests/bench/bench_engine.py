@@ -34,7 +34,7 @@ class Measured:
 def measure(config: dict[str, Any], steps: list[str] | None) -> Measured:
     """Run, and say what it took."""
     logging.disable(logging.WARNING)
-    from gog.pipelines.config import parse_config
+    from gog.pipelines.config.config import parse_config
     from gog.pipelines.lake import Lake
     from gog.pipelines.opening import open_store
     from gog.pipelines.steps.run import STEPS, run

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gog.pipelines.commands.common import bundled
-from gog.pipelines.config import Config, parse_config
+from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.steps.run import run
 from gog.pipelines.views import open_lake
 from gog.transforms.atlas.scenes import KINDS

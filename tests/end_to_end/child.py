@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gog.pipelines.config import load_config
+from gog.pipelines.config.config import load_config
 from gog.pipelines.steps.run import run
 from gog.transforms.services.gateway.gateway import Outside
 

@@ -3,7 +3,7 @@
 import pytest
 from runs import atlas, shared_run
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 
 
 @pytest.fixture(scope="session")

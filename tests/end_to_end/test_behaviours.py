@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from runs import atlas, check_nothing_lost, exported, select, shared_run
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.steps.run import run
 from gog.schemas import Behaviour, Origin
 

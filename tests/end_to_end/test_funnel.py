@@ -4,7 +4,7 @@ from pathlib import Path
 
 from runs import check_nothing_lost, number, select
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.lake import Lake
 
 

@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from runs import atlas, write_config
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.transforms.services.store.rows import unpack
 
 MODEL_KEY, SEARCH_KEY, DETECTOR_KEY = "planted-model-4f1c9e", "planted-search-77ab03", "planted-detector-c02d5a"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from runs import atlas, calls, check_nothing_lost, files, hashes, number, records, run_folder, write_config
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.lake import Lake
 
 CHILD = Path(__file__).with_name("child.py")

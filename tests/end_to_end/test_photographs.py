@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from runs import check_nothing_lost, exported, number, select
 
-from gog.pipelines.config import Config, parse_config
+from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.steps.run import run
 from gog.transforms.services.search.corpus import build_corpus
 from gog.transforms.services.search.gallery import build_gallery

@@ -8,7 +8,7 @@ import pytest
 from runs import atlas, calls, check_nothing_lost, number, records, select
 from serving import served
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.steps.run import run
 
 SMALL: dict[str, Any] = {"label": {"k": 2}, "screen": {"passes": 2}, "curate": {"splits": {"validation_share": 0.3}}}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runs import VARYING, atlas, calls, exported, files, hashes, number, records, run_folder
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.steps.run import run
 
 TOUCHED = (*(f"runs/*/{name}" for name in VARYING), "store/*-shm", "store/*-wal")

@@ -16,7 +16,7 @@ import yaml
 from runs import atlas, check_nothing_lost, gog, hashes, one_line, records, run_folder, write_config
 
 from gog.pipelines.cli import call as main
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.lake import Lake, LakeError
 from gog.pipelines.steps.run import run
 from gog.transforms.services.store.schema import FILE

@@ -8,7 +8,7 @@ import tiny_models
 from runs import atlas, shared_run
 from training import small, trl_export
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 
 

@@ -6,7 +6,7 @@ import pytest
 from bench.bench_training import LARGE, TINY, measure, save_model
 from training import trl_export
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.transforms.dialect.backbones import Backbone, BackboneName
 from gog_train.memory import shape_of
 from gog_train.sft import SftSettings

@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 from runs import atlas, shared_run
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 

@@ -7,7 +7,7 @@ import pytest
 from runs import number, select
 from textures import jpeg, texture
 
-from gog.pipelines.config import Config, ConfigError, parse_config
+from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.decontaminate import benchmarks_of, rows_of
 from gog.pipelines.lake import Lake
 from gog.pipelines.steps.run import run

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from gog.pipelines.config import ConfigError
+from gog.pipelines.config.config import ConfigError
 from gog.pipelines.detectors import check_detector, check_installed
 
 KEY = "planted-0123456789"

@@ -14,7 +14,7 @@ import pytest
 from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, hit, services
 
 from gog.pipelines import evaluate
-from gog.pipelines.config import Config, ConfigError
+from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.eval_results import results_of, write_results
 from gog.pipelines.evaluate import Bench, Evaluated, Evaluation
 from gog.pipelines.lake import LakeError

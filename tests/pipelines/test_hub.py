@@ -7,7 +7,7 @@ import datasets
 import published
 import pytest
 
-from gog.pipelines.config import Config, parse_config
+from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.steps.ingest import Seeds
 from gog.transforms.ingest.seeds import Ingested, to_seed
 from gog.transforms.sources.formats import SourceError

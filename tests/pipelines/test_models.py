@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fakes import MemoryImages
 
-from gog.pipelines.config import Config, ConfigError, parse_config
+from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.evaluate import Evaluation
 from gog.pipelines.models import episode_of, open_model, provider_of
 from gog.pipelines.opening import check_addresses, close_stores, policy_id, services_for

@@ -8,7 +8,7 @@ import pytest
 from fakes import MemoryImages
 
 from gog.pipelines import opening
-from gog.pipelines.config import Config, ConfigError, parse_config
+from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.detectors import open_detector
 from gog.pipelines.lake import Lake
 from gog.pipelines.opening import (

@@ -7,7 +7,7 @@ from typing import Any
 import published
 import pytest
 
-from gog.pipelines.config import Config, parse_config
+from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import AnswerType, Reject
 from gog.transforms.ingest.seeds import Ingested, to_seed

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.samples import Range, booked, interval, part_of, read_samples, unseen
 from gog.schemas import Event
 from gog.transforms.services.store.keys import request_key

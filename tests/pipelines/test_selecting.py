@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gog.pipelines.config.sources import Selection
 from gog.pipelines.selecting import Condition, Selected
-from gog.pipelines.source_settings import Selection
 from gog.pipelines.sources import FileRows, ShardSpec
 from gog.transforms.sources.mapping import MappingError, SourceRow
 

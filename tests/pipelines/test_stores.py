@@ -10,7 +10,7 @@ import pytest
 from calling import Place, contents, place
 
 from gog.pipelines.cli import call
-from gog.pipelines.config import Config, ConfigError, parse_config
+from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.doctor import _store as check_store
 from gog.pipelines.opening import close_stores, services_for
 from gog.pipelines.stores import files_at, freshness, make_budget, make_store, read_store, store_path

@@ -14,7 +14,7 @@ import yaml
 from lakes import EPISODE, small_run, write
 from PIL import Image
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.exporting import Exported, export_rl, export_sft
 from gog.pipelines.lake import Lake
 from gog.pipelines.steps.export import export_for

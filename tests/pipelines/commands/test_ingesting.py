@@ -10,7 +10,7 @@ import pytest
 import yaml
 from calling import Gog
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.lake import Lake
 from gog.pipelines.steps import ingest as ingesting
 from gog.pipelines.steps.context import STEP_TABLES

@@ -10,7 +10,7 @@ from calling import Gog, Place, contents, place
 from runs import calls
 
 from gog.pipelines import opening
-from gog.pipelines.config import Config, load_config
+from gog.pipelines.config.config import Config, load_config
 from gog.pipelines.lake import Lake
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.retry import count_rejects, forget_rejected

@@ -7,7 +7,7 @@ import yaml
 from calling import Gog
 from serving import served
 
-from gog.pipelines.config import Config, parse_config
+from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.opening import check_addresses
 
 

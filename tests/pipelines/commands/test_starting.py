@@ -9,9 +9,9 @@ import yaml
 from calling import Gog, Place, contents, place
 
 from gog.pipelines import doctor
-from gog.pipelines.config import load_config
+from gog.pipelines.config.config import load_config
+from gog.pipelines.config.sources import FileSource
 from gog.pipelines.lake import Lake
-from gog.pipelines.source_settings import FileSource
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.lake import Lake
 from gog.pipelines.steps import events
 from gog.pipelines.steps.context import Context

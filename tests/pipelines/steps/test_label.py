@@ -17,7 +17,7 @@ from checkpoints import interpreter, saved
 from endpoint import completion
 from runs import atlas, check_nothing_lost, exported, number, select, shared_run
 
-from gog.pipelines.config import Config
+from gog.pipelines.config.config import Config
 from gog.pipelines.models import episode_of
 from gog.pipelines.opening import close_stores, policy_id
 from gog.pipelines.steps.run import run

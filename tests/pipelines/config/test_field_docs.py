@@ -1,8 +1,8 @@
 from pydantic import BaseModel
 
-from gog.pipelines.config import Ceiling
-from gog.pipelines.docstrings import field_docs
-from gog.pipelines.source_settings import PublishedSource
+from gog.pipelines.config.config import Ceiling
+from gog.pipelines.config.field_docs import field_docs
+from gog.pipelines.config.sources import PublishedSource
 from gog.schemas import Seed
 
 

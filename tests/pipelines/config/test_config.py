@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gog.pipelines.config import Config, ConfigError, fingerprint, load_config, parse_config
-from gog.pipelines.source_settings import AtlasSource, FileSource
+from gog.pipelines.config.config import Config, ConfigError, fingerprint, load_config, parse_config
+from gog.pipelines.config.sources import AtlasSource, FileSource
 
 CONFIGS = sorted((Path(__file__).parents[2] / "pipelines" / "configs").glob("*.yaml"))
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gog.pipelines.source_settings import SOURCE_KINDS, AtlasSource, SourceSettings
+from gog.pipelines.config.sources import SOURCE_KINDS, AtlasSource, SourceSettings
 from gog.schemas import Behaviour, FailureClass, canonical_json
 from gog.transforms.curate.balance import BalanceSettings
 from gog.transforms.curate.splits import SplitSettings
