@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 
 SHOWN_ROWS: Final = 200
 CELL: Final = 300

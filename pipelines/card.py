@@ -12,7 +12,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from gog.pipelines.facts import CardFacts
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 
 HUB_LICENCES: Final = frozenset(
     {

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.schemas import canonical_json
 from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex, BenchmarkRow
 from gog.transforms.duplicates.benchmarks.settings import Against, DecontaminateSettings

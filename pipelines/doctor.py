@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.detectors import open_detector
-from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.opening import open_policy
 from gog.pipelines.searches import open_image_search, open_reader, open_text_search
 from gog.pipelines.steps.ingest import Seeds

@@ -6,7 +6,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 
 PAPER: Final = "#ffffff"
 INK: Final = "#1f2328"

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from gog.pipelines.config.config import ConfigError
 from gog.pipelines.evaluate import Evaluated, Evaluation, eval_folder
-from gog.pipelines.lake import Lake, LakeError, write_atomic
+from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.pipelines.opening import open_store
 from gog.pipelines.stores import prices_of
 from gog.schemas import SCHEMA_VERSION

@@ -20,7 +20,7 @@ from typing import Final
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.eval_journal import Journal
 from gog.pipelines.flights import in_window
-from gog.pipelines.lake import Lake, LakeError, RunLock, write_atomic
+from gog.pipelines.lake.lake import Lake, LakeError, RunLock, write_atomic
 from gog.pipelines.models import episode_of
 from gog.pipelines.opening import fetched_images, policy_id, services_for
 from gog.schemas import SCHEMA_VERSION, FailureClass

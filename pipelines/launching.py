@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 from jinja2 import Environment, StrictUndefined
 
 from gog.pipelines.card import escaped
-from gog.pipelines.lake import write_atomic
+from gog.pipelines.lake.lake import write_atomic
 
 Stage = Literal["sft", "grpo"]
 Json = dict[str, Any]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.detectors import check_detector, check_installed, open_detector
-from gog.pipelines.lake import ImageFiles, Lake
+from gog.pipelines.lake.lake import ImageFiles, Lake
 from gog.pipelines.models import open_model, provider_of
 from gog.pipelines.searches import check_searches, open_image_search, open_text_search, with_pages
 from gog.pipelines.stores import make_budget, make_store, prices_of, store_path

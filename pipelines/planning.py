@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gog.pipelines.config.config import Config, ConfigError, parse_config
-from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.models import provider_of
 from gog.pipelines.opening import check_addresses, policy_id
 from gog.pipelines.plan_lines import (

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from gog.pipelines.lake import LakeError
+from gog.pipelines.lake.lake import LakeError
 
 IGNORED: Final = (".*", "**/.*")
 

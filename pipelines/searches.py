@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.lake import ImageFiles, Lake
+from gog.pipelines.lake.lake import ImageFiles, Lake
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.services.pages.jina import JinaReader
 from gog.transforms.services.pages.reader import LocalReader

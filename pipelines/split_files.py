@@ -14,7 +14,7 @@ from typing import Any, Final, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gog.pipelines.lake import LakeError
+from gog.pipelines.lake.lake import LakeError
 from gog.schemas import SCHEMA_VERSION, Split
 from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.services.protocols import ImageStore

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 
 PLAIN_WIDTH: Final = 120
 """Columns of a line where there is no terminal to ask."""

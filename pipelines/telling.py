@@ -9,7 +9,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 from gog.schemas import Message, Method, Outcome, Reject, Seed, Trajectory, Verdict
 from gog.transforms.dialect.turns import plain_text
 from gog.transforms.episode.driver import OnTurn

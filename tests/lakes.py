@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from gog.pipelines.lake import Lake, write_part
+from gog.pipelines.lake.lake import Lake, write_part
 from gog.schemas import (
     WHOLE,
     Behaviour,

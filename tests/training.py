@@ -9,7 +9,7 @@ from runs import run_folder
 
 from gog.pipelines import exporting
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.export.target import Format, Target
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from lakes import make_seed, reflective, verdict_of, write
 
-from gog.pipelines.lake import Lake, Manifest
+from gog.pipelines.lake.lake import Lake, Manifest
 from gog.pipelines.viewing.security import TOKEN_HEADER
 from gog.pipelines.viewing.server import Viewer, serving
 from gog.schemas import Hit

@@ -19,7 +19,7 @@ from gog.pipelines.commands.common import (
     print_json,
 )
 from gog.pipelines.commands.progress import PLAIN_EVERY
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 
 SHOWN: Final = 10
 MORE: Final = (

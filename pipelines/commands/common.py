@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from gog.pipelines.config.config import Config, ConfigError, load_config, parse_config
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 
 FELL_SHORT: Final = 1
 WRONG_USE: Final = 2
@@ -112,7 +112,7 @@ def bundled_text(name: str) -> str:
 
 def pointing(config: Config, run: bool = True) -> str:
     """The options that lead a command to this lake and run, where they are not what it takes by itself."""
-    from gog.pipelines.lake import Lake
+    from gog.pipelines.lake.lake import Lake
 
     lake = "" if Path(config.lake) == Path("lake") else f" --lake {shlex.quote(config.lake)}"
     several = run and len(Lake(Path(config.lake), create=False).runs()) > 1
@@ -136,7 +136,7 @@ def runs_of(config: str | None, lake: str | None, run: str | None) -> list[RunPl
 
     Raises `UseError` when there is no such lake or run.
     """
-    from gog.pipelines.lake import Lake
+    from gog.pipelines.lake.lake import Lake
 
     made = config_of(config, lake, run) if config else None
     root = made.lake if made else lake or "./lake"
@@ -176,7 +176,7 @@ def tell(error: BaseException) -> Told | None:
     if isinstance(error, wrong + short):
         return Told(one_line(error), WRONG_USE if isinstance(error, wrong) else FELL_SHORT)
     if isinstance(error, OSError) and error.errno is not None:
-        from gog.pipelines.lake import disk_advice
+        from gog.pipelines.lake.lake import disk_advice
 
         where = f"{error.filename}: " if error.filename else ""
         return Told(one_line(f"{where}{disk_advice(error) or error.strerror}"), FELL_SHORT)
@@ -185,7 +185,7 @@ def tell(error: BaseException) -> Told | None:
 
 def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """Errors that are told in one line: of wrong use, and of a job that fell short."""
-    from gog.pipelines.lake import LakeError
+    from gog.pipelines.lake.lake import LakeError
     from gog.pipelines.launching import LaunchError
     from gog.pipelines.steps.run import FunnelError
     from gog.schemas.rows import SchemaError

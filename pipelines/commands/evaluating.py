@@ -16,7 +16,7 @@ from gog.pipelines.commands.common import (
     example,
     print_json,
 )
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
     from gog.pipelines.evaluate import Bench, Evaluated, Evaluation

@@ -31,7 +31,7 @@ def report(
     Funnel and reasons, behaviours, turns and tokens, levels, gazes, searches, regions, rate and spend, and ten
     trajectories with their images.
     """
-    from gog.pipelines.lake import Lake
+    from gog.pipelines.lake.lake import Lake
     from gog.pipelines.reporting.page import write_report
     from gog.pipelines.views import build_views
 

@@ -49,7 +49,7 @@ def retry(
 
     Without --config the run's own config is taken from its manifest.
     """
-    from gog.pipelines.lake import Lake
+    from gog.pipelines.lake.lake import Lake
     from gog.pipelines.steps.retry import STEPS_AGAIN, count_rejects
     from gog.pipelines.steps.run import run as run_engine
 
@@ -86,7 +86,7 @@ def _checked(code: str) -> str:
 
 
 def _own_config(lake: str, run: str) -> Config:
-    from gog.pipelines.lake import Lake
+    from gog.pipelines.lake.lake import Lake
 
     manifest = Lake(Path(lake), create=False).read_manifest(run)
     assert manifest is not None

@@ -101,7 +101,7 @@ def run(
 
 def _refreshing(config: Config, kinds: list[str] | None, older_than: str | None) -> Config:
     """The config, told to buy anew what is older. Raises `UseError`."""
-    from gog.pipelines.lake import Lake
+    from gog.pipelines.lake.lake import Lake
     from gog.transforms.services.store.forms import BOUGHT
 
     if not kinds:
@@ -300,7 +300,7 @@ STAGES_OF = {
 
 def _needs(config: Config, table: str, command: str) -> None:
     """Raise `UseError` when the run has nothing yet of what the command works with."""
-    from gog.pipelines.lake import Lake
+    from gog.pipelines.lake.lake import Lake
 
     there = (Path(config.lake) / "lake.json").exists()
     if not (there and Lake(Path(config.lake), create=False).parts(config.run, table)):
@@ -312,7 +312,7 @@ def _needs(config: Config, table: str, command: str) -> None:
 def _work(
     config: Config, steps: tuple[str, ...] | None, accept: int | None, beam: list[str] | None, as_json: bool
 ) -> None:
-    from gog.pipelines.lake import Lake
+    from gog.pipelines.lake.lake import Lake
     from gog.pipelines.reporting.page import write_report
     from gog.pipelines.steps.run import STEPS
     from gog.pipelines.steps.run import run as run_engine

@@ -22,7 +22,7 @@ from gog.pipelines.commands.common import (
     print_json,
 )
 from gog.pipelines.commands.watching import spell
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
     from gog.pipelines.planning import Plan
@@ -45,7 +45,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a commented config for your data."""
-    from gog.pipelines.lake import write_atomic
+    from gog.pipelines.lake.lake import write_atomic
 
     if file.exists() and not force:
         raise UseError(f"{file} is there already: give another name, or --force to replace it")

@@ -21,10 +21,10 @@ from gog.pipelines.commands.common import (
     print_json,
 )
 from gog.pipelines.config.config import Config
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
-    from gog.pipelines.lake import ImageFiles
+    from gog.pipelines.lake.lake import ImageFiles
     from gog.transforms.services.store.records import AnyStore
 
 SHOWN: Final = 10
@@ -258,14 +258,14 @@ def _open(config: Config) -> "AnyStore":
 
 
 def _images(config: Config) -> "ImageFiles":
-    from gog.pipelines.lake import ImageFiles
+    from gog.pipelines.lake.lake import ImageFiles
 
     return ImageFiles(Path(config.lake) / "images")
 
 
 def _runs(config: Config) -> tuple[str, ...]:
     """Runs of the lake with their previews. Raises `UseError` where other lakes may share the store."""
-    from gog.pipelines.lake import Lake
+    from gog.pipelines.lake.lake import Lake
     from gog.pipelines.samples import booked
 
     if config.store.path:

@@ -24,7 +24,7 @@ from gog.pipelines.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from gog.pipelines.reviews import Pair, ReviewStats
+    from gog.pipelines.lake.reviews import Pair, ReviewStats
     from gog.pipelines.viewing.server import Viewer
 
 PORT: Final = 8322
@@ -62,8 +62,8 @@ def view(
     A list to filter and sort; a page for each trajectory with image, boxes, crops, turns, evidence and verdict; two
     attempts side by side. Accept, reject, correct a box, comment: `gog export --reviewed` honours it. Ctrl-C ends it.
     """
-    from gog.pipelines.lake import Lake
-    from gog.pipelines.review_files import reviewer_name
+    from gog.pipelines.lake.lake import Lake
+    from gog.pipelines.lake.review_files import reviewer_name
     from gog.pipelines.viewing.server import Viewer
 
     places = runs_of(config, lake, name)
@@ -111,9 +111,9 @@ def stats(
 
     Cohen's kappa and the share of equal decisions, each with its 95% interval.
     """
-    from gog.pipelines.lake import Lake
-    from gog.pipelines.review_files import read_reviews
-    from gog.pipelines.reviews import review_stats
+    from gog.pipelines.lake.lake import Lake
+    from gog.pipelines.lake.review_files import read_reviews
+    from gog.pipelines.lake.reviews import review_stats
     from gog.pipelines.viewing.reading import verdicts_of
 
     place = one_run(config, lake, name)
@@ -161,7 +161,7 @@ def _print(found: "ReviewStats") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from gog.pipelines.plain import one_line
+    from gog.pipelines.lake.one_line import one_line
     from gog.pipelines.summary import console_for
 
     console = console_for(sys.stdout)

@@ -33,7 +33,7 @@ def status(config: OfConfig = None, lake: LakeOption = None, name: OfRun = None,
 
     Without --run: the lake's run, or a line for each where there are several.
     """
-    from gog.pipelines.lake import Lake
+    from gog.pipelines.lake.lake import Lake
     from gog.pipelines.status import status_of
 
     places = runs_of(config, lake, name)

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 import duckdb
 from PIL import Image
 
-from gog.pipelines.lake import LakeError
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.lake import LakeError
+from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.sheet import thought_of
 from gog.schemas import Evidence, Message, Seed, Step, Tool, Trajectory, Verdict
 from gog.schemas.base import Row

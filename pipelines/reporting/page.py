@@ -10,8 +10,8 @@ import duckdb
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from gog.pipelines.lake import STATES_SHOWN, Lake, LakeError, Manifest, write_atomic
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError, Manifest, write_atomic
+from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.reporting.examples import Example, examples
 from gog.pipelines.reporting.sections import Section, sections
 from gog.pipelines.views import DATABASE, build_views, open_file

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from gog.pipelines.plain import one_line
+from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import apache_beam as beam
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.decontaminate import benchmarks_of
-from gog.pipelines.lake import Lake, write_atomic
+from gog.pipelines.lake.lake import Lake, write_atomic
 from gog.pipelines.steps.context import STEP_TABLES, Context, finish
 from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts

@@ -3,7 +3,7 @@
 from itertools import count, islice
 from typing import Final
 
-from gog.pipelines.lake import write_part
+from gog.pipelines.lake.lake import write_part
 from gog.pipelines.steps.context import Context
 from gog.transforms.services.store.records import AnyStore
 

@@ -8,12 +8,12 @@ from typing import Protocol
 from gog.pipelines import exporting
 from gog.pipelines.config.config import Config
 from gog.pipelines.exporting import Exported
-from gog.pipelines.lake import Lake, write_atomic, write_part
-from gog.pipelines.review_files import read_reviews
-from gog.pipelines.reviews import digest_reviews
+from gog.pipelines.lake.atomic import recover
+from gog.pipelines.lake.lake import Lake, write_atomic, write_part
+from gog.pipelines.lake.review_files import read_reviews
+from gog.pipelines.lake.reviews import digest_reviews
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.curate import GLOBAL, read_mark
-from gog.pipelines.swap import recover
 from gog.schemas import Reject
 from gog.transforms.export.target import Target, ToolSettings
 

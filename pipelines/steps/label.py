@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from gog.pipelines.lake import write_atomic
+from gog.pipelines.lake.lake import write_atomic
 from gog.pipelines.models import episode_of
 from gog.pipelines.opening import policy_id
 from gog.pipelines.steps.context import STEP_TABLES, Context, read_seeds

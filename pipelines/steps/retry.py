@@ -7,7 +7,7 @@ from typing import Final
 import pyarrow.parquet as pq
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.context import Context
 from gog.transforms.synthesize.services import STOPS
 

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from gog.pipelines.lake import Lake
-from gog.pipelines.reviews import ByReviewer, state_of
+from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.reviews import ByReviewer, state_of
 from gog.pipelines.viewing.filters import FACETS, SORTS, Filter
 from gog.pipelines.viewing.reading import Place
 from gog.pipelines.views import open_lake, quoted

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gog.pipelines.lake import Lake, LakeError, Manifest
-from gog.pipelines.review_files import ReviewBook
+from gog.pipelines.lake.lake import Lake, LakeError, Manifest
+from gog.pipelines.lake.review_files import ReviewBook
 from gog.pipelines.viewing.index import RunIndex, signature
 from gog.pipelines.viewing.reading import Whole, open_reader, read_whole
 from gog.schemas import Box, Decision, Review

@@ -14,10 +14,10 @@ import duckdb
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gog.pipelines.lake import STATES_SHOWN, Lake, LakeError
-from gog.pipelines.plain import one_line
-from gog.pipelines.review_files import LONGEST_COMMENT, MOST_BOXES, reviewer_name
-from gog.pipelines.reviews import review_stats, state_of
+from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError
+from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.lake.review_files import LONGEST_COMMENT, MOST_BOXES, reviewer_name
+from gog.pipelines.lake.reviews import review_stats, state_of
 from gog.pipelines.viewing import text
 from gog.pipelines.viewing.filters import FACETS, NOTHING, REVIEWS, SORTS, Filter
 from gog.pipelines.viewing.opened import NotThereError, OpenLake

@@ -15,7 +15,7 @@ from PIL import Image
 from runs import check_nothing_lost, exported, messages_of, said_in, select
 
 from gog.pipelines.config.config import Config, parse_config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.run import run
 from gog.schemas import Seed
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from runs import check_nothing_lost, number, select
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 
 
 def test_every_stage_adds_up_and_feeds_the_next(tiny: Config) -> None:

@@ -11,7 +11,7 @@ import pytest
 from runs import atlas, calls, check_nothing_lost, files, hashes, number, records, run_folder, write_config
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 
 CHILD = Path(__file__).with_name("child.py")
 STEPS = {"ingest": 40, "synthesize": 700, "curate": 12, "export_sft": 6, "label": 300, "export_rl": 6}

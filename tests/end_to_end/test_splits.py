@@ -15,7 +15,7 @@ from PIL import Image
 from runs import Rows, exported, messages_of, run_folder, said_in, select
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.schemas import Evidence, Region, Seed, Trajectory
 from gog.schemas.boxes import from_frame
 from gog.transforms.curate.splits import page_key

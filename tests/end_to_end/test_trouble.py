@@ -17,7 +17,7 @@ from runs import atlas, check_nothing_lost, gog, hashes, one_line, records, run_
 
 from gog.pipelines.cli import call as main
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.steps.run import run
 from gog.transforms.services.store.schema import FILE
 from gog.transforms.services.store.sqlite import Store

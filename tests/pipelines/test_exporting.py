@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from lakes import EPISODE, counted, level_of, make_seed, reflective, small_run, verdict_of, write
 
-from gog.pipelines import exporting, split_files, swap
+from gog.pipelines import exporting, split_files
 from gog.pipelines.exporting import Exported, export_rl, export_sft
-from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.lake import atomic
+from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.split_files import export_schema
 from gog.schemas import Curated, Reject, Seed, Split, Trajectory, Unit
 from gog.transforms.export.rows import ExportSettings, RlRow, SftRow
@@ -285,14 +286,14 @@ from pathlib import Path
 import pandas  # noqa: F401 - pyarrow would import it in each child
 from gog.pipelines import swap
 from gog.pipelines.exporting import export_sft
-from gog.pipelines.lake import ImageFiles
+from gog.pipelines.lake.lake import ImageFiles
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import ExportSettings
 
 run, images, exchange = Path(sys.argv[1]), ImageFiles(Path(sys.argv[2])), sys.argv[3] == "exchange"
 final = run / "exports" / "sft"
 if not exchange:
-    swap._exchange = lambda one, other: False
+    atomic._exchange = lambda one, other: False
 
 def digest(folder):
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
@@ -329,7 +330,7 @@ for kill_at in sorted({*range(1, total, max(1, total // 4)), *range(max(1, total
     shutil.copytree(kept, final)
     assert child(1, kill_at) == -9, (kill_at, total)
     if not exchange and not final.exists():
-        swap.recover(final)
+        atomic.recover(final)
         assert digest(final) == old
     state = digest(final)
     assert state in (old, new), kill_at
@@ -359,11 +360,11 @@ def test_a_kill_at_any_moment_leaves_the_old_export_or_the_new_one(lake: Lake, h
 class TestSwap:
     def test_two_steps_where_the_system_cannot_exchange(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
         first = digest(sft(lake).folder)
-        monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(atomic, "_exchange", lambda one, other: False)
         assert digest(sft(lake, ExportSettings(rows_per_file=1)).folder) != first
         assert digest(sft(lake).folder) == first
         assert [path.name for path in (run_of(lake) / "exports").iterdir()] == ["sft"]
 
     def test_nothing_to_recover(self, tmp_path: Path) -> None:
-        swap.recover(tmp_path / "exports" / "sft")
+        atomic.recover(tmp_path / "exports" / "sft")
         assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from fakes import MemoryImages
 from gog.pipelines import opening
 from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.detectors import open_detector
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.pipelines.opening import (
     check_addresses,
     check_ready,

@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import errors
 
-from gog.pipelines.lake import LakeError
+from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.pushing import push_export
 
 

@@ -7,7 +7,7 @@ from lakes import EPISODE, TEACHER, make_seed, reflective, said, verdict_of
 from PIL import Image, ImageDraw
 
 from gog.pipelines.drawing import font, wrapped
-from gog.pipelines.lake import ImageFiles
+from gog.pipelines.lake.lake import ImageFiles
 from gog.pipelines.sheet import WIDTH, contact_sheet, pick_example
 from gog.schemas import WHOLE, Box, EpisodeImage, Origin, Region, Seed, Trajectory
 from gog.transforms.episode.driver import Driven

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from lakes import counted, small_run, write
 
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.pipelines.summary import PLAIN_WIDTH, Summary, console_for, print_summary, summarise
 from gog.pipelines.views import open_lake
 from gog.schemas import Event, Unit

@@ -16,7 +16,7 @@ from PIL import Image
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.exporting import Exported, export_rl, export_sft
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.export import export_for
 from gog.schemas import Curated, Evidence, Split, Trajectory
 from gog.schemas.boxes import from_frame, smart_resize

@@ -9,7 +9,7 @@ from lakes import counted, level_of, make_seed, reflective, small_run, verdict_o
 from strategies import boxes
 
 from gog.pipelines import views
-from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake_views.answers import ANSWERS
 from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.views import SHORT, STAGES, build_views, check_funnel, open_file, open_lake

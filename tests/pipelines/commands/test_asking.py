@@ -12,7 +12,7 @@ from lakes import small_run
 from rich.console import Console
 
 from gog.pipelines.asking import SHOWN_ROWS, QueryError, ask, shell, show
-from gog.pipelines.lake import Lake, Manifest
+from gog.pipelines.lake.lake import Lake, Manifest
 from gog.pipelines.views import build_views, open_lake
 
 

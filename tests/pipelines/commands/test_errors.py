@@ -12,7 +12,7 @@ import pytest
 import yaml
 from calling import Gog, Place, contents, place
 
-from gog.pipelines.lake import Lake, LakeError
+from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.steps import run as engine
 from gog.transforms.services.store.schema import StoreError
 

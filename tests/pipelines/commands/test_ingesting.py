@@ -11,7 +11,7 @@ import yaml
 from calling import Gog
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps import ingest as ingesting
 from gog.pipelines.steps.context import STEP_TABLES
 from gog.schemas import FailureClass, Reject, Seed

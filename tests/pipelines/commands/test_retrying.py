@@ -11,7 +11,7 @@ from runs import calls
 
 from gog.pipelines import opening
 from gog.pipelines.config.config import Config, load_config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.retry import count_rejects, forget_rejected
 from gog.schemas import FailureClass

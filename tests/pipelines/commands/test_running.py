@@ -13,7 +13,7 @@ from runs import calls, check_nothing_lost
 from gog.pipelines.commands import progress
 from gog.pipelines.commands.progress import Progress
 from gog.pipelines.config.config import load_config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 
 
 def events_of(made: Place) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from calling import Gog, Place, contents, place
 from gog.pipelines import doctor
 from gog.pipelines.config.config import load_config
 from gog.pipelines.config.sources import FileSource
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:

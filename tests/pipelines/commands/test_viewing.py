@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from calling import Gog, Place
 
-from gog.pipelines.lake import Lake
-from gog.pipelines.review_files import ReviewBook
+from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.review_files import ReviewBook
 from gog.schemas import Decision
 
 ACCEPT, REJECT = Decision.ACCEPT, Decision.REJECT

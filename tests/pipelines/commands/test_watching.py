@@ -10,7 +10,7 @@ from typing import Any
 from calling import Gog, Place
 from lakes import small_run
 
-from gog.pipelines.lake import Lake, Manifest
+from gog.pipelines.lake.lake import Lake, Manifest
 from gog.pipelines.status import status_of
 
 

@@ -9,7 +9,7 @@ import pytest
 from lakes import Made, counted, level_of, make_seed, reflective, small_run, verdict_of, write
 from PIL import Image
 
-from gog.pipelines.lake import Lake, LakeError, Manifest
+from gog.pipelines.lake.lake import Lake, LakeError, Manifest
 from gog.pipelines.reporting.examples import CROP, EXAMPLES, SCENE, TURNS, data_url
 from gog.pipelines.reporting.page import write_report
 from gog.pipelines.reporting.sections import sections

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps import events
 from gog.pipelines.steps.context import Context
 from gog.schemas import Event

@@ -13,8 +13,8 @@ from lakes import small_run
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from viewing import View, hostile_run, viewed, with_manifest
 
-from gog.pipelines.lake import Lake
-from gog.pipelines.review_files import read_reviews
+from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.review_files import read_reviews
 
 ROOT = Path(__file__).parents[3]
 PICTURES = Path(os.environ.get("GOG_ARTIFACTS", ROOT / "artifacts")) / "view"

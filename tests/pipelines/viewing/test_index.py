@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from lakes import small_run
 
-from gog.pipelines.lake import Lake
-from gog.pipelines.reviews import latest
+from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.reviews import latest
 from gog.pipelines.viewing.filters import SORTS, Filter
 from gog.pipelines.viewing.index import Option, RunIndex, signature
 from gog.schemas import Decision, Review

@@ -8,7 +8,7 @@ import pytest
 from lakes import reflective, small_run, write
 from viewing import SCRIPT, View, hostile_run, ids, viewed, with_manifest
 
-from gog.pipelines.lake import Lake, Manifest
+from gog.pipelines.lake.lake import Lake, Manifest
 from gog.schemas import Seed
 
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from gog.pipelines.lake import Lake, LakeError, disk_advice, write_atomic
-from gog.pipelines.plain import one_line
-from gog.pipelines.reviews import latest
+from gog.pipelines.lake.lake import Lake, LakeError, disk_advice, write_atomic
+from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.lake.reviews import latest
 from gog.schemas import Box, CorrectedBox, Decision, Review, canonical_json, content_id
 from gog.schemas.rows import SchemaError, check_row, from_row, to_row
 from gog.transforms.beam.encode import encode_part

@@ -25,7 +25,7 @@ from typing import Any, Final, Literal, TypeVar
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from gog.pipelines.swap import to_disk
+from gog.pipelines.lake.atomic import to_disk
 from gog.schemas import SCHEMA_VERSION, TABLES
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row, to_row

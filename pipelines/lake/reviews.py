@@ -1,6 +1,6 @@
 """What people say of trajectories: the state that their reviews add up to, what an export makes of it, agreement.
 
-All pure; `gog.pipelines.review_files` keeps the reviews.
+All pure; `gog.pipelines.lake.review_files` keeps the reviews.
 """
 
 from collections.abc import Iterable, Mapping

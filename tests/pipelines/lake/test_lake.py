@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gog.pipelines.lake import Lake, LakeError, Manifest, ShardState, write_atomic, write_part
+from gog.pipelines.lake.lake import Lake, LakeError, Manifest, ShardState, write_atomic, write_part
 from gog.schemas import Box, Region, Reject, Seed, Unit
 from gog.schemas.arrow import arrow_schema
 from gog.schemas.rows import SchemaError
@@ -213,7 +213,7 @@ class TestManifest:
 
 HOLD = """
 import pathlib, sys, time
-from gog.pipelines.lake import Lake
+from gog.pipelines.lake.lake import Lake
 with Lake(pathlib.Path(sys.argv[1])).lock("r"):
     print("held", flush=True)
     time.sleep(60)
@@ -274,7 +274,7 @@ class TestLock:
 
 WRITE = """
 import pathlib, sys
-from gog.pipelines.lake import write_atomic
+from gog.pipelines.lake.lake import write_atomic
 path = pathlib.Path(sys.argv[1])
 print("ready", flush=True)
 for n in range(10**9):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gog.pipelines.lake import Lake, LakeError
-from gog.pipelines.review_files import ReviewBook, read_reviews, reviewer_name
+from gog.pipelines.lake.lake import Lake, LakeError
+from gog.pipelines.lake.review_files import ReviewBook, read_reviews, reviewer_name
 from gog.pipelines.views import open_lake
 from gog.schemas import Box, Decision, Review
 
@@ -89,8 +89,8 @@ def test_a_hostile_journal_is_no_review(lake: Lake, line: bytes) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from gog.pipelines.lake import Lake
-from gog.pipelines.review_files import ReviewBook
+from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.review_files import ReviewBook
 book = ReviewBook(Lake(Path(sys.argv[1])), "run")
 number = 0
 while True:

@@ -1,0 +1,1 @@
+"""The lake: images by content, runs with their tables, reviews."""
