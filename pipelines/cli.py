@@ -156,8 +156,8 @@ def _interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:
 
 def _end(code: int) -> None:
     """End now: threads that wait for nothing more, Beam's among them, would hold up the end of the interpreter."""
-    if "gog.pipelines.opening" in sys.modules:
-        from gog.pipelines.opening import close_stores
+    if "gog.pipelines.connect.services" in sys.modules:
+        from gog.pipelines.connect.services import close_stores
 
         close_stores()
     for stream in (sys.stdout, sys.stderr):

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.detectors import open_detector
+from gog.pipelines.connect.detectors import open_detector
+from gog.pipelines.connect.searches import open_image_search, open_reader, open_text_search
+from gog.pipelines.connect.services import open_policy
+from gog.pipelines.connect.stores import read_store, size_of, store_path
 from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.opening import open_policy
-from gog.pipelines.searches import open_image_search, open_reader, open_text_search
 from gog.pipelines.steps.ingest import Seeds
-from gog.pipelines.stores import read_store, size_of, store_path
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.opening import policy_id, price_name
+from gog.pipelines.connect.services import policy_id, price_name
+from gog.pipelines.connect.stores import prices_of
 from gog.pipelines.samples import (
     NOTHING,
     Column,
@@ -15,7 +16,6 @@ from gog.pipelines.samples import (
     interval,
     unseen,
 )
-from gog.pipelines.stores import prices_of
 from gog.schemas import Behaviour, Tool
 from gog.transforms.services.gateway.budget import EMBEDDED
 from gog.transforms.services.gateway.prices import FREE, Price, find_price

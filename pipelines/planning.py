@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gog.pipelines.config.config import Config, ConfigError, parse_config
+from gog.pipelines.connect.models import provider_of
+from gog.pipelines.connect.services import check_addresses, policy_id
+from gog.pipelines.connect.stores import read_store, size_of
 from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.models import provider_of
-from gog.pipelines.opening import check_addresses, policy_id
 from gog.pipelines.plan_lines import (
     EASY,
     EMBEDDED_RATE,
@@ -41,7 +42,6 @@ from gog.pipelines.samples import (
 from gog.pipelines.steps.context import STEP_TABLES
 from gog.pipelines.steps.ingest import Seeds
 from gog.pipelines.steps.run import made_from
-from gog.pipelines.stores import read_store, size_of
 from gog.pipelines.views import open_lake
 from gog.transforms.services.gateway.budget import EMBEDDED
 from gog.transforms.services.gateway.prices import FREE, Price, list_prices

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gog.pipelines.config.config import Config
+from gog.pipelines.connect.services import services_for
 from gog.pipelines.lake.lake import Lake, write_atomic
-from gog.pipelines.opening import services_for
 from gog.pipelines.samples import booked, part_of
 from gog.pipelines.sheet import contact_sheet, pick_example, png_bytes
 from gog.pipelines.steps.ingest import Seeds

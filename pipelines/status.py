@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from gog.pipelines.config.config import Config, ConfigError, parse_config
+from gog.pipelines.connect.stores import read_store
 from gog.pipelines.lake.lake import Lake, Manifest
 from gog.pipelines.steps.context import STEP_TABLES
-from gog.pipelines.stores import read_store
 from gog.pipelines.summary import Summary, summarise
 from gog.pipelines.views import open_lake
 from gog.schemas import Screening

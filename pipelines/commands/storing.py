@@ -68,7 +68,7 @@ def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOpt
 
     Sizes are those in the store, where long texts are compressed; money is what the answers cost when they were bought.
     """
-    from gog.pipelines.stores import store_path
+    from gog.pipelines.connect.stores import store_path
     from gog.pipelines.summary import console_for, plain_table
     from gog.transforms.services.store.upkeep import runs_in, statistics
 
@@ -103,7 +103,7 @@ def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOp
 
     Finds damage, keys that are not the hash of their request, and answers that are not of the form of their kind.
     """
-    from gog.pipelines.stores import files_at, store_path
+    from gog.pipelines.connect.stores import files_at, store_path
     from gog.transforms.services.store.segment_files import segment_problems
     from gog.transforms.services.store.upkeep import Problem
     from gog.transforms.services.store.upkeep import verify as find_problems
@@ -169,7 +169,7 @@ def import_(
     What is there already stays: the first answer to a request wins, and others are told as conflicts. Importing twice
     changes nothing. Exit code 1 when something in the file was refused.
     """
-    from gog.pipelines.stores import make_store
+    from gog.pipelines.connect.stores import make_store
     from gog.transforms.services.store.cassette import Cassette
     from gog.transforms.services.store.records import Mode
 
@@ -207,7 +207,7 @@ def gc(
 
     What fits all the options is meant. A store of segments is packed together, too.
     """
-    from gog.pipelines.stores import files_at, make_store, store_path
+    from gog.pipelines.connect.stores import files_at, make_store, store_path
     from gog.transforms.services.store.records import Mode
     from gog.transforms.services.store.segment_files import compact
     from gog.transforms.services.store.upkeep import Choice, keys_of, runs_in, statistics
@@ -249,7 +249,7 @@ def seconds_of(age: str) -> float:
 
 
 def _open(config: Config) -> "AnyStore":
-    from gog.pipelines.stores import read_store, store_path
+    from gog.pipelines.connect.stores import read_store, store_path
 
     store = read_store(config)
     if store is None:

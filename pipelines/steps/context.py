@@ -11,8 +11,8 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from gog.pipelines.config.config import Config
+from gog.pipelines.connect.services import services_for
 from gog.pipelines.lake.lake import Lake, LakeError, disk_advice
-from gog.pipelines.opening import services_for
 from gog.schemas import Seed
 from gog.transforms.beam.window import CallFailed
 from gog.transforms.services.loop import tidy

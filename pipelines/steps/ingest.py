@@ -11,10 +11,10 @@ import apache_beam as beam
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.config.sources import AtlasSource, FileSource, HubSource, PublishedSource
+from gog.pipelines.connect.services import fetched_images, images_for
 from gog.pipelines.decontaminate import benchmarks_of
 from gog.pipelines.hub import hub_rows
 from gog.pipelines.lake.lake import Lake
-from gog.pipelines.opening import fetched_images, images_for
 from gog.pipelines.published import PublishedRows
 from gog.pipelines.selecting import Selected
 from gog.pipelines.sources import ATLAS_MAPPING, AtlasRows, FileRows, ShardSpec, Source

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
+from gog.pipelines.connect.models import episode_of
+from gog.pipelines.connect.services import policy_id
 from gog.pipelines.lake.lake import write_atomic
-from gog.pipelines.models import episode_of
-from gog.pipelines.opening import policy_id
 from gog.pipelines.steps.context import STEP_TABLES, Context, read_seeds
 from gog.pipelines.steps.curate import read_mark
 from gog.schemas import Curated, Screening, Seed, Verdict

@@ -35,8 +35,8 @@ def measure(config: dict[str, Any], steps: list[str] | None) -> Measured:
     """Run, and say what it took."""
     logging.disable(logging.WARNING)
     from gog.pipelines.config.config import parse_config
+    from gog.pipelines.connect.services import open_store
     from gog.pipelines.lake.lake import Lake
-    from gog.pipelines.opening import open_store
     from gog.pipelines.steps.run import STEPS, run
 
     parsed = parse_config(config)

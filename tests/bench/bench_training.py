@@ -63,7 +63,7 @@ TINY = Size(
 
 def prepare(folder: Path, size: Size, name: BackboneName) -> None:
     """A finished run of the bundled world, its exports, and the model."""
-    from gog.pipelines.opening import close_stores
+    from gog.pipelines.connect.services import close_stores
     from gog.pipelines.steps.run import run
 
     config = atlas(folder / "lake", run="bench", count=size.seeds, shard_size=size.seeds)

@@ -15,10 +15,10 @@ from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, hit, servi
 
 from gog.pipelines import evaluate
 from gog.pipelines.config.config import Config, ConfigError
+from gog.pipelines.connect.services import close_stores
 from gog.pipelines.eval_results import results_of, write_results
 from gog.pipelines.evaluate import Bench, Evaluated, Evaluation
 from gog.pipelines.lake.lake import LakeError
-from gog.pipelines.opening import close_stores
 from gog.schemas import FailureClass, Message
 from gog.transforms.evaluate.answered import Answered
 from gog.transforms.evaluate.benchmarks.items import BenchmarkError

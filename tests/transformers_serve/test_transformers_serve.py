@@ -15,7 +15,7 @@ import pytest
 from fakes import HEIGHT, WIDTH, MemoryImages, called, picture
 from runs import atlas, check_nothing_lost, number, select
 
-from gog.pipelines.opening import close_stores
+from gog.pipelines.connect.services import close_stores
 from gog.pipelines.steps.run import run
 from gog.schemas import WHOLE, EpisodeImage, FailureClass, ImagePart, Message, TextPart
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt

@@ -8,7 +8,7 @@ import pytest
 from calling import Done, Gog, Place, place
 
 from gog.pipelines.cli import call
-from gog.pipelines.opening import close_stores
+from gog.pipelines.connect.services import close_stores
 
 
 @pytest.fixture

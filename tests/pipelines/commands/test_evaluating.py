@@ -17,7 +17,7 @@ from calling import Gog
 from serving import served
 
 from gog.pipelines.cli import call
-from gog.pipelines.opening import close_stores
+from gog.pipelines.connect.services import close_stores
 from gog.transforms.evaluate.paradigms import Paradigm
 
 SMALL = ("--bench", "atlas", "--limit", "4")

@@ -9,8 +9,8 @@ import pytest
 from calling import Gog, Place, contents, place
 from runs import calls
 
-from gog.pipelines import opening
 from gog.pipelines.config.config import Config, load_config
+from gog.pipelines.connect import services
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.retry import count_rejects, forget_rejected
@@ -45,14 +45,14 @@ def failing(tmp_path: Path, finished: Place, monkeypatch: pytest.MonkeyPatch) ->
     def make(failure: FailureClass) -> Place:
         made = place(tmp_path, retry={"attempts": 1, "timeout_s": 60}, store={"mode": "record"})
         shutil.copytree(finished.lake / "indexes", made.lake / "indexes")
-        real = opening.open_policy
+        real = services.open_policy
 
         def open_policy(address: str, images: ImageStore, config: Config | None = None) -> Policy:
             policy = real(address, images, config)
             assert isinstance(policy, Planner)
             return Flaky(policy, failure, second_rollout) if address == "planner:skill=0.85" else policy
 
-        monkeypatch.setattr(opening, "open_policy", open_policy)
+        monkeypatch.setattr(services, "open_policy", open_policy)
         return made
 
     return make

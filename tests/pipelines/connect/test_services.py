@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from fakes import MemoryImages
 
-from gog.pipelines import opening
 from gog.pipelines.config.config import Config, ConfigError, parse_config
-from gog.pipelines.detectors import open_detector
-from gog.pipelines.lake.lake import Lake
-from gog.pipelines.opening import (
+from gog.pipelines.connect import services
+from gog.pipelines.connect.detectors import open_detector
+from gog.pipelines.connect.searches import open_image_search, open_text_search
+from gog.pipelines.connect.services import (
     check_addresses,
     check_ready,
     close_stores,
@@ -20,7 +20,7 @@ from gog.pipelines.opening import (
     policy_id,
     services_for,
 )
-from gog.pipelines.searches import open_image_search, open_text_search
+from gog.pipelines.lake.lake import Lake
 from gog.schemas import Event
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.search.corpus import build_corpus
@@ -101,7 +101,7 @@ def test_checking_says_what_opening_would_and_writes_nothing(
         check_addresses(wrong)
     assert not (tmp_path / "lake").exists()
     with pytest.raises(ConfigError, match=said):
-        opening.open_services(wrong)
+        services.open_services(wrong)
 
 
 def test_checking_what_is_right(tmp_path: Path, index: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 from fakes import MemoryImages
 
 from gog.pipelines.config.config import Config, ConfigError, fingerprint, parse_config
+from gog.pipelines.connect.searches import KEYS, check_searches, open_image_search, open_reader, open_text_search
+from gog.pipelines.connect.services import check_addresses, close_stores, open_services
 from gog.pipelines.lake.lake import Lake
-from gog.pipelines.opening import check_addresses, close_stores, open_services
-from gog.pipelines.searches import KEYS, check_searches, open_image_search, open_reader, open_text_search
 from gog.transforms.services.pages.reading import Reading
 
 UPLOADER = {"put": "https://x.example/{name}", "url": "https://x.example/{name}"}

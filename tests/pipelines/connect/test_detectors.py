@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from gog.pipelines.config.config import ConfigError
-from gog.pipelines.detectors import check_detector, check_installed
+from gog.pipelines.connect.detectors import check_detector, check_installed
 
 KEY = "planted-0123456789"
 

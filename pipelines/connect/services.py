@@ -1,9 +1,9 @@
 """From addresses in the config to services: a name or a URL picks the provider.
 
-planner:skill=0.85      the embedded rule-based program; other models: `gog.pipelines.models`
-segments:               the embedded detector; others: `gog.pipelines.detectors`
+planner:skill=0.85      the embedded rule-based program; other models: `gog.pipelines.connect.models`
+segments:               the embedded detector; others: `gog.pipelines.connect.detectors`
 corpus:atlas            text search over the bundled world; gallery:atlas image search likewise; others, and
-                        readers of pages: `gog.pipelines.searches`
+                        readers of pages: `gog.pipelines.connect.searches`
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.detectors import check_detector, check_installed, open_detector
+from gog.pipelines.connect.detectors import check_detector, check_installed, open_detector
+from gog.pipelines.connect.models import open_model, provider_of
+from gog.pipelines.connect.searches import check_searches, open_image_search, open_text_search, with_pages
+from gog.pipelines.connect.stores import make_budget, make_store, prices_of, store_path
 from gog.pipelines.lake.lake import ImageFiles, Lake
-from gog.pipelines.models import open_model, provider_of
-from gog.pipelines.searches import check_searches, open_image_search, open_text_search, with_pages
-from gog.pipelines.stores import make_budget, make_store, prices_of, store_path
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.services.gateway.budget import EMBEDDED, Budget
 from gog.transforms.services.gateway.gate import Gate, Limits

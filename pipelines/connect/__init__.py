@@ -1,0 +1,1 @@
+"""From addresses in the config to services."""
