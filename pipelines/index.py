@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gog.pipelines.sources import FileRows, LocalImages
+from gog.pipelines.sources.files import FileRows, LocalImages
 from gog.transforms.images import ImageError
 from gog.transforms.services.search.corpus import build_corpus
 from gog.transforms.services.search.gallery import build_gallery

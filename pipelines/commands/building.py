@@ -56,7 +56,7 @@ def benchmarks(config: ConfigOption = None, lake: LakeOption = None, as_json: Js
     They are those of the config's `decontaminate` section. The index lies in the lake; it is made anew when their
     files change.
     """
-    from gog.pipelines.decontaminate import benchmarks_of
+    from gog.pipelines.sources.benchmarks import benchmarks_of
     from gog.pipelines.summary import console_for, plain_table
 
     opened = benchmarks_of(config_of(config, lake))

@@ -68,7 +68,7 @@ class HubSource(Selection):
 
 
 class PublishedSource(Selection):
-    """A set as it is published, whose columns the engine knows (see `gog.pipelines.published`)."""
+    """A set as it is published, whose columns the engine knows (see `gog.pipelines.sources.published`)."""
 
     kind: Literal["fvqa", "infoseek", "livevqa", "dynvqa", "simplevqa", "mmsearch"]
     path: str

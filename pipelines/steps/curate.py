@@ -10,8 +10,8 @@ from typing import Any
 import apache_beam as beam
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.decontaminate import benchmarks_of
 from gog.pipelines.lake.lake import Lake, write_atomic
+from gog.pipelines.sources.benchmarks import benchmarks_of
 from gog.pipelines.steps.context import STEP_TABLES, Context, finish
 from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts

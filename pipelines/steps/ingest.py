@@ -12,12 +12,12 @@ import apache_beam as beam
 from gog.pipelines.config.config import Config
 from gog.pipelines.config.sources import AtlasSource, FileSource, HubSource, PublishedSource
 from gog.pipelines.connect.services import fetched_images, images_for
-from gog.pipelines.decontaminate import benchmarks_of
-from gog.pipelines.hub import hub_rows
 from gog.pipelines.lake.lake import Lake
-from gog.pipelines.published import PublishedRows
-from gog.pipelines.selecting import Selected
-from gog.pipelines.sources import ATLAS_MAPPING, AtlasRows, FileRows, ShardSpec, Source
+from gog.pipelines.sources.benchmarks import benchmarks_of
+from gog.pipelines.sources.files import ATLAS_MAPPING, AtlasRows, FileRows, ShardSpec, Source
+from gog.pipelines.sources.hub import hub_rows
+from gog.pipelines.sources.published import PublishedRows
+from gog.pipelines.sources.selection import Selected
 from gog.pipelines.steps.context import STEP_TABLES, Context
 from gog.schemas import Seed
 from gog.transforms.beam.ingest import Ingest

@@ -15,7 +15,7 @@ import pyarrow as pa
 from gog.pipelines.config.config import Config, fingerprint
 from gog.pipelines.connect.services import check_ready, open_store
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest, ShardState
-from gog.pipelines.sources import ShardSpec
+from gog.pipelines.sources.files import ShardSpec
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.curate import GLOBAL, Light, count_kept, curate
 from gog.pipelines.steps.events import write_events

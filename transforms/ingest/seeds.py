@@ -1,4 +1,4 @@
-"""Ingest: source rows become seeds, or leave with a reason. Pure; `gog.pipelines.sources` reads the rows.
+"""Ingest: source rows become seeds, or leave with a reason. Pure; `gog.pipelines.sources.files` reads the rows.
 
 Text is made safe once, here: control characters leave, image placeholders of trainers (`<image>`) leave, and
 chat-template tokens in a question are broken visibly (`<|im_start|>` becomes `‹|im_start|>`). Answers and names are

@@ -8,8 +8,8 @@ from runs import number, select
 from textures import jpeg, texture
 
 from gog.pipelines.config.config import Config, ConfigError, parse_config
-from gog.pipelines.decontaminate import benchmarks_of, rows_of
 from gog.pipelines.lake.lake import Lake
+from gog.pipelines.sources.benchmarks import benchmarks_of, rows_of
 from gog.pipelines.steps.run import run
 from gog.transforms.duplicates.benchmarks.settings import Against
 

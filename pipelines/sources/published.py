@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gog.pipelines.config.sources import PublishedSource
-from gog.pipelines.sources import FileRows, ShardSpec
+from gog.pipelines.sources.files import FileRows, ShardSpec
 from gog.transforms.evaluate.benchmarks import livevqa
 from gog.transforms.evaluate.benchmarks.infoseek import BesideById
 from gog.transforms.evaluate.benchmarks.loading import SETS, kind_of_file

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from gog.pipelines.config.sources import Selection
-from gog.pipelines.sources import ShardSpec, Source
+from gog.pipelines.sources.files import ShardSpec, Source
 from gog.transforms.sources.cells import MISSING, listed, lookup, scalar_text
 from gog.transforms.sources.mapping import MappingError, SourceRow
 

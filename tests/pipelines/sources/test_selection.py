@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.pipelines.config.sources import Selection
-from gog.pipelines.selecting import Condition, Selected
-from gog.pipelines.sources import FileRows, ShardSpec
+from gog.pipelines.sources.files import FileRows, ShardSpec
+from gog.pipelines.sources.selection import Condition, Selected
 from gog.transforms.sources.mapping import MappingError, SourceRow
 
 ROWS: list[dict[str, Any]] = [

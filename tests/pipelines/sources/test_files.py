@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gog.pipelines.sources import (
+from gog.pipelines.sources.files import (
     ATLAS_MAPPING,
     AtlasRows,
     FileKind,

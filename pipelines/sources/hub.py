@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gog.pipelines.config.sources import HubSource
-from gog.pipelines.sources import FileRows
+from gog.pipelines.sources.files import FileRows
 from gog.schemas import canonical_json
 from gog.transforms.sources.formats import SourceError, readable
 
