@@ -19,7 +19,7 @@ from gog.pipelines.commands.common import (
 from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
-    from gog.pipelines.evaluate import Bench, Evaluated, Evaluation
+    from gog.pipelines.evaluate.run import Bench, Evaluated, Evaluation
     from gog.transforms.evaluate.paradigms import Paradigm
 
 ALL = ("direct", "prompted", "full-search", "policy")
@@ -81,9 +81,9 @@ def evaluate(
     """
     if context.invoked_subcommand is not None:
         return
-    from gog.pipelines.eval_report import print_results
-    from gog.pipelines.eval_results import results_of, write_results
-    from gog.pipelines.evaluate import Bench, Evaluation
+    from gog.pipelines.evaluate.results import results_of, write_results
+    from gog.pipelines.evaluate.run import Bench, Evaluation
+    from gog.pipelines.evaluate.tables import print_results
     from gog.pipelines.summary import console_for
 
     if not bench:
@@ -141,8 +141,8 @@ def compare(a: A, b: B, lake: LakeOption = None, as_json: JsonOption = False) ->
 
     Differences are B minus A, with 95% intervals and p of the paired bootstrap, and McNemar's exact test.
     """
-    from gog.pipelines.eval_report import print_comparisons
-    from gog.pipelines.eval_results import comparisons, read_place
+    from gog.pipelines.evaluate.results import comparisons, read_place
+    from gog.pipelines.evaluate.tables import print_comparisons
     from gog.pipelines.summary import console_for
 
     folder = lake or "./lake"
@@ -165,8 +165,8 @@ def agreement(
     With one evaluation: its rules against its judge. With two: judge against judge, over equal answers to the same
     items. A judge says more of the rules where it was asked of every answer, with --judge-all.
     """
-    from gog.pipelines.eval_report import print_judges, print_rules_and_judge
-    from gog.pipelines.eval_results import agreements, read_place
+    from gog.pipelines.evaluate.results import agreements, read_place
+    from gog.pipelines.evaluate.tables import print_judges, print_rules_and_judge
     from gog.pipelines.summary import console_for
 
     folder = lake or "./lake"

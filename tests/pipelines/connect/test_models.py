@@ -10,7 +10,7 @@ from fakes import MemoryImages
 from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.connect.models import episode_of, open_model, provider_of
 from gog.pipelines.connect.services import check_addresses, close_stores, policy_id, services_for
-from gog.pipelines.evaluate import Evaluation
+from gog.pipelines.evaluate.run import Evaluation
 from gog.schemas import Frame
 from gog.transforms.services.models.chat import ChatModel
 from gog.transforms.services.models.checkpoint import CheckpointModel

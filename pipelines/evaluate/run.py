@@ -20,8 +20,8 @@ from typing import Final
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.models import episode_of
 from gog.pipelines.connect.services import fetched_images, policy_id, services_for
-from gog.pipelines.eval_journal import Journal
-from gog.pipelines.flights import in_window
+from gog.pipelines.evaluate.journal import Journal
+from gog.pipelines.evaluate.window import in_window
 from gog.pipelines.lake.lake import Lake, LakeError, RunLock, write_atomic
 from gog.schemas import SCHEMA_VERSION, FailureClass
 from gog.transforms.evaluate.answered import Answered, asked_of, missing_because, scored, stopped, with_image

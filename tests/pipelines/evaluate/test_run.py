@@ -13,11 +13,11 @@ import published
 import pytest
 from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, hit, services
 
-from gog.pipelines import evaluate
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.services import close_stores
-from gog.pipelines.eval_results import results_of, write_results
-from gog.pipelines.evaluate import Bench, Evaluated, Evaluation
+from gog.pipelines.evaluate import run
+from gog.pipelines.evaluate.results import results_of, write_results
+from gog.pipelines.evaluate.run import Bench, Evaluated, Evaluation
 from gog.pipelines.lake.lake import LakeError
 from gog.schemas import FailureClass, Message
 from gog.transforms.evaluate.answered import Answered
@@ -70,7 +70,7 @@ class World:
                 budget=self.budget,
             )
             world, _ = stack.enter_context(fakes)
-            self.patch.setattr(evaluate, "services_for", lambda _: replace(world, labeller=self.policy))
+            self.patch.setattr(run, "services_for", lambda _: replace(world, labeller=self.policy))
             evaluation = self.evaluation()
             stack.enter_context(evaluation.begun())
             return evaluation.run(bench, paradigms, **options)
@@ -295,7 +295,7 @@ def test_what_is_not_installed_is_told_before_anything_is_asked(
     dynvqa._jieba.cache_clear()
     rows = published.dynvqa_rows()
     path = published.lines(tmp_path / "DynVQA_zh.202412.jsonl", rows)
-    world.patch.setattr(evaluate, "fetched_images", lambda _: fetching(tmp_path, {}))
+    world.patch.setattr(run, "fetched_images", lambda _: fetching(tmp_path, {}))
     with pytest.raises(ProtocolError, match="pip install jieba"):
         world.evaluation().check(Bench("dynvqa", str(path), "all"))
 
@@ -329,7 +329,7 @@ def test_pictures_at_addresses_are_fetched_once_and_those_that_are_gone_are_told
     path = published.lines(tmp_path / "DynVQA_en.202412.jsonl", rows)
     asked: list[str] = []
     web = {rows[0]["image_url"]: published.picture(0), rows[2]["image_url"]: published.picture(2)}
-    world.patch.setattr(evaluate, "fetched_images", lambda _: fetching(tmp_path, web, asked))
+    world.patch.setattr(run, "fetched_images", lambda _: fetching(tmp_path, web, asked))
     bench = Bench("dynvqa", str(path), "all")
     assert world.evaluation().check(bench) == 3
     found = world.run(bench)
@@ -346,7 +346,7 @@ def test_with_a_limit_no_more_pictures_are_fetched_than_are_needed(world: World,
     path = published.lines(tmp_path / "DynVQA_en.202412.jsonl", rows)
     asked: list[str] = []
     web = {f"https://h/{n}": published.picture(n % 5) for n in range(2, 40)}
-    world.patch.setattr(evaluate, "fetched_images", lambda _: fetching(tmp_path, web, asked))
+    world.patch.setattr(run, "fetched_images", lambda _: fetching(tmp_path, web, asked))
     found = world.run(Bench("dynvqa", str(path), "all"), limit=2)
     assert len(found.answered[Paradigm.DIRECT]) == 2
     assert found.dropped == {"image_unavailable": 2}

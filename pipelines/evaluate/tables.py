@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from rich.console import Console
 
-from gog.pipelines.eval_results import Compared, JudgesAgree
+from gog.pipelines.evaluate.results import Compared, JudgesAgree
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.summary import plain_table
 from gog.transforms.evaluate.behaviour import Behaviours

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from gog.pipelines.config.config import ConfigError
 from gog.pipelines.connect.services import open_store
 from gog.pipelines.connect.stores import prices_of
-from gog.pipelines.evaluate import Evaluated, Evaluation, eval_folder
+from gog.pipelines.evaluate.run import Evaluated, Evaluation, eval_folder
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.schemas import SCHEMA_VERSION
 from gog.transforms.evaluate.paradigms import Paradigm

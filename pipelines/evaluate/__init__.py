@@ -1,0 +1,1 @@
+"""Evaluation: a policy answers benchmarks, and what came of it."""
