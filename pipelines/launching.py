@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 from jinja2 import Environment, StrictUndefined
 
-from gog.pipelines.card import escaped
+from gog.pipelines.export.card import escaped
 from gog.pipelines.lake.lake import write_atomic
 
 Stage = Literal["sft", "grpo"]

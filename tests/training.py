@@ -7,8 +7,8 @@ from typing import Literal
 
 from runs import run_folder
 
-from gog.pipelines import exporting
 from gog.pipelines.config.config import Config
+from gog.pipelines.export import write
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.export.target import Format, Target
@@ -26,5 +26,5 @@ def trl_export(config: Config, kind: Literal["sft", "rl"], backbone: Backbone, f
     if not copy.exists():
         shutil.copytree(run_folder(config), copy, ignore=shutil.ignore_patterns("lock", "exports"))
     images, target = Lake(Path(config.lake)).images, Target(Format.TRL, backbone)
-    write = exporting.export_sft if kind == "sft" else exporting.export_rl
+    write = write.export_sft if kind == "sft" else write.export_rl
     return write(copy, images, config.export, config.episode, lambda reject: None, target=target).folder

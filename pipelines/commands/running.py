@@ -265,7 +265,7 @@ def export(
     else:
         print(f"{folder}: README.md is its card; load it with\n  load_dataset('parquet', data_dir='{folder}')")
     if push is not None:
-        from gog.pipelines.pushing import push_export
+        from gog.pipelines.export.hub import push_export
 
         print(f"uploaded to {push_export(folder, push)}")
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from lakes import EPISODE, small_run
 
-from gog.pipelines.exporting import export_rl, export_sft
+from gog.pipelines.export.write import export_rl, export_sft
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.export.rows import ExportSettings
 from gog.transforms.export.target import TOOLS, Format, Target

@@ -14,7 +14,7 @@ from lakes import EPISODE, small_run
 from rolling import answer, call, scripted
 from training import small
 
-from gog.pipelines.exporting import export_rl
+from gog.pipelines.export.write import export_rl
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.export.rows import ExportSettings

@@ -10,7 +10,7 @@ import pytest
 import tiny_models
 from lakes import EPISODE, small_run
 
-from gog.pipelines.exporting import export_rl
+from gog.pipelines.export.write import export_rl
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.export.rows import ExportSettings

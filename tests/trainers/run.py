@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lakes import EPISODE, small_run
 
-from gog.pipelines.exporting import export_rl, export_sft
+from gog.pipelines.export.write import export_rl, export_sft
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.export.rows import ExportSettings
 from gog.transforms.export.target import KINDS, Format, Target

@@ -231,7 +231,7 @@ def test_an_export_for_a_trainer_stands_beside_the_runs_own(gog: Gog, copied: Pl
 
 
 def test_push_uploads_what_was_exported(gog: Gog, copied: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gog.pipelines import pushing
+    from gog.pipelines.export import hub
 
     asked: list[tuple[Path, str]] = []
 
@@ -239,7 +239,7 @@ def test_push_uploads_what_was_exported(gog: Gog, copied: Place, monkeypatch: py
         asked.append((folder, repo))
         return f"https://hub.example/{repo}"
 
-    monkeypatch.setattr(pushing, "push_export", push)
+    monkeypatch.setattr(hub, "push_export", push)
     done = gog("export", "rl", "-c", copied.config, "--format", "verl", "--backbone", "qwen3-vl", "--push", "me/rl")
     assert done.code == 0, done.err
     assert asked == [(copied.run / "exports" / "verl-qwen3-vl" / "rl", "me/rl")]

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, Self
 
 import pyarrow as pa
 
-from gog.pipelines.split_files import IMAGES, SplitWriter, export_schema, read_image, suffix_of, with_features
+from gog.pipelines.export.parquet import IMAGES, SplitWriter, export_schema, read_image, suffix_of, with_features
 from gog.schemas import Reject, Split, Tool
 from gog.transforms.export import llama_factory, ms_swift, verl
 from gog.transforms.export.rows import RlRow, SftRow

@@ -21,13 +21,13 @@ from typing import Any, Final
 
 import duckdb
 
-from gog.pipelines.card import dataset_card
-from gog.pipelines.facts import CardFacts, card_facts
+from gog.pipelines.export.card import dataset_card
+from gog.pipelines.export.card_data import CardFacts, card_facts
+from gog.pipelines.export.formats import SplitFiles
+from gog.pipelines.export.recipes import write_recipe
 from gog.pipelines.lake.atomic import passing_folder, recover, swap_in
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.reviews import ByReviewer, honour
-from gog.pipelines.recipes import write_recipe
-from gog.pipelines.trainer_files import SplitFiles
 from gog.pipelines.views import open_lake
 from gog.schemas import (
     SCHEMA_VERSION,

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from gog.pipelines.split_files import export_schema
+from gog.pipelines.export.parquet import export_schema
 from gog.pipelines.views import STAGES, quoted
 from gog.prompts import prompt_hash
 from gog.schemas import Split, StageCount

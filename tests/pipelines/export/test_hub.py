@@ -9,8 +9,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub import errors
 
+from gog.pipelines.export.hub import push_export
 from gog.pipelines.lake.lake import LakeError
-from gog.pipelines.pushing import push_export
 
 
 class Hub:

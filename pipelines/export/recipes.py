@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from gog.pipelines.facts import CardFacts
+from gog.pipelines.export.card_data import CardFacts
 from gog.schemas import Split, Tool
 from gog.transforms.dialect.backbones import Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools

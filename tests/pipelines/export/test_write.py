@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from lakes import EPISODE, counted, level_of, make_seed, reflective, small_run, verdict_of, write
 
-from gog.pipelines import exporting, split_files
-from gog.pipelines.exporting import Exported, export_rl, export_sft
+from gog.pipelines.export import parquet, write
+from gog.pipelines.export.parquet import export_schema
+from gog.pipelines.export.write import Exported, export_rl, export_sft
 from gog.pipelines.lake import atomic
 from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.split_files import export_schema
 from gog.schemas import Curated, Reject, Seed, Split, Trajectory, Unit
 from gog.transforms.export.rows import ExportSettings, RlRow, SftRow
 
@@ -81,7 +81,7 @@ class TestSplits:
             assert row["messages"].count('{"type":"image"}') == len(hashes) == 3
 
     def test_files_are_numbered_and_row_groups_small(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(split_files, "GROUP_ROWS", 2)
+        monkeypatch.setattr(parquet, "GROUP_ROWS", 2)
         folder = sft(lake, ExportSettings(rows_per_file=3)).folder
         names = [path.name for path in sorted(folder.glob("train-*"))]
         assert names == ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
@@ -89,7 +89,7 @@ class TestSplits:
         assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [2, 1]
 
     def test_large_images_end_a_row_group(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(split_files, "GROUP_BYTES", 1)
+        monkeypatch.setattr(parquet, "GROUP_BYTES", 1)
         assert pq.read_metadata(sft(lake).folder / "train-00000-of-00001.parquet").num_row_groups == 4
 
     def test_text_is_compressed_and_images_are_not_again(self, lake: Lake) -> None:
@@ -145,8 +145,8 @@ class TestSameBytes:
         self, lake: Lake, monkeypatch: pytest.MonkeyPatch, export: Callable[[Lake], Exported], least: int, most: int
     ) -> None:
         whole = digest(export(lake).folder)
-        monkeypatch.setattr(exporting, "LEAST_RANGE", least)
-        monkeypatch.setattr(exporting, "MOST_RANGES", most)
+        monkeypatch.setattr(write, "LEAST_RANGE", least)
+        monkeypatch.setattr(write, "MOST_RANGES", most)
         assert digest(export(lake).folder) == whole
 
     def test_other_shards_of_the_same_rows(self, lake: Lake, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("least", [1, 3, 500])
     def test_a_row_that_is_there_twice(self, lake: Lake, monkeypatch: pytest.MonkeyPatch, least: int) -> None:
-        monkeypatch.setattr(exporting, "LEAST_RANGE", least)
+        monkeypatch.setattr(write, "LEAST_RANGE", least)
         write(lake, "small", "curated", list(lake.read_table("small", "curated", Curated)), step="again")
         with pytest.raises(LakeError, match="twice"):
             sft(lake)
@@ -256,7 +256,7 @@ class TestTrouble:
         def full(*_: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(exporting, "swap_in", full)
+        monkeypatch.setattr(write, "swap_in", full)
         with pytest.raises(LakeError, match="No space left on device"):
             sft(lake)
         monkeypatch.undo()
@@ -285,7 +285,7 @@ import hashlib, os, shutil, sys
 from pathlib import Path
 import pandas  # noqa: F401 - pyarrow would import it in each child
 from gog.pipelines import swap
-from gog.pipelines.exporting import export_sft
+from gog.pipelines.export.write import export_sft
 from gog.pipelines.lake.lake import ImageFiles
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import ExportSettings

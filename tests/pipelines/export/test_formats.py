@@ -15,7 +15,7 @@ from lakes import EPISODE, small_run, write
 from PIL import Image
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.exporting import Exported, export_rl, export_sft
+from gog.pipelines.export.write import Exported, export_rl, export_sft
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.export import export_for
 from gog.schemas import Curated, Evidence, Split, Trajectory

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.pipelines.card import dataset_card, escaped, hub_licences
-from gog.pipelines.facts import CardFacts, FunnelLine
+from gog.pipelines.export.card import dataset_card, escaped, hub_licences
+from gog.pipelines.export.card_data import CardFacts, FunnelLine
 
 FACTS = CardFacts(
     kind="sft",

@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from gog.pipelines.facts import CardFacts
+from gog.pipelines.export.card_data import CardFacts
 from gog.pipelines.lake.one_line import one_line
 
 HUB_LICENCES: Final = frozenset(

@@ -1,0 +1,1 @@
+"""The files of an export: splits, card, manifest, recipes, the hub."""
