@@ -42,7 +42,7 @@ from gog.pipelines.samples import (
 from gog.pipelines.steps.context import STEP_TABLES
 from gog.pipelines.steps.ingest import Seeds
 from gog.pipelines.steps.run import made_from
-from gog.pipelines.views import open_lake
+from gog.pipelines.views.database import open_lake
 from gog.transforms.services.gateway.budget import EMBEDDED
 from gog.transforms.services.gateway.prices import FREE, Price, list_prices
 from gog.transforms.services.store.records import AnyStore

@@ -18,9 +18,9 @@ from pydantic_core import PydanticUndefined
 
 from gog.pipelines.config.config import Config, models_in
 from gog.pipelines.config.field_docs import field_docs
-from gog.pipelines.lake_views.answers import ANSWERS
-from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
-from gog.pipelines.views import open_lake
+from gog.pipelines.views.answers import ANSWERS
+from gog.pipelines.views.database import open_lake
+from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.schemas import TABLES
 from gog.schemas.reasons import REASONS, FailureClass
 

@@ -19,7 +19,7 @@ import yaml
 from gog.pipelines.commands.common import bundled
 from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.steps.run import run
-from gog.pipelines.views import check_funnel, open_lake
+from gog.pipelines.views.database import check_funnel, open_lake
 from gog.schemas.reasons import REASONS
 
 VARYING = ("manifest.json", "lock", "lake.duckdb", "report.html", "events/*")

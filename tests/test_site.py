@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake_views.answers import ANSWERS
-from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.reference import pages
+from gog.pipelines.views.answers import ANSWERS
+from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.schemas import REASONS, TABLES, FailureClass
 
 ROOT = Path(__file__).parents[1]

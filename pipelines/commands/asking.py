@@ -56,9 +56,9 @@ def inspect(
 
     Without --sql a shell: DuckDB's own where it is installed, over lake.duckdb; else a prompt of ours.
     """
-    from gog.pipelines.asking import SHOWN_ROWS, QueryError, ask, shell, show
-    from gog.pipelines.summary import console_for
-    from gog.pipelines.views import open_lake
+    from gog.pipelines.views.database import open_lake
+    from gog.pipelines.views.sql import SHOWN_ROWS, QueryError, ask, shell, show
+    from gog.pipelines.views.summary import console_for
 
     if lake and "://" in lake:
         if not name or trajectory is not None:

@@ -57,7 +57,7 @@ def benchmarks(config: ConfigOption = None, lake: LakeOption = None, as_json: Js
     files change.
     """
     from gog.pipelines.sources.benchmarks import benchmarks_of
-    from gog.pipelines.summary import console_for, plain_table
+    from gog.pipelines.views.summary import console_for, plain_table
 
     opened = benchmarks_of(config_of(config, lake))
     if opened is None:

@@ -84,7 +84,7 @@ def evaluate(
     from gog.pipelines.evaluate.results import results_of, write_results
     from gog.pipelines.evaluate.run import Bench, Evaluation
     from gog.pipelines.evaluate.tables import print_results
-    from gog.pipelines.summary import console_for
+    from gog.pipelines.views.summary import console_for
 
     if not bench:
         raise UseError("name a benchmark: `gog eval --bench atlas`, or --bench fvqa=fvqa_test.parquet")
@@ -143,7 +143,7 @@ def compare(a: A, b: B, lake: LakeOption = None, as_json: JsonOption = False) ->
     """
     from gog.pipelines.evaluate.results import comparisons, read_place
     from gog.pipelines.evaluate.tables import print_comparisons
-    from gog.pipelines.summary import console_for
+    from gog.pipelines.views.summary import console_for
 
     folder = lake or "./lake"
     found = comparisons(read_place(folder, a), read_place(folder, b))
@@ -167,7 +167,7 @@ def agreement(
     """
     from gog.pipelines.evaluate.results import agreements, read_place
     from gog.pipelines.evaluate.tables import print_judges, print_rules_and_judge
-    from gog.pipelines.summary import console_for
+    from gog.pipelines.views.summary import console_for
 
     folder = lake or "./lake"
     first = read_place(folder, a)

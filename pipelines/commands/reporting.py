@@ -33,7 +33,7 @@ def report(
     """
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.reporting.page import write_report
-    from gog.pipelines.views import build_views
+    from gog.pipelines.views.database import build_views
 
     place = one_run(config, lake, name)
     if out is not None and not out.resolve().parent.is_dir():

@@ -31,7 +31,7 @@ from gog.transforms.export.rows import Reviewed
 from gog.transforms.export.target import KINDS, Format, Target
 
 if TYPE_CHECKING:
-    from gog.pipelines.summary import Summary
+    from gog.pipelines.views.summary import Summary
 
 Beam = Annotated[list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="-- BEAM OPTIONS")]
 Seed = Annotated[
@@ -316,8 +316,8 @@ def _work(
     from gog.pipelines.reporting.page import write_report
     from gog.pipelines.steps.run import STEPS
     from gog.pipelines.steps.run import run as run_engine
-    from gog.pipelines.summary import console_for, print_funnel, print_summary, summarise
-    from gog.pipelines.views import open_lake
+    from gog.pipelines.views.database import open_lake
+    from gog.pipelines.views.summary import console_for, print_funnel, print_summary, summarise
 
     args = beam_args(beam or ())
     if any(arg.startswith("--runner") for arg in args):

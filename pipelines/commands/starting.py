@@ -103,7 +103,7 @@ UNITS = {
 
 
 def _show_plan(made: "Plan") -> None:
-    from gog.pipelines.summary import console_for, plain_table
+    from gog.pipelines.views.summary import console_for, plain_table
 
     synthesized = made.done["synthesize"]
     state = f"{synthesized:,} of them done, {made.left:,} rows left" if synthesized else "none of them done yet"
@@ -163,8 +163,8 @@ def preview(
     seed's best trajectory is drawn below LAKE/previews.
     """
     from gog.pipelines.preview import preview as show_preview
-    from gog.pipelines.summary import console_for
     from gog.pipelines.telling import Teller
+    from gog.pipelines.views.summary import console_for
 
     show_preview(config_of(config, lake, name), count, Teller(console_for(sys.stdout)))
 
@@ -177,7 +177,7 @@ def doctor(
     Each service of the config gets one small call. Exit code 1 when there is a problem.
     """
     from gog.pipelines.doctor import examine
-    from gog.pipelines.summary import console_for
+    from gog.pipelines.views.summary import console_for
 
     checks = examine(config_of(config, lake, name))
     if as_json:

@@ -69,7 +69,7 @@ def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOpt
     Sizes are those in the store, where long texts are compressed; money is what the answers cost when they were bought.
     """
     from gog.pipelines.connect.stores import store_path
-    from gog.pipelines.summary import console_for, plain_table
+    from gog.pipelines.views.summary import console_for, plain_table
     from gog.transforms.services.store.upkeep import runs_in, statistics
 
     made = config_of(config, lake)

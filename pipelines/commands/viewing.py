@@ -162,7 +162,7 @@ def _print(found: "ReviewStats") -> None:
     from rich.text import Text
 
     from gog.pipelines.lake.one_line import one_line
-    from gog.pipelines.summary import console_for
+    from gog.pipelines.views.summary import console_for
 
     console = console_for(sys.stdout)
     print(", ".join(f"{count:,} {state}" for state, count in found.states.items()))

@@ -10,7 +10,7 @@ import typer
 from gog.pipelines.commands.common import JsonOption, LakeOption, OfConfig, OfRun, example, print_json, runs_of
 
 if TYPE_CHECKING:
-    from gog.pipelines.status import Status
+    from gog.pipelines.views.status import Status
 
 WORDS = {
     "live": "at work now",
@@ -34,7 +34,7 @@ def status(config: OfConfig = None, lake: LakeOption = None, name: OfRun = None,
     Without --run: the lake's run, or a line for each where there are several.
     """
     from gog.pipelines.lake.lake import Lake
-    from gog.pipelines.status import status_of
+    from gog.pipelines.views.status import status_of
 
     places = runs_of(config, lake, name)
     found = [status_of(Lake(Path(place.lake), create=False), place.run) for place in places]
@@ -67,7 +67,7 @@ def _facts(state: "Status") -> list[str]:
 
 
 def _show(state: "Status") -> None:
-    from gog.pipelines.summary import console_for, print_summary
+    from gog.pipelines.views.summary import console_for, print_summary
 
     console = console_for(sys.stdout)
     say = f"{WORDS[state.state]}: {state.detail}" if state.detail else WORDS[state.state]

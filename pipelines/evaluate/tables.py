@@ -8,7 +8,7 @@ from rich.console import Console
 
 from gog.pipelines.evaluate.results import Compared, JudgesAgree
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.summary import plain_table
+from gog.pipelines.views.summary import plain_table
 from gog.transforms.evaluate.behaviour import Behaviours
 from gog.transforms.evaluate.benchmarks.items import DROPPED
 from gog.transforms.evaluate.protocols.agreement import Agreement, RulesAndJudge

@@ -28,7 +28,7 @@ from gog.pipelines.export.recipes import write_recipe
 from gog.pipelines.lake.atomic import passing_folder, recover, swap_in
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.reviews import ByReviewer, honour
-from gog.pipelines.views import open_lake
+from gog.pipelines.views.database import open_lake
 from gog.schemas import (
     SCHEMA_VERSION,
     Complexity,

@@ -14,7 +14,7 @@ from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError, Manifest, wri
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.reporting.examples import Example, examples
 from gog.pipelines.reporting.sections import Section, sections
-from gog.pipelines.views import DATABASE, build_views, open_file
+from gog.pipelines.views.database import DATABASE, build_views, open_file
 
 REPORT: Final = "report.html"
 

@@ -24,7 +24,7 @@ from gog.pipelines.steps.ingest import Seeds, forget_seen, ingest
 from gog.pipelines.steps.label import label
 from gog.pipelines.steps.retry import forget_rejected, reasons_of, stops
 from gog.pipelines.steps.synthesize import synthesize
-from gog.pipelines.views import build_views, check_funnel, open_lake
+from gog.pipelines.views.database import build_views, check_funnel, open_lake
 from gog.transforms.services.loop import one_heap, tidy
 
 PHASE_ONE = ("ingest", "synthesize")

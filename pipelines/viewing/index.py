@@ -18,7 +18,7 @@ from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.reviews import ByReviewer, state_of
 from gog.pipelines.viewing.filters import FACETS, SORTS, Filter
 from gog.pipelines.viewing.reading import Place
-from gog.pipelines.views import open_lake, quoted
+from gog.pipelines.views.database import open_lake, quoted
 from gog.schemas import Review
 
 MEMORY: Final = "192MB"

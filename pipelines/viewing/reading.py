@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 import duckdb
 
 from gog.pipelines.lake.lake import Lake
-from gog.pipelines.views import quoted
+from gog.pipelines.views.database import quoted
 from gog.schemas import TABLES, Complexity, Curated, Evidence, Region, Reject, Seed, Trajectory, Verdict
 from gog.schemas.base import Row
 from gog.schemas.rows import SchemaError, from_row

@@ -18,7 +18,7 @@ from pathlib import Path
 from gog.pipelines.commands.common import bundled
 from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.steps.run import run
-from gog.pipelines.views import open_lake
+from gog.pipelines.views.database import open_lake
 from gog.transforms.atlas.scenes import KINDS
 from gog.transforms.label.complexity import wilson
 

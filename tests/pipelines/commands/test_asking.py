@@ -11,9 +11,9 @@ from calling import Gog, Place
 from lakes import small_run
 from rich.console import Console
 
-from gog.pipelines.asking import SHOWN_ROWS, QueryError, ask, shell, show
 from gog.pipelines.lake.lake import Lake, Manifest
-from gog.pipelines.views import build_views, open_lake
+from gog.pipelines.views.database import build_views, open_lake
+from gog.pipelines.views.sql import SHOWN_ROWS, QueryError, ask, shell, show
 
 
 @pytest.fixture

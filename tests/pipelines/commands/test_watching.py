@@ -11,7 +11,7 @@ from calling import Gog, Place
 from lakes import small_run
 
 from gog.pipelines.lake.lake import Lake, Manifest
-from gog.pipelines.status import status_of
+from gog.pipelines.views.status import status_of
 
 
 def status(gog: Gog, *args: object) -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.review_files import ReviewBook, read_reviews, reviewer_name
-from gog.pipelines.views import open_lake
+from gog.pipelines.views.database import open_lake
 from gog.schemas import Box, Decision, Review
 
 ACCEPT, REJECT = Decision.ACCEPT, Decision.REJECT

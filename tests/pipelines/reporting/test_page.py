@@ -13,7 +13,7 @@ from gog.pipelines.lake.lake import Lake, LakeError, Manifest
 from gog.pipelines.reporting.examples import CROP, EXAMPLES, SCENE, TURNS, data_url
 from gog.pipelines.reporting.page import write_report
 from gog.pipelines.reporting.sections import sections
-from gog.pipelines.views import DATABASE, build_views, open_lake
+from gog.pipelines.views.database import DATABASE, build_views, open_lake
 from gog.schemas import Event, Origin, Unit
 from gog.schemas.records import Reject
 

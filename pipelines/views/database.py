@@ -24,9 +24,9 @@ import pyarrow as pa
 
 from gog.pipelines.lake.lake import ABANDONED_S, LakeError, disk_advice
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.lake_views.answers import ANSWERS, STAGES
-from gog.pipelines.lake_views.columns import column_comment
-from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
+from gog.pipelines.views.answers import ANSWERS, STAGES
+from gog.pipelines.views.columns import column_comment
+from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.schemas import TABLES
 from gog.schemas.arrow import arrow_schema
 

@@ -7,8 +7,8 @@ import pytest
 from lakes import counted, small_run, write
 
 from gog.pipelines.lake.lake import Lake
-from gog.pipelines.summary import PLAIN_WIDTH, Summary, console_for, print_summary, summarise
-from gog.pipelines.views import open_lake
+from gog.pipelines.views.database import open_lake
+from gog.pipelines.views.summary import PLAIN_WIDTH, Summary, console_for, print_summary, summarise
 from gog.schemas import Event, Unit
 
 

@@ -14,8 +14,8 @@ from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.connect.stores import read_store
 from gog.pipelines.lake.lake import Lake, Manifest
 from gog.pipelines.steps.context import STEP_TABLES
-from gog.pipelines.summary import Summary, summarise
-from gog.pipelines.views import open_lake
+from gog.pipelines.views.database import open_lake
+from gog.pipelines.views.summary import Summary, summarise
 from gog.schemas import Screening
 from gog.transforms.services.gateway.budget import Spent
 from gog.transforms.services.store.records import Tally

@@ -3,7 +3,7 @@
 from typing import Final
 
 from gog.pipelines.config.field_docs import field_docs
-from gog.pipelines.lake_views.answers import ANSWERS
+from gog.pipelines.views.answers import ANSWERS
 from gog.schemas import TABLES
 
 NAMES: Final = {

@@ -8,11 +8,11 @@ from hypothesis import given
 from lakes import counted, level_of, make_seed, reflective, small_run, verdict_of, write
 from strategies import boxes
 
-from gog.pipelines import views
 from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.lake_views.answers import ANSWERS
-from gog.pipelines.lake_views.macros import TABLE_MACROS, VALUE_MACROS
-from gog.pipelines.views import SHORT, STAGES, build_views, check_funnel, open_file, open_lake
+from gog.pipelines.views import database
+from gog.pipelines.views.answers import ANSWERS
+from gog.pipelines.views.database import SHORT, STAGES, build_views, check_funnel, open_file, open_lake
+from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.schemas import TABLES, Box, Event, Reject, Review, Unit
 from gog.schemas.arrow import arrow_schema
 from gog.schemas.boxes import iou
@@ -376,7 +376,7 @@ class TestAddresses:
 
     def test_without_the_extension_it_is_said_what_to_do(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.setattr(views, "_FETCH", "LOAD nothing_of_this_name")
+        monkeypatch.setattr(database, "_FETCH", "LOAD nothing_of_this_name")
         with pytest.raises(LakeError, match="httpfs") as said:
             open_lake("s3://bucket/lake/runs/small")
         assert "\n" not in str(said.value)

@@ -29,7 +29,7 @@ _PARTS: Final = {
 
 
 def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
-    """The views of a run (`gog.pipelines.views.open_lake`) as plain lists, for `--json`."""
+    """The views of a run (`gog.pipelines.views.database.open_lake`) as plain lists, for `--json`."""
     return {name: _rows(connection, query) for name, query in _PARTS.items()}
 
 

@@ -1,1 +1,0 @@
-"""What `gog.pipelines.views` puts over a run: the answers that people ask for, macros, and what each column means."""
