@@ -13,7 +13,7 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
 from gog.pipelines.lake.lake import Lake, write_atomic
 from gog.pipelines.samples import booked, part_of
-from gog.pipelines.sheet import contact_sheet, pick_example, png_bytes
+from gog.pipelines.show.contact_sheet import contact_sheet, pick_example, png_bytes
 from gog.pipelines.steps.ingest import Seeds
 from gog.pipelines.telling import Teller
 from gog.schemas import Evidence, Region, Reject, Seed, Trajectory, Verdict

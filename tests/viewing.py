@@ -14,8 +14,8 @@ from typing import Any
 from lakes import make_seed, reflective, verdict_of, write
 
 from gog.pipelines.lake.lake import Lake, Manifest
-from gog.pipelines.viewing.security import TOKEN_HEADER
-from gog.pipelines.viewing.server import Viewer, serving
+from gog.pipelines.show.web.security import TOKEN_HEADER
+from gog.pipelines.show.web.server import Viewer, serving
 from gog.schemas import Hit
 
 SCRIPT = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"

@@ -96,8 +96,8 @@ def _duckdb_shell(folder: Path) -> bool:
 
 
 def _draw(place: RunPlace, wanted: str, out: Path) -> Path:
-    from gog.pipelines.demo import draw_example
     from gog.pipelines.lake.lake import Lake
+    from gog.pipelines.show.demo import draw_example
 
     if out.suffix.lower() not in {".png", ".jpg", ".jpeg", ".webp"}:
         raise UseError(f"{out}: name a picture, for example trajectory.png")

@@ -32,7 +32,7 @@ def report(
     trajectories with their images.
     """
     from gog.pipelines.lake.lake import Lake
-    from gog.pipelines.reporting.page import write_report
+    from gog.pipelines.show.report.page import write_report
     from gog.pipelines.views.database import build_views
 
     place = one_run(config, lake, name)

@@ -126,7 +126,7 @@ def demo(lake: LakeOption = None) -> None:
     Composes 600 seeds of flags in scenes, attempts each four times with the embedded rule-based planner, and writes
     SFT and RL splits to the run `atlas`; one trajectory is drawn as a picture. Needs no network.
     """
-    from gog.pipelines.demo import show_demo
+    from gog.pipelines.show.demo import show_demo
 
     made = config_of(None, lake)
     _work(made, None, None, None, False)
@@ -313,7 +313,7 @@ def _work(
     config: Config, steps: tuple[str, ...] | None, accept: int | None, beam: list[str] | None, as_json: bool
 ) -> None:
     from gog.pipelines.lake.lake import Lake
-    from gog.pipelines.reporting.page import write_report
+    from gog.pipelines.show.report.page import write_report
     from gog.pipelines.steps.run import STEPS
     from gog.pipelines.steps.run import run as run_engine
     from gog.pipelines.views.database import open_lake

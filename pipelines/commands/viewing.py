@@ -25,7 +25,7 @@ from gog.pipelines.commands.common import (
 
 if TYPE_CHECKING:
     from gog.pipelines.lake.reviews import Pair, ReviewStats
-    from gog.pipelines.viewing.server import Viewer
+    from gog.pipelines.show.web.server import Viewer
 
 PORT: Final = 8322
 MORE: Final = (
@@ -64,7 +64,7 @@ def view(
     """
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.lake.review_files import reviewer_name
-    from gog.pipelines.viewing.server import Viewer
+    from gog.pipelines.show.web.server import Viewer
 
     places = runs_of(config, lake, name)
     try:
@@ -84,7 +84,7 @@ def _login() -> str:
 
 async def _serve(viewer: "Viewer", port: int) -> None:
     """Serve until the process is interrupted or told to end."""
-    from gog.pipelines.viewing.server import ADDRESS, serving
+    from gog.pipelines.show.web.server import ADDRESS, serving
 
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -114,7 +114,7 @@ def stats(
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.lake.review_files import read_reviews
     from gog.pipelines.lake.reviews import review_stats
-    from gog.pipelines.viewing.reading import verdicts_of
+    from gog.pipelines.show.web.trajectory import verdicts_of
 
     place = one_run(config, lake, name)
     opened = Lake(Path(place.lake), create=False)

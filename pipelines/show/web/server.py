@@ -18,12 +18,12 @@ from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.review_files import LONGEST_COMMENT, MOST_BOXES, reviewer_name
 from gog.pipelines.lake.reviews import review_stats, state_of
-from gog.pipelines.viewing import text
-from gog.pipelines.viewing.filters import FACETS, NOTHING, REVIEWS, SORTS, Filter
-from gog.pipelines.viewing.opened import NotThereError, OpenLake
-from gog.pipelines.viewing.reading import attempts_elsewhere, verdicts_of
-from gog.pipelines.viewing.security import Handler, add_headers, guard
-from gog.pipelines.viewing.showing import Shown, prices_of, show
+from gog.pipelines.show.web import text
+from gog.pipelines.show.web.filters import FACETS, NOTHING, REVIEWS, SORTS, Filter
+from gog.pipelines.show.web.security import Handler, add_headers, guard
+from gog.pipelines.show.web.trajectory import attempts_elsewhere, verdicts_of
+from gog.pipelines.show.web.turns import Shown, prices_of, show
+from gog.pipelines.show.web.viewed_lake import NotThereError, OpenLake
 from gog.schemas import REASONS, Box, BoxError, Decision
 from gog.schemas.rows import SchemaError
 
@@ -53,7 +53,7 @@ class Viewer:
         self._run = run
         self._compacting: asyncio.Task[None] | None = None
         self._warming: asyncio.Future[Any] | None = None
-        self._static = {name: files("gog.pipelines.viewing").joinpath("static", name).read_bytes() for name in STATIC}
+        self._static = {name: files("gog.pipelines.show.web").joinpath("static", name).read_bytes() for name in STATIC}
         self._pages = _environment(self._static)
 
     def application(self) -> web.Application:
@@ -286,7 +286,7 @@ def _number(words: str) -> int:
 def _environment(static: Mapping[str, bytes]) -> Environment:
     # Everything is escaped, whatever a template is called.
     made = Environment(
-        loader=PackageLoader("gog.pipelines.viewing"),
+        loader=PackageLoader("gog.pipelines.show.web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -8,8 +8,8 @@ from lakes import small_run
 
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.reviews import latest
-from gog.pipelines.viewing.filters import SORTS, Filter
-from gog.pipelines.viewing.index import Option, RunIndex, signature
+from gog.pipelines.show.web.filters import SORTS, Filter
+from gog.pipelines.show.web.index import Option, RunIndex, signature
 from gog.schemas import Decision, Review
 
 

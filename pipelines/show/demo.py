@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import Lake
-from gog.pipelines.sheet import contact_sheet, pick_example
+from gog.pipelines.show.contact_sheet import contact_sheet, pick_example
 from gog.schemas import Curated, Evidence, Region, Seed, Trajectory, Verdict
 
 NEXT = """\

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.sheet import thought_of
+from gog.pipelines.show.contact_sheet import thought_of
 from gog.schemas import Evidence, Message, Seed, Step, Tool, Trajectory, Verdict
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row

@@ -6,9 +6,9 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageOps
 
-from gog.pipelines.drawing import INK, LINE, PAPER, QUIET, SHADE, Pen, badge, badge_width, disc, font, wrapped
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.show.drawing import INK, LINE, PAPER, QUIET, SHADE, Pen, badge, badge_width, disc, font, wrapped
 from gog.schemas import Evidence, Message, Origin, Outcome, Reflection, Region, Seed, Step, Tool, Trajectory, Verdict
 from gog.transforms.dialect.turns import plain_text
 from gog.transforms.images import ImageError, decode_image

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest
 from gog.pipelines.lake.review_files import ReviewBook
-from gog.pipelines.viewing.index import RunIndex, signature
-from gog.pipelines.viewing.reading import Whole, open_reader, read_whole
+from gog.pipelines.show.web.index import RunIndex, signature
+from gog.pipelines.show.web.trajectory import Whole, open_reader, read_whole
 from gog.schemas import Box, Decision, Review
 from gog.transforms.images import ImageError, decode_image
 

@@ -1,7 +1,7 @@
 """The list of a run's trajectories: a small table in memory, made from the Parquet parts, asked by filters.
 
 Columns that the list needs are a hundredth of what a run holds, so that 100,000 trajectories filter in milliseconds.
-What a page of one trajectory shows is read from the parts when it is asked for (`gog.pipelines.viewing.reading`).
+What a page of one trajectory shows is read from the parts when it is asked for (`gog.pipelines.show.web.trajectory`).
 """
 
 import glob
@@ -16,8 +16,8 @@ import duckdb
 
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.reviews import ByReviewer, state_of
-from gog.pipelines.viewing.filters import FACETS, SORTS, Filter
-from gog.pipelines.viewing.reading import Place
+from gog.pipelines.show.web.filters import FACETS, SORTS, Filter
+from gog.pipelines.show.web.trajectory import Place
 from gog.pipelines.views.database import open_lake, quoted
 from gog.schemas import Review
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import numpy as np
 
-from gog.pipelines.reporting.plots import (
+from gog.pipelines.show.report.plots import (
     BAD,
     GOOD,
     NONE,

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from lakes import EPISODE, TEACHER, make_seed, reflective, said, verdict_of
 from PIL import Image, ImageDraw
 
-from gog.pipelines.drawing import font, wrapped
 from gog.pipelines.lake.lake import ImageFiles
-from gog.pipelines.sheet import WIDTH, contact_sheet, pick_example
+from gog.pipelines.show.contact_sheet import WIDTH, contact_sheet, pick_example
+from gog.pipelines.show.drawing import font, wrapped
 from gog.schemas import WHOLE, Box, EpisodeImage, Origin, Region, Seed, Trajectory
 from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import act, start, system_prompt

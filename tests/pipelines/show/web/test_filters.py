@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.pipelines.viewing.filters import FACETS, REVIEWS, SORTS, Filter
+from gog.pipelines.show.web.filters import FACETS, REVIEWS, SORTS, Filter
 
 NAMES = ["q", "review", "seed", "sort", "down", "page", "nonsense", *(facet.name for facet in FACETS)]
 queries = st.dictionaries(st.sampled_from(NAMES), st.text(max_size=12) | st.sampled_from([*REVIEWS, *SORTS, "1", "-"]))

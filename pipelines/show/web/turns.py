@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gog.pipelines.viewing.reading import Whole
+from gog.pipelines.show.web.trajectory import Whole
 from gog.schemas import Box, EpisodeImage, Evidence, Message, Reflection, Region, Step, Tool, Trajectory
 from gog.transforms.services.gateway.prices import Price, find_price
 

@@ -10,9 +10,9 @@ from lakes import Made, counted, level_of, make_seed, reflective, small_run, ver
 from PIL import Image
 
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest
-from gog.pipelines.reporting.examples import CROP, EXAMPLES, SCENE, TURNS, data_url
-from gog.pipelines.reporting.page import write_report
-from gog.pipelines.reporting.sections import sections
+from gog.pipelines.show.report.examples import CROP, EXAMPLES, SCENE, TURNS, data_url
+from gog.pipelines.show.report.page import write_report
+from gog.pipelines.show.report.sections import sections
 from gog.pipelines.views.database import DATABASE, build_views, open_lake
 from gog.schemas import Event, Origin, Unit
 from gog.schemas.records import Reject

@@ -7,7 +7,7 @@ import pytest
 from lakes import small_run
 from viewing import View, ids, viewed, with_manifest
 
-from gog.pipelines.viewing.security import TOKEN_HEADER
+from gog.pipelines.show.web.security import TOKEN_HEADER
 
 REVIEW = {"decision": "accept"}
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import boxes
 
-from gog.pipelines.reporting.plots import svg
-from gog.pipelines.reporting.sections import coverage
+from gog.pipelines.show.report.plots import svg
+from gog.pipelines.show.report.sections import coverage
 from gog.schemas import Box
 
 

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError, Manifest, write_atomic
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.reporting.examples import Example, examples
-from gog.pipelines.reporting.sections import Section, sections
+from gog.pipelines.show.report.examples import Example, examples
+from gog.pipelines.show.report.sections import Section, sections
 from gog.pipelines.views.database import DATABASE, build_views, open_file
 
 REPORT: Final = "report.html"
