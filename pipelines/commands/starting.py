@@ -25,8 +25,8 @@ from gog.pipelines.commands.watching import spell
 from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
-    from gog.pipelines.planning import Plan
-    from gog.pipelines.samples import Range
+    from gog.pipelines.rehearse.plan import Plan
+    from gog.pipelines.rehearse.samples import Range
 
 
 def add_to(app: typer.Typer) -> None:
@@ -63,7 +63,7 @@ def plan(
     Ranges: from what `gog preview` asked for some seeds of this config, else from an earlier run with the same
     teacher, else from assumptions, which are named.
     """
-    from gog.pipelines.planning import plan as make_plan
+    from gog.pipelines.rehearse.plan import plan as make_plan
 
     made = make_plan(config_of(config, lake, name))
     if as_json:
@@ -162,8 +162,8 @@ def preview(
     What is asked is kept in the store, so that a run does not pay for it again; no table of the run is written. Each
     seed's best trajectory is drawn below LAKE/previews.
     """
-    from gog.pipelines.preview import preview as show_preview
-    from gog.pipelines.telling import Teller
+    from gog.pipelines.rehearse.preview import preview as show_preview
+    from gog.pipelines.rehearse.transcript import Teller
     from gog.pipelines.views.summary import console_for
 
     show_preview(config_of(config, lake, name), count, Teller(console_for(sys.stdout)))
@@ -176,7 +176,7 @@ def doctor(
 
     Each service of the config gets one small call. Exit code 1 when there is a problem.
     """
-    from gog.pipelines.doctor import examine
+    from gog.pipelines.rehearse.doctor import examine
     from gog.pipelines.views.summary import console_for
 
     checks = examine(config_of(config, lake, name))

@@ -266,7 +266,7 @@ def _images(config: Config) -> "ImageFiles":
 def _runs(config: Config) -> tuple[str, ...]:
     """Runs of the lake with their previews. Raises `UseError` where other lakes may share the store."""
     from gog.pipelines.lake.lake import Lake
-    from gog.pipelines.samples import booked
+    from gog.pipelines.rehearse.samples import booked
 
     if config.store.path:
         raise UseError(f"{config.store.path} may serve other lakes, whose runs are not known here: use --older-than")

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from calling import Gog, Place, contents, place
 
-from gog.pipelines import doctor
 from gog.pipelines.config.config import load_config
 from gog.pipelines.config.sources import FileSource
 from gog.pipelines.lake.lake import Lake
+from gog.pipelines.rehearse import doctor
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:

@@ -13,7 +13,7 @@ from gog.pipelines.cli import call
 from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.connect.services import close_stores, services_for
 from gog.pipelines.connect.stores import files_at, freshness, make_budget, make_store, read_store, store_path
-from gog.pipelines.doctor import _store as check_store
+from gog.pipelines.rehearse.doctor import _store as check_store
 from gog.schemas import FailureClass
 from gog.transforms.services.gateway.budget import BudgetReached, PriceError
 from gog.transforms.services.store.keys import request_key

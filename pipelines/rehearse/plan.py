@@ -15,7 +15,7 @@ from gog.pipelines.connect.models import provider_of
 from gog.pipelines.connect.services import check_addresses, policy_id
 from gog.pipelines.connect.stores import read_store, size_of
 from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.plan_lines import (
+from gog.pipelines.rehearse.estimate import (
     EASY,
     EMBEDDED_RATE,
     LATENCY_S,
@@ -30,7 +30,7 @@ from gog.pipelines.plan_lines import (
     rules_of,
     sampled_line,
 )
-from gog.pipelines.samples import (
+from gog.pipelines.rehearse.samples import (
     NOTHING,
     Column,
     Range,

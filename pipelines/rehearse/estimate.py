@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import policy_id, price_name
 from gog.pipelines.connect.stores import prices_of
-from gog.pipelines.samples import (
+from gog.pipelines.rehearse.samples import (
     NOTHING,
     Column,
     Range,

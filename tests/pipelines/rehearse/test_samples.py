@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.samples import Range, booked, interval, part_of, read_samples, unseen
+from gog.pipelines.rehearse.samples import Range, booked, interval, part_of, read_samples, unseen
 from gog.schemas import Event
 from gog.transforms.services.store.keys import request_key
 from gog.transforms.services.store.records import Entry, Kept

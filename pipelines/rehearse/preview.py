@@ -12,10 +12,10 @@ from pathlib import Path
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
 from gog.pipelines.lake.lake import Lake, write_atomic
-from gog.pipelines.samples import booked, part_of
+from gog.pipelines.rehearse.samples import booked, part_of
+from gog.pipelines.rehearse.transcript import Teller
 from gog.pipelines.show.contact_sheet import contact_sheet, pick_example, png_bytes
 from gog.pipelines.steps.ingest import Seeds
-from gog.pipelines.telling import Teller
 from gog.schemas import Evidence, Region, Reject, Seed, Trajectory, Verdict
 from gog.transforms.ingest.seeds import to_seed
 from gog.transforms.services.loop import process_loop
