@@ -87,7 +87,7 @@ def build(
 
     The addresses `gallery:OUT` and `corpus:OUT` in a config then search in them.
     """
-    from gog.pipelines.index import build_index
+    from gog.pipelines.tools.build_index import build_index
 
     if images is None and texts is None:
         raise UseError("nothing to index: name a folder with --images, a file with --texts, or both")

@@ -186,8 +186,8 @@ def tell(error: BaseException) -> Told | None:
 def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """Errors that are told in one line: of wrong use, and of a job that fell short."""
     from gog.pipelines.lake.lake import LakeError
-    from gog.pipelines.launching import LaunchError
     from gog.pipelines.steps.run import FunnelError
+    from gog.pipelines.tools.train import LaunchError
     from gog.schemas.rows import SchemaError
     from gog.transforms.curate.splits import HubError, LeakError
     from gog.transforms.evaluate.benchmarks.items import BenchmarkError

@@ -52,8 +52,8 @@ def train(
     Looks at versions, GPUs, memory, disk and the export's hashes, prints the exact command and runs it. The output
     folder gets a run card: settings, hashes of the data, revision, versions, device, and the final metrics.
     """
-    from gog.pipelines.launching import Launch, command_of, examine
-    from gog.pipelines.launching import train as run_training
+    from gog.pipelines.tools.train import Launch, command_of, examine
+    from gog.pipelines.tools.train import train as run_training
 
     if stage not in STAGES:
         raise typer.BadParameter("there are two stages: sft and grpo", param_hint="STAGE")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gog.pipelines.launching import CARD, README, Launch, LaunchError, card_text, command_of, examine, train
+from gog.pipelines.tools.train import CARD, README, Launch, LaunchError, card_text, command_of, examine, train
 
 STANDIN = """\
 import json, os, signal, sys, time
@@ -95,7 +95,7 @@ def test_a_training_that_fails_says_so(python: str, tmp_path: Path) -> None:
 
 PARENT = """
 import sys
-from gog.pipelines.launching import Launch, examine, command_of, train
+from gog.pipelines.tools.train import Launch, examine, command_of, train
 launch = Launch("sft", ("--wait",), sys.argv[1])
 sys.exit(train(command_of(launch, 1), examine(launch)))
 """
