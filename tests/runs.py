@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from gog.pipelines.commands.common import bundled
+from gog.pipelines.cli.common import bundled
 from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.steps.run import run
 from gog.pipelines.views.database import check_funnel, open_lake
@@ -168,7 +168,7 @@ def check_nothing_lost(config: Config, rows: int) -> dict[tuple[str, str], tuple
 
 def gog(*args: str, cwd: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
     """The command line in a process of its own."""
-    command = [sys.executable, "-m", "gog.pipelines.cli", *args]
+    command = [sys.executable, "-m", "gog.pipelines.cli.main", *args]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=240, cwd=cwd, env=os.environ | environment, check=False
     )

@@ -32,7 +32,7 @@ class Served:
 @contextmanager
 def served(*options: str) -> Iterator[Served]:
     """A server on a free port, ended with Ctrl-C."""
-    command = [sys.executable, "-m", "gog.pipelines.cli", "serve-planner", "--port", "0", *options]
+    command = [sys.executable, "-m", "gog.pipelines.cli.main", "serve-planner", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

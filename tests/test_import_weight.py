@@ -109,9 +109,9 @@ def test_rule_torch_is_never_loaded_with_a_module_of_the_engine(path: Path) -> N
 @pytest.mark.parametrize(
     ("source", "names"),
     [
-        ("import gog.pipelines.cli", {("gog.pipelines.cli", True)}),
+        ("import gog.pipelines.cli.main", {("gog.pipelines.cli.main", True)}),
         ("def f():\n    from gog import pipelines", {("gog.pipelines", False)}),
-        ("from ..pipelines import cli", {("gog.pipelines.cli", True)}),
+        ("from ..pipelines import cli", {("gog.pipelines.cli.main", True)}),
         ("from . import x", {("gog.transforms.x", True)}),
         ("import importlib\nimportlib.import_module('torch')", {("importlib", True), ("torch", True)}),
         ("if TYPE_CHECKING:\n    import torch.nn", {("torch.nn", True)}),

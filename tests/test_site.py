@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gog.pipelines.cli.reference import pages
 from gog.pipelines.config.config import Config
-from gog.pipelines.reference import pages
 from gog.pipelines.views.answers import ANSWERS
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.schemas import REASONS, TABLES, FailureClass

@@ -92,7 +92,7 @@ def main(least: int) -> None:
         run(config)
         lake = Lake(Path(config.lake), create=False)
         number = enlarge(lake, config.run, "large", least)
-        command = [sys.executable, "-m", "gog.pipelines.cli", "view", "--lake", config.lake, "--run", "large"]
+        command = [sys.executable, "-m", "gog.pipelines.cli.main", "view", "--lake", config.lake, "--run", "large"]
         with subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             found = re.search(r"http://\S+", server.stdout.readline())

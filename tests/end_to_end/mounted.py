@@ -16,7 +16,7 @@ def main() -> None:
     folder, size, change, *arguments = sys.argv[1:]
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     for remount in (change, ""):
-        command = [sys.executable, "-m", "gog.pipelines.cli", *arguments]
+        command = [sys.executable, "-m", "gog.pipelines.cli.main", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         print(json.dumps({"code": done.returncode, "out": done.stdout, "err": done.stderr}))
         if remount:

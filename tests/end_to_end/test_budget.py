@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from runs import atlas, calls, check_nothing_lost, number, records, select, write_config
 
-from gog.pipelines.cli import call
+from gog.pipelines.cli.main import call
 from gog.pipelines.config.config import Config
 from gog.pipelines.steps.run import run
 

@@ -128,7 +128,7 @@ def test_a_planted_key_is_in_no_file_log_error_or_process_list(tiny: Config, tmp
         }
         said, listed = "", ""
         for command in (("doctor",), ("run",), ("status",), ("store", "stats")):
-            call = [sys.executable, "-m", "gog.pipelines.cli", *command, "-c", str(path)]
+            call = [sys.executable, "-m", "gog.pipelines.cli.main", *command, "-c", str(path)]
             with subprocess.Popen(
                 call, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             ) as child:

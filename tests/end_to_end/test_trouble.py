@@ -15,7 +15,7 @@ import pytest
 import yaml
 from runs import atlas, check_nothing_lost, gog, hashes, one_line, records, run_folder, write_config
 
-from gog.pipelines.cli import call as main
+from gog.pipelines.cli.main import call as main
 from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.steps.run import run
@@ -115,7 +115,7 @@ def test_two_runs_on_one_lake_at_the_same_time(tiny: Config, tmp_path: Path) -> 
     shutil.copytree(Path(tiny.lake) / "indexes", lake / "indexes")
     configs = [atlas(lake, run=name, count=24) for name in ("one", "two")]
     files = [write_config(config, tmp_path / f"{config.run}.yaml") for config in configs]
-    command = [sys.executable, "-m", "gog.pipelines.cli", "run", "--config"]
+    command = [sys.executable, "-m", "gog.pipelines.cli.main", "run", "--config"]
     processes = [subprocess.Popen([*command, str(file)], stdout=subprocess.DEVNULL) for file in files]
     assert [process.wait(200) for process in processes] == [0, 0]
     one, two = map(records, configs)

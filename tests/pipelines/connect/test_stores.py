@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from calling import Place, contents, place
 
-from gog.pipelines.cli import call
+from gog.pipelines.cli.main import call
 from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.connect.services import close_stores, services_for
 from gog.pipelines.connect.stores import files_at, freshness, make_budget, make_store, read_store, store_path

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from calling import Done, Gog, Place, place
 
-from gog.pipelines.cli import call
+from gog.pipelines.cli.main import call
 from gog.pipelines.connect.services import close_stores
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gog.pipelines.commands.common import (
+from gog.pipelines.cli.common import (
     FELL_SHORT,
     ConfigOption,
     JsonOption,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gog.pipelines.commands.common import (
+from gog.pipelines.cli.common import (
     FELL_SHORT,
     ConfigOption,
     JsonOption,
@@ -22,8 +22,8 @@ from gog.pipelines.commands.common import (
     pointing,
     print_json,
 )
-from gog.pipelines.commands.progress import Progress
-from gog.pipelines.commands.storing import OlderThan, seconds_of
+from gog.pipelines.cli.progress import Progress
+from gog.pipelines.cli.store import OlderThan, seconds_of
 from gog.pipelines.config.config import Config, parse_config
 from gog.schemas.reasons import OUTSIDE
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName

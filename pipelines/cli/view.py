@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from gog.pipelines.commands.common import (
+from gog.pipelines.cli.common import (
     JsonOption,
     LakeOption,
     OfConfig,

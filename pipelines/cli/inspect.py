@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gog.pipelines.commands.common import (
+from gog.pipelines.cli.common import (
     JsonOption,
     LakeOption,
     OfConfig,

@@ -19,21 +19,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gog.pipelines.commands import (
-    asking,
-    building,
-    evaluating,
-    reporting,
-    retrying,
-    running,
-    serving,
-    starting,
-    storing,
-    training,
-    viewing,
-    watching,
-)
-from gog.pipelines.commands.common import FELL_SHORT, STOPPED, tell
+from gog.pipelines.cli import eval, index, inspect, plan, report, retry, run, serve_planner, status, store, train, view
+from gog.pipelines.cli.common import FELL_SHORT, STOPPED, tell
 
 HELP: Final = "Glance-or-Gaze: from visual question sets to training data for models that search with their eyes."
 FIRST: Final = """\
@@ -94,18 +81,18 @@ def _options(
 
 
 for group in (
-    starting,
-    running,
-    watching,
-    retrying,
-    asking,
-    viewing,
-    reporting,
-    building,
-    training,
-    evaluating,
-    serving,
-    storing,
+    plan,
+    run,
+    status,
+    retry,
+    inspect,
+    view,
+    report,
+    index,
+    train,
+    eval,
+    serve_planner,
+    store,
 ):
     group.add_to(app)
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from gog.pipelines.commands.progress import PLAIN_EVERY
+from gog.pipelines.cli.progress import PLAIN_EVERY
 
 
 class Counting:

@@ -16,7 +16,7 @@ import yaml
 from calling import Gog
 from serving import served
 
-from gog.pipelines.cli import call
+from gog.pipelines.cli.main import call
 from gog.pipelines.connect.services import close_stores
 from gog.transforms.evaluate.paradigms import Paradigm
 
@@ -262,7 +262,9 @@ def test_stopped_in_the_middle_it_keeps_what_was_answered(gog: Gog, tmp_path: Pa
     lake, file = tmp_path / "lake", config(tmp_path, window=1)
     arguments = ["eval", "--bench", f"fvqa={path}", "--paradigm", "policy", "--lake", str(lake), "-c", str(file)]
     journal = lake / "evals" / "eval" / "answers" / "fvqa.test-policy.jsonl"
-    with subprocess.Popen([sys.executable, "-m", "gog.pipelines.cli", *arguments], stderr=subprocess.PIPE) as child:
+    with subprocess.Popen(
+        [sys.executable, "-m", "gog.pipelines.cli.main", *arguments], stderr=subprocess.PIPE
+    ) as child:
         until = time.monotonic() + 60
         while time.monotonic() < until and not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
             time.sleep(0.01)

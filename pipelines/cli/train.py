@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gog.pipelines.commands.common import JsonOption, UseError, example, print_json
+from gog.pipelines.cli.common import JsonOption, UseError, example, print_json
 
 Settings = Annotated[
     list[str] | None,

@@ -7,7 +7,7 @@ from calling import Gog
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gog.pipelines.cli import ORDER, app
+from gog.pipelines.cli.main import ORDER, app
 
 
 def commands() -> list[tuple[str, ...]]:

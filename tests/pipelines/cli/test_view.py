@@ -92,7 +92,7 @@ def test_wrong_use_is_told(gog: Gog, finished: Place, args: list[str], said: str
 
 
 def test_view_serves_until_ctrl_c_and_a_taken_port_is_told(gog: Gog, finished: Place) -> None:
-    command = [sys.executable, "-m", "gog.pipelines.cli", "view", "--lake", str(finished.lake), "--port", "0"]
+    command = [sys.executable, "-m", "gog.pipelines.cli.main", "view", "--lake", str(finished.lake), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

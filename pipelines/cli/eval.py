@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gog.pipelines.commands.common import (
+from gog.pipelines.cli.common import (
     FELL_SHORT,
     ConfigOption,
     JsonOption,
@@ -125,7 +125,7 @@ def _paradigms(named: list[str] | None) -> "list[Paradigm]":
 def _run(
     evaluation: "Evaluation", bench: "Bench", paradigms: "list[Paradigm]", limit: int | None, items: int
 ) -> "Evaluated":
-    from gog.pipelines.commands.counting import Counting
+    from gog.pipelines.cli.counter import Counting
 
     with Counting(f"{bench.name} {bench.split}", items * len(paradigms), sys.stderr) as counting:
         return evaluation.run(bench, paradigms, limit=limit, told=counting.told)

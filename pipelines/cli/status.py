@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gog.pipelines.commands.common import JsonOption, LakeOption, OfConfig, OfRun, example, print_json, runs_of
+from gog.pipelines.cli.common import JsonOption, LakeOption, OfConfig, OfRun, example, print_json, runs_of
 
 if TYPE_CHECKING:
     from gog.pipelines.views.status import Status

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gog.pipelines.commands.common import LakeOption, OfConfig, OfRun, UseError, example, one_run
+from gog.pipelines.cli.common import LakeOption, OfConfig, OfRun, UseError, example, one_run
 
 MORE = (
     "`gog run` writes the same page at its end. It holds its plots and pictures in itself, and opens without a "

@@ -10,8 +10,8 @@ import pytest
 from calling import Gog, Place, contents, place
 from runs import calls, check_nothing_lost
 
-from gog.pipelines.commands import progress
-from gog.pipelines.commands.progress import Progress
+from gog.pipelines.cli import progress
+from gog.pipelines.cli.progress import Progress
 from gog.pipelines.config.config import load_config
 from gog.pipelines.lake.lake import Lake
 
@@ -161,10 +161,10 @@ def test_accept_stops_when_enough_are_kept(gog: Gog, warm: Place) -> None:
 def test_demo_ends_with_a_picture_and_what_to_type_next(
     gog: Gog, finished: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gog.pipelines.commands import running
+    from gog.pipelines.cli import run
 
     small = load_config(finished.config)
-    monkeypatch.setattr(running, "config_of", lambda *_: small)
+    monkeypatch.setattr(run, "config_of", lambda *_: small)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     done = gog("demo", "--lake", finished.lake)
     assert done.code == 0

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gog.pipelines.commands.common import (
+from gog.pipelines.cli.common import (
     FELL_SHORT,
     JsonOption,
     LakeOption,
@@ -20,7 +20,7 @@ from gog.pipelines.commands.common import (
     one_run,
     print_json,
 )
-from gog.pipelines.commands.progress import Progress
+from gog.pipelines.cli.progress import Progress
 from gog.pipelines.config.config import Config, parse_config
 from gog.schemas import REASONS
 

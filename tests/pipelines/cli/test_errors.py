@@ -155,7 +155,7 @@ def test_a_bug_shows_where_it_is(gog: Gog, tmp_path: Path, monkeypatch: pytest.M
 
 def child(*args: object) -> "subprocess.Popen[str]":
     """The command line in a process of its own."""
-    command = [sys.executable, "-m", "gog.pipelines.cli", *map(str, args)]
+    command = [sys.executable, "-m", "gog.pipelines.cli.main", *map(str, args)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from gog.pipelines.commands.common import (
+from gog.pipelines.cli.common import (
     FELL_SHORT,
     ConfigOption,
     JsonOption,
@@ -18,7 +18,7 @@ from gog.pipelines.commands.common import (
     example,
     print_json,
 )
-from gog.pipelines.commands.progress import PLAIN_EVERY
+from gog.pipelines.cli.progress import PLAIN_EVERY
 from gog.pipelines.lake.one_line import one_line
 
 SHOWN: Final = 10

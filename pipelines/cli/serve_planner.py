@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gog.pipelines.commands.common import UseError, example, listening
+from gog.pipelines.cli.common import UseError, example, listening
 
 if TYPE_CHECKING:
     from gog.transforms.atlas.server.faults import Fault, Manners

@@ -41,7 +41,7 @@ def commands_page() -> str:
     """Each command's `--help`, in the order of `gog --help`."""
     from typer.main import get_command
 
-    from gog.pipelines.cli import app
+    from gog.pipelines.cli.main import app
 
     parts = [f"# Commands\n\n{MADE} Each command says the same with `--help`."]
     settings: dict[str, Any] = {"terminal_width": 80, "max_content_width": 80, "help_option_names": ["--help", "-h"]}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from gog.pipelines.commands.common import (
+from gog.pipelines.cli.common import (
     FELL_SHORT,
     OWN_CONFIG,
     ConfigOption,
@@ -21,7 +21,7 @@ from gog.pipelines.commands.common import (
     example,
     print_json,
 )
-from gog.pipelines.commands.watching import spell
+from gog.pipelines.cli.status import spell
 from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
