@@ -26,9 +26,9 @@ CUTOFF: Final = 16384
 
 _TEMPLATES: Final = {BackboneName.QWEN2_5_VL: "qwen2_vl", BackboneName.QWEN3_VL: "qwen3_vl"}
 _TOOL_CLASSES: Final = {
-    Tool.TEXT_SEARCH: "gog_train.verl_tools.TextSearchTool",
-    Tool.IMAGE_SEARCH: "gog_train.verl_tools.ImageSearchTool",
-    Tool.GAZE: "gog_train.verl_tools.GazeTool",
+    Tool.TEXT_SEARCH: "gog_train.verl.tools.TextSearchTool",
+    Tool.IMAGE_SEARCH: "gog_train.verl.tools.ImageSearchTool",
+    Tool.GAZE: "gog_train.verl.tools.GazeTool",
 }
 
 

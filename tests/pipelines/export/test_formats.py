@@ -248,13 +248,13 @@ class TestOtherTrainers:
 
     def test_verl_does_not_start_where_the_look_before_it_fails(self, lake: Lake, tmp_path: Path) -> None:
         python = tmp_path / "python"
-        python.write_text('#!/bin/sh\necho "$@"\ncase "$2" in gog_train.verl_check) exit 2;; esac\n')
+        python.write_text('#!/bin/sh\necho "$@"\ncase "$2" in gog_train.verl.check) exit 2;; esac\n')
         python.chmod(0o755)
         script = rl(lake, Format.VERL, BackboneName.QWEN3_VL).folder / "launch.sh"
         env = {"PATH": os.environ["PATH"], "PYTHON": str(python), "MODEL": "m"}
         env |= {"GOG_TEXT_SEARCH": "corpus:a", "GOG_IMAGE_SEARCH": "gallery:a"}
         said = subprocess.run([script], capture_output=True, text=True, env=env, check=False)
-        assert (said.returncode, said.stdout.split()) == (2, ["-m", "gog_train.verl_check"])
+        assert (said.returncode, said.stdout.split()) == (2, ["-m", "gog_train.verl.check"])
 
     def test_what_a_format_cannot_say_is_a_reject(self, lake: Lake) -> None:
         trajectories = list(lake.read_table("small", "trajectories", Trajectory))

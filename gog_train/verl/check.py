@@ -1,4 +1,4 @@
-"""What `launch.sh` of an export for verl looks at before anything starts: `python -m gog_train.verl_check`.
+"""What `launch.sh` of an export for verl looks at before anything starts: `python -m gog_train.verl.check`.
 
 verl takes whatever a tool raises for the tool's reply and trains on it, so what is wrong has to be found before. The
 environment says what to look at: GOG_EXPORT, GOG_CALLS, GOG_TEXT_SEARCH, GOG_IMAGE_SEARCH, GOG_JUDGE,

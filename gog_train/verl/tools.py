@@ -17,7 +17,7 @@ from typing import Any
 from verl.tools.base_tool import BaseTool  # type: ignore[import-not-found, unused-ignore]
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse  # type: ignore[import-not-found, unused-ignore]
 
-from gog_train.verl_episode import home, take_turn
+from gog_train.verl.episode import home, take_turn
 
 
 class WholeSchema(OpenAIFunctionToolSchema):  # type: ignore[misc, unused-ignore]

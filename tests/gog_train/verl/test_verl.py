@@ -18,12 +18,12 @@ from gog.transforms.dialect.observations import neutralise
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply
-from gog_train import verl_reward
 from gog_train.environment import Rollout
 from gog_train.services import run
 from gog_train.settings import TrainingError
-from gog_train.verl_episode import REPORT, STATE, Home, take_turn
-from gog_train.verl_reward import JudgeIsDownError, compute_score, last_part
+from gog_train.verl import reward
+from gog_train.verl.episode import REPORT, STATE, Home, take_turn
+from gog_train.verl.reward import JudgeIsDownError, compute_score, last_part
 
 EPISODE = BACKBONES[BackboneName.QWEN3_VL].episode(EpisodeSettings(max_turns=6))
 ASKED = {"question": "What is the capital, question ?", "image": "images/a.png"}
@@ -204,8 +204,8 @@ class TestReward:
             asked.append(question)
             raise ServiceError(FailureClass.NETWORK, "no route")
 
-        monkeypatch.setattr(verl_reward, "_judge", lambda address, *_: down)
+        monkeypatch.setattr(reward, "_judge", lambda address, *_: down)
         with pytest.raises(JudgeIsDownError, match="look after its endpoint"):
             paid("<answer>The republic in the east</answer>", judge="http://localhost/v1#m")
-        assert len(asked) == verl_reward.ATTEMPTS
+        assert len(asked) == reward.ATTEMPTS
         assert paid("<answer>Kenya</answer>", judge="http://localhost/v1#m")["acc"] == 1.0  # the rules settle it

@@ -17,7 +17,7 @@ from gog.transforms.export.rows import ExportSettings
 from gog.transforms.export.target import Format, Target
 from gog_train.data import ExportError
 from gog_train.settings import TrainingError
-from gog_train.verl_check import check, main
+from gog_train.verl.check import check, main
 
 QWEN3 = BackboneName.QWEN3_VL
 Environment = dict[str, str]
