@@ -20,7 +20,7 @@ from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.export.rows import chat_message
 from gog_train.environment import Ending, Environment, Rollout, searches_of
-from gog_train.judging import JudgeHealth
+from gog_train.judge_health import JudgeHealth
 from gog_train.rewards import CountedJudge, RewardSettings, Scored, metrics_of, score_all
 from gog_train.sampling import draw, merge, with_signal
 from gog_train.services import TrainingServices, run

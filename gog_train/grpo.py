@@ -20,7 +20,7 @@ from gog.transforms.services.models.chat import ModelSettings
 from gog_train.checkpoints import check_notes, resumed
 from gog_train.collator import pictures
 from gog_train.data import Export, open_export
-from gog_train.judging import JudgeHealth, JudgeIllError
+from gog_train.judge_health import JudgeHealth, JudgeIllError
 from gog_train.processors import backbone_of, check, fit, load_processor
 from gog_train.questions import bare, check_prompts, questions
 from gog_train.rewards import RewardSettings

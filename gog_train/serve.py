@@ -20,7 +20,7 @@ from aiohttp import web
 from gog.transforms.atlas.server.completions import WrongRequestError, error_body, read_request, write_reply
 from gog.transforms.services.protocols import ChatReply, ChatRequest
 from gog_train.checkpoints import read_notes
-from gog_train.generating import Prompt, PromptError, open_generator
+from gog_train.generate import Prompt, PromptError, open_generator
 from gog_train.settings import TrainingError
 
 BODY_BYTES: Final = 64 << 20
@@ -35,7 +35,7 @@ examples:
 
 
 class Replies(Protocol):
-    """What the server serves: `gog_train.generating.Generator`."""
+    """What the server serves: `gog_train.generate.Generator`."""
 
     def prompt(self, request: ChatRequest, images: Mapping[str, bytes]) -> Prompt:
         """The request as the model takes it. Raises `PromptError`."""

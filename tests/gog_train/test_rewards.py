@@ -14,7 +14,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 from gog_train.environment import Ending, Rollout
-from gog_train.judging import FEW, JudgeHealth, JudgeIllError
+from gog_train.judge_health import FEW, JudgeHealth, JudgeIllError
 from gog_train.rewards import CountedJudge, RewardSettings, metrics_of, score, score_all
 from gog_train.services import TrainingServices, run
 

@@ -15,7 +15,7 @@ from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.services.http import close_client
 from gog.transforms.services.models.chat import ChatModel
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
-from gog_train.generating import Prompt, PromptError
+from gog_train.generate import Prompt, PromptError
 from gog_train.serve import CheckpointServer, main
 
 NAME = "models/gog/merged"

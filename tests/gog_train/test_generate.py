@@ -19,7 +19,7 @@ from gog.transforms.dialect.backbones import Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.images import sha256_hex
 from gog.transforms.services.protocols import ChatRequest, Sampling
-from gog_train.generating import Generator, Prompt, PromptError, _drawn, open_generator
+from gog_train.generate import Generator, Prompt, PromptError, _drawn, open_generator
 from gog_train.processors import fit
 from gog_train.settings import TrainingError
 from gog_train.template import template
