@@ -27,9 +27,9 @@ from gog.schemas import (
 )
 from gog.transforms.episode.driver import Driven, EpisodeTools, use_tool
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, start, system_prompt
-from gog.transforms.images import decode_image
+from gog.transforms.images import ImageStore, decode_image
 from gog.transforms.services.loop import process_loop
-from gog.transforms.services.protocols import ImageStore, ServiceError
+from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion
 
 OVER: Final = "The episode is over."

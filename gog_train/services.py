@@ -23,13 +23,13 @@ from urllib.parse import urlsplit
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.driver import EpisodeTools
-from gog.transforms.images import CropSettings
+from gog.transforms.images import CropSettings, ImageStore
 from gog.transforms.services.gateway.gateway import Outside
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.models.chat import ChatModel, ModelSettings
-from gog.transforms.services.protocols import ImageSearch, ImageStore, Policy, ServiceError, TextSearch
+from gog.transforms.services.protocols import ImageSearch, Policy, ServiceError, TextSearch
 from gog.transforms.services.search.brave import BraveSearch
 from gog.transforms.services.search.corpus import Corpus
 from gog.transforms.services.search.gallery import Gallery

@@ -43,7 +43,7 @@ from gog.schemas.base import Row
 from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import EpisodeSettings, ToolResult, act, observe, start, system_prompt
 from gog.transforms.episode.trajectory import Making, make_trajectory
-from gog.transforms.services.protocols import ImageStore
+from gog.transforms.images import ImageStore
 
 EPISODE = EpisodeSettings()
 TEACHER = "planner:skill=0.85"

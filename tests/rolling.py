@@ -167,7 +167,7 @@ def make_trainer(
 
     from gog_train.episode_trainer import EpisodeTrainer, Setup
 
-    episode = backbone.episode(episode or EpisodeSettings())
+    episode = (episode or EpisodeSettings()).in_frame(backbone.spec)
     seeds = seeds or [seed(0)]
     rows = rl_rows(episode, seeds, levels)
     processor, opened = fitted(backbone)

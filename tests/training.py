@@ -26,5 +26,5 @@ def trl_export(config: Config, kind: Literal["sft", "rl"], backbone: Backbone, f
     if not copy.exists():
         shutil.copytree(run_folder(config), copy, ignore=shutil.ignore_patterns("lock", "exports"))
     images, target = Lake(Path(config.lake)).images, Target(Format.TRL, backbone)
-    write = write.export_sft if kind == "sft" else write.export_rl
-    return write(copy, images, config.export, config.episode, lambda reject: None, target=target).folder
+    export = write.export_sft if kind == "sft" else write.export_rl
+    return export(copy, images, config.export, config.episode, lambda reject: None, target=target).folder

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import imagehash
 import numpy as np
@@ -23,7 +23,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gog.schemas import Box
 from gog.schemas.boxes import pad, pixel_rect
-from gog.transforms.services.protocols import ImageStore
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Formats that are read; everything else is unreadable."""
@@ -104,6 +103,26 @@ class LoadedImage:
     @property
     def sha256(self) -> str:
         return sha256_hex(self.data)
+
+
+class ImageStore(Protocol):
+    """Image bytes by their sha256."""
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes; `KeyError` when there are none."""
+        ...
+
+    def has(self, sha256: str) -> bool:
+        """Whether the bytes are there."""
+        ...
+
+    def put(self, data: bytes, suffix: str) -> str:
+        """Keep the bytes (suffix `jpg`, `png` or `webp`), once; returns their sha256."""
+        ...
+
+    def __hash__(self) -> int:
+        """A store is hashed by what it is, not by what it holds: what was made of its images is remembered by it."""
+        ...
 
 
 def sha256_hex(data: bytes) -> str:

@@ -19,7 +19,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gog.pipelines.cli import eval, index, inspect, plan, report, retry, run, serve_planner, status, store, train, view
+from gog.pipelines.cli import eval as evaluate
+from gog.pipelines.cli import index, inspect, plan, report, retry, run, serve_planner, status, store, train, view
 from gog.pipelines.cli.common import FELL_SHORT, STOPPED, tell
 
 HELP: Final = "Glance-or-Gaze: from visual question sets to training data for models that search with their eyes."
@@ -90,7 +91,7 @@ for group in (
     report,
     index,
     train,
-    eval,
+    evaluate,
     serve_planner,
     store,
 ):

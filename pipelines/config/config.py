@@ -22,6 +22,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import ExportSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.ingest.seeds import IngestLimits
+from gog.transforms.label.tries import LabelSettings
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.models.chat import ModelSettings, model_id
 from gog.transforms.services.models.checkpoint import CheckpointSettings
@@ -29,7 +30,6 @@ from gog.transforms.services.models.vllm import VllmSettings
 from gog.transforms.services.pages.reading import ReadingSettings
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.search.upload import UploadSettings
-from gog.transforms.synthesize.label import LabelSettings
 from gog.transforms.synthesize.propose import ProposeSettings
 from gog.transforms.synthesize.screen import ScreenSettings
 from gog.transforms.synthesize.settings import StageSettings, SynthesizeSettings
@@ -169,14 +169,13 @@ class Config(Section):
 
     @property
     def stages(self) -> StageSettings:
-        """What the stages from screen to label need to know."""
+        """What the stages from screen to verify need to know."""
         return StageSettings(
             run_seed=self.seed,
             episode=self.episode,
             screen=self.screen,
             propose=self.propose,
             synthesize=self.synthesize,
-            label=self.label,
         )
 
 

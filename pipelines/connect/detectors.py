@@ -12,13 +12,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gog.pipelines.config.config import ConfigError
+from gog.transforms.images import ImageStore
 from gog.transforms.services.detectors.onnx import OnnxDetector
 from gog.transforms.services.detectors.remote import RemoteDetector
 from gog.transforms.services.detectors.segments import Segments
 from gog.transforms.services.detectors.settings import DetectorError, DetectSettings
 from gog.transforms.services.detectors.ultralytics import UltralyticsDetector
 from gog.transforms.services.http import key_in
-from gog.transforms.services.protocols import Detector, ImageStore
+from gog.transforms.services.protocols import Detector
 
 KEY = "GOG_DETECTOR_KEY"
 

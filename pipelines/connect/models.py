@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 from gog.pipelines.config.config import Config, ConfigError
 from gog.transforms.atlas.planner import Planner, skill_of
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.images import ImageStore
 from gog.transforms.services.http import key_in
 from gog.transforms.services.models.chat import ChatModel, ModelSettings
 from gog.transforms.services.models.checkpoint import NOTES, CheckpointError, CheckpointModel, read_notes
 from gog.transforms.services.models.vllm import VllmModel
-from gog.transforms.services.protocols import ImageStore, Policy
+from gog.transforms.services.protocols import Policy
 
 EXAMPLES = "'planner:skill=0.85', 'http://127.0.0.1:8000/v1#MODEL', 'vllm:MODEL' or 'checkpoint:FOLDER'"
 LOGS = "logs"
@@ -81,7 +82,7 @@ def episode_of(address: str, config: Config) -> EpisodeSettings:
     if settings.backbone is None:
         return config.episode
     backbone = replace(settings.backbone, min_pixels=settings.least_pixels, max_pixels=settings.most_pixels)
-    return backbone.episode(config.episode)
+    return config.episode.in_frame(backbone.spec)
 
 
 def provider_of(address: str) -> str:

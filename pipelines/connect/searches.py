@@ -16,10 +16,11 @@ from typing import Final
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.lake.lake import ImageFiles, Lake
 from gog.transforms.atlas.world import atlas_world
+from gog.transforms.images import ImageStore
 from gog.transforms.services.pages.jina import JinaReader
 from gog.transforms.services.pages.reader import LocalReader
 from gog.transforms.services.pages.reading import Reading
-from gog.transforms.services.protocols import ImageSearch, ImageStore, PageReader, Policy, TextSearch
+from gog.transforms.services.protocols import ImageSearch, PageReader, Policy, TextSearch
 from gog.transforms.services.search.brave import BraveSearch
 from gog.transforms.services.search.corpus import Corpus
 from gog.transforms.services.search.gallery import Gallery

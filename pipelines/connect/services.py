@@ -21,6 +21,7 @@ from gog.pipelines.connect.searches import check_searches, open_image_search, op
 from gog.pipelines.connect.stores import make_budget, make_store, prices_of, store_path
 from gog.pipelines.lake.lake import ImageFiles, Lake
 from gog.transforms.episode.crops import Cropper
+from gog.transforms.images import ImageStore
 from gog.transforms.services.gateway.budget import EMBEDDED, Budget
 from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Outside
@@ -29,7 +30,7 @@ from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.pages.reading import Reading
-from gog.transforms.services.protocols import Detector, ImageSearch, ImageStore, PageReader, Policy, TextSearch
+from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, TextSearch
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.services.store.records import AnyStore
 from gog.transforms.services.store.schema import StoreError

@@ -15,9 +15,9 @@ from gog.transforms.export import llama_factory, ms_swift, verl
 from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.export.target import Format, Target
 from gog.transforms.export.text import in_json
+from gog.transforms.images import ImageStore
 from gog.transforms.services.models.chat.pictures import encode_picture
 from gog.transforms.services.models.chat.settings import ModelSettings
-from gog.transforms.services.protocols import ImageStore
 
 REJECTS: Final = "rejects.jsonl"
 IMAGES_FOLDER: Final = "images"

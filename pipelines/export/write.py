@@ -47,8 +47,8 @@ from gog.transforms.export import llama_factory
 from gog.transforms.export.reframe import reframe
 from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, ExportSettings, RlRow, SftRow, rl_row, sft_row
 from gog.transforms.export.target import PLAIN, TOOLS, Format, Target, ToolSettings
+from gog.transforms.images import ImageStore
 from gog.transforms.services.loop import tidy
-from gog.transforms.services.protocols import ImageStore
 
 MEMORY: Final = "1GB"
 """What the database may hold, at most, while it sorts; the rest waits on the disk."""

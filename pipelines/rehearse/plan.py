@@ -15,6 +15,7 @@ from gog.pipelines.connect.models import provider_of
 from gog.pipelines.connect.services import check_addresses, policy_id
 from gog.pipelines.connect.stores import read_store, size_of
 from gog.pipelines.lake.lake import Lake, LakeError
+from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.pipelines.rehearse.estimate import (
     EASY,
     EMBEDDED_RATE,
@@ -39,7 +40,6 @@ from gog.pipelines.rehearse.samples import (
     interval,
     read_samples,
 )
-from gog.pipelines.steps.context import STEP_TABLES
 from gog.pipelines.steps.ingest import Seeds
 from gog.pipelines.steps.run import made_from
 from gog.pipelines.views.database import open_lake

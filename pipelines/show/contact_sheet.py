@@ -11,8 +11,7 @@ from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.show.drawing import INK, LINE, PAPER, QUIET, SHADE, Pen, badge, badge_width, disc, font, wrapped
 from gog.schemas import Evidence, Message, Origin, Outcome, Reflection, Region, Seed, Step, Tool, Trajectory, Verdict
 from gog.transforms.dialect.turns import plain_text
-from gog.transforms.images import ImageError, decode_image
-from gog.transforms.services.protocols import ImageStore
+from gog.transforms.images import ImageError, ImageStore, decode_image
 
 WIDTH: Final = 1400
 _MARGIN: Final = 32

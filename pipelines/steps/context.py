@@ -13,20 +13,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
 from gog.pipelines.lake.lake import Lake, LakeError, disk_advice
+from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.schemas import Seed
 from gog.transforms.beam.window import CallFailed
 from gog.transforms.services.loop import tidy
 from gog.transforms.synthesize.services import Services
-
-STEP_TABLES: Final[dict[str, tuple[str, ...]]] = {
-    "ingest": ("seeds", "rejects", "funnel"),
-    "synthesize": ("screenings", "regions", "evidence", "trajectories", "verdicts", "rejects", "funnel"),
-    "curate": ("groups", "curated", "rejects", "funnel"),
-    "export_sft": ("rejects", "funnel"),
-    "label": ("complexity", "rejects", "funnel"),
-    "export_rl": ("rejects", "funnel"),
-}
-"""Tables that each step writes. A step has done a shard when all its parts of the shard are there."""
 
 LOCAL_RUNNER: Final = "FnApiRunner"
 """Named, because `DirectRunner` first tries to fetch another runner from the network."""

@@ -11,15 +11,16 @@ import apache_beam as beam
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import Lake, write_atomic
+from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.pipelines.sources.benchmarks import benchmarks_of
-from gog.pipelines.steps.context import STEP_TABLES, Context, finish
+from gog.pipelines.steps.context import Context, finish
 from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, row, rows
 from gog.transforms.curate.curate import Curation, LightSeed, LightTrajectory
 from gog.transforms.curate.curate import curate as decide
+from gog.transforms.curate.overlaps import check_trajectories
 from gog.transforms.curate.select import Candidate, select
-from gog.transforms.duplicates.benchmarks.checks import check_trajectories
 
 GLOBAL = 0
 """Steps over all shards write one part, numbered 0."""

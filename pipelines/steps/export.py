@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.export import write
+from gog.pipelines.export import write as splits
 from gog.pipelines.export.write import Exported
 from gog.pipelines.lake.atomic import recover
 from gog.pipelines.lake.lake import Lake, write_atomic, write_part
@@ -30,7 +30,7 @@ def export_sft(context: Context) -> None:
     inputs = context.digest("curate", ("curated", "groups")) + digest_reviews(reviews, config.export.reviewed)
 
     def write(on_reject: Callable[[Reject], None]) -> Exported:
-        return write.export_sft(
+        return splits.export_sft(
             folder,
             context.lake.images,
             config.export,
@@ -51,7 +51,7 @@ def export_rl(context: Context) -> None:
     inputs = context.digest("label", ("complexity",)) + context.digest("curate", ("groups",))
 
     def write(on_reject: Callable[[Reject], None]) -> Exported:
-        return write.export_rl(
+        return splits.export_rl(
             folder,
             context.lake.images,
             config.export,
@@ -76,10 +76,10 @@ def export_for(config: Config, kind: str, target: Target, policy: str | None = N
     with lake.lock(config.run):
         if kind == "sft":
             reviews = read_reviews(lake, config.run)
-            return write.export_sft(
+            return splits.export_sft(
                 folder, lake.images, config.export, config.episode, _nowhere, fingerprint, target, reviews, tools
             )
-        return write.export_rl(
+        return splits.export_rl(
             folder, lake.images, config.export, config.episode, _nowhere, fingerprint, policy, target, tools
         )
 

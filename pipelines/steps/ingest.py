@@ -13,12 +13,13 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.config.sources import AtlasSource, FileSource, HubSource, PublishedSource
 from gog.pipelines.connect.services import fetched_images, images_for
 from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.pipelines.sources.benchmarks import benchmarks_of
 from gog.pipelines.sources.files import ATLAS_MAPPING, AtlasRows, FileRows, ShardSpec, Source
 from gog.pipelines.sources.hub import hub_rows
 from gog.pipelines.sources.published import PublishedRows
 from gog.pipelines.sources.selection import Selected
-from gog.pipelines.steps.context import STEP_TABLES, Context
+from gog.pipelines.steps.context import Context
 from gog.schemas import Seed
 from gog.transforms.beam.ingest import Ingest
 from gog.transforms.beam.parts import WriteParts

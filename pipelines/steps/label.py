@@ -8,7 +8,8 @@ import apache_beam as beam
 from gog.pipelines.connect.models import episode_of
 from gog.pipelines.connect.services import policy_id
 from gog.pipelines.lake.lake import write_atomic
-from gog.pipelines.steps.context import STEP_TABLES, Context, read_seeds
+from gog.pipelines.lake.step_tables import STEP_TABLES
+from gog.pipelines.steps.context import Context, read_seeds
 from gog.pipelines.steps.curate import read_mark
 from gog.schemas import Curated, Screening, Seed, Verdict
 from gog.transforms.beam.label import Label
@@ -25,7 +26,7 @@ def label(context: Context) -> None:
         context.forget("label")
         write_atomic(mark, json.dumps(wanted, sort_keys=True).encode())
     pool, solvable = rl_pool(context)
-    stages = config.stages.model_copy(update={"episode": episode_of(config.labeller, config)})
+    episode = episode_of(config.labeller, config)
     root = str(context.lake.root)
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:
@@ -33,7 +34,7 @@ def label(context: Context) -> None:
             pipeline
             | "Shards" >> beam.Create(batch)
             | "Pool" >> beam.FlatMap(_pool, root, context.run, pool, solvable)
-            | "Label" >> Label(context.make_services, stages, config.window)
+            | "Label" >> Label(context.make_services, config.label, episode, config.window)
         )
         written = (rows, counts | CountRows()) | beam.Flatten()
         written | WriteParts(root, context.run, "label", STEP_TABLES["label"], batch)

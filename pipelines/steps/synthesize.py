@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 
-from gog.pipelines.steps.context import STEP_TABLES, Context, read_seeds
+from gog.pipelines.lake.step_tables import STEP_TABLES
+from gog.pipelines.steps.context import Context, read_seeds
 from gog.schemas import Seed
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import CountRows

@@ -13,12 +13,11 @@ from typing import Final
 from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.connect.stores import read_store
 from gog.pipelines.lake.lake import Lake, Manifest
-from gog.pipelines.steps.context import STEP_TABLES
+from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.pipelines.views.database import open_lake
 from gog.pipelines.views.summary import Summary, summarise
 from gog.schemas import Screening
-from gog.transforms.services.gateway.budget import Spent
-from gog.transforms.services.store.records import Tally
+from gog.transforms.services.store.records import Spent, Tally
 
 MINUTE: Final = 60.0
 PHASE_TWO: Final = ("curate", "export_sft", "label", "export_rl")

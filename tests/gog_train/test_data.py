@@ -108,7 +108,7 @@ def test_rows_decode_their_images_and_hold_json_text(made: Path) -> None:
 
 def test_the_episode_of_the_run_in_the_backbones_frame_and_its_tools(made: Path) -> None:
     export = open_export(made / "trl-qwen3-vl", "rl", QWEN3)
-    assert export.episode == BACKBONES[QWEN3].episode(EPISODE)
+    assert export.episode == EPISODE.in_frame(BACKBONES[QWEN3].spec)
     assert export.tools == TOOLS
 
 

@@ -16,7 +16,7 @@ from gog.transforms.services.protocols import ChatReply, ServiceError
 from gog_train.environment import OVER, Ending, Environment, Rollout
 from gog_train.services import TrainingServices, run
 
-EPISODE = BACKBONES[BackboneName.QWEN3_VL].episode(EpisodeSettings(max_turns=6))
+EPISODE = EpisodeSettings(max_turns=6).in_frame(BACKBONES[BackboneName.QWEN3_VL].spec)
 
 GAZE = call("gaze", bbox_2d=[100, 100, 500, 900], label="the flag", image=0)
 NESTED = call("gaze", bbox_2d=[0, 0, 500, 500], image=1)

@@ -18,7 +18,7 @@ from gog_train.judge_health import FEW, JudgeHealth, JudgeIllError
 from gog_train.rewards import CountedJudge, RewardSettings, metrics_of, score, score_all
 from gog_train.services import TrainingServices, run
 
-EPISODE = BACKBONES[BackboneName.QWEN2_5_VL].episode(EpisodeSettings(max_turns=4))
+EPISODE = EpisodeSettings(max_turns=4).in_frame(BACKBONES[BackboneName.QWEN2_5_VL].spec)
 SEARCH = call("text_search", query="capital of Kenya")
 GLANCE = call("image_search")
 RIGHT, WRONG = answer("Nairobi"), answer("Mombasa")

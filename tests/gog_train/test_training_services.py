@@ -14,7 +14,7 @@ from gog.transforms.images import CropSettings
 from gog_train.environment import Ending, Rollout
 from gog_train.services import RULES, Addresses, PassingImages, StoreMode, TrainingServices, open_services, run
 
-EPISODE = BACKBONES[BackboneName.QWEN3_VL].episode(EpisodeSettings())
+EPISODE = EpisodeSettings().in_frame(BACKBONES[BackboneName.QWEN3_VL].spec)
 SEARCH = call("text_search", query="capital of Kenya")
 
 

@@ -14,12 +14,11 @@ import apache_beam as beam
 from gog.schemas import Reject, Seed, Unit
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.beam.window import WindowedAsync
-from gog.transforms.duplicates.benchmarks.checks import check_seed
+from gog.transforms.curate.overlaps import check_seed
 from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex
-from gog.transforms.images import ImageError
+from gog.transforms.images import ImageError, ImageStore
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed
-from gog.transforms.services.protocols import ImageStore
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.sources.cells import shortened
 from gog.transforms.sources.mapping import FieldMapping, SourceRow

@@ -9,38 +9,38 @@ from gog.schemas import Complexity, Reject, Seed, Unit
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.beam.synthesize import MakeServices, Stage
 from gog.transforms.beam.window import WindowedAsync
-from gog.transforms.synthesize.label import label_seed
-from gog.transforms.synthesize.settings import StageSettings
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.label.tries import LabelSettings, label_seed
 
 
 class Label(beam.PTransform):  # type: ignore[misc, unused-ignore]
     """`(shard, Seed, solvable)` to rows and counts of the label stage."""
 
-    def __init__(self, make_services: MakeServices, settings: StageSettings, window: int) -> None:
-        """See `Synthesize`."""
+    def __init__(
+        self, make_services: MakeServices, settings: LabelSettings, episode: EpisodeSettings, window: int
+    ) -> None:
+        """`window` is how many seeds are in flight, per process; `episode` is as the policy meets it."""
         super().__init__()
-        self.make_services = make_services
-        self.settings = settings
+        self.make_stage = partial(_label, make_services, settings, episode)
         self.window = window
 
     def expand(self, seeds: Any) -> Any:
-        """See the class."""
-        step = partial(_label, self.make_services, self.settings)
+        """Rows and counts."""
         out = (
             seeds
             | "Spread" >> beam.Reshuffle()
-            | "Label" >> beam.ParDo(WindowedAsync(step, self.window)).with_outputs(ROWS, COUNTS, main="main")
+            | "Label" >> beam.ParDo(WindowedAsync(self.make_stage, self.window)).with_outputs(ROWS, COUNTS, main="main")
         )
         return out[ROWS], out[COUNTS]
 
 
-def _label(make_services: MakeServices, settings: StageSettings) -> Stage:
+def _label(make_services: MakeServices, settings: LabelSettings, episode: EpisodeSettings) -> Stage:
     services = make_services()
 
     async def stage(item: tuple[int, Seed, bool]) -> list[Any]:
         shard, seed, solvable = item
         assert services.labeller is not None
-        found = await label_seed(services, services.labeller, seed, solvable, settings.label, settings.episode)
+        found = await label_seed(services, services.labeller, seed, solvable, settings, episode)
         record: Complexity | Reject | None = found.complexity or found.reject
         assert record is not None
         return [row(shard, record), count("label", Unit.SEED, shard, passed=1 if found.complexity else 0)]

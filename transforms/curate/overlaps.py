@@ -7,9 +7,8 @@ from typing import Final
 from gog.schemas import Reject, Trajectory, Unit
 from gog.transforms.curate.select import Candidate
 from gog.transforms.duplicates.benchmarks.index import WARNINGS, BenchmarkIndex, Overlap
-from gog.transforms.images import ImageError, open_image
+from gog.transforms.images import ImageError, ImageStore, open_image
 from gog.transforms.ingest.seeds import Ingested, reject_row
-from gog.transforms.services.protocols import ImageStore
 from gog.transforms.sources.mapping import SourceRow
 
 AT_INGEST: Final = "ingest.benchmark_overlap"

@@ -10,7 +10,6 @@ from typing import Final
 
 from gog.schemas import Frame, FrameSpec
 from gog.schemas.boxes import smart_resize
-from gog.transforms.episode.machine import EpisodeSettings
 
 
 class BackboneName(StrEnum):
@@ -39,17 +38,6 @@ class Backbone:
     def spec(self) -> FrameSpec:
         """The frame with its numbers."""
         return FrameSpec(self.frame, self.factor, self.min_pixels, self.max_pixels)
-
-    def episode(self, settings: EpisodeSettings) -> EpisodeSettings:
-        """The episode as this backbone meets it: same limits, its own frame."""
-        return settings.model_copy(
-            update={
-                "frame": self.frame,
-                "factor": self.factor,
-                "min_pixels": self.min_pixels,
-                "max_pixels": self.max_pixels,
-            }
-        )
 
     def visual_tokens(self, width: int, height: int) -> int:
         """Tokens of an image of so many pixels. Raises `BoxError` on a shape that the processor refuses."""

@@ -61,6 +61,10 @@ class EpisodeSettings(BaseModel):
         """The frame with the numbers that a conversion needs."""
         return FrameSpec(self.frame, self.factor, self.min_pixels, self.max_pixels)
 
+    def in_frame(self, spec: FrameSpec) -> "EpisodeSettings":
+        """The same limits, with boxes in another frame: a backbone's, for example."""
+        return self.model_copy(update=spec._asdict())
+
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gog.schemas import ImagePart, Message, Origin, Seed, TextPart, Trajectory, content_id
+from gog.schemas import WHOLE, EpisodeImage, ImagePart, Message, Origin, Seed, TextPart, Trajectory, content_id
 from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import EpisodeSettings, behaviour_of, is_reflective, offered_tools, system_prompt
 
@@ -18,6 +18,11 @@ class Making:
     prompt_hashes: Mapping[str, str]
     plan: str = ""
     plan_used_gold: bool = False
+
+
+def original_image(seed: Seed) -> EpisodeImage:
+    """Image 0 of the seed's episodes."""
+    return EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
 
 
 def make_trajectory(seed: Seed, driven: Driven, making: Making) -> Trajectory:

@@ -14,10 +14,9 @@ from gog.schemas import Function, Message, Origin, Seed, Tool, ToolCall
 from gog.transforms.dialect.turns import MAX_QUERY, Call, parse_turn
 from gog.transforms.episode.driver import Driven, EpisodeTools, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
-from gog.transforms.episode.trajectory import Making, make_trajectory
+from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, ServiceError
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, broken, finished, rollout
-from gog.transforms.synthesize.screen import original_image
 from gog.transforms.synthesize.services import Services
 
 _FULL_SEARCH_TURNS: Final = 4

@@ -62,7 +62,7 @@ class Target:
 
     def episode(self, settings: EpisodeSettings) -> EpisodeSettings:
         """The episode as the export shows it."""
-        return self.backbone.episode(settings) if self.backbone else settings
+        return settings.in_frame(self.backbone.spec) if self.backbone else settings
 
     def facts(self) -> dict[str, object]:
         """What the manifest says of it."""

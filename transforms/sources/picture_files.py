@@ -13,7 +13,7 @@ from gog.transforms.sources.tar_format import IMAGES, tar_members
 
 
 class LocalImages:
-    """Files below a folder, by the relative paths that rows name (see `gog.transforms.sources.row_images.safe_path`)."""
+    """Files below a folder, by the relative paths that rows name (see `safe_path`)."""
 
     def __init__(self, folder: Path, limits: ImageLimits | None = None) -> None:
         self._folder = folder

@@ -30,11 +30,10 @@ from gog.transforms.dialect.turns import Answer, Call, parse_turn, plain_text
 from gog.transforms.episode.driver import Driven, EpisodeTools, OnTurn, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, ToolRequest, offered_tools, start, system_prompt
 from gog.transforms.episode.reflection import reflection_of
-from gog.transforms.episode.trajectory import Making, make_trajectory
+from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.synthesize.plans import Looked, Plan, PlannedAction, draw_plan
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, attempt_id, broken, finished
-from gog.transforms.synthesize.screen import original_image
 from gog.transforms.synthesize.services import Services
 from gog.transforms.verify.grounding import hits_text, literal, target_names
 

@@ -12,9 +12,9 @@ from gog.schemas.boxes import from_frame
 from gog.transforms.dialect.observations import neutralise
 from gog.transforms.dialect.turns import FRAME_TEXT
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.episode.trajectory import original_image
 from gog.transforms.services.protocols import ChatRequest, Detection, Sampling, ServiceError
 from gog.transforms.synthesize.regions import drop_twins, merge_regions
-from gog.transforms.synthesize.screen import original_image
 from gog.transforms.synthesize.services import Services
 
 _STOP_WORDS = frozenset(

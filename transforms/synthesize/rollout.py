@@ -10,9 +10,8 @@ from gog.schemas.boxes import to_frame
 from gog.transforms.dialect.observations import one_line
 from gog.transforms.episode.driver import EpisodeTools, OnTurn, ToolError, drive, speaker
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
-from gog.transforms.episode.trajectory import Making, make_trajectory
+from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import Policy, Sampling, ServiceError
-from gog.transforms.synthesize.screen import original_image
 from gog.transforms.synthesize.services import Services, reject_reason
 
 

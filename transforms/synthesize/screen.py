@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gog.prompts import render
 from gog.schemas import (
-    WHOLE,
-    EpisodeImage,
     ImagePart,
     Message,
     Origin,
@@ -27,7 +25,7 @@ from gog.transforms.dialect.observations import neutralise
 from gog.transforms.dialect.turns import Answer, parse_turn
 from gog.transforms.episode.driver import Driven, take_turn
 from gog.transforms.episode.machine import EpisodeSettings, start, system_prompt
-from gog.transforms.episode.trajectory import Making, make_trajectory
+from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 from gog.transforms.synthesize.judge import judge_call
 from gog.transforms.synthesize.screening_rule import screen
@@ -53,11 +51,6 @@ class Screened:
     screening: Screening | None
     easy: Trajectory | None = None
     reject: Reject | None = None
-
-
-def original_image(seed: Seed) -> EpisodeImage:
-    """Image 0 of the seed's episodes."""
-    return EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
 
 
 async def screen_seed(services: Services, seed: Seed, settings: ScreenSettings, episode: EpisodeSettings) -> Screened:

@@ -4,15 +4,9 @@ from dataclasses import dataclass
 
 from gog.schemas import FailureClass
 from gog.transforms.episode.crops import Cropper
+from gog.transforms.images import ImageStore
 from gog.transforms.services.gateway.gateway import Outside
-from gog.transforms.services.protocols import (
-    Detector,
-    ImageSearch,
-    ImageStore,
-    Policy,
-    ServiceError,
-    TextSearch,
-)
+from gog.transforms.services.protocols import Detector, ImageSearch, Policy, ServiceError, TextSearch
 
 
 @dataclass(frozen=True, slots=True)

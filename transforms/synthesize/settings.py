@@ -4,7 +4,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.synthesize.compose import ComposeSettings
-from gog.transforms.synthesize.label import LabelSettings
 from gog.transforms.synthesize.propose import ProposeSettings
 from gog.transforms.synthesize.rollout import RolloutSettings
 from gog.transforms.synthesize.screen import ScreenSettings
@@ -27,7 +26,7 @@ class SynthesizeSettings(BaseModel):
 
 
 class StageSettings(BaseModel):
-    """What the stages from screen to label do."""
+    """What the stages from screen to verify do."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,4 +35,3 @@ class StageSettings(BaseModel):
     screen: ScreenSettings = ScreenSettings()
     propose: ProposeSettings = ProposeSettings()
     synthesize: SynthesizeSettings = SynthesizeSettings()
-    label: LabelSettings = LabelSettings()

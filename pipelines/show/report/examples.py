@@ -15,8 +15,7 @@ from gog.pipelines.show.contact_sheet import thought_of
 from gog.schemas import Evidence, Message, Seed, Step, Tool, Trajectory, Verdict
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row
-from gog.transforms.images import ImageError, decode_image
-from gog.transforms.services.protocols import ImageStore
+from gog.transforms.images import ImageError, ImageStore, decode_image
 
 R = TypeVar("R", bound=Row)
 

@@ -25,7 +25,7 @@ from gog_train.verl import reward
 from gog_train.verl.episode import REPORT, STATE, Home, take_turn
 from gog_train.verl.reward import JudgeIsDownError, compute_score, last_part
 
-EPISODE = BACKBONES[BackboneName.QWEN3_VL].episode(EpisodeSettings(max_turns=6))
+EPISODE = EpisodeSettings(max_turns=6).in_frame(BACKBONES[BackboneName.QWEN3_VL].spec)
 ASKED = {"question": "What is the capital, question ?", "image": "images/a.png"}
 GAZE = {"bbox_2d": [100, 100, 500, 900], "label": "the flag", "image": 0}
 NESTED = {"bbox_2d": [0, 0, 500, 500], "image": 1}

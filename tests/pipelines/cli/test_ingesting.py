@@ -12,8 +12,8 @@ from calling import Gog
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.pipelines.steps import ingest as ingesting
-from gog.pipelines.steps.context import STEP_TABLES
 from gog.schemas import FailureClass, Reject, Seed
 from gog.transforms.images import ImageLimits
 from gog.transforms.services.gateway.retry import Retry

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from lakes import EPISODE, counted, level_of, make_seed, reflective, small_run, verdict_of, write
 
-from gog.pipelines.export import parquet, write
+from gog.pipelines.export import parquet
+from gog.pipelines.export import write as splits
 from gog.pipelines.export.parquet import export_schema
 from gog.pipelines.export.write import Exported, export_rl, export_sft
 from gog.pipelines.lake import atomic
@@ -145,8 +146,8 @@ class TestSameBytes:
         self, lake: Lake, monkeypatch: pytest.MonkeyPatch, export: Callable[[Lake], Exported], least: int, most: int
     ) -> None:
         whole = digest(export(lake).folder)
-        monkeypatch.setattr(write, "LEAST_RANGE", least)
-        monkeypatch.setattr(write, "MOST_RANGES", most)
+        monkeypatch.setattr(splits, "LEAST_RANGE", least)
+        monkeypatch.setattr(splits, "MOST_RANGES", most)
         assert digest(export(lake).folder) == whole
 
     def test_other_shards_of_the_same_rows(self, lake: Lake, tmp_path: Path) -> None:
@@ -232,7 +233,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("least", [1, 3, 500])
     def test_a_row_that_is_there_twice(self, lake: Lake, monkeypatch: pytest.MonkeyPatch, least: int) -> None:
-        monkeypatch.setattr(write, "LEAST_RANGE", least)
+        monkeypatch.setattr(splits, "LEAST_RANGE", least)
         write(lake, "small", "curated", list(lake.read_table("small", "curated", Curated)), step="again")
         with pytest.raises(LakeError, match="twice"):
             sft(lake)
@@ -256,7 +257,7 @@ class TestTrouble:
         def full(*_: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(write, "swap_in", full)
+        monkeypatch.setattr(splits, "swap_in", full)
         with pytest.raises(LakeError, match="No space left on device"):
             sft(lake)
         monkeypatch.undo()

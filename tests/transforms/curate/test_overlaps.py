@@ -6,8 +6,8 @@ from lakes import make_seed, reflective, verdict_of
 from textures import jpeg, texture
 
 from gog.schemas import ImagePart, Message, Reject, TextPart
+from gog.transforms.curate.overlaps import check_seed, check_trajectories
 from gog.transforms.curate.select import Candidate
-from gog.transforms.duplicates.benchmarks.checks import check_seed, check_trajectories
 from gog.transforms.duplicates.benchmarks.index import WARNINGS, BenchmarkIndex, BenchmarkRow
 from gog.transforms.ingest.seeds import Ingested, to_seed
 from gog.transforms.sources.mapping import FieldMapping, SourceRow

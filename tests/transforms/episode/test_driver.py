@@ -20,8 +20,8 @@ from fakes import (
 from gog.schemas import Evidence, FailureClass, StopReason, Tool
 from gog.transforms.episode.driver import Driven, EpisodeTools, ToolError, drive, speaker
 from gog.transforms.episode.machine import Episode, EpisodeSettings, offered_tools, start
+from gog.transforms.episode.trajectory import original_image
 from gog.transforms.services.protocols import ChatReply, Sampling, ServiceError
-from gog.transforms.synthesize.screen import original_image
 
 FOUND = (hit("Kenya", "Nairobi is its capital."),)
 SETTINGS = EpisodeSettings()

@@ -59,7 +59,7 @@ def row_of(backbone: BackboneName, words: str = "Evidence: off target.", *, firs
             evidence[made.evidence_id] = made
             episode = observe(episode, ToolResult(made, cut))
     made_of = make_trajectory(seed, Driven(episode), Making(Origin.COMPOSE, "teacher", 0, {}))
-    target = BACKBONES[backbone].episode(EPISODE)
+    target = EPISODE.in_frame(BACKBONES[backbone].spec)
     shown = reframe(made_of, seed, evidence, EPISODE, target)
     row = sft_row(shown, seed, verdict_of(made_of), Split.TRAIN, ExportSettings(), target)  # type: ignore[arg-type]
     assert isinstance(row, SftRow), row
@@ -68,7 +68,7 @@ def row_of(backbone: BackboneName, words: str = "Evidence: off target.", *, firs
 
 def asked_of(backbone: BackboneName, question: str = "Which flag is it?") -> RlRow:
     seed = seed_of(question)
-    row = rl_row(seed, level_of(seed, 1), Split.TRAIN, ExportSettings(), BACKBONES[backbone].episode(EPISODE))
+    row = rl_row(seed, level_of(seed, 1), Split.TRAIN, ExportSettings(), EPISODE.in_frame(BACKBONES[backbone].spec))
     assert isinstance(row, RlRow)
     return row
 

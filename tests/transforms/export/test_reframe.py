@@ -69,7 +69,7 @@ def played(
 
 def reframed(turns: list[Message], backbone: Backbone, settings: EpisodeSettings = EPISODE, **more: Any) -> Trajectory:
     made, evidence = played(turns, settings, **more)
-    out = reframe(made, more.get("seed") or seed_of(), evidence, settings, backbone.episode(settings))
+    out = reframe(made, more.get("seed") or seed_of(), evidence, settings, settings.in_frame(backbone.spec))
     assert isinstance(out, Trajectory), out
     return out
 
@@ -91,7 +91,7 @@ TURNS = [
 
 @each_backbone
 def test_speaks_the_backbones_frame_throughout(backbone: Backbone) -> None:
-    target = backbone.episode(EPISODE)
+    target = EPISODE.in_frame(backbone.spec)
     out = reframed(TURNS, backbone)
     assert out.frame == backbone.frame
     assert out.tools == offered_tools(target)
@@ -171,7 +171,7 @@ def test_boxes_that_fall_together_are_a_reject() -> None:
         ANSWER,
     ]
     made, evidence = played(turns, seed=seed_of(56, 56))
-    out = reframe(made, seed_of(56, 56), evidence, EPISODE, BACKBONES[BackboneName.QWEN2_5_VL].episode(EPISODE))
+    out = reframe(made, seed_of(56, 56), evidence, EPISODE, EPISODE.in_frame(BACKBONES[BackboneName.QWEN2_5_VL].spec))
     assert isinstance(out, Reject)
     assert (out.reason, out.stage, out.id) == ("export.frame", "export_sft", made.trajectory_id)
     assert "turn 1 was gaze and is gaze (repeated)" in out.detail
@@ -180,14 +180,14 @@ def test_boxes_that_fall_together_are_a_reject() -> None:
 def test_an_error_that_is_none_elsewhere_is_a_reject() -> None:
     """1006 of 1000 is beyond the slack; of 56 pixels it rounds to 56."""
     made, evidence = played([said("I look.", gaze([0, 0, 1006, 500])), ANSWER], seed=seed_of(56, 56))
-    out = reframe(made, seed_of(56, 56), evidence, EPISODE, BACKBONES[BackboneName.QWEN2_5_VL].episode(EPISODE))
+    out = reframe(made, seed_of(56, 56), evidence, EPISODE, EPISODE.in_frame(BACKBONES[BackboneName.QWEN2_5_VL].spec))
     assert isinstance(out, Reject)
     assert "turn 0 was gaze (bad_box) and is gaze" in out.detail
 
 
 def test_evidence_that_is_not_there_is_a_reject() -> None:
     made, _ = played(TURNS)
-    out = reframe(made, seed_of(), {}, EPISODE, BACKBONES[BackboneName.QWEN3_VL].episode(EPISODE))
+    out = reframe(made, seed_of(), {}, EPISODE, EPISODE.in_frame(BACKBONES[BackboneName.QWEN3_VL].spec))
     assert isinstance(out, Reject)
     assert "is not in the run" in out.detail
 
@@ -223,6 +223,6 @@ def test_tools_without_a_box_are_left_as_they_are() -> None:
 @each_backbone
 def test_an_image_that_the_processor_refuses_is_a_reject(backbone: Backbone) -> None:
     made, evidence = played(TURNS, crop=(900, 4))
-    out = reframe(made, seed_of(), evidence, EPISODE, backbone.episode(EPISODE))
+    out = reframe(made, seed_of(), evidence, EPISODE, EPISODE.in_frame(backbone.spec))
     assert isinstance(out, Reject)
     assert "aspect ratio above 200" in out.detail

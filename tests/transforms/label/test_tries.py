@@ -9,9 +9,9 @@ from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, said, seed
 from gog.schemas import FailureClass
 from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.label.tries import Labelled, LabelSettings, label_seed
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.protocols import ChatRequest, ServiceError
-from gog.transforms.synthesize.label import Labelled, LabelSettings, label_seed
 
 SETTINGS = EpisodeSettings()
 RIGHT, LOST = answered("Nairobi"), said("hm")

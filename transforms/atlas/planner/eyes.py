@@ -12,9 +12,9 @@ from PIL import Image
 
 from gog.schemas import Box
 from gog.schemas.boxes import pixel_rect
-from gog.transforms.images import ImageError, open_image
+from gog.transforms.images import ImageError, ImageStore, open_image
 from gog.transforms.services.detectors.segments import segments_of
-from gog.transforms.services.protocols import Detection, ImageStore
+from gog.transforms.services.protocols import Detection
 
 GRID = (6, 4)
 """Columns and rows of an impression."""

@@ -1,7 +1,7 @@
 """A question of a published set in one form, whatever the set: what each set's adapter makes of a row.
 
 Evaluation and ingest read the same sets, so each set has one adapter: a function from the name of a file and a row of
-it to its questions. `SEED_MAPPING` turns the columns of a question into a seed; `gog.transforms.evaluate.benchmarks.loading`
+it to its questions. `SEED_MAPPING` turns the columns of a question into a seed; `loading` beside it
 turns them into a `BenchItem`. Adapters never raise on a row: a value of a wrong type is passed on, and is refused
 where the row is checked.
 """

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gog.schemas import FailureClass, plain
-from gog.transforms.images import ImageError, open_image
+from gog.transforms.images import ImageError, ImageStore, open_image
 from gog.transforms.services.detectors.batches import Batches
 from gog.transforms.services.detectors.settings import DetectorError, DetectSettings, file_hash
 from gog.transforms.services.detectors.yolo_head import HeadError, Letterbox, detections, letterbox
-from gog.transforms.services.protocols import Detection, ImageStore, ServiceError
+from gog.transforms.services.protocols import Detection, ServiceError
 
 _LONGEST_NAMES: Final = 1_000_000
 

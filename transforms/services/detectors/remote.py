@@ -10,9 +10,10 @@ from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
 from gog.schemas import Box, BoxError, FailureClass, plain
+from gog.transforms.images import ImageStore
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.http import call_json
-from gog.transforms.services.protocols import Detection, ImageStore, ServiceError
+from gog.transforms.services.protocols import Detection, ServiceError
 
 _TYPES = {b"\xff\xd8": "image/jpeg", b"\x89P": "image/png", b"RI": "image/webp"}
 

@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from gog.schemas import Box, FailureClass
 from gog.schemas.boxes import iou
-from gog.transforms.images import ImageError, open_image
-from gog.transforms.services.protocols import Detection, ImageStore, ServiceError
+from gog.transforms.images import ImageError, ImageStore, open_image
+from gog.transforms.services.protocols import Detection, ServiceError
 
 SIDE = 320
 """Pixels of the longer side of the shrunk picture."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from gog.schemas import Box, BoxError, FailureClass, plain
-from gog.transforms.images import ImageError, open_image
+from gog.transforms.images import ImageError, ImageStore, open_image
 from gog.transforms.services.detectors.batches import Batches
 from gog.transforms.services.detectors.settings import DetectorError, DetectSettings, file_hash
-from gog.transforms.services.protocols import Detection, ImageStore, ServiceError
+from gog.transforms.services.protocols import Detection, ServiceError
 
 ANYTHING: Final = ("object",)
 """What an open-vocabulary model looks for when the question names nothing."""

@@ -2,7 +2,8 @@
 
 A call is admitted with an estimate of its cost, which stays reserved until the true cost is known. So the money
 ceiling holds with any number of calls in flight, as long as no call costs more than its estimate. Where several workers
-share the ceilings, each spends what it has leased of them (`gog.transforms.services.gateway.leases`); hours are not leased.
+share the ceilings, each spends what it has leased of them (`gog.transforms.services.gateway.leases`); hours are
+not leased.
 """
 
 import asyncio
@@ -10,13 +11,13 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from gog.schemas import FailureClass
 from gog.transforms.services.gateway.leases import MICROS, Leases
 from gog.transforms.services.gateway.prices import FREE, Price, find_price
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.store.records import Spent
 from gog.transforms.services.store.schema import StoreError
 
 EMBEDDED: Final = ("planner", "segments", "gallery", "corpus")
@@ -40,17 +41,6 @@ _LEASED: Final = " or leased by workers"
 IDLE_S: Final = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What a run has used: requests made (answers from the store are none), dollars, tokens and hours at work."""
-
-    calls: int = 0
-    cost: float = 0.0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    hours: float = 0.0
-
-
 class Budget:
     """Ceilings of a run in this process; used from one event loop.
 
@@ -66,7 +56,7 @@ class Budget:
         max_hours: float | None = None,
         prices: Mapping[str, Price] | None = None,
         providers: Iterable[str] = (),
-        spent: Spent = Spent(),
+        spent: Spent = Spent(),  # noqa: B008  # frozen
         leases: Leases | None = None,
         slices: int = 1,
         idle_s: float = IDLE_S,

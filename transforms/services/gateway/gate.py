@@ -1,7 +1,7 @@
 """The gate before a provider: how many requests at once, how many a minute, and what to do when it says no.
 
 All waiting is first come, first served, on the event loop, without polling. The adaptive rate
-(`gog.transforms.services.gateway.rate`) engages with the first refusal (429 or overload); until then only the limits of the
+(`rate` beside it) engages with the first refusal (429 or overload); until then only the limits of the
 config hold. `Retry-After` holds all admissions until then while the provider refuses a fifth of the latest calls or
 more, and twice as many as it does by chance. Below that the refusal is that call's own, which waits for it
 (`gog.transforms.services.gateway.retry`), and nobody else.

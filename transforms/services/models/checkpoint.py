@@ -14,10 +14,10 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gog.transforms.dialect.backbones import BackboneName
+from gog.transforms.images import ImageStore
 from gog.transforms.services.loop import shared
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.server_process import ChildModel, ChildServer
-from gog.transforms.services.protocols import ImageStore
 
 NOTES: Final = "gog.json"
 """File that a training leaves beside the weights: backbone, thinking, pixel budget and how to serve them."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gog.transforms.images import ImageStore
 from gog.transforms.services.loop import shared
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.server_process import ChildModel, ChildServer
-from gog.transforms.services.protocols import ImageStore
 
 
 class VllmSettings(BaseModel):

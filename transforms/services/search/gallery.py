@@ -23,8 +23,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Hit, canonical_json
-from gog.transforms.images import ImageError, ImageLimits, decode_image, load_image, sha256_hex
-from gog.transforms.services.protocols import ImageStore, ServiceError
+from gog.transforms.images import ImageError, ImageLimits, ImageStore, decode_image, load_image, sha256_hex
+from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search import grid
 from gog.transforms.services.search.index_folder import IndexFolderError, building, clean, read_head, write_head
 

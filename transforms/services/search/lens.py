@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from gog.schemas import FailureClass, Hit
-from gog.transforms.images import ImageError, ImageLimits, encode, load_image
-from gog.transforms.services.protocols import ImageStore, ServiceError
+from gog.transforms.images import ImageError, ImageLimits, ImageStore, encode, load_image
+from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.public_web import Allow, fetch_public, is_public
 from gog.transforms.services.search.results import Found, Locale
 from gog.transforms.services.search.upload import Uploader

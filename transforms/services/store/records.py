@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from gog.schemas import Event, FailureClass
-from gog.transforms.services.gateway.budget import Spent
 
 FOR_EVER: Final = float("inf")
 
@@ -42,6 +41,17 @@ class Entry:
     cost: float = 0.0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run has used: requests made (answers from the store are none), dollars, tokens and hours at work."""
+
+    calls: int = 0
+    cost: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    hours: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

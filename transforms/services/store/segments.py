@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 from gog.schemas import Event
-from gog.transforms.services.gateway.budget import Spent
 from gog.transforms.services.store.places import Files
 from gog.transforms.services.store.records import (
     ALWAYS,
@@ -29,6 +28,7 @@ from gog.transforms.services.store.records import (
     Freshness,
     Kept,
     Mode,
+    Spent,
     Tally,
 )
 from gog.transforms.services.store.rows import ANSWER_COLUMNS, KEEP_FIRST, entry_row, event_row, insert

@@ -23,8 +23,18 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from gog.schemas import Event
-from gog.transforms.services.gateway.budget import Spent
-from gog.transforms.services.store.records import ALWAYS, Added, Asked, Dated, Entry, Freshness, Kept, Mode, Tally
+from gog.transforms.services.store.records import (
+    ALWAYS,
+    Added,
+    Asked,
+    Dated,
+    Entry,
+    Freshness,
+    Kept,
+    Mode,
+    Spent,
+    Tally,
+)
 from gog.transforms.services.store.rows import KEEP_FIRST, OF_RUN, entry_row, event_row, hours_of, insert, kept_of
 from gog.transforms.services.store.schema import (
     EVENT_COLUMNS,

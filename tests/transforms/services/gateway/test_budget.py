@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass
-from gog.transforms.services.gateway.budget import Budget, BudgetReached, PriceError, Spent
+from gog.transforms.services.gateway.budget import Budget, BudgetReached, PriceError
 from gog.transforms.services.gateway.prices import Price, find_price, list_prices
+from gog.transforms.services.store.records import Spent
 
 TEACHER = "openai:big@2026"
 PRICES = {TEACHER: Price(prompt_per_million=2.0, completion_per_million=8.0)}

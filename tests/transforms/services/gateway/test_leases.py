@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gog.transforms.services.gateway.budget import Budget, BudgetReached, Spent
+from gog.transforms.services.gateway.budget import Budget, BudgetReached
 from gog.transforms.services.gateway.leases import FOLDER, MICROS, FileLeases, Leases, SharedLeases
 from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.store.places import LocalFiles
+from gog.transforms.services.store.records import Spent
 from gog.transforms.services.store.schema import StoreError
 
 Open = Callable[[], Leases]

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from gog.transforms.images import ImageStore
 from gog.transforms.services.gateway.json_replies import asked_in_words
 from gog.transforms.services.http import call_json
 from gog.transforms.services.models.chat.failures import read_failure
@@ -10,7 +11,7 @@ from gog.transforms.services.models.chat.pictures import Pictures
 from gog.transforms.services.models.chat.reply import read_reply
 from gog.transforms.services.models.chat.settings import ModelSettings, model_id
 from gog.transforms.services.models.chat.wire import request_body
-from gog.transforms.services.protocols import ChatReply, ChatRequest, ImageStore, ServiceError
+from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 
 
 class ChatModel:

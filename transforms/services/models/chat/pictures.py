@@ -12,9 +12,9 @@ from PIL import Image
 
 from gog.schemas import BoxError, FailureClass
 from gog.schemas.boxes import smart_resize
-from gog.transforms.images import ImageError, decode_image
+from gog.transforms.images import ImageError, ImageStore, decode_image
 from gog.transforms.services.models.chat.settings import ModelSettings
-from gog.transforms.services.protocols import ImageStore, ServiceError
+from gog.transforms.services.protocols import ServiceError
 
 REMEMBERED_BYTES: Final = 32 << 20
 _QUALITY: Final = 90
