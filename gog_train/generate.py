@@ -250,9 +250,9 @@ def _drawn(prompts: Sequence[Prompt], never: Sequence[int], device: Any) -> Any:
             if sampling.top_p < 1:
                 ordered, places = logits.sort(descending=True)
                 shares = ordered.softmax(-1)
-                outside = shares.cumsum(-1) - shares >= sampling.top_p
-                outside[0] = False
-                logits = logits.index_fill(-1, places[outside], -torch.inf)
+                gateway = shares.cumsum(-1) - shares >= sampling.top_p
+                gateway[0] = False
+                logits = logits.index_fill(-1, places[gateway], -torch.inf)
             noise = torch.empty_like(logits).exponential_(generator=generator)
             return logits - noise.log()
 

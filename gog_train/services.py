@@ -24,7 +24,7 @@ from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.driver import EpisodeTools
 from gog.transforms.images import CropSettings, ImageStore
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop
@@ -128,14 +128,14 @@ def open_services(addresses: Addresses, crops: CropSettings, top_k: int) -> Trai
         raise TrainingError(str(error)) from error
     store = kept or calls
     cropper = Cropper(store, images, crops)
-    tools = EpisodeTools(Outside(store), text_search, image_search, cropper, top_k, "train")
+    tools = EpisodeTools(Gateway(store), text_search, image_search, cropper, top_k, "train")
     judge = open_judge(addresses, calls, images)
     return TrainingServices(tools, images, judge, (calls, kept) if kept else (calls,))
 
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    outside: Outside
+    gateway: Gateway
     judge: Policy
 
 
@@ -143,7 +143,7 @@ def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeC
     """The judge at its address. Raises `TrainingError`."""
     if addresses.judge == RULES:
         return closed_world_judge
-    door = Outside(calls, retry=Retry(attempts=4), timeout_s=addresses.judge_timeout_s)
+    door = Gateway(calls, retry=Retry(attempts=4), timeout_s=addresses.judge_timeout_s)
     return judge_call(_Judge(door, _judge_model(addresses, images)), "reward")
 
 

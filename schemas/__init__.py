@@ -17,6 +17,7 @@ from gog.schemas.messages import (
 )
 from gog.schemas.reasons import REASONS, FailureClass
 from gog.schemas.records import (
+    OLD_STAGES,
     SORT_KEYS,
     TABLES,
     AnswerType,
@@ -51,6 +52,7 @@ from gog.schemas.records import (
 )
 
 __all__ = [
+    "OLD_STAGES",
     "REASONS",
     "SCHEMA_VERSION",
     "SORT_KEYS",

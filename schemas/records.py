@@ -8,7 +8,7 @@ all, is kept apart in `Event`.
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from gog.schemas.base import BoxField, Record, Row, Sha256, content_id
 from gog.schemas.messages import Message
@@ -269,11 +269,18 @@ class Unit(StrEnum):
     TRAJECTORY = "trajectory"
 
 
+OLD_STAGES: Final = {"synthesise": "synthesize"}
+"""What lakes call a stage that were written before it had its name."""
+
+Stage = Annotated[str, AfterValidator(lambda name: OLD_STAGES.get(name, name))]
+"""Name of a stage, as the funnel counts it."""
+
+
 class Reject(Row):
     """Something that left, and why."""
 
     reject_id: str
-    stage: str
+    stage: Stage
     unit: Unit
     id: str
     seed_id: str = ""
@@ -339,7 +346,7 @@ class Event(Row):
 class StageCount(Row):
     """What entered a stage and what left it, in one shard; rejects are counted from their own table."""
 
-    stage: str
+    stage: Stage
     unit: Unit
     shard: int
     entered: int

@@ -50,7 +50,7 @@ def broken(reason: str = "search.failed", detail: str = "no connection") -> Atte
 
 def rejected(reason: str, detail: str = "") -> Reject:
     """A reject of an attempt."""
-    return Reject.of("synthesise", Unit.ATTEMPT, "seed-0/0", reason, detail=detail, seed_id="seed-0")
+    return Reject.of("synthesize", Unit.ATTEMPT, "seed-0/0", reason, detail=detail, seed_id="seed-0")
 
 
 def answered_by(

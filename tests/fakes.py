@@ -18,7 +18,7 @@ from gog.schemas import Box, Function, Hit, Message, Region, Seed, ToolCall
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.images import CropSettings
 from gog.transforms.services.gateway.budget import Budget
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, ServiceError
 from gog.transforms.services.store.sqlite import Mode, Store
@@ -206,10 +206,10 @@ def services(
     """Fakes behind a real door (no retries that wait), with their image store."""
     images = MemoryImages()
     with Store(folder, mode) as store:
-        door = Outside(store, budget=budget, retry=Retry(attempts=2), sleep=_no_sleep)
+        door = Gateway(store, budget=budget, retry=Retry(attempts=2), sleep=_no_sleep)
         yield (
             Services(
-                outside=door,
+                gateway=door,
                 images=images,
                 cropper=Cropper(store, images, CropSettings()),
                 teacher=teacher or ScriptedPolicy([]),

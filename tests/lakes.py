@@ -227,7 +227,7 @@ def small_run(root: Path, seeds: int = 6, run: str = "small") -> Lake:
         "funnel": [
             counted("ingest", Unit.ROW, seeds + 1, seeds),
             counted("screen", Unit.SEED, seeds, seeds),
-            counted("synthesise", Unit.ATTEMPT, 2 * seeds, 2 * seeds),
+            counted("synthesize", Unit.ATTEMPT, 2 * seeds, 2 * seeds),
             counted("verify", Unit.TRAJECTORY, 2 * seeds, seeds),
             counted("curate", Unit.TRAJECTORY, seeds, seeds),
             counted("label", Unit.SEED, len(labelled), len(labelled)),

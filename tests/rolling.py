@@ -17,7 +17,7 @@ from gog.transforms.episode.driver import EpisodeTools
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import ExportSettings, rl_row
 from gog.transforms.images import CropSettings
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.verify.judge import JudgeCall, closed_world_judge
@@ -80,7 +80,7 @@ def services(
     """Fakes behind a real door."""
     images = PassingImages()
     with Store(folder, Mode.LIVE) as store:
-        door = Outside(store, retry=Retry(attempts=1))
+        door = Gateway(store, retry=Retry(attempts=1))
         tools = EpisodeTools(
             door,
             text or FakeSearch(lambda query: (hit(f"About {query}", "It is Nairobi."),), id="fake-text:1"),

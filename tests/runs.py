@@ -148,7 +148,7 @@ def check_nothing_lost(config: Config, rows: int) -> dict[tuple[str, str], tuple
             ("ingest", "row"): (rows, seeds),
             ("screen", "seed"): (seeds, hard),
             ("propose", "seed"): (hard, hard),
-            ("synthesise", "attempt"): (attempts * hard + easy, tried),
+            ("synthesize", "attempt"): (attempts * hard + easy, tried),
             ("verify", "trajectory"): (tried, verified),
             ("curate", "trajectory"): (verified, kept),
             ("export_sft", "trajectory"): (kept, len(exported(config, "sft"))),

@@ -48,7 +48,7 @@ class Progress:
         services = peek(self._key)
         parts = [f"{time.monotonic() - self._started:6.0f} s", f"{self._step} {self._done + 1}/{self._shards}"]
         if services is not None:
-            stats = services.outside.statistics
+            stats = services.gateway.statistics
             answered = stats.calls + stats.from_store
             rate = answered / max(0.001, time.monotonic() - self._started)
             parts += [f"{stats.calls:,} calls", f"{stats.from_store:,} from store", f"{stats.in_flight} in flight"]

@@ -173,7 +173,7 @@ def synthesize(
     accept: Accept = None,
     beam: Beam = None,
 ) -> None:
-    """Screen, propose, synthesise and verify the seeds.
+    """Screen, propose, synthesize and verify the seeds.
 
     Works on the shards that are ingested and not yet done.
     """
@@ -289,7 +289,7 @@ def _target(kind: str, form: Format, backbone: BackboneName | None) -> Target:
 
 STAGES_OF = {
     "ingest": ("ingest",),
-    "synthesize": ("screen", "propose", "synthesise", "verify"),
+    "synthesize": ("screen", "propose", "synthesize", "verify"),
     "curate": ("curate",),
     "label": ("label",),
     "export_sft": ("export_sft",),

@@ -24,7 +24,7 @@ from gog.transforms.episode.crops import Cropper
 from gog.transforms.images import ImageStore
 from gog.transforms.services.gateway.budget import EMBEDDED, Budget
 from gog.transforms.services.gateway.gate import Gate, Limits
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.prices import find_price
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
@@ -92,7 +92,7 @@ def open_services(config: Config) -> Services:
             gates[service.id] = by_provider.setdefault(provider, _gate(config, provider))
     budget = make_budget(config, store, gates)
     _budgets.append((os.getpid(), budget))
-    outside = Outside(
+    gateway = Gateway(
         store,
         budget=budget,
         gates=gates,
@@ -102,7 +102,7 @@ def open_services(config: Config) -> Services:
         seed=config.seed,
     )
     return Services(
-        outside=outside,
+        gateway=gateway,
         images=images,
         cropper=Cropper(store, images, config.crops),
         teacher=policies[config.teacher],

@@ -235,7 +235,7 @@ class Evaluation:
         attempt = await answer(services, policy, seed, paradigm, self.rollout, self.config.episode)
 
         async def ask(request: ChatRequest) -> str:
-            reply = await services.outside.chat(services.judge, request, "judge")
+            reply = await services.gateway.chat(services.judge, request, "judge")
             if cut := cut_off(reply):
                 raise ServiceError(FailureClass.MALFORMED, cut)
             return reply.message.text

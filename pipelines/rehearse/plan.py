@@ -58,7 +58,7 @@ class Plan:
     done: Mapping[str, int]
     """Shards that each step has finished."""
     left: int
-    """Rows in shards that are not synthesised yet."""
+    """Rows in shards that are not synthesized yet."""
     units: Mapping[str, Range]
     lines: tuple[Line, ...]
     calls: Range
@@ -216,11 +216,11 @@ def _units(
 def _seconds(config: Config, lines: Sequence[Line]) -> Range:
     """Time at work: the embedded services share the process, each provider outside has its window and its limits."""
     total = _sum(line.seconds for line in lines if line.service.partition(":")[0] in EMBEDDED)
-    outside: dict[str, list[Line]] = {}
+    gateway: dict[str, list[Line]] = {}
     for line in lines:
         if line.service.partition(":")[0] not in EMBEDDED:
-            outside.setdefault(provider_of(line.service), []).append(line)
-    for provider, theirs in outside.items():
+            gateway.setdefault(provider_of(line.service), []).append(line)
+    for provider, theirs in gateway.items():
         limits = config.limits.get(provider)
         window = min(config.window, limits.in_flight) if limits else config.window
         paces = [_sum(line.seconds for line in theirs) * (1 / window)]

@@ -51,7 +51,7 @@ def preview(config: Config, count: int, teller: Teller) -> list[Path]:
             continue
         number += 1
         teller.seed(found, number, count)
-        services.outside.run = part_of(config, found.seed_id)
+        services.gateway.run = part_of(config, found.seed_id)
         made = _wait(_one(services, found, config, teller))
         example = pick_example(made.trajectories, made.verdicts)
         if example is not None:

@@ -30,7 +30,7 @@ Light = tuple[list[LightSeed], list[LightTrajectory]]
 
 
 def curate(context: Context) -> None:
-    """Curate all synthesised shards; nothing to do when they are those of the last time."""
+    """Curate all synthesized shards; nothing to do when they are those of the last time."""
     inputs = context.digest("synthesize", ("screenings", "trajectories", "verdicts"))
     mark = context.lake.run_folder(context.run) / "curated" / "inputs.json"
     if context.done("curate", GLOBAL) and read_mark(mark) == inputs:
@@ -138,7 +138,7 @@ def decide_all(shards: Iterable[Light], config: Config) -> Curation:
 
 
 def count_kept(context: Context, known: dict[int, Light]) -> int:
-    """How many trajectories would be kept of the shards synthesised so far; `known` are those read before."""
+    """How many trajectories would be kept of the shards synthesized so far; `known` are those read before."""
     for shard in context.shards_of("synthesize"):
         if shard not in known:
             seeds, best, _, _ = best_of_shard(context.lake, context.run, shard, context.config)

@@ -1,4 +1,4 @@
-"""The synthesize pipeline: screen, propose, search and synthesise, verify; shard by shard."""
+"""The synthesize pipeline: screen, propose, search and synthesize, verify; shard by shard."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from gog.transforms.beam.synthesize import Synthesize
 
 
 def synthesize(context: Context, shards: Sequence[int]) -> None:
-    """Synthesise the shards that are missing; their seeds must be in the lake."""
+    """Synthesize the shards that are missing; their seeds must be in the lake."""
     root = str(context.lake.root)
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:

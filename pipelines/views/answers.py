@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-STAGES: Final = ("ingest", "screen", "propose", "synthesise", "verify", "curate", "export_sft", "label", "export_rl")
+STAGES: Final = ("ingest", "screen", "propose", "synthesize", "verify", "curate", "export_sft", "label", "export_rl")
 """Stages in the order of the pipelines."""
 
 

@@ -27,7 +27,7 @@ from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.views.answers import ANSWERS, STAGES
 from gog.pipelines.views.columns import column_comment
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
-from gog.schemas import TABLES
+from gog.schemas import OLD_STAGES, TABLES
 from gog.schemas.arrow import arrow_schema
 
 __all__ = ["DATABASE", "STAGES", "build_views", "check_funnel", "open_file", "open_lake", "quoted"]
@@ -161,12 +161,20 @@ def _parts(connection: duckdb.DuckDBPyConnection, table: str, pattern: str) -> s
     """A query of the table's parts; while there are none, no rows, but the columns."""
     columns = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in arrow_schema(table))
     if connection.execute(f"SELECT 1 FROM glob({pattern}) LIMIT 1").fetchone():
-        return f"SELECT * FROM read_parquet({pattern})"
+        return f"SELECT * {_renamed(table)} FROM read_parquet({pattern})"
     names = ", ".join(f'"{field.name}"' for field in arrow_schema(table))
     return (
         f"SELECT {names} FROM (SELECT {columns} WHERE false "
         f"UNION ALL BY NAME FROM read_parquet({pattern}, allow_empty = true))"
     )
+
+
+def _renamed(table: str) -> str:
+    """Stages by their names of today, in tables that have a column of them."""
+    if "stage" not in arrow_schema(table).names:
+        return ""
+    cases = " ".join(f"WHEN {quoted(old)} THEN {quoted(new)}" for old, new in OLD_STAGES.items())
+    return f"REPLACE (CASE stage {cases} ELSE stage END AS stage)"
 
 
 def _reach(connection: duckdb.DuckDBPyConnection, address: str) -> None:

@@ -2,7 +2,7 @@
 
 `python tests/bench/bench_http.py [--json]`: 2,000 chat calls with a picture each against an endpoint in a process of
 its own: 64 at a time at 50 ms, and at 30 ms with 5% at 600 ms; 256 at a time at 500 ms. Two ways in each round: an
-aiohttp session that posts the JSON and reads the reply; and `ChatModel` behind `Outside`, with gate, budget and a
+aiohttp session that posts the JSON and reads the reply; and `ChatModel` behind `Gateway`, with gate, budget and a
 fresh store that keeps every answer. There are twice as many callers: what limits is the connector in the one case,
 the gate in the other. Medians of five rounds. The ideal is list scheduling of the same latencies without overhead.
 """
@@ -30,7 +30,7 @@ from PIL import Image
 
 from gog.schemas import ImagePart, Message, TextPart
 from gog.transforms.services.gateway.gate import Gate, Limits
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.models.chat import ChatModel
@@ -204,7 +204,7 @@ async def _bare(url: str, case: Case, calls: int, urls: dict[str, str]) -> float
 async def _ours(url: str, case: Case, calls: int) -> float:
     with tempfile.TemporaryDirectory(prefix="bench-http-") as folder, Store(Path(folder)) as store:
         model = ChatModel(url, MODEL, PICTURE)
-        door = Outside(store, gates={model.id: Gate(Limits(in_flight=case.in_flight))}, run="bench")
+        door = Gateway(store, gates={model.id: Gate(Limits(in_flight=case.in_flight))}, run="bench")
         taken = await _callers(case, calls, lambda number: door.chat(model, request(number), "episode"))
         await close_client()
         if door.statistics.calls != calls:

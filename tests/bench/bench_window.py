@@ -3,7 +3,7 @@
 `python tests/bench/bench_window.py [--json]`: 2,000 chat calls, 64 at a time, against an in-process service: 50 ms
 each, and 30 ms with 5% at 600 ms (seeded). Three ways in each round: the ideal (list scheduling, no overhead); a
 bare asyncio loop with a semaphore, calls only; and a Beam pipeline on FnApiRunner with `WindowedAsync` and
-`Outside` over a fresh store in record mode. Medians of five rounds. The pipeline's time is given without the runner's
+`Gateway` over a fresh store in record mode. Medians of five rounds. The pipeline's time is given without the runner's
 own (first call begun to last row out of the window) and with it (`run()` to the end of `wait_until_finish()`, where
 Beam sets up, counts, and waits up to 0.2 s for its sampling thread after each long stage).
 """
@@ -26,7 +26,7 @@ import apache_beam as beam
 
 from gog.schemas import ImagePart, Message, TextPart
 from gog.transforms.beam.window import WindowedAsync
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.protocols import ChatReply, ChatRequest
 from gog.transforms.services.store.sqlite import Store
@@ -111,19 +111,19 @@ async def _bare(service: Service) -> float:
 
 
 def _answer(folder: Path, latencies: tuple[float, ...]) -> Callable[[int], Awaitable[list[tuple[int, str]]]]:
-    def door() -> tuple[Outside, Service]:
-        return Outside(Store(folder), run="bench"), Service(latencies)
+    def door() -> tuple[Gateway, Service]:
+        return Gateway(Store(folder), run="bench"), Service(latencies)
 
-    outside, service = shared(folder, door)
+    gateway, service = shared(folder, door)
 
     async def ask(number: int) -> list[tuple[int, str]]:
-        reply = await outside.chat(service, request(number), "episode")
+        reply = await gateway.chat(service, request(number), "episode")
         return [(number, reply.message.text)]
 
     return ask
 
 
-def _nobody() -> tuple[Outside, Service]:
+def _nobody() -> tuple[Gateway, Service]:
     raise AssertionError("a row came out before a call was made")
 
 
@@ -147,10 +147,10 @@ def _pipeline(folder: Path, case: Case) -> tuple[float, float]:
     began = time.perf_counter()
     pipeline.run().wait_until_finish()
     ended = time.perf_counter()
-    outside, service = unshare(folder)
-    outside.store.close()
-    if outside.statistics.calls != len(case.latencies):
-        raise AssertionError(f"{outside.statistics.calls} calls made of {len(case.latencies)}")
+    gateway, service = unshare(folder)
+    gateway.store.close()
+    if gateway.statistics.calls != len(case.latencies):
+        raise AssertionError(f"{gateway.statistics.calls} calls made of {len(case.latencies)}")
     return service.ended - service.began, ended - began
 
 

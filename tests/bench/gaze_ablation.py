@@ -32,7 +32,7 @@ _QUERY = """
     FROM (
         SELECT seed_id, trajectory_id FROM trajectories WHERE origin = 'rollout'
         UNION ALL
-        SELECT seed_id, NULL FROM rejects WHERE stage = 'synthesise'
+        SELECT seed_id, NULL FROM rejects WHERE stage = 'synthesize'
     ) tried
     JOIN seeds s USING (seed_id) LEFT JOIN verdicts v USING (trajectory_id)
     ORDER BY ALL

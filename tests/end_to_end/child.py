@@ -18,7 +18,7 @@ from typing import Any
 
 from gog.pipelines.config.config import load_config
 from gog.pipelines.steps.run import run
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 
 RANK = {"ingest": 0, "synthesize": 0, "curate": 1, "export_sft": 2, "label": 3, "export_rl": 4}
 
@@ -66,9 +66,9 @@ def watch_files(killer: Killer) -> None:
 
 def watch_calls(log: int, killer: Killer | None) -> None:
     """Note calls."""
-    fetch = Outside._fetch
+    fetch = Gateway._fetch
 
-    async def noted(self: Outside, request: Any, trace: Any) -> Any:
+    async def noted(self: Gateway, request: Any, trace: Any) -> Any:
         for_killer = killer.passed if killer else lambda: None
         os.write(log, f"\nbegin {request.key}".encode())
         for_killer()
@@ -78,7 +78,7 @@ def watch_calls(log: int, killer: Killer | None) -> None:
             os.write(log, f"\nend {request.key}".encode())
             for_killer()
 
-    Outside._fetch = noted  # type: ignore[method-assign]
+    Gateway._fetch = noted  # type: ignore[method-assign]
 
 
 def main() -> None:

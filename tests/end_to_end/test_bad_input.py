@@ -169,7 +169,7 @@ def test_nothing_is_lost(hostile: tuple[Config, list[str]]) -> None:
     config, reasons = hostile
     funnel = check_nothing_lost(config, rows=len(reasons))
     assert funnel["ingest", "row"] == (len(reasons), reasons.count(""), len(reasons) - reasons.count(""))
-    assert funnel["synthesise", "attempt"][0] > 0
+    assert funnel["synthesize", "attempt"][0] > 0
 
 
 def test_each_row_is_a_seed_or_leaves_for_its_reason(hostile: tuple[Config, list[str]]) -> None:

@@ -82,7 +82,7 @@ def test_all_are_ingested_screened_and_attempted(news: Config) -> None:
     funnel = check_nothing_lost(news, rows=30)
     assert funnel["ingest", "row"] == (30, 30, 0)
     assert funnel["screen", "seed"] == (30, 30, 0)
-    assert funnel["synthesise", "attempt"][0] == 30 * news.synthesize.attempts
+    assert funnel["synthesize", "attempt"][0] == 30 * news.synthesize.attempts
 
 
 def test_regions_are_proposed_and_searched(news: Config) -> None:
@@ -104,7 +104,7 @@ def test_regions_are_proposed_and_searched(news: Config) -> None:
 def test_the_planner_answers_none_of_them_and_every_attempt_has_its_reason(news: Config) -> None:
     assert select(news, "SELECT DISTINCT outcome FROM verdicts") == [("wrong",)]
     assert number(news, "SELECT count(*) FROM curated") == 0
-    attempts = number(news, "SELECT count(*) FROM rejects WHERE stage IN ('synthesise', 'verify')")
+    attempts = number(news, "SELECT count(*) FROM rejects WHERE stage IN ('synthesize', 'verify')")
     assert attempts == 30 * news.synthesize.attempts
     reasons = dict(select(news, "SELECT reason, count(*) FROM rejects WHERE stage <> 'ingest' GROUP BY reason"))
     assert set(reasons) <= {

@@ -132,5 +132,5 @@ def test_every_episode_ends_in_an_orderly_way(model: tuple[str, str], tmp_path: 
     check_nothing_lost(config, 4)
     failed = select(config, "SELECT purpose, failure FROM events WHERE failure IS NOT NULL")
     assert failed == []
-    assert number(config, "SELECT count(*) FROM rejects WHERE stage = 'synthesise'") > 0
+    assert number(config, "SELECT count(*) FROM rejects WHERE stage = 'synthesize'") > 0
     assert number(config, "SELECT sum(prompt_tokens) FROM events") > 1000

@@ -1,4 +1,4 @@
-"""Screen, propose, synthesise and verify as PTransforms.
+"""Screen, propose, synthesize and verify as PTransforms.
 
     seeds (shard, Seed) | Synthesize(make_services, settings, window) -> rows and counts
 
@@ -127,7 +127,7 @@ def _attempt(make_services: MakeServices, settings: StageSettings) -> Stage:
             attempt = Attempt(item.seed, item.easy)
         else:
             attempt = await _make(services, settings, item)
-        out: list[Any] = [count("synthesise", Unit.ATTEMPT, item.shard, passed=1 if attempt.trajectory else 0)]
+        out: list[Any] = [count("synthesize", Unit.ATTEMPT, item.shard, passed=1 if attempt.trajectory else 0)]
         out.extend(rows(item.shard, attempt.evidence))
         if attempt.reject is not None:
             out.append(row(item.shard, attempt.reject))

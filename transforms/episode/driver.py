@@ -12,7 +12,7 @@ from typing import Any
 from gog.schemas import EpisodeImage, Evidence, Hit, Message, Tool, content_id
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.machine import Episode, ToolRequest, ToolResult, act, observe
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import (
     ChatReply,
     ChatRequest,
@@ -34,7 +34,7 @@ OnTurn = Callable[[Episode], None]
 class EpisodeTools:
     """The tools of an episode over real or embedded services."""
 
-    outside: Outside
+    gateway: Gateway
     text_search: TextSearch
     image_search: ImageSearch
     cropper: Cropper
@@ -46,13 +46,13 @@ class EpisodeTools:
         try:
             if request.tool is Tool.TEXT_SEARCH:
                 assert request.query is not None
-                hits = await self.outside.text_search(self.text_search, request.query, self.top_k, self.purpose)
+                hits = await self.gateway.text_search(self.text_search, request.query, self.top_k, self.purpose)
                 return ToolResult(evidence_of(request, hits, self.text_search.id))
             cut: EpisodeImage | None = None
             if request.box is not None:
                 cut = await self.cropper.crop(original, request.box)
             searched = cut or original
-            hits = await self.outside.image_search(self.image_search, searched.sha256, self.top_k, self.purpose)
+            hits = await self.gateway.image_search(self.image_search, searched.sha256, self.top_k, self.purpose)
             return ToolResult(evidence_of(request, hits, self.image_search.id, searched), cut)
         except ServiceError as error:
             raise ToolError(error.failure, f"{request.tool}: {error.detail}") from error
@@ -130,7 +130,7 @@ async def use_tool(driven: Driven, tools: EpisodeTools) -> Driven:
 
 
 def speaker(
-    outside: Outside,
+    gateway: Gateway,
     policy: Policy,
     sampling: Sampling,
     sample_index: int,
@@ -143,6 +143,6 @@ def speaker(
     async def speak(episode: Episode) -> ChatReply:
         messages: tuple[Message, ...] = episode.messages
         request = ChatRequest(messages, tools, sampling, sample_index, prompt_hash)
-        return await outside.chat(policy, request, purpose)
+        return await gateway.chat(policy, request, purpose)
 
     return speak

@@ -67,13 +67,13 @@ async def _full_search(
         update={"max_turns": _FULL_SEARCH_TURNS, "tools": (Tool.TEXT_SEARCH, Tool.IMAGE_SEARCH)}
     )
     tools = EpisodeTools(
-        services.outside, services.text_search, services.image_search, services.cropper, limits.top_k, purpose
+        services.gateway, services.text_search, services.image_search, services.cropper, limits.top_k, purpose
     )
 
     async def speak(driven: Driven, *offered: Tool) -> ChatReply:
         schemas = offered_tools(limits.model_copy(update={"tools": offered}))
         request = ChatRequest(driven.episode.messages, schemas, settings.sampling, 0, prompt.hash)
-        return await services.outside.chat(policy, request, purpose)
+        return await services.gateway.chat(policy, request, purpose)
 
     driven = Driven(start(limits, seed.question, original_image(seed), prompt.text))
     try:

@@ -1,1 +1,1 @@
-"""The world outside: what a service is (`protocols`), the embedded ones, and the one door to them (`outside`)."""
+"""The world outside: what a service is (`protocols`), the embedded ones, and the one door to them (`gateway`)."""

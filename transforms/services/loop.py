@@ -1,7 +1,7 @@
 """One event loop a process, on a thread of its own, and what the process shares on it.
 
 Beam makes several instances of a DoFn, on several threads. Limits and budgets must hold for the process, so all of
-them meet on this loop, and share one `Outside`.
+them meet on this loop, and share one `Gateway`.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Synthesise by composing: all promising searches run, a plan is drawn, the teacher writes the turns along it.
+"""Synthesize by composing: all promising searches run, a plan is drawn, the teacher writes the turns along it.
 
 The teacher sees the image, the question, what the tools returned so far and the next action; never the gold answer.
 """
@@ -71,12 +71,12 @@ async def compose(
 ) -> Attempt:
     """One composed attempt, or its reject."""
     tools = EpisodeTools(
-        services.outside, services.text_search, services.image_search, services.cropper, episode.top_k, "compose"
+        services.gateway, services.text_search, services.image_search, services.cropper, episode.top_k, "compose"
     )
 
     def reject(reason: str, detail: str, evidence: tuple[Evidence, ...] = ()) -> Attempt:
         unit_id = attempt_id(seed, sample_index)
-        found = Reject.of("synthesise", Unit.ATTEMPT, unit_id, reason, detail=detail, seed_id=seed.seed_id)
+        found = Reject.of("synthesize", Unit.ATTEMPT, unit_id, reason, detail=detail, seed_id=seed.seed_id)
         return Attempt(seed, evidence=evidence, reject=found)
 
     try:
@@ -212,7 +212,7 @@ async def _turn(
         sample_index,
         note.hash,
     )
-    reply = await services.outside.chat(services.teacher, request, "compose")
+    reply = await services.gateway.chat(services.teacher, request, "compose")
     parsed = parse_turn(reply.message, driven.episode.turns)
     said = reflection_of(plain_text(parsed.message))
     if after and action.reflection is not None and said is not action.reflection:

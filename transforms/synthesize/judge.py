@@ -5,7 +5,7 @@ from typing import Protocol
 
 from gog.prompts import render
 from gog.transforms.dialect.observations import neutralise, one_line
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import Policy
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling, cut_off, judge_request, parse_reply
 
@@ -14,7 +14,7 @@ class WithJudge(Protocol):
     """Whatever holds a judge and the door to it, as `Services` does."""
 
     @property
-    def outside(self) -> Outside:
+    def gateway(self) -> Gateway:
         """The door."""
 
     @property
@@ -40,7 +40,7 @@ def judge_call(services: WithJudge, purpose: str = "verify") -> Callable[[JudgeQ
                 candidate=one_line(question.candidate),
                 evidence=neutralise(question.evidence),
             )
-        reply = await services.outside.chat(services.judge, judge_request(prompt), purpose)
+        reply = await services.gateway.chat(services.judge, judge_request(prompt), purpose)
         text = reply.message.text
         if cut := cut_off(reply):
             return JudgeReply(Ruling.UNKNOWN, f"({cut}) {text}".rstrip(), services.judge.id)

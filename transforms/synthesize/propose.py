@@ -54,7 +54,7 @@ async def propose_regions(
     failed: list[str] = []
     if services.detector is not None:
         try:
-            found[services.detector.id] = await services.outside.detect(
+            found[services.detector.id] = await services.gateway.detect(
                 services.detector, seed.image_sha256, phrases_of(seed.question), "propose"
             )
         except ServiceError:
@@ -91,7 +91,7 @@ async def _teacher_regions(
     )
     message = Message(role="user", content=(ImagePart(image=seed.image_sha256), TextPart(text=prompt.text)))
     request = ChatRequest(messages=(message,), sampling=Sampling(max_tokens=1024), prompt_hash=prompt.hash)
-    reply = await services.outside.chat(services.teacher, request, "propose")
+    reply = await services.gateway.chat(services.teacher, request, "propose")
     return parse_regions(reply.message.text, seed, episode)
 
 

@@ -1,4 +1,4 @@
-"""Synthesise by rollout: the teacher acts with real tools; region proposals are given as hints."""
+"""Synthesize by rollout: the teacher acts with real tools; region proposals are given as hints."""
 
 from dataclasses import dataclass
 
@@ -86,10 +86,10 @@ async def rollout(
     hints = hint_text(regions, seed, episode) if teacher and settings.hints else None
     state = start(episode, seed.question, original_image(seed), system, hints=hints)
     tools = EpisodeTools(
-        services.outside, services.text_search, services.image_search, services.cropper, episode.top_k, purpose
+        services.gateway, services.text_search, services.image_search, services.cropper, episode.top_k, purpose
     )
     offered = offered_tools(episode)
-    speak = speaker(services.outside, policy, settings.sampling, sample_index, offered, system_hash, purpose)
+    speak = speaker(services.gateway, policy, settings.sampling, sample_index, offered, system_hash, purpose)
     driven = await drive(state, speak, tools, on_turn)
     if driven.failure is not None:
         return broken(seed, sample_index, driven.failure, driven.evidence)
@@ -103,7 +103,7 @@ async def rollout(
 def broken(seed: Seed, sample_index: int, error: ServiceError, evidence: tuple[Evidence, ...] = ()) -> Attempt:
     """The attempt that a failing call ended: a reject, with the evidence so far."""
     reject = Reject.of(
-        "synthesise",
+        "synthesize",
         Unit.ATTEMPT,
         attempt_id(seed, sample_index),
         reject_reason(error, tool=isinstance(error, ToolError)),
@@ -121,7 +121,7 @@ def finished(seed: Seed, trajectory: Trajectory, evidence: tuple[Evidence, ...],
     if trajectory.stop is StopReason.ANSWERED:
         return Attempt(seed, trajectory, evidence)
     reject = Reject.of(
-        "synthesise",
+        "synthesize",
         Unit.ATTEMPT,
         attempt_id(seed, trajectory.sample_index),
         f"episode.{trajectory.stop}",

@@ -103,7 +103,7 @@ async def _ask(services: Services, seed: Seed, settings: ScreenSettings, index: 
         sample_index=index,
         prompt_hash=prompt.hash,
     )
-    return await services.outside.chat(services.teacher, request, "screen")
+    return await services.gateway.chat(services.teacher, request, "screen")
 
 
 async def _outcome(services: Services, seed: Seed, reply: ChatReply) -> tuple[Outcome, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gog.schemas import FailureClass
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.images import ImageStore
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import Detector, ImageSearch, Policy, ServiceError, TextSearch
 
 
@@ -13,7 +13,7 @@ from gog.transforms.services.protocols import Detector, ImageSearch, Policy, Ser
 class Services:
     """One process's services. `labeller` is the policy whose complexity labels are made."""
 
-    outside: Outside
+    gateway: Gateway
     images: ImageStore
     cropper: Cropper
     teacher: Policy

@@ -116,7 +116,7 @@ def test_models_of_one_host_share_its_gate(tmp_path: Path) -> None:
         limits={"127.0.0.1:8000": {"in_flight": 3}},
     )
     try:
-        gates = services_for(made.model_dump_json()).outside._gates
+        gates = services_for(made.model_dump_json()).gateway._gates
     finally:
         close_stores()
     assert gates["a"] is gates["b"]

@@ -137,7 +137,7 @@ def test_services_are_opened_once_a_config(tmp_path: Path, index: Path) -> None:
     assert services_for(one.model_dump_json()) is services
     again = services_for(other.model_dump_json())
     assert again is not services
-    assert again.outside.store is services.outside.store, "one store a process"
+    assert again.gateway.store is services.gateway.store, "one store a process"
 
 
 def test_no_detector(tmp_path: Path, index: Path) -> None:

@@ -72,9 +72,9 @@ def test_a_service_without_a_price_is_refused_before_anything_is_asked(tmp_path:
     with pytest.raises(PriceError, match="my/model"):
         services_for(config(tmp_path, **teacher).model_dump_json())
     priced = config(tmp_path, **teacher, prices={"my/model": {"prompt_per_million": 1.0}})
-    assert services_for(priced.model_dump_json()).outside.budget.price("my/model").cost(10**6) == 1.0
+    assert services_for(priced.model_dump_json()).gateway.budget.price("my/model").cost(10**6) == 1.0
     listed = config(tmp_path, **teacher | {"teacher": "http://127.0.0.1:9/v1#gpt-4o"})
-    assert services_for(listed.model_dump_json()).outside.budget.price("gpt-4o").cost(10**6) == 2.5
+    assert services_for(listed.model_dump_json()).gateway.budget.price("gpt-4o").cost(10**6) == 2.5
 
 
 def spend(made: Config, most: int = 1000) -> int:

@@ -21,7 +21,7 @@ from gog.transforms.label.complexity import wilson
 FUNNEL = [
     ("ingest", "row", 7, 6, 1, True),
     ("screen", "seed", 6, 6, 0, True),
-    ("synthesise", "attempt", 12, 12, 0, True),
+    ("synthesize", "attempt", 12, 12, 0, True),
     ("verify", "trajectory", 12, 6, 6, True),
     ("curate", "trajectory", 6, 6, 0, True),
     ("label", "seed", 3, 3, 0, True),

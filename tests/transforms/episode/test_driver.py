@@ -42,8 +42,8 @@ def run(
     image = image or FakeSearch(lambda _: FOUND, id="image:1")
     with services(folder, policy, text=text, image=image) as (world, images):
         seed = seed_of(images)
-        tools = EpisodeTools(world.outside, world.text_search, world.image_search, world.cropper, 2)
-        speak = speaker(world.outside, policy, Sampling(0.5), sample_index, offered_tools(SETTINGS), "hash", "episode")
+        tools = EpisodeTools(world.gateway, world.text_search, world.image_search, world.cropper, 2)
+        speak = speaker(world.gateway, policy, Sampling(0.5), sample_index, offered_tools(SETTINGS), "hash", "episode")
         state = start(SETTINGS, seed.question, original_image(seed), "You look.")
         driven = asyncio.run(drive(state, speak, tools, told.append))
     return driven, told, policy

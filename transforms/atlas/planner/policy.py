@@ -171,8 +171,8 @@ def _spoken(move: Move, dialogue: Dialogue, turn: int, luck: Luck) -> Message:
             box = [round(value, 4) for value in box]
         arguments = json.dumps({"bbox_2d": box, "label": move.label, "image": 0})
         if move.broken:
-            outside = json.dumps({"bbox_2d": [value * 3 + 1 for value in box], "label": move.label, "image": 0})
-            arguments = luck.pick((arguments[:-12], json.dumps({"bbox_2d": box[:3]}), outside))
+            gateway = json.dumps({"bbox_2d": [value * 3 + 1 for value in box], "label": move.label, "image": 0})
+            arguments = luck.pick((arguments[:-12], json.dumps({"bbox_2d": box[:3]}), gateway))
         return _calling(move.thought, "gaze", arguments, turn)
     if move.query:
         return _calling(move.thought, "text_search", json.dumps({"query": move.query}, ensure_ascii=False), turn)

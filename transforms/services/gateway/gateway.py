@@ -104,12 +104,12 @@ class _Trace:
 class Composed(Protocol):
     """A text search made of other services, each of which comes through the door by itself."""
 
-    async def search_through(self, outside: "Outside", query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
+    async def search_through(self, gateway: "Gateway", query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
         """Hits, best first. Raises `ServiceError`."""
         ...
 
 
-class Outside:
+class Gateway:
     """The door of one run in one process; its methods are for one event loop."""
 
     def __init__(

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gog.prompts import prompt_hash, render
 from gog.schemas import FailureClass, Hit, Message
 from gog.transforms.dialect.observations import neutralise, one_line
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import (
     ChatReply,
     ChatRequest,
@@ -85,16 +85,16 @@ class Reading:
         hits = await self.inner.search(query, top_k)
         return await self._read(query, hits, self.reader.read, self.summariser.complete if self.summariser else None)
 
-    async def search_through(self, outside: Outside, query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
+    async def search_through(self, gateway: Gateway, query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
         """Hits; the search and each page come through the door. Raises `ServiceError` when the search fails."""
-        hits = await outside.text_search(self.inner, query, top_k, purpose)
+        hits = await gateway.text_search(self.inner, query, top_k, purpose)
 
         async def read(url: str) -> Page:
-            return await outside.read_page(self.reader, url, purpose)
+            return await gateway.read_page(self.reader, url, purpose)
 
         async def ask(request: ChatRequest) -> ChatReply:
             assert self.summariser is not None
-            return await outside.chat(self.summariser, request, purpose)
+            return await gateway.chat(self.summariser, request, purpose)
 
         return await self._read(query, hits, read, ask if self.summariser else None)
 

@@ -12,7 +12,7 @@ from asking import IMAGE, REPLY, Naps, Teacher, fails, play, request
 from gog.schemas import Box, FailureClass, Hit
 from gog.transforms.services.gateway.budget import Budget, BudgetReached
 from gog.transforms.services.gateway.gate import Gate, Limits
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import Detection, ServiceError
@@ -64,20 +64,20 @@ def test_what_was_asked_once_is_never_asked_again(tmp_path: Path) -> None:
     search, images, teacher = Search([Hit(rank=1, title="t", url="u")]), ImageSearch(), Teacher()
     detector = Detector(Detection(Box(0.1, 0.2, 0.3, 0.4), "flag", 0.5))
 
-    async def all_kinds(outside: Outside) -> list[object]:
+    async def all_kinds(gateway: Gateway) -> list[object]:
         return [
-            await outside.chat(teacher, request(), "episode"),
-            await outside.text_search(search, "chad", 3, "episode"),
-            await outside.image_search(images, IMAGE, 3, "episode"),
-            await outside.detect(detector, IMAGE, ("flag",), "propose"),
+            await gateway.chat(teacher, request(), "episode"),
+            await gateway.text_search(search, "chad", 3, "episode"),
+            await gateway.image_search(images, IMAGE, 3, "episode"),
+            await gateway.detect(detector, IMAGE, ("flag",), "propose"),
         ]
 
     async def scenario() -> None:
         answers = []
         for mode in (Mode.RECORD, Mode.RECORD, Mode.REPLAY):
             with Store(tmp_path, mode) as store:
-                outside = Outside(store)
-                answers += [await all_kinds(outside), await all_kinds(outside)]
+                gateway = Gateway(store)
+                answers += [await all_kinds(gateway), await all_kinds(gateway)]
         assert all(answer == answers[0] for answer in answers)
         assert [type(a) for a in answers[0]] == [type(a) for a in answers[-1]]
         assert [len(s.calls) for s in (teacher, search, images, detector)] == [1, 1, 1, 1]
@@ -89,9 +89,9 @@ def test_live_asks_every_time(tmp_path: Path) -> None:
     async def scenario() -> None:
         teacher = Teacher()
         with Store(tmp_path, Mode.LIVE) as store:
-            outside = Outside(store)
+            gateway = Gateway(store)
             for _ in range(3):
-                await outside.chat(teacher, request(), "episode")
+                await gateway.chat(teacher, request(), "episode")
         assert len(teacher.calls) == 3
 
     play(scenario)
@@ -102,13 +102,13 @@ def test_a_miss_in_replay_is_a_failure_and_no_call(tmp_path: Path) -> None:
         teacher = Teacher()
         Store(tmp_path).close()
         with Store(tmp_path, Mode.REPLAY) as store:
-            outside = Outside(store, run="r")
+            gateway = Gateway(store, run="r")
             with pytest.raises(ServiceError) as caught:
-                await outside.chat(teacher, request(), "episode")
+                await gateway.chat(teacher, request(), "episode")
             assert caught.value.failure is FailureClass.STORE_MISS
             store.flush()
             assert [e.failure for e in store.events("r")] == [FailureClass.STORE_MISS]
-            assert outside.statistics.failures == {FailureClass.STORE_MISS: 1}
+            assert gateway.statistics.failures == {FailureClass.STORE_MISS: 1}
         assert teacher.calls == []
 
     play(scenario)
@@ -119,10 +119,10 @@ def test_identical_requests_in_flight_are_made_once(tmp_path: Path) -> None:
         teacher = Teacher(latency_s=0.02)
         for mode in (Mode.RECORD, Mode.LIVE):
             with Store(tmp_path / mode, mode) as store:
-                outside = Outside(store, run="r")
-                replies = await asyncio.gather(*(outside.chat(teacher, request(), "episode") for _ in range(20)))
+                gateway = Gateway(store, run="r")
+                replies = await asyncio.gather(*(gateway.chat(teacher, request(), "episode") for _ in range(20)))
                 assert replies == [REPLY] * 20
-                assert (outside.statistics.calls, outside.statistics.joined) == (1, 19)
+                assert (gateway.statistics.calls, gateway.statistics.joined) == (1, 19)
                 store.flush()
                 assert sum(e.attempts for e in store.events("r")) == 1
                 assert sum(not e.from_store for e in store.events("r")) == 1
@@ -135,8 +135,8 @@ def test_samples_are_different_requests(tmp_path: Path) -> None:
     async def scenario() -> None:
         teacher = Teacher()
         with Store(tmp_path) as store:
-            outside = Outside(store)
-            await asyncio.gather(*(outside.chat(teacher, request(sample_index=n), "episode") for n in range(4)))
+            gateway = Gateway(store)
+            await asyncio.gather(*(gateway.chat(teacher, request(sample_index=n), "episode") for n in range(4)))
         assert len(teacher.calls) == 4
 
     play(scenario)
@@ -146,9 +146,9 @@ def test_a_failure_in_flight_reaches_everybody(tmp_path: Path) -> None:
     async def scenario() -> None:
         teacher = Teacher(fails(FailureClass.REFUSED), latency_s=0.01)
         with Store(tmp_path) as store:
-            outside = Outside(store)
+            gateway = Gateway(store)
             results = await asyncio.gather(
-                *(outside.chat(teacher, request(), "episode") for _ in range(5)), return_exceptions=True
+                *(gateway.chat(teacher, request(), "episode") for _ in range(5)), return_exceptions=True
             )
         assert [r.failure for r in results if isinstance(r, ServiceError)] == [FailureClass.REFUSED] * 5
         assert len(teacher.calls) == 1
@@ -160,8 +160,8 @@ def test_the_first_caller_may_go_without_the_others_losing_their_answer(tmp_path
     async def scenario() -> None:
         teacher = Teacher(latency_s=0.05)
         with Store(tmp_path) as store:
-            outside = Outside(store)
-            callers = [asyncio.create_task(outside.chat(teacher, request(), "episode")) for _ in range(3)]
+            gateway = Gateway(store)
+            callers = [asyncio.create_task(gateway.chat(teacher, request(), "episode")) for _ in range(3)]
             await asyncio.sleep(0.01)
             callers[0].cancel()
             results = await asyncio.gather(*callers, return_exceptions=True)
@@ -176,15 +176,15 @@ def test_a_call_that_nobody_waits_for_is_cancelled_and_can_be_made_again(tmp_pat
     async def scenario() -> None:
         teacher = Teacher(latency_s=0.05)
         with Store(tmp_path) as store:
-            outside = Outside(store, gates={teacher.id: Gate(Limits(in_flight=1))})
-            callers = [asyncio.create_task(outside.chat(teacher, request(), "episode")) for _ in range(3)]
+            gateway = Gateway(store, gates={teacher.id: Gate(Limits(in_flight=1))})
+            callers = [asyncio.create_task(gateway.chat(teacher, request(), "episode")) for _ in range(3)]
             await asyncio.sleep(0.01)
             for caller in callers:
                 caller.cancel()
-            again = asyncio.create_task(outside.chat(teacher, request(), "episode"))
+            again = asyncio.create_task(gateway.chat(teacher, request(), "episode"))
             await asyncio.gather(*callers, return_exceptions=True)
             assert await again == REPLY
-            assert outside.statistics.in_flight == 0
+            assert gateway.statistics.in_flight == 0
         assert len(teacher.calls) == 2
 
     play(scenario)
@@ -199,8 +199,8 @@ def test_each_attempt_passes_the_gate_on_its_own(tmp_path: Path) -> None:
             held.append(gate.in_flight)
 
         with Store(tmp_path) as store:
-            outside = Outside(store, gates={teacher.id: gate}, sleep=nap)
-            await outside.chat(teacher, request(), "episode")
+            gateway = Gateway(store, gates={teacher.id: gate}, sleep=nap)
+            await gateway.chat(teacher, request(), "episode")
         assert held == [0]
 
     play(scenario)
@@ -211,7 +211,7 @@ def test_a_refusal_is_reported_to_the_gate(tmp_path: Path) -> None:
         teacher, gate = Teacher(fails(FailureClass.RATE_LIMITED, 0.05), REPLY), Gate()
         with Store(tmp_path) as store:
             began = time.monotonic()
-            await Outside(store, gates={teacher.id: gate}, sleep=Naps()).chat(teacher, request(), "episode")
+            await Gateway(store, gates={teacher.id: gate}, sleep=Naps()).chat(teacher, request(), "episode")
             assert time.monotonic() - began >= 0.05
         assert gate.rate is not None
 
@@ -222,11 +222,11 @@ def test_a_call_that_takes_too_long_is_a_timeout(tmp_path: Path) -> None:
     async def scenario() -> None:
         teacher = Teacher(latency_s=5.0)
         with Store(tmp_path) as store:
-            outside = Outside(store, timeout_s=0.01, retry=Retry(attempts=2, initial_s=0.001))
+            gateway = Gateway(store, timeout_s=0.01, retry=Retry(attempts=2, initial_s=0.001))
             with pytest.raises(ServiceError, match="no answer within") as caught:
-                await outside.chat(teacher, request(), "episode")
+                await gateway.chat(teacher, request(), "episode")
             assert caught.value.failure is FailureClass.TIMEOUT
-            assert outside.statistics.in_flight == 0
+            assert gateway.statistics.in_flight == 0
         assert len(teacher.calls) == 2
 
     play(scenario)
@@ -237,11 +237,11 @@ def test_a_bug_in_a_service_goes_through_as_it_is(tmp_path: Path, bug: Exception
     async def scenario() -> None:
         teacher = Teacher(bug, REPLY)
         with Store(tmp_path) as store:
-            outside = Outside(store)
+            gateway = Gateway(store)
             with pytest.raises(type(bug)):
-                await outside.chat(teacher, request(), "episode")
+                await gateway.chat(teacher, request(), "episode")
             assert len(teacher.calls) == 1
-            assert await outside.chat(teacher, request(), "episode") == REPLY
+            assert await gateway.chat(teacher, request(), "episode") == REPLY
 
     play(scenario)
 
@@ -251,7 +251,7 @@ def test_an_answer_that_cannot_be_kept_is_malformed(tmp_path: Path) -> None:
         detector = Detector(Detection(Box(0.1, 0.2, 0.3, 0.4), "flag", math.nan))
         with Store(tmp_path) as store:
             with pytest.raises(ServiceError) as caught:
-                await Outside(store, sleep=Naps()).detect(detector, IMAGE, (), "propose")
+                await Gateway(store, sleep=Naps()).detect(detector, IMAGE, (), "propose")
             assert caught.value.failure is FailureClass.MALFORMED
 
     play(scenario)
@@ -260,12 +260,12 @@ def test_an_answer_that_cannot_be_kept_is_malformed(tmp_path: Path) -> None:
 def test_a_stored_answer_that_does_not_fit_is_the_stores_trouble(tmp_path: Path) -> None:
     async def scenario() -> None:
         with Store(tmp_path) as store:
-            outside = Outside(store)
-            await outside.chat(Teacher(), request(), "episode")
+            gateway = Gateway(store)
+            await gateway.chat(Teacher(), request(), "episode")
             assert store._writer is not None
             store._writer.execute("UPDATE answers SET answer = '{}'")
             with pytest.raises(StoreError, match="does not fit"):
-                await outside.chat(Teacher(), request(), "episode")
+                await gateway.chat(Teacher(), request(), "episode")
 
     play(scenario)
 
@@ -274,16 +274,16 @@ def test_the_budget_stops_calls_and_not_the_store(tmp_path: Path) -> None:
     async def scenario() -> None:
         teacher = Teacher()
         with Store(tmp_path) as store:
-            outside = Outside(store, run="r", budget=Budget(max_calls=3))
+            gateway = Gateway(store, run="r", budget=Budget(max_calls=3))
             for n in range(3):
-                await outside.chat(teacher, request(sample_index=n), "episode")
+                await gateway.chat(teacher, request(sample_index=n), "episode")
             with pytest.raises(BudgetReached):
-                await outside.chat(teacher, request(sample_index=3), "episode")
+                await gateway.chat(teacher, request(sample_index=3), "episode")
             for n in range(3):
-                await outside.chat(teacher, request(sample_index=n), "episode")
+                await gateway.chat(teacher, request(sample_index=n), "episode")
             spent = store.spend("r")
         with Store(tmp_path) as store:
-            more = Outside(store, run="r", budget=Budget(max_calls=4, spent=spent))
+            more = Gateway(store, run="r", budget=Budget(max_calls=4, spent=spent))
             await more.chat(teacher, request(sample_index=3), "episode")
             with pytest.raises(BudgetReached):
                 await more.chat(teacher, request(sample_index=4), "episode")
@@ -297,9 +297,9 @@ def test_retries_count_against_the_budget(tmp_path: Path) -> None:
     async def scenario() -> None:
         teacher = Teacher(fails(FailureClass.SERVER))
         with Store(tmp_path) as store:
-            outside = Outside(store, run="r", budget=Budget(max_calls=2), sleep=Naps())
+            gateway = Gateway(store, run="r", budget=Budget(max_calls=2), sleep=Naps())
             with pytest.raises(BudgetReached):
-                await outside.chat(teacher, request(), "episode")
+                await gateway.chat(teacher, request(), "episode")
             store.flush()
             assert store.spend("r").calls == len(teacher.calls) == 2
 
@@ -311,13 +311,13 @@ def test_money_is_counted_once_and_survives(tmp_path: Path) -> None:
         teacher, search = Teacher(), Search([Hit(rank=1, title="t", url="u")])
         prices = {teacher.id: Price(1000.0, 10_000.0), search.id: Price(per_call=0.001)}
         with Store(tmp_path) as store:
-            outside = Outside(store, run="r", budget=Budget(max_cost=100.0, prices=prices))
+            gateway = Gateway(store, run="r", budget=Budget(max_cost=100.0, prices=prices))
             for _ in range(3):
-                await outside.chat(teacher, request(), "episode")
-                await outside.text_search(search, "chad", 3, "episode")
-            assert outside.statistics.cost == pytest.approx(0.201)
-            assert outside.budget.cost == pytest.approx(0.201)
-            assert outside.statistics.tokens[teacher.id] == (100, 10)
+                await gateway.chat(teacher, request(), "episode")
+                await gateway.text_search(search, "chad", 3, "episode")
+            assert gateway.statistics.cost == pytest.approx(0.201)
+            assert gateway.budget.cost == pytest.approx(0.201)
+            assert gateway.statistics.tokens[teacher.id] == (100, 10)
         with Store(tmp_path) as store:
             spent = store.spend("r")
             assert spent.cost == pytest.approx(0.201)
@@ -330,9 +330,9 @@ def test_money_is_counted_once_and_survives(tmp_path: Path) -> None:
 def test_events_say_what_happened(tmp_path: Path) -> None:
     async def scenario() -> None:
         with Store(tmp_path) as store:
-            outside = Outside(store, run="r")
-            await outside.text_search(Search([]), "chad", 3, "verify")
-            await outside.text_search(Search([]), "chad", 3, "episode")
+            gateway = Gateway(store, run="r")
+            await gateway.text_search(Search([]), "chad", 3, "verify")
+            await gateway.text_search(Search([]), "chad", 3, "episode")
             store.flush()
             bought, found = store.events("r")
         assert (bought.kind, bought.purpose, bought.provider) == ("text_search", "verify", "serper:en")
@@ -348,7 +348,7 @@ def test_text_that_is_not_unicode_is_a_bad_request(tmp_path: Path) -> None:
         search = Search([])
         with Store(tmp_path) as store:
             with pytest.raises(ServiceError) as caught:
-                await Outside(store).text_search(search, "\ud800", 3, "episode")
+                await Gateway(store).text_search(search, "\ud800", 3, "episode")
             assert caught.value.failure is FailureClass.BAD_REQUEST
         assert search.calls == []
 

@@ -9,7 +9,7 @@ from fakes import ScriptedPolicy, said
 
 from gog.schemas import Message
 from gog.transforms.services.gateway.budget import Budget
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.json_replies import asked_in_words, schema_error
 from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.protocols import ChatReply, ChatRequest
@@ -20,7 +20,7 @@ REQUEST = ChatRequest((Message(role="user", content="hi"),), response_schema=SCH
 
 
 def asked(policy: ScriptedPolicy, store: Store, budget: Budget | None = None) -> ChatReply:
-    return asyncio.run(Outside(store, budget=budget, run="run").chat(policy, REQUEST, "episode"))
+    return asyncio.run(Gateway(store, budget=budget, run="run").chat(policy, REQUEST, "episode"))
 
 
 def test_a_reply_that_does_not_fit_is_asked_for_once_more(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_the_second_request_passes_gate_and_budget_as_the_first_does(tmp_path: P
     policy = ScriptedPolicy([said("no"), said('{"n": 1}')])
     with Store(tmp_path) as store:
         budget = Budget(max_calls=10, prices={policy.id: Price(per_call=1.0)})
-        door = Outside(store, budget=budget, run="run")
+        door = Gateway(store, budget=budget, run="run")
         asyncio.run(door.chat(policy, REQUEST, "episode"))
         assert (budget.calls, budget.cost, door.statistics.calls) == (2, 2.0, 2)
         store.flush()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.store.sqlite import Mode, Store
@@ -19,16 +19,16 @@ def test_passing_failures_are_tried_again_and_asked_anew_by_the_next_run(tmp_pat
     async def scenario() -> None:
         teacher, naps = Teacher(fails(failure)), Naps()
         with Store(tmp_path) as store:
-            outside = Outside(store, run="r", retry=Retry(attempts=4, initial_s=1.0, longest_s=3.0), sleep=naps)
+            gateway = Gateway(store, run="r", retry=Retry(attempts=4, initial_s=1.0, longest_s=3.0), sleep=naps)
             with pytest.raises(ServiceError) as caught:
-                await outside.chat(teacher, request(), "episode")
+                await gateway.chat(teacher, request(), "episode")
             assert caught.value.failure is failure
             assert [e.attempts for e in store.events("r")] == [4]
-            assert outside.statistics.calls == len(teacher.calls) == 4
+            assert gateway.statistics.calls == len(teacher.calls) == 4
             assert len(naps.naps) == 3
             assert all(0.5 * most <= nap <= most for nap, most in zip(naps.naps, (1.0, 2.0, 3.0), strict=True))
             teacher.outcomes = [REPLY]
-            assert await outside.chat(teacher, request(), "episode") == REPLY
+            assert await gateway.chat(teacher, request(), "episode") == REPLY
 
     play(scenario)
 
@@ -39,12 +39,12 @@ def test_permanent_failures_are_paid_once(tmp_path: Path, failure: FailureClass)
         teacher = Teacher(fails(failure))
         for _ in range(2):
             with Store(tmp_path) as store:
-                outside = Outside(store)
+                gateway = Gateway(store)
                 for _ in range(2):
                     with pytest.raises(ServiceError, match="as told") as caught:
-                        await outside.chat(teacher, request(), "episode")
+                        await gateway.chat(teacher, request(), "episode")
                     assert caught.value.failure is failure
-                assert outside.statistics.failures == {failure: 2}
+                assert gateway.statistics.failures == {failure: 2}
         assert len(teacher.calls) == 1
 
     play(scenario)
@@ -54,10 +54,10 @@ def test_a_failure_that_neither_passes_nor_lasts_is_not_tried_again_now(tmp_path
     async def scenario() -> None:
         teacher = Teacher(fails(FailureClass.AUTH))
         with Store(tmp_path) as store:
-            outside = Outside(store)
+            gateway = Gateway(store)
             for _ in range(2):
                 with pytest.raises(ServiceError):
-                    await outside.chat(teacher, request(), "episode")
+                    await gateway.chat(teacher, request(), "episode")
         assert len(teacher.calls) == 2
 
     play(scenario)
@@ -67,11 +67,11 @@ def test_a_failure_that_passes_is_forgotten(tmp_path: Path) -> None:
     async def scenario() -> None:
         teacher = Teacher(fails(FailureClass.SERVER), fails(FailureClass.MALFORMED), REPLY)
         with Store(tmp_path) as store:
-            outside = Outside(store, run="r", sleep=Naps())
-            assert await outside.chat(teacher, request(), "episode") == REPLY
+            gateway = Gateway(store, run="r", sleep=Naps())
+            assert await gateway.chat(teacher, request(), "episode") == REPLY
             (event,) = store.events("r")
             assert (event.attempts, event.failure, event.from_store) == (3, None, False)
-            assert not outside.statistics.failures
+            assert not gateway.statistics.failures
 
     play(scenario)
 
@@ -81,7 +81,7 @@ def test_retry_after_lengthens_the_pause(tmp_path: Path) -> None:
         naps = Naps()
         teacher = Teacher(fails(FailureClass.SERVER, 17.0), REPLY)
         with Store(tmp_path) as store:
-            await Outside(store, sleep=naps).chat(teacher, request(), "episode")
+            await Gateway(store, sleep=naps).chat(teacher, request(), "episode")
         assert len(naps.naps) == 1
         assert 17.0 <= naps.naps[0] <= 18.0
 
@@ -104,7 +104,7 @@ def test_jitter_is_seeded(tmp_path: Path) -> None:
         async def scenario() -> None:
             with Store(tmp_path, Mode.LIVE) as store:
                 teacher = Teacher(fails(FailureClass.SERVER), fails(FailureClass.SERVER), REPLY)
-                await Outside(store, sleep=nap, seed=seed).chat(teacher, request(), "episode")
+                await Gateway(store, sleep=nap, seed=seed).chat(teacher, request(), "episode")
 
         play(scenario)
         return nap.naps

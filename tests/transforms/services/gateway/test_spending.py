@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, Message
 from gog.transforms.services.gateway.budget import Budget
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.leases import FileLeases
 from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.gateway.retry import Retry
@@ -38,11 +38,11 @@ class Paid:
         return ChatReply(Message(role="assistant", content="A short reply."), "stop", *told)
 
 
-def door(store: Store, budget: Budget, attempts: int = 1) -> Outside:
+def door(store: Store, budget: Budget, attempts: int = 1) -> Gateway:
     async def no_pause(_: float) -> None:
         return
 
-    return Outside(store, budget=budget, retry=Retry(attempts=attempts), run="run", sleep=no_pause)
+    return Gateway(store, budget=budget, retry=Retry(attempts=attempts), run="run", sleep=no_pause)
 
 
 def request(number: int) -> ChatRequest:
@@ -51,10 +51,10 @@ def request(number: int) -> ChatRequest:
     )
 
 
-def ask(outside: Outside, policy: Paid, count: int) -> list[ChatReply | FailureClass]:
+def ask(gateway: Gateway, policy: Paid, count: int) -> list[ChatReply | FailureClass]:
     async def one(number: int) -> ChatReply | FailureClass:
         try:
-            return await outside.chat(policy, request(number), "episode")
+            return await gateway.chat(policy, request(number), "episode")
         except ServiceError as error:
             return error.failure
 

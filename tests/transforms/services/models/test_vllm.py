@@ -16,7 +16,7 @@ from fakes import MemoryImages
 
 import gog.transforms.services.models.server_process as child_module
 from gog.schemas import Message
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.http import close_client
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.server_process import ChildError, ChildServer
@@ -160,7 +160,7 @@ def test_a_server_that_ended_is_started_again_but_not_for_ever(make: Make, tmp_p
     with Store(tmp_path / "store", Mode.LIVE) as store:
 
         async def go() -> list[int]:
-            door, seen = Outside(store), []
+            door, seen = Gateway(store), []
             try:
                 for _ in range(child_module.MOST_STARTS):
                     reply = await door.chat(model, QUESTION, "test")
@@ -180,7 +180,7 @@ def test_the_door_waits_for_the_server_longer_than_for_an_answer(make: Make, tmp
     with Store(tmp_path / "store", Mode.LIVE) as store:
 
         async def go() -> None:
-            door = Outside(store, timeout_s=0.5)
+            door = Gateway(store, timeout_s=0.5)
             model, real = make("--z"), VllmModel.ready
 
             async def slow() -> None:

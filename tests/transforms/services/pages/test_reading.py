@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, Hit
 from gog.transforms.services.gateway.budget import Budget
-from gog.transforms.services.gateway.gateway import Composed, Outside
+from gog.transforms.services.gateway.gateway import Composed, Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.pages.reading import Reading, ReadingSettings, relevant
 from gog.transforms.services.protocols import Page, ServiceError
@@ -69,7 +69,7 @@ def test_first_hits_are_read(tmp_path: Path) -> None:
 
     async def go() -> tuple[Hit, ...]:
         with services(tmp_path) as (made, _):
-            return await made.outside.text_search(reading, "capital of Chad", 10, "episode")
+            return await made.gateway.text_search(reading, "capital of Chad", 10, "episode")
 
     got = asyncio.run(go())
     assert reader.asked == ["https://a.example/1", "https://b.example/2", "https://c.example/3"]
@@ -87,11 +87,11 @@ def test_each_part_is_kept_and_counted_by_itself(tmp_path: Path) -> None:
 
     async def go() -> None:
         with services(tmp_path, mode=Mode.RECORD) as (made, _):
-            first = await made.outside.text_search(reading, "capital of Chad", 5, "episode")
-            assert await made.outside.text_search(reading, "capital of Chad", 5, "episode") == first
-            await made.outside.text_search(reading, "independence of Chad", 5, "verify")
-            assert made.outside.statistics.calls == 2 + 2, "two searches, and two pages for both"
-            events = made.outside.store.events("")
+            first = await made.gateway.text_search(reading, "capital of Chad", 5, "episode")
+            assert await made.gateway.text_search(reading, "capital of Chad", 5, "episode") == first
+            await made.gateway.text_search(reading, "independence of Chad", 5, "verify")
+            assert made.gateway.statistics.calls == 2 + 2, "two searches, and two pages for both"
+            events = made.gateway.store.events("")
             bought = [(e.kind, e.provider, e.purpose) for e in events if not e.from_store]
             assert sorted(bought) == [
                 ("page", "fake-reader:1", "episode"),
@@ -109,7 +109,7 @@ def test_a_replay_reads_what_was_kept_and_nothing_else(tmp_path: Path) -> None:
 
     async def ask(mode: Mode, what: Reading) -> tuple[Hit, ...]:
         with services(tmp_path, mode=mode) as (made, _):
-            return await made.outside.text_search(what, "capital of Chad", 5, "episode")
+            return await made.gateway.text_search(what, "capital of Chad", 5, "episode")
 
     kept = asyncio.run(ask(Mode.RECORD, reading))
     silent = FakeReader(lambda _: ServiceError(FailureClass.SERVER))
@@ -125,7 +125,7 @@ def test_a_budget_that_is_spent_stops_the_search(tmp_path: Path) -> None:
 
     async def go() -> None:
         with services(tmp_path, budget=Budget(max_calls=2)) as (made, _):
-            await made.outside.text_search(reading, "capital of Chad", 5, "episode")
+            await made.gateway.text_search(reading, "capital of Chad", 5, "episode")
 
     with pytest.raises(ServiceError) as caught:
         asyncio.run(go())
@@ -141,7 +141,7 @@ def test_a_page_is_not_tried_for_minutes(tmp_path: Path) -> None:
 
     async def go() -> tuple[Hit, ...]:
         with Store(tmp_path, Mode.RECORD) as store:
-            door = Outside(store, retry=Retry(attempts=5), sleep=sleep)
+            door = Gateway(store, retry=Retry(attempts=5), sleep=sleep)
             return await door.text_search(Reading(FakeSearch(lambda _: FOUND[:1]), reader), "Chad", 5, "episode")
 
     assert asyncio.run(go()) == FOUND[:1]
@@ -155,7 +155,7 @@ def test_a_search_that_fails_fails(tmp_path: Path) -> None:
 
     async def go() -> None:
         with services(tmp_path) as (made, _):
-            await made.outside.text_search(reading, "x", 5, "episode")
+            await made.gateway.text_search(reading, "x", 5, "episode")
 
     with pytest.raises(ServiceError, match="no key"):
         asyncio.run(go())
@@ -179,7 +179,7 @@ def summarised(
 
     async def go() -> tuple[Hit, ...]:
         with services(tmp_path) as (made, _):
-            return await made.outside.text_search(reading, query, 5, "episode")
+            return await made.gateway.text_search(reading, query, 5, "episode")
 
     return asyncio.run(go()), judge
 

@@ -13,7 +13,7 @@ from strategies import json_values
 from websites import run, site
 
 from gog.schemas import Hit
-from gog.transforms.services.gateway.gateway import Outside
+from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import ServiceError, TextSearch
 from gog.transforms.services.search import results
 from gog.transforms.services.search.brave import BraveSearch
@@ -54,7 +54,7 @@ def test_no_key_in_the_store(tmp_path: Path) -> None:
     async def go() -> None:
         async with site({"*": answer}) as base:
             with Store(tmp_path, Mode.RECORD) as store:
-                door = Outside(store)
+                door = Gateway(store)
                 image_search, sha256 = lens(SerpApiLens, base)
                 with pytest.raises(ServiceError):
                     await door.text_search(SerperSearch(KEY, LOCALE, url=base), "Chad", 5, "episode")
