@@ -1,0 +1,120 @@
+"""Open sets: what users extend without a fork. Each set is read in one place, whoever wants a member.
+
+A member is one object. Ours stand in modules of one package, each under the set's attribute; those of other
+distributions are entry points of the set's group; and a dotted path (`my_pkg.my_mod:thing`) names one that nobody
+has declared. Ours come first: no installed package changes what a name of ours means.
+
+    [project.entry-points."gog.filters"]
+    no_memes = "my_pkg.my_mod:no_memes"
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points, version
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+_PATH = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[:.](?P<name>[A-Za-z_]\w*)")
+OURS = "glance-or-gaze"
+
+
+class UnknownMemberError(ValueError):
+    """Nobody has a member of that name, or it cannot be loaded; the message says which there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a member comes from: the distribution and its version, or the module where none owns it."""
+
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclass(frozen=True)
+class OpenSet(Generic[T]):
+    """The members of one kind, by name.
+
+    `kind` is what messages call a member; `group` the entry points of others; `package` and `attribute` where ours
+    are: a member of ours stands in the module of its name, under `attribute`.
+    """
+
+    kind: str
+    group: str
+    package: str
+    attribute: str
+
+    def __getitem__(self, name: str) -> T:
+        """The member. Raises `UnknownMemberError`."""
+        return self._load(name)[0]
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is one, without loading those of others."""
+        return name in self._ours or name in self._theirs or (_PATH.fullmatch(name) is not None and "." in name)
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of ours, then of those that installed packages declare."""
+        return iter((*self._ours, *(name for name in self._theirs if name not in self._ours)))
+
+    def origin(self, name: str) -> Origin:
+        """Where the member comes from. Raises `UnknownMemberError`."""
+        return self._load(name)[1]
+
+    @property
+    def installed(self) -> dict[str, Origin]:
+        """Members of other distributions that are installed, by name; they are not loaded."""
+        return {name: _origin_of(point) for name, point in self._theirs.items() if name not in self._ours}
+
+    @cached_property
+    def _ours(self) -> dict[str, T]:
+        package = import_module(self.package)
+        modules = (import_module(f"{self.package}.{one.name}") for one in iter_modules(package.__path__))
+        members = [getattr(module, self.attribute) for module in modules if hasattr(module, self.attribute)]
+        return {member.name: member for member in members}
+
+    @cached_property
+    def _theirs(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in sorted(entry_points(group=self.group), key=lambda point: point.name)}
+
+    def _load(self, name: str) -> tuple[T, Origin]:
+        own = self._own_module(name)
+        if own is not None:
+            return own, Origin(OURS, version(OURS))
+        if name in self._theirs:
+            point = self._theirs[name]
+            return self._imported(name, point.module, point.attr), _origin_of(point)
+        if "." in name and (path := _PATH.fullmatch(name)):
+            return self._imported(name, path["module"], path["name"]), Origin(path["module"], "")
+        if name in self._ours:
+            return self._ours[name], Origin(OURS, version(OURS))
+        raise UnknownMemberError(f"there is no {self.kind} {name!r}; there are {', '.join(self)}")
+
+    def _own_module(self, name: str) -> T | None:
+        """Ours, by the module of its name alone: the others are not imported."""
+        module = f"{self.package}.{re.sub(r'[^0-9a-z]+', '_', name.lower())}"
+        if ("." in name and name not in self._ours) or find_spec(module) is None:
+            return None
+        member = getattr(import_module(module), self.attribute, None)
+        return member if member is not None and member.name == name else None
+
+    def _imported(self, name: str, module: str, attribute: str) -> T:
+        try:
+            member: Any = import_module(module)
+            for part in attribute.split("."):
+                member = getattr(member, part)
+        except (ImportError, AttributeError) as error:
+            raise UnknownMemberError(f"{self.kind} {name!r} cannot be loaded: {error}") from error
+        return member  # type: ignore[no-any-return]
+
+
+@cache
+def _origin_of(point: EntryPoint) -> Origin:
+    return Origin(point.dist.name, point.dist.version) if point.dist else Origin(point.module, "")
