@@ -150,7 +150,7 @@ def test_a_bug_shows_where_it_is(gog: Gog, tmp_path: Path, monkeypatch: pytest.M
     assert done.code == 1
     assert "Traceback" in done.err
     assert "this is a bug" in done.err
-    assert "running.py" in done.err
+    assert "run.py" in done.err
 
 
 def child(*args: object) -> "subprocess.Popen[str]":
@@ -183,7 +183,7 @@ def test_ctrl_c_ends_a_run_with_130_and_the_same_command_goes_on(
 
 _DROPPED = """
 import signal, time, types, weakref
-from gog.pipelines import cli
+from gog.pipelines.cli import main
 
 class Thing:
     pass
@@ -197,8 +197,8 @@ def work(**_):
     del thing
     time.sleep(60)
 
-cli.get_command = lambda _: types.SimpleNamespace(main=work)
-cli.main()
+main.get_command = lambda _: types.SimpleNamespace(main=work)
+main.main()
 """
 
 

@@ -9,7 +9,7 @@ import yaml
 from gog.pipelines.config.config import Config, ConfigError, fingerprint, load_config, parse_config
 from gog.pipelines.config.sources import AtlasSource, FileSource
 
-CONFIGS = sorted((Path(__file__).parents[2] / "pipelines" / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[3] / "pipelines" / "configs").glob("*.yaml"))
 
 
 def test_there_are_configs() -> None:

@@ -285,7 +285,7 @@ _KILLED = """
 import hashlib, os, shutil, sys
 from pathlib import Path
 import pandas  # noqa: F401 - pyarrow would import it in each child
-from gog.pipelines import swap
+from gog.pipelines.lake import atomic
 from gog.pipelines.export.write import export_sft
 from gog.pipelines.lake.lake import ImageFiles
 from gog.transforms.episode.machine import EpisodeSettings

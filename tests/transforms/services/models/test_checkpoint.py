@@ -25,7 +25,7 @@ from gog.transforms.services.models.checkpoint import (
 from gog.transforms.services.models.server_process import ChildError
 from gog.transforms.services.protocols import ChatRequest
 
-STANDIN = Path(__file__).parents[2] / "standin_vllm.py"
+STANDIN = Path(__file__).parents[3] / "standin_vllm.py"
 QUESTION = ChatRequest((Message(role="user", content="hi"),))
 
 

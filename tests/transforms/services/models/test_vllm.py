@@ -24,7 +24,7 @@ from gog.transforms.services.models.vllm import VllmModel, VllmServer, VllmSetti
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.services.store.sqlite import Mode, Store
 
-STANDIN = Path(__file__).parents[2] / "standin_vllm.py"
+STANDIN = Path(__file__).parents[3] / "standin_vllm.py"
 QUESTION = ChatRequest((Message(role="user", content="hi"),))
 MODEL = "Qwen/Qwen2.5-VL-7B-Instruct"
 
