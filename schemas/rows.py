@@ -89,21 +89,21 @@ def _inline(prop: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refs(value: Any, defs: dict[str, Any]) -> set[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     stack = [value]
     while stack:
         match stack.pop():
             case {"$ref": str(ref), **rest}:
                 name = ref.rsplit("/", 1)[-1]
-                if name not in found:
-                    found.add(name)
+                if name not in names:
+                    names.add(name)
                     stack.append(defs[name])
                 stack.append(rest)
             case dict() as d:
                 stack.extend(d.values())
             case list() as items:
                 stack.extend(items)
-    return found
+    return names
 
 
 def _schema(table: str) -> dict[str, Any]:

@@ -123,5 +123,5 @@ def _clear_centre(boxes: Sequence[Box]) -> int | None:
 
 def clear_references(boxes: Sequence[Box]) -> list[tuple[str, int]]:
     """Every reference that is clear for these flags, with the index of its flag."""
-    found = ((reference, clear(reference, boxes)) for reference in REFERENCES)
-    return [(reference, index) for reference, index in found if index is not None]
+    candidates = ((reference, clear(reference, boxes)) for reference in REFERENCES)
+    return [(reference, index) for reference, index in candidates if index is not None]

@@ -195,16 +195,16 @@ def _point(kind: Kind, rng: random.Random, chosen: Sequence[Country], boxes: Seq
         return "", None
     if kind == "glance":
         return "", 0
-    found = clear_references(boxes)
+    references = clear_references(boxes)
     if kind == "trap":
-        found = [(reference, index) for reference, index in found if index == 0]
+        references = [(reference, index) for reference, index in references if index == 0]
     if kind == "hop":
-        found = [(reference, index) for reference, index in found if facts_of(chosen[index])]
-    if not found:
+        references = [(reference, index) for reference, index in references if facts_of(chosen[index])]
+    if not references:
         return "", None
-    families = sorted({_family(reference) for reference, _ in found})
+    families = sorted({_family(reference) for reference, _ in references})
     family = rng.choice(families)
-    return rng.choice([pair for pair in found if _family(pair[0]) == family])
+    return rng.choice([pair for pair in references if _family(pair[0]) == family])
 
 
 def _family(reference: str) -> str:

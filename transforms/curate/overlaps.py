@@ -41,11 +41,11 @@ def check_trajectories(
     seen: dict[str, Overlap | None] = {}
     clean, rejects = [], []
     for candidate in verified:
-        found = next(_overlaps(candidate.trajectory, images, benchmarks, seen), None)
-        if found is None:
+        overlap = next(_overlaps(candidate.trajectory, images, benchmarks, seen), None)
+        if overlap is None:
             clean.append(candidate)
         else:
-            rejects.append(_reject(candidate.trajectory, *found))
+            rejects.append(_reject(candidate.trajectory, *overlap))
     return clean, rejects
 
 

@@ -164,10 +164,10 @@ def split_seeds(
 
 def check_no_leak(keys: Mapping[str, tuple[str, ...]], places: Mapping[str, str]) -> None:
     """Raise `LeakError` when a key's seeds are in two places; a seed without a place is in none."""
-    found: dict[str, set[str]] = defaultdict(set)
+    sides: dict[str, set[str]] = defaultdict(set)
     for seed_id, where in places.items():
         for key in keys[seed_id]:
-            found[key].add(where)
-    for key in sorted(found):
-        if len(found[key]) > 1:
-            raise LeakError(f"{key} is in {' and '.join(sorted(found[key]))}")
+            sides[key].add(where)
+    for key in sorted(sides):
+        if len(sides[key]) > 1:
+            raise LeakError(f"{key} is in {' and '.join(sorted(sides[key]))}")

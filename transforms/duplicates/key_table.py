@@ -45,13 +45,13 @@ class KeyTable:
 
     def find(self, key: int) -> list[int]:
         """All numbers of a key."""
-        found = list(self._fresh.get(key, ()))
+        values = list(self._fresh.get(key, ()))
         wanted = np.uint64(key)
         for keys, numbers in self._sorted:
             start = int(keys.searchsorted(wanted))
             if start < len(keys) and keys[start] == wanted:
-                found += numbers[start : int(keys.searchsorted(wanted, "right"))].tolist()
-        return found
+                values += numbers[start : int(keys.searchsorted(wanted, "right"))].tolist()
+        return values
 
     def _settle(self) -> None:
         """Sort away what is new."""

@@ -127,8 +127,8 @@ class NearDuplicates:
             self._compared.add(image)
             for order in self._first.find(image):
                 self._add(order, image, minhash_bands(shingles(self._item(order)[1])))
-        found = {order for i, band in enumerate(bands) for order in self._questions.find(key_of(image, i, band))}
-        return [order for order in found if similarity(shingles(self._item(order)[1]), words) >= self._least]
+        orders = {order for i, band in enumerate(bands) for order in self._questions.find(key_of(image, i, band))}
+        return [order for order in orders if similarity(shingles(self._item(order)[1]), words) >= self._least]
 
     def _add(self, order: int, image: int, bands: tuple[bytes, ...]) -> None:
         for i, band in enumerate(bands):

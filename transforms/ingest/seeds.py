@@ -172,7 +172,7 @@ def question_of(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> 
 
 def answers_of(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> tuple[str, ...]:
     """All accepted answers, each once; `RowError` when there is none, or a value is no answer."""
-    found: dict[str, None] = {}
+    answers: dict[str, None] = {}
     present = False
     for column in mapping.answers:
         value = lookup(row.data, column)
@@ -181,14 +181,14 @@ def answers_of(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> t
             if len(answer) > limits.answer_chars:
                 raise RowError("ingest.bad_row", f"an answer has {len(answer)} characters, limit {limits.answer_chars}")
             if text := clean_text(answer, column).strip():
-                found[text] = None
+                answers[text] = None
     if not present:
         raise no_column(row.data, mapping.answers[0])
-    if not found:
+    if not answers:
         raise RowError("ingest.no_answer", f"{', '.join(repr(c) for c in mapping.answers)}: no answer")
-    if len(found) > limits.answers:
-        raise RowError("ingest.bad_row", f"{len(found)} answers, limit {limits.answers}")
-    return tuple(found)
+    if len(answers) > limits.answers:
+        raise RowError("ingest.bad_row", f"{len(answers)} answers, limit {limits.answers}")
+    return tuple(answers)
 
 
 def _flat(value: Any, column: str) -> list[str]:

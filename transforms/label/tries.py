@@ -63,10 +63,10 @@ async def label_seed(
         reject = Reject.of("label", Unit.SEED, seed.seed_id, reason, detail=detail, seed_id=seed.seed_id)
         return Labelled(seed, reject=reject)
     outcomes = [outcome for outcome, _ in settled]
-    found = complexity(seed.seed_id, policy.id, outcomes, settings.levels, solvable=solvable)
-    if isinstance(found, Reject):
-        return Labelled(seed, reject=found)
-    return Labelled(seed, found)
+    label = complexity(seed.seed_id, policy.id, outcomes, settings.levels, solvable=solvable)
+    if isinstance(label, Reject):
+        return Labelled(seed, reject=label)
+    return Labelled(seed, label)
 
 
 async def _outcome(services: Services, seed: Seed, attempt: Attempt) -> tuple[Outcome, str]:

@@ -103,8 +103,8 @@ async def call(
     except aiohttp.InvalidURL:
         raise ServiceError(FailureClass.BAD_REQUEST, "the address is no URL") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        said = str(error) or type(error).__name__
-        raise ServiceError(FailureClass.NETWORK, hide(said, secrets)) from None
+        why = str(error) or type(error).__name__
+        raise ServiceError(FailureClass.NETWORK, hide(why, secrets)) from None
 
 
 async def call_json(

@@ -63,10 +63,10 @@ def find_files(path: str) -> tuple[Path, tuple[str, ...]]:
     parts = Path(path).parts
     fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     folder = Path(*parts[:fixed])
-    found = sorted(file for file in folder.glob("/".join(parts[fixed:])) if file.is_file())
-    if not found:
+    files = sorted(file for file in folder.glob("/".join(parts[fixed:])) if file.is_file())
+    if not files:
         raise SourceError(f"{path}: no file matches")
-    return folder, tuple(name.relative_to(folder).as_posix() for name in found)
+    return folder, tuple(name.relative_to(folder).as_posix() for name in files)
 
 
 def _grouped(rows: Iterator[tuple[int, int, int]], size: int) -> Iterator[Span]:

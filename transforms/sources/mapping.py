@@ -63,7 +63,7 @@ class MappingError(ValueError):
 def check_mapping(rows: Iterable[SourceRow], mapping: FieldMapping) -> None:
     """Raise `MappingError` when a column of the mapping is in none of the rows; reads until it has seen all."""
     missing = dict.fromkeys(mapping.all_columns)
-    found: dict[str, None] = {}
+    columns: dict[str, None] = {}
     for row in rows:
         if row.error:
             continue
@@ -72,7 +72,7 @@ def check_mapping(rows: Iterable[SourceRow], mapping: FieldMapping) -> None:
                 del missing[column]
         if not missing:
             return
-        found |= dict.fromkeys(column_names(row.data))
-    if missing and found:
+        columns |= dict.fromkeys(column_names(row.data))
+    if missing and columns:
         names = ", ".join(repr(name) for name in missing)
-        raise MappingError(f"no row has the column {names}; there are: {listed(found)}")
+        raise MappingError(f"no row has the column {names}; there are: {listed(columns)}")

@@ -70,15 +70,15 @@ def parse_dates(text: str) -> tuple[PartialDate, ...]:
         return ()
     ready = _LEAD.sub("", " ".join(fold(text).split()).strip(" .,;!'\"`*"))
     for form in _FORMS:
-        found = form.fullmatch(ready)
-        if found is not None:
-            parts = {"month": None, "day": None, "era": None, "name": None, "year": None, **found.groupdict()}
+        match = form.fullmatch(ready)
+        if match is not None:
+            parts = {"month": None, "day": None, "era": None, "name": None, "year": None, **match.groupdict()}
             date = _date(parts)
             return (date,) if date is not None else ()
-    found = _AMBIGUOUS.fullmatch(ready)
-    if found is None:
+    match = _AMBIGUOUS.fullmatch(ready)
+    if match is None:
         return ()
-    year, one, two = int(found["year"]), int(found["one"]), int(found["two"])
+    year, one, two = int(match["year"]), int(match["one"]), int(match["two"])
     readings = {PartialDate(year, one, two), PartialDate(year, two, one)}
     return tuple(sorted(date for date in readings if _possible(date)))
 

@@ -128,8 +128,8 @@ def parse_reply(kind: Kind, text: str | None) -> Ruling:
         return rulings[-1]
     spoken = [
         ruling
-        for found in _SAID.finditer(text)
-        if found["key"].lower() in _KEYS[kind] and (ruling := _from_value(found["value"])) is not None
+        for match in _SAID.finditer(text)
+        if match["key"].lower() in _KEYS[kind] and (ruling := _from_value(match["value"])) is not None
     ]
     if spoken:
         return spoken[-1]
@@ -153,7 +153,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _from_object(kind: Kind, value: dict[str, Any]) -> Ruling | None:
-    plain = {str(key).strip().lower().replace(" ", "_"): said for key, said in value.items()}
+    plain = {str(key).strip().lower().replace(" ", "_"): entry for key, entry in value.items()}
     rulings = {_from_value(plain[key]) or Ruling.UNKNOWN for key in _KEYS[kind] if key in plain}
     if not rulings:
         return None

@@ -55,7 +55,7 @@ def leaks(trajectory: Trajectory, seed: Seed) -> tuple[str, ...]:
 
     All assistant turns are searched for hints and plans, the turns before the final one for the gold answer.
     """
-    found: list[str] = []
+    named: list[str] = []
     shown = seed.question
     golds = leakable(seed)
     last = _final_turn(trajectory)
@@ -66,11 +66,11 @@ def leaks(trajectory: Trajectory, seed: Seed) -> tuple[str, ...]:
         if message.role != "assistant":
             continue
         turn += 1
-        said = _said(message)
-        found += [f"turn {turn}: {what}" for what in _phrases(said, shown)]
+        words = _said(message)
+        named += [f"turn {turn}: {what}" for what in _phrases(words, shown)]
         if position != last and golds:
-            found += [f"turn {turn}: gold: {gold}" for gold in _named_early(said, shown, golds)]
-    return tuple(dict.fromkeys(found))
+            named += [f"turn {turn}: gold: {gold}" for gold in _named_early(words, shown, golds)]
+    return tuple(dict.fromkeys(named))
 
 
 def _said(message: Message) -> str:
@@ -88,20 +88,20 @@ def _final_turn(trajectory: Trajectory) -> int:
 def _phrases(said: str, shown: str) -> list[str]:
     """Phrases of hints and plans; one that was shown before is somebody else's word."""
     said, known = " ".join(said.split()), " ".join(shown.lower().split())
-    found = []
+    phrases = []
     for kind, patterns in (("hint", _HINT), ("plan", _PLAN)):
         for pattern in patterns:
             for match in pattern.finditer(said):
                 words = match[0].lower()
                 if words not in known:
-                    found.append(f"{kind}: {words}")
+                    phrases.append(f"{kind}: {words}")
                     break
-    return found
+    return phrases
 
 
-def _named_early(said: str, shown: str, golds: Iterable[str]) -> list[str]:
+def _named_early(words: str, shown: str, golds: Iterable[str]) -> list[str]:
     """Accepted forms that the text names although none of them has been shown yet; the longest one stands for all."""
-    text = normalise(said)
+    text = normalise(words)
     named = [gold for gold in golds if contains(text, gold)]
     if not named:
         return []

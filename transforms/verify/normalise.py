@@ -88,7 +88,7 @@ def fold(text: str) -> str:
     """NFKC, ASCII digits, case and accents folded, invisible characters removed; punctuation stays."""
     if text.isascii():
         return text.translate(_VISIBLE).lower()
-    text = _VULGAR.sub(r" \g<0>", _POWER.sub(lambda found: "^" + found[0], text))
+    text = _VULGAR.sub(r" \g<0>", _POWER.sub(lambda match: "^" + match[0], text))
     text = unicodedata.normalize("NFKC", text).translate(_VISIBLE).replace("\u2044", "/")
     text = unicodedata.normalize("NFKC", text.casefold()).translate(_LETTERS)
     text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
@@ -103,8 +103,8 @@ def _plain(folded: str) -> str:
     return " ".join(text.translate(_COMPARABLE).split()).translate(_BACK)
 
 
-def _carry(found: re.Match[str]) -> str:
-    mark = found[0]
+def _carry(match: re.Match[str]) -> str:
+    mark = match[0]
     if mark == "%":
         return " percent "
     if mark == "&":

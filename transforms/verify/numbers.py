@@ -135,18 +135,18 @@ def parse(text: str, words: int = 8) -> Quantity | None:
     if _PRONOUN.search(text):
         return None
     ready = prepare(text)
-    found = list(_NUMBER.finditer(ready))
-    if not found and re.fullmatch(r"(?:none|nil|nought)[.!]?", ready):
+    matches = list(_NUMBER.finditer(ready))
+    if not matches and re.fullmatch(r"(?:none|nil|nought)[.!]?", ready):
         return Quantity(0.0, 0.0, 1.0, 1)
-    if not 1 <= len(found) <= 2:
+    if not 1 <= len(matches) <= 2:
         return None
-    first = _read(found[0], ready)
+    first = _read(matches[0], ready)
     if first is None:
         return None
-    rest = ready[: found[0].start()] + " " + ready[found[-1].end() :]
-    if len(found) == 2:
-        rest = _BETWEEN.sub("", ready[: found[0].start()]) + ready[found[-1].end() :]
-        first = _range(first, found, ready)
+    rest = ready[: matches[0].start()] + " " + ready[matches[-1].end() :]
+    if len(matches) == 2:
+        rest = _BETWEEN.sub("", ready[: matches[0].start()]) + ready[matches[-1].end() :]
+        first = _range(first, matches, ready)
         if first is None:
             return None
     around = [word for word in re.findall(r"[^\W_]+|[^\w\s.,;:!?()]+", rest) if word != first.unit]
@@ -155,21 +155,21 @@ def parse(text: str, words: int = 8) -> Quantity | None:
     return first
 
 
-def _range(first: Quantity, found: list[re.Match[str]], ready: str) -> Quantity | None:
-    second = _read(found[1], ready)
+def _range(first: Quantity, matches: list[re.Match[str]], ready: str) -> Quantity | None:
+    second = _read(matches[1], ready)
     if second is None:
         return None
-    between = ready[found[0].end() : found[1].start()]
+    between = ready[matches[0].end() : matches[1].start()]
     if first.unit and between.strip().startswith(first.unit):
         between = between.strip().removeprefix(first.unit)
     if (first.low, first.ordinal) == (second.low, second.ordinal):  # 12 (twelve)
         return first
     joined = _RANGE.fullmatch(between)
-    if joined is None and not (between.strip() == "" and found[1]["sign"] in {"-", "–", "−"}):
+    if joined is None and not (between.strip() == "" and matches[1]["sign"] in {"-", "–", "−"}):
         return None
     if joined is None:
         second = second._replace(low=-second.low, high=-second.high)
-    if joined is not None and joined[0].strip() == "and" and not _BETWEEN.search(ready[: found[0].start()]):
+    if joined is not None and joined[0].strip() == "and" and not _BETWEEN.search(ready[: matches[0].start()]):
         return None
     if first.unit and second.unit and first.unit != second.unit:
         return None
@@ -178,34 +178,34 @@ def _range(first: Quantity, found: list[re.Match[str]], ready: str) -> Quantity 
     return second._replace(low=first.low, step=max(first.step, second.step), digits=min(first.digits, second.digits))
 
 
-def _read(found: re.Match[str], ready: str) -> Quantity | None:
-    if re.fullmatch(r"\d{3}0", found["digits"]) and re.match(r"s\b", ready[found.end() :]):  # the 1990s
+def _read(match: re.Match[str], ready: str) -> Quantity | None:
+    if re.fullmatch(r"\d{3}0", match["digits"]) and re.match(r"s\b", ready[match.end() :]):  # the 1990s
         return None
-    value, step, digits = _value(found["digits"])
-    power = int((found["e"] or found["ten"] or "0").replace("−", "-"))
+    value, step, digits = _value(match["digits"])
+    power = int((match["e"] or match["ten"] or "0").replace("−", "-"))
     if abs(power) > 300:
         return None
     scale = 10.0**power
-    if found["scale"]:
-        scale *= _SCALE[found["scale"].strip(" -").removesuffix("s")]
-    if found["fraction"]:
-        below = int(found["fraction"].strip(" /"))
+    if match["scale"]:
+        scale *= _SCALE[match["scale"].strip(" -").removesuffix("s")]
+    if match["fraction"]:
+        below = int(match["fraction"].strip(" /"))
         if below == 0:
             return None
         scale, step, digits = scale / below, 0.0, 9
     value, step = value * scale, step * scale
     if not math.isfinite(value) or not math.isfinite(step) or (value and value < _MIN_OF_THE_WORLD):
         return None
-    if found["scale"] or power:
-        digits = max(1, len(found["digits"].replace(",", "").replace(".", "").strip("0")))
-    if found["sign"] in {"-", "−", "–"}:
+    if match["scale"] or power:
+        digits = max(1, len(match["digits"].replace(",", "").replace(".", "").strip("0")))
+    if match["sign"] in {"-", "−", "–"}:
         value = -value
-    currency = found["currency"] or found["currency2"]
+    currency = match["currency"] or match["currency2"]
     unit = currency or ""
     if not unit:
-        after = _UNIT_WORD.match(ready, found.end())
+        after = _UNIT_WORD.match(ready, match.end())
         unit = after[1] if after and after[1] not in _NO_UNITS else ""
-    return Quantity(value, value, step, digits, unit, bool(found["ordinal"]))
+    return Quantity(value, value, step, digits, unit, bool(match["ordinal"]))
 
 
 def _value(digits: str) -> tuple[float, float, int]:

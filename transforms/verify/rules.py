@@ -163,52 +163,52 @@ def yes_or_no(text: str) -> bool | None:
     start = _YES_NO_START.match(folded)
     if start is None:
         return None
-    said = start[1] in _YES
-    others = set(re.findall(r"\w+", folded[start.end(1) :])) & (_NO if said else _YES)
-    return None if others else said
+    yes = start[1] in _YES
+    others = set(re.findall(r"\w+", folded[start.end(1) :])) & (_NO if yes else _YES)
+    return None if others else yes
 
 
 def _check_yes_no(answer: str, gold: Gold) -> Checked:
     wanted = {yes_or_no(form) for form in gold.answers} - {None}
-    said = yes_or_no(answer)
-    if len(wanted) != 1 or said is None:
+    given = yes_or_no(answer)
+    if len(wanted) != 1 or given is None:
         return UNSETTLED
-    return (Outcome.CORRECT if said in wanted else Outcome.WRONG), Method.EXACT
+    return (Outcome.CORRECT if given in wanted else Outcome.WRONG), Method.EXACT
 
 
 def check_number(answer: str, gold: Gold) -> Outcome:
     """The answer's number against the accepted range or numbers; see `numbers.compare` for what equal means."""
-    said = numbers.parse(answer)
-    if said is None:
+    given = numbers.parse(answer)
+    if given is None:
         return Outcome.UNKNOWN
     unit = numbers.unit_name(gold.answer_unit)
     accepted = [number for form in gold.answers if (number := numbers.parse(form)) is not None]
     accepted = [number if number.known_unit or not unit else number._replace(unit=unit) for number in accepted]
     if gold.answer_low is not None or gold.answer_high is not None:
-        return _in_range(said, gold, unit or next((n.unit for n in accepted if n.known_unit), ""), accepted)
+        return _in_range(given, gold, unit or next((n.unit for n in accepted if n.known_unit), ""), accepted)
     if not accepted:
         return Outcome.UNKNOWN
-    return _best([numbers.compare(said, number) for number in accepted], all_read=len(accepted) == len(gold.answers))
+    return _best([numbers.compare(given, number) for number in accepted], all_read=len(accepted) == len(gold.answers))
 
 
 def _same_bare_number(answer: str, accepted: Sequence[str]) -> bool:
     """Both are a number and nothing else: `21 Savage` and `Apollo 11` are names."""
-    said = numbers.parse(answer, 0)
+    given = numbers.parse(answer, 0)
     for form in accepted:
         wanted = numbers.parse(form, 0)
-        if said is None or wanted is None or (wanted.unit and wanted.known_unit is None):
+        if given is None or wanted is None or (wanted.unit and wanted.known_unit is None):
             continue
-        if numbers.compare(said, wanted) is Outcome.CORRECT:
+        if numbers.compare(given, wanted) is Outcome.CORRECT:
             return True
     return False
 
 
-def _in_range(said: numbers.Quantity, gold: Gold, unit: str, accepted: Sequence[numbers.Quantity]) -> Outcome:
+def _in_range(given: numbers.Quantity, gold: Gold, unit: str, accepted: Sequence[numbers.Quantity]) -> Outcome:
     """Both ends of a range are in the gold's unit; an end that is missing is the gold number itself."""
     own = [number.low for number in accepted] + [number.high for number in accepted]
     low = gold.answer_low if gold.answer_low is not None else min(own, default=math.nan)
     high = gold.answer_high if gold.answer_high is not None else max(own, default=math.nan)
-    measured = numbers.in_unit(said, unit)
+    measured = numbers.in_unit(given, unit)
     if measured is None or not low <= high:
         return Outcome.UNKNOWN
     return numbers.within(measured, low, high)
@@ -216,18 +216,18 @@ def _in_range(said: numbers.Quantity, gold: Gold, unit: str, accepted: Sequence[
 
 def check_date(answer: str, gold: Gold) -> Outcome:
     """The answer's date against the accepted ones, or its year against an accepted range of years."""
-    said = parse_dates(answer)
-    if not said:
+    given = parse_dates(answer)
+    if not given:
         return Outcome.UNKNOWN
-    if gold.answer_low is not None and gold.answer_high is not None and said[0].year is not None:
-        inside = gold.answer_low <= said[0].year <= gold.answer_high
+    if gold.answer_low is not None and gold.answer_high is not None and given[0].year is not None:
+        inside = gold.answer_low <= given[0].year <= gold.answer_high
         return Outcome.CORRECT if inside else Outcome.WRONG
     accepted = [dates for form in gold.answers if (dates := parse_dates(form))]
     if not accepted:
         return Outcome.UNKNOWN
-    outcomes = [compare_dates(mine, theirs) for mine in said for dates in accepted for theirs in dates]
+    outcomes = [compare_dates(mine, theirs) for mine in given for dates in accepted for theirs in dates]
     # 03/04/2020 may be the right day or not.
-    if len(said) > 1 or any(len(dates) > 1 for dates in accepted):
+    if len(given) > 1 or any(len(dates) > 1 for dates in accepted):
         return Outcome.WRONG if set(outcomes) == {Outcome.WRONG} else Outcome.UNKNOWN
     return _best(outcomes, all_read=len(accepted) == len(gold.answers))
 

@@ -23,7 +23,7 @@ _RUN: Final = re.compile(rf"\b(?:{_STARTS})\b(?:[ -](?:and )?(?:{_WORD})\b){{0,1
 
 def digits_for_words(text: str) -> str:
     """The lower-case text with every run of number words written in digits; `five six` stays two numbers."""
-    return _RUN.sub(lambda found: " ".join(_numbers(found[0])), text)
+    return _RUN.sub(lambda match: " ".join(_numbers(match[0])), text)
 
 
 def _numbers(run: str) -> list[str]:

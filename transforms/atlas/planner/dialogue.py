@@ -105,8 +105,8 @@ def _first_question(messages: Sequence[Message]) -> tuple[int, int, int, str] | 
             else [part.text for part in message.content if part.type == "text"]
         )
         for text in parts:
-            if found := _ASKED.match(text.lstrip()):
-                return at, int(found[1]), int(found[2]), _CLEAN.sub("", found[3]).strip()
+            if asked := _ASKED.match(text.lstrip()):
+                return at, int(asked[1]), int(asked[2]), _CLEAN.sub("", asked[3]).strip()
         if message.images:
             return at, 0, 0, _CLEAN.sub("", message.text).removeprefix("Question:").strip()
     return None
@@ -131,9 +131,9 @@ def _box(values: object, frame: Frame, width: int, height: int) -> Box | None:
 
 def _hints(text: str, frame: Frame, width: int, height: int) -> tuple[Box, ...]:
     boxes = []
-    for found in _HINT.finditer(text):
+    for hint in _HINT.finditer(text):
         try:
-            values = [float(v) for v in found[1].split(",")]
+            values = [float(v) for v in hint[1].split(",")]
         except ValueError:
             continue
         if (box := _box(values, frame, width, height)) is not None:
@@ -148,17 +148,17 @@ def _read_past(messages: Sequence[Message], frame: Frame, width: int, height: in
     for at, message in enumerate(messages):
         if message.role != "assistant":
             continue
-        said = (message.reasoning_content or "") + "\n" + message.text
+        words = (message.reasoning_content or "") + "\n" + message.text
         if past:
-            past[-1] = _judged(past[-1], reflection_of(said))
+            past[-1] = _judged(past[-1], reflection_of(words))
         tool, arguments = _call(message)
         back = messages[at + 1] if at + 1 < len(messages) and messages[at + 1].role != "assistant" else None
         text = back.text if back is not None else ""
         box = _gazed(arguments, images, frame) if tool == "gaze" else None
         if back is not None and back.images:
             images.append((box or WHOLE, *_crop_size(text)))
-        came, found = _read_result(text)
-        past.append(Past(tool, _text(arguments.get("query")), box, came, found, text))
+        came, hits = _read_result(text)
+        past.append(Past(tool, _text(arguments.get("query")), box, came, hits, text))
     return tuple(past)
 
 
@@ -194,8 +194,8 @@ _CROP = re.compile(r"\((\d{1,6}) x (\d{1,6}) pixels\)")
 
 
 def _crop_size(text: str) -> tuple[int, int]:
-    found = _CROP.search(text[:200])
-    return (int(found[1]), int(found[2])) if found else (1, 1)
+    size = _CROP.search(text[:200])
+    return (int(size[1]), int(size[2])) if size else (1, 1)
 
 
 def _read_result(text: str) -> tuple[Came, tuple[Found, ...]]:

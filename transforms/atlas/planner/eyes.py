@@ -90,11 +90,11 @@ def look(image: Image.Image, segments: Sequence[Detection]) -> Sight:
     small = image.copy()
     small.thumbnail((_THUMB, _THUMB), Image.Resampling.BILINEAR, reducing_gap=1.5)
     spots = []
-    for found in segments:
-        box = found.box
+    for segment in segments:
+        box = segment.box
         shape = (box.x2 - box.x1) * image.width / ((box.y2 - box.y1) * image.height)
         part = small.crop(pixel_rect(box, small.width, small.height))
-        spots.append(Spot(box, shape, found.score, *_texture(part), _impression(part)))
+        spots.append(Spot(box, shape, segment.score, *_texture(part), _impression(part)))
     x, y = round(0.1 * small.width), round(0.12 * small.height)
     middle = _impression(small.crop((x, y, small.width - x, small.height - y)))
     return Sight(image.width, image.height, tuple(spots), middle)

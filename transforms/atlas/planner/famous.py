@@ -162,5 +162,5 @@ def recognise(impression: Impression) -> str | None:
 
 def named(text: str) -> str:
     """The famous country that a text names, empty when it names none."""
-    found = _NAMED.search(text)
-    return found[0] if found else ""
+    match = _NAMED.search(text)
+    return match[0] if match else ""

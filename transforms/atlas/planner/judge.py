@@ -25,34 +25,34 @@ _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d{1,2})?", re.IGNORECASE)
 
 def judge_answer(prompt: str) -> str:
     """The reply to a rendered `verify/answer`, as JSON."""
-    found = _ANSWER.search(prompt)
-    right = found is not None and means_same(found[3], _accepted(found[2]))
+    asked = _ANSWER.search(prompt)
+    right = asked is not None and means_same(asked[3], _accepted(asked[2]))
     return json.dumps({"verdict": "correct" if right else "wrong"})
 
 
 def judge_response(prompt: str) -> str:
     """The reply to a rendered `judge/peers`, in its tags."""
-    found = _PEERS.search(prompt)
-    right = found is not None and means_same(found[3], _accepted(found[2]))
+    asked = _PEERS.search(prompt)
+    right = asked is not None and means_same(asked[3], _accepted(asked[2]))
     return "<judge>Yes</judge>\nIt means an accepted answer." if right else "<judge>No</judge>\nIt means none of them."
 
 
 def grade_prediction(prompt: str) -> str:
     """The reply to a rendered `judge/livevqa` (a letter) or `judge/simplevqa` (JSON)."""
-    found = _GRADED.search(prompt)
+    asked = _GRADED.search(prompt)
     grade = "not_attempted"
-    if found is not None and normalise(found[4]) not in ("", UNKNOWN):
-        accepted = found[3].strip('"').split('" OR "') if found[2] == "Gold target" else _accepted(found[3])
-        grade = "correct" if means_same(found[4], accepted) else "incorrect"
-    if found is not None and found[2] == "Gold target":
+    if asked is not None and normalise(asked[4]) not in ("", UNKNOWN):
+        accepted = asked[3].strip('"').split('" OR "') if asked[2] == "Gold target" else _accepted(asked[3])
+        grade = "correct" if means_same(asked[4], accepted) else "incorrect"
+    if asked is not None and asked[2] == "Gold target":
         return {"correct": "A", "incorrect": "B", "not_attempted": "C"}[grade]
     return json.dumps({"grade": grade})
 
 
 def judge_grounding(prompt: str) -> str:
     """The reply to a rendered `verify/grounding`, as JSON."""
-    found = _GROUNDING.search(prompt)
-    return json.dumps({"grounded": found is not None and supported(found[2], found[3])})
+    asked = _GROUNDING.search(prompt)
+    return json.dumps({"grounded": asked is not None and supported(asked[2], asked[3])})
 
 
 def _accepted(text: str) -> list[str]:
@@ -69,15 +69,15 @@ def _accepted(text: str) -> list[str]:
 def means_same(candidate: str, accepted: list[str]) -> bool:
     """Whether the candidate is an accepted answer: equal once normalised, or one with filler around it."""
     candidate = candidate.strip()[:2000]
-    said = normalise(candidate)
+    words = normalise(candidate)
     forms = [form for form in map(normalise, accepted) if form]
-    if said in forms:
+    if words in forms:
         return True
-    if not said or _HEDGE.search(candidate):
+    if not words or _HEDGE.search(candidate):
         return False
     for form in forms:
-        before, found, after = f" {said} ".partition(f" {form} ")
-        if found and set(before.split()) | set(after.split()) <= _FILLER:
+        before, match, after = f" {words} ".partition(f" {form} ")
+        if match and set(before.split()) | set(after.split()) <= _FILLER:
             return True
     return False
 
@@ -89,12 +89,12 @@ def _within(part: str, text: str) -> bool:
 def supported(answer: str, evidence: str) -> bool:
     """Whether the evidence names the answer; yes and no are supported by any text on a coast or a border."""
     answer, evidence = answer.strip()[:500], evidence[:50_000]
-    said = normalise(answer)
-    if not said or not evidence.strip():
+    words = normalise(answer)
+    if not words or not evidence.strip():
         return False
-    if said in ("yes", "no"):
+    if words in ("yes", "no"):
         return bool(re.search(r"\blandlocked\b|\bcoast\b|\bborders?\b", evidence, re.IGNORECASE))
-    if _within(said, normalise(evidence)):
+    if _within(words, normalise(evidence)):
         return True
     number = _NUMBER.fullmatch(answer)
     if number is None:

@@ -68,8 +68,8 @@ def read_fact(fact: str, name: str, text: str) -> str | None:
             return "no"
         return "yes" if re.search(r"\blandlocked\b|\bno coast\b", text, re.IGNORECASE) else None
     for pattern in _READERS.get(fact, ()):
-        if found := re.search(pattern.replace("{name}", re.escape(name)), text, re.IGNORECASE):
-            value = found["v"].strip(" ,.")
+        if match := re.search(pattern.replace("{name}", re.escape(name)), text, re.IGNORECASE):
+            value = match["v"].strip(" ,.")
             return _tidy(fact, value) if value else None
     return None
 

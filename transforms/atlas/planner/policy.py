@@ -102,12 +102,12 @@ class Planner:
             seen = messages[-1].images
             return _plain(proposals(note, self._eyes.look(seen[0] if seen else ""), frame_of(note)))
         composing = note.startswith(_NOTE) and len(messages) > 1
-        said = messages[:-1] if composing else messages
-        dialogue = read_dialogue(said)
+        episode = messages[:-1] if composing else messages
+        dialogue = read_dialogue(episode)
         if dialogue is None:
             return _plain(DOES_NOT_KNOW)
         mind = self._mind(request, dialogue)
-        turn = sum(message.role == "assistant" for message in said)
+        turn = sum(message.role == "assistant" for message in episode)
         if composing:
             move, name, arguments = planned_turn(mind, note)
             return _calling(move.thought, name, arguments, turn) if name else _answering(move)

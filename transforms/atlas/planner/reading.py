@@ -106,18 +106,18 @@ def read(text: str) -> Question:
 
 
 def _reference(text: str) -> Reference:
-    if found := _NTH.search(text):
-        rank, side = found[1].lower(), found[2].lower()
+    if match := _NTH.search(text):
+        rank, side = match[1].lower(), match[2].lower()
         return Reference(f"the {rank} flag from the {side}", side, _RANKS[rank])
-    if found := _SIZE.search(text):
-        order = "small" if found[2].lower() == "smallest" else "large"
-        rank = (found[1] or "first").lower()
-        said = (
-            f"the {rank} {order}est flag" if found[1] else f"the {'smallest' if order == 'small' else 'largest'} flag"
+    if match := _SIZE.search(text):
+        order = "small" if match[2].lower() == "smallest" else "large"
+        rank = (match[1] or "first").lower()
+        words = (
+            f"the {rank} {order}est flag" if match[1] else f"the {'smallest' if order == 'small' else 'largest'} flag"
         )
-        return Reference(said.replace("largeest", "largest"), order, _RANKS[rank])
-    if found := _END.search(text):
-        order = _ENDS[(found[1] or found[2]).lower()]
+        return Reference(words.replace("largeest", "largest"), order, _RANKS[rank])
+    if match := _END.search(text):
+        order = _ENDS[(match[1] or match[2]).lower()]
         return Reference(f"the {_END_WORDS[order]} flag", order)
     return _place(text)
 

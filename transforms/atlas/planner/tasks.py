@@ -43,8 +43,8 @@ def planned_turn(mind: Mind, note: str) -> tuple[Move, str, str]:
 
     The name is empty when the turn is to answer; the move then holds the answer.
     """
-    found = _PLANNED.search(note)
-    name, _, arguments = (found[1].strip() if found else "answer").partition(" ")
+    planned = _PLANNED.search(note)
+    name, _, arguments = (planned[1].strip() if planned else "answer").partition(" ")
     said = _SAID.search(note)
     judged = Reflection(said[1].replace(" ", "_")) if said else _unsaid(note)
     past = mind.dialogue.past

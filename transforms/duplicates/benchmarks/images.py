@@ -123,8 +123,8 @@ class _Keys:
         starts, counts = starts[filled], counts[filled]
         ends = np.cumsum(counts)
         within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
-        found: Numbers = self.order[np.repeat(starts, counts) + within].astype(np.int64)
-        return np.repeat(filled // _PROBES, counts), found
+        entries: Numbers = self.order[np.repeat(starts, counts) + within].astype(np.int64)
+        return np.repeat(filled // _PROBES, counts), entries
 
 
 def _key(numbers: npt.NDArray[np.number], bits: int) -> Numbers:
@@ -158,15 +158,15 @@ class ImageIndex:
         if not len(self) or blank(small):
             return []
         seen = views(small.grey)
-        found: dict[int, ImageMatch] = {}
+        best: dict[int, ImageMatch] = {}
         turned = mirrored(small)
         for part, candidates in ((True, self.candidates(seen[:1])), (False, self._larger(seen))):
             for at in _best(candidates):
                 match = self._compared(turned if candidates.mirrored[at] else small, candidates, at, part)
-                better = match.image not in found or match.score > found[match.image].score
+                better = match.image not in best or match.score > best[match.image].score
                 if match.score >= least and better:
-                    found[match.image] = match
-        return sorted(found.values(), key=lambda match: (-match.score, match.image))
+                    best[match.image] = match
+        return sorted(best.values(), key=lambda match: (-match.score, match.image))
 
     def _compared(self, mine: Small, candidates: Candidates, at: int, part: bool) -> ImageMatch:
         """A candidate looked at in detail; `mine` is mirrored where the candidate is."""
@@ -176,9 +176,9 @@ class ImageIndex:
         if not part and flip:
             columns = (1 - columns[1], 1 - columns[0])
         pair = (mine, theirs) if part else (theirs, mine)
-        made = fit(*pair, rows, columns)
-        score = made.score if tint_agreement(*pair, made.rows, made.columns) >= TINT else 0.0
-        return ImageMatch(image, score, flip, part, made.rows, made.columns)
+        fitted = fit(*pair, rows, columns)
+        score = fitted.score if tint_agreement(*pair, fitted.rows, fitted.columns) >= TINT else 0.0
+        return ImageMatch(image, score, flip, part, fitted.rows, fitted.columns)
 
     def candidates(self, asked: Floats) -> Candidates:
         """Pairs of rows of `asked` (n x `SIZE`) and views of the index that are near each other."""
@@ -213,11 +213,11 @@ def _image_codes(thumbs: Thumbs) -> Codes:
 def _cosines(asked: Floats, who: Numbers, codes: Codes, place: Numbers, flip: npt.NDArray[np.bool_]) -> Floats:
     """Cosines of pairs, a piece at a time, so that memory is bounded."""
     both = np.stack([asked, asked * MIRROR]) / _SCALE
-    found = np.empty(len(who), dtype=np.float32)
+    cosines = np.empty(len(who), dtype=np.float32)
     for start in range(0, len(who), 1 << 17):
         cut = slice(start, start + (1 << 17))
-        found[cut] = np.einsum("ij,ij->i", both[flip[cut].astype(np.int64), who[cut]], codes[place[cut]])
-    return found
+        cosines[cut] = np.einsum("ij,ij->i", both[flip[cut].astype(np.int64), who[cut]], codes[place[cut]])
+    return cosines
 
 
 def _best(candidates: Candidates) -> Iterator[int]:

@@ -122,18 +122,18 @@ class BenchmarkIndex:
     def coverage(self) -> list[Coverage]:
         """How the rows of each benchmark can be found."""
         alone = {asked for number, asked in enumerate(self._asked) if self.questions.stands_alone(number)}
-        found: dict[str, Coverage] = {}
+        coverage: dict[str, Coverage] = {}
         for row, place in zip(self.rows, self._places, strict=True):
-            before = found.get(row.benchmark, Coverage(row.benchmark, 0, 0, 0, 0))
+            before = coverage.get(row.benchmark, Coverage(row.benchmark, 0, 0, 0, 0))
             pictured, worded = place >= 0, row.question in alone
-            found[row.benchmark] = Coverage(
+            coverage[row.benchmark] = Coverage(
                 row.benchmark,
                 before.rows + 1,
                 before.by_image + pictured,
                 before.by_question + worded,
                 before.by_neither + (not pictured and not worded),
             )
-        return list(found.values())
+        return list(coverage.values())
 
     def save(self, folder: Path) -> None:
         """Write the index; an earlier one is replaced. Raises `IndexFolderError`."""
@@ -208,14 +208,14 @@ class BenchmarkIndex:
 
     def warnings(self, seed: Seed) -> dict[str, str]:
         """Rows that have the seed's entity or answer: no reason to leave, but worth counting."""
-        found = {}
+        warnings = {}
         if seed.entity and (number := self._entities.get(normalise(seed.entity))) is not None:
-            found["entity"] = _named(self.rows[number])
+            warnings["entity"] = _named(self.rows[number])
         for answer in map(normalise, seed.answers):
             # Yes, no and small numbers are in every benchmark and say nothing.
             if len(answer) >= _SHORT_ANSWER and not answer.isdigit() and answer in self._answers:
-                found.setdefault("answer", _named(self.rows[self._answers[answer]]))
-        return found
+                warnings.setdefault("answer", _named(self.rows[self._answers[answer]]))
+        return warnings
 
 
 def _small(data: bytes) -> Small | None:
@@ -226,10 +226,10 @@ def _small(data: bytes) -> Small | None:
 
 
 def _loaded(path: Path, shape: tuple[int, ...]) -> Thumbs:
-    found = np.load(path, allow_pickle=False)
-    if not isinstance(found, np.ndarray) or found.dtype != np.uint8 or found.shape[1:] != shape:
+    arrays = np.load(path, allow_pickle=False)
+    if not isinstance(arrays, np.ndarray) or arrays.dtype != np.uint8 or arrays.shape[1:] != shape:
         raise ValueError(f"{path.name} holds no small pictures")
-    return found
+    return arrays
 
 
 def _named(row: BenchmarkRow) -> str:

@@ -73,12 +73,12 @@ class QuestionIndex:
         self._words: dict[int, Words] = {}
         lengths = set[int]()
         for number, question in enumerate(self.questions):
-            found = tokens(question)
-            self._tokens.append(found)
-            if len(found) < SHORTEST:
+            words = tokens(question)
+            self._tokens.append(words)
+            if len(words) < SHORTEST:
                 continue
-            lengths.add(size := min(NGRAM, len(found)))
-            for gram in dict.fromkeys(_grams(found, size)):
+            lengths.add(size := min(NGRAM, len(words)))
+            for gram in dict.fromkeys(_grams(words, size)):
                 self._grams.setdefault(gram, []).append(number)
             self._words[number] = shingles(question)
             for key in enumerate(minhash_bands(self._words[number])):
@@ -116,11 +116,11 @@ class QuestionIndex:
 
     def _runs(self, text: tuple[str, ...]) -> dict[int, str]:
         """The longest run that each question shares with the text, where that is an n-gram or longer."""
-        found: dict[int, None] = {}
+        runs: dict[int, None] = {}
         for size in self._lengths:
             for gram in _grams(text, size):
-                found |= dict.fromkeys(self._grams.get(gram, ()))
-        return {number: " ".join(_longest_run(self._tokens[number], text)) for number in found}
+                runs |= dict.fromkeys(self._grams.get(gram, ()))
+        return {number: " ".join(_longest_run(self._tokens[number], text)) for number in runs}
 
     def _alone(self, number: int, run: str, near: tuple[str, ...]) -> bool:
         """Whether a match needs no image: it is long, it names something, and few questions hold it.
@@ -159,8 +159,8 @@ def naming(question: str) -> frozenset[str]:
         capital = []  # a Title Has Them Everywhere
     inside = [word for word in capital if not _opens(question, word.start())]
     spoken = [word for word in words if any(char.isdigit() for char in word[0])] + inside
-    found = {token for word in spoken for token in tokens(word[0]) if not unspaced(token)}
-    return frozenset(found) | {token for token in tokens(question) if unspaced(token) and token not in _COMMON}
+    names = {token for word in spoken for token in tokens(word[0]) if not unspaced(token)}
+    return frozenset(names) | {token for token in tokens(question) if unspaced(token) and token not in _COMMON}
 
 
 def _opens(question: str, start: int) -> bool:

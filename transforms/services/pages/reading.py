@@ -100,13 +100,13 @@ class Reading:
 
     async def _read(self, query: str, hits: Sequence[Hit], read: ReadPage, ask: Ask | None) -> tuple[Hit, ...]:
         count = self._settings.pages
-        said = await asyncio.gather(
+        summaries = await asyncio.gather(
             *(self._said(query, hit.url, read, ask) for hit in hits[:count]), return_exceptions=True
         )
-        for what in said:
+        for what in summaries:
             if isinstance(what, BaseException):
                 raise what
-        texts = [what for what in said if isinstance(what, str)]
+        texts = [what for what in summaries if isinstance(what, str)]
         opened = [
             hit.model_copy(update={"snippet": text}) if text else hit for hit, text in zip(hits, texts, strict=False)
         ]
@@ -143,11 +143,11 @@ def relevant(text: str, query: str, limit: int) -> str:
     """
     paragraphs = (line for line in text.splitlines() if line.strip())
     parts = [clean(part, len(part)) for line in paragraphs for part in passages(line, PASSAGE)]
-    found = [set(words(part)) for part in parts]
-    counts = Counter(word for holds in found for word in holds)
+    words_of = [set(words(part)) for part in parts]
+    counts = Counter(word for holds in words_of for word in holds)
     # As rare as a word is among the passages: inverse document frequency.
     weights = {w: math.log(1 + len(parts) / counts[w]) for w in query_words(query) if counts[w]}
-    gains = [round(sum(weight for word, weight in weights.items() if word in holds), 6) for holds in found]
+    gains = [round(sum(weight for word, weight in weights.items() if word in holds), 6) for holds in words_of]
     chosen: list[int] = []
     room = limit
     for i in sorted(range(len(parts)), key=lambda i: (-gains[i], i)):

@@ -63,8 +63,8 @@ def entry_line(dated: Dated) -> str:
         "completion_tokens": entry.completion_tokens,
         "over": dated.over,
     }
-    said = {name: value for name, value in line.items() if value != _Answer.model_fields[name].default}
-    return json.dumps(said, ensure_ascii=False)
+    fields = {name: value for name, value in line.items() if value != _Answer.model_fields[name].default}
+    return json.dumps(fields, ensure_ascii=False)
 
 
 def read_entry(line: str | bytes) -> Dated:

@@ -55,8 +55,8 @@ class LocalFiles:
     def names(self, folder: str) -> list[str]:
         """See `Files`."""
         try:
-            with os.scandir(self._root / folder) as found:
-                return sorted(entry.name for entry in found if entry.is_file())
+            with os.scandir(self._root / folder) as entries:
+                return sorted(entry.name for entry in entries if entry.is_file())
         except FileNotFoundError:
             return []
 

@@ -170,11 +170,11 @@ def compact(
     seen: set[str] = set()
     for name in files.names(FOLDER):
         try:
-            found = read_segment(files, name)
+            segment = read_segment(files, name)
         except FileNotFoundError:
             continue
         before += 1
-        for section in found:
+        for section in segment:
             if section.name in seen:  # what a killed compaction left twice
                 changed = True
                 continue
@@ -183,7 +183,7 @@ def compact(
             changed |= kept is not section
             sections.append(kept)
         group.append(name)
-        size += sum(len(dated.entry.request) for section in found for dated in section.entries)
+        size += sum(len(dated.entry.request) for section in segment for dated in section.entries)
         if size >= most:
             write()
             group, sections, size, changed = [], [], 0, False
