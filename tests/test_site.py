@@ -10,8 +10,8 @@ import pytest
 
 from gog.pipelines.cli.reference import pages
 from gog.pipelines.config.config import Config
-from gog.pipelines.views.answers import ANSWERS
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
+from gog.pipelines.views.queries import QUERIES
 from gog.schemas import REASONS, TABLES, FailureClass
 
 ROOT = Path(__file__).parents[1]
@@ -89,7 +89,7 @@ def test_every_column_macro_and_reason_is_there(made: dict[str, str]) -> None:
     for table, record in TABLES.items():
         section = text.partition(f"### {'stage_counts' if table == 'funnel' else table}\n")[2].partition("\n### ")[0]
         assert all(f"| `{column}` |" in section for column in record.model_fields), table
-    assert all(f"### {name}\n" in text for name in ANSWERS)
+    assert all(f"### {name}\n" in text for name in QUERIES)
     assert all(f"`{name}(" in text for name in [*TABLE_MACROS, *VALUE_MACROS])
     for code in [*REASONS, *FailureClass]:
         assert f"| `{code}` |" in made["reference/reasons.md"]

@@ -18,9 +18,9 @@ from pydantic_core import PydanticUndefined
 
 from gog.pipelines.config.config import Config, models_in
 from gog.pipelines.config.field_docs import field_docs
-from gog.pipelines.views.answers import ANSWERS
 from gog.pipelines.views.database import open_lake
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
+from gog.pipelines.views.queries import QUERIES
 from gog.schemas import TABLES
 from gog.schemas.reasons import REASONS, FailureClass
 
@@ -171,7 +171,7 @@ def tables_page() -> str:
             f"{MADE} `gog inspect` asks them; so does any DuckDB over `lake.duckdb`, where `.schema NAME` and "
             "`duckdb_columns()` say the same. Boxes are fractions of the EXIF-corrected original image.",
             "## Answers",
-            *[part for name in ANSWERS for part in _described(connection, name)],
+            *[part for name in QUERIES for part in _described(connection, name)],
             "## Macros",
             "\n".join(
                 ["| macro | |", "|---|---|"]

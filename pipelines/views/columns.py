@@ -3,7 +3,7 @@
 from typing import Final
 
 from gog.pipelines.config.field_docs import field_docs
-from gog.pipelines.views.answers import ANSWERS
+from gog.pipelines.views.queries import QUERIES
 from gog.schemas import TABLES
 
 NAMES: Final = {
@@ -147,8 +147,8 @@ _OF_TABLES: Final = {
 
 def column_comment(view: str, column: str, table: str | None = None) -> str:
     """What the column of a view means; `table` names the table whose rows it shows. `KeyError` when nobody said."""
-    if view in ANSWERS and column in ANSWERS[view].columns:
-        return ANSWERS[view].columns[column]
+    if view in QUERIES and column in QUERIES[view].columns:
+        return QUERIES[view].columns[column]
     if table is not None:
         said = _OF_TABLES.get((table, column)) or field_docs(TABLES[table]).get(column)
         if said:

@@ -24,9 +24,9 @@ import pyarrow as pa
 
 from gog.pipelines.lake.lake import ABANDONED_S, LakeError, disk_advice
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.views.answers import ANSWERS, STAGES
 from gog.pipelines.views.columns import column_comment
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
+from gog.pipelines.views.queries import QUERIES, STAGES
 from gog.schemas import OLD_STAGES, TABLES
 from gog.schemas.arrow import arrow_schema
 
@@ -126,7 +126,7 @@ def _create(connection: duckdb.DuckDBPyConnection, patterns: dict[str, str], *, 
     for table in TABLES:
         kind = "TABLE" if in_file and table in SHORT else "VIEW"
         connection.execute(f"CREATE {kind} {_name_of(table)} AS {_parts(connection, table, patterns[table])}")
-    for name, answer in ANSWERS.items():
+    for name, answer in QUERIES.items():
         connection.execute(f"CREATE {'TABLE' if in_file else 'VIEW'} {name} AS {answer.query}")
     for name, macro in TABLE_MACROS.items():
         connection.execute(f"CREATE MACRO {name}({macro.parameters}) AS TABLE {macro.body}")
@@ -142,7 +142,7 @@ def _comments(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """What says of each table, view, macro and column what it is."""
     tables = {_name_of(table): table for table in TABLES}
     texts = {name: TABLES[table].__doc__ or "" for name, table in tables.items()}
-    texts |= {name: answer.comment for name, answer in ANSWERS.items()}
+    texts |= {name: answer.comment for name, answer in QUERIES.items()}
     kinds = connection.execute(
         "SELECT table_name, 'TABLE' FROM duckdb_tables() UNION ALL "
         "SELECT view_name, 'VIEW' FROM duckdb_views() WHERE NOT internal"

@@ -34,7 +34,7 @@ class QueryError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryResult:
     """Columns and rows; `more` says that there were further rows."""
 
     columns: tuple[str, ...]
@@ -46,7 +46,7 @@ class Answer:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
-def ask(connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None = None) -> Answer:
+def ask(connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None = None) -> QueryResult:
     """The answer to one query that only reads. Raises `QueryError`."""
     try:
         statements = connection.extract_statements(sql)
@@ -60,7 +60,7 @@ def ask(connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None = Non
         rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
     except duckdb.Error as error:
         raise QueryError(_reason(error)) from error
-    return Answer(columns, rows[:limit] if limit is not None else rows, limit is not None and len(rows) > limit)
+    return QueryResult(columns, rows[:limit] if limit is not None else rows, limit is not None and len(rows) > limit)
 
 
 def _reason(error: duckdb.Error) -> str:
@@ -71,7 +71,7 @@ def _reason(error: duckdb.Error) -> str:
     return one_line(" ".join(lines), 400)
 
 
-def show(answer: Answer, console: Console) -> None:
+def show(answer: QueryResult, console: Console) -> None:
     """Print a table, or a block for each row where a table would be too wide."""
     cells = [[_cell(value) for value in row] for row in answer.rows]
     widths = [max([len(name), *(min(60, len(row[at])) for row in cells)]) for at, name in enumerate(answer.columns)]
@@ -85,7 +85,7 @@ def show(answer: Answer, console: Console) -> None:
         console.print(f"the first {len(answer.rows):,} rows; --json gives all, LIMIT fewer", style="dim")
 
 
-def _table(answer: Answer, cells: Sequence[Sequence[str]]) -> Table:
+def _table(answer: QueryResult, cells: Sequence[Sequence[str]]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for at, name in enumerate(answer.columns):
         numbers = all(row[at] is None or isinstance(row[at], int | float) for row in answer.rows)

@@ -42,7 +42,7 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = 
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpReply:
     """An answer of status 2xx. `headers` have lower-case names; `body` is decompressed."""
 
     status: int
@@ -81,7 +81,7 @@ async def call(
     data: Any = None,
     secrets: tuple[str, ...] = (),
     limit_bytes: int = LIMIT_BYTES,
-) -> Answer:
+) -> HttpReply:
     """One request. `data` is bytes or an aiohttp form; `secrets` (keys) are cut out of every error and answer.
 
     Raises `ServiceError`: rate_limited, overloaded (both with `retry_after` where it was named), server, timeout,
@@ -95,7 +95,7 @@ async def call(
                 shown = (await response.content.read(_READ_OF_A_REFUSAL)).decode("utf-8", "replace")
                 raise refusal(response.status, response.headers.get("Retry-After"), hide(shown, secrets))
             body = _without(await _body(response, limit_bytes), secrets)
-            return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+            return HttpReply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
     except aiohttp.ClientPayloadError as error:
         raise ServiceError(FailureClass.NETWORK, hide(f"the answer was cut short: {error}", secrets)) from None
     except aiohttp.ServerTimeoutError:

@@ -10,9 +10,9 @@ from strategies import boxes
 
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.views import database
-from gog.pipelines.views.answers import ANSWERS
 from gog.pipelines.views.database import SHORT, STAGES, build_views, check_funnel, open_file, open_lake
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
+from gog.pipelines.views.queries import QUERIES
 from gog.schemas import TABLES, Box, Event, Reject, Review, Unit
 from gog.schemas.arrow import arrow_schema
 from gog.schemas.boxes import iou
@@ -26,7 +26,7 @@ FUNNEL = [
     ("curate", "trajectory", 6, 6, 0, True),
     ("label", "seed", 3, 3, 0, True),
 ]
-VIEWS = list(ANSWERS)
+VIEWS = list(QUERIES)
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ class TestFile:
     def test_holds_the_same(self, lake: Lake) -> None:
         path = build_views(run_of(lake))
         with open_lake(run_of(lake)) as memory, open_file(path, run_of(lake)) as file:
-            for view in [*ANSWERS, *("stage_counts" if table == "funnel" else table for table in TABLES)]:
+            for view in [*QUERIES, *("stage_counts" if table == "funnel" else table for table in TABLES)]:
                 query = f"SELECT * FROM {view} ORDER BY ALL"
                 assert file.execute(query).fetchall() == memory.execute(query).fetchall(), view
         assert sorted(p.name for p in run_of(lake).iterdir() if p.name.startswith((".", "lake"))) == ["lake.duckdb"]

@@ -25,7 +25,7 @@ class Came(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ShownHit:
     """A search result as it was shown. `score` is None where the line has none."""
 
     title: str
@@ -41,12 +41,12 @@ class Past:
     query: str
     box: Box | None
     came: Came
-    found: tuple[Found, ...]
+    found: tuple[ShownHit, ...]
     text: str
     judged: Reflection | None = None
 
     @property
-    def best(self) -> Found | None:
+    def best(self) -> ShownHit | None:
         """The first result."""
         return self.found[0] if self.found else None
 
@@ -198,12 +198,12 @@ def _crop_size(text: str) -> tuple[int, int]:
     return (int(size[1]), int(size[2])) if size else (1, 1)
 
 
-def _read_result(text: str) -> tuple[Came, tuple[Found, ...]]:
+def _read_result(text: str) -> tuple[Came, tuple[ShownHit, ...]]:
     lines = list(HIT_LINE.finditer(text))
     if lines:
         ends = [line.start() for line in lines[1:]] + [len(text)]
         return Came.HITS, tuple(
-            Found(line[2].strip(), _score(line[3]), " ".join(text[line.end() : end].split()))
+            ShownHit(line[2].strip(), _score(line[3]), " ".join(text[line.end() : end].split()))
             for line, end in zip(lines, ends, strict=True)
         )
     start = text[:300]

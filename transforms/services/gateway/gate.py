@@ -18,7 +18,7 @@ from typing import Final
 
 from gog.schemas import FailureClass
 from gog.transforms.services.gateway.bucket import Bucket
-from gog.transforms.services.gateway.rate import AdaptiveRate, Attempt
+from gog.transforms.services.gateway.rate import AdaptiveRate, Admitted
 
 REFUSALS: Final = frozenset({FailureClass.RATE_LIMITED, FailureClass.OVERLOADED})
 LATEST: Final = 32
@@ -48,7 +48,7 @@ class Admission:
     """A call that was let through, with the tokens it was counted with."""
 
     tokens: int
-    attempt: Attempt
+    attempt: Admitted
 
 
 class Gate:

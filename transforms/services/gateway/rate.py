@@ -81,7 +81,7 @@ class Phase(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class Attempt:
+class Admitted:
     """An admitted call. Until it is known to be refused it counts as borne."""
 
     at: float
@@ -107,8 +107,8 @@ class AdaptiveRate:
         self.phase = Phase.FREE
         self.held_until = -math.inf
         """Nothing goes out before, whatever the rate: set by the gate."""
-        self._attempts: deque[Attempt] = deque(maxlen=4096)
-        self._latest: deque[Attempt] = deque(maxlen=LATEST)
+        self._attempts: deque[Admitted] = deque(maxlen=4096)
+        self._latest: deque[Admitted] = deque(maxlen=LATEST)
         self._epoch, self._began = 0, 0.0
         self._count = self._n = self._k = self._first = 0
         self._level = 0.0
@@ -122,10 +122,10 @@ class AdaptiveRate:
         """Share of calls that is refused at any rate, as far as known."""
         return median_low(self._shares) if self._shares else 0.0
 
-    def admitted(self, now: float) -> Attempt:
+    def admitted(self, now: float) -> Admitted:
         """Count a call that goes out; tell `outcome` of it."""
         settling = self.phase is Phase.REST and now < self._began + SETTLE_S
-        attempt = Attempt(now, -1 if settling else self._epoch)
+        attempt = Admitted(now, -1 if settling else self._epoch)
         self._attempts.append(attempt)
         self._latest.append(attempt)
         if self.bucket:
@@ -143,7 +143,7 @@ class AdaptiveRate:
         """Seconds until a call may go out."""
         return self.bucket.wait(1, now) if self.bucket else 0.0
 
-    def outcome(self, attempt: Attempt, refused: bool, now: float) -> None:
+    def outcome(self, attempt: Admitted, refused: bool, now: float) -> None:
         """Whether the call was refused."""
         attempt.refused = refused
         current = attempt.epoch == self._epoch

@@ -43,7 +43,7 @@ from gog.transforms.services.store.segment_files import (
     section_name,
 )
 from gog.transforms.services.store.sqlite import Store
-from gog.transforms.services.store.upkeep import Outcome, add_entries, drop_entries, in_batches
+from gog.transforms.services.store.upkeep import Novelty, add_entries, drop_entries, in_batches
 
 FLUSH_S: Final = 5.0
 MOST_ITEMS: Final = 500
@@ -155,11 +155,11 @@ class SegmentStore:
         for some in in_batches(entries, MOST_ITEMS):
             outcomes = add_entries(path, some)
             pairs = list(zip(some, outcomes, strict=True))
-            for dated in (dated for dated, outcome in pairs if outcome is Outcome.NEW):
+            for dated in (dated for dated, outcome in pairs if outcome is Novelty.NEW):
                 self._hand_over(dated, None)
             self.flush()
-            new, same = new + outcomes.count(Outcome.NEW), same + outcomes.count(Outcome.SAME)
-            conflicts += [dated.entry.key for dated, outcome in pairs if outcome is Outcome.CONFLICT]
+            new, same = new + outcomes.count(Novelty.NEW), same + outcomes.count(Novelty.SAME)
+            conflicts += [dated.entry.key for dated, outcome in pairs if outcome is Novelty.CONFLICT]
         return Added(new, same, tuple(conflicts))
 
     def drop(self, keys: Sequence[str], runs: Sequence[str] = ()) -> None:

@@ -45,7 +45,7 @@ from gog.transforms.services.store.schema import (
     explain,
     open_file,
 )
-from gog.transforms.services.store.upkeep import Outcome, add_entries, drop_entries, in_batches
+from gog.transforms.services.store.upkeep import Novelty, add_entries, drop_entries, in_batches
 
 __all__ = ["Entry", "Kept", "Mode", "Store", "Tally"]
 
@@ -217,8 +217,8 @@ class Store:
         new, same, conflicts = 0, 0, list[str]()
         for some in in_batches(entries):
             outcomes = add_entries(self.path, some)
-            new, same = new + outcomes.count(Outcome.NEW), same + outcomes.count(Outcome.SAME)
-            conflicts += [d.entry.key for d, o in zip(some, outcomes, strict=True) if o is Outcome.CONFLICT]
+            new, same = new + outcomes.count(Novelty.NEW), same + outcomes.count(Novelty.SAME)
+            conflicts += [d.entry.key for d, o in zip(some, outcomes, strict=True) if o is Novelty.CONFLICT]
         return Added(new, same, tuple(conflicts))
 
     def drop(self, keys: Sequence[str], runs: Sequence[str] = ()) -> None:

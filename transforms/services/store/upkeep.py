@@ -23,7 +23,7 @@ MADE_HERE: Final = "crop"
 _SOME: Final = 500
 
 
-class Outcome(StrEnum):
+class Novelty(StrEnum):
     """What came of adding one entry."""
 
     NEW = "new"
@@ -155,7 +155,7 @@ def runs_in(path: Path) -> dict[str, int]:
         return dict(connection.execute(f"SELECT {_RUN_OF}, count(*) FROM events GROUP BY 1 ORDER BY 1").fetchall())
 
 
-def add_entries(path: Path, entries: Sequence[Dated]) -> list[Outcome]:
+def add_entries(path: Path, entries: Sequence[Dated]) -> list[Novelty]:
     """Keep the entries in one transaction; nothing replaces an answer, and a failure gives way to one."""
     outcomes = []
     with _writing(path) as connection:
@@ -167,11 +167,11 @@ def add_entries(path: Path, entries: Sequence[Dated]) -> list[Outcome]:
                 marks = ", ".join("?" * (ANSWER_COLUMNS.count(",") + 1))
                 row = entry_row(entry, dated.created)
                 connection.execute(f"INSERT INTO answers VALUES ({marks}) {KEEP_FIRST}", row)
-                outcomes.append(Outcome.NEW)
+                outcomes.append(Novelty.NEW)
             elif entry.kept.answer is None or unpack(there[0]) == entry.kept.answer:
-                outcomes.append(Outcome.SAME)
+                outcomes.append(Novelty.SAME)
             else:
-                outcomes.append(Outcome.CONFLICT)
+                outcomes.append(Novelty.CONFLICT)
     return outcomes
 
 

@@ -1,4 +1,4 @@
-"""The questions that people ask of a run, each as a query over its tables and over the answers before it."""
+"""What people ask of a run, each a query over its tables and over the queries before it: views of `lake.duckdb`."""
 
 from typing import Final, NamedTuple
 
@@ -6,7 +6,7 @@ STAGES: Final = ("ingest", "screen", "propose", "synthesize", "verify", "curate"
 """Stages in the order of the pipelines."""
 
 
-class Answer(NamedTuple):
+class Query(NamedTuple):
     """A query, what it holds, and what those of its columns mean that mean something else elsewhere."""
 
     comment: str
@@ -17,8 +17,8 @@ class Answer(NamedTuple):
 _ORDER: Final = f"list_position({list(STAGES)!r}, stage) NULLS LAST, stage, unit"
 _BOX: Final = "['DOUBLE']"
 
-ANSWERS: Final[dict[str, Answer]] = {
-    "funnel": Answer(
+QUERIES: Final[dict[str, Query]] = {
+    "funnel": Query(
         "What entered each stage and what left it, in the order of the pipelines.",
         f"""
         SELECT stage, unit,
@@ -35,7 +35,7 @@ ANSWERS: Final[dict[str, Answer]] = {
             "balanced": "entered = passed + rejected; anything else is a row that was lost or counted twice",
         },
     ),
-    "reasons": Answer(
+    "reasons": Query(
         "Why things left, by stage.",
         f"""
         SELECT stage, unit, reason, count(*) AS rejects, count(*) / any_value(entered) AS share
@@ -45,7 +45,7 @@ ANSWERS: Final[dict[str, Answer]] = {
         """,
         {"rejects": "how many left for it", "share": "of what entered the stage"},
     ),
-    "spend": Answer(
+    "spend": Query(
         "Calls to the outside world, by provider and purpose.",
         """
         SELECT provider, kind, purpose,
@@ -64,7 +64,7 @@ ANSWERS: Final[dict[str, Answer]] = {
             "completion_tokens": "of calls that were made, not of what the store answered",
         },
     ),
-    "providers": Answer(
+    "providers": Query(
         "How fast and how sound each provider is.",
         """
         SELECT provider, kind,
@@ -79,7 +79,7 @@ ANSWERS: Final[dict[str, Answer]] = {
         """,
         {"from_store": "calls that the store answered", "answered": "share of the calls that did not fail"},
     ),
-    "overview": Answer(
+    "overview": Query(
         "A line for each trajectory: its seed, its verdict, and whether it was kept.",
         """
         SELECT t.trajectory_id, t.seed_id, s.dataset, s.category, s.question, s.answers, s.entity,
@@ -94,7 +94,7 @@ ANSWERS: Final[dict[str, Answer]] = {
         """,
         {"split": "side of the export, where it was kept", "reasons": "codes for which it leaves, as a JSON list"},
     ),
-    "turns": Answer(
+    "turns": Query(
         "A line for each turn of a model: what it did, and what it thought.",
         f"""
         SELECT trajectory_id, seed_id, step.turn, step.action,
@@ -122,7 +122,7 @@ ANSWERS: Final[dict[str, Answer]] = {
             "thought": "the model's reasoning, or what it wrote where it gave none",
         },
     ),
-    "tool_calls": Answer(
+    "tool_calls": Query(
         "A line for each answered call of a tool: what was asked, what came back, and what the next turn made of it.",
         """
         SELECT t.trajectory_id, t.seed_id, t.turn, e.tool, e.provider,
@@ -147,7 +147,7 @@ ANSWERS: Final[dict[str, Answer]] = {
             "provider": "who answered",
         },
     ),
-    "searches": Answer(
+    "searches": Query(
         "How the searches of trajectories did, by provider and tool.",
         """
         SELECT provider, tool, count(*) AS calls,
@@ -160,7 +160,7 @@ ANSWERS: Final[dict[str, Answer]] = {
         """,
         {},
     ),
-    "behaviours": Answer(
+    "behaviours": Query(
         "Mix of behaviours, by how the trajectories were made.",
         """
         SELECT origin, behaviour, reflective, count(*) AS attempts,
@@ -170,7 +170,7 @@ ANSWERS: Final[dict[str, Answer]] = {
         """,
         {"attempts": "trajectories; attempts that ended without an answer are rejects and not here"},
     ),
-    "categories": Answer(
+    "categories": Query(
         "Share of right answers by kind of question.",
         """
         SELECT dataset, category, origin, count(*) AS attempts,
@@ -184,7 +184,7 @@ ANSWERS: Final[dict[str, Answer]] = {
             "share": "correct of attempts",
         },
     ),
-    "levels": Answer(
+    "levels": Query(
         "How hard the seeds are for a policy.",
         """
         SELECT policy, level, count(*) AS seeds, avg(pass_rate) AS pass_rate, min(pass_rate) AS least,
@@ -193,7 +193,7 @@ ANSWERS: Final[dict[str, Answer]] = {
         """,
         {"pass_rate": "mean over the seeds", "unknown": "tries that nobody could judge"},
     ),
-    "region_sources": Answer(
+    "region_sources": Query(
         "Regions by who proposed them, and how many of them somebody looked at.",
         """
         SELECT r.source, count(*) AS regions, count(DISTINCT r.seed_id) AS seeds,
@@ -220,7 +220,7 @@ ANSWERS: Final[dict[str, Answer]] = {
             "median_area": "median share of the image that a region covers",
         },
     ),
-    "benchmark_warnings": Answer(
+    "benchmark_warnings": Query(
         "Seeds whose entity or answer a benchmark has too; they stay.",
         """
         SELECT dataset, kind, count(*) AS seeds, min(found) AS example
@@ -236,7 +236,7 @@ ANSWERS: Final[dict[str, Answer]] = {
         """,
         {"kind": "answer or entity"},
     ),
-    "pairs": Answer(
+    "pairs": Query(
         "Right and wrong trajectories of the same seed.",
         """
         SELECT r.seed_id, r.question, r.trajectory_id AS right_id, w.trajectory_id AS wrong_id,
@@ -249,4 +249,4 @@ ANSWERS: Final[dict[str, Answer]] = {
         {},
     ),
 }
-"""The answers by name; each may ask those before it."""
+"""The queries by name; each may ask those before it."""
