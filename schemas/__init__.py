@@ -7,6 +7,7 @@ from gog.schemas.base import (
     content_id,
     plain,
 )
+from gog.schemas.bookkeeping import OLD_STAGES, Event, Reject, StageCount, Unit
 from gog.schemas.boxes import WHOLE, Box, BoxError, Frame, FrameSpec
 from gog.schemas.messages import (
     Function,
@@ -17,39 +18,27 @@ from gog.schemas.messages import (
 )
 from gog.schemas.reasons import REASONS, FailureClass
 from gog.schemas.records import (
-    OLD_STAGES,
-    SORT_KEYS,
-    TABLES,
     AnswerType,
     Behaviour,
     Complexity,
-    CorrectedBox,
-    Curated,
-    Decision,
     EpisodeImage,
-    Event,
     Evidence,
-    Grouping,
     Hit,
     Method,
     Origin,
     Outcome,
     Reflection,
     Region,
-    Reject,
-    Review,
     Screening,
     Seed,
-    Side,
-    Split,
-    StageCount,
     Step,
     StopReason,
     Tool,
     Trajectory,
-    Unit,
     Verdict,
 )
+from gog.schemas.selection import CorrectedBox, Curated, Decision, Grouping, Review, Side, Split
+from gog.schemas.tables import SORT_KEYS, TABLES
 
 __all__ = [
     "OLD_STAGES",

@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 
 from gog.schemas.base import SCHEMA_VERSION, Row
-from gog.schemas.records import TABLES
 from gog.schemas.rows import nested_columns, row_schema
+from gog.schemas.tables import TABLES
 
 _ARROW = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
 

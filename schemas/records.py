@@ -1,4 +1,4 @@
-"""What flows through the engine: frozen, typed, versioned records.
+"""What flows through the engine, from seed to verdict and complexity: frozen, typed, versioned records.
 
 Images travel as their sha256 (lower-case hex); boxes as fractions of the original image (`gog.schemas.boxes`).
 Ids are content hashes (`content_id`), so a rerun makes the same ids. What varies from run to run, times above
@@ -6,13 +6,13 @@ all, is kept apart in `Event`.
 """
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue
 
-from gog.schemas.base import BoxField, Record, Row, Sha256, content_id
+from gog.schemas.base import BoxField, Record, Row, Sha256
 from gog.schemas.messages import Message
-from gog.schemas.reasons import REASONS, FailureClass
+from gog.schemas.reasons import FailureClass
 
 
 class AnswerType(StrEnum):
@@ -258,198 +258,3 @@ class Screening(Row):
     pass_rate: float
     easy: bool
     """Right in every pass: the seed is in the easy pool."""
-
-
-class Unit(StrEnum):
-    """What a stage counts."""
-
-    ROW = "row"
-    SEED = "seed"
-    ATTEMPT = "attempt"
-    TRAJECTORY = "trajectory"
-
-
-OLD_STAGES: Final = {"synthesise": "synthesize"}
-"""What lakes call a stage that were written before it had its name."""
-
-Stage = Annotated[str, AfterValidator(lambda name: OLD_STAGES.get(name, name))]
-"""Name of a stage, as the funnel counts it."""
-
-
-class Reject(Row):
-    """Something that left, and why."""
-
-    reject_id: str
-    stage: Stage
-    unit: Unit
-    id: str
-    seed_id: str = ""
-    reason: str
-    detail: str = ""
-    payload: str = ""
-    """The raw thing, as JSON text, or the start of it."""
-
-    @model_validator(mode="after")
-    def _known_reason(self) -> Self:
-        if self.reason not in REASONS:
-            raise ValueError(f"unknown reason {self.reason!r}: add it to gog.schemas.reasons")
-        return self
-
-    @classmethod
-    def of(
-        cls,
-        stage: str,
-        unit: Unit,
-        id: str,  # noqa: A002
-        reason: str,
-        *,
-        detail: str = "",
-        payload: str = "",
-        seed_id: str = "",
-    ) -> Self:
-        """A reject with its id made from stage, unit, id and reason."""
-        return cls(
-            reject_id=content_id("reject", [stage, unit, id, reason]),
-            stage=stage,
-            unit=unit,
-            id=id,
-            seed_id=seed_id,
-            reason=reason,
-            detail=detail[:2000],
-            payload=payload[:20000],
-        )
-
-
-class Event(Row):
-    """One call to the outside world as it happened; varies from run to run."""
-
-    key: str
-    """Key of the request in the store."""
-    kind: str
-    """chat, detect, text_search, image_search or page."""
-    purpose: str
-    """screen, propose, episode, compose, verify or label; in an evaluation a paradigm, or judge."""
-    provider: str
-    started: float
-    """Seconds since 1970, UTC."""
-    latency_s: float
-    attempts: int
-    """Requests made; 0 when the store answered."""
-    from_store: bool
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float = 0.0
-    """US dollars."""
-    failure: FailureClass | None = None
-
-
-class StageCount(Row):
-    """What entered a stage and what left it, in one shard; rejects are counted from their own table."""
-
-    stage: Stage
-    unit: Unit
-    shard: int
-    entered: int
-    passed: int
-
-
-class Split(StrEnum):
-    """A side of an export."""
-
-    TRAIN = "train"
-    VALIDATION = "validation"
-
-
-class Side(StrEnum):
-    """Which training stage a group of seeds is for."""
-
-    SFT = "sft"
-    RL = "rl"
-
-
-class Grouping(Row):
-    """Where a screened seed belongs: all seeds of a group share side and split."""
-
-    seed_id: str
-    group: str
-    cluster: str
-    """Its image cluster."""
-    side: Side
-    split: Split
-
-
-class Curated(Row):
-    """A trajectory that curation kept."""
-
-    trajectory_id: str
-    seed_id: str
-    split: Split
-    behaviour: Behaviour
-    origin: Origin
-
-
-class Decision(StrEnum):
-    """What a person says of a trajectory as training data."""
-
-    ACCEPT = "accept"
-    REJECT = "reject"
-
-
-class CorrectedBox(Record):
-    """Where a gaze should have looked."""
-
-    turn: int = Field(ge=0)
-    """Turn of the gaze."""
-    box: BoxField
-    """On the original."""
-
-
-class Review(Row):
-    """What one person said of a trajectory, whole: a later review of the same person takes its place."""
-
-    review_id: str
-    trajectory_id: str
-    seed_id: str
-    reviewer: str
-    number: int = Field(ge=1)
-    """1 for a reviewer's first review of the trajectory, one more for each after it; the highest counts."""
-    decision: Decision | None = None
-    """None: looked at, not decided."""
-    boxes: tuple[CorrectedBox, ...] = ()
-    comment: str = ""
-    made: float
-    """Seconds since 1970, UTC."""
-
-
-TABLES: Final[dict[str, type[Row]]] = {
-    "seeds": Seed,
-    "screenings": Screening,
-    "regions": Region,
-    "evidence": Evidence,
-    "trajectories": Trajectory,
-    "verdicts": Verdict,
-    "groups": Grouping,
-    "curated": Curated,
-    "complexity": Complexity,
-    "rejects": Reject,
-    "funnel": StageCount,
-    "events": Event,
-    "reviews": Review,
-}
-"""Tables of a run in the lake and the record of each."""
-
-SORT_KEYS: Final[dict[str, tuple[str, ...]]] = {
-    "seeds": ("seed_id",),
-    "screenings": ("seed_id",),
-    "regions": ("region_id",),
-    "evidence": ("evidence_id",),
-    "trajectories": ("trajectory_id",),
-    "verdicts": ("trajectory_id",),
-    "groups": ("seed_id",),
-    "curated": ("trajectory_id",),
-    "complexity": ("seed_id", "policy"),
-    "rejects": ("reject_id",),
-    "funnel": ("stage", "unit", "shard"),
-    "events": ("started", "key"),
-    "reviews": ("trajectory_id", "reviewer", "number"),
-}

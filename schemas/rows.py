@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from gog.schemas.base import SCHEMA_VERSION, Row
-from gog.schemas.records import TABLES
+from gog.schemas.tables import TABLES
 
 R = TypeVar("R", bound=Row)
 

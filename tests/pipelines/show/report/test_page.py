@@ -14,8 +14,7 @@ from gog.pipelines.show.report.examples import CROP, EXAMPLES, SCENE, TURNS, dat
 from gog.pipelines.show.report.page import write_report
 from gog.pipelines.show.report.sections import sections
 from gog.pipelines.views.database import DATABASE, build_views, open_lake
-from gog.schemas import Event, Origin, Unit
-from gog.schemas.records import Reject
+from gog.schemas import Event, Origin, Reject, Unit
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\x00\u202e'\"><img src=x onerror=alert(1)> $\\frac$ {{ 7*7 }} 国旗"
 LIMIT = 5_000_000

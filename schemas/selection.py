@@ -1,0 +1,76 @@
+"""What is kept of the verified trajectories, on which side and split, and what people said of them."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from gog.schemas.base import BoxField, Record, Row
+from gog.schemas.records import Behaviour, Origin
+
+
+class Split(StrEnum):
+    """A side of an export."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+
+
+class Side(StrEnum):
+    """Which training stage a group of seeds is for."""
+
+    SFT = "sft"
+    RL = "rl"
+
+
+class Grouping(Row):
+    """Where a screened seed belongs: all seeds of a group share side and split."""
+
+    seed_id: str
+    group: str
+    cluster: str
+    """Its image cluster."""
+    side: Side
+    split: Split
+
+
+class Curated(Row):
+    """A trajectory that curation kept."""
+
+    trajectory_id: str
+    seed_id: str
+    split: Split
+    behaviour: Behaviour
+    origin: Origin
+
+
+class Decision(StrEnum):
+    """What a person says of a trajectory as training data."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
+class CorrectedBox(Record):
+    """Where a gaze should have looked."""
+
+    turn: int = Field(ge=0)
+    """Turn of the gaze."""
+    box: BoxField
+    """On the original."""
+
+
+class Review(Row):
+    """What one person said of a trajectory, whole: a later review of the same person takes its place."""
+
+    review_id: str
+    trajectory_id: str
+    seed_id: str
+    reviewer: str
+    number: int = Field(ge=1)
+    """1 for a reviewer's first review of the trajectory, one more for each after it; the highest counts."""
+    decision: Decision | None = None
+    """None: looked at, not decided."""
+    boxes: tuple[CorrectedBox, ...] = ()
+    comment: str = ""
+    made: float
+    """Seconds since 1970, UTC."""
