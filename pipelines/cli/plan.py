@@ -60,8 +60,7 @@ def plan(
 ) -> None:
     """What a run would do and cost; nothing is called.
 
-    Ranges: from what `gog preview` asked for some seeds of this config, else from an earlier run with the same
-    teacher, else from assumptions, which are named.
+    Ranges: from what `gog preview` asked for some seeds of this config, else from assumptions, which are named.
     """
     from gog.pipelines.rehearse.plan import plan as make_plan
 
@@ -72,7 +71,7 @@ def plan(
             plain[key] = _ranges(plain[key])
         plain["cost"] = _cents(made.cost)
         plain["lines"] = [
-            {key: line[key] for key in ("service", "kind", "purpose", "observed")}
+            {key: line[key] for key in ("service", "kind", "purpose")}
             | {"sampled": line["sampled"] is not None, "cost": _cents(line["cost"])}
             | {key: _ranges(line[key]) for key in ("calls", "tokens", "seconds")}
             for line in plain["lines"]
@@ -116,7 +115,7 @@ def _show_plan(made: "Plan") -> None:
     print()
     lines = []
     for line in made.lines:
-        purpose = line.purpose + (" +" if line.sampled else " *" if line.observed else "")
+        purpose = line.purpose + (" +" if line.sampled else "")
         money = "" if line.cost is None else _money(line.cost)
         lines.append((line.service, line.kind, purpose, _spread(line.calls), _spread(line.tokens), money))
     total = ("all", "", "", _spread(made.calls), _spread(made.tokens), _money(made.cost) if made.cost else "")

@@ -1,6 +1,6 @@
-"""The lines of a plan: who is asked for what, how often, at what cost, from samples, an earlier run or assumptions."""
+"""The lines of a plan: who is asked for what, how often, at what cost, from samples or assumptions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -19,7 +19,6 @@ from gog.pipelines.rehearse.samples import (
 from gog.schemas import Behaviour, Tool
 from gog.transforms.services.gateway.budget import EMBEDDED
 from gog.transforms.services.gateway.prices import FREE, Price, find_price
-from gog.transforms.services.store.records import Tally
 
 EASY: Final = (0.0, 0.3)
 """Share of seeds that screening finds easy, where it is not known."""
@@ -34,8 +33,6 @@ EMBEDDED_RATE: Final = (50.0, 300.0)
 """Calls a second of the embedded services, all of them together: they share the process."""
 LATENCY_S: Final = (1.0, 10.0)
 """Of a call to a service outside."""
-MARGIN: Final = 0.1
-"""Around what was observed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +48,8 @@ class Line:
     """US dollars; None where no price is known."""
     seconds: Range
     """Lengths of the calls, added up."""
-    observed: bool
-    """Taken from an earlier run or a preview, not assumed."""
     sampled: Column | None = None
-    """What previewed seeds asked, by seed."""
+    """What previewed seeds asked, by seed; None where it is assumed."""
     price: Price | None = None
 
 
@@ -66,38 +61,6 @@ class Rule(NamedTuple):
     purpose: str
     unit: str
     each: Range
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """A run with the same teacher: its units, and its events by provider, kind and purpose."""
-
-    run: str
-    config: Config
-    funnel: Mapping[str, tuple[int, int]]
-    """Entered and passed, by stage."""
-    tally: Sequence[Tally]
-    seconds: float
-
-    @property
-    def easy(self) -> Range | None:
-        """Share of easy seeds."""
-        entered, passed = self.funnel.get("screen", (0, 0))
-        share = 1 - passed / entered if entered else None
-        return None if share is None else Range(max(0.0, share - MARGIN / 2), min(1.0, share + MARGIN / 2))
-
-    def units(self) -> dict[str, float]:
-        """What its calls were made for."""
-        seeds, hard = self.funnel.get("screen", (0, 0))
-        synthesize = self.config.synthesize
-        return {
-            "pass": seeds * self.config.screen.passes,
-            "hard seed": hard,
-            "rollout": hard * synthesize.rollouts,
-            "composed": hard * synthesize.composed,
-            "trajectory": self.funnel.get("verify", (0, 0))[0],
-            "try": self.funnel.get("label", (0, 0))[0] * self.config.label.k,
-        }
 
 
 def dollars(column: Column, price: Price) -> list[float]:
@@ -155,16 +118,14 @@ def sampled_line(rule: Rule, samples: Samples, left: int, config: Config) -> Lin
     if column is None:
         calls = unseen(samples.seeds, left)
         tokens, cost = _assumed_tokens(rule, calls, price)
-        return Line(
-            rule.service, rule.kind, rule.purpose, calls, tokens, cost, _assumed_seconds(rule, calls, None), False,
-            price=price,
-        )  # fmt: skip
+        seconds = _assumed_seconds(rule, calls)
+        return Line(rule.service, rule.kind, rule.purpose, calls, tokens, cost, seconds, price=price)
     return _observed_line(rule, column, price, left)
 
 
 def _observed_line(rule: Rule, column: Column, price: Price | None, left: int) -> Line:
     calls = interval(column.calls, left)
-    seconds = _assumed_seconds(rule, calls, None)
+    seconds = _assumed_seconds(rule, calls)
     if column.timed:
         # Requests that another run had bought have no time here; they take as long as the others.
         seconds = interval(column.seconds, left) * (sum(column.calls) / column.timed)
@@ -176,7 +137,6 @@ def _observed_line(rule: Rule, column: Column, price: Price | None, left: int) -
         interval(added([column.read, column.written]), left),
         None if price is None else interval(dollars(column, price), left),
         seconds,
-        True,
         column,
         price,
     )
@@ -190,23 +150,11 @@ def lines_left(samples: Samples, left: int, config: Config) -> Iterator[Line]:
         yield _observed_line(rule, column, FREE if free else find_price(provider, prices_of(config)), left)
 
 
-def line_of(rule: Rule, units: Mapping[str, Range], earlier: Earlier | None, config: Config) -> Line:
-    seen, price = _seen(rule, earlier, config), _price(rule, config)
-    each = rule.each
-    if seen is not None and earlier is not None and each.low != each.high:
-        per_unit = seen.events / earlier.units()[rule.unit]
-        made = (seen.events - seen.from_store) / earlier.units()[rule.unit]
-        each = Range(made * (1 - MARGIN), per_unit * (1 + MARGIN))
-    calls = units[rule.unit] * each
+def assumed_line(rule: Rule, units: Mapping[str, Range], config: Config) -> Line:
+    """The line where no seed was previewed."""
+    calls, price = units[rule.unit] * rule.each, _price(rule, config)
     tokens, cost = _assumed_tokens(rule, calls, price)
-    if seen is not None and seen.calls and seen.prompt_tokens and rule.kind == "chat":
-        around = Range((1 - MARGIN) / seen.calls, (1 + MARGIN) / seen.calls)
-        tokens = calls * around * (seen.prompt_tokens + seen.completion_tokens)
-        if price is not None:
-            tokens_cost = price.cost(seen.prompt_tokens, seen.completion_tokens) - price.per_call
-            cost = (calls * around * tokens_cost).plus(calls * price.per_call)
-    seconds = _assumed_seconds(rule, calls, earlier)
-    return Line(rule.service, rule.kind, rule.purpose, calls, tokens, cost, seconds, seen is not None, price=price)
+    return Line(rule.service, rule.kind, rule.purpose, calls, tokens, cost, _assumed_seconds(rule, calls), price=price)
 
 
 def _price(rule: Rule, config: Config) -> Price | None:
@@ -224,30 +172,8 @@ def _assumed_tokens(rule: Rule, calls: Range, price: Price | None) -> tuple[Rang
     return calls * read.plus(written), cost
 
 
-def _assumed_seconds(rule: Rule, calls: Range, earlier: Earlier | None) -> Range:
+def _assumed_seconds(rule: Rule, calls: Range) -> Range:
     if rule.service.partition(":")[0] not in EMBEDDED:
         return calls * Range(*LATENCY_S)
     slow, fast = EMBEDDED_RATE
-    if earlier is not None and earlier.seconds > 1:
-        rate = sum(tally.events for tally in earlier.tally) / earlier.seconds
-        slow, fast = rate * (1 - 3 * MARGIN), rate * (1 + 3 * MARGIN)
     return Range(calls.low / fast, calls.high / slow)
-
-
-def _seen(rule: Rule, earlier: Earlier | None, config: Config) -> Tally | None:
-    """What the earlier run did for the rule; None where it did nothing of the kind, or with another service."""
-    if earlier is None or not earlier.units()[rule.unit]:
-        return None
-    theirs = earlier.config
-    if rule.purpose == "label" and theirs.labeller != config.labeller:
-        return None
-    if rule.service == config.judge and theirs.judge != config.judge:
-        return None
-    for tally in earlier.tally:
-        if (tally.kind, tally.purpose) != (rule.kind, rule.purpose):
-            continue
-        if rule.kind != "chat" and tally.provider.partition(":")[0] == rule.service.partition(":")[0]:
-            return tally
-        if rule.kind == "chat" and tally.provider == policy_id(rule.service, config):
-            return tally
-    return None

@@ -1,8 +1,7 @@
 """What a run would do and cost, before it does anything: nothing is called and nothing is written.
 
 Each stage makes so many calls for each of its units (a seed, an attempt, a try). What previewed seeds of this very
-config asked gives an interval; next best is an earlier run in the lake with the same teacher; the rest is assumed. The
-plan says what was observed and what assumed. Money follows from tokens, calls and prices.
+config asked gives an interval; the rest is assumed, and the plan says so. Money follows from tokens, calls and prices.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,9 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from gog.pipelines.config.config import Config, ConfigError, parse_config
+from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.models import provider_of
-from gog.pipelines.connect.services import check_addresses, policy_id
+from gog.pipelines.connect.services import check_addresses
 from gog.pipelines.connect.stores import read_store, size_of
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.step_tables import STEP_TABLES
@@ -23,10 +22,9 @@ from gog.pipelines.rehearse.estimate import (
     PROMPT,
     TURNS,
     WRITTEN,
-    Earlier,
     Line,
+    assumed_line,
     dollars,
-    line_of,
     lines_left,
     rules_of,
     sampled_line,
@@ -42,10 +40,8 @@ from gog.pipelines.rehearse.samples import (
 )
 from gog.pipelines.steps.ingest import Seeds
 from gog.pipelines.steps.run import made_from
-from gog.pipelines.views.database import open_lake
 from gog.transforms.services.gateway.budget import EMBEDDED
 from gog.transforms.services.gateway.prices import FREE, Price, list_prices
-from gog.transforms.services.store.records import AnyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +75,18 @@ def plan(config: Config) -> Plan:
     lake = Lake(Path(config.lake), create=False) if (Path(config.lake) / "lake.json").exists() else None
     done = _done(lake, config, made_from(config, seeds))
     left = sum(rows for shard, rows in sizes.items() if shard not in done["synthesize"])
-    earlier, samples, store_bytes = _observed(lake, config) if lake else (None, None, 0)
+    samples, store_bytes = _observed(config) if lake else (None, 0)
     notes: list[str] = []
-    units = _units(config, sum(sizes.values()), left, done, earlier, notes)
+    units = _units(config, sum(sizes.values()), left, done, notes)
     rules = [rule for rule in rules_of(config) if units[rule.unit].high]
     previewed = samples.seeds if samples and left else 0
     if samples and previewed:
-        lines = [sampled_line(rule, samples, left, config) or line_of(rule, units, earlier, config) for rule in rules]
+        lines = [sampled_line(rule, samples, left, config) or assumed_line(rule, units, config) for rule in rules]
         lines += lines_left(samples, left, config)
     else:
-        lines = [line_of(rule, units, earlier, config) for rule in rules]
+        lines = [assumed_line(rule, units, config) for rule in rules]
     lines = [line for line in lines if line.calls.high]
-    _say_what_was_taken(notes, lines, earlier, previewed, lake, config, made_from(config, seeds))
+    _say_what_was_taken(notes, lines, previewed, lake, config, made_from(config, seeds))
     cost = _cost(lines, left)
     _say_prices(notes, lines, cost, config)
     _say_keys(notes, config)
@@ -159,45 +155,19 @@ def _done(lake: Lake | None, config: Config, made: str) -> dict[str, set[int]]:
     }
 
 
-def _observed(lake: Lake, config: Config) -> tuple[Earlier | None, Samples | None, int]:
-    """What the store has seen: an earlier run, previewed seeds, and how large it is."""
+def _observed(config: Config) -> tuple[Samples | None, int]:
+    """Previewed seeds, and how large the store is."""
     store = read_store(config)
     if store is None:
-        return None, None, 0
+        return None, 0
     with closing(store):
-        return _earlier(lake, config, store), read_samples(config, store), size_of(store)
+        return read_samples(config, store), size_of(store)
 
 
-def _earlier(lake: Lake, config: Config, store: AnyStore) -> Earlier | None:
-    """The run with the same teacher that has screened most."""
-    found: list[Earlier] = []
-    for run in lake.runs():
-        manifest = lake.read_manifest(run)
-        try:
-            theirs = parse_config(manifest.config if manifest else None)
-        except ConfigError:
-            continue
-        if manifest is None or manifest.state != "done" or theirs.teacher != config.teacher:
-            continue
-        with open_lake(lake.run_folder(run)) as views:
-            rows = views.execute("SELECT stage, sum(entered), sum(passed) FROM funnel GROUP BY stage").fetchall()
-        funnel = {stage: (int(entered), int(passed)) for stage, entered, passed in rows}
-        found.append(Earlier(run, theirs, funnel, store.tally(run), store.spend(run).hours * 3600))
-    teacher = policy_id(config.teacher, config)
-    found = [
-        run for run in found if run.funnel.get("screen", (0, 0))[0] and any(t.provider == teacher for t in run.tally)
-    ]
-    return max(found, key=lambda run: run.funnel["screen"][0], default=None)
-
-
-def _units(
-    config: Config, rows: int, left: int, done: Mapping[str, set[int]], earlier: Earlier | None, notes: list[str]
-) -> dict[str, Range]:
+def _units(config: Config, rows: int, left: int, done: Mapping[str, set[int]], notes: list[str]) -> dict[str, Range]:
     """How many of each unit there will be."""
-    easy = earlier.easy if earlier else None
-    if easy is None:
-        notes.append(f"assumed: {EASY[0]:.0%} to {EASY[1]:.0%} of the seeds are right in every pass without tools")
-        easy = Range(*EASY)
+    easy = Range(*EASY)
+    notes.append(f"assumed: {easy.low:.0%} to {easy.high:.0%} of the seeds are right in every pass without tools")
     synthesize = config.synthesize
     hard = Range(left * (1 - easy.high), left * (1 - easy.low))
     all_hard = Range(rows * (1 - easy.high), rows * (1 - easy.low))
@@ -235,7 +205,6 @@ def _seconds(config: Config, lines: Sequence[Line]) -> Range:
 def _say_what_was_taken(
     notes: list[str],
     lines: Sequence[Line],
-    earlier: Earlier | None,
     previewed: int,
     lake: Lake | None,
     config: Config,
@@ -245,24 +214,17 @@ def _say_what_was_taken(
         notes.insert(0, "observed in a preview of one seed, which says little (half to twice): lines marked +")
     elif previewed:
         notes.insert(0, f"observed in a preview of {previewed:,} seeds, 95% intervals: lines marked +")
-    if earlier is not None and any(line.observed and not line.sampled for line in lines):
-        notes.insert(0, f"observed in the run {earlier.run!r}, which had the same teacher: lines marked *")
-    if any(not line.observed and line.purpose in {"episode", "compose", "label"} for line in lines):
+    if any(not line.sampled and line.purpose in {"episode", "compose", "label"} for line in lines):
         most = min(TURNS[1], config.episode.max_turns)
         turns = f"{TURNS[0]} to {most} turns an episode, of {config.episode.max_turns} allowed, and up to 3 searches"
-        notes.append(f"assumed{' for the other lines' if earlier else ''}: {turns}")
-        if any(not line.observed and line.kind == "chat" for line in lines):
+        notes.append(f"assumed: {turns}")
+        if any(not line.sampled and line.kind == "chat" for line in lines):
             low, high = PROMPT[0] + WRITTEN[0], PROMPT[1] + WRITTEN[1]
             notes.append(f"assumed: {low:,} to {high:,} tokens a call of a model, pictures included")
-    if earlier is None:
-        notes.append(
-            f"assumed: {EMBEDDED_RATE[0]:g} to {EMBEDDED_RATE[1]:g} calls a second of the embedded services"
-            + (
-                f", {LATENCY_S[0]:g} to {LATENCY_S[1]:g} s for a call outside"
-                if any(line.service.partition(":")[0] not in EMBEDDED for line in lines)
-                else ""
-            )
-        )
+    outside = any(line.service.partition(":")[0] not in EMBEDDED for line in lines)
+    latency = f", {LATENCY_S[0]:g} to {LATENCY_S[1]:g} s for a call outside" if outside else ""
+    rate = f"{EMBEDDED_RATE[0]:g} to {EMBEDDED_RATE[1]:g}"
+    notes.append(f"assumed: {rate} calls a second of the embedded services{latency}")
     if config.budget.max_calls is not None and config.budget.max_calls < _sum(line.calls for line in lines).high:
         notes.append(f"the ceiling of {config.budget.max_calls:,} calls may stop it; a higher one goes on")
     for run in lake.runs() if lake else []:

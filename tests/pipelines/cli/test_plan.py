@@ -92,27 +92,6 @@ class TestPlan:
         purposes = {(line["kind"], line["purpose"]) for line in status["spend"]}
         assert purposes <= {(line["kind"], line["purpose"]) for line in plan["lines"]}
 
-    def test_an_earlier_run_with_the_same_teacher_narrows_the_ranges(
-        self, gog: Gog, finished: Place, tmp_path: Path
-    ) -> None:
-        assumed = planned(gog, "-c", place(tmp_path).config)
-        observed = planned(gog, "-c", finished.config, "--run", "other")
-
-        def width(plan: dict[str, Any], name: str) -> int:
-            found: int = plan[name]["high"] - plan[name]["low"]
-            return found
-
-        assert all(width(observed, name) < width(assumed, name) / 2 for name in ("calls", "tokens"))
-        assert all(line["observed"] for line in observed["lines"])
-        assert any("'tiny'" in note and "the store answers all" in note for note in observed["notes"])
-
-    def test_another_teacher_was_not_observed(self, gog: Gog, copied: Place) -> None:
-        text = copied.config.read_text()
-        assert "teacher: planner:skill=0.85" in text
-        copied.config.write_text(text.replace("teacher: planner:skill=0.85", "teacher: planner:skill=0.7"))
-        plan = planned(gog, "-c", copied.config, "--run", "other")
-        assert not any(line["observed"] for line in plan["lines"])
-
     def test_a_finished_run_has_nothing_left(self, gog: Gog, finished: Place) -> None:
         plan = planned(gog, "-c", finished.config)
         assert (plan["left"], plan["lines"], plan["done"]["synthesize"]) == (0, [], 2)
