@@ -114,7 +114,7 @@ def stats(
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.lake.review_files import read_reviews
     from gog.pipelines.lake.reviews import review_stats
-    from gog.pipelines.show.web.trajectory import verdicts_of
+    from gog.pipelines.show.web.records import verdicts_of
 
     place = one_run(config, lake, name)
     opened = Lake(Path(place.lake), create=False)

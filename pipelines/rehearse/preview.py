@@ -15,6 +15,7 @@ from gog.pipelines.lake.lake import Lake, write_atomic
 from gog.pipelines.rehearse.samples import booked, part_of
 from gog.pipelines.rehearse.transcript import Teller
 from gog.pipelines.show.contact_sheet import contact_sheet, pick_example, png_bytes
+from gog.pipelines.show.trajectory import Records, view_of
 from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import Evidence, Region, Reject, Seed, Trajectory, Verdict
 from gog.transforms.ingest.seeds import to_seed
@@ -56,9 +57,9 @@ def preview(config: Config, count: int, teller: Teller) -> list[Path]:
         example = pick_example(made.trajectories, made.verdicts)
         if example is not None:
             verdict = made.verdicts.get(example.trajectory_id)
-            sheet = contact_sheet(example, found, made.evidence, verdict, lake.images, made.regions)
+            view = view_of(Records(example, found, verdict, made.evidence, made.regions))
             path = folder / f"{number:02d}.png"
-            write_atomic(path, png_bytes(sheet), sync=False)
+            write_atomic(path, png_bytes(contact_sheet(view, lake.images)), sync=False)
             teller.drawn(path)
             sheets.append(path)
         if number == count:
@@ -98,7 +99,7 @@ async def _one(services: Services, seed: Seed, config: Config, teller: Teller) -
     screened = await screen_seed(services, seed, stages.screen, stages.episode)
     teller.screened(screened)
     if screened.easy is not None and screened.screening is not None:
-        teller.attempt(0, 1, "easy pool")
+        teller.easy(screened.easy)
         await _verify(services, Attempt(seed, screened.easy), made, teller, screened.screening.pass_rate)
     if screened.reject is not None or screened.screening is None:
         return made

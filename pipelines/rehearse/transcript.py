@@ -1,6 +1,5 @@
 """An episode in words, on a terminal or without one. All text comes from outside and is shown as it is, in one line."""
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gog.pipelines.lake.one_line import one_line
-from gog.schemas import Message, Method, Outcome, Reject, Seed, Trajectory, Verdict
-from gog.transforms.dialect.turns import plain_text
-from gog.transforms.episode.driver import OnTurn
-from gog.transforms.episode.machine import Episode
+from gog.pipelines.show.trajectory import Turn, behaviour_words, judgement_of, turns_of
+from gog.schemas import Outcome, Reject, Seed, Trajectory, Verdict
+from gog.transforms.episode.driver import Driven, OnTurn
 from gog.transforms.synthesize.propose import Proposed
 from gog.transforms.synthesize.screen import Screened
 
@@ -41,13 +39,13 @@ class Teller:
         self._line("seed", "  ".join(filter(None, about)), "dim")
         self._line("accepted", " | ".join(seed.answers), "dim")
 
-    def screened(self, found: Screened) -> None:
+    def screened(self, screened: Screened) -> None:
         """What came of the passes without tools."""
-        if found.screening is not None:
-            passes = f"right in {found.screening.passes} of {found.screening.k} passes without tools"
-            self._line("screen", f"{passes}: {'the easy pool' if found.screening.easy else 'needs search'}")
-        if found.reject is not None and found.screening is None:
-            self.rejected(found.reject)
+        if screened.screening is not None:
+            passes = f"right in {screened.screening.passes} of {screened.screening.k} passes without tools"
+            self._line("screen", f"{passes}: {'the easy pool' if screened.screening.easy else 'needs search'}")
+        elif screened.reject is not None:
+            self.rejected(screened.reject)
 
     def regions(self, proposed: Proposed, seed: Seed) -> None:
         """Where a gaze may be worth it, in pixels."""
@@ -61,27 +59,29 @@ class Teller:
             self._line("", f"{source} could not be asked", "yellow")
 
     def attempt(self, index: int, attempts: int, how: str) -> OnTurn:
-        """An attempt begins; what it returns is told of its turns."""
+        """An attempt begins; what it returns shows its turns and their results."""
         self._console.print()
         self._console.print(Text(f"Attempt {index + 1} of {attempts} ({how})", style="bold cyan"))
         shown = 0
 
-        def on_turn(episode: Episode) -> None:
+        def on_turn(driven: Driven) -> None:
             nonlocal shown
-            first = next(n for n, message in enumerate(episode.messages) if message.role == "assistant")
-            new = episode.messages[max(first, shown) :]
-            shown = len(episode.messages)
-            turn = sum(message.role == "assistant" for message in episode.messages[: shown - len(new)])
-            for message in new:
-                if message.role == "assistant":
-                    turn += 1
-                    self._turn(turn, message)
-                else:
-                    self._observation(message)
-            if new and new[-1].role == "assistant" and episode.steps[-1].error:
-                self._line("error", episode.steps[-1].error, "red")
+            episode, evidence = driven.episode, {item.evidence_id: item for item in driven.evidence}
+            turn = turns_of(episode.steps, episode.messages, episode.images, evidence)[-1]
+            if turn.number > shown:
+                self._turn(turn)
+            if episode.pending is None:
+                self._result(turn)
+            shown = turn.number
 
         return on_turn
+
+    def easy(self, trajectory: Trajectory) -> None:
+        """The pass without tools that stands for a seed of the easy pool."""
+        self.attempt(0, 1, "easy pool")
+        for turn in turns_of(trajectory.steps, trajectory.messages, trajectory.images, {}):
+            self._turn(turn)
+            self._result(turn)
 
     def rejected(self, reject: Reject) -> None:
         """An attempt, or a seed, that left."""
@@ -89,38 +89,36 @@ class Teller:
 
     def verdict(self, trajectory: Trajectory, verdict: Verdict) -> None:
         """How an answer was judged."""
-        by = "" if verdict.method is Method.NONE else f" by {verdict.method}"
-        said = [f"{verdict.outcome}{by}", f"{trajectory.behaviour}"]
-        said += ["reflective"] if trajectory.reflective else []
-        if verdict.grounded is not None:
-            said.append("grounded" if verdict.grounded else "not grounded")
-        said += [f"leaves: {', '.join(verdict.reasons)}"] if verdict.reasons else ["verified"]
-        self._line("answer", trajectory.answer or "")
-        self._line("verdict", ", ".join(said), _OUTCOMES[verdict.outcome])
+        state = [] if verdict.reasons else ["verified"]
+        phrases = [f"{verdict.outcome}, {behaviour_words(trajectory)}", judgement_of(verdict), *state]
+        self._line("verdict", "; ".join(filter(None, phrases)), _OUTCOMES[verdict.outcome])
 
     def drawn(self, path: Path) -> None:
         """A contact sheet."""
         self._console.print()
         self._line("picture", str(path))
 
-    def _turn(self, turn: int, message: Message) -> None:
-        thought = plain_text(message)
-        if thought.strip():
-            self._line(f"turn {turn}", thought)
-        for call in message.tool_calls:
-            said = _called(call.function.name, call.function.arguments)
-            self._line("" if thought.strip() else f"turn {turn}", said, "cyan")
+    def _turn(self, turn: Turn) -> None:
+        name = f"turn {turn.number}"
+        for text, style in [(turn.words, ""), *((call, "cyan") for call in turn.calls)]:
+            if text:
+                self._line(name, text, style)
+                name = ""
 
-    def _observation(self, message: Message) -> None:
-        lines = message.text.splitlines()
-        heads = [line for line in lines if line.startswith("[") and " | score " in line]
-        if not heads:
-            self._line("", lines[0] if lines else "", "dim")
-        for head in heads[:HITS]:
-            title, score, *_ = head.split(" | ")
-            self._line("", f"{score.removeprefix('score '):>5}  {title.partition('] ')[2]}", "dim")
-        if len(heads) > HITS:
-            self._line("", f"       and {len(heads) - HITS} more", "dim")
+    def _result(self, turn: Turn) -> None:
+        for hit in turn.hits[:HITS]:
+            score = "-" if hit.score is None else f"{hit.score:.2f}"
+            self._line("", f"{score:>5}  {hit.title}", "dim")
+        if len(turn.hits) > HITS:
+            self._line("", f"       and {len(turn.hits) - HITS} more", "dim")
+        if turn.action == "answer":
+            self._line("answer", turn.detail)
+        if turn.trouble:
+            self._line("", turn.trouble, "dim")
+        if turn.error:
+            self._line("error", turn.note or turn.error, "red")
+        elif turn.note:
+            self._line("", turn.note, "dim")
 
     def _line(self, name: str, text: str, style: str = "") -> None:
         grid = Table.grid(padding=(0, 1))
@@ -129,14 +127,3 @@ class Teller:
         lead = len(text) - len(text.lstrip())
         grid.add_row(name, Text(" " * lead + one_line(text, LONG), style=style))
         self._console.print(grid)
-
-
-def _called(name: str, arguments: str) -> str:
-    """A call as one writes it in Python."""
-    try:
-        loaded = json.loads(arguments or "{}")
-        if not isinstance(loaded, dict):
-            raise ValueError
-    except (ValueError, RecursionError):
-        return f"{name}({arguments})"
-    return f"{name}({', '.join(f'{key}={json.dumps(value, ensure_ascii=False)}' for key, value in loaded.items())})"

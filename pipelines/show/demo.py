@@ -7,6 +7,7 @@ from pathlib import Path
 from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.show.contact_sheet import contact_sheet, pick_example
+from gog.pipelines.show.trajectory import Records, view_of
 from gog.schemas import Curated, Evidence, Region, Seed, Trajectory, Verdict
 
 NEXT = """\
@@ -35,10 +36,10 @@ def draw_example(lake: Lake, run: str, path: Path, wanted: str = "") -> Path:
     kept = {c.trajectory_id for c in lake.read_table(run, "curated", Curated)}
     verdicts = {v.trajectory_id: v for v in lake.read_table(run, "verdicts", Verdict)}
     if wanted:
-        found = [t for t in lake.read_table(run, "trajectories", Trajectory) if t.trajectory_id.startswith(wanted)]
-        if len(found) != 1:
-            raise LookupError(f"{len(found) or 'no'} trajectories of the run {run!r} begin with {wanted[:80]!r}")
-        example: Trajectory | None = found[0]
+        those = [t for t in lake.read_table(run, "trajectories", Trajectory) if t.trajectory_id.startswith(wanted)]
+        if len(those) != 1:
+            raise LookupError(f"{len(those) or 'no'} trajectories of the run {run!r} begin with {wanted[:80]!r}")
+        example: Trajectory | None = those[0]
     else:
         trajectories = (t for t in lake.read_table(run, "trajectories", Trajectory) if t.trajectory_id in kept)
         example = pick_example(trajectories, verdicts)
@@ -48,6 +49,6 @@ def draw_example(lake: Lake, run: str, path: Path, wanted: str = "") -> Path:
     ids = {evidence_id for step in example.steps for evidence_id in step.evidence_ids}
     evidence = {e.evidence_id: e for e in lake.read_table(run, "evidence", Evidence) if e.evidence_id in ids}
     regions = [r for r in lake.read_table(run, "regions", Region) if r.seed_id == seed.seed_id]
-    image = contact_sheet(example, seed, evidence, verdicts.get(example.trajectory_id), lake.images, regions)
-    image.save(path)
+    records = Records(example, seed, verdicts.get(example.trajectory_id), evidence, regions)
+    contact_sheet(view_of(records), lake.images).save(path)
     return path

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -29,8 +29,12 @@ from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.views.queries import QUERIES, STAGES
 from gog.schemas import OLD_STAGES, TABLES
 from gog.schemas.arrow import arrow_schema
+from gog.schemas.base import Row
+from gog.schemas.rows import from_row
 
-__all__ = ["DATABASE", "STAGES", "build_views", "check_funnel", "open_file", "open_lake", "quoted"]
+__all__ = ["DATABASE", "STAGES", "build_views", "check_funnel", "fetch_records", "open_file", "open_lake", "quoted"]
+
+R = TypeVar("R", bound=Row)
 
 DATABASE: Final = "lake.duckdb"
 
@@ -99,6 +103,12 @@ def open_file(path: Path, run_folder: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(path, read_only=True, config=_LIMITS)
     _look_in(connection, run_folder)
     return connection
+
+
+def fetch_records(record: type[R], cursor: duckdb.DuckDBPyConnection) -> list[R]:
+    """The rows of a query, which has the columns of `record`. Raises `SchemaError` on damaged ones."""
+    names = [name for name, *_ in cursor.description or ()]
+    return [from_row(record, dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 
 def check_funnel(connection: duckdb.DuckDBPyConnection) -> list[str]:

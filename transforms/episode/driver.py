@@ -26,9 +26,6 @@ from gog.transforms.services.protocols import (
 Speak = Callable[[Episode], Awaitable[ChatReply]]
 """Asks a model for the episode's next turn."""
 
-OnTurn = Callable[[Episode], None]
-"""Told of the state after each turn and each observation."""
-
 
 @dataclass(frozen=True, slots=True)
 class EpisodeTools:
@@ -93,6 +90,10 @@ class Driven:
     """Turns that ended because the model had written all that it may."""
 
 
+OnTurn = Callable[[Driven], None]
+"""Gets what has happened so far after each turn and each observation."""
+
+
 async def drive(episode: Episode, speak: Speak, tools: EpisodeTools, on_turn: OnTurn | None = None) -> Driven:
     """Run the episode to its end, or until a model (`ServiceError`) or a tool (`ToolError`) fails."""
     driven = Driven(episode)
@@ -100,11 +101,11 @@ async def drive(episode: Episode, speak: Speak, tools: EpisodeTools, on_turn: On
         while driven.episode.stop is None:
             driven = take_turn(driven, await speak(driven.episode))
             if on_turn is not None:
-                on_turn(driven.episode)
+                on_turn(driven)
             if driven.episode.pending is not None:
                 driven = await use_tool(driven, tools)
                 if on_turn is not None:
-                    on_turn(driven.episode)
+                    on_turn(driven)
     except ServiceError as error:
         return replace(driven, failure=error)
     return driven

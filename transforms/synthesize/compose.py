@@ -169,11 +169,11 @@ async def _write(
             reply = await _turn(services, seed, driven, action, sample_index, sampling, episode)
             driven = take_turn(driven, reply, train=action.train)
             if on_turn is not None:
-                on_turn(driven.episode)
+                on_turn(driven)
             if driven.episode.pending is not None:
                 driven = await use_tool(driven, tools)
                 if on_turn is not None:
-                    on_turn(driven.episode)
+                    on_turn(driven)
             if driven.episode.stop is not None:
                 break
     except OffPlanError as error:

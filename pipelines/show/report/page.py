@@ -14,6 +14,7 @@ from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError, Manifest, wri
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.show.report.examples import Example, examples
 from gog.pipelines.show.report.sections import Section, sections
+from gog.pipelines.show.trajectory import rect
 from gog.pipelines.views.database import DATABASE, build_views, open_file
 
 REPORT: Final = "report.html"
@@ -51,7 +52,7 @@ def write_report(lake: Lake, run: str, path: Path | None = None) -> Path:
 def page(manifest: Manifest, state: str, facts: list[Fact], parts: list[Section], drawn: list[Example]) -> str:
     """The whole page as HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["cell"] = _cell
+    environment.filters |= {"cell": _cell, "line": one_line, "rect": rect}
     template = files("gog.pipelines").joinpath("templates", "report.html.j2").read_text("utf-8")
     return environment.from_string(template).render(
         run=manifest.run,

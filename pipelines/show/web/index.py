@@ -1,7 +1,7 @@
 """The list of a run's trajectories: a small table in memory, made from the Parquet parts, asked by filters.
 
 Columns that the list needs are a hundredth of what a run holds, so that 100,000 trajectories filter in milliseconds.
-What a page of one trajectory shows is read from the parts when it is asked for (`gog.pipelines.show.web.trajectory`).
+What a page of one trajectory shows is read from the parts when it is asked for (`gog.pipelines.show.web.records`).
 """
 
 import glob
@@ -17,7 +17,7 @@ import duckdb
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.reviews import ByReviewer, state_of
 from gog.pipelines.show.web.filters import FACETS, SORTS, Filter
-from gog.pipelines.show.web.trajectory import Place
+from gog.pipelines.show.web.records import Place
 from gog.pipelines.views.database import open_lake, quoted
 from gog.schemas import Review
 
@@ -206,19 +206,19 @@ class RunIndex:
         """Where a trajectory is; None when the run has none of this id."""
         with self._connection.cursor() as cursor:
             sql = "SELECT filename, kept = 'yes', len(reasons) > 0 FROM listed WHERE trajectory_id = ? LIMIT 1"
-            found = cursor.execute(sql, [trajectory_id]).fetchone()
-        return Place(Path(found[0]), found[1], found[2]) if found else None
+            row = cursor.execute(sql, [trajectory_id]).fetchone()
+        return Place(Path(row[0]), row[1], row[2]) if row else None
 
     def _options(self, name: str, many: bool) -> list[Option]:
         values = f"unnest({name}s)" if many else name
         order = "value" if name == "level" else "count DESC, value"
         sql = f"""SELECT value, count(*) AS count FROM (SELECT {values} AS value FROM listed)
             GROUP BY value ORDER BY {order} LIMIT {MOST_OPTIONS}"""
-        found = [Option(*row) for row in self._connection.execute(sql).fetchall()]
+        options = [Option(*row) for row in self._connection.execute(sql).fetchall()]
         if many:
             ((without,),) = self._connection.execute(f"SELECT count(*) FROM listed WHERE len({name}s) = 0").fetchall()
-            found += [Option("", without)] if without else []
-        return found
+            options += [Option("", without)] if without else []
+        return options
 
 
 def signature(lake: Lake, run: str) -> int:

@@ -18,12 +18,12 @@ from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.review_files import LONGEST_COMMENT, MOST_BOXES, reviewer_name
 from gog.pipelines.lake.reviews import review_stats, state_of
+from gog.pipelines.show.trajectory import TrajectoryView, rect, view_of
 from gog.pipelines.show.web import text
 from gog.pipelines.show.web.filters import FACETS, NOTHING, REVIEWS, SORTS, Filter
+from gog.pipelines.show.web.records import attempts_elsewhere, verdicts_of
 from gog.pipelines.show.web.security import Handler, add_headers, guard
-from gog.pipelines.show.web.trajectory import attempts_elsewhere, verdicts_of
-from gog.pipelines.show.web.turns import Shown, prices_of, show
-from gog.pipelines.show.web.viewed_lake import NotThereError, OpenLake
+from gog.pipelines.show.web.served_lake import NotThereError, ServedLake
 from gog.schemas import REASONS, Box, BoxError, Decision
 from gog.schemas.rows import SchemaError
 
@@ -46,7 +46,7 @@ class Viewer:
 
     def __init__(self, lake: Lake, reviewer: str, run: str | None = None) -> None:
         """`reviewer` is who reviews until a browser says otherwise; `run` the one to open first."""
-        self.opened = OpenLake(lake)
+        self.lake = ServedLake(lake)
         self.token = secrets.token_urlsafe(24)
         self._name = lake.root.resolve().name
         self._reviewer = reviewer
@@ -58,7 +58,7 @@ class Viewer:
 
     def application(self) -> web.Application:
         """The routes, behind the guard."""
-        app = web.Application(client_max_size=BODY_BYTES, middlewares=[guard(self.token), self._told])
+        app = web.Application(client_max_size=BODY_BYTES, middlewares=[guard(self.token), self._errors])
         app.router.add_get("/", self._home)
         app.router.add_get("/runs/{run}", self._list)
         app.router.add_get("/runs/{run}/t/{id}", self._trajectory)
@@ -76,17 +76,17 @@ class Viewer:
         return app
 
     async def _home(self, request: web.Request) -> web.StreamResponse:
-        runs = await _blocking(self.opened.runs)
+        runs = await _blocking(self.lake.runs)
         chosen = self._run if self._run in runs else runs[0] if len(runs) == 1 else None
         if chosen is not None and "all" not in request.query:
             raise web.HTTPFound(f"/runs/{quote(chosen)}")
-        found = await _blocking(lambda: [(run, self.opened.manifest(run), self.opened.state(run)) for run in runs])
-        return self._page(request, "home.html", runs=found)
+        states = await _blocking(lambda: [(run, self.lake.manifest(run), self.lake.state(run)) for run in runs])
+        return self._page(request, "home.html", runs=states)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         run, wanted, who = request.match_info["run"], Filter.of(request.query), self._who(request)
         number = _number(request.query.get("page", ""))
-        index = await _blocking(lambda: self.opened.index(run))
+        index = await _blocking(lambda: self.lake.index(run))
         listing = await _blocking(lambda: index.page(wanted, who, (number - 1) * PAGE, PAGE))
         pages = max(1, -(-listing.total // PAGE))
         return self._page(
@@ -98,13 +98,13 @@ class Viewer:
         wanted, who = Filter.of(request.query), self._who(request)
 
         def read() -> dict[str, Any]:
-            index = self.opened.index(run)
-            shown = self._shown(run, name)
+            index = self.lake.index(run)
+            view = self._view_of(run, name)
             return {
-                "shown": shown,
+                "view": view,
                 "beside": index.neighbours(name, wanted, who),
-                "attempts": index.attempts(shown.whole.trajectory.seed_id),
-                "reviews": self.opened.reviews(run).get(name, {}),
+                "attempts": index.attempts(view.records.trajectory.seed_id),
+                "reviews": self.lake.reviews(run).get(name, {}),
             }
 
         return self._page(request, "trajectory.html", run=run, wanted=wanted, **await _blocking(read))
@@ -113,14 +113,14 @@ class Viewer:
         run, seed = request.match_info["run"], request.match_info["seed"]
 
         def read() -> dict[str, Any]:
-            attempts = self.opened.index(run).attempts(seed)
+            attempts = self.lake.index(run).attempts(seed)
             if not attempts:
                 raise NotThereError(f"the run {run} has no attempt at a seed {seed[:100]!r}")
-            others = [other for other in self.opened.runs() if other != run]
+            others = [other for other in self.lake.runs() if other != run]
             return {
                 "attempts": attempts,
-                "first": self.opened.whole(run, attempts[0]["trajectory_id"]),
-                "elsewhere": attempts_elsewhere(self.opened.lake, others, seed),
+                "first": self.lake.records(run, attempts[0]["trajectory_id"]),
+                "elsewhere": attempts_elsewhere(self.lake.lake, others, seed),
             }
 
         return self._page(request, "seed.html", run=run, **await _blocking(read))
@@ -131,25 +131,25 @@ class Viewer:
             run, _, name = request.query.get(side, "").partition("/")
             sides.append((run, name))
         # One after the other: both may need a list that is not in memory.
-        shown = [(run, await _blocking(self._shown, run, name)) for run, name in sides]
-        reviews = [(await _blocking(self.opened.reviews, run)).get(name, {}) for run, name in sides]
-        return self._page(request, "compare.html", run=sides[0][0], sides=shown, states=[*map(state_of, reviews)])
+        views = [(run, await _blocking(self._view_of, run, name)) for run, name in sides]
+        reviews = [(await _blocking(self.lake.reviews, run)).get(name, {}) for run, name in sides]
+        return self._page(request, "compare.html", run=sides[0][0], sides=views, states=[*map(state_of, reviews)])
 
     async def _stats(self, request: web.Request) -> web.StreamResponse:
         run = request.match_info["run"]
 
         def read() -> dict[str, Any]:
-            latest = self.opened.reviews(run)
-            return {"stats": review_stats(latest, verdicts_of(self.opened.lake, run, list(latest)))}
+            latest = self.lake.reviews(run)
+            return {"stats": review_stats(latest, verdicts_of(self.lake.lake, run, list(latest)))}
 
         return self._page(request, "reviews.html", run=run, **await _blocking(read))
 
     async def _image(self, request: web.Request) -> web.StreamResponse:
-        data, kind = await _blocking(self.opened.picture, request.match_info["sha256"])
+        data, kind = await _blocking(self.lake.picture, request.match_info["sha256"])
         return web.Response(body=data, content_type=kind, headers=_FOR_EVER)
 
     async def _thumb(self, request: web.Request) -> web.StreamResponse:
-        data = await _blocking(self.opened.thumb, request.match_info["sha256"])
+        data = await _blocking(self.lake.thumb, request.match_info["sha256"])
         return web.Response(body=data, content_type="image/jpeg", headers=_FOR_EVER)
 
     async def _static_file(self, request: web.Request) -> web.StreamResponse:
@@ -161,17 +161,17 @@ class Viewer:
     async def _review(self, request: web.Request) -> web.StreamResponse:
         run, name, who = request.match_info["run"], request.match_info["id"], self._who(request)
         body = await _json(request)
-        whole = await _blocking(self.opened.whole, run, name)
-        change = read_change(body, {s.turn for s in whole.trajectory.steps if s.action == "gaze" and s.box})
-        reviews = await _blocking(self.opened.add_review, run, name, whole.trajectory.seed_id, who, change)
+        trajectory = (await _blocking(self.lake.records, run, name)).trajectory
+        change = read_change(body, {step.turn for step in trajectory.steps if step.box})
+        reviews = await _blocking(self.lake.add_review, run, name, trajectory.seed_id, who, change)
         if self._compacting is None or self._compacting.done():
             self._compacting = asyncio.create_task(self._compact_soon())
         return self._page(request, "review.html", run=run, reviews=reviews)
 
     async def _name_reviewer(self, request: web.Request) -> web.StreamResponse:
-        said = (await _json(request)).get("name")
+        wanted = (await _json(request)).get("name")
         try:
-            name = reviewer_name(said if isinstance(said, str) else "")
+            name = reviewer_name(wanted if isinstance(wanted, str) else "")
         except ValueError as error:
             raise web.HTTPUnprocessableEntity(text=f"{error}\n") from None
         response = web.Response(status=204)
@@ -181,11 +181,11 @@ class Viewer:
     async def _warm(self, app: web.Application) -> None:
         """Make the first run's list while the browser is being opened; what goes wrong is told when it is asked for."""
         if self._run is not None:
-            self._warming = asyncio.gather(_blocking(self.opened.index, self._run), return_exceptions=True)
+            self._warming = asyncio.gather(_blocking(self.lake.index, self._run), return_exceptions=True)
 
     async def _compact_soon(self) -> None:
         await asyncio.sleep(COMPACT_AFTER_S)
-        await _blocking(self.opened.compact)
+        await _blocking(self.lake.compact)
 
     async def _close(self, app: web.Application) -> None:
         if self._warming is not None:
@@ -194,10 +194,10 @@ class Viewer:
             self._compacting.cancel()
             with suppress(asyncio.CancelledError):
                 await self._compacting
-        await _blocking(self.opened.close)
+        await _blocking(self.lake.close)
 
-    def _shown(self, run: str, name: str) -> Shown:
-        return show(self.opened.whole(run, name), prices_of(self.opened.config(run)))
+    def _view_of(self, run: str, name: str) -> TrajectoryView:
+        return view_of(self.lake.records(run, name), self.lake.prices(run))
 
     def _who(self, request: web.Request) -> str:
         try:
@@ -211,7 +211,7 @@ class Viewer:
         return web.Response(text=page, content_type="text/html", status=status)
 
     @web.middleware
-    async def _told(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Errors as a page of one line; of a request that writes, as the line alone."""
         try:
             return await handler(request)
@@ -285,21 +285,22 @@ def _number(words: str) -> int:
 
 def _environment(static: Mapping[str, bytes]) -> Environment:
     # Everything is escaped, whatever a template is called.
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("gog.pipelines.show.web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    environment.filters |= {
         "shown": text.shown,
         "web_link": text.web_link,
         "path": text.path_part,
         "share": text.per_cent,
         "moment": text.moment,
+        "rect": rect,
     }
-    made.globals |= {
+    environment.globals |= {
         "FACETS": FACETS,
         "REVIEWS": REVIEWS,
         "SORTS": SORTS,
@@ -310,7 +311,7 @@ def _environment(static: Mapping[str, bytes]) -> Environment:
         "state_of": state_of,
         "version": {name: hashlib.sha256(data).hexdigest()[:12] for name, data in static.items()},
     }
-    return made
+    return environment
 
 
 @asynccontextmanager

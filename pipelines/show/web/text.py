@@ -15,9 +15,9 @@ _UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u20
 
 def shown(text: object) -> str:
     """The text with control and direction characters written out by their codes, and cut where it is endless."""
-    said = "" if text is None else str(text)
-    cut = said if len(said) <= LONGEST else f"{said[:LONGEST]} … ({len(said) - LONGEST:,} more characters)"
-    return _UNSEEN.sub(lambda found: _code(found[0]), cut.replace("\r\n", "\n"))
+    whole = "" if text is None else str(text)
+    cut = whole if len(whole) <= LONGEST else f"{whole[:LONGEST]} … ({len(whole) - LONGEST:,} more characters)"
+    return _UNSEEN.sub(lambda match: _code(match[0]), cut.replace("\r\n", "\n"))
 
 
 def _code(character: str) -> str:

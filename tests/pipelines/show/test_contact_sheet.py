@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image, ImageDraw
 from gog.pipelines.lake.lake import ImageFiles
 from gog.pipelines.show.contact_sheet import WIDTH, contact_sheet, pick_example
 from gog.pipelines.show.drawing import font, wrapped
+from gog.pipelines.show.trajectory import Records, view_of
 from gog.schemas import WHOLE, Box, EpisodeImage, Origin, Region, Seed, Trajectory
 from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import act, start, system_prompt
@@ -27,10 +29,12 @@ def seed(images: ImageFiles) -> Seed:
     return make_seed(1, images)
 
 
-def sheet(seed: Seed, images: ImageFiles, **options: object) -> Image.Image:
+def sheet(seed: Seed, images: ImageFiles, regions: Sequence[Region] = ()) -> Image.Image:
     made = reflective(seed, images)
     evidence = {item.evidence_id: item for item in made.evidence}
-    return contact_sheet(made.trajectory, seed, evidence, verdict_of(made.trajectory), images, **options)  # type: ignore[arg-type]
+    return contact_sheet(
+        view_of(Records(made.trajectory, seed, verdict_of(made.trajectory), evidence, regions)), images
+    )
 
 
 def colours(image: Image.Image) -> set[tuple[int, int, int]]:
@@ -74,7 +78,7 @@ class TestSheet:
             for item in made.evidence
         }
         verdict = verdict_of(made.trajectory, judge=HOSTILE)
-        drawn = contact_sheet(made.trajectory, seed, evidence, verdict, images)
+        drawn = contact_sheet(view_of(Records(made.trajectory, seed, verdict, evidence)), images)
         assert drawn.width == WIDTH
         assert drawn.height < 2500
 
@@ -89,7 +93,7 @@ class TestSheet:
                 path.unlink()
             else:
                 path.write_bytes(data)
-        assert contact_sheet(made.trajectory, seed, evidence, None, images).width == WIDTH
+        assert contact_sheet(view_of(Records(made.trajectory, seed, None, evidence)), images).width == WIDTH
 
     @pytest.mark.parametrize("size", [(4000, 20), (20, 4000), (1, 1)])
     def test_scenes_of_any_shape(self, images: ImageFiles, size: tuple[int, int]) -> None:
@@ -107,7 +111,7 @@ class TestSheet:
         while episode.stop is None:
             episode = act(episode, said("I do not know.", ("fly", "{}")))
         made = make_trajectory(seed, Driven(episode), Making(Origin.ROLLOUT, TEACHER, 0, {}))
-        assert contact_sheet(made, seed, {}, None, images).width == WIDTH
+        assert contact_sheet(view_of(Records(made, seed)), images).width == WIDTH
 
 
 class TestWrapped:

@@ -19,7 +19,7 @@ from fakes import (
 
 from gog.schemas import Evidence, FailureClass, StopReason, Tool
 from gog.transforms.episode.driver import Driven, EpisodeTools, ToolError, drive, speaker
-from gog.transforms.episode.machine import Episode, EpisodeSettings, offered_tools, start
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.episode.trajectory import original_image
 from gog.transforms.services.protocols import ChatReply, Sampling, ServiceError
 
@@ -34,10 +34,10 @@ def run(
     text: FakeSearch | None = None,
     image: FakeSearch | None = None,
     sample_index: int = 0,
-) -> tuple[Driven, list[Episode], ScriptedPolicy]:
-    """Drive the script; also what `on_turn` was told and what the policy was asked."""
+) -> tuple[Driven, list[Driven], ScriptedPolicy]:
+    """Drive the script; also what `on_turn` got and what the policy was asked."""
     policy = ScriptedPolicy(list(script))
-    told: list[Episode] = []
+    states: list[Driven] = []
     text = text or FakeSearch(lambda _: FOUND, id="text:1")
     image = image or FakeSearch(lambda _: FOUND, id="image:1")
     with services(folder, policy, text=text, image=image) as (world, images):
@@ -45,8 +45,8 @@ def run(
         tools = EpisodeTools(world.gateway, world.text_search, world.image_search, world.cropper, 2)
         speak = speaker(world.gateway, policy, Sampling(0.5), sample_index, offered_tools(SETTINGS), "hash", "episode")
         state = start(SETTINGS, seed.question, original_image(seed), "You look.")
-        driven = asyncio.run(drive(state, speak, tools, told.append))
-    return driven, told, policy
+        driven = asyncio.run(drive(state, speak, tools, states.append))
+    return driven, states, policy
 
 
 SCRIPT: list[Told] = [
@@ -58,7 +58,7 @@ SCRIPT: list[Told] = [
 
 
 def test_an_episode_from_question_to_answer(tmp_path: Path) -> None:
-    driven, told, policy = run(tmp_path, SCRIPT)
+    driven, states, policy = run(tmp_path, SCRIPT)
     assert driven.failure is None
     episode = driven.episode
     assert (episode.stop, episode.answer) == (StopReason.ANSWERED, "Nairobi")
@@ -67,12 +67,12 @@ def test_an_episode_from_question_to_answer(tmp_path: Path) -> None:
     assert [step.evidence_ids for step in episode.steps] == [*((item.evidence_id,) for item in driven.evidence), ()]
     assert (driven.prompt_tokens, driven.completion_tokens) == (400, 40)
     assert len(policy.requests) == 4
-    assert told[-1] == episode
+    assert states[-1] == driven
 
 
 def test_on_turn_is_told_after_every_turn_and_every_result(tmp_path: Path) -> None:
-    _, told, _ = run(tmp_path, SCRIPT)
-    assert [(state.turns, state.pending is not None) for state in told] == [
+    _, states, _ = run(tmp_path, SCRIPT)
+    assert [(state.episode.turns, state.episode.pending is not None) for state in states] == [
         (1, True),
         (1, False),
         (2, True),

@@ -27,7 +27,8 @@ from fakes import (
 
 from gog.schemas import Behaviour, Box, FailureClass, Frame, Message, Origin, Reflection, Tool
 from gog.schemas.rows import check_row, to_row
-from gog.transforms.episode.machine import Episode, EpisodeSettings
+from gog.transforms.episode.driver import Driven, OnTurn
+from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.trajectory import policy_view
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.synthesize.compose import ComposeSettings, compose
@@ -62,7 +63,7 @@ def run(
     *,
     episode: EpisodeSettings = SETTINGS,
     sample_index: int = 0,
-    on_turn: Callable[[Episode], None] | None = None,
+    on_turn: OnTurn | None = None,
 ) -> tuple[Attempt, ScriptedPolicy]:
     """One composed attempt."""
     policy = ScriptedPolicy(teach)
@@ -253,9 +254,9 @@ def test_samples_draw_their_own_plans(tmp_path: Path) -> None:
 
 
 def test_on_turn_is_told_as_in_a_rollout(tmp_path: Path) -> None:
-    told: list[Episode] = []
-    run(tmp_path, kenya(), REFLECTIVE_GAZE, on_turn=told.append)
-    assert [(state.turns, state.pending is not None) for state in told] == [
+    states: list[Driven] = []
+    run(tmp_path, kenya(), REFLECTIVE_GAZE, on_turn=states.append)
+    assert [(state.episode.turns, state.episode.pending is not None) for state in states] == [
         (1, True),
         (1, False),
         (2, True),

@@ -16,7 +16,7 @@ from viewing import View, hostile_run, viewed, with_manifest
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.review_files import read_reviews
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PICTURES = Path(os.environ.get("GOG_ARTIFACTS", ROOT / "artifacts")) / "view"
 DESK, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

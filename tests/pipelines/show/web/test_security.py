@@ -82,7 +82,7 @@ def test_cross_site_writes_are_refused_and_write_nothing(
         reply = view.post(path, body, **headers)
         assert (reply.status, why in reply.text) == (403, True), reply.text
         assert "set-cookie" not in reply.headers
-    assert not list(view.viewer.opened.lake.run_folder("small").glob("reviews/journal*"))
+    assert not list(view.viewer.lake.lake.run_folder("small").glob("reviews/journal*"))
 
 
 def test_other_sites_may_link_but_not_embed(view: View, page: str) -> None:
@@ -136,7 +136,7 @@ def test_paths_do_not_leave_the_lake(view: View, path: str) -> None:
 
 
 def test_a_picture_is_served_by_its_hash_alone(view: View) -> None:
-    lake = view.viewer.opened.lake
+    lake = view.viewer.lake.lake
     path = next(lake.root.glob("images/*/*.jpg"))
     reply = view.get(f"/images/{path.stem}")
     assert (reply.status, reply.headers["content-type"]) == (200, "image/jpeg")
@@ -146,7 +146,7 @@ def test_a_picture_is_served_by_its_hash_alone(view: View) -> None:
 
 
 def test_a_file_that_is_no_picture_is_never_a_page(view: View) -> None:
-    images = view.viewer.opened.lake.images
+    images = view.viewer.lake.lake.images
     sha256 = images.put(b"<html><script>alert(1)</script>", "png")
     reply = view.get(f"/images/{sha256}")
     assert (reply.status, reply.headers["content-type"]) == (200, "image/png")
@@ -157,7 +157,7 @@ def test_a_file_that_is_no_picture_is_never_a_page(view: View) -> None:
 
 
 def test_a_link_out_of_the_lake_is_not_followed_into_a_page(view: View) -> None:
-    root = view.viewer.opened.lake.root
+    root = view.viewer.lake.lake.root
     name = "f" * 64
     (root / "images" / "ff").mkdir(exist_ok=True)
     (root / "images" / "ff" / f"{name}.jpg").symlink_to("/etc/passwd")

@@ -234,7 +234,7 @@ def test_what_does_not_match_is_shown_as_far_as_it_goes(lake: Lake) -> None:
 
 
 def test_parts_that_come_later_are_seen(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gog.pipelines.show.web.viewed_lake.LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("gog.pipelines.show.web.served_lake.LOOK_EVERY_S", 0.0)
     with viewed(lake.root) as view:
         assert "<strong>12</strong>" in view.get("/runs/small").text
         seed = next(iter(lake.read_table("small", "seeds", Seed)))

@@ -11,10 +11,11 @@ from typing import Final, NamedTuple, TypeVar
 import duckdb
 
 from gog.pipelines.lake.lake import Lake
-from gog.pipelines.views.database import quoted
+from gog.pipelines.show.trajectory import Records
+from gog.pipelines.views.database import fetch_records, quoted
 from gog.schemas import TABLES, Complexity, Curated, Evidence, Region, Reject, Seed, Trajectory, Verdict
 from gog.schemas.base import Row
-from gog.schemas.rows import SchemaError, from_row
+from gog.schemas.rows import SchemaError
 
 R = TypeVar("R", bound=Row)
 
@@ -24,20 +25,6 @@ MOST_RUNS: Final = 20
 """Other runs in which a seed is looked for."""
 _TABLE_OF: Final = {record: table for table, record in TABLES.items()}
 _SHARD: Final = re.compile(r"-(\d{5,})\.parquet$")
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A trajectory with everything that belongs to it; what the run does not have is None or empty."""
-
-    trajectory: Trajectory
-    seed: Seed | None
-    verdict: Verdict | None
-    evidence: dict[str, Evidence]
-    regions: list[Region]
-    complexity: list[Complexity]
-    rejects: list[Reject]
-    curated: Curated | None
 
 
 class Place(NamedTuple):
@@ -53,9 +40,9 @@ def open_reader() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"memory_limit": "96MB", "threads": 1, "autoinstall_known_extensions": "false"})
 
 
-def read_whole(
+def read_records(
     database: duckdb.DuckDBPyConnection, lake: Lake, run: str, place: Place, trajectory_id: str
-) -> Whole | None:
+) -> Records | None:
     """The trajectory of a part, None when it is not there. Raises `SchemaError` or `duckdb.Error` on damaged rows.
 
     Its records stand in parts of the same shard, where curation did not see all shards at once: a page reads a few
@@ -63,16 +50,16 @@ def read_whole(
     """
     with database.cursor() as connection:
         reader = _Reader(lake, run, _shard(place.part), connection)
-        found = reader.rows(Trajectory, "trajectory_id", [trajectory_id], [place.part])
-        if not found:
+        trajectories = reader.rows(Trajectory, "trajectory_id", [trajectory_id], [place.part])
+        if not trajectories:
             return None
-        trajectory = found[0]
+        trajectory = trajectories[0]
         of_this, of_seed = [trajectory_id], [trajectory.seed_id]
         ids = list(dict.fromkeys(i for step in trajectory.steps for i in step.evidence_ids))[:MOST_ROWS]
         seeds = reader.find(Seed, "seed_id", of_seed)
         verdicts = reader.find(Verdict, "trajectory_id", of_this)
         curated = reader.find(Curated, "trajectory_id", of_this) if place.kept else []
-        return Whole(
+        return Records(
             trajectory=trajectory,
             seed=seeds[0] if seeds else None,
             verdict=verdicts[0] if verdicts else None,
@@ -86,14 +73,14 @@ def read_whole(
 
 def attempts_elsewhere(lake: Lake, runs: Sequence[str], seed_id: str) -> list[tuple[str, Trajectory]]:
     """Attempts at a seed in other runs, by run and attempt. Runs that cannot be read are passed over."""
-    found: list[tuple[str, Trajectory]] = []
+    attempts: list[tuple[str, Trajectory]] = []
     with open_reader() as connection:
         for run in runs[:MOST_RUNS]:
             reader = _Reader(lake, run, "", connection)
             with suppress(duckdb.Error, SchemaError):
                 rows = reader.rows(Trajectory, "seed_id", [seed_id], lake.parts(run, "trajectories"))
-                found += [(run, row) for row in sorted(rows, key=lambda row: (row.sample_index, row.trajectory_id))]
-    return found
+                attempts += [(run, row) for row in sorted(rows, key=lambda row: (row.sample_index, row.trajectory_id))]
+    return attempts
 
 
 def verdicts_of(lake: Lake, run: str, trajectory_ids: Sequence[str]) -> list[Verdict]:
@@ -129,11 +116,9 @@ class _Reader:
             return []
         files = ", ".join(quoted(glob.escape(str(path))) for path in parts)
         sql = f"SELECT * FROM read_parquet([{files}]) WHERE {column} IN (SELECT unnest(?)) LIMIT {int(most)}"
-        cursor = self.connection.execute(sql, [list(values)])
-        names = [name for name, *_ in cursor.description or ()]
-        return [from_row(record, dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+        return fetch_records(record, self.connection.execute(sql, [list(values)]))
 
 
 def _shard(path: Path) -> str:
-    found = _SHARD.search(path.name)
-    return found[1] if found else ""
+    match = _SHARD.search(path.name)
+    return match[1] if match else ""

@@ -1,4 +1,4 @@
-"""A lake that is open for viewing: lists of runs, their reviews, small pictures. Blocking; for threads."""
+"""A lake as the server reads and reviews it: lists of runs, their reviews, small pictures. Blocking; for threads."""
 
 import io
 import threading
@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest
 from gog.pipelines.lake.review_files import ReviewBook
+from gog.pipelines.show.trajectory import Records
 from gog.pipelines.show.web.index import RunIndex, signature
-from gog.pipelines.show.web.trajectory import Whole, open_reader, read_whole
+from gog.pipelines.show.web.records import open_reader, read_records
 from gog.schemas import Box, Decision, Review
 from gog.transforms.images import ImageError, decode_image
+from gog.transforms.services.gateway.prices import Price
 
 MOST_INDEXES: Final = 2
 """Runs whose lists are held in memory."""
@@ -32,7 +34,7 @@ class NotThereError(LookupError):
     """The lake has no such thing; the message is one line."""
 
 
-class OpenLake:
+class ServedLake:
     """One lake, for all requests."""
 
     def __init__(self, lake: Lake) -> None:
@@ -61,10 +63,16 @@ class OpenLake:
         manifest = self.manifest(run)
         return self.lake.state(manifest) if manifest else "damaged"
 
-    def config(self, run: str) -> Mapping[str, Any]:
-        """The run's config as its manifest has it."""
+    def prices(self, run: str) -> dict[str, Price]:
+        """The prices that the run's config gives; those that are none are left out."""
         manifest = self.manifest(run)
-        return manifest.config if manifest else {}
+        given: Any = manifest.config.get("prices") if manifest else None
+        prices = {}
+        for name, price in given.items() if isinstance(given, dict) else ():
+            fields = {"prompt_per_million", "completion_per_million", "per_call"}
+            if isinstance(price, dict) and all(k in fields and isinstance(v, int | float) for k, v in price.items()):
+                prices[str(name)] = Price(**{k: float(v) for k, v in price.items()})
+        return prices
 
     def index(self, run: str) -> RunIndex:
         """The run's list with all reviews in it, as fresh as is cheap. Raises `NotThereError`."""
@@ -80,13 +88,13 @@ class OpenLake:
             book.refresh()
             return book.latest
 
-    def whole(self, run: str, trajectory_id: str) -> Whole:
+    def records(self, run: str, trajectory_id: str) -> Records:
         """A trajectory with everything. Raises `NotThereError`."""
         place = self.index(run).place_of(trajectory_id)
-        found = read_whole(self._reader, self.lake, run, place, trajectory_id) if place else None
-        if found is None:
+        records = read_records(self._reader, self.lake, run, place, trajectory_id) if place else None
+        if records is None:
             raise NotThereError(f"the run {run} has no trajectory {trajectory_id[:100]!r}")
-        return found
+        return records
 
     def add_review(
         self,

@@ -1,0 +1,264 @@
+"""A trajectory as people see it: one value, made from its records, that sheet, report, view and terminal draw.
+
+Nothing is taken for granted: a lake may hold messages and steps that do not match. All text is as it came from
+outside; who draws it cuts it and makes it harmless.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from gog.schemas import (
+    Box,
+    Complexity,
+    Curated,
+    EpisodeImage,
+    Evidence,
+    Hit,
+    Message,
+    Method,
+    Region,
+    Reject,
+    Seed,
+    Step,
+    ToolCall,
+    Trajectory,
+    Verdict,
+)
+from gog.transforms.dialect.turns import ANSWER_TAG
+from gog.transforms.services.gateway.prices import Price, find_price
+
+COLOURS: Final = 6
+"""Colours of the gazes, in their order."""
+
+_ACTIONS: Final = {
+    "text_search": ("text search", "query"),
+    "image_search": ("glance", ""),
+    "gaze": ("gaze", "label"),
+    "answer": ("answer", "text"),
+    "none": ("no action", ""),
+}
+"""What an action is called, and which of its arguments says the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A trajectory with everything that belongs to it; what is not known is None or empty."""
+
+    trajectory: Trajectory
+    seed: Seed | None = None
+    verdict: Verdict | None = None
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    """By id; more than the trajectory's own does no harm."""
+    regions: Sequence[Region] = ()
+    complexity: Sequence[Complexity] = ()
+    rejects: Sequence[Reject] = ()
+    curated: Curated | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gaze:
+    """A gaze's box on the original."""
+
+    number: int
+    """Among the gazes, from 1 on."""
+    turn: int
+    """Number of its turn, from 0 on."""
+    label: str
+    box: Box
+
+    @property
+    def colour(self) -> int:
+        """Which of the colours it has, from 0 on."""
+        return (self.number - 1) % COLOURS
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn of the model, and what came back."""
+
+    number: int
+    """From 1 on; the step's own number is one less."""
+    action: str
+    title: str
+    """The action in words."""
+    detail: str
+    """What was asked, looked at or answered."""
+    calls: tuple[str, ...]
+    """Its calls as one writes them in Python."""
+    thought: str
+    content: str
+    """What it says beside the reasoning and the answer."""
+    reflection: str
+    judged: int
+    """Number of the turn whose result the reflection is about; 0 where there is none."""
+    train: bool
+    error: str
+    gaze: Gaze | None
+    crop: EpisodeImage | None
+    evidence: tuple[Evidence, ...]
+    read: str
+    """What the model was shown in return."""
+    note: str
+    """What it was shown that is no evidence: a mistake, a refusal."""
+
+    @property
+    def words(self) -> str:
+        """Reasoning and content as one text."""
+        return "\n".join(filter(None, (self.thought.strip(), self.content)))
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """All that was found, the best first."""
+        return tuple(hit for item in self.evidence for hit in item.hits)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing came back; empty where something did, or nothing was looked for."""
+        failures = [f"failed: {item.failure}" for item in self.evidence if item.failure]
+        return ", ".join(failures) or ("found nothing" if self.evidence and not self.hits else "")
+
+
+@dataclass(frozen=True, slots=True)
+class TrajectoryView:
+    """A trajectory as it is shown; `records` has what needs no words: ids, tokens, levels, rejects."""
+
+    records: Records
+    question: str
+    accepted: tuple[str, ...]
+    image_sha256: str
+    width: int
+    height: int
+    """Pixels of the original, at least 1."""
+    turns: tuple[Turn, ...]
+    prompts: tuple[Message, ...]
+    """What stands before the first turn: the system's and the user's."""
+    answer: str
+    outcome: str
+    judgement: str
+    about: tuple[str, ...]
+    """What it is: data set, category, behaviour, origin."""
+    cost: float | None
+    """US dollars of the teacher's tokens, at one's own price or the list's; None where none is known."""
+
+    @property
+    def gazes(self) -> tuple[Gaze, ...]:
+        """The boxes of the gazes, in their order."""
+        return tuple(turn.gaze for turn in self.turns if turn.gaze)
+
+
+def view_of(records: Records, prices: Mapping[str, Price] | None = None) -> TrajectoryView:
+    """The view of a trajectory; `prices` are one's own, by the id of the service."""
+    trajectory, seed, verdict = records.trajectory, records.seed, records.verdict
+    original = trajectory.images[0] if trajectory.images else None
+    width, height = (original.width, original.height) if original else (seed.width, seed.height) if seed else (1, 1)
+    price = find_price(trajectory.teacher, prices or {})
+    origin = f"{trajectory.origin}, plan {trajectory.plan}" if trajectory.plan else str(trajectory.origin)
+    about = (seed.dataset if seed else "", seed.category if seed else "", behaviour_words(trajectory), origin)
+    return TrajectoryView(
+        records=records,
+        question=seed.question if seed else "The seed is not in this run",
+        accepted=seed.answers if seed else (),
+        image_sha256=original.sha256 if original else seed.image_sha256 if seed else "",
+        width=max(1, width),
+        height=max(1, height),
+        turns=turns_of(trajectory.steps, trajectory.messages, trajectory.images, records.evidence),
+        prompts=tuple(message for message in trajectory.messages[:4] if message.role in ("system", "user")),
+        answer=trajectory.answer if trajectory.answer is not None else f"no answer: {trajectory.stop}",
+        outcome=str(verdict.outcome) if verdict else "not verified",
+        judgement=judgement_of(verdict) if verdict else "",
+        about=tuple(filter(None, about)),
+        cost=price.cost(trajectory.prompt_tokens, trajectory.completion_tokens) if price else None,
+    )
+
+
+def turns_of(
+    steps: Sequence[Step],
+    messages: Sequence[Message],
+    images: Sequence[EpisodeImage],
+    evidence: Mapping[str, Evidence],
+) -> tuple[Turn, ...]:
+    """The turns of an episode that is over, or at work."""
+    exchanges = _exchanges(messages)
+    crops = {image.sha256: image for image in images[1:]}
+    turns: list[Turn] = []
+    gazes = judged = 0
+    for number, step in enumerate(steps):
+        message, replies = exchanges[number] if number < len(exchanges) else (Message(role="assistant"), [])
+        title, argument = _ACTIONS.get(step.action, (step.action, ""))
+        detail = str(step.arguments.get(argument) or "")
+        evidences = tuple(evidence[name] for name in step.evidence_ids if name in evidence)
+        cut = [crops[e.image_sha256] for e in evidences if e.image_sha256 in crops]
+        gaze = None
+        if step.box is not None:
+            gazes += 1
+            gaze = Gaze(gazes, step.turn, detail, step.box)
+        turns.append(
+            Turn(
+                number=step.turn + 1,
+                action=step.action,
+                title=title,
+                detail=detail,
+                calls=tuple(_call_text(call) for call in message.tool_calls),
+                thought=message.reasoning_content or "",
+                content=(ANSWER_TAG.sub("", message.text) if step.action == "answer" else message.text).strip(),
+                reflection=str(step.reflection).replace("_", " ") if step.reflection else "",
+                judged=judged if step.reflection else 0,
+                train=step.train,
+                error=step.error,
+                gaze=gaze,
+                crop=cut[0] if cut else None,
+                evidence=evidences,
+                read="\n".join(replies).strip(),
+                note="\n".join(replies[bool(step.evidence_ids) :]).strip(),
+            )
+        )
+        judged = step.turn + 1 if step.evidence_ids else judged
+    return tuple(turns)
+
+
+def _exchanges(messages: Sequence[Message]) -> list[tuple[Message, list[str]]]:
+    """Each message of the model with the texts of those that came after it."""
+    exchanges: list[tuple[Message, list[str]]] = []
+    for message in messages:
+        if message.role == "assistant":
+            exchanges.append((message, []))
+        elif exchanges:
+            exchanges[-1][1].append(message.text)
+    return exchanges
+
+
+def _call_text(call: ToolCall) -> str:
+    name, text = call.function.name, call.function.arguments
+    try:
+        arguments = json.loads(text or "{}").items()
+        return f"{name}({', '.join(f'{key}={json.dumps(value, ensure_ascii=False)}' for key, value in arguments)})"
+    except (ValueError, RecursionError, AttributeError):
+        return f"{name}({text})"
+
+
+def behaviour_words(trajectory: Trajectory) -> str:
+    """How it searched: "mixed, reflective"."""
+    return f"{trajectory.behaviour}, reflective" if trajectory.reflective else str(trajectory.behaviour)
+
+
+def judgement_of(verdict: Verdict) -> str:
+    """What verification says besides the outcome."""
+    phrases = [] if verdict.method is Method.NONE else [f"settled by {verdict.method}"]
+    if verdict.method is Method.JUDGE and verdict.judge:
+        phrases[0] += f" ({verdict.judge})"
+    if verdict.grounded is not None:
+        where = "word for word in the evidence" if verdict.literal else "in the evidence"
+        phrases.append(f"grounded {where}" if verdict.grounded else "not grounded")
+    if verdict.gaze_useful is not None:
+        phrases.append("the gaze found the target" if verdict.gaze_useful else "no gaze found the target")
+    phrases += ["leaked"] if verdict.leaked else []
+    leaves = [f"leaves for {', '.join(verdict.reasons)}"] if verdict.reasons else []
+    return "; ".join(filter(None, [", ".join(phrases), *leaves]))
+
+
+def rect(box: Box, width: float, height: float) -> tuple[float, float, float, float]:
+    """A box as x, y, width and height on a picture of that size, for SVG."""
+    x, y = box.x1 * width, box.y1 * height
+    return round(x, 2), round(y, 2), round(box.x2 * width - x, 2), round(box.y2 * height - y, 2)

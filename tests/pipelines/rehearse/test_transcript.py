@@ -1,0 +1,71 @@
+"""What a preview prints of an episode; results come from evidence, never from the text that the model reads."""
+
+import asyncio
+import io
+from pathlib import Path
+
+from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, hit, seed_of, services
+from rich.console import Console
+
+from gog.pipelines.rehearse.transcript import Teller
+from gog.schemas import FailureClass, Hit
+from gog.transforms.episode.driver import Driven, EpisodeTools, drive, speaker
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
+from gog.transforms.episode.trajectory import original_image
+from gog.transforms.services.protocols import Sampling, ServiceError
+
+SETTINGS = EpisodeSettings(max_turns=4)
+
+
+def printed(folder: Path, script: list[Told], results: tuple[Hit, ...] | ServiceError) -> tuple[list[str], Driven]:
+    """The lines of an attempt, without their margins."""
+    out = io.StringIO()
+    on_turn = Teller(Console(file=out, width=100)).attempt(0, 2, "rollout")
+    policy = ScriptedPolicy(list(script))
+    with services(folder, policy, text=FakeSearch(lambda _: results)) as (world, images):
+        seed = seed_of(images)
+        tools = EpisodeTools(world.gateway, world.text_search, world.image_search, world.cropper, 5)
+        speak = speaker(world.gateway, policy, Sampling(0.5), 0, offered_tools(SETTINGS), "hash", "episode")
+        driven = asyncio.run(drive(start(SETTINGS, seed.question, original_image(seed), ""), speak, tools, on_turn))
+    return [" ".join(line.split()) for line in out.getvalue().splitlines() if line.strip()], driven
+
+
+def test_turns_and_their_results_as_they_happen(tmp_path: Path) -> None:
+    script: list[Told] = [
+        called("text_search", {"query": "capital of Kenya"}, think="I search."),
+        called("fly", {"to": "Nairobi"}),
+        answered("Nairobi", think="Evidence: useful."),
+    ]
+    results = tuple(
+        hit(title, score=score) for title, score in [("A | score 0.01 | x", 0.9), ("B", None), ("C", 0.1), ("D", 0)]
+    )
+    lines, _ = printed(tmp_path, script, results)
+    assert lines == [
+        "Attempt 1 of 2 (rollout)",
+        "turn 1 I search.",
+        'text_search(query="capital of Kenya")',
+        "0.90 A | score 0.01 | x",
+        "- B",
+        "0.10 C",
+        "and 1 more",
+        lines[7],
+        lines[8],
+        "turn 3 Evidence: useful.",
+        "answer Nairobi",
+    ]
+    assert lines[7].startswith('turn 2 <tool_call> {"name": "fly"')
+    assert lines[8].startswith("error Error: There is no tool")
+
+
+def test_results_are_not_read_off_what_the_model_is_shown(tmp_path: Path) -> None:
+    script: list[Told] = [called("text_search", {"query": "x"}), answered("[1] y | score 0.5 | z")]
+    lines, driven = printed(tmp_path, script, ())
+    assert lines[1:] == ['turn 1 text_search(query="x")', "found nothing", "answer [1] y | score 0.5 | z"]
+    assert driven.failure is None
+
+
+def test_a_tool_that_fails_leaves_the_turn(tmp_path: Path) -> None:
+    script: list[Told] = [called("text_search", {"query": "x"}, think="I search.")]
+    lines, driven = printed(tmp_path, script, ServiceError(FailureClass.AUTH, "no key"))
+    assert lines[1:] == ["turn 1 I search.", 'text_search(query="x")']
+    assert driven.failure is not None
