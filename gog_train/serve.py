@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from gog.transforms.atlas.server.completions import WrongRequestError, error_body, read_request, write_reply
+from gog.transforms.services.models.chat.serving import WrongRequestError, error_body, read_request, write_reply
 from gog.transforms.services.protocols import ChatReply, ChatRequest
 from gog_train.checkpoints import read_notes
 from gog_train.generate import Prompt, PromptError, open_generator

@@ -17,7 +17,10 @@ from typing import Final
 from aiohttp import web
 
 from gog.transforms.atlas.planner import Planner, planner_id, skill_of
-from gog.transforms.atlas.server.completions import (
+from gog.transforms.atlas.server.faults import Fault, Lot, Lots, Manners
+from gog.transforms.atlas.server.pictures import Pictures, TooManyImagesError
+from gog.transforms.services.gateway.bucket import Bucket
+from gog.transforms.services.models.chat.serving import (
     Asked,
     Json,
     WrongRequestError,
@@ -26,9 +29,6 @@ from gog.transforms.atlas.server.completions import (
     truncated,
     write_reply,
 )
-from gog.transforms.atlas.server.faults import Fault, Lot, Lots, Manners
-from gog.transforms.atlas.server.pictures import Pictures, TooManyImagesError
-from gog.transforms.services.gateway.bucket import Bucket
 
 BODY_BYTES: Final = 64 << 20
 """Longest body of a request that is read."""

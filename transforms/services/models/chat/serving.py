@@ -1,6 +1,6 @@
-"""OpenAI's chat completions as JSON: requests from it, replies to it.
+"""OpenAI's chat completions as a server has them: requests read from JSON, replies written to it.
 
-Of the request's fields, those that the planner has no use for are passed over, as other servers do; what would
+Of the request's fields, those that a server of ours has no use for are passed over, as other servers do; what would
 change the form of the reply (`stream`, `n`) is refused.
 """
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import ImagePart, Message, TextPart
-from gog.transforms.atlas.server.completions import WrongRequestError, read_request, truncated, write_reply
 from gog.transforms.images import sha256_hex
 from gog.transforms.services.models.chat.reply import read_reply
+from gog.transforms.services.models.chat.serving import WrongRequestError, read_request, truncated, write_reply
 from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.models.chat.wire import request_body
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
