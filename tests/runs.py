@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from gog.pipelines.cli.common import bundled
-from gog.pipelines.config.config import Config, parse_config
+from gog.pipelines.config.config import Config, bundled, parse_config
 from gog.pipelines.steps.run import run
 from gog.pipelines.views.database import check_funnel, open_lake
 from gog.schemas.reasons import REASONS

@@ -6,12 +6,10 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
-import yaml
 
 from gog.pipelines.config.config import Config, ConfigError, load_config, parse_config
 from gog.pipelines.lake.one_line import one_line
@@ -94,20 +92,10 @@ def example(*lines: str, more: str = "") -> str:
 
 def config_of(path: str | None, lake: str | None = None, run: str | None = None, seed: int | None = None) -> Config:
     """The config of a command: a file or the bundled world, with what the command line says on top."""
-    config = load_config(Path(path)) if path else bundled("atlas")
+    config = load_config(path)
     update = {"lake": lake, "run": run, "seed": seed}
     given = {key: value for key, value in update.items() if value is not None}
     return parse_config(config.model_dump(mode="json") | given, "command line") if given else config
-
-
-def bundled(name: str) -> Config:
-    """A config that comes with the engine."""
-    return parse_config(yaml.safe_load(bundled_text(name)), f"{name}.yaml")
-
-
-def bundled_text(name: str) -> str:
-    """Its text."""
-    return files("gog.pipelines").joinpath("configs", f"{name}.yaml").read_text("utf-8")
 
 
 def pointing(config: Config, run: bool = True) -> str:

@@ -16,7 +16,6 @@ from gog.pipelines.cli.common import (
     LakeOption,
     RunOption,
     UseError,
-    bundled_text,
     config_of,
     example,
     print_json,
@@ -45,6 +44,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a commented config for your data."""
+    from gog.pipelines.config.config import bundled_text
     from gog.pipelines.lake.lake import write_atomic
 
     if file.exists() and not force:
@@ -175,7 +175,7 @@ def doctor(
 
     Each service of the config gets one small call. Exit code 1 when there is a problem.
     """
-    from gog.pipelines.rehearse.doctor import examine
+    from gog.pipelines.rehearse.doctor import doctor as examine
     from gog.pipelines.views.summary import console_for
 
     checks = examine(config_of(config, lake, name))

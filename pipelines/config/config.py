@@ -5,8 +5,10 @@ given anew: the labeller with its settings, and the export's, whose steps note w
 """
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import suppress
 from difflib import get_close_matches
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -262,8 +264,16 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in get_args(annotation) for model in models_in(argument)]
 
 
-def load_config(path: Path) -> Config:
-    """Read a YAML file. Raises `ConfigError`."""
+def load_config(path: Path | str | None = None, **changes: Any) -> Config:
+    """Read a YAML file, or the bundled world where none is named. Raises `ConfigError`.
+
+    `changes` stand in for its keys, in sections key by key: `load_config(lake="/data/lake", source={"count": 48})`.
+    """
+    config = bundled("atlas") if path is None else parse_config(_yaml(Path(path)), str(path))
+    return parse_config(_changed(config.model_dump(mode="json"), changes), "changes") if changes else config
+
+
+def _yaml(path: Path) -> Any:
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -274,4 +284,23 @@ def load_config(path: Path) -> Config:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}: not valid YAML{line}") from None
-    return parse_config(data if data is not None else {}, str(path))
+    return {} if data is None else data
+
+
+def _changed(data: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key: _changed(data[key], value) for key, value in changes.items() if _sections(data.get(key), value)}
+    return data | dict(changes) | both
+
+
+def _sections(before: object, after: object) -> bool:
+    return isinstance(before, dict) and isinstance(after, Mapping)
+
+
+def bundled(name: str) -> Config:
+    """A config that comes with the engine."""
+    return parse_config(yaml.safe_load(bundled_text(name)), f"{name}.yaml")
+
+
+def bundled_text(name: str) -> str:
+    """Its text."""
+    return files("gog.pipelines").joinpath("configs", f"{name}.yaml").read_text("utf-8")

@@ -15,8 +15,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from gog.pipelines.cli.common import bundled
-from gog.pipelines.config.config import Config, parse_config
+from gog.pipelines.config.config import Config, bundled, parse_config
 from gog.pipelines.steps.run import run
 from gog.pipelines.views.database import open_lake
 from gog.transforms.atlas.scenes import KINDS

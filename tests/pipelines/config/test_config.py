@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gog.pipelines.config.config import Config, ConfigError, fingerprint, load_config, parse_config
+from gog.pipelines.config.config import Config, ConfigError, bundled, fingerprint, load_config, parse_config
 from gog.pipelines.config.sources import AtlasSource, FileSource
 
 CONFIGS = sorted((Path(__file__).parents[3] / "pipelines" / "configs").glob("*.yaml"))
@@ -166,3 +166,20 @@ def test_a_file_source_keeps_its_mapping() -> None:
     ).source
     assert isinstance(source, FileSource)
     assert source.mapping.columns == {"id": "n"}
+
+
+def test_changes_stand_in_for_keys_section_by_section(tmp_path: Path) -> None:
+    path = tmp_path / "gog.yaml"
+    path.write_text("source: {kind: atlas, count: 7}\nscreen: {passes: 2}\n")
+    assert load_config(path) == load_config(str(path))
+    config = load_config(path, run="mine", source={"count": 3})
+    assert (config.run, config.source.kind, config.screen.passes) == ("mine", "atlas", 2)
+    assert config.source == load_config(source={"count": 3}).source
+    with pytest.raises(ConfigError, match="teachr"):
+        load_config(path, teachr="planner:")
+    with pytest.raises(ConfigError, match="source"):
+        load_config(path, source={"kind": "atlas", "cunt": 3})
+
+
+def test_without_a_file_it_is_the_bundled_world() -> None:
+    assert load_config() == bundled("atlas")
