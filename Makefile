@@ -55,7 +55,7 @@ pins: ## resolve all dependencies afresh and rewrite constraints.txt (needs a pa
 
 clean: ## remove what builds and checks left behind; keeps the environment and the lake
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis constraints.new $(VENV)-pins
-	@find pipelines transforms schemas prompts gog_train tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find pipelines transforms schemas prompts gog_train face examples tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What the tests of `gog view` look through. Root in a bare container gets it; others are told how.
 browser:

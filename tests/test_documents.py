@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 DOCUMENTS = ["CONTRIBUTING.md", "README.md", "CHANGELOG.md", *PAGES]
-_PATH = re.compile(r"`((?:schemas|prompts|transforms|pipelines|gog_train|tests|notebooks|docs)/[\w./-]*)`")
+_FOLDERS = "schemas|prompts|transforms|pipelines|gog_train|face|examples|tests|notebooks|docs"
+_PATH = re.compile(rf"`((?:{_FOLDERS})/[\w./-]*)`")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("schemas", "prompts", "transforms", "pipelines", "gog_train")
+FOLDERS = ("schemas", "prompts", "transforms", "pipelines", "gog_train", "face")
 HEAVY = ("apache_beam", "torch", "pyarrow", "datasets", "duckdb", "transformers", "trl")
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "gog.transforms": ("gog.schemas", "gog.prompts", "gog.transforms"),
     "gog.pipelines": ("gog.schemas", "gog.prompts", "gog.transforms", "gog.pipelines"),
     "gog_train": ("gog.schemas", "gog.prompts", "gog.transforms", "gog_train"),
+    "gog": ("gog.schemas", "gog.transforms", "gog.pipelines"),
 }
 """Absolute: no import in a function or under TYPE_CHECKING goes around it."""
 
@@ -34,7 +35,7 @@ NEEDS_ARROW = ("gog.schemas.arrow", "gog.transforms.sources.parquet_format", "go
 def _module(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] in ("__init__", "__main__") else parts)
-    return name if parts[0] == "gog_train" else f"gog.{name}"
+    return {"gog_train": name, "face": "gog"}.get(parts[0], f"gog.{name}")
 
 
 def _within(name: str, *packages: str) -> bool:

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("pipelines", "transforms", "schemas", "prompts", "gog_train")
+FOLDERS = ("face", "pipelines", "transforms", "schemas", "prompts", "gog_train")
 LINKS = {
+    ".dev/gog/__init__.py": "../../face/__init__.py",
+    ".dev/gog/py.typed": "../../face/py.typed",
     ".dev/gog/pipelines": "../../pipelines",
     ".dev/gog/prompts": "../../prompts",
     ".dev/gog/schemas": "../../schemas",
@@ -59,7 +61,7 @@ def _in_folders(source: Path) -> set[str]:
 
 
 def _installed_name(name: str) -> str:
-    return name if name.startswith("gog_train/") else f"gog/{name}"
+    return name if name.startswith("gog_train/") else f"gog/{name.removeprefix('face/')}"
 
 
 def _members(wheel: Path) -> set[str]:
@@ -93,13 +95,14 @@ def _origin(python: Path, code: str) -> str:
 
 USE = """
 from importlib.resources import files
-import gog.schemas.rows as rows, gog_train, gog.prompts, gog.transforms
+import gog, gog.schemas.rows as rows, gog_train, gog.prompts, gog.transforms
 from gog.schemas import Region, TABLES
 assert {f.name for f in files("gog.schemas").joinpath("json").iterdir()} == {f"{t}.schema.json" for t in TABLES}
 row = rows.to_row(Region(region_id="r", seed_id="s", box=(0, 0, 1, 1), score=1, source="x"))
 rows.check_row("regions", row)
 assert files("gog.schemas").joinpath("py.typed").is_file()
-print(gog_train.__file__, rows.__file__)
+assert gog.Seed is gog.schemas.Seed
+print(gog_train.__file__, rows.__file__, gog.__file__)
 """
 
 
@@ -108,7 +111,8 @@ def test_links_are_the_map() -> None:
     assert links == set(LINKS)
     for name, target in LINKS.items():
         assert (ROOT / name).readlink() == Path(target), name
-        assert (ROOT / name / "__init__.py").is_file(), name
+        folder = ROOT / name if (ROOT / name).is_dir() else (ROOT / name).parent
+        assert (folder / "__init__.py").is_file(), name
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -63,7 +63,7 @@ class Check:
     """What to do, where it is not all well."""
 
 
-def examine(config: Config) -> list[Check]:
+def doctor(config: Config) -> list[Check]:
     """All checks, in the order in which they matter."""
     return [
         _versions(),
