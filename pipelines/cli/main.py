@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 the job fell short, 2 wrong use, 130 stopped with Ctrl-C. 
 do; only a bug shows where it is.
 """
 
-import logging
 import os
 import signal
 import sys
@@ -22,6 +21,7 @@ from typer.main import get_command
 from gog.pipelines.cli import eval as evaluate
 from gog.pipelines.cli import index, inspect, plan, report, retry, run, serve_planner, status, store, train, view
 from gog.pipelines.cli.common import FELL_SHORT, STOPPED, tell
+from gog.pipelines.cli.logs import show_logs, take_verbosity
 
 HELP: Final = "Glance-or-Gaze: from visual question sets to training data for models that search with their eyes."
 FIRST: Final = """\
@@ -77,6 +77,9 @@ def _options(
     shown: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
+    verbose: Annotated[
+        int, typer.Option("-v", count=True, show_default=False, help="Log on standard error; -vv logs every call.")
+    ] = 0,
 ) -> None:
     """Options of `gog` itself."""
 
@@ -126,12 +129,12 @@ def call(arguments: Sequence[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; the arguments are the process's own unless given."""
-    # Libraries log what is no news to the user, and tell of every failure a second time.
-    logging.disable(logging.WARNING)
+    arguments, verbosity = take_verbosity(sys.argv[1:] if argv is None else argv)
+    show_logs(verbosity)
     if argv is not None:
-        sys.exit(call(argv))
+        sys.exit(call(arguments))
     sys.unraisablehook = _interrupt_again
-    _end(call(sys.argv[1:]))
+    _end(call(arguments))
 
 
 def _interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:

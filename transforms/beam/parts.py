@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,8 @@ from apache_beam.io.filesystems import FileSystems
 from gog.transforms.beam.encode import encode_part, part_name
 
 Key = tuple[str, int]
+
+_log = logging.getLogger(__name__)
 
 
 class WriteParts(beam.PTransform):
@@ -57,7 +60,9 @@ class _WritePart(beam.DoFn):
     def process(self, element: tuple[Key, Iterable[str]]) -> Iterator[tuple[str, int, int]]:
         (table, shard), texts = element
         rows = [json.loads(text) for text in texts if text]
-        write_file(FileSystems.join(self._folder, table, part_name(self._step, shard)), encode_part(table, rows))
+        path = FileSystems.join(self._folder, table, part_name(self._step, shard))
+        write_file(path, encode_part(table, rows))
+        _log.info("part written step=%s table=%s shard=%d rows=%d path=%r", self._step, table, shard, len(rows), path)
         yield table, shard, len(rows)
 
 

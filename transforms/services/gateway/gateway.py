@@ -6,6 +6,7 @@ gate and the budget, is retried when its failure may pass, kept, and logged as a
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections import Counter
@@ -41,6 +42,8 @@ from gog.transforms.services.store.records import AnyStore, Entry, Kept, Mode
 from gog.transforms.services.store.schema import StoreError
 
 A = TypeVar("A")
+
+_logger = logging.getLogger(__name__)
 
 _CHARACTERS_A_TOKEN = 3
 _TOKENS_AN_IMAGE = 1500
@@ -130,6 +133,8 @@ class Gateway:
         """
         self.store, self.budget, self.run = store, budget or Budget(), run
         self.statistics = Statistics()
+        self.on_event: Callable[[Event], None] | None = None
+        """Told of every call on the event loop, as soon as it has ended."""
         self._gates = dict(gates or {})
         self._retry, self._timeout_s, self._sleep = retry or Retry(), timeout_s, sleep
         self._rng = random.Random(seed)
@@ -252,7 +257,11 @@ class Gateway:
         tokens = (0, 0)
         try:
             answer, text = await with_retries(
-                partial(self._attempt, request, trace), self._retry_of(request), self._rng, self._sleep
+                partial(self._attempt, request, trace),
+                self._retry_of(request),
+                self._rng,
+                self._sleep,
+                f"{request.kind}/{request.provider}",
             )
         except ServiceError as error:
             if error.failure is FailureClass.BUDGET:
@@ -263,6 +272,8 @@ class Gateway:
             kept = Kept(text)
             tokens = self._tokens(request, answer)
         event = self._event(request, trace, kept.failure, False, tokens)
+        if kept.failure is not None:
+            _logger.warning("failed detail=%.300r %s", kept.detail, event)
         entry = Entry(
             request.key, request.kind, request.provider, request.purpose, request.text, kept, trace.cost, *tokens
         )
@@ -361,7 +372,7 @@ class Gateway:
     ) -> Event:
         if failure:
             self.statistics.failures[failure] += 1
-        return Event(
+        event = Event(
             key=request.key,
             kind=request.kind,
             purpose=request.purpose,
@@ -375,3 +386,7 @@ class Gateway:
             cost=trace.cost,
             failure=failure,
         )
+        _logger.debug("call %s", event)
+        if self.on_event is not None:
+            self.on_event(event)
+        return event

@@ -1,6 +1,7 @@
 """When a failed call is made again."""
 
 import asyncio
+import logging
 import math
 import random
 from collections.abc import Awaitable, Callable
@@ -12,6 +13,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from gog.transforms.services.protocols import ServiceError
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,12 @@ async def with_retries(
     retry: Retry,
     rng: random.Random,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    name: str = "",
 ) -> T:
-    """The result of `make`, tried again while its `ServiceError` is a passing one; the last error is raised."""
+    """The result of `make`, tried again while its `ServiceError` is a passing one; the last error is raised.
+
+    `name` is what the log calls the request.
+    """
     try:
         # tenacity costs more than the rest of a call together; a call that succeeds at once does without it.
         return await make()
@@ -57,7 +64,9 @@ async def with_retries(
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         retry_after = error.retry_after if isinstance(error, ServiceError) else None
-        return retry.pause(state.attempt_number, retry_after, rng.random())
+        pause = retry.pause(state.attempt_number, retry_after, rng.random())
+        _log.info("retry request=%s after=%d pause_s=%.1f error=%.300r", name, state.attempt_number, pause, error)
+        return pause
 
     again = AsyncRetrying(
         sleep=sleep,
