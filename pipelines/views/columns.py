@@ -150,9 +150,9 @@ def column_comment(view: str, column: str, table: str | None = None) -> str:
     if view in QUERIES and column in QUERIES[view].columns:
         return QUERIES[view].columns[column]
     if table is not None:
-        said = _OF_TABLES.get((table, column)) or field_docs(TABLES[table]).get(column)
-        if said:
-            return said
+        comment = _OF_TABLES.get((table, column)) or field_docs(TABLES[table]).get(column)
+        if comment:
+            return comment
         return NAMES[column]
     return NAMES.get(column) or _of_any_record(column)
 

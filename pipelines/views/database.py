@@ -88,13 +88,13 @@ def build_views(run_folder: Path, path: Path | None = None) -> Path:
             if left.stat().st_mtime < time.time() - ABANDONED_S:
                 shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=_MAKING, dir=path.parent) as folder:
-            made = Path(folder) / DATABASE
+            fresh = Path(folder) / DATABASE
             # One thread: each one more holds another batch of parsed trajectories.
-            with duckdb.connect(made, config=_LIMITS | {"temp_directory": folder, "threads": 1}) as connection:
+            with duckdb.connect(fresh, config=_LIMITS | {"temp_directory": folder, "threads": 1}) as connection:
                 _look_in(connection, run_folder)
                 patterns = {table: _relative(table) for table in TABLES}
                 _create(connection, patterns, in_file=True)
-            made.replace(path)
+            fresh.replace(path)
     return path
 
 
@@ -158,13 +158,13 @@ def _comments(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "SELECT view_name, 'VIEW' FROM duckdb_views() WHERE NOT internal"
     ).fetchall()
     columns = connection.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal").fetchall()
-    said = [f"COMMENT ON {kind} {name} IS {quoted(' '.join(texts[name].split()))}" for name, kind in kinds]
-    said += [
+    statements = [f"COMMENT ON {kind} {name} IS {quoted(' '.join(texts[name].split()))}" for name, kind in kinds]
+    statements += [
         f'COMMENT ON COLUMN {name}."{column}" IS {quoted(column_comment(name, column, tables.get(name)))}'
         for name, column in columns
     ]
     macros = (VALUE_MACROS | TABLE_MACROS).items()
-    return said + [f"COMMENT ON {macro.kind} {name} IS {quoted(macro.comment)}" for name, macro in macros]
+    return statements + [f"COMMENT ON {macro.kind} {name} IS {quoted(macro.comment)}" for name, macro in macros]
 
 
 def _parts(connection: duckdb.DuckDBPyConnection, table: str, pattern: str) -> str:

@@ -133,13 +133,13 @@ def _at_work(lake: Lake, run: str, steps: Sequence[StepState], began: float) -> 
 
 def _done(lake: Lake, run: str, step: str) -> dict[int, float]:
     """Shards that a step has finished, and when."""
-    found = {}
+    finished = {}
     for path in lake.parts(run, "funnel", step):
         shard = int(path.stem.rsplit("-", 1)[1])
         parts = [lake.part_path(run, table, step, shard) for table in STEP_TABLES[step]]
         with contextlib.suppress(FileNotFoundError):
-            found[shard] = max(part.stat().st_mtime for part in parts)
-    return found
+            finished[shard] = max(part.stat().st_mtime for part in parts)
+    return finished
 
 
 @dataclass(frozen=True, slots=True)

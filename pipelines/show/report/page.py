@@ -13,7 +13,8 @@ from markupsafe import Markup
 from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError, Manifest, write_atomic
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.show.report.examples import Example, examples
-from gog.pipelines.show.report.sections import Section, sections
+from gog.pipelines.show.report.section import Section
+from gog.pipelines.show.report.sections import sections
 from gog.pipelines.show.trajectory import rect
 from gog.pipelines.views.database import DATABASE, build_views, open_file
 
@@ -39,10 +40,10 @@ def write_report(lake: Lake, run: str, path: Path | None = None) -> Path:
     folder = lake.run_folder(run)
     out = path or folder / REPORT
     with tempfile.TemporaryDirectory() as elsewhere:
-        made = folder / DATABASE
-        if not made.exists() or path is not None:
-            made = build_views(folder, Path(elsewhere) / DATABASE)
-        with open_file(made, folder) as connection:
+        database = folder / DATABASE
+        if not database.exists() or path is not None:
+            database = build_views(folder, Path(elsewhere) / DATABASE)
+        with open_file(database, folder) as connection:
             drawn = examples(connection, lake.images)
             text = page(manifest, lake.state(manifest), _facts(connection, manifest), sections(connection), drawn)
     write_atomic(out, text.encode("utf-8", "replace"))
@@ -78,8 +79,8 @@ def _cell(value: object) -> str:
 
 def _facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> list[Fact]:
     def one(sql: str) -> float:
-        ((found,),) = connection.execute(sql).fetchall()
-        return float(found or 0)
+        ((value,),) = connection.execute(sql).fetchall()
+        return float(value or 0)
 
     calls, cost = one("SELECT sum(calls) FROM spend"), one("SELECT sum(cost) FROM spend")
     right = one("SELECT count(*) FROM overview WHERE outcome = 'correct'")

@@ -63,7 +63,7 @@ _STYLE: Final[dict[Any, Any]] = {
 Draw = Callable[["Figure"], None]
 
 
-def svg(draw: Draw, name: str, title: str, told: str, height: float) -> str:
+def svg(draw: Draw, name: str, title: str, description: str, height: float) -> str:
     """What `draw` puts on a figure of `height` inches, as an SVG element with a title and a description.
 
     `name` keeps its ids apart from those of the page's other plots.
@@ -77,10 +77,10 @@ def svg(draw: Draw, name: str, title: str, told: str, height: float) -> str:
         draw(figure)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
-    return _inline(buffer.getvalue(), name, title, told)
+    return _inline(buffer.getvalue(), name, title, description)
 
 
-def _inline(text: str, name: str, title: str, told: str) -> str:
+def _inline(text: str, name: str, title: str, description: str) -> str:
     from markupsafe import escape
 
     text = text[text.index("<svg") :]
@@ -92,7 +92,7 @@ def _inline(text: str, name: str, title: str, told: str) -> str:
     head = (
         f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box[0] if box else ""} role="img" '
         f'aria-labelledby="{name}-title {name}-told"><title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-told">{escape(told)}</desc>'
+        f'<desc id="{name}-told">{escape(description)}</desc>'
     )
     return head + text[text.index(">") + 1 :]
 
@@ -119,8 +119,8 @@ def stacked(
 def ended(axes: "Axes", lengths: Sequence[float], words: Sequence[str]) -> None:
     """Words behind the ends of horizontal bars, with room for the longest."""
     widest = max(lengths) or 1
-    for place, (length, said) in enumerate(zip(lengths, words, strict=True)):
-        axes.text(length + widest * 0.01, place, said, va="center", color=QUIET, size=8.5)
+    for place, (length, word) in enumerate(zip(lengths, words, strict=True)):
+        axes.text(length + widest * 0.01, place, word, va="center", color=QUIET, size=8.5)
     axes.set_xlim(0, widest * (1.04 + 0.023 * max(map(len, words))))
 
 

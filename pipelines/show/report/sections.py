@@ -1,108 +1,60 @@
 """The sections of a report: each asks the run, draws a plot, and keeps its numbers as a table beside it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import numpy as np
 
-from gog.pipelines.show.report.plots import (
-    BAD,
-    GOOD,
-    NONE,
-    QUIET,
-    SERIES,
-    UNSURE,
-    Draw,
-    bars,
-    ended,
-    histogram,
-    legend,
-    stacked,
-    svg,
-)
+from gog.pipelines.show.report.calls import latency, over_time, searches, spend
+from gog.pipelines.show.report.plots import BAD, GOOD, NONE, SERIES, UNSURE, bars, ended, histogram, legend, stacked
+from gog.pipelines.show.report.section import MOST, TABLE_ROWS, Section, drawn, fetch_rows, nothing, table_lines
 from gog.schemas import Behaviour
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Row = dict[str, Any]
-
-MOST: Final = 12
-"""Bars of a plot; what is rarer is in the table alone."""
-TABLE_ROWS: Final = 60
-STEPS: Final = 60
-"""Points on an axis of time."""
 CELLS: Final = 32
 """Cells of the map of gazes, each way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the page. `svg` is finished markup; the rest is text, escaped when the page is made."""
-
-    name: str
-    title: str
-    lead: str
-    svg: str = ""
-    columns: tuple[str, ...] = ()
-    lines: tuple[tuple[object, ...], ...] = ()
-    wide: bool = False
-    empty: str = ""
-    """What to say where there is nothing to show."""
-
-
-def rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
-    """The rows of a query, by name."""
-    cursor = connection.execute(sql)
-    names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
 def sections(connection: duckdb.DuckDBPyConnection) -> list[Section]:
     """All sections, in the order of the page."""
-    made = (_funnel, _reasons, _behaviours, _turns, _levels, _gazes, _searches, _latency, _regions, _time, _spend)
-    return [section(connection) for section in made]
-
-
-def _lines(found: Sequence[Row], columns: Sequence[str]) -> tuple[tuple[object, ...], ...]:
-    return tuple(tuple(row[name] for name in columns) for row in found[:TABLE_ROWS])
-
-
-def _drawn(section: Section, draw: Draw, height: float) -> Section:
-    return replace(section, svg=svg(draw, section.name, section.title, section.lead, height))
+    parts = (_funnel, _reasons, _behaviours, _turns, _levels, _gazes, searches, latency, _regions, over_time, spend)
+    return [section(connection) for section in parts]
 
 
 def _funnel(connection: duckdb.DuckDBPyConnection) -> Section:
-    found = rows(connection, "FROM funnel")
+    rows = fetch_rows(connection, "FROM funnel")
     columns = ("stage", "unit", "entered", "passed", "rejected")
     lead = "What entered each stage, and what left it with a reason. Entered is passed and rejected, always."
-    section = Section("funnel", "Funnel", lead, "", columns, _lines(found, columns), empty="Nothing was counted yet.")
-    if not found:
+    section = Section(
+        "funnel", "Funnel", lead, "", columns, table_lines(rows, columns), empty="Nothing was counted yet."
+    )
+    if not rows:
         return section
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
-        names = [f"{row['stage']} ({row['unit']})" for row in found]
-        parts = {"passed": [row["passed"] for row in found], "rejected": [row["rejected"] for row in found]}
+        names = [f"{row['stage']} ({row['unit']})" for row in rows]
+        parts = {"passed": [row["passed"] for row in rows], "rejected": [row["rejected"] for row in rows]}
         stacked(axes, names, parts, (SERIES[0], NONE))
-        ends = [f"{row['passed']:,}" + f" of {row['entered']:,}" * (row["rejected"] > 0) for row in found]
-        ended(axes, [row["entered"] for row in found], ends)
+        ends = [f"{row['passed']:,}" + f" of {row['entered']:,}" * (row["rejected"] > 0) for row in rows]
+        ended(axes, [row["entered"] for row in rows], ends)
         axes.grid(axis="x", linewidth=0.6)
         legend(figure, axes)
 
-    return _drawn(section, draw, 0.9 + 0.26 * len(found))
+    return drawn(section, draw, 0.9 + 0.26 * len(rows))
 
 
 def _reasons(connection: duckdb.DuckDBPyConnection) -> Section:
-    found = rows(connection, "SELECT stage, unit, reason, rejects, round(100 * share, 1) AS percent FROM reasons")
+    rows = fetch_rows(connection, "SELECT stage, unit, reason, rejects, round(100 * share, 1) AS percent FROM reasons")
     columns = ("stage", "unit", "reason", "rejects", "percent")
     lead = "Why rows left. The percentage is of what entered the stage."
-    section = Section("reasons", "Reasons", lead, "", columns, _lines(found, columns), empty="Nothing left.")
-    if not found:
+    section = Section("reasons", "Reasons", lead, "", columns, table_lines(rows, columns), empty="Nothing left.")
+    if not rows:
         return section
-    most = sorted(found, key=lambda row: (-row["rejects"], row["reason"]))[:MOST]
+    most = sorted(rows, key=lambda row: (-row["rejects"], row["reason"]))[:MOST]
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
@@ -110,11 +62,11 @@ def _reasons(connection: duckdb.DuckDBPyConnection) -> Section:
         ended(axes, [row["rejects"] for row in most], [f"{row['rejects']:,}" for row in most])
         axes.grid(axis="x", linewidth=0.6)
 
-    return _drawn(section, draw, 0.5 + 0.26 * len(most))
+    return drawn(section, draw, 0.5 + 0.26 * len(most))
 
 
 def _behaviours(connection: duckdb.DuckDBPyConnection) -> Section:
-    found = rows(
+    rows = fetch_rows(
         connection,
         """
         SELECT coalesce(nullif(category, ''), dataset) AS kind, behaviour, count(*) AS attempts,
@@ -125,21 +77,21 @@ def _behaviours(connection: duckdb.DuckDBPyConnection) -> Section:
     )
     columns = ("kind", "behaviour", "attempts", "correct", "kept", "reflective")
     lead = "How attempts searched, by kind of question: all of them, and those that were kept."
-    section = Section("behaviours", "Behaviours by kind of question", lead, "", columns, _lines(found, columns))
-    if not found:
-        return _nothing(section, "There is no trajectory yet.")
+    section = Section("behaviours", "Behaviours by kind of question", lead, "", columns, table_lines(rows, columns))
+    if not rows:
+        return nothing(section, "There is no trajectory yet.")
     totals: dict[str, int] = {}
-    for row in found:
+    for row in rows:
         totals[row["kind"]] = totals.get(row["kind"], 0) + row["attempts"]
     kinds = sorted(totals, key=lambda kind: (-totals[kind], kind))[:MOST]
 
     def draw(figure: "Figure") -> None:
         both = figure.subplots(1, 2, sharey=True)
         for axes, what in zip(both, ("attempts", "kept"), strict=True):
-            whole = [sum(row[what] for row in found if row["kind"] == kind) for kind in kinds]
+            whole = [sum(row[what] for row in rows if row["kind"] == kind) for kind in kinds]
             parts = {
                 str(behaviour): [
-                    100 * sum(r[what] for r in found if r["kind"] == kind and r["behaviour"] == behaviour) / (all_ or 1)
+                    100 * sum(r[what] for r in rows if r["kind"] == kind and r["behaviour"] == behaviour) / (all_ or 1)
                     for kind, all_ in zip(kinds, whole, strict=True)
                 ]
                 for behaviour in Behaviour
@@ -149,11 +101,11 @@ def _behaviours(connection: duckdb.DuckDBPyConnection) -> Section:
             axes.set_xlim(0, 100)
         legend(figure, both[0], columns=5)
 
-    return _drawn(section, draw, 1.0 + 0.27 * len(kinds))
+    return drawn(section, draw, 1.0 + 0.27 * len(kinds))
 
 
 def _turns(connection: duckdb.DuckDBPyConnection) -> Section:
-    found = rows(
+    rows = fetch_rows(
         connection,
         """
         SELECT turns, count(*) AS trajectories, count(*) FILTER (outcome = 'correct') AS correct,
@@ -164,9 +116,9 @@ def _turns(connection: duckdb.DuckDBPyConnection) -> Section:
     )
     columns = ("turns", "trajectories", "correct", "mean_tokens", "mean_written")
     lead = "Turns of each trajectory, and the tokens that its model read and wrote."
-    section = Section("turns", "Turns and tokens", lead, "", columns, _lines(found, columns))
-    if not found:
-        return _nothing(section, "There is no trajectory yet.")
+    section = Section("turns", "Turns and tokens", lead, "", columns, table_lines(rows, columns))
+    if not rows:
+        return nothing(section, "There is no trajectory yet.")
     tokens = np.asarray(
         [row[0] for row in connection.execute("SELECT prompt_tokens + completion_tokens FROM overview").fetchall()]
     )
@@ -174,18 +126,18 @@ def _turns(connection: duckdb.DuckDBPyConnection) -> Section:
 
     def draw(figure: "Figure") -> None:
         left, right = figure.subplots(1, 2)
-        numbers = [row["turns"] for row in found]
-        bars(left, numbers, [row["trajectories"] for row in found], "trajectories by turns", SERIES[0])
+        numbers = [row["turns"] for row in rows]
+        bars(left, numbers, [row["trajectories"] for row in rows], "trajectories by turns", SERIES[0])
         left.set_xticks(numbers[:20])
         histogram(right, edges.tolist(), counts.tolist(), "trajectories by tokens", SERIES[2])
         right.tick_params(axis="x", labelsize=8)
         right.locator_params(axis="x", nbins=4)
 
-    return _drawn(section, draw, 2.3)
+    return drawn(section, draw, 2.3)
 
 
 def _levels(connection: duckdb.DuckDBPyConnection) -> Section:
-    found = rows(
+    rows = fetch_rows(
         connection,
         """
         SELECT policy, level, passes, k, any_value(pass_rate) AS pass_rate, any_value(low) AS low,
@@ -195,21 +147,21 @@ def _levels(connection: duckdb.DuckDBPyConnection) -> Section:
     )
     columns = ("policy", "level", "passes", "k", "seeds", "low", "high")
     lead = "Levels against pass rates: a point for each pass rate with its 95% Wilson interval, as large as its seeds."
-    section = Section("levels", "Levels and pass rates", lead, "", columns, _lines(found, columns))
-    if not found:
-        return _nothing(section, "No seed has been labelled.")
-    most = max(row["seeds"] for row in found)
+    section = Section("levels", "Levels and pass rates", lead, "", columns, table_lines(rows, columns))
+    if not rows:
+        return nothing(section, "No seed has been labelled.")
+    most = max(row["seeds"] for row in rows)
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
         for level, colour in enumerate((GOOD, UNSURE, BAD)):
-            those = [row for row in found if row["level"] == level][:200]
+            those = [row for row in rows if row["level"] == level][:200]
             shift = [level + 0.06 * (n - (len(those) - 1) / 2) for n in range(len(those))]
             for place, row in zip(shift, those, strict=True):
                 axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.5, alpha=0.6)
             sizes = [20 + 180 * row["seeds"] / most for row in those]
             axes.scatter([row["pass_rate"] for row in those], shift, s=sizes, color=colour, zorder=3, linewidths=0)
-        totals = [sum(row["seeds"] for row in found if row["level"] == level) for level in range(3)]
+        totals = [sum(row["seeds"] for row in rows if row["level"] == level) for level in range(3)]
         axes.set_yticks(range(3), [f"level {level}: {total:,}" for level, total in enumerate(totals)])
         axes.set_ylim(2.6, -0.6)
         axes.set_xlim(-0.05, 1.05)
@@ -217,7 +169,7 @@ def _levels(connection: duckdb.DuckDBPyConnection) -> Section:
         axes.grid(axis="x", linewidth=0.6)
         axes.tick_params(axis="y", length=0)
 
-    return _drawn(section, draw, 2.4)
+    return drawn(section, draw, 2.4)
 
 
 def _gazes(connection: duckdb.DuckDBPyConnection) -> Section:
@@ -229,7 +181,7 @@ def _gazes(connection: duckdb.DuckDBPyConnection) -> Section:
     lead = "Where gazes looked on their images, and how much of the image they took."
     section = Section("gazes", "Gazes", lead, "", ("quantile of the area", "share of the image"))
     if not len(boxes):
-        return _nothing(section, "No gaze was answered.")
+        return nothing(section, "No gaze was answered.")
     looked = coverage(boxes)
     edges = np.logspace(-4, 0, 25)
     counts, _ = np.histogram(np.clip(area, edges[0], 1.0), bins=edges)
@@ -248,7 +200,7 @@ def _gazes(connection: duckdb.DuckDBPyConnection) -> Section:
         right.set_xticks([0.0001, 0.001, 0.01, 0.1, 1], ["0.01%", "0.1%", "1%", "10%", "100%"], size=8)
         right.minorticks_off()
 
-    return _drawn(replace(section, lines=lines), draw, 2.4)
+    return drawn(replace(section, lines=lines), draw, 2.4)
 
 
 def coverage(boxes: "np.ndarray[Any, Any]", cells: int = CELLS) -> "np.ndarray[Any, Any]":
@@ -261,73 +213,21 @@ def coverage(boxes: "np.ndarray[Any, Any]", cells: int = CELLS) -> "np.ndarray[A
     return steps.cumsum(axis=0).cumsum(axis=1)[:cells, :cells]
 
 
-def _searches(connection: duckdb.DuckDBPyConnection) -> Section:
-    found = rows(connection, "FROM searches ORDER BY calls DESC, provider, tool")
-    columns = ("provider", "tool", "calls", "useful", "ambiguous", "off_target", "empty", "failed")
-    lead = "What the next turn made of the searches of trajectories, and those that found nothing or failed."
-    section = Section("searches", "Search by provider", lead, "", columns, _lines(found, columns))
-    if not found:
-        return _nothing(section, "No search was answered.")
-    shown = found[:MOST]
-
-    def draw(figure: "Figure") -> None:
-        axes = figure.subplots()
-        names = [f"{row['tool']} {_unversioned(row['provider'])}" for row in shown]
-        parts: dict[str, list[float]] = {}
-        for what in ("useful", "ambiguous", "off_target", "empty", "failed"):
-            parts[what.replace("_", " ")] = [100 * row[what] / row["calls"] for row in shown]
-        stacked(axes, names, parts, (GOOD, UNSURE, BAD, NONE, QUIET))
-        axes.set_xlim(0, 100)
-        axes.set_xlabel("% of the calls; what nobody judged is left blank")
-        legend(figure, axes, columns=5)
-
-    return _drawn(section, draw, 1.1 + 0.27 * len(shown))
-
-
-def _latency(connection: duckdb.DuckDBPyConnection) -> Section:
-    found = rows(connection, "FROM providers ORDER BY calls DESC, provider, kind")
-    columns = ("provider", "kind", "calls", "from_store", "failed", "retries", "median_s", "p95_s")
-    lead = "How long calls took that the store did not answer: the median, and a line to what 95% stayed within."
-    section = Section("latency", "Latency by provider", lead, "", columns, _lines(found, columns))
-    shown = [row for row in found if row["median_s"] is not None][:MOST]
-    if not shown:
-        return _nothing(section, "No call was made: the store answered.")
-
-    def draw(figure: "Figure") -> None:
-        axes = figure.subplots()
-        stacked(axes, [f"{row['kind']} {_unversioned(row['provider'])}" for row in shown], {}, ())
-        for place, row in enumerate(shown):
-            axes.plot([row["median_s"], row["p95_s"]], [place, place], color=SERIES[0], linewidth=2)
-        axes.scatter([row["median_s"] for row in shown], range(len(shown)), color=SERIES[0], s=30, zorder=3)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.minorticks_off()
-        axes.set_xlabel("seconds")
-        axes.grid(axis="x", linewidth=0.6)
-
-    return _drawn(section, draw, 0.8 + 0.27 * len(shown))
-
-
-def _unversioned(provider: str) -> str:
-    """The provider without the version of its index, which is long and says little on a plot."""
-    return provider.partition("@")[0]
-
-
 def _regions(connection: duckdb.DuckDBPyConnection) -> Section:
-    found = rows(connection, "FROM region_sources")
+    rows = fetch_rows(connection, "FROM region_sources")
     columns = ("source", "regions", "seeds", "looked at", "of", "median share of the image")
     lines = tuple(
         (r["source"], r["regions"], r["seeds"], r["looked_at"], r["could_be"], f"{r['median_area']:.2%}")
-        for r in found[:TABLE_ROWS]
+        for r in rows[:TABLE_ROWS]
     )
     lead = (
         "Regions that detector and teacher proposed, and how many of them a gaze took up (intersection over union of "
         "at least one half), of those on images at which somebody gazed."
     )
     section = Section("regions", "Regions of detector and teacher", lead, "", columns, lines)
-    if not found:
-        return _nothing(section, "No region was proposed.")
-    shown = found[:MOST]
+    if not rows:
+        return nothing(section, "No region was proposed.")
+    shown = rows[:MOST]
 
     def draw(figure: "Figure") -> None:
         left, right = figure.subplots(1, 2, sharey=True)
@@ -338,69 +238,4 @@ def _regions(connection: duckdb.DuckDBPyConnection) -> Section:
         right.set_title("% that a gaze took up")
         right.set_xlim(0, 100)
 
-    return _drawn(section, draw, 0.7 + 0.32 * len(shown))
-
-
-def _time(connection: duckdb.DuckDBPyConnection) -> Section:
-    lead = "Calls a minute, made and answered by the store, and what they had cost by then."
-    section = Section(
-        "time", "Rate and spend over time", lead, "", ("minutes", "calls", "from store", "tokens", "cost $")
-    )
-    ((span, count),) = connection.execute("SELECT max(started) - min(started), count(*) FROM events").fetchall()
-    if not count:
-        return _nothing(section, "No call was made.")
-    step = max(1.0, span / STEPS)
-    found = rows(
-        connection,
-        f"""
-        SELECT from_s, sum(calls)::BIGINT AS calls, sum(from_store)::BIGINT AS from_store,
-            sum(tokens)::BIGINT AS tokens, sum(cost) AS cost
-        FROM rate_over_time({step:.6f}) GROUP BY from_s ORDER BY from_s
-        """,
-    )
-    lines = tuple(
-        (round(r["from_s"] / 60, 2), r["calls"], r["from_store"], r["tokens"], r["cost"]) for r in found[:TABLE_ROWS]
-    )
-    steps = int(span // step) + 1
-    made, stored, cost, tokens = np.zeros(steps), np.zeros(steps), np.zeros(steps), np.zeros(steps)
-    for row in found:
-        place = min(steps - 1, round(row["from_s"] / step))
-        made[place] += row["calls"] - row["from_store"]
-        stored[place] += row["from_store"]
-        cost[place] += row["cost"]
-        tokens[place] += row["tokens"]
-    minutes = (np.arange(steps) * step / 60).tolist()
-
-    def draw(figure: "Figure") -> None:
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        a_minute = 60 / step
-        above.stackplot(
-            minutes, made * a_minute, stored * a_minute, colors=(SERIES[0], NONE), labels=("made", "from the store")
-        )
-        above.set_title("calls a minute")
-        what, title = (cost, "US dollars, in all") if cost.any() else (tokens / 1e6, "million tokens, in all")
-        below.plot(minutes, np.cumsum(what), color=SERIES[1], linewidth=1.8)
-        below.set_title(title)
-        below.set_xlabel("minutes from the first call")
-        for axes in (above, below):
-            axes.grid(axis="y", linewidth=0.6)
-            axes.set_ylim(bottom=0)
-        legend(figure, above)
-
-    return _drawn(replace(section, lines=lines), draw, 3.2)
-
-
-def _spend(connection: duckdb.DuckDBPyConnection) -> Section:
-    found = rows(
-        connection,
-        "SELECT provider, kind, purpose, calls, from_store, failed, prompt_tokens + completion_tokens AS tokens, "
-        "cost FROM spend",
-    )
-    columns = ("provider", "kind", "purpose", "calls", "from_store", "failed", "tokens", "cost")
-    lead = "Calls, tokens and US dollars, by provider and purpose."
-    section = Section("spend", "Spend", lead, "", columns, _lines(found, columns), wide=True)
-    return section if found else _nothing(section, "No call was made.")
-
-
-def _nothing(section: Section, said: str) -> Section:
-    return replace(section, empty=said)
+    return drawn(section, draw, 0.7 + 0.32 * len(shown))
