@@ -60,6 +60,7 @@ class Rollout:
         """
         self._tools, self._images = tools, images
         self._cut: Ending | None = None
+        self.row = row
         self.gold = gold_of(row)
         """What the answer is compared with."""
         image = keep_image(images, row["files"][0])
@@ -184,11 +185,6 @@ def gold_of(row: Mapping[str, Any]) -> JudgeQuestion:
         answer_low=row["answer_low"],
         answer_high=row["answer_high"],
     )
-
-
-def searches_of(episode: Episode) -> int:
-    """Searches that came back, whatever they found."""
-    return sum(bool(step.evidence_ids) for step in episode.steps)
 
 
 def _suffix(data: bytes) -> str:

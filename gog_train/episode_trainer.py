@@ -19,9 +19,10 @@ from gog.schemas import Message
 from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.export.rows import chat_message
-from gog_train.environment import Ending, Environment, Rollout, searches_of
+from gog_train.environment import Ending, Environment, Rollout
 from gog_train.judge_health import JudgeHealth
-from gog_train.rewards import CountedJudge, RewardSettings, Scored, metrics_of, score_all
+from gog_train.rewards.scoring import CountedJudge, Scored, finished_of, metrics_of, score_all
+from gog_train.rewards.terms import RewardSettings
 from gog_train.sampling import draw, merge, with_signal
 from gog_train.services import TrainingServices, run
 from gog_train.settings import TrainingError
@@ -136,7 +137,7 @@ class EpisodeTrainer(GRPOTrainer):
             [[chat_message(message) for message in rollout.episode.messages[2:]] for rollout in rollouts],
             [tokens.completion for tokens in all_tokens],
             None if logprobs is None else [tokens.logps for tokens in all_tokens],
-            sum(searches_of(rollout.episode) for rollout in rollouts),
+            sum(finished_of(rollout).searches for rollout in rollouts),
             sum(rollout.ending is Ending.TOOL_FAILED for rollout in rollouts),
             [tokens.told_images for tokens in all_tokens],
         )

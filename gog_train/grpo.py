@@ -23,7 +23,7 @@ from gog_train.data import Export, open_export
 from gog_train.judge_health import JudgeHealth, JudgeIllError
 from gog_train.processors import backbone_of, check, fit, load_processor
 from gog_train.questions import bare, check_prompts, questions
-from gog_train.rewards import RewardSettings
+from gog_train.rewards.terms import RewardSettings
 from gog_train.sampling import Curriculum, order
 from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, check_judge, open_services
 from gog_train.settings import TrainingError, TrainSettings
@@ -100,6 +100,9 @@ class GrpoSettings(TrainSettings):
     """Weight of the form in the reward (lambda); the rest is the weight of the answer."""
     search_cost: float = Field(default=0.0, ge=0)
     """What each search takes off the reward."""
+    rewards: dict[str, float | None] = Field(default={})
+    """Further terms of the reward, of installed packages by name or as my_pkg.my_mod:term, each with its weight: null
+    is the term's own."""
     judge: str = RULES
     """http(s)://HOST/v1#MODEL, asked where no rule settles an answer; `rules:` takes such an answer for wrong."""
     judge_settings: ModelSettings = ModelSettings()
@@ -129,7 +132,13 @@ class GrpoSettings(TrainSettings):
     def _fits(self) -> "GrpoSettings":
         if self.questions * self.rollouts % self.device_batch_size:
             raise ValueError("device_batch_size has to divide questions times rollouts")
+        _ = self.reward.terms  # says which there are, where one is not
         return self
+
+    @property
+    def reward(self) -> RewardSettings:
+        """The terms of the reward with their weights."""
+        return RewardSettings(self.format_weight, self.search_cost, self.rewards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +176,7 @@ def train(settings: GrpoSettings) -> Trained:
         if stop.asked and trainer.state.global_step < trainer.state.max_steps:
             return _stopped(trainer, "stopped")
         metrics = metrics_of(result.metrics, trainer.state.log_history)
-        card = {"stage": "grpo", "questions": len(material.rows), "metrics": metrics}
+        card = {"stage": "grpo", "questions": len(material.rows), "rewards": settings.reward.card(), "metrics": metrics}
         saved = finish(settings, trainer, material.form, material.export, card)
         return Trained(True, int(trainer.state.global_step), metrics, saved)
     finally:
@@ -209,7 +218,7 @@ def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence
         backbone=material.export.backbone,
         opened=material.form.opened,
         levels=list(material.rows.with_format(None)["level"]),
-        reward=RewardSettings(settings.format_weight, settings.search_cost),
+        reward=settings.reward,
         health=JudgeHealth(settings.judge_window, settings.judge_health),
         resample=settings.resample,
     )

@@ -18,7 +18,8 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.target import Format, ToolSettings
 from gog.transforms.services.loop import process_loop
 from gog_train.data import inside, read_manifest
-from gog_train.environment import OVER, Rollout, keep_image, searches_of
+from gog_train.environment import OVER, Rollout, keep_image
+from gog_train.rewards.scoring import finished_of
 from gog_train.services import RULES, Addresses, TrainingServices, open_services
 from gog_train.settings import TrainingError
 
@@ -108,11 +109,11 @@ def _message(agent_data: Any, name: str, parameters: Mapping[str, Any]) -> Messa
 
 
 def report(rollout: Rollout) -> dict[str, Any]:
-    """What the reward has to know of the turns before the answer."""
-    episode = rollout.episode
+    """What the reward has to know of the turns before the answer, as JSON: verl hands it from process to process."""
+    finished = finished_of(rollout)
     return {
-        "strikes": episode.strikes,
-        "errors": [step.error for step in episode.steps if step.error],
-        "searches": searches_of(episode),
+        "strikes": finished.strikes,
+        "turns": list(finished.turns),
+        "steps": [step.model_dump(mode="json") for step in finished.steps],
         "tool_failed": rollout.driven.failure is not None,
     }

@@ -13,7 +13,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 from gog_train.judge_health import JudgeIllError
-from gog_train.rewards import Scored
+from gog_train.rewards.scoring import Scored
 from gog_train.sampling import with_signal
 from gog_train.settings import TrainingError
 

@@ -12,18 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rolling import rl_rows, row_of, seed, services
 
-from gog.schemas import FailureClass, Function, Message, ToolCall
+from gog.schemas import FailureClass, Function, Message, Step, ToolCall
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.dialect.observations import neutralise
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply
 from gog_train.environment import Rollout
+from gog_train.rewards.terms import Term
 from gog_train.services import run
 from gog_train.settings import TrainingError
 from gog_train.verl import reward
 from gog_train.verl.episode import REPORT, STATE, Home, take_turn
-from gog_train.verl.reward import JudgeIsDownError, compute_score, last_part
+from gog_train.verl.reward import NoRewardError, compute_score, last_part
 
 EPISODE = EpisodeSettings(max_turns=6).in_frame(BACKBONES[BackboneName.QWEN3_VL].spec)
 ASKED = {"question": "What is the capital, question ?", "image": "images/a.png"}
@@ -74,19 +75,18 @@ class TestTools:
                 images = [[b["image"].tobytes() for b in bs if b["type"] == "image"] for bs in (blocks, wanted)]
                 assert images[0] == images[1]
             assert getattr(data, STATE).episode.steps == other.episode.steps
-            assert data.extra_fields[REPORT] == {
-                "strikes": 1,
-                "errors": ["bad_box"],
-                "searches": 3,
-                "tool_failed": False,
-            }
+            report = data.extra_fields[REPORT]
+            assert (report["strikes"], report["tool_failed"], report["turns"]) == (1, False, ["I look."] * 4)
+            assert [Step.model_validate(step) for step in json.loads(json.dumps(report["steps"]))] == list(
+                other.episode.steps
+            )
 
     def test_a_second_call_of_a_turn_is_not_done_and_noted(self, folder: Path) -> None:
         with services(folder / "store") as made:
             home, data = Home(folder, EPISODE, made), agent()
             told = called(home, data, "text_search", SEARCH, ("image_search", {}))
             assert "one call a turn" in texts(told)
-            assert data.extra_fields[REPORT]["errors"] == ["several_calls"]
+            assert [step["error"] for step in data.extra_fields[REPORT]["steps"]] == ["several_calls"]
 
     def test_after_the_end_nothing_is_done(self, folder: Path) -> None:
         with services(folder / "store") as made:
@@ -147,6 +147,14 @@ TOLD = (
 )
 
 
+def step(error: str = "") -> dict[str, Any]:
+    found = () if error else ("e1",)
+    return Step(turn=0, action="text_search", error=error, evidence_ids=found).model_dump(mode="json")
+
+
+SHORT = Term("short", lambda rollout: None if rollout.answer is None else len(rollout.answer) / 100)
+
+
 def paid(response: str, noted: dict[str, Any] | None = None, **more: Any) -> dict[str, float]:
     return asyncio.run(compute_score("x", response, GOLD, {"gog": noted} if noted else {}, **more))
 
@@ -173,20 +181,31 @@ class TestReward:
     @pytest.mark.parametrize(
         ("noted", "form"),
         [
-            ({"strikes": 1, "errors": ["bad_box"]}, 0.0),
-            ({"strikes": 0, "errors": ["several_calls"]}, 0.0),
-            ({"strikes": 0, "errors": ["repeated"]}, 1.0),
-            ({"strikes": 0, "errors": [], "searches": 2}, 1.0),
-            ({"strikes": 0, "errors": [], "searches": 1, "tool_failed": True}, 1.0),
+            ({"strikes": 1, "steps": [step("bad_box")]}, 0.0),
+            ({"strikes": 0, "steps": [step("several_calls")]}, 0.0),
+            ({"strikes": 0, "steps": [step("repeated")]}, 1.0),
+            ({"strikes": 0, "steps": [step(), step()], "turns": ["I look.", "Again."]}, 1.0),
+            ({"strikes": 0, "steps": [], "turns": ["<answer>Kenya</answer> or so"]}, 0.0),
+            ({"strikes": 0, "steps": [step()], "tool_failed": True}, 1.0),
         ],
     )
     def test_form_is_what_the_episode_noted_too(self, noted: dict[str, Any], form: float) -> None:
         scored = paid(TOLD + "<answer>Kenya</answer>", noted)
-        assert (scored["acc"], scored["format"], scored["searches"]) == (1.0, form, noted.get("searches", 0))
+        searches = sum(bool(taken["evidence_ids"]) for taken in noted["steps"])
+        assert (scored["acc"], scored["format"], scored["searches"]) == (1.0, form, searches)
         assert scored["tool_failed"] == float("tool_failed" in noted)
 
     def test_weights(self) -> None:
         assert paid("<answer>Uganda</answer>", format_weight=0.25)["score"] == 0.25
+        noted = {"steps": [step(), step()]}
+        assert paid("<answer>Kenya</answer>", noted, search_cost=0.125)["score"] == 0.75
+
+    def test_terms_of_others_are_those_of_trl(self) -> None:
+        term = f"{__name__}:SHORT"
+        scored = paid("<answer>Kenya</answer>", rewards={term: 2.0})
+        assert (scored["score"], scored[term]) == pytest.approx((1.1, 0.05))
+        with pytest.raises(NoRewardError, match="no value of"):
+            paid("I do not know.", rewards={term: 2.0})
 
     @given(st.text(max_size=200), st.text(max_size=200))
     def test_a_page_cannot_answer(self, page: str, more: str) -> None:
@@ -205,7 +224,7 @@ class TestReward:
             raise ServiceError(FailureClass.NETWORK, "no route")
 
         monkeypatch.setattr(reward, "_judge", lambda address, *_: down)
-        with pytest.raises(JudgeIsDownError, match="look after its endpoint"):
+        with pytest.raises(NoRewardError, match="look after its endpoint"):
             paid("<answer>The republic in the east</answer>", judge="http://localhost/v1#m")
         assert len(asked) == reward.ATTEMPTS
         assert paid("<answer>Kenya</answer>", judge="http://localhost/v1#m")["acc"] == 1.0  # the rules settle it

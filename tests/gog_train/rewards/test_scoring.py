@@ -15,7 +15,8 @@ from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 from gog_train.environment import Ending, Rollout
 from gog_train.judge_health import FEW, JudgeHealth, JudgeIllError
-from gog_train.rewards import CountedJudge, RewardSettings, metrics_of, score, score_all
+from gog_train.rewards.scoring import CountedJudge, metrics_of, score, score_all
+from gog_train.rewards.terms import RewardSettings, Term
 from gog_train.services import TrainingServices, run
 
 EPISODE = EpisodeSettings(max_turns=4).in_frame(BACKBONES[BackboneName.QWEN2_5_VL].spec)
@@ -52,7 +53,7 @@ def test_accuracy_and_form(turns: list[str], accuracy: float, form: float, tmp_p
     with services(tmp_path / "store") as made:
         rollout = played(made, turns)
         scored = run(score(rollout, made.judge, RewardSettings()))
-    assert (scored.accuracy, scored.format) == (accuracy, form)
+    assert (scored.values["accuracy"], scored.values["format"]) == (accuracy, form)
     assert scored.reward == pytest.approx(0.9 * accuracy + 0.1 * form)
     assert scored.masked == ""
 
@@ -62,7 +63,7 @@ def test_the_reward_is_its_parts_weighed(scored_rollouts: dict[str, Rollout], we
     settings_ = RewardSettings(weight, cost)
     for name, searches in (("right", 0), ("searched", 2)):
         scored = run(score(scored_rollouts[name], None, settings_))
-        assert scored.searches == searches
+        assert scored.values["cost"] == -searches
         assert scored.reward == pytest.approx((1 - weight) + weight - cost * searches)
     wrong = run(score(scored_rollouts["strikes"], None, settings_))
     assert wrong.reward == pytest.approx(0)
@@ -94,6 +95,24 @@ def test_what_is_masked_has_no_reward(tmp_path: Path) -> None:
     assert numbers["episode/masked"] == 1
     assert "reward/accuracy" not in numbers
     assert numbers["ended/tool_failed"] == numbers["masked/tool"] == numbers["masked/judge"] == 0.25
+
+
+SHORT = Term("short", lambda rollout: None if rollout.answer is None else len(rollout.answer) / 100, weight=0.5)
+
+
+@pytest.mark.parametrize(("weight", "part"), [(2.0, 0.14), (None, 0.035)])
+def test_a_term_of_somebody_else_is_weighed_in(
+    weight: float | None, part: float, scored_rollouts: dict[str, Rollout]
+) -> None:
+    settings_ = RewardSettings(more={f"{__name__}:SHORT": weight})
+    scored = run(score(scored_rollouts["right"], None, settings_))
+    assert scored.reward == pytest.approx(1 + part)
+    assert metrics_of([scored], [scored_rollouts["right"]])[f"reward/{__name__}:SHORT"] == pytest.approx(0.07)
+
+
+def test_a_term_without_a_value_masks(scored_rollouts: dict[str, Rollout]) -> None:
+    scored = run(score(scored_rollouts["strikes"], None, RewardSettings(more={f"{__name__}:SHORT": 1.0})))
+    assert (scored.reward, scored.masked) == (None, "term")
 
 
 def test_a_rollout_that_was_left_is_no_success(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Plug-ins of Glance-or-Gaze: one module a kind."""

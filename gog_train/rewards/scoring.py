@@ -1,0 +1,96 @@
+"""Rewards of TRL's rollouts. One that says nothing of the policy is masked, never paid zero: the judge or another term
+failed, a search failed, the token budget or the turns ran out.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from gog.schemas import Behaviour, Outcome, Tool
+from gog.transforms.episode.machine import behaviour_of, is_reflective
+from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply, Ruling
+from gog.transforms.verify.verdict import settle
+from gog_train.environment import Ending, Rollout
+from gog_train.rewards.terms import Finished, RewardSettings
+
+_MASKED: Final = {
+    Ending.OVERLONG: "overlong",
+    Ending.OUT_OF_TURNS: "out_of_turns",
+    Ending.TOOL_FAILED: "tool",
+}
+MASKS: Final = (*_MASKED.values(), "judge", "term")
+"""Why a rollout is masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A rollout's reward and its terms' values, by name; `masked` says why it has none."""
+
+    ending: Ending
+    reward: float | None
+    values: Mapping[str, float | None] = field(default_factory=dict)
+    masked: str = ""
+
+
+@dataclass(slots=True)
+class CountedJudge:
+    """A judge whose questions and readable replies are counted."""
+
+    judge: JudgeCall
+    asked: int = 0
+    answered: int = 0
+
+    async def __call__(self, question: JudgeQuestion) -> JudgeReply:
+        """Ask. Raises `ServiceError`."""
+        self.asked += 1
+        reply = await self.judge(question)
+        self.answered += reply.ruling is not Ruling.UNKNOWN
+        return reply
+
+
+async def score(rollout: Rollout, judge: JudgeCall | None, settings: RewardSettings) -> Scored:
+    """The reward of a rollout that has ended. Without a judge the rules alone settle, and the rest is masked."""
+    if rollout.ending in _MASKED:
+        return Scored(rollout.ending, None, masked=_MASKED[rollout.ending])
+    finished = finished_of(rollout)
+    if rollout.ending is Ending.ANSWERED:
+        outcome, _, _ = await settle(rollout.episode.answer, rollout.gold, judge)
+        finished = replace(finished, outcome=outcome)
+    reward, values = settings.pay(finished)
+    why = "" if reward is not None else "judge" if finished.outcome is Outcome.UNKNOWN else "term"
+    return Scored(rollout.ending, reward, values, why)
+
+
+def finished_of(rollout: Rollout) -> Finished:
+    """The rollout as terms see it, its answer not yet settled."""
+    episode = rollout.episode
+    turns = tuple(message.text for message in episode.messages if message.role == "assistant")
+    return Finished(rollout.row, turns, episode.steps, episode.strikes, episode.answer, None)
+
+
+async def score_all(rollouts: Sequence[Rollout], judge: JudgeCall | None, settings: RewardSettings) -> list[Scored]:
+    """The rewards of a batch; the judge is asked about all of them at once."""
+    return list(await asyncio.gather(*(score(rollout, judge, settings) for rollout in rollouts)))
+
+
+def metrics_of(scored: Sequence[Scored], rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Means over a batch, by name: terms of the reward, endings, masks, turns, tools and behaviours."""
+    count = len(scored)
+    paid = [one for one in scored if one.reward is not None]
+    metrics = {"episode/masked": 1 - len(paid) / count}
+    for name in paid[0].values if paid else ():
+        metrics[f"reward/{name}"] = sum(one.values[name] or 0.0 for one in paid) / len(paid)
+    masks, endings = Counter(one.masked for one in scored), Counter(one.ending for one in scored)
+    metrics |= {f"masked/{name}": masks[name] / count for name in MASKS}
+    metrics |= {f"ended/{ending}": endings[ending] / count for ending in Ending}
+    episodes = [rollout.episode for rollout in rollouts]
+    calls = Counter(step.action for episode in episodes for step in episode.steps if step.evidence_ids)
+    behaviours = Counter(behaviour_of(episode.steps) for episode in episodes)
+    metrics |= {f"searches/{tool}": calls[tool.value] / count for tool in Tool}
+    metrics |= {f"behaviour/{name}": behaviours[name] / count for name in Behaviour}
+    metrics["behaviour/reflective"] = sum(is_reflective(episode.steps) for episode in episodes) / count
+    metrics["episode/turns"] = sum(episode.turns for episode in episodes) / count
+    metrics["episode/strikes"] = sum(episode.strikes for episode in episodes) / count
+    return metrics
