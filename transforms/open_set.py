@@ -58,7 +58,7 @@ class OpenSet(Generic[T]):
 
     def __contains__(self, name: str) -> bool:
         """Whether there is one, without loading those of others."""
-        return name in self._ours or name in self._theirs or (_PATH.fullmatch(name) is not None and "." in name)
+        return name in self._ours or name in self._theirs or _PATH.fullmatch(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         """Names of ours, then of those that installed packages declare."""
@@ -91,7 +91,7 @@ class OpenSet(Generic[T]):
         if name in self._theirs:
             point = self._theirs[name]
             return self._imported(name, point.module, point.attr), _origin_of(point)
-        if "." in name and (path := _PATH.fullmatch(name)):
+        if path := _PATH.fullmatch(name):
             return self._imported(name, path["module"], path["name"]), Origin(path["module"], "")
         if name in self._ours:
             return self._ours[name], Origin(OURS, version(OURS))
@@ -118,3 +118,12 @@ class OpenSet(Generic[T]):
 @cache
 def _origin_of(point: EntryPoint) -> Origin:
     return Origin(point.dist.name, point.dist.version) if point.dist else Origin(point.module, "")
+
+
+def plugins() -> dict[Origin, list[EntryPoint]]:
+    """What installed distributions declare for sets of ours, by distribution; nothing is loaded."""
+    declared: dict[Origin, list[EntryPoint]] = {}
+    for group in sorted(group for group in entry_points().groups if group.startswith("gog.")):
+        for point in sorted(entry_points(group=group), key=lambda point: point.name):
+            declared.setdefault(_origin_of(point), []).append(point)
+    return declared

@@ -24,11 +24,13 @@ from gog.pipelines.connect.searches import open_image_search, open_reader, open_
 from gog.pipelines.connect.services import open_policy
 from gog.pipelines.connect.stores import read_store, size_of, store_path
 from gog.pipelines.lake.lake import Lake, LakeError
+from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
 from gog.transforms.images import sha256_hex
+from gog.transforms.open_set import plugins
 from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
 from gog.transforms.services.search.index_folder import IndexFolderError
@@ -73,6 +75,7 @@ def doctor(config: Config) -> list[Check]:
         *_services(config),
         _gpu(),
         *_extras(),
+        *_plugins(),
         _data(),
     ]
 
@@ -288,6 +291,21 @@ def _extras() -> Iterator[Check]:
             found = ""
         missing = f"not installed; for {use}: pip install 'glance-or-gaze[{name}]'"
         yield Check(f"extra {name}", "ok", found or missing)
+
+
+def _plugins() -> Iterator[Check]:
+    """What other distributions add to our sets, each loaded once."""
+    for origin, points in plugins().items():
+        loaded = []
+        for point in points:
+            try:
+                point.load()
+                loaded.append(f"{point.group.removeprefix('gog.')} {point.name}")
+            except Exception as error:  # whatever a module of somebody else raises
+                why = one_line(f"{point.group} {point.name}: {type(error).__name__}: {error}", 300)
+                yield Check("plug-ins", "problem", f"{origin}: {why}", f"repair or uninstall {origin.distribution}")
+        if loaded:
+            yield Check("plug-ins", "ok", f"{origin}: {', '.join(loaded)}")
 
 
 def _data() -> Check:
