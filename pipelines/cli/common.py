@@ -164,7 +164,7 @@ def tell(error: BaseException) -> Told | None:
     if isinstance(error, wrong + short):
         return Told(one_line(error), WRONG_USE if isinstance(error, wrong) else FELL_SHORT)
     if isinstance(error, OSError) and error.errno is not None:
-        from gog.pipelines.lake.lake import disk_advice
+        from gog.pipelines.lake.disk import disk_advice
 
         where = f"{error.filename}: " if error.filename else ""
         return Told(one_line(f"{where}{disk_advice(error) or error.strerror}"), FELL_SHORT)

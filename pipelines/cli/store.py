@@ -24,7 +24,7 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
-    from gog.pipelines.lake.lake import ImageFiles
+    from gog.pipelines.lake.image_files import ImageFiles
     from gog.transforms.services.store.records import AnyStore
 
 SHOWN: Final = 10
@@ -258,7 +258,7 @@ def _open(config: Config) -> "AnyStore":
 
 
 def _images(config: Config) -> "ImageFiles":
-    from gog.pipelines.lake.lake import ImageFiles
+    from gog.pipelines.lake.image_files import ImageFiles
 
     return ImageFiles(Path(config.lake) / "images")
 

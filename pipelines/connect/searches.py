@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.lake.lake import ImageFiles, Lake
+from gog.pipelines.lake.image_files import ImageFiles
+from gog.pipelines.lake.lake import Lake
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.images import ImageStore
 from gog.transforms.services.pages.jina import JinaReader

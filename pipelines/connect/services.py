@@ -19,7 +19,8 @@ from gog.pipelines.connect.detectors import check_detector, check_installed, ope
 from gog.pipelines.connect.models import open_model, provider_of
 from gog.pipelines.connect.searches import check_searches, open_image_search, open_text_search, with_pages
 from gog.pipelines.connect.stores import make_budget, make_store, prices_of, store_path
-from gog.pipelines.lake.lake import ImageFiles, Lake
+from gog.pipelines.lake.image_files import ImageFiles
+from gog.pipelines.lake.lake import Lake
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.images import ImageStore
 from gog.transforms.services.gateway.budget import EMBEDDED, Budget

@@ -22,7 +22,8 @@ from gog.pipelines.connect.models import episode_of
 from gog.pipelines.connect.services import fetched_images, policy_id, services_for
 from gog.pipelines.evaluate.journal import Journal
 from gog.pipelines.evaluate.window import in_window
-from gog.pipelines.lake.lake import Lake, LakeError, RunLock, write_atomic
+from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
+from gog.pipelines.lake.lock import RunLock
 from gog.schemas import SCHEMA_VERSION, FailureClass
 from gog.transforms.evaluate.answered import Answered, asked_of, missing_because, scored, stopped, with_image
 from gog.transforms.evaluate.benchmarks import atlas

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from gog.pipelines.lake.lake import Lake, LakeError, disk_advice, write_atomic
+from gog.pipelines.lake.disk import disk_advice
+from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.reviews import latest
 from gog.schemas import Box, CorrectedBox, Decision, Review, canonical_json, content_id

@@ -22,7 +22,9 @@ from typing import Final, TypeVar
 import duckdb
 import pyarrow as pa
 
-from gog.pipelines.lake.lake import ABANDONED_S, LakeError, disk_advice
+from gog.pipelines.lake.disk import disk_advice
+from gog.pipelines.lake.lake import LakeError
+from gog.pipelines.lake.lock import ABANDONED_S
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.views.columns import column_comment
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS

@@ -287,7 +287,7 @@ from pathlib import Path
 import pandas  # noqa: F401 - pyarrow would import it in each child
 from gog.pipelines.lake import atomic
 from gog.pipelines.export.write import export_sft
-from gog.pipelines.lake.lake import ImageFiles
+from gog.pipelines.lake.image_files import ImageFiles
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import ExportSettings
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lakes import EPISODE, make_seed, reflective, small_run, verdict_of
 
 from gog.pipelines.export.write import export_sft
-from gog.pipelines.lake.lake import ImageFiles
+from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.lake.reviews import EVERYBODY, ReviewState, honour, latest, review_stats, state_of
 from gog.schemas import CorrectedBox, Decision, Method, Reject, Review, Trajectory
 from gog.transforms.export.rows import ExportSettings, Reviewed

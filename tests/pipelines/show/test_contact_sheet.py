@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lakes import EPISODE, TEACHER, make_seed, reflective, said, verdict_of
 from PIL import Image, ImageDraw
 
-from gog.pipelines.lake.lake import ImageFiles
+from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.show.contact_sheet import WIDTH, contact_sheet, pick_example
 from gog.pipelines.show.drawing import font, wrapped
 from gog.pipelines.show.trajectory import Records, view_of

@@ -6,7 +6,7 @@ import pytest
 from fakes import answered, called
 from lakes import EPISODE, TEACHER, make_seed, reflective, verdict_of
 
-from gog.pipelines.lake.lake import ImageFiles
+from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.show.trajectory import COLOURS, Gaze, Records, behaviour_words, judgement_of, rect, turns_of, view_of
 from gog.schemas import WHOLE, Box, EpisodeImage, FailureClass, Method, Outcome, Seed, Step, Verdict
 from gog.transforms.episode.machine import Episode, act, start

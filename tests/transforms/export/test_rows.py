@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from lakes import EPISODE, level_of, make_seed, reflective, verdict_of
 
-from gog.pipelines.lake.lake import ImageFiles
+from gog.pipelines.lake.image_files import ImageFiles
 from gog.prompts import render
 from gog.schemas import WHOLE, EpisodeImage, ImagePart, Message, Origin, Reject, Seed, Split, TextPart, Trajectory
 from gog.transforms.episode.machine import system_prompt

@@ -1,0 +1,64 @@
+"""Files of a lake on the disk: written whole, and what goes wrong told in one line."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from gog.pipelines.lake.atomic import to_disk
+from gog.pipelines.lake.one_line import one_line
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+_READ_ONLY: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
+_NO_FOLDER: Final = {errno.ENOTDIR, errno.EEXIST}
+
+
+class LakeError(Exception):
+    """The lake cannot be used as asked; the message is one line that says what to do."""
+
+
+def write_atomic(path: Path, data: bytes, *, sync: bool = True, passing: Path | None = None) -> None:
+    """Write a file under another name, in the folder `passing` where one is given, and rename it.
+
+    With `sync` it outlives a power cut. Raises `LakeError`.
+    """
+    fresh = (passing or path.parent) / f".{path.name}.{secrets.token_hex(6)}.tmp"
+    with disk_errors(path, "write"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.parent.mkdir(exist_ok=True)
+        try:
+            with fresh.open("xb") as file:
+                file.write(data)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            fresh.replace(path)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+        if sync:
+            to_disk(path.parent)
+
+
+@contextmanager
+def disk_errors(path: Path, verb: str) -> Iterator[None]:
+    """Errors of the disk as one line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        why = disk_advice(error) or error.strerror or one_line(error, 300) or type(error).__name__
+        raise LakeError(f"cannot {verb} {path}: {why}") from error
+
+
+def disk_advice(error: OSError) -> str:
+    """What to do about an error that is the disk's; empty for any other."""
+    if error.errno in _FULL:
+        return "the disk is full: make room and run again; what was finished is kept"
+    if error.errno in _READ_ONLY:
+        return "it is read-only or belongs to someone else: change that, or use another --lake"
+    if error.errno in _NO_FOLDER:
+        return "a file is in the place of a folder: use another --lake"
+    return ""
