@@ -3,14 +3,12 @@
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
-import venv
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from environments import install, run, scratch
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("face", "pipelines", "transforms", "schemas", "prompts", "gog_train")
@@ -25,19 +23,13 @@ LINKS = {
 }
 
 
-def _run(command: list[str], cwd: Path, env: Mapping[str, str] | None = None) -> str:
-    result = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=240, check=False)
-    assert result.returncode == 0, result.stdout[-1000:] + result.stderr[-3000:]
-    return result.stdout
-
-
 def _tracked() -> list[str]:
     """Files that git tracks, or would track."""
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: nothing to compare with")
     command = [git, "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    return [name for name in _run(command, ROOT).split("\0") if name and (ROOT / name).exists()]
+    return [name for name in run(command, ROOT).split("\0") if name and (ROOT / name).exists()]
 
 
 @pytest.fixture(scope="module")
@@ -70,27 +62,13 @@ def _members(wheel: Path) -> set[str]:
 
 
 def _build(source: Path, out: Path, kind: str) -> Path:
-    _run([sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", str(out), "."], source)
+    run([sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", str(out), "."], source)
     (built,) = out.iterdir()
     return built
 
 
-def _scratch(folder: Path) -> Path:
-    """Python of a fresh environment that sees this one's packages, but not this one's editable install."""
-    venv.create(folder, with_pip=False, symlinks=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    # A path in a .pth file is no site folder itself: the .pth of the editable install in it is not read.
-    (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n", "utf-8")
-    return folder / "bin" / "python"
-
-
-def _install(python: Path, *what: str) -> None:
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
-    _run([*command, "--ignore-installed", "--no-build-isolation", *what], python.parent)
-
-
 def _origin(python: Path, code: str) -> str:
-    return _run([str(python), "-I", "-c", code], python.parent).strip()
+    return run([str(python), "-I", "-c", code], python.parent).strip()
 
 
 USE = """
@@ -141,8 +119,8 @@ def test_wheel_and_sdist_hold_the_folders_and_nothing_else(source: Path, tmp_pat
 
 def test_an_installed_wheel_works_away_from_the_source(source: Path, tmp_path: Path) -> None:
     wheel = _build(source, tmp_path / "wheel", "wheel")
-    python = _scratch(tmp_path / "scratch")
-    _install(python, str(wheel))
+    python = scratch(tmp_path / "scratch")
+    install(python, str(wheel))
     origins = _origin(python, USE).split()
     assert all(origin.startswith(str(tmp_path / "scratch")) for origin in origins)
     assert (python.parent / "gog").is_file()
@@ -151,8 +129,8 @@ def test_an_installed_wheel_works_away_from_the_source(source: Path, tmp_path: P
 
 
 def test_an_editable_install_reads_the_source(source: Path, tmp_path: Path) -> None:
-    python = _scratch(tmp_path / "scratch")
-    _install(python, "--editable", str(source))
+    python = scratch(tmp_path / "scratch")
+    install(python, "--editable", str(source))
     origins = _origin(python, USE).split()
     assert all(Path(origin).resolve().is_relative_to(source.resolve()) for origin in origins)
 
@@ -162,8 +140,8 @@ def test_without_links_an_editable_install_is_empty_and_make_says_so(source: Pat
     copy = tmp_path / "copy"
     shutil.copytree(source, copy, symlinks=True)
     shutil.rmtree(copy / ".dev")
-    python = _scratch(tmp_path / "scratch")
-    _install(python, "--editable", str(copy))
+    python = scratch(tmp_path / "scratch")
+    install(python, "--editable", str(copy))
     assert _origin(python, "import importlib.util as u; print(u.find_spec('gog_train'))") == "None"
 
     make = shutil.which("make")
