@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -112,43 +111,6 @@ class TestOpening:
         one_line(caught)
 
 
-class TestImages:
-    def test_are_kept_once_by_content(self, tmp_path: Path) -> None:
-        images = Lake(tmp_path).images
-        sha256 = images.put(b"x", "jpg")
-        assert sha256 == SHA
-        written = images.path(sha256).stat().st_mtime_ns
-        assert images.put(b"x", "jpg") == sha256
-        assert images.read(sha256) == b"x"
-        assert images.path(sha256).stat().st_mtime_ns == written
-        assert files(tmp_path / "images") == [f"{SHA[:2]}/{SHA}.jpg"]
-
-    @pytest.mark.parametrize("sha256", ["0" * 64, "", "../lake.json", "X" * 64, "0" * 63 + "/"])
-    def test_missing_ones_are_key_errors(self, tmp_path: Path, sha256: str) -> None:
-        with pytest.raises(KeyError):
-            Lake(tmp_path).images.read(sha256)
-
-    def test_other_suffixes_are_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match="svg"):
-            Lake(tmp_path).images.put(b"x", "svg")
-
-    def test_a_cut_off_file_is_noticed_and_healed(self, tmp_path: Path) -> None:
-        images = Lake(tmp_path).images
-        path = images.path(images.put(b"longer", "png"))
-        path.write_bytes(b"lon")
-        with pytest.raises(LakeError, match="damaged"):
-            images.read(path.stem)
-        images.put(b"longer", "png")
-        assert images.read(path.stem) == b"longer"
-
-    def test_many_threads_put_the_same(self, tmp_path: Path) -> None:
-        images = Lake(tmp_path).images
-        with ThreadPoolExecutor(8) as pool:
-            shas = set(pool.map(lambda n: images.put(b"%d" % (n % 5), "png"), range(100)))
-        assert len(shas) == 5
-        assert len(files(tmp_path / "images")) == 5
-
-
 class TestFullDisk:
     def test_is_one_line_and_leaves_nothing_half_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         lake = Lake(tmp_path)
@@ -209,67 +171,6 @@ class TestManifest:
         lake.write_manifest(Manifest(run="r", fingerprint="f", schema_version=9))
         with pytest.raises(LakeError, match="newer"):
             lake.read_manifest("r")
-
-
-HOLD = """
-import pathlib, sys, time
-from gog.pipelines.lake.lake import Lake
-with Lake(pathlib.Path(sys.argv[1])).lock("r"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-class TestLock:
-    def test_a_second_process_is_told_who_has_it_and_death_gives_it_back(self, tmp_path: Path) -> None:
-        lake = Lake(tmp_path)
-        with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == "held\n"
-            with (
-                pytest.raises(LakeError, match=rf"process {child.pid} on ") as caught,
-                lake.lock("r"),
-            ):
-                pass
-            one_line(caught)
-            with lake.lock("other"):
-                pass
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-        with lake.lock("r"):
-            pass
-
-    def test_is_free_again_afterwards_even_after_an_error(self, tmp_path: Path) -> None:
-        lake = Lake(tmp_path)
-        with pytest.raises(RuntimeError), lake.lock("r"):
-            raise RuntimeError
-        with lake.lock("r"), pytest.raises(LakeError, match="another process"), lake.lock("r"):
-            pass
-        with lake.lock("r"):
-            pass
-
-    def test_clears_what_a_killed_writer_left(self, tmp_path: Path) -> None:
-        lake = Lake(tmp_path)
-        write_part(lake.part_path("r", "seeds", "ingest", 0), "seeds", [seed(1)])
-        left = lake.table_folder("r", "seeds") / ".part-00001.parquet.abc.tmp"
-        left.write_bytes(b"half")
-        with lake.lock("r"):
-            assert files(lake.table_folder("r", "seeds")) == ["part-ingest-00000.parquet"]
-
-    def test_clears_what_killed_writers_of_any_run_left_long_ago(self, tmp_path: Path) -> None:
-        lake = Lake(tmp_path)
-        kept = lake.images.put(b"kept", "jpg")
-        (lake.indexes / ".atlas.1").mkdir(parents=True)
-        (lake.indexes / "atlas").mkdir()
-        old, fresh = (lake.images.passing / name for name in (".a.jpg.1.tmp", ".b.jpg.2.tmp"))
-        for path in (old, fresh, lake.indexes / ".atlas.1" / "half", lake.indexes / "atlas" / "whole"):
-            path.write_bytes(b"half")
-        for path in (old, lake.indexes / ".atlas.1", lake.indexes / "atlas", lake.images.path(kept)):
-            os.utime(path, (0, 0))
-        with lake.lock("r"):
-            assert files(lake.images.passing) == [".b.jpg.2.tmp"]
-            assert [path.name for path in lake.indexes.iterdir()] == ["atlas"]
-            assert lake.images.read(kept) == b"kept"
 
 
 WRITE = """
