@@ -4,9 +4,9 @@ import re
 from importlib.resources import files
 
 import pytest
+from atlas_assets.lookalikes import ALIKE, clusters, distances, neighbours, partition, relations
 
 from gog.transforms.atlas.facts import by_code, countries, flag, members, partitions
-from gog.transforms.atlas.lookalikes import ALIKE, clusters, distances, neighbours, partition, relations
 from gog.transforms.atlas.questions import facts_of, plain
 from gog.transforms.atlas.rows import LICENCE
 

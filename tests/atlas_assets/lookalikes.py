@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gog.transforms.atlas.facts import PARTITIONS
 from gog.transforms.services.search.grid import lab
 
 TWIN = 5.0
@@ -19,9 +20,6 @@ SAME_BUT_FOR_A_SHADE = (("ROU", "TCD"),)
 """Twins whose distance is larger, since a shade differs over a large area; nobody tells them apart by sight."""
 ALIKE = 19.0
 """Below this distance (and above `TWIN`) two flags are easily confused: Australia and New Zealand."""
-PARTITIONS = 10
-HELD_OUT = (8, 9)
-"""Partitions that no training scene draws from."""
 SALT = "atlas-1"
 """Committed seed of the partitioning: another one makes another world."""
 

@@ -1,8 +1,8 @@
-"""Makes `assets/` from the two npm packages. A development tool: the engine itself needs no SVG library.
+"""Makes `transforms/atlas/assets/` from the two npm packages: the engine itself needs no SVG library.
 
     npm pack flag-icons@7.5.0 world-countries@5.1.0
     pip install resvg-py
-    python -m gog.transforms.atlas.draw_assets flag-icons-7.5.0.tgz world-countries-5.1.0.tgz
+    PYTHONPATH=tests python -m atlas_assets.draw flag-icons-7.5.0.tgz world-countries-5.1.0.tgz
 
 Same tarballs and same resvg, same bytes.
 """
@@ -16,11 +16,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from atlas_assets.lookalikes import ALIKE, clusters, distances, neighbours, partition, relations
 from PIL import Image
 
-from gog.transforms.atlas.lookalikes import ALIKE, clusters, distances, neighbours, partition, relations
-
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = Path(__file__).parents[2] / "transforms" / "atlas" / "assets"
 WIDTH, HEIGHT, COLOURS = 320, 240, 96
 
 EXTRA = ("PSE", "UNK", "TWN", "COK", "NIU", "VAT")
