@@ -1,23 +1,14 @@
-"""What MkDocs runs while it builds: reference pages made from the code, and links to files beside the docs."""
+"""What MkDocs runs while it builds: links to files beside the docs."""
 
 import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
-from gog.pipelines.cli.reference import pages
-
 _OUTSIDE = re.compile(r"\[([^\]]*)\]\((\.\./[^)#\s]+)\)")
-
-
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the reference."""
-    for path, text in pages().items():
-        files.append(File.generated(config, path, content=text))
-    return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -12,7 +12,6 @@ needs the extra `pipelines`.
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,6 +86,8 @@ _PLACE_OF = {name: module for module, names in _PLACES.items() for name in names
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib.metadata import version
+
         value: Any = version("glance-or-gaze")
     elif name in _PLACE_OF:
         value = getattr(import_module(_PLACE_OF[name]), name)

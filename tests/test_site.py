@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from reference import pages
 
-from gog.pipelines.cli.reference import pages
 from gog.pipelines.config.config import Config
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.views.queries import QUERIES
@@ -37,7 +37,7 @@ def test_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
         text = path.read_text("utf-8")
         for tag in re.findall(r"<(?:script|link|img|iframe|source)\b[^>]*>", text):
             assert not re.search(r'(?:src|href)="(?:https?:)?//', tag), (path.name, tag)
-    assert not (tmp_path / "site" / "hooks.py").exists()
+    assert not list((tmp_path / "site").rglob("*.py"))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,8 @@ def test_links_that_are_whole_are_none(tmp_path: Path) -> None:
 def small_site(text: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
     """A site of two pages with the settings of ours; the first page says `text`."""
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "hooks.py").write_text((ROOT / "docs" / "hooks.py").read_text("utf-8"))
+    for name in ("hooks.py", "reference.py"):
+        (tmp_path / "docs" / name).write_text((ROOT / "docs" / name).read_text("utf-8"))
     (tmp_path / "docs" / "start.md").write_text("# Start\n")
     (tmp_path / "docs" / "sources.md").write_text("# Sources\n")  # the reference names it
     (tmp_path / "docs" / "index.md").write_text(f"# Home\n\n{text}\n")

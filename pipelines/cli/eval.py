@@ -1,4 +1,9 @@
-"""`gog eval`: benchmarks answered by a policy, scored, and compared."""
+"""Answer benchmarks, score the answers, compare them.
+
+Official and judge protocol side by side, with 95% intervals, beside the paper's numbers. Answers and results are
+kept in LAKE/evals/NAME. What the outside failed to answer is unknown, never wrong, and asked again next time.
+Whatever stopped it, the same command goes on.
+"""
 
 import sys
 from dataclasses import asdict
@@ -6,16 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gog.pipelines.cli.common import (
-    FELL_SHORT,
-    ConfigOption,
-    JsonOption,
-    LakeOption,
-    UseError,
-    config_of,
-    example,
-    print_json,
-)
+from gog.pipelines.cli.errors import FELL_SHORT, UseError
+from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, print_json
+from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
@@ -28,21 +26,16 @@ MORE = (
     "atlas, which is bundled. A split stands behind a colon: livevqa:News=data/livevqa."
 )
 
-app = typer.Typer(name="eval", invoke_without_command=True, rich_markup_mode=None, add_completion=False)
-
-
-def add_to(parent: typer.Typer) -> None:
-    """Add the commands."""
-    parent.add_typer(
-        app,
-        name="eval",
-        epilog=example(
-            "gog eval --bench atlas",
-            "gog eval -c fvqa.yaml --bench fvqa=fvqa_test.parquet --policy http://localhost:8000/v1#gog-sft",
-            "gog eval compare base/prompted tuned/policy",
-            more=MORE,
-        ),
-    )
+app = command_app(
+    help=__doc__,
+    invoke_without_command=True,
+    epilog=example(
+        "gog eval --bench atlas",
+        "gog eval -c fvqa.yaml --bench fvqa=fvqa_test.parquet --policy http://localhost:8000/v1#gog-sft",
+        "gog eval compare base/prompted tuned/policy",
+        more=MORE,
+    ),
+)
 
 
 @app.callback()
@@ -73,12 +66,6 @@ def evaluate(
     lake: LakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer benchmarks, score the answers, compare them.
-
-    Official and judge protocol side by side, with 95% intervals, beside the paper's numbers. Answers and results are
-    kept in LAKE/evals/NAME. What the outside failed to answer is unknown, never wrong, and asked again next time.
-    Whatever stopped it, the same command goes on.
-    """
     if context.invoked_subcommand is not None:
         return
     from gog.pipelines.evaluate.results import results_of, write_results
@@ -125,10 +112,10 @@ def _paradigms(named: list[str] | None) -> "list[Paradigm]":
 def _run(
     evaluation: "Evaluation", bench: "Bench", paradigms: "list[Paradigm]", limit: int | None, items: int
 ) -> "Evaluated":
-    from gog.pipelines.cli.counter import Counting
+    from gog.pipelines.cli.progress import AnswerCount
 
-    with Counting(f"{bench.name} {bench.split}", items * len(paradigms), sys.stderr) as counting:
-        return evaluation.run(bench, paradigms, limit=limit, told=counting.told)
+    with AnswerCount(f"{bench.name} {bench.split}", items * len(paradigms), sys.stderr) as answers:
+        return evaluation.run(bench, paradigms, limit=limit, told=answers.told)
 
 
 A = Annotated[str, typer.Argument(metavar="A", help="Name of an evaluation, or its results.json, and /PARADIGM.")]

@@ -1,4 +1,4 @@
-"""`gog index`: a local search world out of one's own pictures and pages, and what a run is kept apart from."""
+"""Local search indexes."""
 
 import sys
 import time
@@ -8,17 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from gog.pipelines.cli.common import (
-    FELL_SHORT,
-    ConfigOption,
-    JsonOption,
-    LakeOption,
-    UseError,
-    config_of,
-    example,
-    print_json,
-)
-from gog.pipelines.cli.progress import PLAIN_EVERY
+from gog.pipelines.cli.errors import FELL_SHORT, UseError
+from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, print_json
+from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
 
 SHOWN: Final = 10
@@ -32,45 +24,14 @@ APART: Final = (
     "hand, and asks what any picture could be asked."
 )
 
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    index = typer.Typer(
-        name="index", help="Local search indexes.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
-    )
-    index.callback()(_index)
-    index.command(epilog=example("gog index build --images photos --texts captions.jsonl --out index", more=MORE))(
-        build
-    )
-    index.command(epilog=example("gog index benchmarks -c fvqa.yaml", more=APART))(benchmarks)
-    app.add_typer(index, epilog=example("gog index build --images photos --texts captions.jsonl --out index"))
+app = command_app(
+    help=__doc__,
+    no_args_is_help=True,
+    epilog=example("gog index build --images photos --texts captions.jsonl --out index"),
+)
 
 
-def _index() -> None:
-    """Local search indexes."""
-
-
-def benchmarks(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOption = False) -> None:
-    """Index the benchmarks that a run is kept apart from.
-
-    They are those of the config's `decontaminate` section. The index lies in the lake; it is made anew when their
-    files change.
-    """
-    from gog.pipelines.sources.benchmarks import benchmarks_of
-    from gog.pipelines.views.summary import console_for, plain_table
-
-    opened = benchmarks_of(config_of(config, lake))
-    if opened is None:
-        raise UseError("the config names no benchmarks: add `decontaminate: {against: [{benchmark: ..., path: ...}]}`")
-    lines = opened().coverage()
-    if as_json:
-        print_json([line._asdict() for line in lines])
-        return
-    columns = ("benchmark", ">rows", ">found by image", ">found by question", ">by neither")
-    cells = [(name, *(f"{count:,}" for count in counts)) for name, *counts in lines]
-    console_for(sys.stdout).print(plain_table("Kept apart from", columns, cells))
-
-
+@app.command(epilog=example("gog index build --images photos --texts captions.jsonl --out index", more=MORE))
 def build(
     images: Annotated[
         Path | None, typer.Option("--images", metavar="FOLDER", help="Pictures, in this folder and below it.")
@@ -87,6 +48,7 @@ def build(
 
     The addresses `gallery:OUT` and `corpus:OUT` in a config then search in them.
     """
+    from gog.pipelines.cli.progress import PLAIN_EVERY
     from gog.pipelines.tools.build_index import build_index
 
     if images is None and texts is None:
@@ -117,3 +79,25 @@ def build(
     if not report.pictures and not report.pages:
         print("gog: nothing could be indexed: every picture and line was left out", file=sys.stderr)
         raise typer.Exit(FELL_SHORT)
+
+
+@app.command(epilog=example("gog index benchmarks -c fvqa.yaml", more=APART))
+def benchmarks(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOption = False) -> None:
+    """Index the benchmarks that a run is kept apart from.
+
+    They are those of the config's `decontaminate` section. The index lies in the lake; it is made anew when their
+    files change.
+    """
+    from gog.pipelines.sources.benchmarks import benchmarks_of
+    from gog.pipelines.views.summary import console_for, plain_table
+
+    opened = benchmarks_of(config_of(config, lake))
+    if opened is None:
+        raise UseError("the config names no benchmarks: add `decontaminate: {against: [{benchmark: ..., path: ...}]}`")
+    lines = opened().coverage()
+    if as_json:
+        print_json([line._asdict() for line in lines])
+        return
+    columns = ("benchmark", ">rows", ">found by image", ">found by question", ">by neither")
+    cells = [(name, *(f"{count:,}" for count in counts)) for name, *counts in lines]
+    console_for(sys.stdout).print(plain_table("Kept apart from", columns, cells))

@@ -1,4 +1,7 @@
-"""`gog inspect`: DuckDB over a run, and a trajectory as a picture."""
+"""Ask a run in SQL (DuckDB), or draw a trajectory.
+
+Without --sql a shell: DuckDB's own where it is installed, over lake.duckdb; else a prompt of ours.
+"""
 
 import shutil
 import subprocess
@@ -8,17 +11,9 @@ from typing import Annotated
 
 import typer
 
-from gog.pipelines.cli.common import (
-    JsonOption,
-    LakeOption,
-    OfConfig,
-    OfRun,
-    RunPlace,
-    UseError,
-    example,
-    one_run,
-    print_json,
-)
+from gog.pipelines.cli.errors import UseError
+from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, print_json
+from gog.pipelines.cli.targets import RunPlace, one_run
 
 MORE = (
     "Answers: funnel, reasons, spend, providers, overview, turns, tool_calls, searches, behaviours, categories, "
@@ -26,21 +21,19 @@ MORE = (
     "only read. With an address (s3://, gs://) as the lake, DuckDB reads it with its extension httpfs. For notebooks "
     "and DuckDB's own shell there is LAKE/runs/RUN/lake.duckdb."
 )
+EXAMPLES = (
+    "gog inspect                                        a shell",
+    'gog inspect --sql "select * from funnel"',
+    'gog inspect --json --sql "from overview limit 5"',
+    "gog inspect --sql \"from trajectory('trajectory-0a')\"",
+    'gog inspect --lake s3://bucket/lake --run fvqa --sql "from funnel"',
+    "gog inspect --trajectory best --out best.png",
+)
+
+app = command_app()
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    examples = (
-        "gog inspect                                        a shell",
-        'gog inspect --sql "select * from funnel"',
-        'gog inspect --json --sql "from overview limit 5"',
-        "gog inspect --sql \"from trajectory('trajectory-0a')\"",
-        'gog inspect --lake s3://bucket/lake --run fvqa --sql "from funnel"',
-        "gog inspect --trajectory best --out best.png",
-    )
-    app.command("inspect", epilog=example(*examples, more=MORE))(inspect)
-
-
+@app.command(help=__doc__, epilog=example(*EXAMPLES, more=MORE))
 def inspect(
     sql: Annotated[str | None, typer.Option("--sql", metavar="QUERY", help="One query; without it, a shell.")] = None,
     trajectory: Annotated[
@@ -52,10 +45,6 @@ def inspect(
     name: OfRun = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a run in SQL (DuckDB), or draw a trajectory.
-
-    Without --sql a shell: DuckDB's own where it is installed, over lake.duckdb; else a prompt of ours.
-    """
     from gog.pipelines.views.database import open_lake
     from gog.pipelines.views.sql import SHOWN_ROWS, QueryError, ask, shell, show
     from gog.pipelines.views.summary import console_for

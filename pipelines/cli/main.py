@@ -1,4 +1,7 @@
-"""The command line: `gog COMMAND`. Each command's module says what it does; this one puts them together.
+"""The command line: `gog COMMAND`. A command is the `app` of the module of its name, whose docstring is its help.
+
+Here their names alone are known: a command is imported when it is called, so that help, versions and typos are
+answered at once.
 
 Exit codes: 0 done, 1 the job fell short, 2 wrong use, 130 stopped with Ctrl-C. Errors are one line that says what to
 do; only a bug shows where it is.
@@ -11,17 +14,20 @@ import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import version
-from typing import Annotated, Final
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gog.pipelines.cli import eval as evaluate
-from gog.pipelines.cli import index, inspect, plan, report, retry, run, serve_planner, status, store, train, view
-from gog.pipelines.cli.common import FELL_SHORT, STOPPED, tell
+from gog.pipelines.cli.errors import FELL_SHORT, STOPPED, error_line
 from gog.pipelines.cli.logs import show_logs, take_verbosity
+from gog.pipelines.cli.options import command_app
+
+if TYPE_CHECKING:
+    from typer._click import Command
 
 HELP: Final = "Glance-or-Gaze: from visual question sets to training data for models that search with their eyes."
 FIRST: Final = """\
@@ -38,29 +44,41 @@ First steps:
 `gog COMMAND --help` has an example. Exit codes: 0 done, 1 the job fell
 short, 2 wrong use."""
 
-ORDER: Final = (
+COMMANDS: Final = (
     *("demo", "init", "doctor", "plan", "preview", "run", "ingest", "synthesize", "curate", "label", "export"),
     *("status", "retry", "inspect", "view", "review", "report", "train", "eval", "index", "store", "serve-planner"),
 )
 """The commands in the order in which somebody comes to need them."""
 
 
-class _InOrder(TyperGroup):
-    """Lists the commands in our order; Typer puts groups behind single commands."""
+def command_of(name: str) -> "Command":
+    """A command, or a group of them, with all that its module imports."""
+    command = get_command(import_module(f"gog.pipelines.cli.{name.replace('-', '_')}").app)
+    command.name = name
+    return command
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        """Names of the commands."""
-        return sorted(super().list_commands(ctx), key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+def _first_line(name: str) -> str:
+    """What a command's module begins with; it is read, not imported."""
+    with Path(__file__).with_name(f"{name.replace('-', '_')}.py").open(encoding="utf-8") as source:
+        return source.readline().strip().strip('"')
 
 
-app = typer.Typer(
+class _Commands(TyperGroup):
+    """Lists and suggests commands by what stands in for them; the one that is called is imported."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> "tuple[str | None, Command | None, list[str]]":
+        """The command that the arguments begin with, and the arguments behind it."""
+        name, stand_in, behind = super().resolve_command(ctx, args)
+        return name, stand_in and command_of(args[0]), behind
+
+
+app = command_app(
     name="gog",
-    cls=_InOrder,
+    cls=_Commands,
     help=HELP,
     epilog=FIRST,
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -68,6 +86,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         print(f"gog {version('glance-or-gaze')}")
         raise typer.Exit
 
@@ -84,21 +104,12 @@ def _options(
     """Options of `gog` itself."""
 
 
-for group in (
-    plan,
-    run,
-    status,
-    retry,
-    inspect,
-    view,
-    report,
-    index,
-    train,
-    evaluate,
-    serve_planner,
-    store,
-):
-    group.add_to(app)
+def _stand_in() -> None:
+    """In the place of every command, until it is called."""
+
+
+for _name in COMMANDS:
+    app.command(_name, help=_first_line(_name))(_stand_in)
 
 
 def call(arguments: Sequence[str]) -> int:
@@ -115,7 +126,7 @@ def call(arguments: Sequence[str]) -> int:
             # Nothing was typed behind the name of a group.
             print(error.format_message(), file=sys.stderr)
             return error.exit_code
-        told = tell(error)
+        told = error_line(error)
         if told is None:
             traceback.print_exc()
             print("gog: this is a bug in gog, not in what you did; what was finished is kept", file=sys.stderr)

@@ -1,41 +1,35 @@
-"""`gog retry`: only the rejects of a reason."""
+"""Try again what was rejected for a reason.
+
+Without --config the run's own config is taken from its manifest.
+"""
 
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gog.pipelines.cli.common import (
-    FELL_SHORT,
-    JsonOption,
-    LakeOption,
-    OfConfig,
-    OfRun,
-    UseError,
-    config_of,
-    example,
-    one_run,
-    print_json,
-)
-from gog.pipelines.cli.progress import Progress
-from gog.pipelines.config.config import Config, parse_config
-from gog.schemas import REASONS
+from gog.pipelines.cli.errors import FELL_SHORT, UseError
+from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, print_json
+from gog.pipelines.cli.targets import config_of, one_run
+
+if TYPE_CHECKING:
+    from gog.pipelines.config.config import Config
 
 MORE = (
     "Shards that hold such rejects are done again; the store answers all that was answered before, so only what "
     'failed is paid for. Reasons: `gog inspect --sql "select * from reasons"`.'
 )
 
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    examples = ("gog retry --reason teacher.timeout", "gog retry --reason search.failed --run fvqa")
-    app.command(epilog=example(*examples, more=MORE))(retry)
+app = command_app()
 
 
+@app.command(
+    help=__doc__,
+    epilog=example("gog retry --reason teacher.timeout", "gog retry --reason search.failed --run fvqa", more=MORE),
+)
 def retry(
     reason: Annotated[
         list[str], typer.Option("--reason", metavar="CODE", help="Code of a reason; may be given several times.")
@@ -45,10 +39,7 @@ def retry(
     name: OfRun = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Try again what was rejected for a reason.
-
-    Without --config the run's own config is taken from its manifest.
-    """
+    from gog.pipelines.cli.progress import Progress
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.steps.retry import STEPS_AGAIN, count_rejects
     from gog.pipelines.steps.run import run as run_engine
@@ -74,6 +65,8 @@ def retry(
 
 
 def _checked(code: str) -> str:
+    from gog.schemas import REASONS
+
     if code not in REASONS:
         close = get_close_matches(code, REASONS, 3, 0.4)
         hint = (
@@ -85,7 +78,8 @@ def _checked(code: str) -> str:
     return code
 
 
-def _own_config(lake: str, run: str) -> Config:
+def _own_config(lake: str, run: str) -> "Config":
+    from gog.pipelines.config.config import parse_config
     from gog.pipelines.lake.lake import Lake
 
     manifest = Lake(Path(lake), create=False).read_manifest(run)

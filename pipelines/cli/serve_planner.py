@@ -1,4 +1,8 @@
-"""`gog serve-planner`: the rule-based planner behind HTTP, with faults to order."""
+"""Rehearse a run: the planner as an HTTP endpoint.
+
+An OpenAI-compatible server, answered by the embedded rule-based program. Prints the lines of a config that call
+it; without faults, a run with them makes the same records as one with the embedded planner. Ctrl-C ends it.
+"""
 
 import asyncio
 import signal
@@ -8,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gog.pipelines.cli.common import UseError, example, listening
+from gog.pipelines.cli.errors import UseError, listening
+from gog.pipelines.cli.options import command_app, example
 
 if TYPE_CHECKING:
     from gog.transforms.atlas.server.faults import Fault, Manners
@@ -20,17 +25,15 @@ MORE: Final = (
     "share of the requests. They are drawn by the seed, the request and how often it came: a rehearsal can be "
     "repeated."
 )
+FAULTS: Final = "gog serve-planner --latency 0.05 --fault 429=0.05 --fault stall=0.01"
+
+app = command_app()
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    faults = "gog serve-planner --latency 0.05 --fault 429=0.05 --fault stall=0.01"
-    app.command(
-        "serve-planner",
-        epilog=example("gog serve-planner", faults, "gog serve-planner --rate-limit 20 --no-retry-after", more=MORE),
-    )(serve_planner)
-
-
+@app.command(
+    help=__doc__,
+    epilog=example("gog serve-planner", FAULTS, "gog serve-planner --rate-limit 20 --no-retry-after", more=MORE),
+)
 def serve_planner(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, metavar="NUMBER", help="Port to listen on; 0 takes a free one.")
@@ -53,11 +56,6 @@ def serve_planner(
     stall: Annotated[float, typer.Option("--stall", metavar="SECONDS", help="How long a stall lasts.")] = 600.0,
     seed: Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Seed of every draw.")] = 0,
 ) -> None:
-    """Rehearse a run: the planner as an HTTP endpoint.
-
-    An OpenAI-compatible server, answered by the embedded rule-based program. Prints the lines of a config that call
-    it; without faults, a run with them makes the same records as one with the embedded planner. Ctrl-C ends it.
-    """
     from gog.transforms.atlas.server.faults import Manners
     from gog.transforms.atlas.server.server import PlannerServer
 

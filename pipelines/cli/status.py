@@ -1,13 +1,15 @@
-"""`gog status`: how far a run is, live or finished."""
+"""Funnel, spend, rate and ETA of a run, live or not.
+
+Without --run: the lake's run, or a line for each where there are several.
+"""
 
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from gog.pipelines.cli.common import JsonOption, LakeOption, OfConfig, OfRun, example, print_json, runs_of
+from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, print_json
+from gog.pipelines.cli.targets import runs_of
 
 if TYPE_CHECKING:
     from gog.pipelines.views.status import Status
@@ -20,19 +22,13 @@ WORDS = {
     "failed": "failed: rows were lost, which is a bug",
 }
 
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(epilog=example("gog status", "gog status --run fvqa --json", "watch -n 5 gog status --run fvqa"))(
-        status
-    )
+app = command_app()
 
 
+@app.command(
+    help=__doc__, epilog=example("gog status", "gog status --run fvqa --json", "watch -n 5 gog status --run fvqa")
+)
 def status(config: OfConfig = None, lake: LakeOption = None, name: OfRun = None, as_json: JsonOption = False) -> None:
-    """Funnel, spend, rate and ETA of a run, live or not.
-
-    Without --run: the lake's run, or a line for each where there are several.
-    """
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.views.status import status_of
 

@@ -1,6 +1,5 @@
-"""`gog store`: what the store holds, whether it is sound, cassettes that travel, and clearing up."""
+"""What the store holds; cassettes; clearing up."""
 
-import re
 import sys
 import time
 from contextlib import closing
@@ -10,59 +9,38 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gog.pipelines.cli.common import (
-    FELL_SHORT,
+from gog.pipelines.cli.errors import FELL_SHORT, UseError
+from gog.pipelines.cli.options import (
     ConfigOption,
     JsonOption,
     LakeOption,
-    UseError,
-    config_of,
+    OlderThan,
+    command_app,
     example,
     print_json,
+    seconds_of,
 )
-from gog.pipelines.config.config import Config
+from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
+    from gog.pipelines.config.config import Config
     from gog.pipelines.lake.image_files import ImageFiles
     from gog.transforms.services.store.records import AnyStore
 
 SHOWN: Final = 10
-_AGE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
 Kind = Annotated[
     list[str] | None, typer.Option("--kind", metavar="KIND", help="Only this kind, as stats names it; may be repeated.")
 ]
-OlderThan = Annotated[
-    str | None, typer.Option("--older-than", metavar="AGE", help="Only what was kept before: 30d, 12h, 2w.")
-]
+
+app = command_app(
+    help=__doc__,
+    no_args_is_help=True,
+    epilog=example("gog store stats", "gog store export fvqa.cassette --run fvqa"),
+)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    store = typer.Typer(
-        name="store",
-        help="What the store holds; cassettes; clearing up.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        add_completion=False,
-    )
-    store.callback()(_store)
-    store.command(epilog=example("gog store stats", "gog store stats -c fvqa.yaml --json"))(stats)
-    store.command(epilog=example("gog store verify"))(verify)
-    store.command(epilog=example("gog store export fvqa.cassette --run fvqa"))(export)
-    store.command("import", epilog=example("gog store import fvqa.cassette"))(import_)
-    store.command(
-        epilog=example("gog store gc --older-than 90d --kind text_search", "gog store gc --unreachable --yes")
-    )(gc)
-    app.add_typer(store, epilog=example("gog store stats", "gog store export fvqa.cassette --run fvqa"))
-
-
-def _store() -> None:
-    """What the store holds; cassettes; clearing up."""
-
-
+@app.command(epilog=example("gog store stats", "gog store stats -c fvqa.yaml --json"))
 def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOption = False) -> None:
     """What is kept, by kind, provider and failure.
 
@@ -98,6 +76,7 @@ def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOpt
     print("Events: " + (", ".join(f"{run} {count:,}" for run, count in runs.items()) or "none"))
 
 
+@app.command(epilog=example("gog store verify"))
 def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOption = False) -> None:
     """Whether every answer is sound; exit code 1 when not.
 
@@ -131,6 +110,7 @@ def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOp
         raise typer.Exit(FELL_SHORT)
 
 
+@app.command(epilog=example("gog store export fvqa.cassette --run fvqa"))
 def export(
     file: Annotated[Path, typer.Argument(help="The cassette to write.", metavar="FILE")],
     config: ConfigOption = None,
@@ -158,6 +138,7 @@ def export(
     print(f"{file}: {written.entries:,} entries, {written.images:,} pictures{missing}")
 
 
+@app.command("import", epilog=example("gog store import fvqa.cassette"))
 def import_(
     file: Annotated[Path, typer.Argument(help="A cassette.", metavar="FILE")],
     config: ConfigOption = None,
@@ -194,6 +175,7 @@ def import_(
         raise typer.Exit(FELL_SHORT)
 
 
+@app.command(epilog=example("gog store gc --older-than 90d --kind text_search", "gog store gc --unreachable --yes"))
 def gc(
     config: ConfigOption = None,
     lake: LakeOption = None,
@@ -240,15 +222,7 @@ def gc(
         print(f"{done.before:,} segments packed into {done.after:,}")
 
 
-def seconds_of(age: str) -> float:
-    """Seconds of an age such as 30d. Raises `UseError`."""
-    match = _AGE.fullmatch(age.strip())
-    if match is None:
-        raise UseError(f"{age!r} is no age: a number with s, m, h, d or w behind it, such as 30d")
-    return float(match[1]) * _UNIT_S[match[2]]
-
-
-def _open(config: Config) -> "AnyStore":
+def _open(config: "Config") -> "AnyStore":
     from gog.pipelines.connect.stores import read_store, store_path
 
     store = read_store(config)
@@ -257,13 +231,13 @@ def _open(config: Config) -> "AnyStore":
     return store
 
 
-def _images(config: Config) -> "ImageFiles":
+def _images(config: "Config") -> "ImageFiles":
     from gog.pipelines.lake.image_files import ImageFiles
 
     return ImageFiles(Path(config.lake) / "images")
 
 
-def _runs(config: Config) -> tuple[str, ...]:
+def _runs(config: "Config") -> tuple[str, ...]:
     """Runs of the lake with their previews. Raises `UseError` where other lakes may share the store."""
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.rehearse.samples import booked

@@ -1,4 +1,8 @@
-"""The command that trains: it looks at what training needs, prints the exact command, and runs it."""
+"""Train on an export: SFT, then GRPO.
+
+Looks at versions, GPUs, memory, disk and the export's hashes, prints the exact command and runs it. The output
+folder gets a run card: settings, hashes of the data, revision, versions, device, and the final metrics.
+"""
 
 import shlex
 import sys
@@ -6,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gog.pipelines.cli.common import JsonOption, UseError, example, print_json
+from gog.pipelines.cli.errors import UseError
+from gog.pipelines.cli.options import JsonOption, command_app, example, print_json
 
 Settings = Annotated[
     list[str] | None,
@@ -18,19 +23,18 @@ WHERE = (
     "The settings are those of `python -m gog_train.sft --help`."
 )
 
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(
-        epilog=example(
-            "gog train sft -c sft_qwen2_5_vl -- --export EXPORT --output OUT",
-            "gog train grpo -c my.yaml --python /opt/train/bin/python",
-            "gog train sft -c my.yaml --dry-run",
-            more=WHERE,
-        )
-    )(train)
+app = command_app()
 
 
+@app.command(
+    help=__doc__,
+    epilog=example(
+        "gog train sft -c sft_qwen2_5_vl -- --export EXPORT --output OUT",
+        "gog train grpo -c my.yaml --python /opt/train/bin/python",
+        "gog train sft -c my.yaml --dry-run",
+        more=WHERE,
+    ),
+)
 def train(
     stage: Annotated[str, typer.Argument(metavar="STAGE", help="sft or grpo.")],
     config: Annotated[
@@ -47,11 +51,6 @@ def train(
     settings: Settings = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train on an export: SFT, then GRPO.
-
-    Looks at versions, GPUs, memory, disk and the export's hashes, prints the exact command and runs it. The output
-    folder gets a run card: settings, hashes of the data, revision, versions, device, and the final metrics.
-    """
     from gog.pipelines.tools.train import Launch, command_of, examine
     from gog.pipelines.tools.train import train as run_training
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -114,6 +115,22 @@ def http() -> Iterator[Line]:
         yield Line("... ideal, bare client", f"{rate['ideal']:.0f}, {rate['bare']:.0f}")
 
 
+def start_up() -> Iterator[Line]:
+    """CPU seconds, user and system, of commands that need nothing of the engine."""
+    for command, target in (("--version", "under 0.25"), ("docter", "under 0.4")):
+        say(f"start-up of gog {command}")
+        values = [cpu_seconds([sys.executable, "-m", "gog.pipelines.cli.main", command]) for _ in range(ROUNDS)]
+        yield median_line(f"CPU seconds of gog {command}", values, ".2f", target)
+
+
+def cpu_seconds(command: Sequence[str]) -> float:
+    """User and system time of a process and of what it started."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, capture_output=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def memory(folder: Path) -> Iterator[Line]:
     """Peak memory of few and many seeds at one shard size, with as little work a seed as there can be."""
     little = {"shard_size": SHARD, "screen": {"passes": 1}, "synthesize": {"rollouts": 1, "composed": 0}}
@@ -152,7 +169,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="gog-bench-") as name:
-        lines = [] if options.memory else [*speed(Path(name)), *window(), *http()]
+        lines = [] if options.memory else [*start_up(), *speed(Path(name)), *window(), *http()]
         if options.memory or not options.quick:
             lines += memory(Path(name))
     minutes = (time.perf_counter() - started) / 60

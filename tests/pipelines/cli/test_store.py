@@ -11,8 +11,8 @@ import pytest
 import yaml
 from calling import Gog, Place, contents, place
 
-from gog.pipelines.cli.common import UseError
-from gog.pipelines.cli.store import seconds_of
+from gog.pipelines.cli.errors import UseError
+from gog.pipelines.cli.options import seconds_of
 from gog.transforms.services.store.schema import FILE
 
 

@@ -1,13 +1,14 @@
 """Help, versions, and wrong use: what somebody sees who does not know the commands yet."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from calling import Gog
 from typer.core import TyperGroup
-from typer.main import get_command
 
-from gog.pipelines.cli.main import ORDER, app
+from gog.pipelines.cli.main import COMMANDS, command_of
 
 
 def commands() -> list[tuple[str, ...]]:
@@ -21,8 +22,15 @@ def commands() -> list[tuple[str, ...]]:
         else:
             found.append(path)
 
-    walk(get_command(app), ())
+    for name in COMMANDS:
+        walk(command_of(name), (name,))
     return found
+
+
+def test_the_list_says_of_each_command_what_its_own_help_begins_with(gog: Gog) -> None:
+    listed = gog("--help").out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    for name, line in zip(COMMANDS, listed, strict=True):
+        assert (command_of(name).help or "").partition("\n")[0] == line.split(maxsplit=1)[1]
 
 
 WANTED = {
@@ -88,8 +96,38 @@ def test_without_a_command_the_help_is_shown_as_it_is_with_help(gog: Gog, group:
 
 
 def test_the_commands_are_listed_in_the_order_in_which_they_are_needed(gog: Gog) -> None:
-    assert {path[0] for path in commands()} == set(ORDER)
     listed = [
         line.split()[0] for line in gog("--help").out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     ]
-    assert listed == list(ORDER)
+    assert listed == list(COMMANDS)
+
+
+_START = """
+import sys
+from gog.pipelines.cli import main
+code = main.call(sys.argv[1:]) if sys.argv[1:] else 0
+print("LOADED", *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+HEAVY = {
+    *("aiohttp", "apache_beam", "datasets", "duckdb", "jsonschema", "numpy", "PIL", "pyarrow", "rich", "scipy"),
+    "yaml",
+}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--version"],
+        ["--help"],
+        ["docter"],
+        ["--verison"],
+        *([name, "--help"] for name in ("run", "store", "view")),
+    ],
+    ids=" ".join,
+)
+def test_help_and_typos_load_nothing_of_the_engine(args: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", _START, *args], capture_output=True, text=True, timeout=60, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert loaded[0] == "LOADED"
+    assert HEAVY & set(loaded) == set()

@@ -1,6 +1,6 @@
 """The reference pages of the documentation, made from the code: commands, config, tables, reasons.
 
-`docs/hooks.py` puts them into the site. Nothing of it is written by hand, so nothing of it can be out of date.
+MkDocs puts them into the site. Nothing of it is written by hand, so nothing of it can be out of date.
 """
 
 import html
@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import duckdb
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from gog.pipelines.cli.main import COMMANDS, command_of
 from gog.pipelines.config.config import Config, models_in
 from gog.pipelines.config.field_docs import field_docs
 from gog.pipelines.views.database import open_lake
@@ -25,6 +28,13 @@ from gog.schemas import TABLES
 from gog.schemas.reasons import REASONS, FailureClass
 
 MADE: Final = "This page is made from the code."
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages."""
+    for path, text in pages().items():
+        files.append(File.generated(config, path, content=text))
+    return files
 
 
 def pages() -> dict[str, str]:
@@ -39,13 +49,9 @@ def pages() -> dict[str, str]:
 
 def commands_page() -> str:
     """Each command's `--help`, in the order of `gog --help`."""
-    from typer.main import get_command
-
-    from gog.pipelines.cli.main import app
-
     parts = [f"# Commands\n\n{MADE} Each command says the same with `--help`."]
     settings: dict[str, Any] = {"terminal_width": 80, "max_content_width": 80, "help_option_names": ["--help", "-h"]}
-    for path, command in _commands(get_command(app), ("gog",)):
+    for path, command in [c for name in COMMANDS for c in _commands(command_of(name), ("gog", name))]:
         with command.make_context(path[-1], [], resilient_parsing=True, **settings) as context:
             context.info_name = " ".join(path)
             parts.append(f"## {' '.join(path)}\n\n```text\n{command.get_help(context).strip()}\n```")
@@ -57,11 +63,8 @@ def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
     below = getattr(command, "commands", {})
     if not below or command.invoke_without_command:
         yield path, command
-    if below:
-        with command.make_context(path[-1], [], resilient_parsing=True) as context:
-            names = command.list_commands(context)
-        for name in names:
-            yield from _commands(below[name], (*path, name))
+    for name, inner in below.items():
+        yield from _commands(inner, (*path, name))
 
 
 def config_page() -> str:

@@ -1,0 +1,20 @@
+"""Keep the best trajectories, balanced and grouped.
+
+The best of each seed, without near-copies, in the shares of behaviours that the config asks for, and in groups
+that no split crosses.
+"""
+
+from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, command_app, example
+from gog.pipelines.cli.steps import needs, work
+from gog.pipelines.cli.targets import config_of
+
+app = command_app()
+
+
+@app.command(help=__doc__, epilog=example("gog curate -c fvqa.yaml"))
+def curate(
+    config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, seed: SeedOption = None
+) -> None:
+    made = config_of(config, lake, name, seed)
+    needs(made, "verdicts", "gog synthesize")
+    work(made, ("curate",), None, None, False)

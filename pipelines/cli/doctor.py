@@ -1,0 +1,42 @@
+"""What works and what does not: disk, services, GPU.
+
+Each service of the config gets one small call. Exit code 1 when there is a problem.
+"""
+
+import sys
+from dataclasses import asdict
+
+import typer
+from rich.text import Text
+
+from gog.pipelines.cli.errors import FELL_SHORT
+from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, RunOption, command_app, example, print_json
+from gog.pipelines.cli.targets import config_of
+from gog.pipelines.lake.one_line import one_line
+
+app = command_app()
+
+
+@app.command(help=__doc__, epilog=example("gog doctor", "gog doctor -c fvqa.yaml --json"))
+def doctor(
+    config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, as_json: JsonOption = False
+) -> None:
+    from gog.pipelines.rehearse.doctor import doctor as examine
+    from gog.pipelines.views.summary import console_for
+
+    checks = examine(config_of(config, lake, name))
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        console = console_for(sys.stdout)
+        styles = {"ok": "green", "warning": "yellow", "problem": "red"}
+        for check in checks:
+            state, name = f"{check.state:7}  ", f"{check.name:13}  "
+            line = Text.assemble((state, styles[check.state]), (name, "bold"), one_line(check.found))
+            console.print(line, soft_wrap=True)
+            if check.advice:
+                console.print(Text(f"{'':24}{check.advice}", style="dim"), soft_wrap=True)
+    problems = sum(check.state == "problem" for check in checks)
+    if problems:
+        print(f"gog: {problems} problem{'s' * (problems > 1)}", file=sys.stderr)
+        raise typer.Exit(FELL_SHORT)

@@ -1,0 +1,93 @@
+"""Write the SFT or RL splits, with card and manifest.
+
+Parquet with the images inside, as `load_dataset` reads it. For RL the pool must be labelled. With a trainer's
+format, a second export beside it: every trajectory replayed in the backbone's frame.
+
+What anybody rejected in `gog view` stays out; with `--reviewed require` all that nobody accepted, too. A gaze
+whose box was corrected is not trained.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, command_app, example
+from gog.pipelines.cli.steps import needs, work
+from gog.pipelines.cli.targets import config_of
+from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.export.rows import Reviewed
+from gog.transforms.export.target import KINDS, Format, Target
+
+app = command_app()
+
+
+@app.command(
+    help=__doc__,
+    epilog=example(
+        "gog export rl -c fvqa.yaml", "gog export sft -c fvqa.yaml --format trl --backbone qwen3-vl --push me/f"
+    ),
+)
+def export(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="sft or rl.")],
+    config: ConfigOption = None,
+    lake: LakeOption = None,
+    name: RunOption = None,
+    seed: SeedOption = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="Who reads it; parquet is the engine's own, in the run's frame.")
+    ] = Format.PARQUET,
+    backbone: Annotated[
+        BackboneName | None,
+        typer.Option("--backbone", help="The model to train: boxes, sizes and tools as it has them."),
+    ] = None,
+    reviewed: Annotated[
+        Reviewed | None,
+        typer.Option("--reviewed", help="What SFT splits make of reviews (`gog view`); the config's unless given."),
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option("--push", metavar="REPO", help="Upload it as a dataset of the Hugging Face hub.")
+    ] = None,
+) -> None:
+    if kind not in {"sft", "rl"}:
+        raise typer.BadParameter("there are two exports: sft and rl", param_hint="KIND")
+    target = _target(kind, form, backbone)
+    made = config_of(config, lake, name, seed)
+    if reviewed is not None:
+        if kind == "rl":
+            raise typer.BadParameter("reviews are of trajectories; RL splits hold seeds", param_hint="--reviewed")
+        made = made.model_copy(update={"export": made.export.model_copy(update={"reviewed": reviewed})})
+    needs(made, *(("curated", "gog curate") if kind == "sft" else ("complexity", "gog label")))
+    work(made, (f"export_{kind}",), None, None, False)
+    folder = Path(made.lake) / "runs" / made.run / "exports" / kind
+    if target.backbone is not None:
+        from gog.pipelines.steps.export import export_for
+
+        done = export_for(made, kind, target)
+        folder = done.folder
+        rows = ", ".join(f"{number} {split}" for split, number in done.rows.items())
+        print(f"{form}: {rows}" + "".join(f"; {number} {reason}" for reason, number in done.rejected.items()))
+        print(f"{folder}: README.md says how to load it")
+    else:
+        print(f"{folder}: README.md is its card; load it with\n  load_dataset('parquet', data_dir='{folder}')")
+    if push is not None:
+        from gog.pipelines.export.hub import push_export
+
+        print(f"uploaded to {push_export(folder, push)}")
+
+
+def _target(kind: str, form: Format, backbone: BackboneName | None) -> Target:
+    """What the export is for. Raises `typer.BadParameter`."""
+    names = " or ".join(BackboneName)
+    if form is Format.PARQUET and backbone is not None:
+        raise typer.BadParameter(
+            "parquet is in the run's own frame: for a backbone use --format trl", param_hint="--backbone"
+        )
+    if form is not Format.PARQUET and backbone is None:
+        raise typer.BadParameter(f"{form} needs the model to train: {names}", param_hint="--backbone")
+    if kind not in KINDS[form]:
+        others = ", ".join(other for other in Format if kind in KINDS[other])
+        raise typer.BadParameter(
+            f"{form} does not train {kind} with tools and images; use {others}", param_hint="--format"
+        )
+    return Target(form, BACKBONES[backbone] if backbone else None)

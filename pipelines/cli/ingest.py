@@ -1,0 +1,48 @@
+"""Source rows to seeds and images.
+
+The options that select rows stand in for keys of the config's source; a run that shall go on beyond ingest needs
+them there, since it keeps the selection that it began with.
+"""
+
+from typing import Annotated
+
+import typer
+
+from gog.pipelines.cli.options import BeamOptions, ConfigOption, LakeOption, RunOption, SeedOption, command_app, example
+from gog.pipelines.cli.steps import work
+from gog.pipelines.cli.targets import config_of
+
+app = command_app()
+
+
+@app.command(
+    help=__doc__,
+    epilog=example("gog ingest -c fvqa.yaml", "gog ingest -c fvqa.yaml --where category=search_required --limit 100"),
+)
+def ingest(
+    config: ConfigOption = None,
+    lake: LakeOption = None,
+    name: RunOption = None,
+    seed: SeedOption = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="NUMBER", help="The first so many rows that are wanted.")
+    ] = None,
+    sample: Annotated[
+        float | None,
+        typer.Option("--sample", metavar="SHARE", help="A share of the rows, from 0 to 1: the same ones every time."),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="CONDITION", help="column=value, !=, ~regex or !~; several must all hold."),
+    ] = None,
+    beam: BeamOptions = None,
+) -> None:
+    from gog.pipelines.config.config import parse_config
+
+    made = config_of(config, lake, name, seed)
+    asked = {"limit": limit, "sample": sample, "where": where or None}
+    given = {key: value for key, value in asked.items() if value is not None}
+    if given:
+        data = made.model_dump(mode="json")
+        made = parse_config(data | {"source": data["source"] | given}, "command line")
+    work(made, ("ingest",), None, beam, False)

@@ -1,0 +1,38 @@
+"""Complexity of the RL pool, by k tries of a policy.
+
+The pool is every hard seed that SFT does not train on. Another policy labels all of it anew.
+"""
+
+from typing import Annotated
+
+import typer
+
+from gog.pipelines.cli.options import BeamOptions, ConfigOption, LakeOption, RunOption, SeedOption, command_app, example
+from gog.pipelines.cli.steps import needs, work
+from gog.pipelines.cli.targets import config_of
+
+app = command_app()
+
+
+@app.command(
+    help=__doc__,
+    epilog=example(
+        "gog label -c fvqa.yaml --policy vllm:models/sft/merged",
+        "gog label -c fvqa.yaml --policy checkpoint:models/sft/adapter",
+    ),
+)
+def label(
+    config: ConfigOption = None,
+    lake: LakeOption = None,
+    name: RunOption = None,
+    seed: SeedOption = None,
+    beam: BeamOptions = None,
+    policy: Annotated[
+        str | None, typer.Option("--policy", metavar="ADDRESS", help="Address of the policy; the config's labeller.")
+    ] = None,
+) -> None:
+    made = config_of(config, lake, name, seed)
+    if policy is not None:
+        made = made.model_copy(update={"labeller": policy})
+    needs(made, "curated", "gog curate")
+    work(made, ("label",), None, beam, False)

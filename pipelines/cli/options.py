@@ -1,0 +1,94 @@
+"""Options that commands share, the examples under a command's help, and JSON for programs."""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from gog.pipelines.cli.errors import UseError
+
+OWN_CONFIG: Final = "gog.yaml"
+"""What `gog init` writes."""
+_AGE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def _passed_over(path: str | None) -> str | None:
+    """Says so where somebody has a config and works on the bundled world all the same."""
+    if path is None and Path(OWN_CONFIG).is_file():
+        print(f"gog: this is the bundled world; for {OWN_CONFIG}, which is here, add -c {OWN_CONFIG}", file=sys.stderr)
+    return path
+
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="A YAML file; `gog init` writes one. Without it, the bundled world.",
+        callback=_passed_over,
+    ),
+]
+OfConfig = Annotated[
+    str | None, typer.Option("--config", "-c", metavar="FILE", help="The config whose lake and run are meant.")
+]
+LakeOption = Annotated[
+    str | None, typer.Option("--lake", metavar="FOLDER", help="The lake's folder; the config's, or ./lake.")
+]
+RunOption = Annotated[
+    str | None, typer.Option("--run", metavar="NAME", help="Name of the run; the config's unless given.")
+]
+OfRun = Annotated[
+    str | None, typer.Option("--run", metavar="NAME", help="Name of the run; needed where the lake has several.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="NUMBER", help="Seed of every draw; the config's unless given.")
+]
+AcceptOption = Annotated[
+    int | None, typer.Option("--accept", min=1, metavar="NUMBER", help="Stop when so many trajectories are kept.")
+]
+OlderThan = Annotated[
+    str | None, typer.Option("--older-than", metavar="AGE", help="Only what was kept before: 30d, 12h, 2w.")
+]
+BeamOptions = Annotated[
+    list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="-- BEAM OPTIONS")
+]
+
+
+def command_app(**settings: Any) -> typer.Typer:
+    """What a command's module holds as `app`: a command, or the group of the commands of one word."""
+    return typer.Typer(rich_markup_mode=None, add_completion=False, **settings)
+
+
+def example(*lines: str, more: str = "") -> str:
+    """The end of a command's help: examples as they are typed, and a remark."""
+    shown = "\n".join(f"  {line}" for line in lines)
+    return f"\b\nExample{'s' if len(lines) > 1 else ''}:\n{shown}" + (f"\n\n{more}" if more else "")
+
+
+def seconds_of(age: str) -> float:
+    """Seconds of an age such as 30d. Raises `UseError`."""
+    match = _AGE.fullmatch(age.strip())
+    if match is None:
+        raise UseError(f"{age!r} is no age: a number with s, m, h, d or w behind it, such as 30d")
+    return float(match[1]) * _UNIT_S[match[2]]
+
+
+def beam_args(args: Sequence[str]) -> tuple[str, ...]:
+    """Options for Beam after `--`. Raises `UseError` on anything else."""
+    wrong = [arg for arg in args if not arg.startswith("--")]
+    if wrong:
+        raise UseError(f"unexpected argument {wrong[0]!r}; options for Beam follow `--`, as --name=value")
+    return tuple(args)
+
+
+def print_json(value: Any) -> None:
+    """JSON for programs, on standard output."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=1, default=str)
+    sys.stdout.write("\n")

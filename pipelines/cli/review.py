@@ -1,0 +1,102 @@
+"""What people say of trajectories."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, print_json
+from gog.pipelines.cli.targets import one_run
+from gog.pipelines.lake.one_line import one_line
+
+if TYPE_CHECKING:
+    from gog.pipelines.lake.reviews import Pair, ReviewStats
+
+app = command_app(help=__doc__, no_args_is_help=True)
+
+
+@app.callback()
+def review() -> None:
+    """A group, though there is one command in it."""
+
+
+@app.command(epilog=example("gog review stats", "gog review stats --run fvqa --json"))
+def stats(
+    config: OfConfig = None,
+    lake: LakeOption = None,
+    name: OfRun = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How far people agree with each other and with the judge.
+
+    Cohen's kappa and the share of equal decisions, each with its 95% interval.
+    """
+    from gog.pipelines.lake.lake import Lake
+    from gog.pipelines.lake.review_files import read_reviews
+    from gog.pipelines.lake.reviews import review_stats
+    from gog.pipelines.show.web.records import verdicts_of
+
+    place = one_run(config, lake, name)
+    opened = Lake(Path(place.lake), create=False)
+    latest = read_reviews(opened, place.run)
+    found = review_stats(latest, verdicts_of(opened, place.run, list(latest)))
+    if as_json:
+        print_json(_plain(found))
+    elif not found.reviewers:
+        print(f"nobody has reviewed anything in the run {place.run!r} yet; `gog view` is where it is done")
+    else:
+        _print(found)
+
+
+def _plain(found: "ReviewStats") -> dict[str, Any]:
+    def pairs(rows: "tuple[Pair, ...]") -> list[dict[str, Any]]:
+        return [
+            {
+                "first": pair.first,
+                "second": pair.second,
+                "both_decided": pair.agreement.n,
+                "agreed": _estimate(pair.agreement.agreed),
+                "kappa": _estimate(pair.agreement.kappa),
+                "labels": pair.agreement.labels,
+                "confusion": pair.agreement.confusion,
+            }
+            for pair in rows
+        ]
+
+    return {
+        "states": {state.value: count for state, count in found.states.items()},
+        "reviewers": found.reviewers,
+        "people": pairs(found.people),
+        "verification": pairs(found.verification),
+        "judge": pairs(found.judge),
+    }
+
+
+def _estimate(estimate: Any) -> dict[str, float | None]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def _print(found: "ReviewStats") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from gog.pipelines.views.summary import console_for
+
+    console = console_for(sys.stdout)
+    print(", ".join(f"{count:,} {state}" for state, count in found.states.items()))
+    people = Table("reviewer", "accepted", "rejected", "boxes", "comments", box=SIMPLE_HEAD, pad_edge=False)
+    for who, counts in found.reviewers.items():
+        people.add_row(Text(one_line(who)), *(f"{count:,}" for count in counts.values()))
+    console.print(people)
+    pairs = Table("between", "both", "agreed", "kappa", box=SIMPLE_HEAD, pad_edge=False)
+    for pair in (*found.people, *found.verification, *found.judge):
+        words = Text(one_line(f"{pair.first} and {pair.second}"))
+        pairs.add_row(words, f"{pair.agreement.n:,}", _told(pair.agreement.agreed), _told(pair.agreement.kappa))
+    console.print(pairs)
+
+
+def _told(estimate: Any) -> str:
+    if estimate.value is None:
+        return "-"
+    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"

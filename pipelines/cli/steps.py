@@ -1,0 +1,92 @@
+"""What the commands that run steps share: the steps are run, and what came of them is printed."""
+
+import logging
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from gog.pipelines.cli.errors import FELL_SHORT, UseError
+from gog.pipelines.cli.options import beam_args, print_json
+from gog.pipelines.cli.targets import pointing
+
+if TYPE_CHECKING:
+    from gog.pipelines.config.config import Config
+    from gog.pipelines.views.summary import Summary
+
+STAGES_OF = {
+    "ingest": ("ingest",),
+    "synthesize": ("screen", "propose", "synthesize", "verify"),
+    "curate": ("curate",),
+    "label": ("label",),
+    "export_sft": ("export_sft",),
+    "export_rl": ("export_rl",),
+}
+"""Stages of the funnel that each step counts."""
+
+
+def needs(config: "Config", table: str, command: str) -> None:
+    """Raise `UseError` when the run has nothing yet of what the command works with."""
+    from gog.pipelines.lake.lake import Lake
+
+    there = (Path(config.lake) / "lake.json").exists()
+    if not (there and Lake(Path(config.lake), create=False).parts(config.run, table)):
+        raise UseError(
+            f"the run {config.run!r} has no table {table} yet: first `{command}`, or `gog run` for all of it"
+        )
+
+
+def work(
+    config: "Config", steps: tuple[str, ...] | None, accept: int | None, beam: list[str] | None, as_json: bool
+) -> None:
+    """Run the steps, all unless named, and print what came of them. Raises `typer.Exit` where the job fell short."""
+    from gog.pipelines.cli.progress import Progress
+    from gog.pipelines.lake.lake import Lake
+    from gog.pipelines.show.report.page import write_report
+    from gog.pipelines.steps.run import STEPS
+    from gog.pipelines.steps.run import run as run_engine
+    from gog.pipelines.views.database import open_lake
+    from gog.pipelines.views.summary import console_for, print_funnel, print_summary, summarise
+
+    args = beam_args(beam or ())
+    if any(arg.startswith("--runner") for arg in args):
+        logging.disable(logging.NOTSET)  # what another runner has to say is in its log alone
+    with Progress(config, sys.stderr) as progress:
+        result = run_engine(config, steps=steps or STEPS, accept=accept, runner_args=args, on_shard=progress.shard)
+    with open_lake(Path(config.lake) / "runs" / config.run) as views:
+        summary = summarise(views)
+    if as_json:
+        print_json({"run": config.run, "state": result.manifest.state, "stopped": result.stopped} | summary)
+    elif steps is None:
+        print_summary(summary, console_for(sys.stdout))
+    else:
+        print_funnel(summary, console_for(sys.stdout), [stage for step in steps for stage in STAGES_OF[step]])
+    if steps is None:
+        report = write_report(Lake(Path(config.lake), create=False), config.run)
+        if not as_json:
+            print(f"The same as a page, with plots and trajectories: {report}")
+    failed = _failed(summary)
+    if failed and not as_json:
+        retry = f"gog retry{pointing(config)}" + "".join(f" --reason {code}" for code in sorted(failed))
+        print(f"{failed.total():,} left because something outside failed; once it works: {retry}")
+    if result.stopped:
+        print(f"gog: {result.stopped}; everything is kept, go on with a higher ceiling", file=sys.stderr)
+        raise typer.Exit(FELL_SHORT)
+    if steps is None and not any(line["kept"] for line in summary["behaviours"]):
+        why = f'gog inspect{pointing(config)} --sql "from reasons"'
+        print(f"gog: nothing was kept: `{why}` says why", file=sys.stderr)
+        if failed:
+            raise typer.Exit(FELL_SHORT)
+
+
+def _failed(summary: "Summary") -> Counter[str]:
+    """How many left because something outside failed, by reason."""
+    from gog.schemas.reasons import OUTSIDE
+
+    failed: Counter[str] = Counter()
+    for line in summary["reasons"]:
+        if line["reason"] in OUTSIDE:
+            failed[line["reason"]] += line["rejects"]
+    return failed

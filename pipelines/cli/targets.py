@@ -1,0 +1,72 @@
+"""Which config, lake and run a command means. The engine is loaded when one is asked for."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from gog.pipelines.cli.errors import UseError
+
+if TYPE_CHECKING:
+    from gog.pipelines.config.config import Config
+
+
+def config_of(path: str | None, lake: str | None = None, run: str | None = None, seed: int | None = None) -> "Config":
+    """The config of a command: a file or the bundled world, with what the command line says on top."""
+    from gog.pipelines.config.config import load_config, parse_config
+
+    config = load_config(path)
+    update = {"lake": lake, "run": run, "seed": seed}
+    given = {key: value for key, value in update.items() if value is not None}
+    return parse_config(config.model_dump(mode="json") | given, "command line") if given else config
+
+
+def pointing(config: "Config", run: bool = True) -> str:
+    """The options that lead a command to this lake and run, where they are not what it takes by itself."""
+    from gog.pipelines.lake.lake import Lake
+
+    lake = "" if Path(config.lake) == Path("lake") else f" --lake {shlex.quote(config.lake)}"
+    several = run and len(Lake(Path(config.lake), create=False).runs()) > 1
+    return lake + (f" --run {config.run}" if several else "")
+
+
+class RunPlace(NamedTuple):
+    """An existing run of a lake."""
+
+    lake: str
+    run: str
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.lake) / "runs" / self.run
+
+
+def runs_of(config: str | None, lake: str | None, run: str | None) -> list[RunPlace]:
+    """The existing runs that are meant: the one that is named here or in the config, else all of the lake.
+
+    Raises `UseError` when there is no such lake or run.
+    """
+    from gog.pipelines.lake.lake import Lake
+
+    made = config_of(config, lake, run) if config else None
+    root = made.lake if made else lake or "./lake"
+    named = run or (made.run if made else None)
+    if not (Path(root) / "lake.json").exists():
+        raise UseError(f"there is no lake at {root}: name one with --lake, or make one with `gog run`")
+    there = Lake(Path(root), create=False).runs()
+    if named is None:
+        if not there:
+            raise UseError(f"there is no run in {root} yet; `gog run` makes one")
+        return [RunPlace(root, name) for name in there]
+    if named not in there:
+        known = f"it has {', '.join(there)}" if there else "it has none yet"
+        raise UseError(f"there is no run {named!r} in {root}: {known}")
+    return [RunPlace(root, named)]
+
+
+def one_run(config: str | None, lake: str | None, run: str | None) -> RunPlace:
+    """The run that is meant; `UseError` when the lake has several and none is named."""
+    found = runs_of(config, lake, run)
+    if len(found) > 1:
+        raise UseError(f"{found[0].lake} has several runs, name one with --run: {', '.join(p.run for p in found)}")
+    return found[0]
