@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 
 from PIL import Image, UnidentifiedImageError
 
-from gog.schemas import SCHEMA_VERSION, BoxError, Tool
+from gog.schemas import SCHEMA_VERSION, BoxError
 from gog.schemas.boxes import from_frame
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
@@ -227,7 +227,8 @@ def problem_of(row: Mapping[str, Any], backbone: Backbone) -> str:
     """What is wrong with a row, in a few words; empty when nothing is."""
     try:
         messages = json.loads(row["messages"] if "messages" in row else row["prompt"])
-        json.loads(row["tools"])
+        tools = [tool["function"] for tool in json.loads(row["tools"])]
+        looks = {tool["name"] for tool in tools if "bbox_2d" in tool["parameters"]["properties"]}
         parts = sum(
             part["type"] == "image"
             for message in messages
@@ -243,7 +244,7 @@ def problem_of(row: Mapping[str, Any], backbone: Backbone) -> str:
         sizes = [_size(image["bytes"]) for image in images]
     except (TypeError, ValueError, OSError, UnidentifiedImageError, Image.DecompressionBombError):
         return "an image is missing or cannot be read"
-    return next(filter(None, (_box_problem(message, sizes, backbone) for message in messages)), "")
+    return next(filter(None, (_box_problem(message, looks, sizes, backbone) for message in messages)), "")
 
 
 def _size(data: bytes) -> tuple[int, int]:
@@ -251,12 +252,14 @@ def _size(data: bytes) -> tuple[int, int]:
         return image.size
 
 
-def _box_problem(message: Mapping[str, Any], sizes: Sequence[tuple[int, int]], backbone: Backbone) -> str:
-    """What is wrong with the boxes of a turn that is to be learned."""
+def _box_problem(
+    message: Mapping[str, Any], looks: set[str], sizes: Sequence[tuple[int, int]], backbone: Backbone
+) -> str:
+    """What is wrong with the boxes of a turn that is to be learned; `looks` are the tools that take one."""
     if message["role"] != "assistant" or not message.get("train", True):
         return ""
     for call in message.get("tool_calls", ()):
-        if call["function"]["name"] != Tool.GAZE.value:
+        if call["function"]["name"] not in looks:
             continue
         try:
             arguments = json.loads(call["function"]["arguments"])

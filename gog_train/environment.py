@@ -10,23 +10,25 @@ are those of synthesis, labelling and evaluation. `Environment` is the rollout a
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, Final
+from inspect import Parameter, Signature
+from typing import Any, Final, cast
 
 from gog.schemas import (
     WHOLE,
     AnswerType,
     EpisodeImage,
+    Frame,
     Function,
     ImagePart,
     Message,
-    Tool,
     ToolCall,
 )
-from gog.transforms.episode.driver import Driven, EpisodeTools, use_tool
+from gog.transforms.episode.driver import Driven, use_tool
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, start, system_prompt
+from gog.transforms.episode.tool import EpisodeTools, Tool
 from gog.transforms.images import ImageStore, decode_image
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.protocols import ServiceError
@@ -117,7 +119,9 @@ class Rollout:
 
 
 class Environment:
-    """What TRL makes for each rollout of a batch and resets for the next. Public methods are its tools."""
+    """What TRL makes for each rollout of a batch and resets for the next. Public functions of its class are its tools:
+    `environment_class` adds them.
+    """
 
     def __init__(self, tools: EpisodeTools, images: ImageStore, settings: EpisodeSettings) -> None:
         """As `Rollout` takes them."""
@@ -135,36 +139,43 @@ class Environment:
         """Begin a rollout with a row."""
         self._rollout = Rollout(row, self._tools, self._images, self._settings)
 
-    def text_search(self, query: str) -> list[dict[str, Any]]:
-        """Search text for a fact.
-
-        Args:
-            query: What to search for.
-        """
-        return self._called(Tool.TEXT_SEARCH, {"query": query})
-
-    def image_search(self) -> list[dict[str, Any]]:
-        """Search with the whole image: the glance."""
-        return self._called(Tool.IMAGE_SEARCH, {})
-
-    def gaze(self, bbox_2d: list[float], label: str = "", image: int = 0) -> list[dict[str, Any]]:
-        """Crop one region of an image and search with the crop.
-
-        Args:
-            bbox_2d: [x1, y1, x2, y2], origin at the top left.
-            label: What you expect to see there.
-            image: Number of the image: 0 is the original, then each crop.
-        """
-        return self._called(Tool.GAZE, {"bbox_2d": bbox_2d, "label": label, "image": image})
-
-    def _called(self, tool: Tool, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    def _called(self, tool: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
         """A turn that is nothing but this call, from another thread than the services' loop."""
         told: tuple[Message, ...] = ()
         if not self.rollout.over:
-            call = ToolCall(id="call", function=Function(name=tool.value, arguments=json.dumps(arguments)))
+            call = ToolCall(id="call", function=Function(name=tool, arguments=json.dumps(arguments)))
             turn = self.rollout.turn(Message(role="assistant", tool_calls=(call,)))
             told = asyncio.run_coroutine_threadsafe(turn, process_loop()).result()
         return [block for message in told for block in self.rollout.blocks(message)] or [{"type": "text", "text": OVER}]
+
+
+_TYPES: Final = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
+
+
+def environment_class(tools: Sequence[Tool], frame: Frame) -> type[Environment]:
+    """The environment with a method for each tool, signature and docstring made from its schema."""
+    return type("EpisodeEnvironment", (Environment,), {tool.name: _method(tool, frame) for tool in tools})
+
+
+def _method(tool: Tool, frame: Frame) -> Callable[..., list[dict[str, Any]]]:
+    properties: dict[str, Any] = tool.properties(frame)
+    kinds = {name: list[float] if name == "bbox_2d" else _TYPES[prop["type"]] for name, prop in properties.items()}
+    places = [Parameter("self", Parameter.POSITIONAL_ONLY)]
+    for name in sorted(properties, key=lambda name: name not in tool.required):
+        default = Parameter.empty if name in tool.required else None
+        places.append(Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=kinds[name]))
+    signature = Signature(places, return_annotation=list[dict[str, Any]])
+
+    def method(*given: Any, **named: Any) -> list[dict[str, Any]]:
+        arguments = signature.bind(*given, **named).arguments
+        return cast(Environment, arguments.pop("self"))._called(tool.name, arguments)
+
+    described = [f"    {name}: {prop['description']}" for name, prop in properties.items()]
+    method.__name__ = tool.name
+    method.__doc__ = "\n".join([tool.about, *(["", "Args:", *described] if described else [])])
+    method.__annotations__ = kinds | {"return": list[dict[str, Any]]}
+    method.__signature__ = signature  # type: ignore[attr-defined]
+    return method
 
 
 def keep_image(images: ImageStore, data: bytes) -> EpisodeImage:

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -19,7 +20,7 @@ from gog.schemas import Message
 from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.export.rows import chat_message
-from gog_train.environment import Ending, Environment, Rollout
+from gog_train.environment import Ending, Environment, Rollout, environment_class
 from gog_train.judge_health import JudgeHealth
 from gog_train.rewards.scoring import CountedJudge, Scored, finished_of, metrics_of, score_all
 from gog_train.rewards.terms import RewardSettings
@@ -85,9 +86,10 @@ class EpisodeTrainer(GRPOTrainer):
         """The rollouts of the last batch."""
         self._judged = (0, 0)
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_unpaid)
+        made = environment_class(setup.episode.offered, setup.episode.frame)
         super().__init__(
             reward_funcs=self.pay,
-            environment_factory=lambda: Environment(services.tools, services.images, setup.episode),
+            environment_factory=partial(made, services.tools, services.images, setup.episode),
             **arguments,
         )
         # What the prompt shows: the export's schemas rather than those that transformers reads off the methods.

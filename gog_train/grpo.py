@@ -116,6 +116,8 @@ class GrpoSettings(TrainSettings):
     """corpus:FOLDER, corpus:atlas, searxng:URL, serper:, brave: or tavily:."""
     image_search: str = "gallery:atlas"
     """gallery:FOLDER or gallery:atlas; serper: or serpapi: with store_mode replay."""
+    pages: str = ""
+    """local: or jina:, for episodes with a tool that reads pages."""
     store: Path | None = None
     """Folder of a store of answers, such as LAKE/store."""
     store_mode: StoreMode = "live"
@@ -199,7 +201,7 @@ def prepare(settings: GrpoSettings) -> Material:
         raise TrainingError(
             f"{len(numbers)} questions in all epochs make no step of {settings.questions}: lower `questions`"
         )
-    services = open_services(_addresses(settings, export), export.tools.crops, export.episode.top_k)
+    services = open_services(_addresses(settings, export), export.tools.crops, export.episode)
     try:
         check_judge(services.judge)
     except TrainingError:
@@ -293,6 +295,7 @@ def _addresses(settings: GrpoSettings, export: Export) -> Addresses:
         store_mode=settings.store_mode,
         judge_settings=settings.judge_settings,
         search=export.tools.search,
+        pages=settings.pages,
     )
 
 

@@ -2,6 +2,7 @@
 
 corpus:FOLDER, corpus:atlas, gallery:FOLDER, gallery:atlas      a local index, or the bundled world's
 serper: searxng:URL brave: tavily:                              text search of the web
+local: jina:                                                    pages of the web, for tools that read them
 serper: serpapi:                                                Google Lens, out of a store only (`store_mode: replay`)
 rules:                                                          no judge: what matches no accepted form is wrong
 http(s)://HOST/v1#MODEL                                         a judge behind an OpenAI-compatible endpoint
@@ -22,14 +23,17 @@ from urllib.parse import urlsplit
 
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode.crops import Cropper
-from gog.transforms.episode.driver import EpisodeTools
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.images import CropSettings, ImageStore
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.models.chat import ChatModel, ModelSettings
-from gog.transforms.services.protocols import ImageSearch, Policy, ServiceError, TextSearch
+from gog.transforms.services.pages.jina import JinaReader
+from gog.transforms.services.pages.reader import LocalReader
+from gog.transforms.services.protocols import ImageSearch, PageReader, Policy, ServiceError, TextSearch
 from gog.transforms.services.search.brave import BraveSearch
 from gog.transforms.services.search.corpus import Corpus
 from gog.transforms.services.search.gallery import Gallery
@@ -68,6 +72,7 @@ class Addresses:
     judge_settings: ModelSettings = field(default_factory=ModelSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     judge_timeout_s: float = 60.0
+    pages: str = ""
 
 
 class PassingImages:
@@ -115,20 +120,24 @@ class TrainingServices:
             store.close()
 
 
-def open_services(addresses: Addresses, crops: CropSettings, top_k: int) -> TrainingServices:
-    """Open them. Raises `TrainingError` on an address that nobody fills, or a store that cannot be opened."""
+def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSettings) -> TrainingServices:
+    """Open them for an export's episodes.
+
+    Raises `TrainingError` on an address that nobody fills, or a store that cannot be opened.
+    """
     images = PassingImages()
     replays = addresses.store_mode == "replay"
     try:
         text_search = _text_search(addresses, replays=replays)
         image_search = _image_search(addresses, images, replays=replays)
+        pages = _reader(addresses.pages, episode)
         calls = Store(addresses.calls, Mode.LIVE)
         kept = _kept(addresses)
     except (IndexFolderError, StoreError) as error:
         raise TrainingError(str(error)) from error
     store = kept or calls
     cropper = Cropper(store, images, crops)
-    tools = EpisodeTools(Gateway(store), text_search, image_search, cropper, top_k, "train")
+    tools = EpisodeTools(Gateway(store), text_search, image_search, cropper, episode.top_k, "train", pages)
     judge = open_judge(addresses, calls, images)
     return TrainingServices(tools, images, judge, (calls, kept) if kept else (calls,))
 
@@ -212,6 +221,20 @@ def _image_search(addresses: Addresses, images: PassingImages, *, replays: bool)
         raise TrainingError(f"image_search: {address} lends pictures to the web: set `store_mode: replay`, or gallery:")
     uploader = HttpUploader(UploadSettings(put=_NOWHERE, url=_NOWHERE))
     return lens("", search.locale, images, uploader, Thumbnails(search.thumbnails))
+
+
+def _reader(address: str, episode: EpisodeSettings) -> PageReader | None:
+    match address:
+        case "local:":
+            try:
+                return LocalReader()
+            except ImportError:
+                raise TrainingError(f"pages: {address}: pip install 'glance-or-gaze[web]' to read pages here") from None
+        case "jina:":
+            return JinaReader(os.environ.get("JINA_API_KEY", ""))
+        case "" if not any(tool.asks == "page" for tool in episode.offered):
+            return None
+    raise TrainingError(f"pages: {address!r} is none of local:, jina:, and a tool of the episode reads pages")
 
 
 def _judge_model(addresses: Addresses, images: ImageStore) -> ChatModel:

@@ -33,7 +33,6 @@ from gog.schemas.records import (
     Seed,
     Step,
     StopReason,
-    Tool,
     Trajectory,
     Verdict,
 )
@@ -82,7 +81,6 @@ __all__ = [
     "Step",
     "StopReason",
     "TextPart",
-    "Tool",
     "ToolCall",
     "Trajectory",
     "Unit",

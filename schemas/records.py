@@ -77,26 +77,23 @@ class Hit(Record):
     thumbnail_sha256: Sha256 | None = None
 
 
-class Tool(StrEnum):
-    """The tools of an episode (design section 5)."""
-
-    TEXT_SEARCH = "text_search"
-    IMAGE_SEARCH = "image_search"
-    GAZE = "gaze"
+ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$")]
+"""Name of a tool of the agent, ours or somebody's (`gog.transforms.episode.tools`)."""
 
 
 class Evidence(Row):
     """What one tool call returned."""
 
     evidence_id: str
-    tool: Tool
+    tool: ToolName
     query: str | None = None
     image_sha256: Sha256 | None = None
-    """The image that was searched with: the original for the glance, the crop for a gaze."""
+    """The image that was searched with: the original for the glance, the crop for a gaze; or a crop that was shown."""
     box: BoxField | None = None
     """Where the crop lies on the original, padding included."""
     hits: tuple[Hit, ...] = ()
     provider: str
+    """Who was asked; empty where nobody was, as for a crop alone: no answer is grounded in that."""
     failure: FailureClass | None = None
 
 
@@ -122,11 +119,12 @@ class Step(Record):
     """One turn of the model, in order."""
 
     turn: int
-    action: Literal["text_search", "image_search", "gaze", "answer", "none"]
+    action: ToolName
+    """Name of the tool that was called; `answer` or `none`."""
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """As the model wrote them."""
     box: BoxField | None = None
-    """A gaze's box on the original, before padding."""
+    """The box of a gaze, or of another look at a region, on the original and before padding."""
     evidence_ids: tuple[str, ...] = ()
     reflection: Reflection | None = None
     train: bool = True

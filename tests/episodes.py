@@ -6,7 +6,8 @@ from typing import Any
 from fakes import hit, sha
 
 from gog.schemas import WHOLE, Box, EpisodeImage, Evidence, FailureClass, Hit, Message
-from gog.transforms.episode.machine import Episode, EpisodeSettings, ToolResult, act, observe, start
+from gog.transforms.episode.machine import Episode, EpisodeSettings, act, observe, start
+from gog.transforms.episode.tool import ToolResult
 
 IMAGE = EpisodeImage(sha256=sha("original"), width=1000, height=500, box=WHOLE)
 
@@ -27,11 +28,10 @@ def result(
     """What a tool gives back to what is pending: for a gaze, a crop of exactly the box."""
     pending = episode.pending
     assert pending is not None
-    key = f"{pending.tool}/{pending.query}/{pending.box}"
+    key = f"{pending.tool.name}/{dict(pending.arguments)}/{pending.box}"
     evidence = Evidence(
         evidence_id=f"evidence-{sha(key)[:16]}",
-        tool=pending.tool,
-        query=pending.query,
+        tool=pending.tool.name,
         hits=tuple(hits),
         provider="fake",
         failure=failure,

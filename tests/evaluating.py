@@ -7,7 +7,7 @@ from typing import Any
 from scoring import make_item
 from verifying import Turn, make_evidence, make_seed, make_trajectory
 
-from gog.schemas import Behaviour, Evidence, FailureClass, Reflection, Reject, Tool, Trajectory, Unit
+from gog.schemas import Behaviour, Evidence, FailureClass, Reflection, Reject, Trajectory, Unit
 from gog.transforms.evaluate.answered import Answered, scored
 from gog.transforms.evaluate.benchmarks.items import BenchItem
 from gog.transforms.evaluate.paradigms import Paradigm
@@ -36,7 +36,7 @@ class Judge:
 
 def episode(answer: str | None, *, evidence: Sequence[Evidence] = (), **changes: Any) -> Attempt:
     """An attempt that answered, after searches that found this; or one that never did."""
-    turns = [Turn("", one.tool.value, one) for one in evidence]
+    turns = [Turn("", one.tool, one) for one in evidence]
     made = make_trajectory([*turns, Turn("", "answer" if answer is not None else "none")], answer=answer, **changes)
     if answer is None:
         return Attempt(SEED, evidence=tuple(evidence), reject=rejected("episode.out_of_turns"), unanswered=made)
@@ -67,7 +67,7 @@ def answered_by(
     return asyncio.run(scored(item, SEED, paradigm, "policy:1", attempt, ask, "judge:1", judge_all=judge_all))
 
 
-def judged_trajectory(*turns: tuple[Tool, str, Reflection | None], answered: bool = True) -> tuple[Any, list[Evidence]]:
+def judged_trajectory(*turns: tuple[str, str, Reflection | None], answered: bool = True) -> tuple[Any, list[Evidence]]:
     """An episode of searches: the tool, what it found, and what the turn after it said of that."""
     evidence = [make_evidence(f"e{n}", found, tool=tool) for n, (tool, found, _) in enumerate(turns)]
     attempt = episode("Kenya" if answered else None, evidence=evidence, behaviour=Behaviour.MIXED)

@@ -32,7 +32,6 @@ from gog.schemas import (
     Side,
     Split,
     StageCount,
-    Tool,
     ToolCall,
     Trajectory,
     Unit,
@@ -41,7 +40,8 @@ from gog.schemas import (
 )
 from gog.schemas.base import Row
 from gog.transforms.episode.driver import Driven
-from gog.transforms.episode.machine import EpisodeSettings, ToolResult, act, observe, start, system_prompt
+from gog.transforms.episode.machine import EpisodeSettings, act, observe, start, system_prompt
+from gog.transforms.episode.tool import ToolResult
 from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.images import ImageStore
 
@@ -89,7 +89,7 @@ def gaze(box: Sequence[int], label: str = "a flag") -> tuple[str, str]:
     return "gaze", f'{{"bbox_2d": {list(box)}, "label": "{label}", "image": 0}}'
 
 
-def found(tool: Tool, title: str, score: float, image: str | None = None, box: Box | None = None) -> Evidence:
+def found(tool: str, title: str, score: float, image: str | None = None, box: Box | None = None) -> Evidence:
     """Evidence with two hits."""
     hits = (
         Hit(rank=1, title=title, url=f"atlas://country/{title}", snippet=f"This is {title}.", score=score),
@@ -99,11 +99,11 @@ def found(tool: Tool, title: str, score: float, image: str | None = None, box: B
     return Evidence(
         evidence_id=content_id("evidence", identity),
         tool=tool,
-        query=title if tool is Tool.TEXT_SEARCH else None,
+        query=title if tool == "text_search" else None,
         image_sha256=image,
         box=box,
         hits=hits,
-        provider="corpus:atlas" if tool is Tool.TEXT_SEARCH else "gallery:atlas",
+        provider="corpus:atlas" if tool == "text_search" else "gallery:atlas",
     )
 
 
@@ -138,11 +138,11 @@ def reflective(
         episode = act(episode, said(words, gaze(at)), train=not (origin is Origin.COMPOSE and number == 0))
         box = Box(*(value / 1000 for value in at))
         sha256 = images.put(picture(80, 60, (200, number, sample)), "jpg")
-        evidence.append(found(Tool.GAZE, title, score, sha256, box))
+        evidence.append(found("gaze", title, score, sha256, box))
         crop = EpisodeImage(sha256=sha256, width=80, height=60, box=box)
         episode = observe(episode, ToolResult(evidence[-1], crop))
     episode = act(episode, said("Evidence: useful. I check the name.", ("text_search", '{"query": "Kenya flag"}')))
-    evidence.append(found(Tool.TEXT_SEARCH, "Kenya", 0.8))
+    evidence.append(found("text_search", "Kenya", 0.8))
     episode = observe(episode, ToolResult(evidence[-1]))
     episode = act(episode, said("Evidence: useful. This is it.", answer=answer))
     making = Making(origin, TEACHER, sample, {"episode/teacher": prompt_hash})

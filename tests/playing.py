@@ -7,13 +7,14 @@ from pathlib import Path
 from fakes import MemoryImages
 
 from gog.prompts import render
-from gog.schemas import WHOLE, EpisodeImage, Evidence, Hit, ImagePart, Message, Outcome, TextPart, Tool
+from gog.schemas import WHOLE, EpisodeImage, Evidence, Hit, ImagePart, Message, Outcome, TextPart
 from gog.transforms.atlas.planner import Planner
 from gog.transforms.atlas.rows import encode
 from gog.transforms.atlas.scenes import Kind, Scene, compose_scene
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode import machine
-from gog.transforms.episode.machine import Episode, EpisodeSettings, ToolRequest, ToolResult
+from gog.transforms.episode.machine import Episode, EpisodeSettings
+from gog.transforms.episode.tool import ToolRequest, ToolResult
 from gog.transforms.images import CropSettings, cut_crop, open_image
 from gog.transforms.images import encode as encode_crop
 from gog.transforms.services.protocols import ChatRequest, Sampling
@@ -33,7 +34,7 @@ class World:
     gallery: Gallery
     corpus: Corpus
     scenes: dict[tuple[Kind, int, int], tuple[Scene, EpisodeImage]] = field(default_factory=dict)
-    results: dict[tuple[ToolRequest, str], ToolResult] = field(default_factory=dict)
+    results: dict[str, ToolResult] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path) -> "World":
@@ -49,13 +50,14 @@ class World:
         return self.scenes[kind, seed, index]
 
     def run(self, request: ToolRequest, image: EpisodeImage) -> ToolResult:
-        if (request, image.sha256) not in self.results:
-            self.results[request, image.sha256] = self._run(request, image)
-        return self.results[request, image.sha256]
+        key = repr((request.tool.name, request.arguments, request.box, image.sha256))
+        if key not in self.results:
+            self.results[key] = self._run(request, image)
+        return self.results[key]
 
     def _run(self, request: ToolRequest, image: EpisodeImage) -> ToolResult:
-        if request.tool is Tool.TEXT_SEARCH:
-            hits = asyncio.run(self.corpus.search(request.query or "", SETTINGS.top_k))
+        if request.tool.name == "text_search":
+            hits = asyncio.run(self.corpus.search(str(request.arguments["query"]), SETTINGS.top_k))
             return _result(request, hits)
         if request.box is None:
             return _result(request, asyncio.run(self.gallery.search(image.sha256, SETTINGS.top_k)))
@@ -87,7 +89,7 @@ class World:
 
 
 def _result(request: ToolRequest, hits: tuple[Hit, ...], crop: EpisodeImage | None = None) -> ToolResult:
-    evidence = Evidence(evidence_id="evidence-0", tool=request.tool, query=request.query, hits=hits, provider="test")
+    evidence = Evidence(evidence_id="evidence-0", tool=request.tool.name, hits=hits, provider="test")
     return ToolResult(evidence, crop)
 
 

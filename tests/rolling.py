@@ -13,8 +13,8 @@ from lakes import level_of
 from gog.schemas import Seed, Split, content_id
 from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.crops import Cropper
-from gog.transforms.episode.driver import EpisodeTools
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.export.rows import ExportSettings, rl_row
 from gog.transforms.images import CropSettings
 from gog.transforms.services.gateway.gateway import Gateway

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from gog.schemas import (
     WHOLE,
     AnswerType,
     Behaviour,
+    Box,
     EpisodeImage,
     Evidence,
     Function,
@@ -19,14 +19,12 @@ from gog.schemas import (
     Seed,
     Step,
     StopReason,
-    Tool,
     ToolCall,
     Trajectory,
     Verdict,
 )
 
 SHA = "a" * 64
-Action = Literal["text_search", "image_search", "gaze", "answer", "none"]
 
 
 def make_seed(
@@ -59,7 +57,7 @@ def make_seed(
     )
 
 
-def make_evidence(evidence_id: str, *titles: str, tool: Tool = Tool.GAZE, snippet: str = "") -> Evidence:
+def make_evidence(evidence_id: str, *titles: str, tool: str = "gaze", snippet: str = "") -> Evidence:
     hits = tuple(Hit(rank=n, title=title, url="", snippet=snippet) for n, title in enumerate(titles, 1))
     return Evidence(evidence_id=evidence_id, tool=tool, hits=hits, provider="test")
 
@@ -69,7 +67,7 @@ class Turn:
     """One assistant turn, and what came back to it."""
 
     said: str
-    action: Action = "answer"
+    action: str = "answer"
     evidence: Evidence | None = None
     shown: str | None = None
     reasoning: str | None = None
@@ -99,7 +97,8 @@ def make_trajectory(
         if calls:
             messages.append(Message(role="tool", content=shown or "found nothing.", tool_call_id=f"c{number}"))
         found = (turn.evidence.evidence_id,) if turn.evidence is not None else ()
-        steps.append(Step(turn=number, action=turn.action, evidence_ids=found))
+        box = Box(0, 0, 0.5, 0.5) if turn.action in {"gaze", "zoom"} else None
+        steps.append(Step(turn=number, action=turn.action, box=box, evidence_ids=found))
     return Trajectory(
         trajectory_id=trajectory_id,
         seed_id=seed_id,

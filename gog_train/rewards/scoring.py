@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gog.schemas import Behaviour, Outcome, Tool
+from gog.schemas import Behaviour, Outcome
 from gog.transforms.episode.machine import behaviour_of, is_reflective
+from gog.transforms.episode.tools import known_tools
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply, Ruling
 from gog.transforms.verify.verdict import settle
 from gog_train.environment import Ending, Rollout
@@ -87,8 +88,9 @@ def metrics_of(scored: Sequence[Scored], rollouts: Sequence[Rollout]) -> dict[st
     metrics |= {f"ended/{ending}": endings[ending] / count for ending in Ending}
     episodes = [rollout.episode for rollout in rollouts]
     calls = Counter(step.action for episode in episodes for step in episode.steps if step.evidence_ids)
-    behaviours = Counter(behaviour_of(episode.steps) for episode in episodes)
-    metrics |= {f"searches/{tool}": calls[tool.value] / count for tool in Tool}
+    behaviours = Counter(behaviour_of(episode) for episode in episodes)
+    names = [tool.name for tool in known_tools(episodes[0].settings.tools)]
+    metrics |= {f"searches/{name}": calls[name] / count for name in names}
     metrics |= {f"behaviour/{name}": behaviours[name] / count for name in Behaviour}
     metrics["behaviour/reflective"] = sum(is_reflective(episode.steps) for episode in episodes) / count
     metrics["episode/turns"] = sum(episode.turns for episode in episodes) / count

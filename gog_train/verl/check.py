@@ -1,7 +1,7 @@
 """What `launch.sh` of an export for verl looks at before anything starts: `python -m gog_train.verl.check`.
 
 verl takes whatever a tool raises for the tool's reply and trains on it, so what is wrong has to be found before. The
-environment says what to look at: GOG_EXPORT, GOG_CALLS, GOG_TEXT_SEARCH, GOG_IMAGE_SEARCH, GOG_JUDGE,
+environment says what to look at: GOG_EXPORT, GOG_CALLS, GOG_TEXT_SEARCH, GOG_IMAGE_SEARCH, GOG_PAGES, GOG_JUDGE,
 GOG_JUDGE_KEY_ENV and MODEL, as in `launch.sh`.
 
 transformers and datasets are imported inside of the functions.
@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.target import Format, ToolSettings
 from gog.transforms.images import decode_image
 from gog.transforms.services.models.chat import ModelSettings
@@ -95,8 +96,9 @@ def _check_services(environment: Mapping[str, str], manifest: Mapping[str, Any])
         Path(environment["GOG_CALLS"]),
         judge_settings=ModelSettings(key_env=environment.get("GOG_JUDGE_KEY_ENV", "")),
         search=tools.search,
+        pages=environment.get("GOG_PAGES", ""),
     )
-    services = open_services(addresses, tools.crops, manifest["episode"]["top_k"])
+    services = open_services(addresses, tools.crops, EpisodeSettings.model_validate(manifest["episode"]))
     try:
         check_judge(services.judge)
     finally:

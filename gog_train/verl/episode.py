@@ -61,7 +61,7 @@ class Home:
 
 
 @cache
-def home(export: str, calls: str, text_search: str, image_search: str) -> Home:
+def home(export: str, calls: str, text_search: str, image_search: str, pages: str) -> Home:
     """The export's episode, and the services as in its run; opened once in a process.
 
     Raises `TrainingError` or `ExportError`.
@@ -70,8 +70,8 @@ def home(export: str, calls: str, text_search: str, image_search: str) -> Home:
     manifest = read_manifest(folder, "rl", Format.VERL)
     settings = EpisodeSettings.model_validate(manifest["episode"])
     tools = ToolSettings.model_validate(manifest["tools"])
-    addresses = Addresses(text_search, image_search, RULES, Path(calls), search=tools.search)
-    return Home(folder, settings, open_services(addresses, tools.crops, settings.top_k))
+    addresses = Addresses(text_search, image_search, RULES, Path(calls), search=tools.search, pages=pages)
+    return Home(folder, settings, open_services(addresses, tools.crops, settings))
 
 
 async def take_turn(

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from gog.schemas import Message, Outcome, Step
 from gog.transforms.dialect.turns import Answer, parse_turn
+from gog.transforms.episode.tools import known_tools
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.store.sqlite import Mode, Store
@@ -54,7 +55,7 @@ async def compute_score(
     verl cannot take it out of the loss: its share has to be watched.
     """
     last = last_part(solution_str)
-    action = parse_turn(Message(role="assistant", content=last), 0).action
+    action = parse_turn(Message(role="assistant", content=last), 0, known_tools()).action
     noted = (extra_info or {}).get("gog") or {}
     row = json.loads(ground_truth)
     answer, outcome = None, None

@@ -49,20 +49,8 @@ class EpisodeTool(BaseTool):  # type: ignore[misc, unused-ignore]
         self, instance_id: str, parameters: Mapping[str, Any], agent_data: Any = None, **_: Any
     ) -> tuple[ToolResponse, float, dict[str, Any]]:
         """Take the turn in the episode; returns what the model is told, and the crop."""
-        shared = home(*(str(self.config[key]) for key in ("export", "calls", "text_search", "image_search")))
+        shared = home(*(str(self.config[key]) for key in ("export", "calls", "text_search", "image_search", "pages")))
         blocks = await take_turn(shared, json.loads(instance_id), self.name, parameters, agent_data)
         text = "\n".join(block["text"] for block in blocks if block["type"] == "text")
         images = [block["image"] for block in blocks if block["type"] == "image"]
         return ToolResponse(text=text, image=images) if images else ToolResponse(text=text), 0.0, {}
-
-
-class TextSearchTool(EpisodeTool):
-    """`text_search`."""
-
-
-class ImageSearchTool(EpisodeTool):
-    """`image_search`: the glance."""
-
-
-class GazeTool(EpisodeTool):
-    """`gaze`: a crop, and what a search with it found."""

@@ -68,10 +68,9 @@ def open_image_search(address: str, lake: Lake, images: ImageStore, config: Conf
     return _lens(address, images, config)
 
 
-def with_pages(search: TextSearch, judge: Policy, config: Config) -> TextSearch:
-    """The search with the pages of its hits read, where the config asks for it. Raises `ConfigError`."""
-    reader = open_reader(config.pages, config)
-    return search if reader is None else Reading(search, reader, config.reading, judge)
+def with_pages(search: TextSearch, reader: PageReader | None, judge: Policy, config: Config) -> TextSearch:
+    """The search with the pages of its hits read, where the config asks for it."""
+    return Reading(search, reader, config.reading, judge) if reader and config.reading.pages else search
 
 
 def open_reader(address: str, config: Config | None = None) -> PageReader | None:
@@ -108,6 +107,9 @@ def check_searches(config: Config, *, keyed: bool = True) -> None:
     elif rest != "atlas":
         _index(config.image_search, rest, "gallery")
     open_reader(config.pages, config)
+    readers = [tool.name for tool in config.episode.offered if tool.asks == "page"]
+    if readers and not config.pages:
+        raise ConfigError(f"episode.tools: {readers[0]} reads pages: name a reader in `pages`, such as 'local:'")
 
 
 def _web_search(address: str, config: Config, *, keyed: bool = True) -> TextSearch:

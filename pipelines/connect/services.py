@@ -17,7 +17,13 @@ from pathlib import Path
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.detectors import check_detector, check_installed, open_detector
 from gog.pipelines.connect.models import open_model, provider_of
-from gog.pipelines.connect.searches import check_searches, open_image_search, open_text_search, with_pages
+from gog.pipelines.connect.searches import (
+    check_searches,
+    open_image_search,
+    open_reader,
+    open_text_search,
+    with_pages,
+)
 from gog.pipelines.connect.stores import make_budget, make_store, prices_of, store_path
 from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.lake.lake import Lake
@@ -30,7 +36,6 @@ from gog.transforms.services.gateway.prices import find_price
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop, shared, unshare
-from gog.transforms.services.pages.reading import Reading
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, TextSearch
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.services.store.records import AnyStore
@@ -76,13 +81,14 @@ def open_services(config: Config) -> Services:
     policies = {a: open_policy(a, images, config) for a in (config.teacher, config.judge, config.labeller)}
     detector = open_detector(config.detector, images, config.detect) if config.detector else None
     searched = open_text_search(config.text_search, lake, config)
-    text_search = with_pages(searched, policies[config.judge], config)
+    pages = open_reader(config.pages, config)
+    text_search = with_pages(searched, pages, policies[config.judge], config)
     image_search = open_image_search(config.image_search, lake, images, config)
     named: list[tuple[str, Policy | Detector | TextSearch | PageReader | ImageSearch | None]] = [
         *policies.items(),
         (config.detector, detector),
         (config.text_search, searched),
-        (config.pages, text_search.reader if isinstance(text_search, Reading) else None),
+        (config.pages, pages),
         (config.image_search, image_search),
     ]
     gates: dict[str, Gate] = {}
@@ -112,6 +118,7 @@ def open_services(config: Config) -> Services:
         text_search=text_search,
         image_search=image_search,
         labeller=policies[config.labeller],
+        pages=pages,
     )
 
 

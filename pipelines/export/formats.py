@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol, Self
 import pyarrow as pa
 
 from gog.pipelines.export.parquet import IMAGES, SplitWriter, export_schema, read_image, suffix_of, with_features
-from gog.schemas import Reject, Split, Tool
+from gog.schemas import Reject, Split
+from gog.transforms.episode.tools import BUILT_IN
 from gog.transforms.export import llama_factory, ms_swift, verl
 from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.export.target import Format, Target
@@ -52,8 +53,10 @@ class SplitFiles:
     keeps_rejects: bool = False
 
     @classmethod
-    def open(cls, target: Target, row: type[SftRow] | type[RlRow], folder: Path, rows_per_file: int) -> Self:
-        """Begin the files of an export in `folder`."""
+    def open(
+        cls, target: Target, row: type[SftRow] | type[RlRow], folder: Path, rows_per_file: int, tools: Sequence[str]
+    ) -> Self:
+        """Begin the files of an export in `folder`; `tools` are the names of those of its episode."""
         schema = export_schema(row)
         if target.backbone is None or target.format is Format.TRL:
             made = {split: SplitWriter(folder, split.value, schema, rows_per_file) for split in Split}
@@ -62,7 +65,7 @@ class SplitFiles:
         table.mkdir(parents=True)
         index = {split: SplitWriter(table, split.value, schema, rows_per_file) for split in Split}
         pictures = Pictures(folder / IMAGES_FOLDER, ModelSettings(family=target.backbone.name))
-        writers = {split: _writer(target, row, folder, split, rows_per_file, pictures) for split in Split}
+        writers = {split: _writer(target, row, folder, split, rows_per_file, pictures, tools) for split in Split}
         return cls(folder, table, writers, index, keeps_rejects=True)
 
     @property
@@ -141,10 +144,10 @@ class JsonLines:
 class VerlSplit:
     """Writes one split of verl's Parquet; the originals, from which the tools cut, are files beside it."""
 
-    def __init__(self, folder: Path, split: str, rows_per_file: int, pictures: Pictures) -> None:
+    def __init__(self, folder: Path, split: str, rows_per_file: int, pictures: Pictures, tools: Sequence[str]) -> None:
         self._pictures = pictures
         self._originals: dict[str, str] = {}
-        self._writer = SplitWriter(folder, split, VERL_SCHEMA, rows_per_file, self._columns, pictures.fit)
+        self._writer = SplitWriter(folder, split, verl_schema(tools), rows_per_file, self._columns, pictures.fit)
 
     @property
     def rows(self) -> int:
@@ -171,9 +174,10 @@ def _writer(
     split: Split,
     rows_per_file: int,
     pictures: Pictures,
+    tools: Sequence[str],
 ) -> Writer:
     if target.format is Format.VERL:
-        return VerlSplit(folder, split.value, rows_per_file, pictures)
+        return VerlSplit(folder, split.value, rows_per_file, pictures, tools)
     columns: Callable[[Any, Sequence[str]], dict[str, Any]]
     if target.format is Format.LLAMA_FACTORY:
         columns = llama_factory.sft
@@ -184,8 +188,14 @@ def _writer(
 
 _TEXT: Final = pa.string()
 _BEGIN: Final = pa.struct([("create_kwargs", pa.struct([("question", _TEXT), ("image", _TEXT)]))])
-VERL_SCHEMA: Final = with_features(
-    [
+
+
+def verl_schema(tools: Sequence[str]) -> pa.Schema:
+    """Columns of verl's rows, for an episode with these tools.
+
+    `datasets` finds out by itself what they hold: the images stay bytes with a path.
+    """
+    fields = [
         pa.field("data_source", _TEXT),
         pa.field("prompt", pa.list_(pa.struct([("role", _TEXT), ("content", _TEXT)]))),
         pa.field("ability", _TEXT),
@@ -201,15 +211,14 @@ VERL_SCHEMA: Final = with_features(
                     ("level", pa.int64()),
                     ("pass_rate", pa.float64()),
                     ("need_tools_kwargs", pa.bool_()),
-                    ("tools_kwargs", pa.struct([(tool.value, _BEGIN) for tool in Tool])),
+                    ("tools_kwargs", pa.struct([(name, _BEGIN) for name in dict.fromkeys((*BUILT_IN, *tools))])),
                     ("tool_selection", pa.list_(_TEXT)),
                 ]
             ),
         ),
         pa.field("images", IMAGES),
     ]
-)
-"""Columns of verl's rows. `datasets` finds out by itself what they hold: the images stay bytes with a path."""
+    return with_features(fields)
 
 
 def _told(reject: Reject) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from gog.pipelines.export.card_data import CardFacts
-from gog.schemas import Split, Tool
+from gog.schemas import Split
 from gog.transforms.dialect.backbones import Backbone, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.export import llama_factory
@@ -25,11 +25,7 @@ CUTOFF: Final = 16384
 """Tokens of the longest row that is trained on; estimates of the export are rough."""
 
 _TEMPLATES: Final = {BackboneName.QWEN2_5_VL: "qwen2_vl", BackboneName.QWEN3_VL: "qwen3_vl"}
-_TOOL_CLASSES: Final = {
-    Tool.TEXT_SEARCH: "gog_train.verl.tools.TextSearchTool",
-    Tool.IMAGE_SEARCH: "gog_train.verl.tools.ImageSearchTool",
-    Tool.GAZE: "gog_train.verl.tools.GazeTool",
-}
+_TOOL_CLASS: Final = "gog_train.verl.tools.EpisodeTool"
 
 
 def write_recipe(folder: Path, target: Target, facts: CardFacts, episode: EpisodeSettings) -> None:
@@ -74,18 +70,12 @@ def _tools_yaml(episode: EpisodeSettings) -> str:
         "calls": "${oc.env:GOG_CALLS}",
         "text_search": "${oc.env:GOG_TEXT_SEARCH}",
         "image_search": "${oc.env:GOG_IMAGE_SEARCH}",
+        "pages": "${oc.env:GOG_PAGES,''}",
     }
-    offered: list[dict[str, Any]] = [dict(schema) for schema in offered_tools(episode)]
-    schemas = {schema["function"]["name"]: schema for schema in offered}
     tools = [
-        {
-            "class_name": _TOOL_CLASSES[tool],
-            # A copy of its own: YAML writes what it meets again as an alias.
-            "config": config | {"schema": json.loads(json.dumps(schemas[tool.value]))},
-            "tool_schema": schemas[tool.value],
-        }
-        for tool in Tool
-        if tool.value in schemas
+        # The schema twice, once as a copy: YAML writes what it meets again as an alias.
+        {"class_name": _TOOL_CLASS, "config": config | {"schema": copy}, "tool_schema": schema}
+        for schema, copy in zip(offered_tools(episode), offered_tools(episode), strict=True)
     ]
     return yaml.safe_dump({"tools": tools}, sort_keys=False, allow_unicode=True, width=1000)
 

@@ -179,7 +179,9 @@ def _export(
         spill.mkdir(parents=True)
         with open_lake(run_folder, memory_limit=MEMORY, spill=spill) as connection:
             connection.execute("SET threads = 1")
-            files = SplitFiles.open(target, row, passing, settings.rows_per_file)
+            files = SplitFiles.open(
+                target, row, passing, settings.rows_per_file, [tool.name for tool in episode.offered]
+            )
             rejected = _write_rows(read(connection), files, images, on_reject)
             files.close()
             passed = sum(files.rows.values())

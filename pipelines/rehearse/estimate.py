@@ -16,7 +16,7 @@ from gog.pipelines.rehearse.samples import (
     interval,
     unseen,
 )
-from gog.schemas import Behaviour, Tool
+from gog.schemas import Behaviour
 from gog.transforms.services.gateway.budget import EMBEDDED
 from gog.transforms.services.gateway.prices import FREE, Price, find_price
 
@@ -24,7 +24,7 @@ EASY: Final = (0.0, 0.3)
 """Share of seeds that screening finds easy, where it is not known."""
 TURNS: Final = (2, 5)
 """Of an episode that is not observed; a config with fewer allowed turns has fewer."""
-SEARCHES: Final = {"text_search": (0, 1), "image_search": (0, 2)}
+SEARCHES: Final = {"text_search": (0, 1), "image_search": (0, 2), "page": (0, 2)}
 """In an episode; attempts at one seed share many, and the store answers the second."""
 PROMPT: Final = (1_500, 6_000)
 """Tokens that a call of a model reads: instructions, a picture, the turns so far."""
@@ -76,9 +76,9 @@ def rules_of(config: Config) -> Iterator[Rule]:
     """Who is asked for what, with bounds of how often where nothing was observed."""
     episode, synthesize = config.episode, config.synthesize
     turns, one = Range(min(TURNS[0], episode.max_turns), min(TURNS[1], episode.max_turns)), Range(0, 1)
-    pictures = Tool.IMAGE_SEARCH in episode.tools or Tool.GAZE in episode.tools
-    tools = [(config.text_search, "text_search")] if Tool.TEXT_SEARCH in episode.tools else []
-    tools += [(config.image_search, "image_search")] if pictures else []
+    asks = {tool.asks for tool in episode.offered}
+    services = {"text_search": config.text_search, "image_search": config.image_search, "page": config.pages}
+    tools = [(service, kind) for kind, service in services.items() if kind in asks]
     yield Rule(config.teacher, "chat", "screen", "pass", Range(1, 1))
     yield Rule(config.judge, "chat", "screen", "pass", one)
     if config.detector:
@@ -93,9 +93,9 @@ def rules_of(config: Config) -> Iterator[Rule]:
     for service, kind in tools:
         if kind == "image_search":
             yield Rule(service, kind, "compose", "composed", Range(1, 3 + synthesize.compose.searches))
-        elif plans_text:
+        elif kind == "text_search" and plans_text:
             yield Rule(service, kind, "compose", "composed", one)
-    if config.pages and tools[:1] == [(config.text_search, "text_search")]:
+    if config.pages and config.reading.pages and "text_search" in asks:
         pages = Range(0, SEARCHES["text_search"][1] * config.reading.pages)
         for purpose, unit in (("episode", "rollout"), ("compose", "composed"), ("label", "try")):
             yield Rule(config.pages, "page", purpose, unit, pages)

@@ -42,7 +42,7 @@ def pick_example(trajectories: Iterable[Trajectory], verdicts: Mapping[str, Verd
     def worth(trajectory: Trajectory) -> tuple[bool, bool, bool, int, bool, str]:
         verdict = verdicts.get(trajectory.trajectory_id)
         kept = verdict is not None and verdict.outcome is Outcome.CORRECT and not verdict.reasons
-        gazes = sum(step.action == "gaze" and bool(step.evidence_ids) for step in trajectory.steps)
+        gazes = sum(step.box is not None and bool(step.evidence_ids) for step in trajectory.steps)
         tools = len({step.action for step in trajectory.steps if step.evidence_ids})
         show = (kept, trajectory.reflective, gazes > 0, min(gazes, 2) + tools)
         return (*show, trajectory.origin is Origin.ROLLOUT, trajectory.trajectory_id)

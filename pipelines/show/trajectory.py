@@ -27,19 +27,11 @@ from gog.schemas import (
     Verdict,
 )
 from gog.transforms.dialect.turns import ANSWER_TAG
+from gog.transforms.episode.tools import shown_as
 from gog.transforms.services.gateway.prices import Price, find_price
 
 COLOURS: Final = 6
 """Colours of the gazes, in their order."""
-
-_ACTIONS: Final = {
-    "text_search": ("text search", "query"),
-    "image_search": ("glance", ""),
-    "gaze": ("gaze", "label"),
-    "answer": ("answer", "text"),
-    "none": ("no action", ""),
-}
-"""What an action is called, and which of its arguments says the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +109,9 @@ class Turn:
     def trouble(self) -> str:
         """Why nothing came back; empty where something did, or nothing was looked for."""
         failures = [f"failed: {item.failure}" for item in self.evidence if item.failure]
-        return ", ".join(failures) or ("found nothing" if self.evidence and not self.hits else "")
+        return ", ".join(failures) or (
+            "found nothing" if any(item.provider for item in self.evidence) and not self.hits else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +180,7 @@ def turns_of(
     gazes = judged = 0
     for number, step in enumerate(steps):
         message, replies = exchanges[number] if number < len(exchanges) else (Message(role="assistant"), [])
-        title, argument = _ACTIONS.get(step.action, (step.action, ""))
+        title, argument = shown_as(step.action)
         detail = str(step.arguments.get(argument) or "")
         evidences = tuple(evidence[name] for name in step.evidence_ids if name in evidence)
         cut = [crops[e.image_sha256] for e in evidences if e.image_sha256 in crops]

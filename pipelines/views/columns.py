@@ -7,7 +7,7 @@ from gog.pipelines.views.queries import QUERIES
 from gog.schemas import TABLES
 
 NAMES: Final = {
-    "action": "what the model did: text_search, image_search, gaze, answer or none",
+    "action": "what the model did: the name of a tool (text_search, image_search, gaze, ...), answer or none",
     "ambiguous": "calls that the next turn judged ambiguous",
     "answer": "the answer that the model gave; null where it gave none",
     "answers": "all accepted forms of the answer, as a JSON list",
@@ -120,7 +120,7 @@ NAMES: Final = {
     "stop": "how the episode ended: answered, out_of_turns or strikes",
     "teacher": "model that acted",
     "thought": "the model's reasoning",
-    "tool": "text_search, image_search or gaze",
+    "tool": "name of the tool: text_search, image_search, gaze, ...",
     "tools": "JSON schemas of the tools that the model had, as a JSON list",
     "train": "whether the loss may see this turn",
     "trajectory_id": "hash of the trajectory",

@@ -209,7 +209,7 @@ QUERIES: Final[dict[str, Query]] = {
                     corner[4] AS y2
                 FROM (SELECT *, from_json(box, '["DOUBLE"]') AS corner FROM regions)
             ) p
-            LEFT JOIN (SELECT DISTINCT seed_id, x1, y1, x2, y2 FROM tool_calls WHERE tool = 'gaze') g
+            LEFT JOIN (SELECT DISTINCT seed_id, x1, y1, x2, y2 FROM tool_calls WHERE x1 IS NOT NULL) g
                 ON g.seed_id = p.seed_id
             GROUP BY p.region_id
         ) r

@@ -11,7 +11,7 @@ import tiny_models
 from PIL import Image
 
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
-from gog.transforms.dialect.turns import tool_schemas
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog_train.collator import NO_LOSS, EpisodeCollator, row_length
 from gog_train.data import open_export
 from gog_train.processors import fit
@@ -55,7 +55,7 @@ def row(backbone: BackboneName, *turns: dict[str, Any]) -> dict[str, Any]:
         result = [{"type": "image"}, {"type": "text", "text": "Image 1. ❯"}]
         messages += [one, {"role": "tool", "content": result, "tool_call_id": "c"}]
     images = [picture(90 + 80 * number, 160, (40 * number, 90, 200)) for number in range(len(turns))]
-    tools = tool_schemas(BACKBONES[backbone].frame)
+    tools = offered_tools(EpisodeSettings(frame=BACKBONES[backbone].frame))
     return {"id": "r", "messages": json.dumps(messages[:-1]), "tools": json.dumps(tools), "images": images}
 
 

@@ -13,10 +13,12 @@ from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.driver import Driven, drive
 from gog.transforms.episode.machine import Episode, EpisodeSettings, start, system_prompt
 from gog.transforms.services.protocols import ChatReply, ServiceError
-from gog_train.environment import OVER, Ending, Environment, Rollout
+from gog_train.environment import OVER, Ending, Rollout, environment_class
 from gog_train.services import TrainingServices, run
 
 EPISODE = EpisodeSettings(max_turns=6).in_frame(BACKBONES[BackboneName.QWEN3_VL].spec)
+
+ENVIRONMENT: Any = environment_class(EPISODE.offered, EPISODE.frame)
 
 GAZE = call("gaze", bbox_2d=[100, 100, 500, 900], label="the flag", image=0)
 NESTED = call("gaze", bbox_2d=[0, 0, 500, 500], image=1)
@@ -97,7 +99,7 @@ def test_the_scripts_end_in_every_way_an_episode_can(in_the_trainer: dict[str, R
 def test_tool_methods_tell_a_policy_the_same(name: str, tmp_path: Path) -> None:
     with services(tmp_path / "store") as made:
         driven = in_the_driver(SCRIPTS[name], made, EPISODE)
-        environment = Environment(made.tools, made.images, EPISODE)
+        environment = ENVIRONMENT(made.tools, made.images, EPISODE)
         environment.reset(**row_of(rl_rows(EPISODE, [seed()])))
         heard = []
         for turn in SCRIPTS[name]:
@@ -122,7 +124,7 @@ def test_tool_methods_tell_a_policy_the_same(name: str, tmp_path: Path) -> None:
 
 def test_a_crop_comes_as_pixels_of_the_original(tmp_path: Path) -> None:
     with services(tmp_path / "store") as made:
-        environment = Environment(made.tools, made.images, EPISODE)
+        environment = ENVIRONMENT(made.tools, made.images, EPISODE)
         environment.reset(**row_of(rl_rows(EPISODE, [seed()])))
         image, text = environment.gaze([0, 0, 500, 1000], "left")
         red, _, blue = image["image"].convert("RGB").resize((1, 1)).getpixel((0, 0))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
-from gog.transforms.dialect.turns import tool_schemas
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog_train.template import SPECIAL_TOKENS, Template, template
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -60,7 +60,7 @@ CHAT: Messages = [
 
 
 def tools(name: BackboneName) -> list[dict[str, Any]]:
-    return list(tool_schemas(BACKBONES[name].frame))
+    return list(offered_tools(EpisodeSettings(frame=BACKBONES[name].frame)))
 
 
 def rendered(form: Template, messages: Messages, offered: Any = None, prompt: bool = False) -> tuple[str, str]:

@@ -28,7 +28,7 @@ def opened(world: Path, folder: Path, mode: StoreMode) -> TrainingServices:
     addresses = Addresses(
         f"corpus:{world}", f"gallery:{world}", RULES, folder / "calls", store=folder / "store", store_mode=mode
     )
-    return open_services(addresses, CropSettings(), EPISODE.top_k)
+    return open_services(addresses, CropSettings(), EPISODE)
 
 
 def played(services: TrainingServices, turns: list[str]) -> Rollout:

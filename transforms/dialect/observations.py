@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from gog.schemas import FailureClass, Hit, Tool
+from gog.schemas import FailureClass, Hit
 
 HIT_LINE = re.compile(r"^\[(\d+)\] (.*) \| score ([0-9.]+|-) \| (\S*)$", re.MULTILINE)
 
@@ -70,7 +70,7 @@ _INDENT = 2
 """Tokens of the line break and the indent before a snippet."""
 
 
-def render_hits(tool: Tool, hits: Sequence[Hit], budget: int) -> str:
+def render_hits(tool: str, hits: Sequence[Hit], budget: int) -> str:
     """The observation's text; snippets share what the budget leaves, hits at the end give way first."""
     if not hits:
         return f"{tool} found nothing."
@@ -96,6 +96,6 @@ def _cell(text: str) -> str:
     return one_line(" ".join(text.split())).replace("|", "/")
 
 
-def render_failure(tool: Tool, failure: FailureClass) -> str:
+def render_failure(tool: str, failure: FailureClass) -> str:
     """What a model is told when a tool failed: not its fault."""
     return f"{tool} failed ({failure}); this is not your mistake. Try something else or answer with what you know."

@@ -9,72 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gog.schemas import EpisodeImage, Evidence, Hit, Message, Tool, content_id
-from gog.transforms.episode.crops import Cropper
-from gog.transforms.episode.machine import Episode, ToolRequest, ToolResult, act, observe
+from gog.schemas import Evidence, Message
+from gog.transforms.episode.machine import Episode, act, observe
+from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.services.gateway.gateway import Gateway
-from gog.transforms.services.protocols import (
-    ChatReply,
-    ChatRequest,
-    ImageSearch,
-    Policy,
-    Sampling,
-    ServiceError,
-    TextSearch,
-)
+from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, Sampling, ServiceError
 
 Speak = Callable[[Episode], Awaitable[ChatReply]]
 """Asks a model for the episode's next turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeTools:
-    """The tools of an episode over real or embedded services."""
-
-    gateway: Gateway
-    text_search: TextSearch
-    image_search: ImageSearch
-    cropper: Cropper
-    top_k: int
-    purpose: str = "episode"
-
-    async def run(self, request: ToolRequest, original: EpisodeImage) -> ToolResult:
-        """Run one tool. Raises `ToolError` when the service failed."""
-        try:
-            if request.tool is Tool.TEXT_SEARCH:
-                assert request.query is not None
-                hits = await self.gateway.text_search(self.text_search, request.query, self.top_k, self.purpose)
-                return ToolResult(evidence_of(request, hits, self.text_search.id))
-            cut: EpisodeImage | None = None
-            if request.box is not None:
-                cut = await self.cropper.crop(original, request.box)
-            searched = cut or original
-            hits = await self.gateway.image_search(self.image_search, searched.sha256, self.top_k, self.purpose)
-            return ToolResult(evidence_of(request, hits, self.image_search.id, searched), cut)
-        except ServiceError as error:
-            raise ToolError(error.failure, f"{request.tool}: {error.detail}") from error
-
-
-class ToolError(ServiceError):
-    """A tool failed, not the model."""
-
-
-def evidence_of(
-    request: ToolRequest, hits: tuple[Hit, ...], provider: str, searched: EpisodeImage | None = None
-) -> Evidence:
-    """The evidence of a call that worked, with its content id."""
-    box = searched.box if searched is not None and request.tool is Tool.GAZE else None
-    sha256 = searched.sha256 if searched is not None else None
-    identity = [request.tool, request.query, sha256, box, provider, [hit.model_dump(mode="json") for hit in hits]]
-    return Evidence(
-        evidence_id=content_id("evidence", identity),
-        tool=request.tool,
-        query=request.query,
-        image_sha256=sha256,
-        box=box,
-        hits=hits,
-        provider=provider,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,17 @@
 2601.13942, "Selective Gaze"; the limits are ours (design section 5).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from gog.prompts import render
 from gog.schemas import (
     WHOLE,
     Behaviour,
     Box,
-    BoxError,
     EpisodeImage,
-    Evidence,
     Frame,
     FrameSpec,
     ImagePart,
@@ -31,12 +29,14 @@ from gog.schemas import (
     Step,
     StopReason,
     TextPart,
-    Tool,
+    content_id,
 )
-from gog.schemas.boxes import from_frame, resolve, shown_size
-from gog.transforms.dialect.observations import clip_tokens, neutralise, render_failure, render_hits
-from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text, tool_schemas
+from gog.schemas.boxes import shown_size
+from gog.transforms.dialect.observations import clip_tokens, neutralise, render_failure
+from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text
 from gog.transforms.episode.reflection import reflection_of
+from gog.transforms.episode.tool import Scene, Tool, ToolRequest, ToolResult
+from gog.transforms.episode.tools import BUILT_IN, known_tools, tools_of
 
 
 class EpisodeSettings(BaseModel):
@@ -54,7 +54,19 @@ class EpisodeSettings(BaseModel):
     factor: int = 28
     min_pixels: int = 3136
     max_pixels: int = 1003520
-    tools: tuple[Tool, ...] = (Tool.TEXT_SEARCH, Tool.IMAGE_SEARCH, Tool.GAZE)
+    tools: tuple[str, ...] = BUILT_IN
+    """Names of tools, ours or of installed packages, or dotted paths (`my_pkg.my_mod:TOOL`)."""
+
+    @field_validator("tools")
+    @classmethod
+    def _there(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known_tools(names)
+        return names
+
+    @property
+    def offered(self) -> tuple[Tool, ...]:
+        """The tools that the episode offers."""
+        return tools_of(self.tools)
 
     @property
     def spec(self) -> FrameSpec:
@@ -64,29 +76,6 @@ class EpisodeSettings(BaseModel):
     def in_frame(self, spec: FrameSpec) -> "EpisodeSettings":
         """The same limits, with boxes in another frame: a backbone's, for example."""
         return self.model_copy(update=spec._asdict())
-
-
-@dataclass(frozen=True, slots=True)
-class ToolRequest:
-    """What the machine waits for. `box` (on the original, before padding) belongs to a gaze alone.
-
-    `ignored` are the ids of the turn's further calls: they are refused after the result, in the order of the calls,
-    because chat templates show results by position.
-    """
-
-    tool: Tool
-    call_id: str
-    query: str | None = None
-    box: Box | None = None
-    ignored: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ToolResult:
-    """What a tool gave back: its evidence and, for a gaze, the crop with the box it really covers."""
-
-    evidence: Evidence
-    crop: EpisodeImage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +100,18 @@ class Episode:
 def system_prompt(settings: EpisodeSettings, *, teacher: bool = False) -> tuple[str, str]:
     """Text and hash of the system prompt: the policy's, or the teacher's."""
     name = "episode/teacher" if teacher else "episode/system"
-    tools = [tool.value for tool in settings.tools]
+    tools = [tool.name for tool in settings.offered]
     prompt = render(name, frame_text=FRAME_TEXT[settings.frame], max_turns=settings.max_turns, tools=tools)
-    return prompt.text, prompt.hash
+    hints = [tool.hint for tool in settings.offered if tool.hint]
+    if not hints:
+        return prompt.text, prompt.hash
+    more = render("episode/more_tools", hints=hints)
+    return f"{prompt.text}\n\n{more.text}", content_id("prompt", [prompt.hash, more.hash, hints])
 
 
 def offered_tools(settings: EpisodeSettings) -> tuple[dict[str, JsonValue], ...]:
     """JSON schemas of the tools that the episode offers."""
-    return tuple(
-        schema for tool, schema in zip(Tool, tool_schemas(settings.frame), strict=True) if tool in settings.tools
-    )
+    return tuple(tool.schema(settings.frame) for tool in settings.offered)
 
 
 def start(
@@ -143,7 +134,7 @@ def act(episode: Episode, message: Message, *, train: bool = True) -> Episode:
     """
     if episode.stop is not None or episode.pending is not None:
         raise RuntimeError("the episode is not waiting for the model")
-    parsed = parse_turn(message, episode.turns)
+    parsed = parse_turn(message, episode.turns, known_tools(episode.settings.tools))
     after_evidence = any(step.evidence_ids for step in episode.steps)
     reflection = reflection_of(plain_text(parsed.message)) if after_evidence else None
     episode = replace(episode, messages=(*episode.messages, parsed.message))
@@ -160,51 +151,32 @@ def act(episode: Episode, message: Message, *, train: bool = True) -> Episode:
 
 
 def _call(episode: Episode, step: Step, call: Call, ignored: Sequence[str]) -> Episode:
-    step = step.model_copy(update={"action": call.tool.value, "arguments": call.arguments})
+    step = step.model_copy(update={"action": call.tool, "arguments": call.arguments})
     resolved = _resolve(episode, call)
     if isinstance(resolved, Mistake):
         return _strike(episode, step, resolved, ignored)
     if resolved.box is not None:
         step = step.model_copy(update={"box": resolved.box})
-    if (call.tool.value, resolved.query, resolved.box) in {_done(earlier) for earlier in episode.steps}:
+    if _asked(step) in [_asked(earlier) for earlier in episode.steps if earlier.evidence_ids]:
         step = step.model_copy(update={"error": "repeated"})
         note = f"{call.tool}: already done, the result is above. Do something else or answer."
         return _next_turn(_told(episode, note, call.call_id, ignored), step)
     return replace(episode, steps=(*episode.steps, step), pending=replace(resolved, ignored=tuple(ignored)))
 
 
-def _done(step: Step) -> tuple[str, str | None, Box | None] | None:
-    """What a search that came back was: the same request again is a repeated one, however it is written."""
-    if not step.evidence_ids:
-        return None
-    query = step.arguments.get("query")
-    return step.action, query if isinstance(query, str) else None, step.box
+def _asked(step: Step) -> tuple[str, Box | Mapping[str, JsonValue]]:
+    """What a step asked for: what is asked for again is a repetition, however it is written."""
+    return step.action, step.arguments if step.box is None else step.box
 
 
 def _resolve(episode: Episode, call: Call) -> ToolRequest | Mistake:
     settings = episode.settings
-    if call.tool not in settings.tools:
-        known = f"the tools are {', '.join(settings.tools)}" if settings.tools else "answer"
-        return Mistake("unknown_tool", f"There is no tool {call.tool}; {known}.", call.call_id)
-    if call.tool is Tool.TEXT_SEARCH:
-        return ToolRequest(call.tool, call.call_id, query=str(call.arguments["query"]))
-    if call.tool is Tool.IMAGE_SEARCH:
-        return ToolRequest(call.tool, call.call_id)
-    number, values = call.arguments["image"], call.arguments["bbox_2d"]
-    assert isinstance(number, int)
-    assert isinstance(values, list)
-    if number >= len(episode.images):
-        last = len(episode.images) - 1
-        return Mistake("unknown_image", f"There is no image {number}; the last one is {last}.", call.call_id)
-    if len(episode.images) >= settings.max_images:
-        return Mistake("too_many_images", "No more crops: search otherwise or answer.", call.call_id)
-    parent = episode.images[number]
-    try:
-        drawn = from_frame([float(str(v)) for v in values], settings.spec, parent.width, parent.height)
-        box = resolve(drawn, parent.box)
-    except BoxError as error:
-        return Mistake("bad_box", f"{error}.", call.call_id)
-    return ToolRequest(call.tool, call.call_id, box=box)
+    tool = next((tool for tool in settings.offered if tool.name == call.tool), None)
+    if tool is None:
+        known = ", ".join(tool.name for tool in settings.offered)
+        rest = f"the tools are {known}" if known else "answer"
+        return Mistake("unknown_tool", f"There is no tool {call.tool}; {rest}.", call.call_id)
+    return tool.resolve(call, Scene(episode.images, settings.spec, settings.max_images))
 
 
 def observe(episode: Episode, result: ToolResult) -> Episode:
@@ -214,9 +186,9 @@ def observe(episode: Episode, result: ToolResult) -> Episode:
         raise RuntimeError("the episode is not waiting for a tool")
     evidence = result.evidence
     if evidence.failure is not None:
-        text = render_failure(pending.tool, evidence.failure)
+        text = render_failure(pending.tool.name, evidence.failure)
     else:
-        text = render_hits(pending.tool, evidence.hits, episode.settings.observation_tokens)
+        text = pending.tool.show(evidence, episode.settings.observation_tokens)
     images = episode.images
     text += _last_turn_note(episode, episode.turns)
     content: tuple[TextPart | ImagePart, ...] = (TextPart(text=text),)
@@ -285,14 +257,13 @@ def _stop_if_over(episode: Episode) -> Episode:
     return episode
 
 
-def behaviour_of(steps: Sequence[Step]) -> Behaviour:
+def behaviour_of(episode: Episode) -> Behaviour:
     """Which kinds of search were used with a result: none is direct, several are mixed."""
-    used = {step.action for step in steps if step.evidence_ids}
+    kinds = {tool.name: tool.behaviour for tool in known_tools(episode.settings.tools)}
+    used = {kinds[step.action] for step in episode.steps if step.evidence_ids}
     if not used:
         return Behaviour.DIRECT
-    if len(used) > 1:
-        return Behaviour.MIXED
-    return {"text_search": Behaviour.TEXT, "image_search": Behaviour.GLANCE, "gaze": Behaviour.GAZE}[used.pop()]
+    return Behaviour.MIXED if len(used) > 1 else used.pop()
 
 
 def is_reflective(steps: Sequence[Step]) -> bool:

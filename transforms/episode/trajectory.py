@@ -37,7 +37,7 @@ def make_trajectory(seed: Seed, driven: Driven, making: Making) -> Trajectory:
         seed_id=seed.seed_id,
         sample_index=making.sample_index,
         origin=making.origin,
-        behaviour=behaviour_of(episode.steps),
+        behaviour=behaviour_of(episode),
         reflective=is_reflective(episode.steps),
         messages=episode.messages,
         tools=offered_tools(episode.settings),

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gog.schemas import Behaviour, Evidence, Reflection, Tool, Trajectory
+from gog.schemas import Behaviour, Evidence, Reflection, Trajectory
 from gog.transforms.evaluate.share import Share
 from gog.transforms.services.gateway.prices import Price
-from gog.transforms.verify.grounding import hits_text, literal
+from gog.transforms.verify.grounding import hits_text, literal, searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class Course:
 def course_of(trajectory: Trajectory, evidence: Iterable[Evidence], targets: tuple[str, ...]) -> Course:
     """The course of an episode; `targets` are the names by which evidence may name what the question is about."""
     by_id = {one.evidence_id: one for one in evidence}
-    found = [by_id[key].provider for step in trajectory.steps for key in step.evidence_ids]
+    providers = [by_id[key].provider for step in trajectory.steps for key in step.evidence_ids]
     return Course(
         behaviour=trajectory.behaviour,
         turns=len(trajectory.steps),
         answered=trajectory.answer is not None,
-        searches=tuple(sorted(Counter(found).items())),
+        searches=tuple(sorted(Counter(filter(None, providers)).items())),
         gazes=tuple(_gazes(trajectory, by_id, targets)) if targets else (),
         prompt_tokens=trajectory.prompt_tokens,
         completion_tokens=trajectory.completion_tokens,
@@ -55,8 +55,9 @@ def course_of(trajectory: Trajectory, evidence: Iterable[Evidence], targets: tup
 def _gazes(trajectory: Trajectory, by_id: Mapping[str, Evidence], targets: tuple[str, ...]) -> Iterator[Gaze]:
     steps = (*trajectory.steps, None)
     for step, after in zip(trajectory.steps, steps[1:], strict=True):
-        if step.action == Tool.GAZE.value and step.evidence_ids:
-            useful = literal(targets, hits_text(by_id[key] for key in step.evidence_ids))
+        seen = [by_id[key] for key in step.evidence_ids]
+        if step.box is not None and searched(seen):
+            useful = literal(targets, hits_text(seen))
             yield Gaze(useful, after is not None, None if after is None else after.reflection)
 
 

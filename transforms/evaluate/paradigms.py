@@ -10,10 +10,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gog.prompts import render
-from gog.schemas import Function, Message, Origin, Seed, Tool, ToolCall
-from gog.transforms.dialect.turns import MAX_QUERY, Call, parse_turn
-from gog.transforms.episode.driver import Driven, EpisodeTools, take_turn, use_tool
+from gog.schemas import Function, Message, Origin, Seed, ToolCall
+from gog.transforms.dialect.turns import Call, parse_turn
+from gog.transforms.episode.driver import Driven, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
+from gog.transforms.episode.tools import known_tools
+from gog.transforms.episode.tools.text_search import MAX_QUERY
 from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, ServiceError
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, broken, finished, rollout
@@ -63,23 +65,19 @@ async def _full_search(
     """The workflow as an episode; the searches that a policy does not ask for are made for it."""
     prompt = render("evaluate/full_search")
     purpose = Paradigm.FULL_SEARCH.value
-    limits = episode.model_copy(
-        update={"max_turns": _FULL_SEARCH_TURNS, "tools": (Tool.TEXT_SEARCH, Tool.IMAGE_SEARCH)}
-    )
-    tools = EpisodeTools(
-        services.gateway, services.text_search, services.image_search, services.cropper, limits.top_k, purpose
-    )
+    limits = episode.model_copy(update={"max_turns": _FULL_SEARCH_TURNS, "tools": ("text_search", "image_search")})
+    tools = services.tools(limits.top_k, purpose)
 
-    async def speak(driven: Driven, *offered: Tool) -> ChatReply:
+    async def speak(driven: Driven, *offered: str) -> ChatReply:
         schemas = offered_tools(limits.model_copy(update={"tools": offered}))
         request = ChatRequest(driven.episode.messages, schemas, settings.sampling, 0, prompt.hash)
         return await services.gateway.chat(policy, request, purpose)
 
     driven = Driven(start(limits, seed.question, original_image(seed), prompt.text))
     try:
-        driven = take_turn(driven, ChatReply(_calling(Tool.IMAGE_SEARCH, {}, 0)), train=False)
+        driven = take_turn(driven, ChatReply(_calling("image_search", {}, 0)), train=False)
         driven = await use_tool(driven, tools)
-        driven = _searching(driven, await speak(driven, Tool.TEXT_SEARCH), seed)
+        driven = _searching(driven, await speak(driven, "text_search"), seed)
         driven = await use_tool(driven, tools)
         # What is left is to answer: a further call is a mistake.
         driven = _with_settings(driven, limits.model_copy(update={"tools": ()}))
@@ -100,15 +98,15 @@ def _searching(driven: Driven, reply: ChatReply, seed: Seed) -> Driven:
 
     In that one the policy's reasoning and tokens stay; what it did instead of searching, an early answer say, is gone.
     """
-    parsed = parse_turn(reply.message, 1)
-    if isinstance(parsed.action, Call) and parsed.action.tool is Tool.TEXT_SEARCH:
+    parsed = parse_turn(reply.message, 1, known_tools())
+    if isinstance(parsed.action, Call) and parsed.action.tool == "text_search":
         return take_turn(driven, reply)
     query = " ".join(seed.question.split())[:MAX_QUERY]
-    forced = _calling(Tool.TEXT_SEARCH, {"query": query}, 1, parsed.message.reasoning_content)
+    forced = _calling("text_search", {"query": query}, 1, parsed.message.reasoning_content)
     return take_turn(driven, replace(reply, message=forced), train=False)
 
 
-def _calling(tool: Tool, arguments: Mapping[str, Any], turn: int, thought: str | None = None) -> Message:
-    function = Function(name=tool.value, arguments=json.dumps(arguments, ensure_ascii=False))
+def _calling(tool: str, arguments: Mapping[str, Any], turn: int, thought: str | None = None) -> Message:
+    function = Function(name=tool, arguments=json.dumps(arguments, ensure_ascii=False))
     call = ToolCall(id=f"call_{turn}", function=function)
     return Message(role="assistant", content="", reasoning_content=thought, tool_calls=(call,))

@@ -20,23 +20,15 @@ from gog.schemas import (
     Reject,
     Seed,
     Step,
-    Tool,
     ToolCall,
     Trajectory,
     Unit,
 )
 from gog.schemas.boxes import frame_size, from_frame, smart_resize, to_frame
 from gog.transforms.dialect.turns import load_object
-from gog.transforms.episode.machine import (
-    Episode,
-    EpisodeSettings,
-    ToolResult,
-    act,
-    observe,
-    offered_tools,
-    start,
-    system_prompt,
-)
+from gog.transforms.episode.machine import Episode, EpisodeSettings, act, observe, offered_tools, start, system_prompt
+from gog.transforms.episode.tool import ToolResult
+from gog.transforms.episode.tools import known_tools
 from gog.transforms.export.rows import SFT_STAGE
 
 
@@ -104,13 +96,13 @@ def _replay(
 
 
 def _recorded(step: Step, evidence: Mapping[str, Evidence], images: Sequence[EpisodeImage], taken: int) -> ToolResult:
-    """What the turn's tool had returned. A gaze's crop is the next of the trajectory's images."""
+    """What the turn's tool had returned. A crop that it showed is the next of the trajectory's images."""
     if not step.evidence_ids:
         raise NotTheSameError(f"turn {step.turn} calls {step.action}, and no evidence of it is recorded")
     found = evidence.get(step.evidence_ids[0])
     if found is None:
         raise NotTheSameError(f"the evidence {step.evidence_ids[0]} of turn {step.turn} is not in the run")
-    if step.action != Tool.GAZE.value:
+    if found.box is None:
         return ToolResult(found)
     if taken >= len(images):
         raise NotTheSameError(f"the crop of turn {step.turn} is not recorded")
@@ -134,7 +126,8 @@ def _in_frame(
 def _call_in_frame(
     call: ToolCall, images: Sequence[EpisodeImage], source: EpisodeSettings, target: EpisodeSettings
 ) -> ToolCall:
-    arguments = load_object(call.function.arguments) if call.function.name == Tool.GAZE else None
+    looks = {tool.name for tool in known_tools(source.tools) if tool.looks}
+    arguments = load_object(call.function.arguments) if call.function.name in looks else None
     box = (arguments or {}).get("bbox_2d")
     if arguments is None or not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
         return call

@@ -6,7 +6,7 @@ Checked with verl 0.9.1 (`verl.utils.dataset.rl_dataset`, agent loop `tool_agent
 import json
 from typing import Any, Final
 
-from gog.schemas import Tool
+from gog.transforms.episode.tools import BUILT_IN
 from gog.transforms.export.rows import RlRow
 from gog.transforms.export.text import in_json, with_placeholders
 
@@ -45,7 +45,7 @@ def rl(row: RlRow, index: int, original: str) -> dict[str, Any]:
             "level": row.level,
             "pass_rate": row.pass_rate,
             "need_tools_kwargs": bool(names),
-            "tools_kwargs": {tool.value: begin if tool.value in names else None for tool in Tool},
+            "tools_kwargs": {name: begin if name in names else None for name in (*BUILT_IN, *names)},
             "tool_selection": names,
         },
     }

@@ -21,15 +21,16 @@ from gog.schemas import (
     Region,
     Reject,
     Seed,
-    Tool,
     ToolCall,
     Unit,
 )
 from gog.schemas.boxes import Box, from_frame, to_frame
 from gog.transforms.dialect.turns import Answer, Call, parse_turn, plain_text
-from gog.transforms.episode.driver import Driven, EpisodeTools, OnTurn, take_turn, use_tool
-from gog.transforms.episode.machine import EpisodeSettings, ToolRequest, offered_tools, start, system_prompt
+from gog.transforms.episode.driver import Driven, OnTurn, take_turn, use_tool
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.episode.reflection import reflection_of
+from gog.transforms.episode.tool import EpisodeTools, ToolRequest
+from gog.transforms.episode.tools import TOOLS, known_tools
 from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.synthesize.plans import Looked, Plan, PlannedAction, draw_plan
@@ -70,9 +71,7 @@ async def compose(
     on_turn: OnTurn | None = None,
 ) -> Attempt:
     """One composed attempt, or its reject."""
-    tools = EpisodeTools(
-        services.gateway, services.text_search, services.image_search, services.cropper, episode.top_k, "compose"
-    )
+    tools = services.tools(episode.top_k, "compose")
 
     def reject(reason: str, detail: str, evidence: tuple[Evidence, ...] = ()) -> Attempt:
         unit_id = attempt_id(seed, sample_index)
@@ -85,7 +84,7 @@ async def compose(
         return broken(seed, sample_index, error)
     seen = tuple(look.evidence for look in looked)
     key = f"{run_seed}/{seed.seed_id}/{sample_index}"
-    text_helps = Tool.TEXT_SEARCH in episode.tools
+    text_helps = "text_search" in episode.tools
     plan = draw_plan(
         looked, settings.weights, settings.reflective_share, settings.min_score, key, text_helps=text_helps
     )
@@ -116,14 +115,14 @@ async def look_around(
 ) -> list[Looked]:
     """Run the glance and a gaze at each of the best regions, at once. Raises `ToolError` when one fails."""
     places: list[Region | None] = []
-    if Tool.IMAGE_SEARCH in episode.tools:
+    if "image_search" in episode.tools:
         places.append(None)
-    if Tool.GAZE in episode.tools:
+    if "gaze" in episode.tools:
         places.extend(regions[: settings.searches])
     image = original_image(seed)
 
     async def look(region: Region | None) -> Looked:
-        tool = Tool.IMAGE_SEARCH if region is None else Tool.GAZE
+        tool = TOOLS["image_search" if region is None else "gaze"]
         request = ToolRequest(tool, "", box=_as_written(region, seed, episode) if region else None)
         evidence = (await tools.run(request, image)).evidence
         best = evidence.model_copy(update={"hits": evidence.hits[:1]})
@@ -195,7 +194,7 @@ async def _turn(
     """The teacher's words for one planned action; a gaze or a glance is given the planned place exactly."""
     arguments = _arguments(action, seed, episode)
     wanted = "answer" if action.tool is None else f"{action.tool} {json.dumps(arguments, ensure_ascii=False)}"
-    if action.tool is Tool.TEXT_SEARCH:
+    if action.tool == "text_search":
         wanted = 'text_search {"query": a query of your own for the fact that is missing}'
     after = any(step.evidence_ids for step in driven.episode.steps)
     note = render(
@@ -213,14 +212,14 @@ async def _turn(
         note.hash,
     )
     reply = await services.gateway.chat(services.teacher, request, "compose")
-    parsed = parse_turn(reply.message, driven.episode.turns)
+    parsed = parse_turn(reply.message, driven.episode.turns, known_tools(episode.tools))
     said = reflection_of(plain_text(parsed.message))
     if after and action.reflection is not None and said is not action.reflection:
         raise OffPlanError(f"turn {driven.episode.turns} should say {action.reflection}, it says {said}")
     match parsed.action:
         case Answer() if action.tool is None:
             return reply
-        case Call(tool=tool, arguments=written) if tool is action.tool:
+        case Call(tool=tool, arguments=written) if tool == action.tool:
             # What is searched is the plan's; words are the teacher's own, never the detector's.
             own = {name: written[name] for name in ("query", "label") if name in written}
             return _with_arguments(reply, parsed.message, tool, arguments | own, driven.episode.turns)
@@ -235,11 +234,11 @@ def _arguments(action: PlannedAction, seed: Seed, episode: EpisodeSettings) -> d
 
 
 def _with_arguments(
-    reply: ChatReply, message: Message, tool: Tool, arguments: Mapping[str, JsonValue], turn: int
+    reply: ChatReply, message: Message, tool: str, arguments: Mapping[str, JsonValue], turn: int
 ) -> ChatReply:
     call = ToolCall(
         id=f"call_{turn}",
-        function=Function(name=tool.value, arguments=json.dumps(arguments, ensure_ascii=False)),
+        function=Function(name=tool, arguments=json.dumps(arguments, ensure_ascii=False)),
     )
     planned = message.model_copy(update={"tool_calls": (call,)})
     return ChatReply(planned, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gog.schemas import Behaviour, Evidence, Reflection, Region, Tool
+from gog.schemas import Behaviour, Evidence, Reflection, Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Looked:
 class PlannedAction:
     """One action of a plan. `reflection` is what the turn has to say of the evidence before it."""
 
-    tool: Tool | None
+    tool: str | None
     """None: answer."""
     region: Region | None = None
     reflection: Reflection | None = None
@@ -71,11 +71,11 @@ def draw_plan(
         return None
     kind = _weighted(wanted, f"kind/{key}")
     answer = PlannedAction(None, reflection=Reflection.USEFUL)
-    text = PlannedAction(Tool.TEXT_SEARCH, reflection=Reflection.USEFUL)
+    text = PlannedAction("text_search", reflection=Reflection.USEFUL)
     if kind is Behaviour.DIRECT:
         return Plan(kind.value, (PlannedAction(None),), used_gold=False)
     if focus is None or kind is Behaviour.TEXT:
-        return Plan(kind.value, (PlannedAction(Tool.TEXT_SEARCH), answer), used_gold=False)
+        return Plan(kind.value, (PlannedAction("text_search"), answer), used_gold=False)
     wrong = _wrong(looked, focus, key) if _unit(f"reflective/{key}") < reflective_share else None
     actions = [] if wrong is None else [PlannedAction(_tool(wrong), wrong.region, train=False)]
     after_wrong = None if wrong is None else Reflection.OFF_TARGET
@@ -98,8 +98,8 @@ def _kinds(focus: Looked | None, text_helps: bool) -> list[Behaviour]:
     return kinds
 
 
-def _tool(look: Looked) -> Tool:
-    return Tool.IMAGE_SEARCH if look.region is None else Tool.GAZE
+def _tool(look: Looked) -> str:
+    return "image_search" if look.region is None else "gaze"
 
 
 def _focus(looked: Sequence[Looked], min_score: float) -> Looked | None:

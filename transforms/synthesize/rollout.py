@@ -8,8 +8,9 @@ from gog.prompts import prompt_hash, render
 from gog.schemas import Evidence, Origin, Region, Reject, Seed, StopReason, Trajectory, Unit
 from gog.schemas.boxes import to_frame
 from gog.transforms.dialect.observations import one_line
-from gog.transforms.episode.driver import EpisodeTools, OnTurn, ToolError, drive, speaker
+from gog.transforms.episode.driver import OnTurn, drive, speaker
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
+from gog.transforms.episode.tool import ToolError
 from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import Policy, Sampling, ServiceError
 from gog.transforms.synthesize.services import Services, reject_reason
@@ -85,12 +86,9 @@ async def rollout(
     system, system_hash = system_prompt(episode, teacher=teacher)
     hints = hint_text(regions, seed, episode) if teacher and settings.hints else None
     state = start(episode, seed.question, original_image(seed), system, hints=hints)
-    tools = EpisodeTools(
-        services.gateway, services.text_search, services.image_search, services.cropper, episode.top_k, purpose
-    )
     offered = offered_tools(episode)
     speak = speaker(services.gateway, policy, settings.sampling, sample_index, offered, system_hash, purpose)
-    driven = await drive(state, speak, tools, on_turn)
+    driven = await drive(state, speak, services.tools(episode.top_k, purpose), on_turn)
     if driven.failure is not None:
         return broken(seed, sample_index, driven.failure, driven.evidence)
     hashes = {("episode/teacher" if teacher else "episode/system"): system_hash}

@@ -25,6 +25,7 @@ from gog.transforms.dialect.observations import neutralise
 from gog.transforms.dialect.turns import Answer, parse_turn
 from gog.transforms.episode.driver import Driven, take_turn
 from gog.transforms.episode.machine import EpisodeSettings, start, system_prompt
+from gog.transforms.episode.tools import known_tools
 from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 from gog.transforms.synthesize.judge import judge_call
@@ -108,7 +109,7 @@ async def _ask(services: Services, seed: Seed, settings: ScreenSettings, index: 
 
 async def _outcome(services: Services, seed: Seed, reply: ChatReply) -> tuple[Outcome, str]:
     """The outcome of a pass, and why it is unknown."""
-    action = parse_turn(reply.message, 0).action
+    action = parse_turn(reply.message, 0, known_tools()).action
     if not isinstance(action, Answer):
         return Outcome.WRONG, ""
     outcome, _, why = await settle(action.text, seed, judge_call(services, "screen"))

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from gog.schemas import FailureClass
 from gog.transforms.episode.crops import Cropper
+from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.images import ImageStore
 from gog.transforms.services.gateway.gateway import Gateway
-from gog.transforms.services.protocols import Detector, ImageSearch, Policy, ServiceError, TextSearch
+from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, ServiceError, TextSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,11 @@ class Services:
     text_search: TextSearch
     image_search: ImageSearch
     labeller: Policy | None = None
+    pages: PageReader | None = None
+
+    def tools(self, top_k: int, purpose: str) -> EpisodeTools:
+        """What the tools of an episode work with; `purpose` is that of their calls."""
+        return EpisodeTools(self.gateway, self.text_search, self.image_search, self.cropper, top_k, purpose, self.pages)
 
 
 STOPS = frozenset({"budget.reached", "store.miss"})

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gog.schemas import AnswerType, Evidence, Seed, Tool, Trajectory
+from gog.schemas import AnswerType, Evidence, Seed, Trajectory
 from gog.transforms.verify.normalise import contains, normalise, unspaced
 from gog.transforms.verify.rules import strip_lead_in
 
@@ -48,9 +48,11 @@ def literal(forms: Iterable[str], text: str) -> bool:
     return any(contains(haystack, form) for raw in forms for form in {normalise(raw), normalise(strip_lead_in(raw))})
 
 
-def searched(trajectory: Trajectory) -> bool:
-    """Whether any search came back; calls that were malformed or failed leave an attempt without search."""
-    return any(step.evidence_ids for step in trajectory.steps)
+def searched(evidence: Iterable[Evidence]) -> bool:
+    """Whether any search came back. Calls that were malformed or failed left no evidence, and a crop that was only
+    shown is none that words are grounded in.
+    """
+    return any(one.provider for one in evidence)
 
 
 def names_entity(evidence: Evidence, seed: Seed) -> bool:
@@ -59,14 +61,15 @@ def names_entity(evidence: Evidence, seed: Seed) -> bool:
 
 
 def gaze_useful(trajectory: Trajectory, seed: Seed, evidence_by_id: Mapping[str, Evidence]) -> bool | None:
-    """Whether any gaze's evidence names the target.
+    """Whether the evidence of any gaze, a look at a region that searched, names the target.
 
     None without a gaze that came back, and when the seed names no target.
     """
-    gazes = [key for step in trajectory.steps if step.action == Tool.GAZE.value for key in step.evidence_ids]
+    looks = [evidence_by_id[key] for step in trajectory.steps if step.box is not None for key in step.evidence_ids]
+    gazes = [look for look in looks if look.provider]
     if not gazes or not target_names(seed):
         return None
-    return any(names_entity(evidence_by_id[key], seed) for key in gazes)
+    return any(names_entity(gaze, seed) for gaze in gazes)
 
 
 def target_names(seed: Seed) -> tuple[str, ...]:

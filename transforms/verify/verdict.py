@@ -122,7 +122,7 @@ async def _ground(
     asked: _Asked,
 ) -> tuple[bool | None, list[str]]:
     """Grounded or not (None: exempt or unknown), and the reason to leave."""
-    if not grounding.searched(trajectory):
+    if not grounding.searched(evidence):
         if no_tool_pass_rate is None:
             return None, ["verify.unknown"]
         return (None, []) if no_tool_pass_rate >= LEAST_PASS_RATE else (False, ["verify.ungrounded"])

@@ -173,9 +173,7 @@ def _levels(connection: duckdb.DuckDBPyConnection) -> Section:
 
 
 def _gazes(connection: duckdb.DuckDBPyConnection) -> Section:
-    data = connection.execute(
-        "SELECT x1, y1, x2, y2, area FROM tool_calls WHERE tool = 'gaze' AND area IS NOT NULL"
-    ).fetchnumpy()
+    data = connection.execute("SELECT x1, y1, x2, y2, area FROM tool_calls WHERE area IS NOT NULL").fetchnumpy()
     boxes = np.stack([np.asarray(data[name], dtype=float) for name in ("x1", "y1", "x2", "y2")], axis=1)
     area = np.asarray(data["area"], dtype=float)
     lead = "Where gazes looked on their images, and how much of the image they took."

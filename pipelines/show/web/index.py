@@ -51,7 +51,7 @@ SELECT row_number() OVER (ORDER BY t.seed_id, t.sample_index, t.trajectory_id) A
     t.answer, t.stop,
     CASE WHEN json_valid(t.steps) THEN json_array_length(t.steps)::BIGINT ELSE 0 END AS turns,
     CASE WHEN json_valid(t.steps)
-        THEN len(list_filter(json_extract_string(t.steps, '$[*].action'), lambda a: a = 'gaze')) ELSE 0 END AS gazes,
+        THEN len(json_extract(t.steps, '$[*].box[0]')) ELSE 0 END AS gazes,
     t.prompt_tokens + t.completion_tokens AS tokens,
     coalesce(v.outcome, '') AS outcome, coalesce(v.method, '') AS method,
     CASE WHEN c.trajectory_id IS NULL THEN 'no' ELSE 'yes' END AS kept,

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from gog.pipelines.rehearse.transcript import Teller
 from gog.schemas import FailureClass, Hit
-from gog.transforms.episode.driver import Driven, EpisodeTools, drive, speaker
+from gog.transforms.episode.driver import Driven, drive, speaker
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
+from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.episode.trajectory import original_image
 from gog.transforms.services.protocols import Sampling, ServiceError
 

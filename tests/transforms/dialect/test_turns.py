@@ -9,19 +9,11 @@ from fakes import answered, called, gaze, said
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.schemas import Frame, Function, Message, Tool, ToolCall
-from gog.transforms.dialect.turns import (
-    FRAME_TEXT,
-    MAX_CALLS,
-    MAX_QUERY,
-    Answer,
-    Call,
-    Mistake,
-    Parsed,
-    parse_turn,
-    plain_text,
-    tool_schemas,
-)
+from gog.schemas import Frame, Function, Message, ToolCall
+from gog.transforms.dialect.turns import FRAME_TEXT, MAX_CALLS, Answer, Call, Mistake, Parsed, parse_turn, plain_text
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools
+from gog.transforms.episode.tools import BUILT_IN, known_tools
+from gog.transforms.episode.tools.text_search import MAX_QUERY
 
 BOX = [100, 200, 300, 400]
 BOX_CALL = {"bbox_2d": BOX, "label": "", "image": 0}
@@ -29,9 +21,9 @@ BOX_CALL = {"bbox_2d": BOX, "label": "", "image": 0}
 
 def does(message: Message, turn: int = 0) -> tuple[str, Any]:
     """Kind of action and what matters of it."""
-    match parse_turn(message, turn).action:
+    match parse_turn(message, turn, known_tools()).action:
         case Call(tool=tool, arguments=arguments):
-            return tool.value, arguments
+            return tool, arguments
         case Answer(text=text):
             return "answer", text
         case Mistake(code=code):
@@ -198,13 +190,13 @@ def test_tags(text: str, expected: tuple[str, Any]) -> None:
 )
 def test_thoughts_are_set_apart_and_do_nothing(text: str, expected: Any, reasoning: str | None, content: str) -> None:
     assert does(said(text)) == expected
-    message = parse_turn(said(text), 0).message
+    message = parse_turn(said(text), 0, known_tools()).message
     assert (message.reasoning_content, message.content) == (reasoning, content)
 
 
 def test_an_answer_in_the_servers_reasoning_does_not_count() -> None:
     assert does(said("", think="<answer>a</answer>")) == ("mistake", "no_action")
-    message = parse_turn(said("<think>b</think><answer>c</answer>", think="<think>a</think>"), 0).message
+    message = parse_turn(said("<think>b</think><answer>c</answer>", think="<think>a</think>"), 0, known_tools()).message
     assert message.reasoning_content == "a\nb"
 
 
@@ -213,10 +205,10 @@ def test_a_call_in_the_servers_reasoning_is_not_made() -> None:
 
 
 def test_call_and_answer_is_a_call_and_a_slip() -> None:
-    parsed = parse_turn(called("image_search", text="<answer>x</answer>"), 0)
+    parsed = parse_turn(called("image_search", text="<answer>x</answer>"), 0, known_tools())
     assert isinstance(parsed.action, Call)
     assert parsed.slip == "answer_with_call"
-    assert parse_turn(called("image_search", text="words"), 0).slip == ""
+    assert parse_turn(called("image_search", text="words"), 0, known_tools()).slip == ""
 
 
 def test_several_calls_first_counts_others_are_ignored() -> None:
@@ -233,19 +225,19 @@ def test_several_calls_first_counts_others_are_ignored() -> None:
             ]
         ),
     )
-    parsed = parse_turn(message, 3)
-    assert parsed.action == Call(Tool.IMAGE_SEARCH, {}, "call_3_0")
+    parsed = parse_turn(message, 3, known_tools())
+    assert parsed.action == Call("image_search", {}, "call_3_0")
     assert parsed.slip == "several_calls"
     assert [call.id for call in parsed.message.tool_calls] == ["call_3_0", "call_3_1", "call_3_2"]
     assert parsed.ignored == ("call_3_1", "call_3_2")
-    tagged = parse_turn(said("<image_search/> and <text_search>q</text_search>"), 3)
+    tagged = parse_turn(said("<image_search/> and <text_search>q</text_search>"), 3, known_tools())
     assert tagged.action == parsed.action
     assert tagged.ignored == ("call_3_1",)
     assert tagged.message.content == "and"
 
 
 def test_a_flood_of_calls_is_bounded() -> None:
-    parsed = parse_turn(said("<image_search/>" * 1000), 0)
+    parsed = parse_turn(said("<image_search/>" * 1000), 0, known_tools())
     assert len(parsed.message.tool_calls) == MAX_CALLS
     assert parsed.message.content == ""
 
@@ -253,7 +245,7 @@ def test_a_flood_of_calls_is_bounded() -> None:
 @pytest.mark.parametrize("message", [called("gaze", "broken"), called("bad name!", {}), called("gaze", "[1]")])
 def test_a_call_that_cannot_be_read_stays_text(message: Message) -> None:
     """Servers refuse a history with such a call in it: the model's mistake would look like a failing service."""
-    parsed = parse_turn(message, 0)
+    parsed = parse_turn(message, 0, known_tools())
     assert isinstance(parsed.action, Mistake)
     assert parsed.action.call_id is None
     assert parsed.message.tool_calls == ()
@@ -264,7 +256,9 @@ def test_a_call_that_cannot_be_read_stays_text(message: Message) -> None:
 def test_ids_are_ours() -> None:
     """Servers draw ids at random, or repeat them in every turn."""
     for call_id in ["", "chatcmpl-tool-7d1f", "<|im_start|>"]:
-        assert parse_turn(called("image_search", call_id=call_id), 5).message.tool_calls[0].id == "call_5_0"
+        assert (
+            parse_turn(called("image_search", call_id=call_id), 5, known_tools()).message.tool_calls[0].id == "call_5_0"
+        )
 
 
 def test_arguments_are_written_in_one_way() -> None:
@@ -274,7 +268,8 @@ def test_arguments_are_written_in_one_way() -> None:
         said("<gaze>[100, 200, 300, 400]</gaze>"),
     ]
     texts = {
-        parse_turn(message, 0).message.tool_calls[0].function.arguments.replace('"it"', '""') for message in written
+        parse_turn(message, 0, known_tools()).message.tool_calls[0].function.arguments.replace('"it"', '""')
+        for message in written
     }
     assert texts == {json.dumps(BOX_CALL)}
 
@@ -317,10 +312,10 @@ def test_time_is_linear_in_the_text(piece: str) -> None:
     """A fifth of a megabyte takes milliseconds; a quadratic reader would take minutes."""
     text = (piece * (_N // len(piece) + 1))[:_N]
     begun = time.process_time()
-    parse_turn(said(text), 0)
-    parse_turn(said(f"<gaze>{text}</gaze><answer>{text}"), 0)
-    parse_turn(called("gaze", text), 0)
-    parse_turn(called("gaze", {"bbox_2d": text}), 0)
+    parse_turn(said(text), 0, known_tools())
+    parse_turn(said(f"<gaze>{text}</gaze><answer>{text}"), 0, known_tools())
+    parse_turn(called("gaze", text), 0, known_tools())
+    parse_turn(called("gaze", {"bbox_2d": text}), 0, known_tools())
     assert time.process_time() - begun < 5
 
 
@@ -370,7 +365,7 @@ _ARGUMENTS = (
     | _JSON.map(json.dumps)
     | _TEXTS
 )
-_NAMES = st.sampled_from([*(tool.value for tool in Tool), "search", "image_zoom_in_tool", "", "dance"]) | _TEXTS
+_NAMES = st.sampled_from([*BUILT_IN, "search", "image_zoom_in_tool", "", "dance"]) | _TEXTS
 _MESSAGES = st.builds(
     Message,
     role=st.just("assistant"),
@@ -385,8 +380,8 @@ _MESSAGES = st.builds(
 
 @given(_MESSAGES, st.integers(0, 50))
 def test_any_message_is_read_and_canonical_form_is_stable(message: Message, turn: int) -> None:
-    parsed = parse_turn(message, turn)
-    again = parse_turn(parsed.message, turn)
+    parsed = parse_turn(message, turn, known_tools())
+    again = parse_turn(parsed.message, turn, known_tools())
     assert (again.action, again.ignored, again.message) == (parsed.action, parsed.ignored, parsed.message)
     _check_canonical(parsed)
 
@@ -398,14 +393,14 @@ def _check_canonical(parsed: Parsed) -> None:
     ids = [call.id for call in message.tool_calls]
     assert len(set(ids)) == len(ids)
     for call in message.tool_calls:
-        assert call.function.name in {tool.value for tool in Tool}
+        assert call.function.name in BUILT_IN
         loaded = json.loads(call.function.arguments, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
         assert isinstance(loaded, dict)
     match parsed.action:
         case Call(tool=tool, arguments=arguments, call_id=call_id):
             assert ids[0] == call_id
             assert tuple(ids[1:]) == parsed.ignored
-            assert message.tool_calls[0].function.name == tool.value
+            assert message.tool_calls[0].function.name == tool
             assert json.loads(message.tool_calls[0].function.arguments) == arguments
             json.dumps(arguments, allow_nan=False, ensure_ascii=False).encode()
         case Answer(text=text):
@@ -425,9 +420,9 @@ def test_a_plain_answer_is_itself(text: str) -> None:
 
 @pytest.mark.parametrize("frame", list(Frame))
 def test_schemas_name_the_frame_and_are_json(frame: Frame) -> None:
-    schemas = tool_schemas(frame)
+    schemas = offered_tools(EpisodeSettings(frame=frame))
     functions: list[Any] = [schema["function"] for schema in schemas]
-    assert [function["name"] for function in functions] == [tool.value for tool in Tool]
+    assert [function["name"] for function in functions] == list(BUILT_IN)
     box = functions[-1]["parameters"]["properties"]["bbox_2d"]
     assert FRAME_TEXT[frame] in box["description"]
     json.dumps(schemas, allow_nan=False)

@@ -1,6 +1,7 @@
 """The episode's rules, whatever models and tools say."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,12 +20,10 @@ from gog.schemas import (
     Reflection,
     Step,
     StopReason,
-    Tool,
     ToolCall,
 )
 from gog.transforms.episode.machine import (
     EpisodeSettings,
-    ToolResult,
     act,
     behaviour_of,
     is_reflective,
@@ -33,6 +32,7 @@ from gog.transforms.episode.machine import (
     start,
     system_prompt,
 )
+from gog.transforms.episode.tool import ToolResult
 
 SETTINGS = EpisodeSettings()
 
@@ -65,7 +65,7 @@ def test_model_and_tool_take_turns() -> None:
         act(episode, answered("too soon"))
     episode = observe(episode, result(episode))
     with pytest.raises(RuntimeError):
-        observe(episode, ToolResult(Evidence(evidence_id="e", tool=Tool.GAZE, provider="p")))
+        observe(episode, ToolResult(Evidence(evidence_id="e", tool="gaze", provider="p")))
 
 
 @pytest.mark.parametrize("strikes", [1, 2, 3, 5])
@@ -187,7 +187,7 @@ def test_a_failed_search_may_be_repeated() -> None:
     assert "not your mistake" in episode.messages[-1].text
     episode = act(episode, SEARCHES[0])
     assert episode.pending is not None
-    assert behaviour_of(episode.steps) is Behaviour.DIRECT
+    assert behaviour_of(episode) is Behaviour.DIRECT
 
 
 def test_images_are_limited_and_the_last_crop_is_announced() -> None:
@@ -202,7 +202,7 @@ def test_images_are_limited_and_the_last_crop_is_announced() -> None:
 
 
 def test_tools_that_are_not_offered_are_unknown() -> None:
-    only = (Tool.TEXT_SEARCH, Tool.IMAGE_SEARCH)
+    only = ("text_search", "image_search")
     episode = play(begin(tools=only), gaze([0, 0, 500, 500]))
     assert episode.steps[0].error == "unknown_tool"
     assert "the tools are text_search, image_search" in episode.messages[-1].text
@@ -282,7 +282,7 @@ GLANCE, GAZE, TEXT = ("image_search", True), ("gaze", True), ("text_search", Tru
 )
 def test_behaviours(done: list[tuple[str, bool]], expected: Behaviour) -> None:
     steps = [*(_step(*one) for one in done), _step("answer", False)]
-    assert behaviour_of(steps) is expected
+    assert behaviour_of(replace(begin(), steps=tuple(steps))) is expected
 
 
 OFF, UNSURE, USEFUL = Reflection.OFF_TARGET, Reflection.AMBIGUOUS, Reflection.USEFUL

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from fakes import MemoryImages, answered, called, hit, seed_of
 
-from gog.schemas import WHOLE, EpisodeImage, Evidence, Message, Origin, StopReason, TextPart, Tool, Trajectory
+from gog.schemas import WHOLE, EpisodeImage, Evidence, Message, Origin, StopReason, TextPart, Trajectory
 from gog.schemas.rows import check_row, from_row, to_row
 from gog.transforms.episode.driver import Driven
-from gog.transforms.episode.machine import Episode, EpisodeSettings, ToolResult, act, observe, start, system_prompt
+from gog.transforms.episode.machine import Episode, EpisodeSettings, act, observe, start, system_prompt
+from gog.transforms.episode.tool import ToolResult
 from gog.transforms.episode.trajectory import Making, make_trajectory, policy_view
 
 SEED = seed_of(MemoryImages())
@@ -22,7 +23,7 @@ def episode(answer: str = "Nairobi", hints: str | None = HINT, teacher: bool = T
     """A glance, then an answer."""
     state = start(SETTINGS, SEED.question, IMAGE, system_prompt(SETTINGS, teacher=teacher)[0], hints=hints)
     state = act(state, called("image_search", think="I look."))
-    evidence = Evidence(evidence_id="evidence-1", tool=Tool.IMAGE_SEARCH, hits=(hit("Kenya"),), provider="p")
+    evidence = Evidence(evidence_id="evidence-1", tool="image_search", hits=(hit("Kenya"),), provider="p")
     state = observe(state, ToolResult(evidence))
     return act(state, answered(answer, think="Evidence: useful. It is Kenya."))
 
@@ -67,7 +68,7 @@ def test_ids_of_calls_do_not_change_the_id() -> None:
 
     def spoken(call_id: str) -> str:
         state = act(start(SETTINGS, "q", IMAGE, "s"), called("image_search", call_id=call_id))
-        evidence = Evidence(evidence_id="e", tool=Tool.IMAGE_SEARCH, provider="p")
+        evidence = Evidence(evidence_id="e", tool="image_search", provider="p")
         state = act(observe(state, ToolResult(evidence)), answered("x"))
         return make_trajectory(SEED, Driven(state), MAKING).trajectory_id
 

@@ -5,7 +5,7 @@ from evaluating import judged_trajectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.schemas import Behaviour, Reflection, Tool
+from gog.schemas import Behaviour, Reflection
 from gog.transforms.evaluate.behaviour import Course, Gaze, behaviours, course_of
 from gog.transforms.evaluate.share import Share
 from gog.transforms.services.gateway.prices import FREE, Price
@@ -16,10 +16,10 @@ HIT, MISS = "Flag of Kenya", "Flag of Peru"
 
 def test_the_course_of_an_episode() -> None:
     trajectory, evidence = judged_trajectory(
-        (Tool.GAZE, MISS, Reflection.OFF_TARGET),
-        (Tool.GAZE, MISS, None),
-        (Tool.GAZE, HIT, Reflection.USEFUL),
-        (Tool.TEXT_SEARCH, "Nairobi", Reflection.USEFUL),
+        ("gaze", MISS, Reflection.OFF_TARGET),
+        ("gaze", MISS, None),
+        ("gaze", HIT, Reflection.USEFUL),
+        ("text_search", "Nairobi", Reflection.USEFUL),
     )
     course = course_of(trajectory, evidence, NAMES)
     assert course.gazes == (
@@ -31,7 +31,7 @@ def test_the_course_of_an_episode() -> None:
 
 
 def test_without_a_target_nobody_says_whether_a_gaze_helped() -> None:
-    trajectory, evidence = judged_trajectory((Tool.GAZE, MISS, None))
+    trajectory, evidence = judged_trajectory(("gaze", MISS, None))
     assert course_of(trajectory, evidence, ()).gazes == ()
 
 

@@ -7,8 +7,9 @@ import pytest
 from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, gaze, hit, said, seed_of, services
 
 from gog.prompts import render
-from gog.schemas import FailureClass, Seed, StopReason, Tool
+from gog.schemas import FailureClass, Seed, StopReason
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.episode.tools import BUILT_IN
 from gog.transforms.evaluate.paradigms import Paradigm, answer
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings
@@ -42,7 +43,7 @@ class Played:
 def test_direct_offers_nothing_and_asks_once(tmp_path: Path) -> None:
     played = Played(tmp_path, Paradigm.DIRECT, [answered("Nairobi")])
     assert played.offered == [[]]
-    assert not any(tool in played.policy.heard for tool in Tool)
+    assert not any(tool in played.policy.heard for tool in BUILT_IN)
     assert played.attempt.trajectory is not None
     assert played.attempt.trajectory.answer == "Nairobi"
 
@@ -58,8 +59,8 @@ def test_direct_gives_no_result_to_who_calls_all_the_same(tmp_path: Path) -> Non
 def test_prompted_has_the_teachers_prompt_and_policy_its_own(tmp_path: Path, paradigm: Paradigm, teacher: bool) -> None:
     script: list[Told] = [gaze([0, 0, 500, 500]), answered("Nairobi")]
     played = Played(tmp_path, paradigm, script)
-    assert played.offered == [list(Tool), list(Tool)]
-    tools = [tool.value for tool in Tool]
+    assert played.offered == [[*BUILT_IN], [*BUILT_IN]]
+    tools = list(BUILT_IN)
     frame = "in thousandths of the image's width and height (0 to 1000)"
     prompts = {
         True: render("episode/teacher", frame_text=frame, max_turns=8, tools=tools).text,
@@ -89,7 +90,7 @@ def test_full_search_makes_both_searches_and_nothing_else(tmp_path: Path) -> Non
     assert trajectory is not None
     assert [step.action for step in trajectory.steps] == ["image_search", "text_search", "answer"]
     assert [step.train for step in trajectory.steps] == [False, True, True], "the first turn is not the policy's"
-    assert [evidence.tool for evidence in played.attempt.evidence] == [Tool.IMAGE_SEARCH, Tool.TEXT_SEARCH]
+    assert [evidence.tool for evidence in played.attempt.evidence] == ["image_search", "text_search"]
     assert len(trajectory.tools) == 2
     assert played.system == render("evaluate/full_search").text
     assert (trajectory.prompt_tokens, trajectory.completion_tokens) == (200, 20)

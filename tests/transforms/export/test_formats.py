@@ -13,7 +13,8 @@ from lakes import EPISODE, found, level_of, said, verdict_of
 from gog.schemas import WHOLE, EpisodeImage, Message, Origin, Seed, Split
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.driver import Driven
-from gog.transforms.episode.machine import ToolResult, act, observe, start, system_prompt
+from gog.transforms.episode.machine import act, observe, start, system_prompt
+from gog.transforms.episode.tool import ToolResult
 from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.export import llama_factory, ms_swift, verl
 from gog.transforms.export.reframe import reframe
@@ -54,7 +55,7 @@ def row_of(backbone: BackboneName, words: str = "Evidence: off target.", *, firs
         episode = act(episode, turn, train=first_learned or number > 0)
         if (asked := episode.pending) is not None:
             box = asked.box
-            made = found(asked.tool, f"Kenya {HOSTILE}", 0.9, "b" * 64 if box else None, box)
+            made = found(asked.tool.name, f"Kenya {HOSTILE}", 0.9, "b" * 64 if box else None, box)
             cut = EpisodeImage(sha256="b" * 64, width=90, height=60, box=box) if box else None
             evidence[made.evidence_id] = made
             episode = observe(episode, ToolResult(made, cut))

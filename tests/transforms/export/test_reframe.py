@@ -7,19 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lakes import found, said
 
-from gog.schemas import WHOLE, Box, EpisodeImage, Frame, Message, Origin, Reject, Seed, Tool, Trajectory
+from gog.schemas import WHOLE, Box, EpisodeImage, Frame, Message, Origin, Reject, Seed, Trajectory
 from gog.schemas.boxes import frame_size, from_frame, to_frame
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.episode.driver import Driven
-from gog.transforms.episode.machine import (
-    EpisodeSettings,
-    ToolResult,
-    act,
-    observe,
-    offered_tools,
-    start,
-    system_prompt,
-)
+from gog.transforms.episode.machine import EpisodeSettings, act, observe, offered_tools, start, system_prompt
+from gog.transforms.episode.tool import ToolResult
 from gog.transforms.episode.trajectory import Making, make_trajectory, policy_view
 from gog.transforms.export.reframe import reframe
 
@@ -61,7 +54,7 @@ def played(
             cut = None
             if asked.box is not None:
                 cut = EpisodeImage(sha256=sha(f"crop {number}"), width=crop[0], height=crop[1], box=asked.box)
-            made = found(asked.tool, f"Kenya {number}", 0.9, cut.sha256 if cut else None, cut.box if cut else None)
+            made = found(asked.tool.name, f"Kenya {number}", 0.9, cut.sha256 if cut else None, cut.box if cut else None)
             evidence[made.evidence_id] = made
             episode = observe(episode, ToolResult(made, cut))
     return make_trajectory(seed, Driven(episode), Making(Origin.ROLLOUT, "teacher", 0, {})), evidence
@@ -216,7 +209,7 @@ def test_tools_without_a_box_are_left_as_they_are() -> None:
     turns = [said("I glance.", ("image_search", "{}")), ANSWER]
     made, _ = played(turns)
     out = reframed(turns, BACKBONES[BackboneName.QWEN2_5_VL])
-    assert [step.action for step in out.steps] == [Tool.IMAGE_SEARCH, "answer"]
+    assert [step.action for step in out.steps] == ["image_search", "answer"]
     assert out.messages[2:] == made.messages[2:]
 
 

@@ -25,7 +25,7 @@ from fakes import (
     side_of,
 )
 
-from gog.schemas import Behaviour, Box, FailureClass, Frame, Message, Origin, Reflection, Tool
+from gog.schemas import Behaviour, Box, FailureClass, Frame, Message, Origin, Reflection
 from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.driver import Driven, OnTurn
 from gog.transforms.episode.machine import EpisodeSettings
@@ -111,7 +111,7 @@ def test_a_text_search_is_the_teachers_own(tmp_path: Path) -> None:
     assert made.trajectory is not None
     assert made.trajectory.plan == "mixed+wrong_first"
     assert world.text.asked == ["capital of that country"]
-    assert [item.tool for item in made.evidence] == [Tool.GAZE, Tool.GAZE, Tool.TEXT_SEARCH]
+    assert [item.tool for item in made.evidence] == ["gaze", "gaze", "text_search"]
 
 
 def test_the_teacher_never_sees_the_gold_answer(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_plan_longer_than_the_episode_runs_out_of_turns(tmp_path: Path) -> Non
 
 def test_without_gaze_there_is_only_the_glance(tmp_path: Path) -> None:
     world = World((hit("Kenya", "Nairobi"),), (), ())
-    only = EpisodeSettings(tools=(Tool.TEXT_SEARCH, Tool.IMAGE_SEARCH))
+    only = EpisodeSettings(tools=("text_search", "image_search"))
     made, policy = run(tmp_path, world, ComposeSettings(weights={Behaviour.GLANCE: 1.0}), episode=only)
     assert made.trajectory is not None
     assert made.trajectory.behaviour is Behaviour.GLANCE

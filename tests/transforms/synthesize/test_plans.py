@@ -8,7 +8,7 @@ from fakes import HALF_LEFT, HALF_RIGHT, hit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.schemas import Behaviour, Box, Evidence, Reflection, Region, Tool
+from gog.schemas import Behaviour, Box, Evidence, Reflection, Region
 from gog.transforms.synthesize.plans import Looked, Plan, draw_plan
 
 EVEN = {Behaviour.GLANCE: 1.0, Behaviour.GAZE: 1.0, Behaviour.MIXED: 1.0}
@@ -21,7 +21,7 @@ def region(name: str, box: Box = HALF_LEFT) -> Region:
 
 def look(name: str | None, score: float, *, names: bool = False, holds: bool = False, title: str = "x") -> Looked:
     """What a search of a region (or the glance: None) returned."""
-    tool = Tool.GAZE if name else Tool.IMAGE_SEARCH
+    tool = "gaze" if name else "image_search"
     evidence = Evidence(evidence_id=f"e-{name}", tool=tool, hits=(hit(title, score=score),), provider="p")
     return Looked(region(name) if name else None, evidence, names, holds)
 
@@ -79,17 +79,17 @@ def test_a_wrong_first_action_is_not_trained_and_the_one_after_it_says_so() -> N
     assert plan is not None
     wrong, focus, text, answer = plan.actions
     assert [action.train for action in plan.actions] == [False, True, True, True]
-    assert (wrong.tool, wrong.reflection) == (Tool.GAZE, None)
+    assert (wrong.tool, wrong.reflection) == ("gaze", None)
     assert focus.region is not None
     assert (focus.region.region_id, focus.reflection) == ("a", Reflection.OFF_TARGET)
-    assert (text.tool, text.reflection) == (Tool.TEXT_SEARCH, Reflection.USEFUL)
+    assert (text.tool, text.reflection) == ("text_search", Reflection.USEFUL)
     assert (answer.tool, answer.reflection) == (None, Reflection.USEFUL)
 
 
 def test_another_tool_may_miss_where_nothing_else_did() -> None:
     plan = draw([look(None, 0.3), look("a", 0.9, names=True, holds=True)], {Behaviour.GAZE: 1.0}, 1.0)
     assert plan is not None
-    assert [action.tool for action in plan.actions] == [Tool.IMAGE_SEARCH, Tool.GAZE, None]
+    assert [action.tool for action in plan.actions] == ["image_search", "gaze", None]
 
 
 def test_no_wrong_first_where_nothing_missed() -> None:
@@ -179,11 +179,11 @@ def test_other_boxes_are_other_plans() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "tools"), [(Behaviour.DIRECT, [None]), (Behaviour.TEXT, [Tool.TEXT_SEARCH, None])], ids=str
+    ("kind", "tools"), [(Behaviour.DIRECT, [None]), (Behaviour.TEXT, ["text_search", None])], ids=str
 )
 @pytest.mark.parametrize("looked", [[], [look("a", 0.9, names=True, holds=True)]], ids=["blind", "found"])
 def test_plans_that_look_at_nothing_are_drawn_by_weight_alone(
-    kind: Behaviour, tools: list[Tool | None], looked: list[Looked]
+    kind: Behaviour, tools: list[str | None], looked: list[Looked]
 ) -> None:
     plan = draw(looked, {kind: 1.0}, 1.0, "key")
     assert plan is not None

@@ -1,12 +1,12 @@
 import pytest
 from verifying import Turn, make_evidence, make_seed, make_trajectory
 
-from gog.schemas import AnswerType, FailureClass, Tool
+from gog.schemas import AnswerType, FailureClass
 from gog.transforms.verify.grounding import evidence_of, evidence_text, gaze_useful, literal, searched, target_names
 
 FOUND = make_evidence("e1", "Flag of Kenya", "Flag of Malawi", snippet="A tricolour.")
 MISSED = make_evidence("e2", "Flag of Malawi")
-READ = make_evidence("e3", "Kenya", tool=Tool.TEXT_SEARCH, snippet="Its capital is Nairobi.").model_copy(
+READ = make_evidence("e3", "Kenya", tool="text_search", snippet="Its capital is Nairobi.").model_copy(
     update={"query": "capital of Kenya"}
 )
 
@@ -47,10 +47,16 @@ def test_literal_goes_by_normalised_words() -> None:
     assert not literal([""], evidence_text([READ]))
 
 
-def test_a_call_that_came_back_is_a_search_and_a_broken_one_is_not() -> None:
-    assert searched(make_trajectory([Turn("look", "gaze", FOUND), Turn("Kenya")]))
-    assert not searched(make_trajectory([Turn("look", "gaze"), Turn("Kenya")]))
-    assert not searched(make_trajectory([Turn("Kenya")]))
+def test_evidence_is_a_search_that_came_back() -> None:
+    assert searched([MISSED])
+    assert not searched([])
+
+
+def test_a_crop_that_was_only_shown_is_no_search_and_no_gaze() -> None:
+    shown = FOUND.model_copy(update={"tool": "zoom", "hits": (), "provider": ""})
+    trajectory = make_trajectory([Turn("look", "zoom", shown), Turn("Kenya")])
+    assert not searched([shown])
+    assert gaze_useful(trajectory, make_seed("Nairobi", entity="Kenya"), {"e1": shown}) is None
 
 
 @pytest.mark.parametrize(

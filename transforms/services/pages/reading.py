@@ -46,8 +46,8 @@ class ReadingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pages: int = Field(default=3, ge=1, le=20)
-    """Hits whose pages are opened, from the first."""
+    pages: int = Field(default=3, ge=0, le=20)
+    """Hits whose pages are opened, from the first; 0 where pages are for the tool `visit` alone."""
     characters: int = Field(default=1000, ge=100, le=20_000)
     """Length of what is kept of a page."""
     summary: bool = False

@@ -8,7 +8,7 @@ from fakes import seed_of
 from playing import World, is_right
 
 from gog.prompts import render
-from gog.schemas import Behaviour, Origin, Reflection, StopReason, Tool
+from gog.schemas import Behaviour, Origin, Reflection, StopReason
 from gog.transforms.atlas.planner import Planner
 from gog.transforms.atlas.planner.famous import named
 from gog.transforms.atlas.scenes import KINDS, Kind
@@ -51,7 +51,7 @@ def test_as_a_teacher_it_errs_recovers_and_says_so(world: World) -> None:
     assert 0.15 <= len(reflective) / len(episodes) <= 0.65
     said = Counter(step.reflection for episode in episodes for step in episode.steps)
     assert said[Reflection.USEFUL] > said[Reflection.OFF_TARGET] > 0
-    assert {str(behaviour_of(episode.steps)) for episode in episodes} >= {"gaze", "mixed"}
+    assert {str(behaviour_of(episode)) for episode in episodes} >= {"gaze", "mixed"}
 
 
 def test_at_half_skill_every_level_occurs(world: World) -> None:
@@ -67,7 +67,7 @@ def test_more_skill_is_right_more_often(world: World) -> None:
 
 
 def test_without_gaze_only_what_fills_the_picture_is_identified(world: World) -> None:
-    settings = EpisodeSettings(tools=(Tool.TEXT_SEARCH, Tool.IMAGE_SEARCH))
+    settings = EpisodeSettings(tools=("text_search", "image_search"))
     planner = Planner(world.images, 1.0)
     right: Counter[Kind] = Counter()
     for kind in ("glance", "gaze"):
@@ -101,7 +101,7 @@ def test_a_fact_of_a_famous_flag_is_looked_up_in_text_alone(world: World) -> Non
         scene, image = world.scene(cast(Kind, kind), index)
         for sample in range(2 if scene.fact else 0):
             episode = world.play(planner, scene.question, image, sample=sample, temperature=0.8)
-            if behaviour_of(episode.steps) is not Behaviour.TEXT:
+            if behaviour_of(episode) is not Behaviour.TEXT:
                 continue
             assert episode.steps[0].action == "text_search"
             right.append(is_right(scene, episode.answer))
@@ -120,7 +120,7 @@ def test_a_name_is_never_looked_up_by_heart(world: World) -> None:
     for index in range(6):
         scene, image = world.scene("glance", index)
         episode = world.play(planner, scene.question, image, temperature=0.8)
-        assert scene.fact or behaviour_of(episode.steps) is not Behaviour.TEXT
+        assert scene.fact or behaviour_of(episode) is not Behaviour.TEXT
 
 
 def test_phrasings_vary(world: World) -> None:

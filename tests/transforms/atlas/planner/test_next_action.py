@@ -12,11 +12,13 @@ from PIL import Image
 from playing import asked_of
 
 from gog.prompts import render
-from gog.schemas import WHOLE, Box, EpisodeImage, Frame, FrameSpec, ImagePart, Message, Reflection, TextPart, Tool
+from gog.schemas import WHOLE, Box, EpisodeImage, Frame, FrameSpec, ImagePart, Message, Reflection, TextPart
 from gog.schemas.boxes import from_frame, iou
 from gog.transforms.atlas.planner import Planner
-from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, tool_schemas
+from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.episode.reflection import reflection_of
+from gog.transforms.episode.tools import BUILT_IN, known_tools
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
 
 LEFT, RIGHT = Box(0.1, 0.2, 0.3, 0.4), Box(0.6, 0.5, 0.8, 0.7)
@@ -48,7 +50,7 @@ def image(images: MemoryImages) -> EpisodeImage:
 
 
 def start(image: EpisodeImage, question: str, frame: Frame = Frame.PER_MILLE) -> tuple[Message, ...]:
-    system = render("episode/system", frame_text=FRAME_TEXT[frame], max_turns=8, tools=[tool.value for tool in Tool])
+    system = render("episode/system", frame_text=FRAME_TEXT[frame], max_turns=8, tools=list(BUILT_IN))
     return asked_of(image, question, system=system.text)
 
 
@@ -66,15 +68,15 @@ def found(tool: str, *hits: tuple[str, float], snippet: str = "") -> Message:
 def turn(
     images: MemoryImages, *messages: Message, skill: float = 1.0, frame: Frame = Frame.PER_MILLE, **more: Any
 ) -> tuple[ChatReply, Call | Answer | Mistake, Reflection | None]:
-    tools = more.pop("tools", tool_schemas(frame))
+    tools = more.pop("tools", offered_tools(EpisodeSettings(frame=frame)))
     reply = asyncio.run(Planner(images, skill).complete(ChatRequest(messages, tools, Sampling(**more))))
-    action = parse_turn(reply.message, 0).action
+    action = parse_turn(reply.message, 0, known_tools()).action
     return reply, action, reflection_of(reply.message.reasoning_content or "")
 
 
 def gazed_at(action: object, frame: Frame = Frame.PER_MILLE) -> Box:
     assert isinstance(action, Call)
-    assert action.tool is Tool.GAZE
+    assert action.tool == "gaze"
     values = action.arguments["bbox_2d"]
     assert isinstance(values, list)
     return from_frame([float(str(v)) for v in values], FrameSpec(frame), 1000, 750)
@@ -155,7 +157,7 @@ def test_a_fact_is_searched_and_read_in_the_passage_on_the_country(images: Memor
     reply, action, judged = turn(images, *history)
     assert judged is Reflection.USEFUL
     assert isinstance(action, Call)
-    assert action.tool is Tool.TEXT_SEARCH
+    assert action.tool == "text_search"
     query = str(action.arguments["query"])
     assert "Gambia" in query
     assert "capital" in query
@@ -222,7 +224,7 @@ def test_it_answers_when_told_to(images: MemoryImages, image: EpisodeImage) -> N
 def test_no_more_crops(images: MemoryImages, image: EpisodeImage) -> None:
     history = (*start(image, WHICH), gaze(LEFT_BOX), told("Error: No more crops: search otherwise or answer."))
     _, action, _ = turn(images, *history)
-    assert not isinstance(action, Call) or action.tool is not Tool.GAZE
+    assert not isinstance(action, Call) or action.tool != "gaze"
 
 
 def test_a_gaze_at_a_crop_is_placed_on_the_original(images: MemoryImages, image: EpisodeImage) -> None:
@@ -236,11 +238,13 @@ def test_a_gaze_at_a_crop_is_placed_on_the_original(images: MemoryImages, image:
 
 
 def test_without_the_gaze_tool_it_glances(images: MemoryImages, image: EpisodeImage) -> None:
-    tools = tuple(tool for tool in tool_schemas(Frame.PER_MILLE) if "gaze" not in json.dumps(tool))
+    tools = tuple(
+        tool for tool in offered_tools(EpisodeSettings(frame=Frame.PER_MILLE)) if "gaze" not in json.dumps(tool)
+    )
     messages = start(image, WHICH)
     _, action, _ = turn(images, *messages, tools=tools)
     assert isinstance(action, Call)
-    assert action.tool is Tool.IMAGE_SEARCH
+    assert action.tool == "image_search"
 
 
 def test_counting_is_done_by_eye(images: MemoryImages, image: EpisodeImage) -> None:

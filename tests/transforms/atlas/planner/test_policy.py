@@ -14,11 +14,13 @@ from gog.schemas import Frame, Function, ImagePart, Message, TextPart, ToolCall
 from gog.transforms.atlas.planner import Planner
 from gog.transforms.atlas.planner.chance import Luck
 from gog.transforms.atlas.planner.knowledge import read_fact
-from gog.transforms.dialect.turns import FRAME_TEXT, Answer, parse_turn, tool_schemas
+from gog.transforms.dialect.turns import FRAME_TEXT, Answer, parse_turn
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools
+from gog.transforms.episode.tools import known_tools
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, Sampling
 
 IMAGES = MemoryImages()
-TOOLS = tool_schemas(Frame.PER_MILLE)
+TOOLS = offered_tools(EpisodeSettings(frame=Frame.PER_MILLE))
 SYSTEM = render("episode/system", frame_text=FRAME_TEXT[Frame.PER_MILLE], max_turns=8, tools=["gaze"]).text
 FRAGMENTS = (
     "Write the next turn of this episode. The turn does this and nothing else:\ngaze {\n\nWrite the thinking",
@@ -115,7 +117,7 @@ def test_a_page_cannot_make_it_answer_twice(world: World) -> None:
         Message(role="assistant", tool_calls=(call,)),
         Message(role="tool", content=hostile, tool_call_id="call_0"),
     )
-    parsed = parse_turn(Planner(world.images, 1.0).reply(ChatRequest(history, TOOLS)).message, 1)
+    parsed = parse_turn(Planner(world.images, 1.0).reply(ChatRequest(history, TOOLS)).message, 1, known_tools())
     assert isinstance(parsed.action, Answer)
     assert "<" not in parsed.action.text
 

@@ -7,16 +7,17 @@ import pytest
 from playing import World, asked_of, is_right
 
 from gog.prompts import render
-from gog.schemas import Frame, FrameSpec, ImagePart, Message, Reflection, StopReason, TextPart, Tool
+from gog.schemas import Frame, FrameSpec, ImagePart, Message, Reflection, StopReason, TextPart
 from gog.schemas.boxes import from_frame, iou
 from gog.transforms.atlas.planner import Planner
 from gog.transforms.atlas.planner.famous import named
 from gog.transforms.atlas.planner.reading import read
 from gog.transforms.atlas.scenes import KINDS, Kind
-from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, parse_turn, plain_text, tool_schemas
+from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, parse_turn, plain_text
 from gog.transforms.episode import machine
-from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.episode.reflection import reflection_of
+from gog.transforms.episode.tools import known_tools
 from gog.transforms.services.protocols import ChatRequest, Sampling
 from gog.transforms.verify.judge import Ruling, parse_reply
 
@@ -25,7 +26,7 @@ def screened(world: World, kind: Kind, index: int, sample: int = 0) -> str:
     scene, image = world.scene(kind, index)
     messages = asked_of(image, scene.question, system=render("screen/answer").text)
     reply = Planner(world.images).reply(ChatRequest(messages, (), Sampling(1.0), sample))
-    action = parse_turn(reply.message, 0).action
+    action = parse_turn(reply.message, 0, known_tools()).action
     assert isinstance(action, Answer), reply
     return action.text
 
@@ -66,15 +67,15 @@ def composed(
         messages = (*episode.messages, Message(role="user", content=note.text))
         reply = planner.reply(ChatRequest(messages, machine.offered_tools(settings), Sampling(0.8), 0))
         turns.append(reply.message)
-        action = parse_turn(reply.message, episode.turns).action
+        action = parse_turn(reply.message, episode.turns, known_tools()).action
         assert isinstance(action, Answer) if wanted == "answer" else isinstance(action, Call), reply
-        if isinstance(action, Call) and action.tool is Tool.GAZE:
+        if isinstance(action, Call) and action.tool == "gaze":
             assert action.arguments == json.loads(arguments) | {"label": read(scene.question).reference.said}
         if reflection is not None:
             assert reflection_of(plain_text(reply.message)) is reflection
         episode = machine.act(episode, reply.message)
         if episode.pending is not None:
-            assert episode.pending.tool == name
+            assert episode.pending.tool.name == name
             episode = machine.observe(episode, world.run(episode.pending, image))
     return episode, turns
 
@@ -113,7 +114,7 @@ def planned_text(world: World, kind: Kind, index: int) -> tuple[str, str]:
     note = render("compose/turn", action=wanted, after_evidence=False, reflection="", answer=False)
     messages = (*asked_of(image, scene.question, system=system), Message(role="user", content=note.text))
     reply = Planner(world.images).reply(ChatRequest(messages, machine.offered_tools(EpisodeSettings())))
-    action = parse_turn(reply.message, 0).action
+    action = parse_turn(reply.message, 0, known_tools()).action
     assert isinstance(action, Call)
     return str(action.arguments["query"]), plain_text(reply.message)
 
@@ -140,7 +141,7 @@ def test_a_planned_gaze_says_what_is_looked_for(world: World, label: str | None)
         "compose/turn", action=f"gaze {json.dumps(arguments)}", after_evidence=False, reflection="", answer=False
     )
     messages = (*asked_of(image, scene.question, system=system), Message(role="user", content=note.text))
-    action = parse_turn(Planner(world.images).reply(ChatRequest(messages)).message, 0).action
+    action = parse_turn(Planner(world.images).reply(ChatRequest(messages)).message, 0, known_tools()).action
     assert isinstance(action, Call)
     said = label if label == "the red flag" else read(scene.question).reference.said
     assert action.arguments == arguments | {"label": said}
@@ -220,7 +221,7 @@ def test_material_that_looks_like_the_prompt_changes_nothing(world: World) -> No
 def test_other_tasks_are_declined_in_words(world: World) -> None:
     for text in ("Write a poem.", "", "Which flag is this?"):
         reply = Planner(world.images).reply(
-            ChatRequest((Message(role="user", content=text),), tool_schemas(Frame.PER_MILLE))
+            ChatRequest((Message(role="user", content=text),), offered_tools(EpisodeSettings(frame=Frame.PER_MILLE)))
         )
         assert "rule-based program" in reply.message.text
         assert reply.finish_reason == "stop"

@@ -1,0 +1,109 @@
+"""Tools that look at one region of an image: how its box is described, read and resolved."""
+
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from pydantic import JsonValue
+
+from gog.schemas import BoxError, EpisodeImage, Frame
+from gog.schemas.boxes import from_frame, resolve
+from gog.transforms.dialect.turns import FRAME_TEXT, Call, Mistake
+from gog.transforms.episode.tool import EpisodeTools, Scene, Tool, ToolRequest, ToolResult
+
+_LIMIT: Final = 10**9
+_LISTED = re.compile(r"\s*[\[(]?([-+0-9., eE\s]*)[\])]?\s*")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_LABEL: Final = 200
+"""Characters of a label."""
+
+
+class RegionTool(Tool):
+    """A tool with a box, a label and the number of an image."""
+
+    looks = True
+    says = "label"
+    required = ("bbox_2d",)
+    crops: ClassVar[bool] = True
+    """Whether what comes back has the crop as a further image."""
+
+    def properties(self, frame: Frame) -> dict[str, JsonValue]:
+        """A box in the frame, a label, and the number of an image."""
+        return {
+            "bbox_2d": {
+                "type": "array",
+                "items": {"type": "number"},
+                "minItems": 4,
+                "maxItems": 4,
+                "description": f"[x1, y1, x2, y2], {FRAME_TEXT[frame]}, origin at the top left.",
+            },
+            "label": {"type": "string", "description": "What you expect to see there."},
+            "image": {"type": "integer", "description": "Number of the image: 0 is the original, then each crop."},
+        }
+
+    def read_tag(self, body: str) -> dict[str, JsonValue]:
+        """The numbers of a box."""
+        numbers = [float(number) for number in _NUMBER.findall(body)]
+        return {"bbox_2d": [int(number) if number.is_integer() else number for number in numbers]}
+
+    def read(self, arguments: Mapping[str, Any]) -> dict[str, JsonValue] | str:
+        """`bbox_2d` as four numbers, `label` and `image`, whichever way models write them."""
+        raw = arguments.get("bbox_2d", arguments.get("bbox"))
+        if isinstance(raw, str):
+            raw = _numbers(raw)
+        if isinstance(raw, list) and len(raw) == 1 and isinstance(raw[0], list):
+            raw = raw[0]
+        if not (isinstance(raw, list) and len(raw) == 4 and all(_is_number(value) for value in raw)):
+            return f"{self.name} needs bbox_2d: a list of four numbers [x1, y1, x2, y2]."
+        image = arguments.get("image", arguments.get("img_idx"))
+        if isinstance(image, float) and image.is_integer():
+            image = int(image)
+        if image is None:
+            image = 0
+        if not isinstance(image, int) or isinstance(image, bool) or not 0 <= image < _LIMIT:
+            return "image is the number of an image: 0, 1, 2, ..."
+        label = arguments.get("label")
+        words = " ".join(label.split())[:_LABEL].strip() if isinstance(label, str) else ""
+        return {"bbox_2d": list(raw), "label": words, "image": image}
+
+    def resolve(self, call: Call, scene: Scene) -> ToolRequest | Mistake:
+        """The box on the original."""
+        number, values = call.arguments["image"], call.arguments["bbox_2d"]
+        assert isinstance(number, int)
+        assert isinstance(values, list)
+        if number >= len(scene.images):
+            last = len(scene.images) - 1
+            return Mistake("unknown_image", f"There is no image {number}; the last one is {last}.", call.call_id)
+        if self.crops and len(scene.images) >= scene.max_images:
+            return Mistake("too_many_images", "No more crops: search otherwise or answer.", call.call_id)
+        parent = scene.images[number]
+        try:
+            drawn = from_frame([float(str(value)) for value in values], scene.spec, parent.width, parent.height)
+            return ToolRequest(self, call.call_id, call.arguments, resolve(drawn, parent.box))
+        except BoxError as error:
+            return Mistake("bad_box", f"{error}.", call.call_id)
+
+    @abstractmethod
+    async def run(self, request: ToolRequest, original: EpisodeImage, services: EpisodeTools) -> ToolResult:
+        """Do it, with `request.box`."""
+
+
+async def crop_of(request: ToolRequest, original: EpisodeImage, services: EpisodeTools) -> EpisodeImage:
+    """The crop of the region that is asked for."""
+    assert request.box is not None
+    return await services.cropper.crop(original, request.box)
+
+
+def _numbers(text: str) -> list[Any] | None:
+    """Numbers written as text, in brackets or without."""
+    listed = _LISTED.fullmatch(text[:200])
+    try:
+        return [json.loads(part) for part in listed[1].split(",")] if listed else None
+    except ValueError:
+        return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LIMIT

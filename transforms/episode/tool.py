@@ -1,0 +1,178 @@
+"""What a tool of the agent is, and what it works with. Ours are in `gog.transforms.episode.tools`, one a module."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from pydantic import JsonValue
+
+from gog.schemas import Behaviour, Box, EpisodeImage, Evidence, Frame, FrameSpec, Hit, content_id
+from gog.transforms.dialect.observations import render_hits
+from gog.transforms.dialect.turns import Call, Mistake
+from gog.transforms.episode.crops import Cropper
+from gog.transforms.services.gateway.gateway import Gateway
+from gog.transforms.services.protocols import ImageSearch, PageReader, ServiceError, TextSearch
+
+
+class Scene(NamedTuple):
+    """What a call is resolved against: the episode's images so far, the frame of its boxes, how many images it has."""
+
+    images: Sequence[EpisodeImage]
+    spec: FrameSpec
+    max_images: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """What the machine waits for. `box` (on the original, before padding) belongs to a look at a region alone.
+
+    `ignored` are the ids of the turn's further calls: they are refused after the result, in the order of the calls,
+    because chat templates show results by position.
+    """
+
+    tool: "Tool"
+    call_id: str
+    arguments: Mapping[str, JsonValue] = field(default_factory=dict)
+    box: Box | None = None
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool gave back: its evidence and, for a look at a region, the crop with the box it really covers."""
+
+    evidence: Evidence
+    crop: EpisodeImage | None = None
+
+
+class Tool(ABC):
+    """A tool of the agent: one object, without a state. Whoever has to do with a tool asks it.
+
+    A subclass says what has no default here; `schema`, `read`, `resolve` and `show` are pure, `run` is not.
+    """
+
+    name: ClassVar[str]
+    """What models call it."""
+    about: ClassVar[str]
+    """What it does, in its schema."""
+    label: ClassVar[str]
+    """What people see that it did."""
+    says: ClassVar[str] = ""
+    """The argument that says the most to them."""
+    behaviour: ClassVar[Behaviour]
+    """What an episode is that uses nothing else."""
+    asks: ClassVar[str] = ""
+    """Kind of call that it makes (`text_search`, `image_search`, `page`): what it takes. Empty: none."""
+    hint: ClassVar[str] = ""
+    """Its line in the system prompt. The prompt files have those of the tools that are on by default."""
+    required: ClassVar[tuple[str, ...]] = ()
+    """Arguments that a call needs."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names that models know it by."""
+    tag: ClassVar[str] = ""
+    """Regex of its tag in the tag grammar, whose only group, if any, is what `read_tag` reads. Empty: it has none.
+
+    The word of a tag must be one that `neutralise` breaks in foreign text.
+    """
+    looks: ClassVar[bool] = False
+    """Whether it looks at a region: a box, the argument `bbox_2d`, of the image of number `image`."""
+
+    def __eq__(self, other: object) -> bool:
+        """Without a state, all of a class are the same: copies too."""
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        """Of the class."""
+        return hash(type(self))
+
+    @abstractmethod
+    def properties(self, frame: Frame) -> dict[str, JsonValue]:
+        """JSON schema of each argument; a box's description names the frame."""
+
+    def schema(self, frame: Frame) -> dict[str, JsonValue]:
+        """The tool in OpenAI's form."""
+        parameters: JsonValue = {
+            "type": "object",
+            "properties": self.properties(frame),
+            "required": list(self.required),
+        }
+        function: JsonValue = {"name": self.name, "description": self.about, "parameters": parameters}
+        return {"type": "function", "function": function}
+
+    def read_tag(self, body: str) -> dict[str, JsonValue]:
+        """The arguments that a tag's body writes."""
+        return {}
+
+    def read(self, arguments: Mapping[str, Any]) -> dict[str, JsonValue] | str:
+        """The arguments, normalised, of whatever a model wrote; or a sentence for it that says what is wrong."""
+        return {}
+
+    def resolve(self, call: Call, scene: Scene) -> ToolRequest | Mistake:
+        """What is asked for, given the episode; or the model's mistake. `call.arguments` are as `read` gave them."""
+        return ToolRequest(self, call.call_id, call.arguments)
+
+    @abstractmethod
+    async def run(self, request: ToolRequest, original: EpisodeImage, services: "EpisodeTools") -> ToolResult:
+        """Do it. Raises `ServiceError`: the attempt is then broken by the infrastructure."""
+
+    def show(self, evidence: Evidence, budget: int) -> str:
+        """What the model reads of what came back, in about `budget` tokens; foreign text is neutralised."""
+        return render_hits(self.name, evidence.hits, budget)
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeTools:
+    """The services that the tools of an episode work with, real or embedded. `pages` is None where nobody reads."""
+
+    gateway: Gateway
+    text_search: TextSearch
+    image_search: ImageSearch
+    cropper: Cropper
+    top_k: int
+    purpose: str = "episode"
+    pages: PageReader | None = None
+
+    async def run(self, request: ToolRequest, original: EpisodeImage) -> ToolResult:
+        """Run one tool. Raises `ToolError` when the service failed."""
+        try:
+            return await request.tool.run(request, original, self)
+        except ServiceError as error:
+            raise ToolError(error.failure, f"{request.tool.name}: {error.detail}") from error
+
+
+class ToolError(ServiceError):
+    """A tool failed, not the model."""
+
+
+def evidence_of(
+    request: ToolRequest,
+    hits: tuple[Hit, ...],
+    provider: str,
+    searched: EpisodeImage | None = None,
+    query: str | None = None,
+) -> Evidence:
+    """The evidence of a call that worked, with its content id.
+
+    `searched` is the image that was searched with or shown; `provider` is empty where nobody was asked.
+    """
+    box = searched.box if searched is not None and request.box is not None else None
+    sha256 = searched.sha256 if searched is not None else None
+    name = request.tool.name
+    identity = [name, query, sha256, box, provider, [hit.model_dump(mode="json") for hit in hits]]
+    return Evidence(
+        evidence_id=content_id("evidence", identity),
+        tool=name,
+        query=query,
+        image_sha256=sha256,
+        box=box,
+        hits=hits,
+        provider=provider,
+    )
+
+
+def read_text(value: object, limit: int) -> str:
+    """A text that a model wrote as an argument, alone or in a list, on one line of at most `limit` characters."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return " ".join(value.split())[:limit].strip() if isinstance(value, str) else ""
