@@ -20,7 +20,7 @@ from gog.transforms.images import CropSettings
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
-from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, ServiceError
+from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, PageReader, ServiceError
 from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.synthesize.services import Services
 
@@ -202,6 +202,7 @@ def services(
     detector: FakeDetector | None = None,
     budget: Budget | None = None,
     mode: Mode = Mode.LIVE,
+    pages: PageReader | None = None,
 ) -> Iterator[tuple[Services, MemoryImages]]:
     """Fakes behind a real door (no retries that wait), with their image store."""
     images = MemoryImages()
@@ -217,6 +218,7 @@ def services(
                 detector=detector,
                 text_search=text or FakeSearch(id="fake-text:1"),
                 image_search=image or FakeSearch(id="fake-image:1"),
+                pages=pages,
             ),
             images,
         )
