@@ -144,7 +144,7 @@ class Config(Section):
     image_search: str = "gallery:atlas"
     search: SearchSettings = SearchSettings()
     pages: str = ""
-    """Who reads the pages of text search's hits (`local:` or `jina:`); empty for nobody."""
+    """Who reads the pages of text search's hits, and those of the tool `visit` (`local:` or `jina:`); empty: nobody."""
     reading: ReadingSettings = ReadingSettings()
     uploader: UploadSettings | None = None
     """Where pictures are lent to image searches that take them by address; without it nothing is uploaded."""
