@@ -70,6 +70,7 @@ def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
 def config_page() -> str:
     """Every key of the config, with its type, its default and what it means."""
     from gog.pipelines.config.sources import SourceSettings
+    from gog.transforms.evaluate.benchmark import BENCHMARKS
 
     lines = [
         "# Config",
@@ -80,6 +81,7 @@ def config_page() -> str:
     ]
     for settings in models_in(SourceSettings):
         kinds = get_args(settings.model_fields["kind"].annotation)
+        kinds = kinds or tuple(name for name in BENCHMARKS if not BENCHMARKS[name].bundled)
         lines.append(f"### kind: {', '.join(kinds)}")
         lines += _table(settings, "", ("kind",))
     below = {

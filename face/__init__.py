@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gog.pipelines.steps.run import STEPS, FunnelError, RunResult, run
     from gog.schemas import Reject, Seed, Trajectory, Verdict
     from gog.schemas.rows import SchemaError
-    from gog.transforms.evaluate.benchmarks.items import BenchmarkError
+    from gog.transforms.evaluate.items import BenchmarkError
     from gog.transforms.open_set import UnknownMemberError
     from gog.transforms.services.protocols import ServiceError
     from gog.transforms.services.store.schema import StoreError
@@ -75,7 +75,7 @@ _PLACES = {
     "gog.pipelines.steps.run": ("STEPS", "FunnelError", "RunResult", "run"),
     "gog.schemas": ("Reject", "Seed", "Trajectory", "Verdict"),
     "gog.schemas.rows": ("SchemaError",),
-    "gog.transforms.evaluate.benchmarks.items": ("BenchmarkError",),
+    "gog.transforms.evaluate.items": ("BenchmarkError",),
     "gog.transforms.open_set": ("UnknownMemberError",),
     "gog.transforms.services.protocols": ("ServiceError",),
     "gog.transforms.services.store.schema": ("StoreError",),

@@ -9,7 +9,7 @@ from verifying import Turn, make_evidence, make_seed, make_trajectory
 
 from gog.schemas import Behaviour, Evidence, FailureClass, Reflection, Reject, Trajectory, Unit
 from gog.transforms.evaluate.answered import Answered, scored
-from gog.transforms.evaluate.benchmarks.items import BenchItem
+from gog.transforms.evaluate.items import BenchItem
 from gog.transforms.evaluate.paradigms import Paradigm
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.synthesize.rollout import Attempt

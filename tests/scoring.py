@@ -3,8 +3,8 @@
 from typing import Any
 
 from gog.schemas import AnswerType
-from gog.transforms.evaluate.benchmarks.items import BenchItem
-from gog.transforms.evaluate.protocols import Grade, Score
+from gog.transforms.evaluate.items import BenchItem
+from gog.transforms.evaluate.protocols.scores import Grade, Score
 
 
 def make_item(*answers: str, benchmark: str = "fvqa", item_id: str = "item-0", **fields: Any) -> BenchItem:

@@ -76,7 +76,7 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.pipelines.tools.train import LaunchError
     from gog.schemas.rows import SchemaError
     from gog.transforms.curate.splits import HubError, LeakError
-    from gog.transforms.evaluate.benchmarks.items import BenchmarkError
+    from gog.transforms.evaluate.items import BenchmarkError
     from gog.transforms.evaluate.protocols.scores import ProtocolError
     from gog.transforms.services.gateway.budget import PriceError
     from gog.transforms.services.models.server_process import ChildError

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gog.pipelines.config.sources import SOURCE_KINDS, AtlasSource, SourceSettings
+from gog.pipelines.config.sources import SOURCE_FORMS, AtlasSource, SourceSettings
 from gog.schemas import Behaviour, FailureClass, canonical_json
 from gog.transforms.curate.balance import BalanceSettings
 from gog.transforms.curate.splits import SplitSettings
@@ -226,7 +226,7 @@ def _first_error(error: ValidationError) -> str:
     """The first error in one line, with the key that it is about."""
     first = error.errors(include_url=False, include_context=False)[0]
     parts = [str(part) for part in first["loc"]]
-    if parts[:1] == ["source"] and parts[1:2] and parts[1] in SOURCE_KINDS:
+    if parts[:1] == ["source"] and parts[1:2] and parts[1] in SOURCE_FORMS:
         del parts[1]  # pydantic names the kind that it took; the file has no such key
     where = ".".join(parts)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

@@ -1,8 +1,8 @@
 """The `source` section of a config: where rows come from, which of them, and what their columns hold."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from gog.transforms.atlas.scenes import Kind
 from gog.transforms.sources.mapping import FieldMapping
@@ -70,7 +70,8 @@ class HubSource(Selection):
 class PublishedSource(Selection):
     """A set as it is published, whose columns the engine knows (see `gog.pipelines.sources.published`)."""
 
-    kind: Literal["fvqa", "infoseek", "livevqa", "dynvqa", "simplevqa", "mmsearch"]
+    kind: str
+    """Name of a benchmark that has files."""
     path: str
     """A file, or a pattern with `*`; for `livevqa` the folder that holds News, Paper and Video."""
     dataset: str = ""
@@ -81,11 +82,32 @@ class PublishedSource(Selection):
     with_kb: str | None = None
     """`infoseek`: the file `infoseek_*_withkb.jsonl`, which names the entity of each question."""
 
+    @field_validator("kind")
+    @classmethod
+    def _published(cls, kind: str) -> str:
+        from gog.transforms.evaluate.benchmark import BENCHMARKS  # only a config that names one loads them
 
-SourceSettings = Annotated[AtlasSource | FileSource | HubSource | PublishedSource, Field(discriminator="kind")]
+        if kind not in BENCHMARKS or BENCHMARKS[kind].bundled:
+            raise ValueError(f"{kind!r} is no kind of source: {', '.join([*_FORMS, *BENCHMARKS])}")
+        return kind
 
-SOURCE_KINDS = frozenset(
-    {"atlas", "jsonl", "json", "csv", "parquet", "webdataset", "hf"}
-    | {"fvqa", "infoseek", "livevqa", "dynvqa", "simplevqa", "mmsearch"}
-)
-"""Kinds by name, as an error of the config leaves them out of the key."""
+
+_FORMS = {"atlas": "atlas", "hf": "hub"} | dict.fromkeys(("jsonl", "json", "csv", "parquet", "webdataset"), "file")
+
+
+def _form_of(data: Any) -> str:
+    """Which settings a source has: those of its kind, else those of a published set."""
+    kind = data.get("kind") if isinstance(data, dict) else getattr(data, "kind", None)
+    return _FORMS.get(str(kind), "published")
+
+
+SourceSettings = Annotated[
+    Annotated[AtlasSource, Tag("atlas")]
+    | Annotated[FileSource, Tag("file")]
+    | Annotated[HubSource, Tag("hub")]
+    | Annotated[PublishedSource, Tag("published")],
+    Discriminator(_form_of),
+]
+
+SOURCE_FORMS = frozenset({*_FORMS.values(), "published"})
+"""Names of the settings, as an error of the config leaves them out of the key."""

@@ -12,9 +12,9 @@ from gog.pipelines.connect.stores import prices_of
 from gog.pipelines.evaluate.run import Evaluated, Evaluation, eval_folder
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.schemas import SCHEMA_VERSION
+from gog.transforms.evaluate.compare import Comparison, compare
 from gog.transforms.evaluate.paradigms import Paradigm
 from gog.transforms.evaluate.protocols.agreement import Agreement, agreement
-from gog.transforms.evaluate.protocols.compare import Comparison, compare
 from gog.transforms.evaluate.protocols.scores import ProtocolError
 from gog.transforms.evaluate.results import (
     BenchResults,

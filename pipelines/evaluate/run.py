@@ -26,12 +26,12 @@ from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.pipelines.lake.lock import RunLock
 from gog.schemas import SCHEMA_VERSION, FailureClass
 from gog.transforms.evaluate.answered import Answered, asked_of, missing_because, scored, stopped, with_image
+from gog.transforms.evaluate.benchmark import BENCHMARKS
 from gog.transforms.evaluate.benchmarks import atlas
-from gog.transforms.evaluate.benchmarks.items import BenchItem, Dropped
-from gog.transforms.evaluate.benchmarks.loading import BENCHMARKS, SETS, Loaded, load_benchmark
+from gog.transforms.evaluate.items import BenchItem, Dropped
+from gog.transforms.evaluate.loading import Loaded, load_benchmark
 from gog.transforms.evaluate.paradigms import Paradigm, answer
 from gog.transforms.evaluate.protocols.scores import MissingError, ProtocolError
-from gog.transforms.evaluate.protocols.table import OFFICIAL
 from gog.transforms.evaluate.results import Digest
 from gog.transforms.images import ImageError
 from gog.transforms.services.protocols import ChatRequest, ServiceError
@@ -69,7 +69,7 @@ class Bench:
     @property
     def bundled(self) -> bool:
         """Whether it comes with the engine."""
-        return self.name == "atlas"
+        return BENCHMARKS[self.name].bundled
 
 
 @dataclass(slots=True)
@@ -220,7 +220,8 @@ class Evaluation:
 
     def _fetcher(self, bench: Bench, limit: int | None) -> "_Ahead | None":
         """Fetches pictures that a benchmark has only addresses of; None for a benchmark that has files."""
-        if bench.name not in SETS or SETS[bench.name].image_text != "url":
+        published = BENCHMARKS[bench.name].published
+        if published is None or published.image_text != "url":
             return None
         questions = self._load(bench, None, pictures=False)
         urls = (item.image_url for item in questions if isinstance(item, BenchItem))
@@ -279,7 +280,7 @@ class _Ahead:
 def _unscorable(item: BenchItem) -> bool:
     """Whether the official protocol cannot score the item. Raises `MissingError`: then it could score none."""
     try:
-        OFFICIAL[item.benchmark].score(item, "0")
+        BENCHMARKS[item.benchmark].official.score(item, "0")
     except MissingError:
         raise
     except ProtocolError:

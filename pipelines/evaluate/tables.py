@@ -10,14 +10,15 @@ from gog.pipelines.evaluate.results import Compared, JudgesAgree
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.views.summary import plain_table
 from gog.transforms.evaluate.behaviour import Behaviours
-from gog.transforms.evaluate.benchmarks.items import DROPPED
+from gog.transforms.evaluate.benchmark import BENCHMARKS
+from gog.transforms.evaluate.compare import Difference
+from gog.transforms.evaluate.items import DROPPED
 from gog.transforms.evaluate.protocols.agreement import Agreement, RulesAndJudge
-from gog.transforms.evaluate.protocols.compare import Difference
 from gog.transforms.evaluate.protocols.measures import Estimate
-from gog.transforms.evaluate.protocols.summary import Summary
-from gog.transforms.evaluate.published import PUBLISHED
+from gog.transforms.evaluate.published import published
 from gog.transforms.evaluate.results import BenchResults, ParadigmResults, Results
 from gog.transforms.evaluate.share import Share
+from gog.transforms.evaluate.summary import Summary
 
 _SCORES: Final = ("paradigm", ">items", ">official", ">95%", ">judged", ">95%", ">unknown", ">rules settle")
 _LEFT_OUT: Final[Mapping[str, str]] = {
@@ -47,7 +48,7 @@ def _print_bench(policy: str, name: str, part: BenchResults, console: Console) -
         lines = [_scores(paradigm, found) for paradigm, found in part.paradigms.items()]
         lines += [
             (f"{row.paradigm}, paper: {row.model}", "", "", "", f"{row.accuracy[name]:.1f}", "", "", "")
-            for row in PUBLISHED
+            for row in published()
             if name in row.accuracy
         ]
         console.print(plain_table(title, _SCORES, lines))
@@ -122,7 +123,7 @@ def _print_average(results: Results, console: Console) -> None:
     lines = [(str(paradigm), _percent(found.value), _interval(found)) for paradigm, found in results.average.items()]
     lines += [
         (f"{row.paradigm}, paper: {row.model}", f"{mean:.1f}", "")
-        for row in PUBLISHED
+        for row in published()
         if (mean := row.average(names)) is not None
     ]
     title = f"Average of {', '.join(names)}: {results.policy} (judged, each benchmark counts the same)"
@@ -159,9 +160,9 @@ def _print_used(results: Results, console: Console) -> None:
 
 def _remarks(results: Results) -> Iterable[str]:
     """What a reader has to know of the numbers."""
-    if any(row.accuracy.keys() & results.benchmarks.keys() for row in PUBLISHED):
+    if any(row.accuracy.keys() & results.benchmarks.keys() for row in published()):
         yield "The paper's rows were judged by another model over other search engines: they are for orientation."
-    elsewhere = sorted(results.benchmarks.keys() - {"atlas"})
+    elsewhere = sorted(name for name in results.benchmarks if not BENCHMARKS[name].bundled)
     if results.judge.startswith("planner:") and elsewhere:
         yield (
             f"The judge is a rule-based program: its numbers of {', '.join(elsewhere)} are worth little. Name a model "

@@ -10,7 +10,7 @@ from gog.pipelines.lake.lake import Lake
 from gog.schemas import canonical_json
 from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex, BenchmarkRow
 from gog.transforms.duplicates.benchmarks.settings import Against, DecontaminateSettings
-from gog.transforms.evaluate.benchmarks.items import BenchItem, BenchmarkError
+from gog.transforms.evaluate.items import BenchItem, BenchmarkError
 from gog.transforms.services.loop import shared
 from gog.transforms.sources.formats import SourceError, find_files
 
@@ -43,7 +43,8 @@ def rows_of(against: Against) -> Iterator[BenchmarkRow]:
 
     Rows that the adapter drops (without an answer, say) are not evaluated on, and not looked for.
     """
-    from gog.transforms.evaluate.benchmarks.loading import BENCHMARKS, load_benchmark  # workers open what is made
+    from gog.transforms.evaluate.benchmark import BENCHMARKS  # workers open what is made
+    from gog.transforms.evaluate.loading import load_benchmark
 
     name = against.benchmark
     splits = BENCHMARKS[name].splits if name in BENCHMARKS else ()

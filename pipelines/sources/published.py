@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from gog.pipelines.config.sources import PublishedSource
 from gog.pipelines.sources.files import FileRows, ShardSpec
-from gog.transforms.evaluate.benchmarks import livevqa
-from gog.transforms.evaluate.benchmarks.infoseek import BesideById
-from gog.transforms.evaluate.benchmarks.loading import SETS, kind_of_file
-from gog.transforms.evaluate.benchmarks.questions import SEED_MAPPING, PublishedSet, require
+from gog.transforms.evaluate.benchmark import BENCHMARKS
+from gog.transforms.evaluate.beside import BesideById
+from gog.transforms.evaluate.loading import kind_of_file
+from gog.transforms.evaluate.questions import SEED_MAPPING, require
+from gog.transforms.images import ImageLimits
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
-
-_TABLES: Final = (".parquet", ".csv", ".jsonl")
+from gog.transforms.sources.picture_files import LocalImages
+from gog.transforms.sources.row_images import ReadImage
 
 
 class PublishedRows:
@@ -20,10 +21,7 @@ class PublishedRows:
 
     def __init__(self, settings: PublishedSource, shard_rows: int) -> None:
         """`SourceError` when there is no such file, `MappingError` when it has other columns than published."""
-        path = settings.path
-        self._set = _set_of(settings)
-        if self._set is livevqa.SET and Path(path).is_dir():
-            path = f"{path.rstrip('/')}/*/benchmark.json"
+        self._set, path = BENCHMARKS[settings.kind].set_at(settings.path)
         self._rows = FileRows(path, kind_of_file(path), max(1, shard_rows // self._set.per_row))
         self.folder = self._rows.folder
         self._beside = BesideById(Path(settings.with_kb)) if settings.with_kb else None
@@ -32,6 +30,12 @@ class PublishedRows:
             require(
                 self._rows.read_shard(first), self._set.needs, settings.path, f"{self._set.name} ({self._set.source})"
             )
+
+    def images(self, place: str | None, limits: ImageLimits) -> ReadImage | None:
+        """Reads the pictures in files: at a place, where the rows do not name them; None where there is none."""
+        if self._set.pictures:
+            return self._set.pictures(place, limits) if place else None
+        return LocalImages(self.folder, limits)
 
     @property
     def mapping(self) -> FieldMapping:
@@ -65,10 +69,3 @@ class PublishedRows:
             data = {**self._beside.columns(str(data.get("data_id", ""))), **data}
         for name, question in zip(names, self._set.adapt(file, data), strict=True):
             yield SourceRow(name, {**data, **question.columns()})
-
-
-def _set_of(settings: PublishedSource) -> PublishedSet:
-    """The set as it lies there: LiveVQA is published as folders, and as flat tables."""
-    if settings.kind == "livevqa" and Path(settings.path).suffix in _TABLES:
-        return livevqa.FLAT
-    return SETS[settings.kind]

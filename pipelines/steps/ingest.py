@@ -28,7 +28,7 @@ from gog.transforms.duplicates.near import NearDuplicates
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.services.loop import shared, unshare
 from gog.transforms.sources.mapping import FieldMapping, SourceRow, check_mapping
-from gog.transforms.sources.picture_files import LocalImages, OvenImages
+from gog.transforms.sources.picture_files import LocalImages
 from gog.transforms.sources.row_images import ReadImage
 
 
@@ -61,7 +61,8 @@ class Seeds:
             case PublishedSource():
                 published = PublishedRows(source, size)
                 dataset = source.dataset or source.kind
-                read = _published_images(config, source, published)
+                web = published.mapping.image_text == "url"
+                read = fetched_images(config) if web else published.images(source.images, limits)
                 return cls(published, published.mapping, dataset, source.version, read)
             case HubSource():
                 rows = hub_rows(source, Path(config.lake), size)
@@ -75,14 +76,6 @@ class Seeds:
         web = source.mapping.image_text == "url"
         read = fetched_images(config) if web else LocalImages(folder, limits)
         return cls(rows, source.mapping, dataset, version, read)
-
-
-def _published_images(config: Config, source: PublishedSource, rows: PublishedRows) -> ReadImage | None:
-    if rows.mapping.image_text == "url":
-        return fetched_images(config)
-    if source.kind == "infoseek":
-        return OvenImages(source.images, config.ingest.image) if source.images else None
-    return LocalImages(rows.folder, config.ingest.image)
 
 
 def _first_rows(rows: Source) -> Iterator[SourceRow]:

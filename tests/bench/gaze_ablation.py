@@ -92,7 +92,7 @@ def main() -> None:
         configs = {name: config_of(lake, name, options.seeds, options.seed) for name in TOOLS}
         results = {name: tries_of(config) for name, config in configs.items()}
     one = next(iter(configs.values()))
-    print(f"{one.source.count if one.source.kind == 'atlas' else 0} seeds, {one.teacher}\n")
+    print(f"{getattr(one.source, 'count', 0)} seeds, {one.teacher}\n")
     print(table(results, one.synthesize.rollouts))
 
 

@@ -7,10 +7,12 @@ from pydantic import BaseModel, ConfigDict
 
 from gog.schemas import Evidence, Outcome, Seed, Trajectory, content_id
 from gog.transforms.evaluate.behaviour import Course, course_of
-from gog.transforms.evaluate.benchmarks.items import BenchItem
+from gog.transforms.evaluate.benchmark import BENCHMARKS
+from gog.transforms.evaluate.items import BenchItem
 from gog.transforms.evaluate.paradigms import Paradigm
+from gog.transforms.evaluate.protocols.peers import JUDGE
+from gog.transforms.evaluate.protocols.protocol import Protocol
 from gog.transforms.evaluate.protocols.scores import Grade, Score
-from gog.transforms.evaluate.protocols.table import JUDGE, OFFICIAL, Protocol
 from gog.transforms.images import decode_image, phash, sha256_hex
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.synthesize.rollout import Attempt
@@ -119,7 +121,7 @@ async def scored(
         assert attempt.reject is not None
         failure, detail = attempt.reject.reason, attempt.reject.detail
     prediction = (trajectory.answer or "") if trajectory is not None else ""
-    official = OFFICIAL[item.benchmark]
+    official = BENCHMARKS[item.benchmark].official
     scores, opinion = (official.unknown(item), JUDGE.unknown(item)), Grade.UNKNOWN
     if not failure:
         try:

@@ -13,8 +13,8 @@ from gog.transforms.evaluate.behaviour import Behaviours, Course, behaviours
 from gog.transforms.evaluate.paradigms import Paradigm
 from gog.transforms.evaluate.protocols.agreement import RulesAndJudge, rules_and_judge
 from gog.transforms.evaluate.protocols.scores import Grade, Score, Settled
-from gog.transforms.evaluate.protocols.summary import Summary, summarise
 from gog.transforms.evaluate.spending import Used
+from gog.transforms.evaluate.summary import Summary, summarise
 from gog.transforms.services.gateway.prices import Price
 
 SHOWN: Final = 500

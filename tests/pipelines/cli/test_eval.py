@@ -138,7 +138,7 @@ def test_judge_against_judge_is_over_equal_answers(gog: Gog, lake: Path) -> None
     ("arguments", "said"),
     [
         ((), "name a benchmark"),
-        (("--bench", "vqa"), "is no benchmark: there are fvqa"),
+        (("--bench", "vqa"), "is no benchmark: there are atlas"),
         (("--bench", "fvqa"), "not bundled: give the path of fvqa_test.parquet"),
         (("--bench", "fvqa=nowhere.parquet"), "nowhere.parquet"),
         (("--bench", "atlas", "--bench", "atlas"), "named twice"),

@@ -21,9 +21,9 @@ from gog.pipelines.evaluate.run import Bench, Evaluated, Evaluation
 from gog.pipelines.lake.lake import LakeError
 from gog.schemas import FailureClass, Message
 from gog.transforms.evaluate.answered import Answered
-from gog.transforms.evaluate.benchmarks.items import BenchmarkError
+from gog.transforms.evaluate.items import BenchmarkError
 from gog.transforms.evaluate.paradigms import Paradigm
-from gog.transforms.evaluate.protocols import Grade, ProtocolError
+from gog.transforms.evaluate.protocols.scores import Grade, ProtocolError
 from gog.transforms.images import ImageLimits
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.retry import Retry
@@ -289,7 +289,7 @@ def test_what_the_official_protocol_cannot_score_costs_nothing(world: World, tmp
 def test_what_is_not_installed_is_told_before_anything_is_asked(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gog.transforms.evaluate.protocols import dynvqa
+    from gog.transforms.evaluate.benchmarks import dynvqa
 
     monkeypatch.setitem(sys.modules, "jieba", None)
     dynvqa._jieba.cache_clear()

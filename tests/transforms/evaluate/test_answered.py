@@ -12,7 +12,7 @@ from scoring import make_item
 
 from gog.schemas import AnswerType, FailureClass
 from gog.transforms.evaluate.answered import Answered, asked_of, stopped, with_image
-from gog.transforms.evaluate.protocols import Grade
+from gog.transforms.evaluate.protocols.scores import Grade
 from gog.transforms.services.protocols import ServiceError
 
 DOWN = ServiceError(FailureClass.OVERLOADED, "busy")

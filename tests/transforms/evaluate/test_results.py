@@ -12,7 +12,7 @@ from scoring import make_item
 
 from gog.transforms.evaluate.answered import Answered
 from gog.transforms.evaluate.paradigms import Paradigm
-from gog.transforms.evaluate.protocols import Grade
+from gog.transforms.evaluate.protocols.scores import Grade
 from gog.transforms.evaluate.results import (
     SHOWN,
     BenchResults,

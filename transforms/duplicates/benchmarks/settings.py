@@ -26,9 +26,9 @@ class Against(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     benchmark: str
-    """`fvqa`, `infoseek`, `simplevqa`, `mmsearch`, `livevqa`, `dynvqa` or `atlas`."""
+    """Its name, as `gog eval` takes it."""
     path: str = ""
-    """Where it lies, as `gog eval` takes it; nothing for `atlas`, which is bundled."""
+    """Where it lies, as `gog eval` takes it; nothing for one that is bundled."""
     split: str = ""
     """All of it unless one is named."""
     pictures: bool = True

@@ -1,1 +1,1 @@
-"""The benchmarks as items to be answered and scored: `items` holds the contract, `loading` opens one by its name."""
+"""The benchmarks: a module each, with its `BENCHMARK`."""

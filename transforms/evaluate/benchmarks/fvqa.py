@@ -7,7 +7,9 @@ fact-based FVQA of 2017.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gog.transforms.evaluate.benchmarks.questions import PublishedSet, Question, first_text, parsed_list, present
+from gog.transforms.evaluate.benchmark import Benchmark
+from gog.transforms.evaluate.protocols.peers import JUDGE
+from gog.transforms.evaluate.questions import PublishedSet, Question, first_text, parsed_list, present
 from gog.transforms.sources.cells import MISSING, lookup
 
 REVISION: Final = "bb4a4ff4c9c3fd0382d11f5d7fccd66d0b8428b5"
@@ -42,4 +44,13 @@ SET: Final = PublishedSet(
     needs=(("prompt",), ("images",), ("reward_model.ground_truth",), ("reward_model.candidate_answers",)),
     source=f"lmms-lab/FVQA@{REVISION}",
     licence="apache-2.0",
+)
+BENCHMARK: Final = Benchmark(
+    name="fvqa",
+    splits=("test",),
+    version=REVISION,
+    where="fvqa_test.parquet",
+    official=JUDGE,
+    published=SET,
+    reported=(25.33, 24.56, 42.00, 24.50, 51.33, 61.06, 57.33, 42.39, 53.72, 62.17, 66.78, 68.44),
 )

@@ -3,14 +3,30 @@
 Each folder has `benchmark.json` and its pictures; a second, older `benchmark.json` lies among the pictures of News
 and is not read. In Paper and Video `question_type` may be the name of the program that wrote the question. The
 columns of the flat tables on the Hub vary: those here are taken, and a table without them is refused.
+
+LiveVQA's own protocol: a judge that says A, B or C, and two accuracies a level.
+
+Source: Fu et al. 2025, arXiv 2504.05288, and the authors' script (github.com/fumingyang2004/LIVEVQA,
+`liveVQA_benchmarks/unified_benchmark.py` and `Evaluation/`, commit f62cbf5): the grader of SimpleQA (Wei et al. 2024,
+arXiv 2411.04368), all accepted answers joined by OR, A/(A+B) and A/(A+B+C) for each level. An empty answer is C without
+asking; a reply that is no letter is an error, counted apart, as here.
+
+Different here: the grader's rules are in our words (`prompts/judge/livevqa.md.j2`), and a letter is also read out of
+`A: CORRECT`, JSON and the like. Question types of the Paper part are names of the program that made them: no group.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from gog.transforms.evaluate.benchmarks.questions import (
+from gog.transforms.evaluate.benchmark import Benchmark
+from gog.transforms.evaluate.items import BenchItem
+from gog.transforms.evaluate.protocols.judging import read_grade, request
+from gog.transforms.evaluate.protocols.measures import Cell, Measure, attempted, correct, ratio
+from gog.transforms.evaluate.protocols.protocol import Protocol
+from gog.transforms.evaluate.protocols.scores import Grade, Score, graded
+from gog.transforms.evaluate.questions import (
     PublishedSet,
     Question,
     first_text,
@@ -19,6 +35,7 @@ from gog.transforms.evaluate.benchmarks.questions import (
     present,
     text_of,
 )
+from gog.transforms.services.protocols import ChatRequest
 
 REVISION: Final = "a7c88d18560cd01ed1709962743f6c0e5244d145"
 SUBSETS: Final[Mapping[str, str]] = {"News": "News_imgs", "Paper": "Paper_images", "Video": "Video_images"}
@@ -92,7 +109,64 @@ def _asked_about(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-SET: Final = PublishedSet(
+NAME: Final = "livevqa"
+PROMPT: Final = "judge/livevqa"
+
+
+def score(item: BenchItem, prediction: str) -> Score:
+    """Not attempted without an answer; else a judge is needed."""
+    if not prediction.strip():
+        return graded(item, NAME, Grade.NOT_ATTEMPTED, "empty", groups(item))
+    return graded(item, NAME, Grade.UNKNOWN, "none", groups(item), needs_judge=True)
+
+
+def groups(item: BenchItem) -> tuple[str, ...]:
+    """The level and the part (News, Paper, Video)."""
+    level = (f"level{item.level}",) if item.level is not None else ()
+    return (*level, item.subset) if item.subset else level
+
+
+def ask(item: BenchItem, prediction: str) -> ChatRequest:
+    """What the judge is asked of an answer."""
+    quoted = [f'"{answer}"' for answer in item.answers]
+    return request(PROMPT, item.question, quoted, prediction, joiner=" OR ")
+
+
+def read(item: BenchItem, reply: str | None, judge: str = "") -> Score | None:
+    """The score that the judge's reply makes; None when the reply cannot be read."""
+    grade = read_grade(reply)
+    if grade is Grade.UNKNOWN:
+        return None
+    return graded(item, NAME, grade, "judge", groups(item), judge=judge, reply=reply or "")
+
+
+def _measures(cells: Sequence[Cell]) -> Mapping[str, Measure]:
+    measures: dict[str, Measure] = {}
+    present = {group for each in cells for group in each.groups}
+    for group in ("", *sorted(present)):
+        inside = [not group or group in each.groups for each in cells]
+        right = [one and here for one, here in zip(correct(cells), inside, strict=True)]
+        tried = [one and here for one, here in zip(attempted(cells), inside, strict=True)]
+        prefix = f"{group}_" if group else ""
+        measures[f"{prefix}accuracy_overall"] = ratio(right, inside)
+        measures[f"{prefix}accuracy_attempted"] = ratio(right, tried)
+    return measures
+
+
+def _left_out(split: str, question: Question) -> str:
+    if split.startswith("level"):
+        return "" if f"level{question.level}" == split else f"it is of level {question.level}"
+    return "" if split in ("all", question.subset) else f"it is of {question.subset or 'no part'}"
+
+
+def _as_it_lies(path: str, split: str) -> tuple[PublishedSet, str]:
+    """As folders, or as a flat table."""
+    if Path(path).is_dir():
+        return _SET, f"{path.rstrip('/')}/*/benchmark.json"
+    return (_SET if path.endswith("benchmark.json") else _FLAT), path
+
+
+_SET: Final = PublishedSet(
     name="livevqa",
     adapt=adapt,
     needs=(("img_path",), ("level1_qa",), ("level2_qa",)),
@@ -100,7 +174,7 @@ SET: Final = PublishedSet(
     licence="MIT",
     per_row=len(LEVELS),
 )
-FLAT: Final = PublishedSet(
+_FLAT: Final = PublishedSet(
     name="livevqa",
     adapt=adapt_flat,
     needs=(
@@ -110,4 +184,15 @@ FLAT: Final = PublishedSet(
     ),
     source="ONE-Lab/LiveVQA-new@5d7d845",
     licence="cc-by-nc-4.0",
+)
+BENCHMARK: Final = Benchmark(
+    name=NAME,
+    splits=("all", "News", "Paper", "Video", "level1", "level2"),
+    version=REVISION,
+    where="the folder with News, Paper and Video, or a flat Parquet table",
+    official=Protocol(NAME, score, groups, _measures, ask, read, PROMPT),
+    published=_SET,
+    as_it_lies=_as_it_lies,
+    left_out=_left_out,
+    reported=(10.30, 15.15, 14.80, 10.40, 25.95, 31.05, 23.55, 23.85, 24.55, 32.40, 37.70, 43.85),
 )

@@ -127,3 +127,18 @@ def estimate(measure: Measure, counts: Array, draws: Array) -> Estimate:
     value = float(measure.of(counts[np.newaxis])[0])
     low, high = interval(measure.of(draws))
     return Estimate(value if np.isfinite(value) else None, low, high, int(counts @ measure.counts))
+
+
+def mean_as(name: str) -> Measures:
+    """The mean under a name, then the mean of each group."""
+    return lambda cells: {name: mean(cells)} | means(cells)
+
+
+def correct(cells: Sequence[Cell]) -> list[bool]:
+    """Which cells are graded correct."""
+    return [each.grade is Grade.CORRECT for each in cells]
+
+
+def attempted(cells: Sequence[Cell]) -> list[bool]:
+    """Which cells are graded as an attempt."""
+    return [each.grade is not Grade.NOT_ATTEMPTED for each in cells]

@@ -12,8 +12,10 @@ answers at once, not one call an answer, and no image; a reply that cannot be re
 from typing import Final
 
 from gog.schemas import AnswerType
-from gog.transforms.evaluate.benchmarks.items import BenchItem
+from gog.transforms.evaluate.items import BenchItem
 from gog.transforms.evaluate.protocols.judging import read_yes_no, request
+from gog.transforms.evaluate.protocols.measures import mean_as
+from gog.transforms.evaluate.protocols.protocol import Protocol
 from gog.transforms.evaluate.protocols.scores import Grade, Score, graded
 from gog.transforms.evaluate.protocols.text import squad
 from gog.transforms.services.protocols import ChatRequest
@@ -61,3 +63,7 @@ def read(item: BenchItem, reply: str | None, judge: str = "") -> Score | None:
     if grade is Grade.UNKNOWN:
         return None
     return graded(item, NAME, grade, "judge", judge=judge, reply=reply or "")
+
+
+JUDGE: Final = Protocol(NAME, score, groups, mean_as("accuracy"), ask, read, PROMPT)
+"""What search agents report on every benchmark: accuracy by a judge."""

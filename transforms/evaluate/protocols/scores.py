@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from gog.transforms.evaluate.benchmarks.items import BenchItem
+from gog.transforms.evaluate.items import BenchItem
 
 
 class ProtocolError(ValueError):

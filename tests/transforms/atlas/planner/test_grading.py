@@ -5,9 +5,12 @@ from fakes import MemoryImages
 from scoring import make_item
 
 from gog.transforms.atlas.planner import Planner
-from gog.transforms.evaluate.protocols import JUDGE, OFFICIAL, Grade, Protocol
+from gog.transforms.evaluate.benchmark import BENCHMARKS
+from gog.transforms.evaluate.protocols.peers import JUDGE
+from gog.transforms.evaluate.protocols.protocol import Protocol
+from gog.transforms.evaluate.protocols.scores import Grade
 
-GRADED = [OFFICIAL["livevqa"], OFFICIAL["simplevqa"]]
+GRADED = [BENCHMARKS["livevqa"].official, BENCHMARKS["simplevqa"].official]
 
 
 def graded(protocol: Protocol, answers: tuple[str, ...], prediction: str) -> Grade:

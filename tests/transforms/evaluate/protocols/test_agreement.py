@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from scoring import make_score
 
 from gog.schemas import Outcome
-from gog.transforms.evaluate.protocols import Grade, agreement, labels_of, rules_and_judge
+from gog.transforms.evaluate.protocols.agreement import agreement, labels_of, rules_and_judge
+from gog.transforms.evaluate.protocols.scores import Grade
 
 
 def raters(*cells: tuple[int, str, str]) -> tuple[dict[str, str], dict[str, str]]:

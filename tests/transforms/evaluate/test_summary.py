@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scoring import make_score
 
-from gog.transforms.evaluate.protocols import PROTOCOLS, Grade, ProtocolError, Score, Summary, summarise
+from gog.transforms.evaluate.benchmark import BENCHMARKS
+from gog.transforms.evaluate.protocols.scores import Grade, ProtocolError, Score
+from gog.transforms.evaluate.summary import Summary, summarise
 
 CORRECT, INCORRECT, SKIPPED, UNKNOWN = Grade.CORRECT, Grade.INCORRECT, Grade.NOT_ATTEMPTED, Grade.UNKNOWN
 
@@ -105,7 +107,7 @@ def test_token_protocols_average_their_values(protocol: str, name: str) -> None:
     assert summary.grades == {CORRECT: 1, Grade.PARTIAL: 1, INCORRECT: 2, SKIPPED: 0, UNKNOWN: 0}
 
 
-@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+@pytest.mark.parametrize("name", sorted({BENCHMARKS[name].official.name for name in BENCHMARKS}))
 def test_unknown_is_counted_and_is_never_wrong(name: str) -> None:
     settled = many(name, (6, CORRECT, ()), (4, INCORRECT, ()))
     summary = summarise([*settled, *(make_score(f"u{n}", UNKNOWN, name) for n in range(5))])
@@ -114,7 +116,7 @@ def test_unknown_is_counted_and_is_never_wrong(name: str) -> None:
     assert summary.headline[1].n == 10
 
 
-@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+@pytest.mark.parametrize("name", sorted({BENCHMARKS[name].official.name for name in BENCHMARKS}))
 def test_nothing_settled_is_no_number(name: str) -> None:
     summary = summarise([make_score(n, UNKNOWN, name) for n in range(3)])
     assert {(e.value, e.low, e.high, e.n) for e in summary.measures.values()} == {(None, None, None, 0)}
@@ -152,7 +154,7 @@ settled_scores = st.lists(
 )
 
 
-@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+@pytest.mark.parametrize("name", sorted({BENCHMARKS[name].official.name for name in BENCHMARKS}))
 @given(parts=settled_scores, seed=st.integers(0, 5))
 def test_order_leaves_no_trace_and_values_lie_in_their_intervals(
     name: str, parts: list[tuple[Grade | float, tuple[str, ...]]], seed: int

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scoring import make_score
 
-from gog.transforms.evaluate.protocols import Grade, ProtocolError, Score, compare, mcnemar
+from gog.transforms.evaluate.compare import compare, mcnemar
+from gog.transforms.evaluate.protocols.scores import Grade, ProtocolError, Score
 
 CORRECT, INCORRECT, UNKNOWN = Grade.CORRECT, Grade.INCORRECT, Grade.UNKNOWN
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scoring import make_item
 
-from gog.transforms.evaluate.protocols import Grade, ProtocolError, dynvqa, mmsearch
+from gog.transforms.evaluate.benchmarks import dynvqa, mmsearch
+from gog.transforms.evaluate.protocols.scores import Grade, ProtocolError
 from gog.transforms.evaluate.protocols.text import squad, token_f1
 from gog.transforms.evaluate.protocols.treebank import words
 

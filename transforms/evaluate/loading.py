@@ -6,62 +6,26 @@ when the first such file is opened.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Final, Literal, cast
 
 from gog.schemas import AnswerType, plain
-from gog.transforms.evaluate.benchmarks import atlas, dynvqa, fvqa, infoseek, livevqa, mmsearch, simplevqa
-from gog.transforms.evaluate.benchmarks.infoseek import BesideById
-from gog.transforms.evaluate.benchmarks.items import FLAGS, BenchItem, BenchmarkError, Dropped, DropReason, Unseen
-from gog.transforms.evaluate.benchmarks.questions import SEED_MAPPING, PublishedSet, Question, require
+from gog.transforms.evaluate.benchmark import BENCHMARKS, Benchmark
+from gog.transforms.evaluate.items import FLAGS, BenchItem, BenchmarkError, Dropped, DropReason, Unseen
+from gog.transforms.evaluate.questions import SEED_MAPPING, Question, require
 from gog.transforms.images import ImageError, load_image
 from gog.transforms.ingest.seeds import IngestLimits, answers_of, question_of
 from gog.transforms.sources import formats
 from gog.transforms.sources.cells import RowError
 from gog.transforms.sources.formats import Rows, SourceError, Span, find_files
 from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow
-from gog.transforms.sources.picture_files import LocalImages, OvenImages
+from gog.transforms.sources.picture_files import LocalImages
 from gog.transforms.sources.row_images import ReadImage, image_bytes, image_url
 
 Kind = Literal["jsonl", "json", "csv", "parquet"]
 Loaded = Iterator[BenchItem | Dropped]
-
-SETS: Final[Mapping[str, PublishedSet]] = {
-    each.SET.name: each.SET for each in (fvqa, infoseek, livevqa, dynvqa, simplevqa, mmsearch)
-}
-"""Published sets by name; each is pinned to the revision in its `source`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Benchmark:
-    """A benchmark: its splits, the first of which is the one that results are compared on, and where they lie."""
-
-    splits: tuple[str, ...]
-    version: str
-    """Revision that the adapter was written for; DynVQA's stands in the name of the file."""
-    where: str
-    """What `path` names."""
-
-
-BENCHMARKS: Final[Mapping[str, Benchmark]] = {
-    "fvqa": Benchmark(("test",), fvqa.REVISION, "fvqa_test.parquet"),
-    "infoseek": Benchmark(
-        ("val", "val_unseen_question", "val_unseen_entity", "test2k"),
-        infoseek.RELEASED,
-        "infoseek_val.jsonl, with the qtype and withkb files beside it; the sample's Parquet for test2k",
-    ),
-    "simplevqa": Benchmark(("en", "zh", "all"), simplevqa.REVISION, "test.parquet"),
-    "mmsearch": Benchmark(("images", "all"), mmsearch.REVISION, "end2end.parquet"),
-    "livevqa": Benchmark(
-        ("all", "News", "Paper", "Video", "level1", "level2"),
-        livevqa.REVISION,
-        "the folder with News, Paper and Video, or a flat Parquet table",
-    ),
-    "dynvqa": Benchmark(("all", "en", "zh"), "", "DynVQA_en.202412.jsonl, or a pattern of such files"),
-    "atlas": Benchmark(("held-out",), atlas.VERSION, "nothing: it is bundled"),
-}
 
 
 def load_benchmark(
@@ -84,16 +48,17 @@ def load_benchmark(
     """
     if name not in BENCHMARKS:
         raise BenchmarkError(f"{name!r} is no benchmark: there are {', '.join(BENCHMARKS)}")
-    splits = BENCHMARKS[name].splits
+    bench = BENCHMARKS[name]
+    splits = bench.splits
     chosen = split or splits[0]
     if chosen not in splits:
         raise BenchmarkError(f"{name} has no split {split!r}: there are {', '.join(splits)}")
-    if name == "atlas":
-        return iter(atlas.items())
+    if bench.items is not None:
+        return iter(bench.items())
     if not path:
-        raise BenchmarkError(f"{name} is not bundled: give the path of {BENCHMARKS[name].where}")
+        raise BenchmarkError(f"{name} is not bundled: give the path of {bench.where}")
     try:
-        loader = _Loader(name, path, chosen, pictures, oven, fetch, limits or IngestLimits())
+        loader = _Loader(bench, path, chosen, pictures, oven, fetch, limits or IngestLimits())
         rows = loader.rows()
         first = next(rows, None)
     except (SourceError, MappingError) as error:
@@ -121,7 +86,7 @@ class _Loader:
 
     def __init__(
         self,
-        name: str,
+        bench: Benchmark,
         path: str,
         split: str,
         pictures: bool,
@@ -129,24 +94,22 @@ class _Loader:
         fetch: ReadImage | None,
         limits: IngestLimits,
     ) -> None:
-        self._name, self._split, self._pictures, self._fetch = name, split, pictures, fetch
+        self._bench, self._split, self._pictures, self._fetch = bench, split, pictures, fetch
         self._limits = limits
-        self._set = _set_of(name, path, split)
-        if self._set is livevqa.SET and Path(path).is_dir():
-            path = f"{path.rstrip('/')}/*/benchmark.json"
-        self._path = path
+        self._set, path = bench.set_at(path, split)
         self._kind = kind_of_file(path)
         self._folder, self._names = find_files(path)
         self._mapping = SEED_MAPPING.model_copy(update={"image_text": self._set.image_text})
-        self._beside = _beside(self._folder, self._names) if self._set is infoseek.SET else ()
+        beside = self._set.columns_beside
+        self._beside = beside(self._folder, self._names) if beside else ()
         self._read_image = self._reader(oven)
         self._given: Counter[tuple[str, str]] = Counter()
 
     def _reader(self, oven: str) -> ReadImage | None:
         if not self._pictures:
             return None
-        if self._set is infoseek.SET:
-            return OvenImages(oven or _beside_by_oven_id(self._folder), self._limits.image)
+        if self._set.pictures and self._set.pictures_beside:
+            return self._set.pictures(oven or self._set.pictures_beside(self._folder), self._limits.image)
         if self._set.image_text == "url":
             return self._fetch
         return LocalImages(self._folder, self._limits.image)
@@ -154,7 +117,9 @@ class _Loader:
     def rows(self) -> Iterator[tuple[str, SourceRow]]:
         """File and row; `MappingError` before the first where a file has other columns than published."""
         for name in self._names:
-            require(self._file(name), self._set.needs, str(self._folder / name), f"{self._name} ({self._set.source})")
+            require(
+                self._file(name), self._set.needs, str(self._folder / name), f"{self._bench.name} ({self._set.source})"
+            )
         return ((name, row) for name in self._names for row in self._file(name))
 
     def _file(self, name: str) -> Iterator[SourceRow]:
@@ -178,7 +143,7 @@ class _Loader:
 
     def _item(self, row: SourceRow, question: Question) -> BenchItem | Dropped:
         row_id = plain(question.id or row.row_id)
-        if left_out := _left_out(self._name, self._split, question):
+        if left_out := self._bench.left_out(self._split, question):
             return Dropped(row_id, "not_in_split", left_out)
         asked = SourceRow(row.row_id, question.columns())
         try:
@@ -201,11 +166,10 @@ class _Loader:
         url = image_url(asked, mapping) or ""
         image, suffix = self._picture(asked, mapping, bool(url))
         path = question.image if isinstance(question.image, str) and self._set.image_text == "path" else ""
-        flags = {*question.flags, *(("sample_of_test",) if self._split == "test2k" else ())}
         return BenchItem(
             item_id=row_id,
-            benchmark=self._name,
-            version=question.version or BENCHMARKS[self._name].version,
+            benchmark=self._bench.name,
+            version=question.version or self._bench.version,
             split=self._split,
             question=text,
             answers=answers,
@@ -225,7 +189,7 @@ class _Loader:
             entity=question.entity,
             choices=question.choices,
             choice=question.choice,
-            flags=tuple(sorted(flag for flag in flags if flag in FLAGS)),
+            flags=tuple(sorted(flag for flag in question.flags if flag in FLAGS)),
         )
 
     def _picture(self, asked: SourceRow, mapping: FieldMapping, at_address: bool) -> tuple[bytes | None, str]:
@@ -233,7 +197,7 @@ class _Loader:
         value = asked.data["image"]
         if not self._pictures or (at_address and self._fetch is None):
             return None, ""
-        if self._name == "mmsearch" and value is None:
+        if value is None and not self._set.all_have_images:
             return None, ""
         loaded = load_image(image_bytes(asked, mapping, self._read_image), self._limits.image)
         return loaded.data, loaded.suffix
@@ -251,51 +215,6 @@ def _storable(item: BenchItem) -> BenchItem:
     texts = {each.name: getattr(item, each.name) for each in fields(item)}
     changed = {name: plain(value) for name, value in texts.items() if isinstance(value, str | tuple)}
     return replace(item, **changed)
-
-
-def _left_out(name: str, split: str, question: Question) -> str:
-    """Why a question is not of the split; empty where it is."""
-    match name, split:
-        case (("simplevqa" | "dynvqa"), ("en" | "zh")):
-            return "" if question.language == split else f"its language is {question.language or 'not given'}"
-        case "mmsearch", "images":
-            return "" if question.image is not None else "it has no image"
-        case "infoseek", "val":
-            return "" if question.unseen else f"it is of {question.subset or 'no split'}"
-        case "infoseek", ("val_unseen_question" | "val_unseen_entity"):
-            return "" if question.subset == split else f"it is of {question.subset or 'no split'}"
-        case "livevqa", ("level1" | "level2"):
-            return "" if f"level{question.level}" == split else f"it is of level {question.level}"
-        case "livevqa", ("News" | "Paper" | "Video"):
-            return "" if question.subset == split else f"it is of {question.subset or 'no part'}"
-        case _:
-            return ""
-
-
-def _set_of(name: str, path: str, split: str) -> PublishedSet:
-    """The set as it lies there."""
-    if name == "infoseek" and split == "test2k":
-        return fvqa.SET
-    if name == "livevqa" and not Path(path).is_dir() and not path.endswith("benchmark.json"):
-        return livevqa.FLAT
-    return SETS[name]
-
-
-def _beside(folder: Path, names: tuple[str, ...]) -> tuple[BesideById, ...]:
-    """Types and entities of InfoSeek's questions, where their files lie beside it."""
-    stems = [name.removesuffix(".jsonl") for name in names]
-    found = [folder / f"{stem}_{what}.jsonl" for stem in stems for what in ("qtype", "withkb")]
-    return tuple(BesideById(path) for path in found if path.is_file())
-
-
-def _beside_by_oven_id(folder: Path) -> str:
-    """InfoSeek's pictures beside its file: a folder, or tars (a pattern). `SourceError` where there are none."""
-    for name in ("infoseek_images", "oven_images"):
-        if (folder / name).is_dir():
-            return str(folder / name)
-        if any(folder.glob(f"{name}*.tar")):
-            return str(folder / f"{name}*.tar")
-    raise SourceError(f"{folder}: put the pictures by OVEN id there, as the folder oven_images or as oven_images*.tar")
 
 
 def _rows(kind: Kind, path: Path) -> Rows:

@@ -4,8 +4,8 @@ import pytest
 from scoring import make_item, make_number
 
 from gog.schemas import AnswerType
-from gog.transforms.evaluate.protocols import Grade, ProtocolError
-from gog.transforms.evaluate.protocols.infoseek import numbers, score
+from gog.transforms.evaluate.benchmarks.infoseek import numbers, score
+from gog.transforms.evaluate.protocols.scores import Grade, ProtocolError
 
 
 def right(item: object, prediction: str) -> bool:

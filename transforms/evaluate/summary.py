@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from gog.transforms.evaluate.benchmark import BENCHMARKS, protocol_named
 from gog.transforms.evaluate.protocols.measures import RESAMPLES, Estimate, cell, estimate, resampled, tally
+from gog.transforms.evaluate.protocols.peers import JUDGE
 from gog.transforms.evaluate.protocols.scores import Grade, ProtocolError, Score
-from gog.transforms.evaluate.protocols.table import PROTOCOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def summarise(scores: Iterable[Score], *, resamples: int = RESAMPLES, seed: int 
     name = one_protocol(scores)
     cells, counts = tally(each for score in scores if (each := cell(score)) is not None)
     draws = resampled(counts, resamples, seed)
-    measures = PROTOCOLS[name].measures(cells)
+    measures = protocol_named(name).measures(cells)
     return Summary(
         protocol=name,
         n=len(scores),
@@ -63,6 +64,6 @@ def one_protocol(scores: Iterable[Score]) -> str:
             raise ProtocolError(f"item {score.item_id} has two scores: summarise one run at a time")
         items.add(score.item_id)
         names.add(score.protocol)
-    if len(names) != 1 or not names <= PROTOCOLS.keys():
+    if len(names) != 1 or not all(name == JUDGE.name or name in BENCHMARKS for name in names):
         raise ProtocolError(f"scores of one protocol wanted, got {sorted(names) or 'none'}")
     return names.pop()

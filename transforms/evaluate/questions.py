@@ -11,10 +11,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
 
+from gog.transforms.images import ImageLimits
 from gog.transforms.sources.cells import MISSING, column_names, listed, lookup, scalar_text
 from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow
+from gog.transforms.sources.row_images import ReadImage
 
 ImageText = Literal["path", "base64", "url"]
 
@@ -53,6 +56,14 @@ class Question:
 _ALWAYS: Final = frozenset({"question", "answers", "image"})
 _LOOKED_AT: Final = 100
 
+
+class Beside(Protocol):
+    """Columns by the `data_id` of a row."""
+
+    def columns(self, data_id: str) -> Mapping[str, Any]:
+        """The columns; empty where there are none."""
+
+
 Adapt = Callable[[str, Mapping[str, Any]], Sequence[Question]]
 
 Needs = tuple[tuple[str, ...], ...]
@@ -71,6 +82,13 @@ class PublishedSet:
     licence: str = ""
     image_text: ImageText = "path"
     per_row: int = 1
+    all_have_images: bool = True
+    pictures: Callable[[str, ImageLimits], ReadImage] | None = None
+    """Opens the pictures at a place, where the rows do not name files."""
+    pictures_beside: Callable[[Path], str] | None = None
+    """Such a place beside the set's files. Raises `SourceError`."""
+    columns_beside: Callable[[Path, Sequence[str]], Sequence[Beside]] | None = None
+    """What lies beside the files (folder and names) and adds columns to rows."""
 
 
 SEED_MAPPING: Final = FieldMapping(
@@ -80,6 +98,11 @@ SEED_MAPPING: Final = FieldMapping(
     extra=("subset", "version", "level", "unseen", "gold_query", "choices", "choice", "flags"),
 )  # fmt: skip
 """Mapping of the columns of a `Question` to a seed's."""
+
+
+def other_language(split: str, question: Question) -> str:
+    """Why a question is not of a split that is a language, or all."""
+    return "" if split in ("all", question.language) else f"its language is {question.language or 'not given'}"
 
 
 def require(rows: Iterable[SourceRow], needs: Needs, where: str, what: str) -> None:

@@ -52,7 +52,7 @@ class BenchItem:
     item_id: str
     """Unique in benchmark and version; the source's own id where it has one."""
     benchmark: str
-    """`fvqa`, `infoseek`, `simplevqa`, `mmsearch`, `livevqa`, `dynvqa` or `atlas`."""
+    """Its name."""
     version: str
     """Pinned revision, or version by name (`202412`), that the adapter was written for."""
     split: str

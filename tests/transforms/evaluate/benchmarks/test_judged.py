@@ -6,15 +6,17 @@ from hypothesis import strategies as st
 from scoring import make_item, make_number
 
 from gog.prompts import prompt_hash
-from gog.transforms.evaluate.protocols import JUDGE, OFFICIAL, PROTOCOLS, Grade
+from gog.transforms.evaluate.benchmark import BENCHMARKS, protocol_named
 from gog.transforms.evaluate.protocols.judging import read_grade, read_yes_no
+from gog.transforms.evaluate.protocols.peers import JUDGE
+from gog.transforms.evaluate.protocols.scores import Grade
 
-JUDGED = sorted(name for name, protocol in PROTOCOLS.items() if protocol.ask)
+JUDGED = sorted({protocol.name for name in BENCHMARKS if (protocol := BENCHMARKS[name].official).ask})
 three_grades = pytest.mark.parametrize("name", ["simplevqa", "livevqa"])
 
 
 def asked(name: str, *answers: str, prediction: str = "Mombasa", question: str = "Which city?") -> str:
-    protocol = PROTOCOLS[name]
+    protocol = protocol_named(name)
     assert protocol.ask is not None
     request = protocol.ask(make_item(*answers, question=question), prediction)
     assert [message.role for message in request.messages] == ["user"]
@@ -24,8 +26,8 @@ def asked(name: str, *answers: str, prediction: str = "Mombasa", question: str =
 
 
 def test_every_benchmark_has_its_protocol() -> None:
-    assert set(OFFICIAL) == {"fvqa", "infoseek", "simplevqa", "mmsearch", "livevqa", "dynvqa", "atlas"}
-    assert OFFICIAL["fvqa"] is JUDGE
+    assert set(BENCHMARKS) == {"fvqa", "infoseek", "simplevqa", "mmsearch", "livevqa", "dynvqa", "atlas"}
+    assert BENCHMARKS["fvqa"].official is JUDGE
     assert JUDGED == ["judge", "livevqa", "simplevqa"]
 
 
@@ -47,13 +49,13 @@ def test_an_answer_of_articles_or_marks_alone_is_not_the_same_as_another() -> No
 
 def test_no_answer_is_settled_without_a_judge() -> None:
     assert JUDGE.score(make_item(), " \n").grade is Grade.INCORRECT
-    assert OFFICIAL["simplevqa"].score(make_item(), "").grade is Grade.NOT_ATTEMPTED
-    assert OFFICIAL["livevqa"].score(make_item(), "\t").grade is Grade.NOT_ATTEMPTED
+    assert BENCHMARKS["simplevqa"].official.score(make_item(), "").grade is Grade.NOT_ATTEMPTED
+    assert BENCHMARKS["livevqa"].official.score(make_item(), "\t").grade is Grade.NOT_ATTEMPTED
 
 
 @three_grades
 def test_even_an_exact_answer_goes_to_the_judge(name: str) -> None:
-    assert OFFICIAL[name].score(make_item("Kenya"), "Kenya").needs_judge
+    assert BENCHMARKS[name].official.score(make_item("Kenya"), "Kenya").needs_judge
 
 
 @pytest.mark.parametrize("name", JUDGED)
@@ -142,7 +144,7 @@ def test_one_of_three(reply: str | None, grade: Grade) -> None:
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_a_reply_that_cannot_be_read_is_no_score(name: str) -> None:
-    protocol = PROTOCOLS[name]
+    protocol = protocol_named(name)
     assert protocol.read is not None
     assert protocol.read(make_item(), "I would rather not.", "judge-1") is None
     assert protocol.unknown(make_item(), "judge-1", "I would rather not.").value is None
@@ -150,7 +152,7 @@ def test_a_reply_that_cannot_be_read_is_no_score(name: str) -> None:
 
 @three_grades
 def test_a_reply_makes_a_score(name: str) -> None:
-    protocol = OFFICIAL[name]
+    protocol = BENCHMARKS[name].official
     assert protocol.read is not None
     score = protocol.read(make_item(level=2, subset="News"), "C", "judge-1")
     assert score is not None

@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gog.schemas import AnswerType
-from gog.transforms.evaluate.benchmarks.items import DROPPED, FLAGS, BenchItem, BenchmarkError, Dropped
-from gog.transforms.evaluate.benchmarks.loading import BENCHMARKS, SETS, load_benchmark
+from gog.transforms.evaluate.benchmark import BENCHMARKS
+from gog.transforms.evaluate.items import DROPPED, FLAGS, BenchItem, BenchmarkError, Dropped
+from gog.transforms.evaluate.loading import load_benchmark
 from gog.transforms.images import ImageError
+
+PUBLISHED = {name: files for name in BENCHMARKS if (files := BENCHMARKS[name].published) is not None}
 
 
 def loaded(name: str, path: Path | str, split: str = "", **options: Any) -> tuple[list[BenchItem], list[Dropped]]:
@@ -249,7 +252,7 @@ def _renamed(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("name", "column"),
-    [(name, needs[0]) for name in SMALL for needs in SETS[name].needs if len(needs) == 1 and "." not in needs[0]],
+    [(name, needs[0]) for name in SMALL for needs in PUBLISHED[name].needs if len(needs) == 1 and "." not in needs[0]],
 )
 def test_a_renamed_column_is_refused_by_name(tmp_path: Path, name: str, column: str) -> None:
     path = SMALL[name](tmp_path, {column: f"{column}_v2"})
@@ -282,8 +285,10 @@ def test_wrong_use_is_one_line(name: str, path: str, split: str, said: str) -> N
 
 
 def test_every_benchmark_says_what_it_is() -> None:
-    assert BENCHMARKS.keys() == SETS.keys() | {"atlas"}
-    assert all(bench.splits and bench.where for bench in BENCHMARKS.values())
+    assert set(BENCHMARKS) == PUBLISHED.keys() | {"atlas"}
+    assert all(
+        BENCHMARKS[name].name == name and BENCHMARKS[name].splits and BENCHMARKS[name].where for name in BENCHMARKS
+    )
 
 
 ODD = st.recursive(
@@ -293,7 +298,7 @@ ODD = st.recursive(
 )
 
 
-@pytest.mark.parametrize("name", sorted(SETS))
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_adapters_never_raise_and_give_as_many_as_they_say(name: str, data: st.DataObject) -> None:
@@ -308,8 +313,8 @@ def test_adapters_never_raise_and_give_as_many_as_they_say(name: str, data: st.D
     row = dict(whole)
     for column in data.draw(st.lists(st.sampled_from(sorted(whole)), max_size=4)):
         row[column] = data.draw(ODD)
-    questions = SETS[name].adapt("News/benchmark.json", row)
-    assert len(questions) == SETS[name].per_row
+    questions = PUBLISHED[name].adapt("News/benchmark.json", row)
+    assert len(questions) == PUBLISHED[name].per_row
     assert all({"question", "answers", "image"} <= question.columns().keys() for question in questions)
 
 

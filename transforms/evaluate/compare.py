@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gog.transforms.evaluate.benchmark import protocol_named
 from gog.transforms.evaluate.protocols.measures import (
     RESAMPLES,
     Array,
@@ -17,8 +18,7 @@ from gog.transforms.evaluate.protocols.measures import (
     tally,
 )
 from gog.transforms.evaluate.protocols.scores import Grade, ProtocolError, Score
-from gog.transforms.evaluate.protocols.summary import one_protocol
-from gog.transforms.evaluate.protocols.table import PROTOCOLS
+from gog.transforms.evaluate.summary import one_protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def compare(a: Iterable[Score], b: Iterable[Score], *, resamples: int = RESAMPLE
         only_a=len(ours) - len(both),
         only_b=len(theirs) - len(both),
         unknown=len(both) - int(counts.sum()),
-        measures=_differences(PROTOCOLS[name].measures, cells, counts, draws),
+        measures=_differences(protocol_named(name).measures, cells, counts, draws),
         a_alone_correct=a_alone,
         b_alone_correct=b_alone,
         mcnemar_p=mcnemar(a_alone, b_alone),
