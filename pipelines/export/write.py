@@ -26,7 +26,7 @@ from gog.pipelines.export.card_data import CardFacts, card_facts
 from gog.pipelines.export.formats import SplitFiles
 from gog.pipelines.export.recipes import write_recipe
 from gog.pipelines.lake.atomic import passing_folder, recover, swap_in
-from gog.pipelines.lake.lake import LakeError
+from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.reviews import ByReviewer, honour
 from gog.pipelines.views.database import open_lake
 from gog.schemas import (
@@ -194,7 +194,9 @@ def _export(
             )
         shutil.rmtree(spill)
         write_recipe(passing, target, facts, target.episode(episode))
-        _write_texts(passing, facts, files, rejected, fingerprint, target, target.episode(episode), tools)
+        run = Lake(run_folder.parents[1], create=False).read_manifest(run_folder.name)
+        plugins = run.plugins if run else {}
+        _write_texts(passing, facts, files, rejected, fingerprint, target, target.episode(episode), tools, plugins)
         swap_in(final)
     except OSError as error:
         raise LakeError(f"cannot write {final}: {error.strerror or error}; the export before it is kept") from error
@@ -284,6 +286,7 @@ def _write_texts(
     target: Target,
     episode: EpisodeSettings,
     tools: ToolSettings,
+    plugins: Mapping[str, str],
 ) -> None:
     """The card, the notices that have to go with it, and the manifest of all files."""
     if facts.atlas:
@@ -296,6 +299,7 @@ def _write_texts(
         "schema_version": SCHEMA_VERSION,
         "kind": facts.kind,
         "fingerprint": fingerprint,
+        **({"plugins": plugins} if plugins else {}),
         "frame": facts.frame,
         "episode": episode.model_dump(mode="json"),
         "tools": tools.model_dump(mode="json"),

@@ -56,6 +56,8 @@ class Manifest(BaseModel):
     fingerprint: str
     config: dict[str, JsonValue] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
+    plugins: dict[str, str] = Field(default_factory=dict)
+    """What the run takes from other distributions: `tool measure` from `gog-example 0.1.0`."""
     state: Literal["running", "done", "stopped", "failed"] = "running"
     """`stopped`: at a ceiling of the budget; it can go on."""
     detail: str = ""

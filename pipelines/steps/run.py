@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from gog.pipelines.config.config import Config, fingerprint
+from gog.pipelines.config.plugins import plugins_of
 from gog.pipelines.connect.services import check_ready, open_store
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.sources.files import ShardSpec
@@ -123,6 +124,7 @@ def _begin(lake: Lake, config: Config, seeds: Seeds, specs: dict[int, ShardSpec]
         fingerprint=made,
         config=config.model_dump(mode="json"),
         versions=versions(),
+        plugins=plugins_of(config),
         state="running",
         shards={shard: ShardState(spec=spec.model_dump(mode="json")) for shard, spec in specs.items()},
         counts=manifest.counts if manifest else {},

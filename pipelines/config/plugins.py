@@ -1,0 +1,15 @@
+"""What a run takes from other distributions, read off its config."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from gog.pipelines.config.config import Config
+from gog.transforms.episode.tools import TOOLS
+from gog.transforms.open_set import OURS, OpenSet
+
+
+def plugins_of(config: Config) -> dict[str, str]:
+    """Distribution and version by kind and name (`tool measure`); none of ours. Raises `UnknownMemberError`."""
+    named: tuple[tuple[OpenSet[Any], Iterable[str]], ...] = ((TOOLS, config.episode.tools),)
+    origins = {f"{members.kind} {name}": members.origin(name) for members, names in named for name in names}
+    return {name: str(origin) for name, origin in sorted(origins.items()) if origin.distribution != OURS}
