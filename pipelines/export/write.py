@@ -43,6 +43,7 @@ from gog.schemas import (
 )
 from gog.schemas.rows import from_row
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.episode.tools import origins_of
 from gog.transforms.export import llama_factory
 from gog.transforms.export.reframe import reframe
 from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, ExportSettings, RlRow, SftRow, rl_row, sft_row
@@ -303,6 +304,7 @@ def _write_texts(
         "frame": facts.frame,
         "episode": episode.model_dump(mode="json"),
         "tools": tools.model_dump(mode="json"),
+        "tool_origins": origins_of(episode.tools),
         **target.facts(),
         "splits": {
             split.value: {

@@ -2,7 +2,6 @@
 
 import json
 import re
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -11,7 +10,7 @@ from pydantic import JsonValue
 from gog.schemas import BoxError, EpisodeImage, Frame
 from gog.schemas.boxes import from_frame, resolve
 from gog.transforms.dialect.turns import FRAME_TEXT, Call, Mistake
-from gog.transforms.episode.tool import EpisodeTools, Scene, Tool, ToolRequest, ToolResult
+from gog.transforms.episode.tool import EpisodeTools, Scene, Tool, ToolRequest
 
 _LIMIT: Final = 10**9
 _LISTED = re.compile(r"\s*[\[(]?([-+0-9., eE\s]*)[\])]?\s*")
@@ -84,10 +83,6 @@ class RegionTool(Tool):
             return ToolRequest(self, call.call_id, call.arguments, resolve(drawn, parent.box))
         except BoxError as error:
             return Mistake("bad_box", f"{error}.", call.call_id)
-
-    @abstractmethod
-    async def run(self, request: ToolRequest, original: EpisodeImage, services: EpisodeTools) -> ToolResult:
-        """Do it, with `request.box`."""
 
 
 async def crop_of(request: ToolRequest, original: EpisodeImage, services: EpisodeTools) -> EpisodeImage:
