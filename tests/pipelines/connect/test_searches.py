@@ -115,7 +115,7 @@ def test_what_is_wrong_is_said_in_a_line(changes: dict[str, Any], said: str) -> 
         {"search": {"country": "Germany"}},
         {"search": {"language": "english!"}},
         {"search": {"thumbnails": 500}},
-        {"reading": {"pages": 0}},
+        {"reading": {"pages": -1}},
         {"reading": {"page": 3}},
         {"uploader": {"put": "https://x.example/", "url": "https://x.example/{name}"}},
     ],
