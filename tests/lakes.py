@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from gog.pipelines.export.request import SourceRun
 from gog.pipelines.lake.lake import Lake, write_part
 from gog.schemas import (
     WHOLE,
@@ -181,6 +182,11 @@ def counted(stage: str, unit: Unit, entered: int, passed: int, shard: int = 0) -
 def write(lake: Lake, run: str, table: str, records: Sequence[Row], step: str = "step") -> None:
     """One part of a table."""
     write_part(lake.part_path(run, table, step, 0), table, records)
+
+
+def source_of(lake: Lake, run: str = "small") -> SourceRun:
+    """The run as an export reads it."""
+    return SourceRun(lake.run_folder(run), lake.images, EPISODE, "print-1")
 
 
 def small_run(root: Path, seeds: int = 6, run: str = "small") -> Lake:

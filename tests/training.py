@@ -9,6 +9,7 @@ from runs import run_folder
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.export import write
+from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
 from gog.transforms.export.target import Format, Target
@@ -27,4 +28,4 @@ def trl_export(config: Config, kind: Literal["sft", "rl"], backbone: Backbone, f
         shutil.copytree(run_folder(config), copy, ignore=shutil.ignore_patterns("lock", "exports"))
     images, target = Lake(Path(config.lake)).images, Target(Format.TRL, backbone)
     export = write.export_sft if kind == "sft" else write.export_rl
-    return export(copy, images, config.export, config.episode, lambda reject: None, target=target).folder
+    return export(SourceRun(copy, images, config.episode), ExportRequest(config.export, target)).folder

@@ -16,7 +16,8 @@ from gog.pipelines.views.database import STAGES, quoted
 from gog.prompts import prompt_hash
 from gog.schemas import Split, StageCount
 from gog.transforms.episode.machine import EpisodeSettings, system_prompt
-from gog.transforms.export.rows import RlRow, SftRow
+from gog.transforms.export.rows import SFT_STAGE, RlRow, SftRow
+from gog.transforms.export.target import Target
 
 
 class FunnelLine(NamedTuple):
@@ -88,14 +89,14 @@ class CardFacts:
 
 def card_facts(
     connection: duckdb.DuckDBPyConnection,
-    kind: str,
     folder: Path,
     count: StageCount,
     rejected: Mapping[str, int],
+    target: Target,
     episode: EpisodeSettings,
 ) -> CardFacts:
     """The facts of the Parquet files in `folder`; `count` and `rejected` are the export's own line of the funnel."""
-    sft = kind == "sft"
+    sft = count.stage == SFT_STAGE
     connection.register("nothing", export_schema(SftRow if sft else RlRow).empty_table())
     pattern = quoted(f"{folder.resolve()}/*.parquet", pattern=True)
     source = f"read_parquet({pattern})" if count.passed else "nothing"
@@ -107,7 +108,7 @@ def card_facts(
     reasons = _all(connection, "SELECT stage, reason, rejects FROM reasons")
     own = FunnelLine(count.stage, count.unit.value, count.entered, count.passed, sum(rejected.values()))
     return CardFacts(
-        kind=kind,
+        kind="sft" if sft else "rl",
         splits=_counts(connection, "split"),
         datasets=_all(
             connection,
@@ -133,6 +134,8 @@ def card_facts(
             *((count.stage, reason, number) for reason, number in rejected.items()),
         ],
         frame=episode.frame.value,
+        format=target.format.value,
+        backbone=target.backbone.name.value if target.backbone else "",
         shared=_all(connection, _SHARED),
     )
 

@@ -13,10 +13,9 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import duckdb
@@ -25,9 +24,10 @@ from gog.pipelines.export.card import dataset_card
 from gog.pipelines.export.card_data import CardFacts, card_facts
 from gog.pipelines.export.formats import SplitFiles
 from gog.pipelines.export.recipes import write_recipe
+from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.lake.atomic import passing_folder, recover, swap_in
 from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.lake.reviews import ByReviewer, honour
+from gog.pipelines.lake.reviews import honour
 from gog.pipelines.views.database import open_lake
 from gog.schemas import (
     SCHEMA_VERSION,
@@ -42,12 +42,11 @@ from gog.schemas import (
     Verdict,
 )
 from gog.schemas.rows import from_row
-from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.tools import origins_of
 from gog.transforms.export import llama_factory
 from gog.transforms.export.reframe import reframe
-from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, ExportSettings, RlRow, SftRow, rl_row, sft_row
-from gog.transforms.export.target import PLAIN, TOOLS, Format, Target, ToolSettings
+from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, RlRow, SftRow, rl_row, sft_row
+from gog.transforms.export.target import Format
 from gog.transforms.images import ImageStore
 from gog.transforms.services.loop import tidy
 
@@ -73,21 +72,15 @@ class Exported:
 
 
 def export_sft(
-    run_folder: Path,
-    images: ImageStore,
-    settings: ExportSettings,
-    episode: EpisodeSettings,
-    on_reject: Callable[[Reject], None],
-    fingerprint: str = "",
-    target: Target = PLAIN,
-    reviews: Mapping[str, ByReviewer] = MappingProxyType({}),
-    tools: ToolSettings = TOOLS,
+    run: SourceRun, request: ExportRequest, on_reject: Callable[[Reject], None] = lambda reject: None
 ) -> Exported:
     """Write the SFT splits of a run: the curated trajectories. Raises `LakeError`; then the export before is there.
 
-    `episode` and `tools` are the run's; with a backbone the trajectories are replayed in its frame. `reviews` are those
-    that count, by trajectory and reviewer.
+    With a backbone the trajectories are replayed in its frame. Rejects are handed on, and kept in the folder of an
+    export for a trainer.
     """
+    settings, target = request.settings, request.target
+    episode = target.episode(run.episode)
 
     def read(connection: duckdb.DuckDBPyConnection) -> Iterator[Reading]:
         query = """
@@ -109,35 +102,28 @@ def export_sft(
     def _sft_outcome(
         trajectory: Trajectory, seed: Seed, verdict: Verdict, split: Split, evidence: Mapping[str, Evidence]
     ) -> SftRow | Reject:
-        shown = honour(trajectory, reviews.get(trajectory.trajectory_id, {}), settings.reviewed)
+        shown = honour(trajectory, run.reviews.get(trajectory.trajectory_id, {}), settings.reviewed)
         if target.backbone and isinstance(shown, Trajectory):
-            shown = reframe(shown, seed, evidence, episode, target.episode(episode))
+            shown = reframe(shown, seed, evidence, run.episode, episode)
         if isinstance(shown, Reject):
             return shown
-        row = sft_row(shown, seed, verdict, split, settings, target.episode(episode))
+        row = sft_row(shown, seed, verdict, split, settings, episode)
         if target.format is Format.LLAMA_FACTORY and isinstance(row, SftRow) and not llama_factory.learnable(row):
             unit = Unit.TRAJECTORY
             return Reject.of(SFT_STAGE, unit, row.id, "export.untrained", seed_id=seed.seed_id)
         return row
 
-    return _export(SftRow, run_folder, images, settings, episode, on_reject, fingerprint, target, tools, read)
+    return _export(SftRow, run, request, on_reject, read)
 
 
 def export_rl(
-    run_folder: Path,
-    images: ImageStore,
-    settings: ExportSettings,
-    episode: EpisodeSettings,
-    on_reject: Callable[[Reject], None],
-    fingerprint: str = "",
-    policy: str | None = None,
-    target: Target = PLAIN,
-    tools: ToolSettings = TOOLS,
+    run: SourceRun, request: ExportRequest, on_reject: Callable[[Reject], None] = lambda reject: None
 ) -> Exported:
     """Write the RL splits of a run: the labelled seeds. Raises `LakeError`; then the export before is there.
 
-    Levels belong to a policy: where several have labelled the run, `policy` names the one to go by.
+    Levels belong to a policy: where several have labelled the run, `request.policy` names the one to go by.
     """
+    episode = request.target.episode(run.episode)
 
     def read(connection: duckdb.DuckDBPyConnection) -> Iterator[Reading]:
         query = """
@@ -147,62 +133,51 @@ def export_rl(
             WHERE x.policy = $policy AND x.seed_id BETWEEN $first AND $last
             ORDER BY x.seed_id
         """
-        values = {"policy": _policy(connection, policy)}
+        values = {"policy": _policy(connection, request.policy)}
         ids = _ids(connection, "SELECT seed_id FROM complexity WHERE policy = $policy ORDER BY ALL", values)
         for some in _ranges(ids):
             for name, split, *parts in _rows(connection, query, some, values):
                 _whole(name, [split, *parts], ("groups", "seeds", "complexity"))
                 seed, complexity = from_row(Seed, parts[0]), from_row(Complexity, parts[1])
-                yield name, rl_row(seed, complexity, Split(split), settings, target.episode(episode))
+                yield name, rl_row(seed, complexity, Split(split), request.settings, episode)
 
-    return _export(RlRow, run_folder, images, settings, episode, on_reject, fingerprint, target, tools, read)
+    return _export(RlRow, run, request, on_reject, read)
 
 
 def _export(
     row: type[SftRow] | type[RlRow],
-    run_folder: Path,
-    images: ImageStore,
-    settings: ExportSettings,
-    episode: EpisodeSettings,
+    run: SourceRun,
+    request: ExportRequest,
     on_reject: Callable[[Reject], None],
-    fingerprint: str,
-    target: Target,
-    tools: ToolSettings,
     read: Callable[[duckdb.DuckDBPyConnection], Iterator[Reading]],
 ) -> Exported:
     kind, stage, unit = ("sft", SFT_STAGE, Unit.TRAJECTORY) if row is SftRow else ("rl", RL_STAGE, Unit.SEED)
-    final = run_folder / "exports" / target.folder / kind
+    target, episode = request.target, request.target.episode(run.episode)
+    final = run.folder / "exports" / target.folder / kind
     passing = passing_folder(final)
     spill = passing / ".spill"
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         recover(final)
         spill.mkdir(parents=True)
-        with open_lake(run_folder, memory_limit=MEMORY, spill=spill) as connection:
+        with open_lake(run.folder, memory_limit=MEMORY, spill=spill) as connection:
             connection.execute("SET threads = 1")
-            files = SplitFiles.open(
-                target, row, passing, settings.rows_per_file, [tool.name for tool in episode.offered]
-            )
-            rejected = _write_rows(read(connection), files, images, on_reject)
+            names = [tool.name for tool in episode.offered]
+            files = SplitFiles.open(target, row, passing, request.settings.rows_per_file, names)
+            rejected = _write_rows(read(connection), files, run.images, on_reject)
             files.close()
             passed = sum(files.rows.values())
             entered = passed + rejected.total()
             count = StageCount(stage=stage, unit=unit, shard=0, entered=entered, passed=passed)
-            facts = replace(
-                card_facts(connection, kind, files.table, count, rejected, target.episode(episode)),
-                format=target.format.value,
-                backbone=target.backbone.name.value if target.backbone else "",
-            )
+            facts = card_facts(connection, files.table, count, rejected, target, episode)
         shutil.rmtree(spill)
-        write_recipe(passing, target, facts, target.episode(episode))
-        run = Lake(run_folder.parents[1], create=False).read_manifest(run_folder.name)
-        plugins = run.plugins if run else {}
-        _write_texts(passing, facts, files, rejected, fingerprint, target, target.episode(episode), tools, plugins)
+        write_recipe(passing, target, facts, episode)
+        _write_texts(passing, facts, files, rejected, run, request)
         swap_in(final)
     except OSError as error:
         raise LakeError(f"cannot write {final}: {error.strerror or error}; the export before it is kept") from error
     except duckdb.Error as error:
-        raise LakeError(f"cannot read the tables of {run_folder}: {' '.join(str(error).split())[:300]}") from error
+        raise LakeError(f"cannot read the tables of {run.folder}: {' '.join(str(error).split())[:300]}") from error
     return Exported(final, count, files.rows, dict(sorted(rejected.items())))
 
 
@@ -283,11 +258,8 @@ def _write_texts(
     facts: CardFacts,
     splits: SplitFiles,
     rejected: Mapping[str, int],
-    fingerprint: str,
-    target: Target,
-    episode: EpisodeSettings,
-    tools: ToolSettings,
-    plugins: Mapping[str, str],
+    run: SourceRun,
+    request: ExportRequest,
 ) -> None:
     """The card, the notices that have to go with it, and the manifest of all files."""
     if facts.atlas:
@@ -296,16 +268,18 @@ def _write_texts(
     (folder / "README.md").write_text(dataset_card(facts), "utf-8")
     of_splits = {path for paths in splits.files.values() for path in paths}
     others = [p for p in sorted(folder.rglob("*")) if p.is_file() and p not in of_splits]
+    of_run = Lake(run.folder.parents[1], create=False).read_manifest(run.folder.name)
+    episode = request.target.episode(run.episode)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "kind": facts.kind,
-        "fingerprint": fingerprint,
-        **({"plugins": plugins} if plugins else {}),
+        "fingerprint": run.fingerprint,
+        **({"plugins": of_run.plugins} if of_run and of_run.plugins else {}),
         "frame": facts.frame,
         "episode": episode.model_dump(mode="json"),
-        "tools": tools.model_dump(mode="json"),
+        "tools": request.tools.model_dump(mode="json"),
         "tool_origins": origins_of(episode.tools),
-        **target.facts(),
+        **request.target.facts(),
         "splits": {
             split.value: {
                 "rows": facts.splits.get(split.value, 0),

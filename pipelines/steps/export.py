@@ -1,67 +1,38 @@
 """A run's exports: SFT splits of what curation kept, RL splits of what was labelled. And those for trainers."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.export import write as splits
+from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.write import Exported
 from gog.pipelines.lake.atomic import recover
 from gog.pipelines.lake.lake import Lake, write_atomic, write_part
 from gog.pipelines.lake.review_files import read_reviews
-from gog.pipelines.lake.reviews import digest_reviews
+from gog.pipelines.lake.reviews import ByReviewer, digest_reviews
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.curate import GLOBAL, read_mark
 from gog.schemas import Reject
 from gog.transforms.export.target import Target, ToolSettings
 
 
-class _Write(Protocol):
-    def __call__(self, on_reject: Callable[[Reject], None]) -> Exported: ...
-
-
 def export_sft(context: Context) -> None:
     """Write the SFT splits, unless they are those of this curation."""
-    config = context.config
-    folder = context.lake.run_folder(context.run)
     reviews = read_reviews(context.lake, context.run)
-    inputs = context.digest("curate", ("curated", "groups")) + digest_reviews(reviews, config.export.reviewed)
-
-    def write(on_reject: Callable[[Reject], None]) -> Exported:
-        return splits.export_sft(
-            folder,
-            context.lake.images,
-            config.export,
-            config.episode,
-            on_reject,
-            context.fingerprint,
-            reviews=reviews,
-            tools=_tools(config),
-        )
-
-    _export(context, "export_sft", "sft", inputs, write)
+    reviewed = digest_reviews(reviews, context.config.export.reviewed)
+    inputs = context.digest("curate", ("curated", "groups")) + reviewed
+    _export(context, "sft", inputs, partial(splits.export_sft, _source(context, reviews), _request(context.config)))
 
 
 def export_rl(context: Context) -> None:
     """Write the RL splits, unless they are those of these labels."""
-    config = context.config
-    folder = context.lake.run_folder(context.run)
     inputs = context.digest("label", ("complexity",)) + context.digest("curate", ("groups",))
-
-    def write(on_reject: Callable[[Reject], None]) -> Exported:
-        return splits.export_rl(
-            folder,
-            context.lake.images,
-            config.export,
-            config.episode,
-            on_reject,
-            context.fingerprint,
-            tools=_tools(config),
-        )
-
-    _export(context, "export_rl", "rl", inputs, write)
+    _export(context, "rl", inputs, partial(splits.export_rl, _source(context), _request(context.config)))
 
 
 def export_for(config: Config, kind: str, target: Target, policy: str | None = None) -> Exported:
@@ -71,28 +42,25 @@ def export_for(config: Config, kind: str, target: Target, policy: str | None = N
     """
     lake = Lake(Path(config.lake), create=False)
     manifest = lake.read_manifest(config.run)
-    fingerprint = manifest.fingerprint if manifest else ""
-    folder, tools = lake.run_folder(config.run), _tools(config)
+    context = Context(config, lake, fingerprint=manifest.fingerprint if manifest else "")
+    request = replace(_request(config), target=target, policy=policy)
     with lake.lock(config.run):
         if kind == "sft":
-            reviews = read_reviews(lake, config.run)
-            return splits.export_sft(
-                folder, lake.images, config.export, config.episode, _nowhere, fingerprint, target, reviews, tools
-            )
-        return splits.export_rl(
-            folder, lake.images, config.export, config.episode, _nowhere, fingerprint, policy, target, tools
-        )
+            return splits.export_sft(_source(context, read_reviews(lake, config.run)), request)
+        return splits.export_rl(_source(context), request)
 
 
-def _tools(config: Config) -> ToolSettings:
-    return ToolSettings(crops=config.crops, search=config.search)
+def _source(context: Context, reviews: Mapping[str, ByReviewer] = MappingProxyType({})) -> SourceRun:
+    lake, episode = context.lake, context.config.episode
+    return SourceRun(lake.run_folder(context.run), lake.images, episode, context.fingerprint, reviews)
 
 
-def _nowhere(reject: Reject) -> None:
-    """The export's own folder keeps it."""
+def _request(config: Config) -> ExportRequest:
+    return ExportRequest(config.export, tools=ToolSettings(crops=config.crops, search=config.search))
 
 
-def _export(context: Context, step: str, kind: str, inputs: str, write: _Write) -> None:
+def _export(context: Context, kind: str, inputs: str, write: Callable[[Callable[[Reject], None]], Exported]) -> None:
+    step = f"export_{kind}"
     folder = context.lake.run_folder(context.run)
     mark = folder / "exports" / f".{kind}.json"
     recover(folder / "exports" / kind)

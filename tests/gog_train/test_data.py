@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lakes import EPISODE, small_run
+from lakes import EPISODE, small_run, source_of
 
+from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl, export_sft
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
-from gog.transforms.export.rows import ExportSettings
 from gog.transforms.export.target import TOOLS, Format, Target
 from gog_train.data import Export, ExportError, Kind, open_export
 
@@ -26,11 +26,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exports of a small run; nobody writes to them."""
     lake = small_run(tmp_path_factory.mktemp("made") / "lake")
     for backbone in BackboneName:
-        target = Target(Format.TRL, BACKBONES[backbone])
-        folder = lake.run_folder("small")
-        export_sft(folder, lake.images, ExportSettings(), EPISODE, lambda _: None, "", target)
-        export_rl(folder, lake.images, ExportSettings(), EPISODE, lambda _: None, target=target)
-    export_sft(lake.run_folder("small"), lake.images, ExportSettings(), EPISODE, lambda _: None)
+        request = ExportRequest(target=Target(Format.TRL, BACKBONES[backbone]))
+        export_sft(source_of(lake), request)
+        export_rl(source_of(lake), request)
+    export_sft(source_of(lake), ExportRequest())
     return lake.run_folder("small") / "exports"
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import tiny_models
 from endpoint import Endpoint, completion, refusal, talk
-from lakes import EPISODE, small_run
+from lakes import small_run, source_of
 from rolling import answer, call, scripted
 from training import small
 
+from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
-from gog.transforms.export.rows import ExportSettings
 from gog.transforms.export.target import Format, Target
 from gog_train import grpo
 from gog_train.data import ExportError
@@ -34,14 +34,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """RL exports of a small run: one row of level 1, one of level 2. Nobody writes to them."""
     lake = small_run(tmp_path_factory.mktemp("grpo") / "lake")
     return {
-        name: export_rl(
-            lake.run_folder("small"),
-            lake.images,
-            ExportSettings(),
-            EPISODE,
-            lambda _: None,
-            target=Target(Format.TRL, small(name)),
-        ).folder
+        name: export_rl(source_of(lake), ExportRequest(target=Target(Format.TRL, small(name)))).folder
         for name in BackboneName
     }
 

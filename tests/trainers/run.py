@@ -11,11 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lakes import EPISODE, small_run
+from lakes import small_run, source_of
 
+from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl, export_sft
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
-from gog.transforms.export.rows import ExportSettings
 from gog.transforms.export.target import KINDS, Format, Target
 
 ROOT = Path(__file__).parents[2]
@@ -23,16 +23,15 @@ ROOT = Path(__file__).parents[2]
 
 def make_exports(folder: Path) -> Path:
     """All exports for trainers of a small run; returns their folder."""
-    lake = small_run(folder / "lake")
-    run = lake.run_folder("small")
+    run = source_of(small_run(folder / "lake"))
     for form in Format:
         for backbone in BACKBONES.values() if form is not Format.PARQUET else ():
-            target = Target(form, backbone)
+            request = ExportRequest(target=Target(form, backbone))
             if "sft" in KINDS[form]:
-                export_sft(run, lake.images, ExportSettings(), EPISODE, lambda _: None, "", target)
+                export_sft(run, request)
             if "rl" in KINDS[form]:
-                export_rl(run, lake.images, ExportSettings(), EPISODE, lambda _: None, target=target)
-    return run / "exports"
+                export_rl(run, request)
+    return run.folder / "exports"
 
 
 def arguments(trainer: Format, backbone: BackboneName, exports: Path) -> list[Path | str]:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import tiny_models
-from lakes import EPISODE, small_run
+from lakes import small_run, source_of
 
+from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
-from gog.transforms.export.rows import ExportSettings
 from gog.transforms.export.target import Format, Target
 from gog_train.data import ExportError
 from gog_train.settings import TrainingError
@@ -28,9 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export, a model whose processor has the family's limits, and an index. Nobody writes to them."""
     folder = tmp_path_factory.mktemp("verl")
     lake, target = small_run(folder / "lake"), Target(Format.VERL, BACKBONES[QWEN3])
-    done = export_rl(
-        lake.run_folder("small"), lake.images, ExportSettings(), EPISODE, lambda _: None, target=target
-    ).folder
+    done = export_rl(source_of(lake), ExportRequest(target=target)).folder
     done.rename(folder / "export")
     tiny_models.checkpoint(QWEN3, folder / "model")
     resized(folder / "model", {"shortest_edge": 256 * 256, "longest_edge": 4096 * 4096})

@@ -11,10 +11,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from lakes import EPISODE, small_run, write
+from lakes import EPISODE, small_run, source_of, write
 from PIL import Image
 
 from gog.pipelines.config.config import Config
+from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import Exported, export_rl, export_sft
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.export import export_for
@@ -22,13 +23,11 @@ from gog.schemas import Curated, Evidence, Split, Trajectory
 from gog.schemas.boxes import from_frame, smart_resize
 from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.export.rows import ExportSettings
 from gog.transforms.export.target import Format, Target, ToolSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.services.search.settings import SearchSettings
 from gog_train.template import template
 
-SETTINGS = ExportSettings()
 each_backbone = pytest.mark.parametrize("backbone", BackboneName)
 
 
@@ -39,12 +38,12 @@ def lake(tmp_path: Path) -> Lake:
 
 def sft(lake: Lake, form: Format, backbone: BackboneName) -> Exported:
     target = Target(form, BACKBONES[backbone])
-    return export_sft(lake.run_folder("small"), lake.images, SETTINGS, EPISODE, lambda _: None, "print-1", target)
+    return export_sft(source_of(lake), ExportRequest(target=target))
 
 
 def rl(lake: Lake, form: Format, backbone: BackboneName) -> Exported:
     target = Target(form, BACKBONES[backbone])
-    return export_rl(lake.run_folder("small"), lake.images, SETTINGS, EPISODE, lambda _: None, "print-1", target=target)
+    return export_rl(source_of(lake), ExportRequest(target=target))
 
 
 def rows_of(folder: Path, split: str = "*") -> list[dict[str, Any]]:
@@ -152,7 +151,7 @@ class TestTrl:
         assert manifest_of(done)["rejected"] == {"export.frame": 6}
 
     def test_the_runs_own_export_and_its_tables_are_left_alone(self, lake: Lake) -> None:
-        own = export_sft(lake.run_folder("small"), lake.images, SETTINGS, EPISODE, lambda _: None, "print-1")
+        own = export_sft(source_of(lake), ExportRequest())
         before = digest(lake.run_folder("small"))
         sft(lake, Format.TRL, BackboneName.QWEN3_VL)
         after = digest(lake.run_folder("small"))

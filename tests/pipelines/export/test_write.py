@@ -9,11 +9,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from lakes import EPISODE, counted, level_of, make_seed, reflective, small_run, verdict_of, write
+from lakes import counted, level_of, make_seed, reflective, small_run, source_of, verdict_of, write
 
 from gog.pipelines.export import parquet
 from gog.pipelines.export import write as splits
 from gog.pipelines.export.parquet import export_schema
+from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import Exported, export_rl, export_sft
 from gog.pipelines.lake import atomic
 from gog.pipelines.lake.lake import Lake, LakeError
@@ -33,11 +34,11 @@ def run_of(lake: Lake) -> Path:
 
 
 def sft(lake: Lake, settings: ExportSettings = SETTINGS, on_reject: Callable[[Reject], None] = print) -> Exported:
-    return export_sft(run_of(lake), lake.images, settings, EPISODE, on_reject, "print-1")
+    return export_sft(source_of(lake), ExportRequest(settings), on_reject)
 
 
 def rl(lake: Lake, settings: ExportSettings = SETTINGS, on_reject: Callable[[Reject], None] = print) -> Exported:
-    return export_rl(run_of(lake), lake.images, settings, EPISODE, on_reject, "print-1")
+    return export_rl(source_of(lake), ExportRequest(settings), on_reject)
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -271,8 +272,8 @@ class TestTrouble:
         with pytest.raises(LakeError, match="name one: other, planner"):
             rl(lake)
         with pytest.raises(LakeError, match="nobody has not labelled"):
-            export_rl(run_of(lake), lake.images, SETTINGS, EPISODE, print, policy="nobody")
-        done = export_rl(run_of(lake), lake.images, SETTINGS, EPISODE, print, policy="other")
+            export_rl(source_of(lake), ExportRequest(policy="nobody"))
+        done = export_rl(source_of(lake), ExportRequest(policy="other"))
         assert done.count.entered == 1
 
     def test_a_folder_of_a_difficult_name(self, tmp_path: Path) -> None:
@@ -286,6 +287,7 @@ import hashlib, os, shutil, sys
 from pathlib import Path
 import pandas  # noqa: F401 - pyarrow would import it in each child
 from gog.pipelines.lake import atomic
+from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.write import export_sft
 from gog.pipelines.lake.image_files import ImageFiles
 from gog.transforms.episode.machine import EpisodeSettings
@@ -311,7 +313,8 @@ def child(rows_per_file, kill_at=None, counted=None):
                 if events == kill_at:
                     os.kill(os.getpid(), 9)
         sys.addaudithook(hook)
-        export_sft(run, images, ExportSettings(rows_per_file=rows_per_file), EpisodeSettings(), print)
+        settings = ExportSettings(rows_per_file=rows_per_file)
+        export_sft(SourceRun(run, images, EpisodeSettings()), ExportRequest(settings))
         if counted:
             counted.write_text(str(events))
         os._exit(0)

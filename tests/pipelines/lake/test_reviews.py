@@ -1,5 +1,6 @@
 """What reviews add up to, what an export makes of them, and who agrees with whom."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lakes import EPISODE, make_seed, reflective, small_run, verdict_of
+from lakes import make_seed, reflective, small_run, source_of, verdict_of
 
+from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_sft
 from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.lake.reviews import EVERYBODY, ReviewState, honour, latest, review_stats, state_of
@@ -117,7 +119,8 @@ def test_splits_leave_out_what_people_rejected_and_do_not_teach_a_corrected_gaze
         rejects: list[Reject] = []
         settings = ExportSettings(reviewed=reviewed)
         folder = lake.run_folder("small")
-        export_sft(folder, lake.images, settings, EPISODE, rejects.append, reviews=latest(said))
+        run = replace(source_of(lake), reviews=latest(said))
+        export_sft(run, ExportRequest(settings), rejects.append)
         files = sorted((folder / "exports" / "sft").glob("*.parquet"))
         rows = [row for path in files for row in pq.read_table(path).to_pylist()]
         return {row["id"]: row["messages"] for row in rows}, {r.id: r.reason for r in rejects}

@@ -1,0 +1,32 @@
+"""What an export reads and what is asked of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gog.pipelines.lake.reviews import ByReviewer
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.export.rows import ExportSettings
+from gog.transforms.export.target import PLAIN, TOOLS, Target, ToolSettings
+from gog.transforms.images import ImageStore
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRun:
+    """The run that is read. `reviews` are those that count, by trajectory and reviewer."""
+
+    folder: Path
+    images: ImageStore
+    episode: EpisodeSettings
+    fingerprint: str = ""
+    reviews: Mapping[str, ByReviewer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """The export that is written; `tools` are the run's, and `policy` is whose levels RL splits go by."""
+
+    settings: ExportSettings = field(default_factory=ExportSettings)
+    target: Target = PLAIN
+    tools: ToolSettings = TOOLS
+    policy: str | None = None
