@@ -1,10 +1,12 @@
 """Why a row left, or why a call failed: the closed lists of codes.
 
 A reject's reason is `stage.cause`. Anything that can leave the engine has its code here, so that a typo is an
-error and the documentation can be complete.
+error and the documentation can be complete. Only filters that users add have names of their own: `filter.NAME`.
 """
 
+import re
 from enum import StrEnum
+from typing import Final
 
 REASONS: dict[str, str] = {
     "ingest.bad_row": "the row misses a column, has a wrong type, or its text is empty, enormous or not UTF-8",
@@ -47,9 +49,17 @@ REASONS: dict[str, str] = {
     "export.review_rejected": "people rejected it",
     "export.review_disputed": "one person accepted it and another rejected it",
     "export.not_reviewed": "only what people accepted is wanted, and nobody has decided on it",
+    "filter.NAME": "the filter of that name did not want it; the detail is its words",
     "label.unsolvable": "no try passed and no verified trajectory exists",
     "label.unknown": "too few tries could be settled",
 }
+
+_FILTER: Final = re.compile(r"filter\.[A-Za-z_]\w*")
+
+
+def is_reason(code: str) -> bool:
+    """Whether something may leave with this code."""
+    return code in REASONS or _FILTER.fullmatch(code) is not None
 
 
 OUTSIDE = frozenset(

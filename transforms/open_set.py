@@ -8,6 +8,7 @@ has declared. Ours come first: no installed package changes what a name of ours 
     no_memes = "my_pkg.my_mod:no_memes"
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 
@@ -30,7 +32,7 @@ class UnknownMemberError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a member comes from: the distribution and its version, or the module where none owns it."""
+    """Where a member comes from: the distribution and its version, or the module and a hash of its source."""
 
     distribution: str
     version: str
@@ -92,7 +94,7 @@ class OpenSet(Generic[T]):
             point = self._theirs[name]
             return self._imported(name, point.module, point.attr), _origin_of(point)
         if path := _PATH.fullmatch(name):
-            return self._imported(name, path["module"], path["name"]), Origin(path["module"], "")
+            return self._imported(name, path["module"], path["name"]), Origin(path["module"], _digest(path["module"]))
         if name in self._ours:
             return self._ours[name], Origin(OURS, version(OURS))
         raise UnknownMemberError(f"there is no {self.kind} {name!r}; there are {', '.join(self)}")
@@ -113,6 +115,14 @@ class OpenSet(Generic[T]):
         except (ImportError, AttributeError) as error:
             raise UnknownMemberError(f"{self.kind} {name!r} cannot be loaded: {error}") from error
         return member  # type: ignore[no-any-return]
+
+
+@cache
+def _digest(module: str) -> str:
+    """The first digits of a hash of the module's source: what changes when somebody edits it."""
+    spec = find_spec(module)
+    source = Path(spec.origin).read_bytes() if spec is not None and spec.origin and spec.has_location else b""
+    return hashlib.sha256(source).hexdigest()[:12]
 
 
 @cache

@@ -78,6 +78,8 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     from gog.transforms.curate.splits import HubError, LeakError
     from gog.transforms.evaluate.items import BenchmarkError
     from gog.transforms.evaluate.protocols.scores import ProtocolError
+    from gog.transforms.filters.use import FilterError
+    from gog.transforms.open_set import UnknownMemberError
     from gog.transforms.services.gateway.budget import PriceError
     from gog.transforms.services.models.server_process import ChildError
     from gog.transforms.services.protocols import ServiceError
@@ -95,9 +97,11 @@ def _known() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
         BenchmarkError,
         ProtocolError,
         LaunchError,
+        UnknownMemberError,
     )
     short = (
         ChildError,
+        FilterError,
         FunnelError,
         HubError,
         LakeError,

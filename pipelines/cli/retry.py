@@ -66,14 +66,15 @@ def retry(
 
 def _checked(code: str) -> str:
     from gog.schemas import REASONS
+    from gog.schemas.reasons import is_reason
 
-    if code not in REASONS:
+    if not is_reason(code):
         close = get_close_matches(code, REASONS, 3, 0.4)
         hint = (
             f"did you mean {' or '.join(close)}" if close else '`gog inspect --sql "select * from reasons"` lists them'
         )
         raise UseError(f"{code!r} is no reason; {hint}")
-    if code.partition(".")[0] in {"curate", "export"}:
+    if code.partition(".")[0] in {"curate", "export", "filter"}:
         raise UseError(f"{code} is a decision over what there is, not a failure: change the config's part for it")
     return code
 

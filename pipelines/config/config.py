@@ -22,6 +22,7 @@ from gog.transforms.curate.splits import SplitSettings
 from gog.transforms.duplicates.benchmarks.settings import DecontaminateSettings
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import ExportSettings
+from gog.transforms.filters.use import FilterUse
 from gog.transforms.images import CropSettings
 from gog.transforms.ingest.seeds import IngestLimits
 from gog.transforms.label.tries import LabelSettings
@@ -124,6 +125,8 @@ class Config(Section):
     run: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "run"
     lake: str = "./lake"
     seed: int = 0
+    filters: tuple[FilterUse, ...] = ()
+    """What else leaves after ingest, screen, verify or curate: functions by name or dotted path."""
     shard_size: int = Field(default=1000, ge=1)
     source: SourceSettings = AtlasSource()
     teacher: str = "planner:skill=0.85"
@@ -178,11 +181,12 @@ class Config(Section):
             screen=self.screen,
             propose=self.propose,
             synthesize=self.synthesize,
+            filters=self.filters,
         )
 
 
 _NOT_IN_FINGERPRINT = {
-    *("run", "lake", "window", "limits", "retry", "budget", "prices", "store"),
+    *("filters", "run", "lake", "window", "limits", "retry", "budget", "prices", "store"),
     *("labeller", "label", "export", "models", "vllm", "checkpoint", "uploader"),
 }
 
@@ -191,6 +195,8 @@ def fingerprint(config: Config) -> str:
     """16 hex digits that change when, and only when, records from seeds to groups could."""
     dumped = config.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
     dumped["detect"] = config.detect.suffix
+    if config.filters:
+        dumped["filters"] = [use.identity for use in config.filters]
     for role in ("teacher", "judge"):
         dumped[role] = _model_of(config, dumped[role])
     return hashlib.sha256(canonical_json(dumped).encode()).hexdigest()[:16]

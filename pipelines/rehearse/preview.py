@@ -5,7 +5,7 @@ booked under the run's name with `-preview` behind it, those of each seed apart:
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,14 +18,14 @@ from gog.pipelines.show.contact_sheet import contact_sheet, pick_example, png_by
 from gog.pipelines.show.trajectory import Records, view_of
 from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import Evidence, Region, Reject, Seed, Trajectory, Verdict
-from gog.transforms.ingest.seeds import to_seed
+from gog.transforms.ingest.seeds import filter_seed, to_seed
 from gog.transforms.services.loop import process_loop
-from gog.transforms.synthesize.compose import compose
-from gog.transforms.synthesize.propose import propose_regions
-from gog.transforms.synthesize.rollout import Attempt, rollout
-from gog.transforms.synthesize.screen import screen_seed
+from gog.transforms.synthesize.propose import Proposed
+from gog.transforms.synthesize.rollout import Attempt
+from gog.transforms.synthesize.screen import Screened
 from gog.transforms.synthesize.services import Services
-from gog.transforms.synthesize.verify import verify_trajectory
+from gog.transforms.synthesize.stages import STAGES, Item, Stage
+from gog.transforms.synthesize.verify import Verified
 
 
 @dataclass(slots=True)
@@ -80,6 +80,8 @@ def _seeds(seeds: Seeds, config: Config, lake: Lake) -> Iterator[Seed | Reject]:
                 read_image=seeds.read_image,
             )
             if not isinstance(found, Reject):
+                found = filter_seed(row, found, config.filters)
+            if not isinstance(found, Reject):
                 lake.images.put(found.image, found.suffix)
             yield found if isinstance(found, Reject) else found.seed
 
@@ -95,45 +97,37 @@ def _wait(work: Coroutine[None, None, _Made]) -> _Made:
 
 
 async def _one(services: Services, seed: Seed, config: Config, teller: Teller) -> _Made:
-    stages, made = config.stages, _Made()
-    screened = await screen_seed(services, seed, stages.screen, stages.episode)
-    teller.screened(screened)
-    if screened.easy is not None and screened.screening is not None:
-        teller.easy(screened.easy)
-        await _verify(services, Attempt(seed, screened.easy), made, teller, screened.screening.pass_rate)
-    if screened.reject is not None or screened.screening is None:
-        return made
-    proposed = await propose_regions(services, seed, stages.propose, stages.episode)
-    made.regions = proposed.regions
-    teller.regions(proposed, seed)
-    for index in range(stages.synthesize.attempts):
-        attempt = await _attempt(services, seed, proposed.regions, index, config, teller)
-        await _verify(services, attempt, made, teller, screened.screening.pass_rate)
+    made = _Made()
+    await _through(STAGES, services, Item(seed), config, teller, made)
     return made
 
 
-async def _attempt(
-    services: Services, seed: Seed, regions: tuple[Region, ...], index: int, config: Config, teller: Teller
-) -> Attempt:
-    synthesize, episode = config.synthesize, config.episode
-    acted = index < synthesize.rollouts
-    on_turn = teller.attempt(index, synthesize.attempts, "rollout" if acted else "composed")
-    if acted:
-        return await rollout(
-            services, services.teacher, seed, regions, index, synthesize.rollout, episode, on_turn=on_turn
-        )
-    return await compose(
-        services, seed, regions, index, synthesize.compose, synthesize.rollout, episode, config.seed, on_turn
-    )
-
-
-async def _verify(services: Services, attempt: Attempt, made: _Made, teller: Teller, pass_rate: float) -> None:
-    made.evidence |= {item.evidence_id: item for item in attempt.evidence}
-    if attempt.trajectory is None:
-        assert attempt.reject is not None
-        teller.rejected(attempt.reject)
-        return
-    found = await verify_trajectory(services, attempt.seed, attempt.trajectory, attempt.evidence, pass_rate)
-    made.trajectories.append(attempt.trajectory)
-    made.verdicts[attempt.trajectory.trajectory_id] = found.verdict
-    teller.verdict(attempt.trajectory, found.verdict)
+async def _through(
+    stages: Sequence[Stage], services: Services, item: Item, config: Config, teller: Teller, made: _Made
+) -> None:
+    """An item through the stages that are left, and what came of it through those behind, one after the other."""
+    stage, *left = stages
+    on_turn = None
+    if stage.name == "synthesize" and item.trajectory is None:
+        acted = item.sample_index < config.synthesize.rollouts
+        how = "rollout" if acted else "composed"
+        on_turn = teller.attempt(item.sample_index, config.synthesize.attempts, how)
+    outcome = await stage.run(services, config.stages, item, on_turn)
+    match outcome.result:
+        case Screened() as screened:
+            teller.screened(screened)
+        case Proposed() as proposed:
+            made.regions = proposed.regions
+            teller.regions(proposed, item.seed)
+        case Attempt() as attempt:
+            made.evidence |= {evidence.evidence_id: evidence for evidence in attempt.evidence}
+            if item.trajectory is not None:
+                teller.easy(item.trajectory)
+            elif attempt.reject is not None:
+                teller.rejected(attempt.reject)
+        case Verified() as verified:
+            made.trajectories.append(verified.trajectory)
+            made.verdicts[verified.trajectory.trajectory_id] = verified.verdict
+            teller.verdict(verified.trajectory, verified.verdict)
+    for following in outcome.items if left else ():
+        await _through(left, services, following, config, teller, made)

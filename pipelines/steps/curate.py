@@ -21,6 +21,7 @@ from gog.transforms.curate.curate import Curation, LightSeed, LightTrajectory
 from gog.transforms.curate.curate import curate as decide
 from gog.transforms.curate.overlaps import check_trajectories
 from gog.transforms.curate.select import Candidate, select
+from gog.transforms.filters.use import Refusal, filters_after, refusal
 
 GLOBAL = 0
 """Steps over all shards write one part, numbered 0."""
@@ -79,11 +80,14 @@ def best_of_shard(
 ) -> tuple[list[LightSeed], list[LightTrajectory], list[Reject], int]:
     """Light seeds, light best trajectories, rejects of the others, and how many were verified."""
     screened = {s.seed_id for s in lake.read_table(run, "screenings", Screening, "synthesize", shard)}
-    seeds = [
-        LightSeed(s.seed_id, s.entity, s.gold_page, s.image_phash, s.question)
-        for s in lake.read_table(run, "seeds", Seed, "ingest", shard)
-        if s.seed_id in screened
-    ]
+    filters = filters_after("curate", config.filters)
+    seeds: list[LightSeed] = []
+    whole: dict[str, Seed] = {}
+    for seed in lake.read_table(run, "seeds", Seed, "ingest", shard):
+        if seed.seed_id in screened:
+            seeds.append(LightSeed(seed.seed_id, seed.entity, seed.gold_page, seed.image_phash, seed.question))
+            if filters:
+                whole[seed.seed_id] = seed
     verdicts = {
         v.trajectory_id: v for v in lake.read_table(run, "verdicts", Verdict, "synthesize", shard) if not v.reasons
     }
@@ -103,13 +107,17 @@ def best_of_shard(
             verified, overlaps = check_trajectories(verified, lake.images, benchmarks)
             rejects.extend(overlaps)
         chosen, left = select(verified, config.curate.keep, prefer_reflective=config.curate.prefer_reflective)
-        best.extend(_light(candidate.trajectory) for candidate in chosen)
+        for trajectory, verdict in ((candidate.trajectory, candidate.verdict) for candidate in chosen):
+            objection = refusal(filters, whole[seed_id], trajectory, verdict) if filters else None
+            best.append(_light(trajectory, objection))
         rejects.extend(left)
     return seeds, best, rejects, len(verdicts)
 
 
-def _light(trajectory: Trajectory) -> LightTrajectory:
-    return LightTrajectory(trajectory.trajectory_id, trajectory.seed_id, trajectory.behaviour, trajectory.origin)
+def _light(trajectory: Trajectory, objection: Refusal | None) -> LightTrajectory:
+    return LightTrajectory(
+        trajectory.trajectory_id, trajectory.seed_id, trajectory.behaviour, trajectory.origin, objection
+    )
 
 
 def _decide(group: tuple[None, Iterable[Light]], config: Config) -> Iterator[Any]:

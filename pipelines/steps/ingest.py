@@ -104,6 +104,7 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
                 seeds.version,
                 seeds.read_image,
                 benchmarks,
+                context.config.filters,
             )
         )
         (

@@ -16,9 +16,10 @@ from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.curate.overlaps import check_seed
 from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex
+from gog.transforms.filters.use import FilterUse
 from gog.transforms.images import ImageError, ImageStore
 from gog.transforms.ingest.duplicates import Duplicates
-from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed
+from gog.transforms.ingest.seeds import Ingested, IngestLimits, filter_seed, to_seed
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.sources.cells import shortened
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
@@ -49,12 +50,13 @@ class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
         version: str,
         read_image: ReadImage | None,
         benchmarks: Callable[[], BenchmarkIndex] | None = None,
+        filters: tuple[FilterUse, ...] = (),
     ) -> None:
         """All callables are picklable. `benchmarks` opens what no seed may overlap."""
         super().__init__()
         self.read, self.seen = read, seen
         self.window = FETCHING if isinstance(read_image, FetchedImages) else DECODING
-        self.decode = partial(_decoder, images, mapping, limits, dataset, version, read_image, benchmarks)
+        self.decode = partial(_decoder, images, mapping, limits, dataset, version, read_image, benchmarks, filters)
 
     def expand(self, specs: Any) -> Any:
         """See the class."""
@@ -85,6 +87,7 @@ def _decoder(
     version: str,
     read_image: ReadImage | None,
     open_benchmarks: Callable[[], BenchmarkIndex] | None,
+    filters: tuple[FilterUse, ...],
 ) -> Callable[[tuple[int, int, SourceRow]], Awaitable[Iterable[Decoded]]]:
     store = images()
     benchmarks = open_benchmarks() if open_benchmarks is not None else None
@@ -96,6 +99,8 @@ def _decoder(
         found = to_seed(source_row, mapping, dataset=dataset, version=version, limits=limits, read_image=read)
         if isinstance(found, Ingested) and benchmarks is not None:
             found = check_seed(source_row, found, benchmarks)
+        if isinstance(found, Ingested):
+            found = filter_seed(source_row, found, filters)
         if isinstance(found, Ingested):
             store.put(found.image, found.suffix)
             found = replace(found, image=b"", pixels=None)

@@ -7,7 +7,7 @@ import apache_beam as beam
 
 from gog.schemas import Complexity, Reject, Seed, Unit
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row
-from gog.transforms.beam.synthesize import MakeServices, Stage
+from gog.transforms.beam.synthesize import AsyncStage, MakeServices
 from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.label.tries import LabelSettings, label_seed
@@ -34,7 +34,7 @@ class Label(beam.PTransform):  # type: ignore[misc, unused-ignore]
         return out[ROWS], out[COUNTS]
 
 
-def _label(make_services: MakeServices, settings: LabelSettings, episode: EpisodeSettings) -> Stage:
+def _label(make_services: MakeServices, settings: LabelSettings, episode: EpisodeSettings) -> AsyncStage:
     services = make_services()
 
     async def stage(item: tuple[int, Seed, bool]) -> list[Any]:

@@ -12,6 +12,7 @@ from gog.schemas import Behaviour, Curated, Grouping, Origin, Reject, Side, Unit
 from gog.transforms.curate.balance import BalanceSettings, Item, balance
 from gog.transforms.curate.splits import SplitSettings, split_seeds
 from gog.transforms.duplicates.near import NearDuplicates
+from gog.transforms.filters.use import Refusal
 
 STAGE = "curate"
 
@@ -33,6 +34,8 @@ class LightTrajectory(NamedTuple):
     seed_id: str
     behaviour: Behaviour
     origin: Origin
+    objection: Refusal | None = None
+    """Of a filter after curate: without it the trajectory would stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ def curate(
     balanced = balance([Item(t.trajectory_id, t.seed_id, t.behaviour) for t in pool], balance_settings, run_seed)
     rejects += balanced.rejects
     stay = set(balanced.kept)
+    rejects += [_reject(t, *t.objection) for t in pool if t.trajectory_id in stay and t.objection is not None]
     kept = tuple(
         Curated(
             trajectory_id=t.trajectory_id,
@@ -78,7 +82,7 @@ def curate(
             origin=t.origin,
         )
         for t in pool
-        if t.trajectory_id in stay
+        if t.trajectory_id in stay and t.objection is None
     )
     return Curation(groups, kept, tuple(rejects))
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gog.schemas import AnswerType, Reject, Seed, Unit, content_id
 from gog.transforms.dialect.observations import neutralise
+from gog.transforms.filters.use import FilterUse, filters_after, refusal
 from gog.transforms.images import ImageError, ImageLimits, load_image, phash
 from gog.transforms.sources.cells import (
     MISSING,
@@ -98,6 +99,12 @@ def reject_row(row: SourceRow, reason: str, detail: str, seed_id: str = "") -> R
     """The reject of a row; its payload is the row, with bytes as their hash and size, and long text cut."""
     payload = json.dumps(shortened(row.data), ensure_ascii=False)
     return Reject.of(STAGE, Unit.ROW, row.row_id, reason, detail=detail, payload=payload, seed_id=seed_id)
+
+
+def filter_seed(row: SourceRow, ingested: Ingested, uses: tuple[FilterUse, ...]) -> Ingested | Reject:
+    """The seed, or what a filter after ingest makes of it. Raises `FilterError`."""
+    objection = refusal(filters_after("ingest", uses), ingested.seed)
+    return ingested if objection is None else reject_row(row, *objection, ingested.seed.seed_id)
 
 
 def _seed(

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.filters.use import FilterUse
 from gog.transforms.synthesize.compose import ComposeSettings
 from gog.transforms.synthesize.propose import ProposeSettings
 from gog.transforms.synthesize.rollout import RolloutSettings
@@ -35,3 +36,4 @@ class StageSettings(BaseModel):
     screen: ScreenSettings = ScreenSettings()
     propose: ProposeSettings = ProposeSettings()
     synthesize: SynthesizeSettings = SynthesizeSettings()
+    filters: tuple[FilterUse, ...] = ()

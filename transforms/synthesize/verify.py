@@ -29,13 +29,17 @@ async def verify_trajectory(
     found = await verdict(trajectory, seed, by_id, no_tool_pass_rate=no_tool_pass_rate, judge=judge_call(services))
     if not found.reasons:
         return Verified(trajectory, found, None)
-    reject = Reject.of(
+    return Verified(trajectory, found, leaves(seed, trajectory, found.reasons[0], ", ".join(found.reasons)))
+
+
+def leaves(seed: Seed, trajectory: Trajectory, reason: str, detail: str) -> Reject:
+    """The reject of a trajectory; its payload is the answer."""
+    return Reject.of(
         "verify",
         Unit.TRAJECTORY,
         trajectory.trajectory_id,
-        found.reasons[0],
-        detail=", ".join(found.reasons),
+        reason,
+        detail=detail,
         payload=trajectory.answer or "",
         seed_id=seed.seed_id,
     )
-    return Verified(trajectory, found, reject)
