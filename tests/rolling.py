@@ -17,13 +17,14 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.export.rows import ExportSettings, rl_row
 from gog.transforms.images import CropSettings
+from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.verify.judge import JudgeCall, closed_world_judge
 from gog_train.processors import fit
 from gog_train.questions import questions
-from gog_train.services import PassingImages, TrainingServices
+from gog_train.services import TrainingServices
 from gog_train.template import template
 
 CROPS = CropSettings(max_pixels=8 * 28 * 28)

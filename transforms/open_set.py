@@ -10,8 +10,8 @@ has declared. Ours come first: no installed package changes what a name of ours 
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, version
@@ -20,7 +20,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 
 _PATH = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[:.](?P<name>[A-Za-z_]\w*)")
 OURS = "glance-or-gaze"
@@ -46,13 +46,15 @@ class OpenSet(Generic[T]):
     """The members of one kind, by name.
 
     `kind` is what messages call a member; `group` the entry points of others; `package` and `attribute` where ours
-    are: a member of ours stands in the module of its name, under `attribute`.
+    are: a member of ours stands in the module of its name, under `attribute`. `elsewhere` has the dotted paths of ours
+    that cannot stand there.
     """
 
     kind: str
     group: str
     package: str
     attribute: str
+    elsewhere: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __getitem__(self, name: str) -> T:
         """The member. Raises `UnknownMemberError`."""
@@ -80,6 +82,7 @@ class OpenSet(Generic[T]):
         package = import_module(self.package)
         modules = (import_module(f"{self.package}.{one.name}") for one in iter_modules(package.__path__))
         members = [getattr(module, self.attribute) for module in modules if hasattr(module, self.attribute)]
+        members += [self._imported(name, *path.split(":")) for name, path in self.elsewhere.items()]
         return {member.name: member for member in members}
 
     @cached_property
@@ -101,6 +104,8 @@ class OpenSet(Generic[T]):
 
     def _own_module(self, name: str) -> T | None:
         """Ours, by the module of its name alone: the others are not imported."""
+        if name in self.elsewhere:
+            return self._imported(name, *self.elsewhere[name].split(":"))
         module = f"{self.package}.{re.sub(r'[^0-9a-z]+', '_', name.lower())}"
         if ("." in name and name not in self._ours) or find_spec(module) is None:
             return None

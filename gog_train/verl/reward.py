@@ -17,6 +17,7 @@ from typing import Any, Final
 from gog.schemas import Message, Outcome, Step
 from gog.transforms.dialect.turns import Answer, parse_turn
 from gog.transforms.episode.tools import known_tools
+from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.store.sqlite import Mode, Store
@@ -24,7 +25,7 @@ from gog.transforms.verify.judge import JudgeCall, JudgeQuestion
 from gog.transforms.verify.verdict import settle
 from gog_train.environment import gold_of
 from gog_train.rewards.terms import Finished, RewardSettings
-from gog_train.services import RULES, Addresses, PassingImages, open_judge
+from gog_train.services import RULES, Addresses, open_judge
 
 RESULT_END: Final = "</tool_response>"
 ATTEMPTS: Final = 3

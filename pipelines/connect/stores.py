@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from gog.pipelines.config.addresses import KINDS, named_services
 from gog.pipelines.config.config import Config, ConfigError
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.leases import FileLeases, Leases, SharedLeases
-from gog.transforms.services.gateway.prices import Price
+from gog.transforms.services.gateway.prices import FREE, Price
+from gog.transforms.services.providers import embedded, embedded_names, provider_at
 from gog.transforms.services.store.places import Files, LocalFiles
 from gog.transforms.services.store.records import AnyStore, Freshness, Mode
 from gog.transforms.services.store.schema import FILE
@@ -67,8 +69,10 @@ def freshness(config: Config) -> Freshness:
 
 
 def prices_of(config: Config) -> dict[str, Price]:
-    """The user's own prices."""
-    return {name: Price(**price.model_dump()) for name, price in config.prices.items()}
+    """The user's own prices, and that embedded services cost nothing."""
+    named = ((KINDS[kind], address) for kind, address in named_services(config) if embedded(address))
+    free = embedded_names().union(provider_at(providers, address).name for providers, address in named)
+    return dict.fromkeys(free, FREE) | {name: Price(**price.model_dump()) for name, price in config.prices.items()}
 
 
 def make_budget(config: Config, store: AnyStore, providers: Iterable[str]) -> Budget:

@@ -25,8 +25,7 @@ from gog.transforms.evaluate.results import (
     paradigm_results,
 )
 from gog.transforms.evaluate.spending import used
-from gog.transforms.services.gateway.budget import EMBEDDED
-from gog.transforms.services.gateway.prices import FREE, Price, find_price
+from gog.transforms.services.gateway.prices import Price, find_price
 
 PROTOCOLS: Final = ("official", "judged")
 
@@ -66,8 +65,8 @@ def _bench_results(part: Evaluated, policy: str, prices: Mapping[str, Price]) ->
         if rows:
             courses = [row.course for row in rows.values() if row.course is not None]
             providers = {provider for course in courses for provider, _ in course.searches}
-            searches = {provider: _price(provider, prices) for provider in providers}
-            found[paradigm] = paradigm_results(rows.values(), _price(policy, prices), searches)
+            searches = {provider: find_price(provider, prices) for provider in providers}
+            found[paradigm] = paradigm_results(rows.values(), find_price(policy, prices), searches)
     return BenchResults(
         split=part.bench.split,
         version=part.version,
@@ -75,11 +74,6 @@ def _bench_results(part: Evaluated, policy: str, prices: Mapping[str, Price]) ->
         left=part.left,
         paradigms=found,
     )
-
-
-def _price(provider: str, own: Mapping[str, Price]) -> Price | None:
-    known = find_price(provider, own)
-    return FREE if known is None and provider.partition(":")[0] in EMBEDDED else known
 
 
 def _before(evaluation: Evaluation) -> Results | None:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.connect.models import episode_of
-from gog.pipelines.connect.services import fetched_images, policy_id, services_for
+from gog.pipelines.connect.addresses import episode_of, policy_id
+from gog.pipelines.connect.services import fetched_images, services_for
 from gog.pipelines.evaluate.journal import Journal
 from gog.pipelines.evaluate.window import in_window
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic

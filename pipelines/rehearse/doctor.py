@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,9 +18,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.connect.detectors import open_detector
-from gog.pipelines.connect.searches import open_image_search, open_reader, open_text_search
-from gog.pipelines.connect.services import open_policy
+from gog.pipelines.connect.addresses import (
+    open_detector,
+    open_image_search,
+    open_policy,
+    open_reader,
+    open_text_search,
+    server_of,
+)
 from gog.pipelines.connect.stores import read_store, size_of, store_path
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
@@ -29,11 +33,11 @@ from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
-from gog.transforms.images import sha256_hex
 from gog.transforms.open_set import plugins
+from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
-from gog.transforms.services.search.index_folder import IndexFolderError
+from gog.transforms.services.providers import embedded
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError
@@ -150,26 +154,8 @@ def _source(config: Config) -> Check:
     return Check("source", "ok", f"{where} can be read")
 
 
-class _Pictures:
-    """An image store in memory with one picture, so that nothing is left in the lake."""
-
-    def __init__(self) -> None:
-        self._data: dict[str, bytes] = {}
-        self.sample = self.put(atlas_row(0, 0).image, "jpg")
-
-    def read(self, sha256: str) -> bytes:
-        return self._data[sha256]
-
-    def has(self, sha256: str) -> bool:
-        return sha256 in self._data
-
-    def put(self, data: bytes, suffix: str) -> str:
-        self._data[sha256_hex(data)] = data
-        return sha256_hex(data)
-
-
 def _services(config: Config) -> Iterator[Check]:
-    pictures = _Pictures()
+    pictures = PassingImages()  # nothing is left in the lake
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
         with suppress(LakeError):
@@ -177,14 +163,7 @@ def _services(config: Config) -> Iterator[Check]:
             lake = own if (own.indexes / f"atlas-{world_version()}").exists() else lake
         names = {"teacher": config.teacher, "judge": config.judge, "labeller": config.labeller}
         for name, address in names.items():
-            if address.startswith("vllm:"):
-                advice = "name it in vllm.executable, as /path/to/environment/bin/vllm"
-                yield _starts(name, address, config.vllm.executable, advice)
-            elif address.startswith("checkpoint:"):
-                yield _checkpoint(name, address, pictures, config)
-            else:
-                found = _answers(name, address, partial(_chat, address, pictures, config))
-                yield _rule_based(found) if address.startswith("planner:") and config.source.kind != "atlas" else found
+            yield _model(name, address, pictures, config)
         if config.detector:
             yield _answers("detector", config.detector, partial(_detect, config, pictures))
         yield _answers("text search", config.text_search, partial(_text, config, lake))
@@ -202,20 +181,18 @@ def _rule_based(check: Check) -> Check:
     return Check(check.name, "warning", found, advice)
 
 
-def _checkpoint(name: str, address: str, pictures: _Pictures, config: Config) -> Check:
+def _model(name: str, address: str, pictures: PassingImages, config: Config) -> Check:
+    """A model that a run starts itself is not: loading it would take minutes."""
     try:
-        open_policy(address, pictures, config)
+        server = server_of(address, config)
     except ConfigError as error:
-        return Check(name, "problem", str(error))
-    advice = "name it in checkpoint.python, as /path/to/environment/bin/python"
-    return _starts(name, address, config.checkpoint.python or sys.executable, advice)
-
-
-def _starts(name: str, address: str, executable: str, advice: str) -> Check:
-    """A model that a run starts itself: whether there is something to start. Loading it would take minutes."""
-    address, found = address.rstrip(":"), shutil.which(executable)
+        return Check(name, "problem", str(error), "see its address in the config")
+    if server is None:
+        check = _answers(name, address, partial(_chat, address, pictures, config))
+        return _rule_based(check) if embedded(address) and config.source.kind != "atlas" else check
+    found = shutil.which(server.executable)
     if found is None:
-        return Check(name, "problem", f"{address}: there is no executable {executable}", advice)
+        return Check(name, "problem", f"{address}: there is no executable {server.executable}", server.advice)
     return Check(name, "ok", f"{address}: {found} is there; the run starts it, its log is in LAKE/logs")
 
 
@@ -231,7 +208,7 @@ def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Chec
 
     try:
         said = asyncio.run(within())
-    except (ConfigError, IndexFolderError) as error:
+    except ConfigError as error:
         return Check(name, "problem", str(error), "see its address in the config")
     except TimeoutError:
         return Check(name, "problem", f"{address}: no answer within 60 s", "is it up, and is its address right?")
@@ -241,17 +218,21 @@ def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Chec
     return Check(name, "ok", f"{address}: {said} in {took:,.0f} ms")
 
 
-async def _chat(address: str, pictures: _Pictures, config: Config) -> str:
+async def _chat(address: str, pictures: PassingImages, config: Config) -> str:
     policy = open_policy(address, pictures, config)
-    content = (ImagePart(image=pictures.sample), TextPart(text="What is in this picture? Answer in one word."))
+    content = (ImagePart(image=_sample(pictures)), TextPart(text="What is in this picture? Answer in one word."))
     request = ChatRequest((Message(role="user", content=content),), sampling=Sampling(max_tokens=16))
     reply = await policy.complete(request)
     return f"{policy.id} wrote {reply.completion_tokens} tokens"
 
 
-async def _detect(config: Config, pictures: _Pictures) -> str:
-    detector = open_detector(config.detector, pictures, config.detect)
-    return f"{detector.id} found {len(await detector.detect(pictures.sample, ('flag',)))} regions"
+def _sample(pictures: PassingImages) -> str:
+    return pictures.put(atlas_row(0, 0).image, "jpg")
+
+
+async def _detect(config: Config, pictures: PassingImages) -> str:
+    detector = open_detector(config.detector, pictures, config)
+    return f"{detector.id} found {len(await detector.detect(_sample(pictures), ('flag',)))} regions"
 
 
 async def _text(config: Config, lake: Lake) -> str:
@@ -259,14 +240,13 @@ async def _text(config: Config, lake: Lake) -> str:
     return f"{service.id} found {len(await service.search('flag', 3))} pages"
 
 
-async def _image(config: Config, lake: Lake, pictures: _Pictures) -> str:
+async def _image(config: Config, lake: Lake, pictures: PassingImages) -> str:
     service = open_image_search(config.image_search, lake, pictures, config)
-    return f"{service.id} found {len(await service.search(pictures.sample, 3))} pictures"
+    return f"{service.id} found {len(await service.search(_sample(pictures), 3))} pictures"
 
 
 async def _page(config: Config) -> str:
     reader = open_reader(config.pages, config)
-    assert reader is not None
     page = await reader.read("https://example.com/")
     return f"{reader.id} read {len(page.text):,} characters of {page.url}"
 

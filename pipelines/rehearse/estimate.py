@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.connect.services import policy_id, price_name
+from gog.pipelines.connect.addresses import price_name
 from gog.pipelines.connect.stores import prices_of
 from gog.pipelines.rehearse.samples import (
     NOTHING,
@@ -17,8 +17,8 @@ from gog.pipelines.rehearse.samples import (
     unseen,
 )
 from gog.schemas import Behaviour
-from gog.transforms.services.gateway.budget import EMBEDDED
-from gog.transforms.services.gateway.prices import FREE, Price, find_price
+from gog.transforms.services.gateway.prices import Price, find_price
+from gog.transforms.services.providers import embedded
 
 EASY: Final = (0.0, 0.3)
 """Share of seeds that screening finds easy, where it is not known."""
@@ -113,7 +113,8 @@ def sampled_line(rule: Rule, samples: Samples, left: int, config: Config) -> Lin
     if rule.purpose == "label":
         return None
     price = _price(rule, config)
-    provider = policy_id(rule.service, config) if rule.kind == "chat" else rule.service.partition(":")[0] + ":"
+    name = price_name(rule.service, rule.kind, config)
+    provider = name if rule.kind == "chat" else f"{name}:"
     column = samples.take(rule.kind, rule.purpose, provider)
     if column is None:
         calls = unseen(samples.seeds, left)
@@ -146,8 +147,7 @@ def lines_left(samples: Samples, left: int, config: Config) -> Iterator[Line]:
     """Lines of what previewed seeds asked that no rule has taken."""
     for (kind, purpose, provider), column in sorted(samples.columns.items()):
         rule = Rule(provider, kind, purpose, "", NOTHING)
-        free = provider.partition(":")[0] in EMBEDDED
-        yield _observed_line(rule, column, FREE if free else find_price(provider, prices_of(config)), left)
+        yield _observed_line(rule, column, find_price(provider, prices_of(config)), left)
 
 
 def assumed_line(rule: Rule, units: Mapping[str, Range], config: Config) -> Line:
@@ -159,8 +159,7 @@ def assumed_line(rule: Rule, units: Mapping[str, Range], config: Config) -> Line
 
 def _price(rule: Rule, config: Config) -> Price | None:
     """Price of the rule's service."""
-    name = price_name(rule.service, rule.kind, config)
-    return find_price(name, prices_of(config)) if name else FREE
+    return find_price(price_name(rule.service, rule.kind, config), prices_of(config))
 
 
 def _assumed_tokens(rule: Rule, calls: Range, price: Price | None) -> tuple[Range, Range | None]:
@@ -173,7 +172,7 @@ def _assumed_tokens(rule: Rule, calls: Range, price: Price | None) -> tuple[Rang
 
 
 def _assumed_seconds(rule: Rule, calls: Range) -> Range:
-    if rule.service.partition(":")[0] not in EMBEDDED:
+    if not embedded(rule.service):
         return calls * Range(*LATENCY_S)
     slow, fast = EMBEDDED_RATE
     return Range(calls.low / fast, calls.high / slow)

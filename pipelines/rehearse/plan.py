@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.connect.models import provider_of
-from gog.pipelines.connect.services import check_addresses
+from gog.pipelines.connect.addresses import check_addresses
 from gog.pipelines.connect.stores import read_store, size_of
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.step_tables import STEP_TABLES
@@ -40,8 +39,8 @@ from gog.pipelines.rehearse.samples import (
 )
 from gog.pipelines.steps.ingest import Seeds
 from gog.pipelines.steps.run import made_from
-from gog.transforms.services.gateway.budget import EMBEDDED
 from gog.transforms.services.gateway.prices import FREE, Price, list_prices
+from gog.transforms.services.providers import embedded, host_or_scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +184,11 @@ def _units(config: Config, rows: int, left: int, done: Mapping[str, set[int]], n
 
 def _seconds(config: Config, lines: Sequence[Line]) -> Range:
     """Time at work: the embedded services share the process, each provider outside has its window and its limits."""
-    total = _sum(line.seconds for line in lines if line.service.partition(":")[0] in EMBEDDED)
+    total = _sum(line.seconds for line in lines if embedded(line.service))
     gateway: dict[str, list[Line]] = {}
     for line in lines:
-        if line.service.partition(":")[0] not in EMBEDDED:
-            gateway.setdefault(provider_of(line.service), []).append(line)
+        if not embedded(line.service):
+            gateway.setdefault(host_or_scheme(line.service), []).append(line)
     for provider, theirs in gateway.items():
         limits = config.limits.get(provider)
         window = min(config.window, limits.in_flight) if limits else config.window
@@ -221,7 +220,7 @@ def _say_what_was_taken(
         if any(not line.sampled and line.kind == "chat" for line in lines):
             low, high = PROMPT[0] + WRITTEN[0], PROMPT[1] + WRITTEN[1]
             notes.append(f"assumed: {low:,} to {high:,} tokens a call of a model, pictures included")
-    outside = any(line.service.partition(":")[0] not in EMBEDDED for line in lines)
+    outside = any(not embedded(line.service) for line in lines)
     latency = f", {LATENCY_S[0]:g} to {LATENCY_S[1]:g} s for a call outside" if outside else ""
     rate = f"{EMBEDDED_RATE[0]:g} to {EMBEDDED_RATE[1]:g}"
     notes.append(f"assumed: {rate} calls a second of the embedded services{latency}")

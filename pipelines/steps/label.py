@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from gog.pipelines.connect.models import episode_of
-from gog.pipelines.connect.services import policy_id
+from gog.pipelines.connect.addresses import episode_of, policy_id
 from gog.pipelines.lake.lake import write_atomic
 from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.pipelines.steps.context import Context, read_seeds

@@ -200,13 +200,13 @@ def rewritten(options: dict[str, Any], folder: Path, **changes: Any) -> Path:
     [
         ({"levels": (0,)}, "no rows of level 0"),
         ({"judge": "http://127.0.0.1:9/v1#judge"}, "the judge does not answer"),
-        ({"judge": "planner:"}, "judge: it is `rules:`"),
+        ({"judge": "nobody:"}, "judge: 'nobody:' is no address of a model"),
         (
             {"judge": "http://127.0.0.1:9/v1#judge", "judge_settings": {"key_env": "GOG_NO_SUCH"}},
-            "GOG_NO_SUCH is not set",
+            "GOG_NO_SUCH, named in key_env, is not set",
         ),
         ({"text_search": "corpus:nowhere"}, "nowhere"),
-        ({"text_search": "google:"}, "text_search: 'google:' is none of"),
+        ({"text_search": "google:"}, "text_search: 'google:' is no address of a text search"),
         ({"text_search": "serper:"}, "SERPER_API_KEY"),
         ({"image_search": "serpapi:"}, "set `store_mode: replay`"),
         ({"store_mode": "replay"}, "needs a store"),

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from fakes import picture
 from rolling import answer, call, rl_rows, row_of, seed
 
 from gog.schemas import FailureClass
@@ -12,7 +11,7 @@ from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.images import CropSettings
 from gog_train.environment import Ending, Rollout
-from gog_train.services import RULES, Addresses, PassingImages, StoreMode, TrainingServices, open_services, run
+from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, open_services, run
 
 EPISODE = EpisodeSettings().in_frame(BACKBONES[BackboneName.QWEN3_VL].spec)
 SEARCH = call("text_search", query="capital of Kenya")
@@ -64,14 +63,3 @@ def test_live_searches_leave_no_answers_behind(world: Path, tmp_path: Path) -> N
     assert [event.kind for event in store.events("")] == ["text_search"]
     services.close()
     assert not (tmp_path / "store").exists()
-
-
-def test_images_pass() -> None:
-    images = PassingImages()
-    sha256 = images.put(picture(), "png")
-    assert images.has(sha256)
-    assert images.read(sha256) == picture()
-    images.clear()
-    assert not images.has(sha256)
-    with pytest.raises(KeyError):
-        images.read(sha256)

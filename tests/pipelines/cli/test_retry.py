@@ -10,7 +10,7 @@ from calling import Gog, Place, contents, place
 from runs import calls
 
 from gog.pipelines.config.config import Config, load_config
-from gog.pipelines.connect import services
+from gog.pipelines.connect import addresses, services
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.retry import count_rejects, forget_rejected
@@ -46,7 +46,7 @@ def failing(tmp_path: Path, finished: Place, monkeypatch: pytest.MonkeyPatch) ->
     def make(failure: FailureClass) -> Place:
         made = place(tmp_path, retry={"attempts": 1, "timeout_s": 60}, store={"mode": "record"})
         shutil.copytree(finished.lake / "indexes", made.lake / "indexes")
-        real = services.open_policy
+        real = addresses.open_policy
 
         def open_policy(address: str, images: ImageStore, config: Config | None = None) -> Policy:
             policy = real(address, images, config)

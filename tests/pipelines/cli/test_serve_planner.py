@@ -8,7 +8,7 @@ from calling import Gog
 from serving import served
 
 from gog.pipelines.config.config import Config, parse_config
-from gog.pipelines.connect.services import check_addresses
+from gog.pipelines.connect.addresses import check_addresses
 
 
 def test_it_prints_a_config_and_its_orders_and_ends_with_ctrl_c() -> None:

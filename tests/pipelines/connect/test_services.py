@@ -9,20 +9,17 @@ from fakes import MemoryImages
 
 from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.connect import services
-from gog.pipelines.connect.detectors import open_detector
-from gog.pipelines.connect.searches import open_image_search, open_text_search
-from gog.pipelines.connect.services import (
+from gog.pipelines.connect.addresses import (
     check_addresses,
-    check_ready,
-    close_stores,
+    open_detector,
+    open_image_search,
     open_policy,
-    open_store,
+    open_text_search,
     policy_id,
-    services_for,
 )
+from gog.pipelines.connect.services import check_ready, close_stores, open_store, services_for
 from gog.pipelines.lake.lake import Lake
 from gog.schemas import Event
-from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.search.corpus import build_corpus
 from gog.transforms.services.search.gallery import build_gallery
 from gog.transforms.services.store.sqlite import Mode, Store
@@ -78,7 +75,7 @@ def test_searches_over_an_index_of_ones_own(tmp_path: Path, index: Path) -> None
     lake = Lake(tmp_path / "lake")
     assert open_text_search(f"corpus:{index}", lake).id.startswith("corpus:index@")
     assert open_image_search(f"gallery:{index}", lake, MemoryImages()).id.startswith("gallery:index@")
-    assert open_detector("segments:", MemoryImages(), DetectSettings()).id.startswith("segments:")
+    assert open_detector("segments:", MemoryImages()).id.startswith("segments:")
 
 
 WRONG = [

@@ -18,8 +18,8 @@ from endpoint import completion
 from runs import atlas, check_nothing_lost, exported, number, select, shared_run
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.connect.models import episode_of
-from gog.pipelines.connect.services import close_stores, policy_id
+from gog.pipelines.connect.addresses import episode_of, policy_id
+from gog.pipelines.connect.services import close_stores
 from gog.pipelines.steps.run import run
 from gog.schemas import Frame
 from gog.transforms.dialect.backbones import BackboneName

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from gog.schemas import FailureClass, plain
 from gog.transforms.images import ImageError, ImageStore, open_image
 from gog.transforms.services.detectors.batches import Batches
-from gog.transforms.services.detectors.settings import DetectorError, DetectSettings, file_hash
+from gog.transforms.services.detectors.settings import DetectSettings, file_hash
 from gog.transforms.services.detectors.yolo_head import HeadError, Letterbox, detections, letterbox
 from gog.transforms.services.protocols import Detection, ServiceError
+from gog.transforms.services.provider import Opening, Provider, ProviderError
 
 _LONGEST_NAMES: Final = 1_000_000
 
@@ -25,19 +26,17 @@ class OnnxDetector:
     """A `Detector` over one model file. One instance a process: calls in flight go through it in batches."""
 
     def __init__(self, path: Path, images: ImageStore, settings: DetectSettings) -> None:
-        """Opens the file. Raises `DetectorError`."""
-        try:
-            import onnxruntime
-        except ImportError:
-            raise DetectorError("onnxruntime is not installed: pip install 'glance-or-gaze[onnx]'") from None
+        """Opens the file. Raises `ProviderError`."""
+        import onnxruntime
+
         if not path.is_file():
-            raise DetectorError(f"onnx:{path}: there is no such file")
+            raise ProviderError(f"onnx:{path}: there is no such file")
         self.id = f"onnx:{path.stem}@{file_hash(path)}{settings.suffix}"
         self._images, self._settings = images, settings
         try:
             self._session = onnxruntime.InferenceSession(str(path), providers=_providers(onnxruntime, settings.device))
         except Exception as error:  # onnxruntime has a class for each of a dozen failures
-            raise DetectorError(f"onnx:{path}: not a model that runs: {str(error).splitlines()[0][:200]}") from None
+            raise ProviderError(f"onnx:{path}: not a model that runs: {str(error).splitlines()[0][:200]}") from None
         self._input = self._session.get_inputs()[0]
         self._names = names_of(self._session.get_modelmeta().custom_metadata_map, path)
         self._height, self._width, self._several = canvas_of(list(self._input.shape), settings.image_size, path)
@@ -76,7 +75,7 @@ class OnnxDetector:
 
 
 def names_of(metadata: Mapping[str, str], path: Path) -> list[str]:
-    """Labels by number, out of a model's metadata. Raises `DetectorError`."""
+    """Labels by number, out of a model's metadata. Raises `ProviderError`."""
     said = metadata.get("names", "")
     try:
         loaded = ast.literal_eval(said) if len(said) <= _LONGEST_NAMES else None
@@ -85,20 +84,20 @@ def names_of(metadata: Mapping[str, str], path: Path) -> list[str]:
     if isinstance(loaded, dict) and loaded:
         loaded = [loaded.get(number) for number in range(len(loaded))]
     if not isinstance(loaded, list) or not loaded or not all(isinstance(name, str) for name in loaded):
-        raise DetectorError(f"onnx:{path}: no labels in its metadata; export it with ultralytics, or add `names`")
+        raise ProviderError(f"onnx:{path}: no labels in its metadata; export it with ultralytics, or add `names`")
     return [plain(name)[:100] for name in loaded]
 
 
 def canvas_of(shape: list[Any], size: int, path: Path) -> tuple[int, int, bool]:
     """Height and width of what the model sees, and whether it takes several pictures at once.
 
-    `shape` is its input's: (pictures, 3, height, width), names where a size is free. Raises `DetectorError`.
+    `shape` is its input's: (pictures, 3, height, width), names where a size is free. Raises `ProviderError`.
     """
     if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
-        raise DetectorError(f"onnx:{path}: its input is {shape}; expected pictures as (n, 3, height, width)")
+        raise ProviderError(f"onnx:{path}: its input is {shape}; expected pictures as (n, 3, height, width)")
     pictures, _, height, width = shape
     if isinstance(pictures, int) and pictures != 1:
-        raise DetectorError(f"onnx:{path}: it takes {pictures} pictures at once; export it with batch 1 or dynamic")
+        raise ProviderError(f"onnx:{path}: it takes {pictures} pictures at once; export it with batch 1 or dynamic")
     rounded = -(-size // 32) * 32
     return (
         height if isinstance(height, int) else rounded,
@@ -114,3 +113,19 @@ def _providers(onnxruntime: Any, device: str) -> list[Any]:
     number = device.removeprefix("cuda").removeprefix(":")
     options = {"device_id": number} if number.isdigit() else {}
     return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
+
+
+def _fits(opening: Opening) -> bool:
+    if opening.rest and not Path(opening.rest).is_file():
+        raise ProviderError(f"{opening.address}: there is no such file")
+    return bool(opening.rest)
+
+
+DETECTOR = Provider(
+    name="onnx",
+    example="onnx:model.onnx",
+    packages=("onnxruntime",),
+    extra="onnx",
+    fits=_fits,
+    open=lambda opening: OnnxDetector(Path(opening.rest), opening.images, opening.of(DetectSettings)),
+)

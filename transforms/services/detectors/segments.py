@@ -18,6 +18,7 @@ from gog.schemas import Box, FailureClass
 from gog.schemas.boxes import iou
 from gog.transforms.images import ImageError, ImageStore, open_image
 from gog.transforms.services.protocols import Detection, ServiceError
+from gog.transforms.services.provider import Provider
 
 SIDE = 320
 """Pixels of the longer side of the shrunk picture."""
@@ -160,3 +161,12 @@ class Segments:
             raise ServiceError(FailureClass.NOT_FOUND, f"no image {image_sha256[:12]}") from None
         except ImageError as error:
             raise ServiceError(FailureClass.BAD_REQUEST, str(error)) from None
+
+
+DETECTOR = Provider(
+    name="segments",
+    example="segments:",
+    embedded=True,
+    fits=lambda opening: True,
+    open=lambda opening: Segments(opening.images),
+)

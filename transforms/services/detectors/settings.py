@@ -9,10 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 _CHUNK: Final = 1 << 20
 
 
-class DetectorError(ValueError):
-    """The detector cannot be opened; the message says what to do."""
-
-
 class DetectSettings(BaseModel):
     """Thresholds and sizes; all but `batch` and `device` change answers, and so the detector's id."""
 

@@ -12,8 +12,9 @@ from typing import Any, Final
 from gog.schemas import Box, BoxError, FailureClass, plain
 from gog.transforms.images import ImageError, ImageStore, open_image
 from gog.transforms.services.detectors.batches import Batches
-from gog.transforms.services.detectors.settings import DetectorError, DetectSettings, file_hash
+from gog.transforms.services.detectors.settings import DetectSettings, file_hash
 from gog.transforms.services.protocols import Detection, ServiceError
+from gog.transforms.services.provider import Provider, ProviderError
 
 ANYTHING: Final = ("object",)
 """What an open-vocabulary model looks for when the question names nothing."""
@@ -23,7 +24,7 @@ class UltralyticsDetector:
     """A `Detector` over one model. One instance a process: calls in flight go through it in batches."""
 
     def __init__(self, weights: str, images: ImageStore, settings: DetectSettings) -> None:
-        """Loads the weights; a published name such as `yolo11n.pt` is fetched once. Raises `DetectorError`."""
+        """Loads the weights; a published name such as `yolo11n.pt` is fetched once. Raises `ProviderError`."""
         os.environ.setdefault("YOLO_AUTOINSTALL", "false")
         try:
             import torch
@@ -31,7 +32,7 @@ class UltralyticsDetector:
             from ultralytics.utils.events import events
         except (ImportError, RuntimeError) as error:
             said = str(error).splitlines()[0][:200]
-            raise DetectorError(
+            raise ProviderError(
                 f"ultralytics cannot be imported ({said}): pip install 'glance-or-gaze[detect]'"
             ) from None
         events.enabled = False
@@ -39,7 +40,7 @@ class UltralyticsDetector:
             self._model: Any = YOLO(weights)
         except Exception as error:  # it raises whatever its many parts do
             said = (str(error) or type(error).__name__).splitlines()[0][:200]
-            raise DetectorError(f"ultralytics:{weights}: cannot be loaded: {said}") from None
+            raise ProviderError(f"ultralytics:{weights}: cannot be loaded: {said}") from None
         self.open_vocabulary = hasattr(self._model, "set_classes")
         self._device = settings.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
         self._images, self._settings = images, settings
@@ -97,3 +98,13 @@ def read_result(result: Any) -> tuple[Detection, ...]:
         name = result.names[int(label)]
         found.append(Detection(box, plain(str(name))[:100], round(min(1.0, max(0.0, float(score))), 4)))
     return tuple(sorted(found, key=lambda one: (-one.score, one.box)))
+
+
+DETECTOR = Provider(
+    name="ultralytics",
+    example="ultralytics:yolo11n.pt",
+    packages=("ultralytics",),
+    extra="detect",
+    fits=lambda opening: bool(opening.rest),
+    open=lambda opening: UltralyticsDetector(opening.rest, opening.images, opening.of(DetectSettings)),
+)

@@ -20,9 +20,6 @@ from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.store.records import Spent
 from gog.transforms.services.store.schema import StoreError
 
-EMBEDDED: Final = ("planner", "segments", "gallery", "corpus")
-"""Schemes of the embedded services' ids (`planner:...`): they cost nothing."""
-
 
 class BudgetReached(ServiceError):  # noqa: N818
     """A ceiling was reached: no new call is admitted."""
@@ -93,8 +90,7 @@ class Budget:
 
     def _price(self, provider: str) -> Price | None:
         if provider not in self._found:
-            known = find_price(provider, self._prices)
-            self._found[provider] = FREE if known is None and provider.partition(":")[0] in EMBEDDED else known
+            self._found[provider] = find_price(provider, self._prices)
         return self._found[provider]
 
     def price(self, provider: str) -> Price:

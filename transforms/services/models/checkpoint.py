@@ -17,17 +17,15 @@ from gog.transforms.dialect.backbones import BackboneName
 from gog.transforms.images import ImageStore
 from gog.transforms.services.loop import shared
 from gog.transforms.services.models.chat import ModelSettings
+from gog.transforms.services.models.provider import ModelProvider, NamedModels, Server
 from gog.transforms.services.models.server_process import ChildModel, ChildServer
+from gog.transforms.services.provider import Opening, ProviderError
 
 NOTES: Final = "gog.json"
 """File that a training leaves beside the weights: backbone, thinking, pixel budget and how to serve them."""
 _MOST_NOTES: Final = 1 << 20
 _PLAIN_FOLDERS: Final = ("adapter", "merged")
 """Names of folders that say nothing of the model in them."""
-
-
-class CheckpointError(ValueError):
-    """The folder holds no model that gog_train saved; the message is one line that says what to do."""
 
 
 class CheckpointSettings(BaseModel):
@@ -80,22 +78,20 @@ def serve_command(folder: str, port: int, settings: CheckpointSettings, python: 
 
 
 def read_notes(folder: str) -> Notes:
-    """The notes beside a model. Raises `CheckpointError`."""
+    """The notes beside a model. Raises `ProviderError`."""
     path = Path(folder) / NOTES
     try:
         with path.open("rb") as file:
             return Notes.model_validate_json(file.read(_MOST_NOTES))
     except OSError:
         advice = "name the folder `adapter` or `merged` that gog_train saved"
-        raise CheckpointError(f"{folder} has no {NOTES}: {advice}") from None
+        raise ProviderError(f"{folder} has no {NOTES}: {advice}") from None
     except ValidationError:
-        raise CheckpointError(f"{path} is not what gog_train writes: save the model again") from None
+        raise ProviderError(f"{path} is not what gog_train writes: save the model again") from None
 
 
 def checkpoint_id(folder: str) -> str:
-    """`NAME@HASH` of a checkpoint; an adapter's base is part of the hash where it is a folder. Raises
-    `CheckpointError`.
-    """
+    """`NAME@HASH` of a checkpoint; an adapter's base is part of the hash where it is one. Raises `ProviderError`."""
     read_notes(folder)
     root = Path(folder).resolve()
     name = f"{root.parent.name}-{root.name}" if root.name in _PLAIN_FOLDERS else root.name
@@ -110,7 +106,7 @@ def _digest(root: Path) -> str:
         digest = _hashed(listed)
         base = _base(root)
     except OSError as error:
-        raise CheckpointError(f"{root} cannot be read: {error.strerror or error}") from None
+        raise ProviderError(f"{root} cannot be read: {error.strerror or error}") from None
     return hashlib.sha256(f"{digest} {_digest(base)}".encode()).hexdigest() if base else digest
 
 
@@ -132,7 +128,7 @@ def _base(root: Path) -> Path | None:
     try:
         named = json.loads(path.read_bytes()).get("base_model_name_or_path")
     except (ValueError, AttributeError):
-        raise CheckpointError(f"{path} is no configuration of an adapter: save the model again") from None
+        raise ProviderError(f"{path} is no configuration of an adapter: save the model again") from None
     base = Path(str(named)).resolve()
     # A base that names itself would never end.
     return base if named and base.is_dir() and base != root and not (base / "adapter_config.json").exists() else None
@@ -146,3 +142,30 @@ def _server(folder: str, settings: CheckpointSettings, logs: Path) -> ChildServe
 
     key = ("checkpoint", checkpoint_id(folder), settings, str(logs))
     return shared(key, lambda: ChildServer(f"checkpoint:{folder}", command, logs, settings.start_s))
+
+
+def noted_settings(opening: Opening) -> ModelSettings:
+    """How a model that gog_train saved is spoken to: as the settings of its name say, else as its notes do."""
+    return opening.of(NamedModels).by_name.get(opening.rest) or read_notes(opening.rest).model
+
+
+def _open(opening: Opening) -> CheckpointModel:
+    serving = opening.of(CheckpointSettings)
+    return CheckpointModel(opening.rest, opening.images, noted_settings(opening), serving, opening.of(NamedModels).logs)
+
+
+def _served(opening: Opening) -> Server:
+    serving, advice = opening.of(CheckpointSettings), "name it in checkpoint.python"
+    # What waits at the server waits on the clock: no more than one batch.
+    return Server(serving.python or sys.executable, f"{advice}, as /path/to/environment/bin/python", 2 * serving.batch)
+
+
+MODEL = ModelProvider(
+    name="checkpoint",
+    example="checkpoint:FOLDER",
+    fits=lambda opening: bool(checkpoint_id(opening.rest)),
+    open=_open,
+    identify=lambda opening: checkpoint_id(opening.rest),
+    settings=noted_settings,
+    server=_served,
+)

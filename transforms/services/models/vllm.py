@@ -10,8 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gog.transforms.images import ImageStore
 from gog.transforms.services.loop import shared
-from gog.transforms.services.models.chat import ModelSettings
+from gog.transforms.services.models.chat import ModelSettings, model_id
+from gog.transforms.services.models.checkpoint import NOTES, noted_settings
+from gog.transforms.services.models.provider import ModelProvider, NamedModels, Server, settings_by_rest
 from gog.transforms.services.models.server_process import ChildModel, ChildServer
+from gog.transforms.services.provider import Opening, ProviderError
 
 
 class VllmSettings(BaseModel):
@@ -72,3 +75,39 @@ def server_for(model: str, revision: str, settings: VllmSettings, logs: Path) ->
     """The process's server for a model."""
     key = ("vllm", model, revision, settings, str(logs))
     return shared(key, lambda: VllmServer(model, revision, settings, logs))
+
+
+def _fits(opening: Opening) -> bool:
+    model = opening.rest
+    if not model or model.startswith("-"):
+        raise ProviderError(f"{opening.address!r} names no model; for example 'vllm:Qwen/Qwen2.5-VL-7B-Instruct'")
+    if (Path(model) / "adapter_config.json").is_file():
+        advice = f"save it merged, or start what `serve` in its {NOTES} says"
+        raise ProviderError(f"{opening.address!r} is an adapter: {advice}")
+    return True
+
+
+def _settings(opening: Opening) -> ModelSettings:
+    """As its notes say where it is a model that gog_train saved."""
+    return noted_settings(opening) if (Path(opening.rest) / NOTES).is_file() else settings_by_rest(opening)
+
+
+def _open(opening: Opening) -> VllmModel:
+    serving = opening.of(VllmSettings)
+    return VllmModel(opening.rest, opening.images, _settings(opening), serving, opening.of(NamedModels).logs)
+
+
+def _server(opening: Opening) -> Server:
+    executable = opening.of(VllmSettings).executable
+    return Server(executable, "name it in vllm.executable, as in /opt/vllm/bin/vllm")
+
+
+MODEL = ModelProvider(
+    name="vllm",
+    example="vllm:MODEL",
+    fits=_fits,
+    open=_open,
+    identify=lambda opening: model_id(opening.rest, _settings(opening)),
+    settings=_settings,
+    server=_server,
+)

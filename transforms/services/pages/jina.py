@@ -11,6 +11,7 @@ from gog.schemas import FailureClass
 from gog.transforms.services.http import call_json
 from gog.transforms.services.pages.pdf import MAX_TEXT
 from gog.transforms.services.protocols import Page, ServiceError
+from gog.transforms.services.provider import Provider
 from gog.transforms.services.public_web import MAX_URL, check_url
 
 URL: Final = "https://r.jina.ai/"
@@ -61,3 +62,8 @@ def _page(reply: Any, address: str) -> Page:
 
 def _unicode(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+READER = Provider(
+    name="jina", example="jina:", key="JINA_API_KEY", key_needed=False, open=lambda opening: JinaReader(opening.key)
+)

@@ -10,7 +10,9 @@ from typing import Final
 
 from gog.schemas import FailureClass, Hit
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.provider import Provider
 from gog.transforms.services.search.results import Locale, Names, ask, hits_in, shortened
+from gog.transforms.services.search.settings import SearchSettings
 
 URL: Final = "https://api.search.brave.com"
 _SPENT: Final = re.compile(
@@ -65,3 +67,11 @@ class BraveSearch:
         if not isinstance(web, dict):
             raise ServiceError(FailureClass.MALFORMED, "the reply has no list of results")
         return hits_in(web.get("results"), _PAGES, top_k)
+
+
+TEXT_SEARCH = Provider(
+    name="brave",
+    example="brave:",
+    key="BRAVE_API_KEY",
+    open=lambda opening: BraveSearch(opening.key, opening.of(SearchSettings).locale),
+)

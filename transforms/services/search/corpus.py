@@ -26,7 +26,16 @@ from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Hit, canonical_json
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.search.index_folder import IndexFolderError, building, clean, read_head, write_head
+from gog.transforms.services.provider import Provider
+from gog.transforms.services.search.index_folder import (
+    IndexFolderError,
+    building,
+    clean,
+    has_index,
+    index_of,
+    read_head,
+    write_head,
+)
 
 PASSAGE: Final = 1500
 """Characters of a passage, about; a longer paragraph is cut between sentences."""
@@ -269,3 +278,12 @@ def _window(sentence: str, weights: dict[str, float], limit: int) -> str:
     at = next((m.start() for m in re.finditer(r"\S+", sentence) if any(w in weights for w in words(m.group()))), 0)
     start = max(0, min(at - limit // 4, len(sentence) - limit))
     return sentence[start : start + limit].strip()
+
+
+TEXT_SEARCH = Provider(
+    name="corpus",
+    example="corpus:atlas",
+    embedded=True,
+    fits=lambda opening: has_index(opening, "corpus"),
+    open=lambda opening: Corpus.open(index_of(opening, "corpus")),
+)

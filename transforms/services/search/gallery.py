@@ -25,8 +25,17 @@ from pydantic import ValidationError
 from gog.schemas import FailureClass, Hit, canonical_json
 from gog.transforms.images import ImageError, ImageLimits, ImageStore, decode_image, load_image, sha256_hex
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.provider import Provider
 from gog.transforms.services.search import grid
-from gog.transforms.services.search.index_folder import IndexFolderError, building, clean, read_head, write_head
+from gog.transforms.services.search.index_folder import (
+    IndexFolderError,
+    building,
+    clean,
+    has_index,
+    index_of,
+    read_head,
+    write_head,
+)
 
 HALF_SCORE: Final = 14.3
 """Distance whose score is one half."""
@@ -213,3 +222,12 @@ def _read(path: Path, start: int, length: int) -> bytes:
     with path.open("rb") as handle:
         handle.seek(start)
         return handle.read(length)
+
+
+IMAGE_SEARCH = Provider(
+    name="gallery",
+    example="gallery:atlas",
+    embedded=True,
+    fits=lambda opening: has_index(opening, "gallery"),
+    open=lambda opening: Gallery.open(index_of(opening, "gallery"), opening.images),
+)

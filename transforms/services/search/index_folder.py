@@ -3,17 +3,19 @@
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gog.schemas import canonical_json
+from gog.transforms.services.provider import Opening, ProviderError
 
 _HEAD = "index.json"
 
 
-class IndexFolderError(ValueError):
+class IndexFolderError(ProviderError):
     """The folder is not a usable index; the message names it and says what to do."""
 
 
@@ -66,3 +68,26 @@ def clean(text: str, limit: int) -> str:
     """The text cut to a length, on one line, without control characters and lone surrogates."""
     text = text[: 4 * limit].encode("utf-8", "replace").decode("utf-8")
     return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())[:limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """Where the bundled world's indexes are: from `corpus` or `gallery` to the folder, made where it is not there."""
+
+    folder: Callable[[str], Path]
+
+
+def has_index(opening: Opening, kind: str) -> bool:
+    """Whether the address's rest is a folder with an index, or `atlas`. Raises `ProviderError` where it is not."""
+    if opening.rest != "atlas" and not (Path(opening.rest) / kind).is_dir():
+        raise ProviderError(
+            f"{opening.address}: there is no index in {opening.rest!r}; "
+            f"`gog index build --out {opening.rest or 'index'}` makes one"
+        )
+    return True
+
+
+def index_of(opening: Opening, kind: str) -> Path:
+    """The folder of the index that `has_index` was asked about."""
+    bundled = opening.find(Bundled)
+    return bundled.folder(kind) if bundled and opening.rest == "atlas" else Path(opening.rest) / kind

@@ -11,9 +11,11 @@ from typing import ClassVar, Final
 from gog.schemas import FailureClass, Hit
 from gog.transforms.images import ImageError, ImageLimits, ImageStore, encode, load_image
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.provider import Opening, Provider
 from gog.transforms.services.public_web import Allow, fetch_public, is_public
 from gog.transforms.services.search.results import Found, Locale
-from gog.transforms.services.search.upload import Uploader
+from gog.transforms.services.search.settings import SearchSettings
+from gog.transforms.services.search.upload import Uploader, uploader_for
 
 THUMBNAIL_BYTES: Final = 1 << 20
 THUMBNAIL_S: Final = 8.0
@@ -112,3 +114,16 @@ def inline(address: str) -> bytes:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
         raise ServiceError(FailureClass.BAD_REQUEST, "no base64") from None
+
+
+def lens_provider(name: str, key: str, lens: type[Lens]) -> Provider[Lens]:
+    """A provider of a search by address, priced apart from the text search of the same name."""
+
+    def open_lens(opening: Opening) -> Lens:
+        settings, uploader = opening.of(SearchSettings), uploader_for(opening)
+        return lens(opening.key, settings.locale, opening.images, uploader, Thumbnails(settings.thumbnails))
+
+    def fits(opening: Opening) -> bool:
+        return not opening.rest and uploader_for(opening) is not None
+
+    return Provider(name=name, example=f"{name}:", key=key, price=f"{name}:lens", fits=fits, open=open_lens)

@@ -13,8 +13,10 @@ from yarl import URL
 from gog.schemas import FailureClass, Hit
 from gog.transforms.services.http import key_in
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.search.index_folder import clean
 from gog.transforms.services.search.results import Names, ask, hits_in, shortened
+from gog.transforms.services.search.settings import SearchSettings
 
 _SPENT: Final = re.compile(r"(?!)")
 _PAGES: Final = Names(url="url", snippet="content")
@@ -61,3 +63,21 @@ def _silent(engines: Any) -> str:
     rows = engines if isinstance(engines, list) else []
     named = [": ".join(clean(str(part), 60) for part in row[:2]) for row in rows[:10] if isinstance(row, list) and row]
     return ", ".join(named)
+
+
+def _open(opening: Opening) -> SearxngSearch:
+    try:
+        return SearxngSearch(opening.rest, opening.of(SearchSettings).language)
+    except ValueError:
+        raise ProviderError(
+            "searxng: needs the address of an instance, without a user name or key in it; "
+            "for example 'searxng:https://HOST'"
+        ) from None
+
+
+TEXT_SEARCH = Provider(
+    name="searxng",
+    example="searxng:https://HOST",
+    fits=lambda opening: bool(opening.rest and _open(opening)),
+    open=_open,
+)

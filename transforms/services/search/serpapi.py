@@ -13,7 +13,7 @@ from gog.schemas import FailureClass
 from gog.transforms.services.http import hide
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search.index_folder import clean
-from gog.transforms.services.search.lens import Lens
+from gog.transforms.services.search.lens import Lens, lens_provider
 from gog.transforms.services.search.results import Found, Names, ask, found_in
 
 URL: Final = "https://serpapi.com"
@@ -61,3 +61,6 @@ def _is_error(reply: Mapping[str, Any], key: str) -> bool:
         return True
     failure = FailureClass.AUTH if _SPENT.search(error) else FailureClass.SERVER
     raise ServiceError(failure, hide(clean(error, 300), (key,)))
+
+
+IMAGE_SEARCH = lens_provider("serpapi", "SERPAPI_API_KEY", SerpApiLens)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gog.schemas import Hit
-from gog.transforms.services.search.lens import Lens
+from gog.transforms.services.provider import Provider
+from gog.transforms.services.search.lens import Lens, lens_provider
 from gog.transforms.services.search.results import Found, Locale, Names, ask, found_in, hits_in, shortened
+from gog.transforms.services.search.settings import SearchSettings
 
 URL: Final = "https://google.serper.dev"
 _SPENT: Final = re.compile(r"not enough credits|unauthorized", re.IGNORECASE)
@@ -71,3 +73,12 @@ class SerperLens(Lens):
 def _organic(reply: Mapping[str, Any]) -> object:
     """The list of results; where nothing was found there may be none beside the echo of the request."""
     return reply.get("organic", [] if "searchParameters" in reply else None)
+
+
+TEXT_SEARCH = Provider(
+    name="serper",
+    example="serper:",
+    key="SERPER_API_KEY",
+    open=lambda opening: SerperSearch(opening.key, opening.of(SearchSettings).locale),
+)
+IMAGE_SEARCH = lens_provider("serper", "SERPER_API_KEY", SerperLens)

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from gog.schemas import Hit
+from gog.transforms.services.provider import Provider
 from gog.transforms.services.search.results import Names, ask, hits_in, shortened
 
 URL: Final = "https://api.tavily.com"
@@ -44,3 +45,8 @@ class TavilySearch:
             secrets=(self._key,),
         )
         return hits_in(reply.get("results"), _PAGES, top_k)
+
+
+TEXT_SEARCH = Provider(
+    name="tavily", example="tavily:", key="TAVILY_API_KEY", open=lambda opening: TavilySearch(opening.key)
+)

@@ -6,6 +6,7 @@ guesses who does not have the picture, and it is deleted as soon as the search h
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol, Self
@@ -15,10 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gog.transforms.services.http import call, key_in
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.provider import Opening, ProviderError
 
 _DELETE_S: Final = 15.0
 _log = logging.getLogger(__name__)
 _TYPES: Final = ((b"\x89PNG", "png", "image/png"), (b"RIFF", "webp", "image/webp"))
+
+
+class NoUploaderError(ProviderError):
+    """A search takes pictures by address, and nothing says where they may be put."""
 
 
 class Uploader(Protocol):
@@ -102,3 +108,22 @@ class HttpUploader:
         except (ServiceError, TimeoutError) as error:
             # The search has answered and was paid for; that the picture is still there must be said all the same.
             _log.warning("%s was not deleted after its search: %s", name, str(error) or "no answer in time")
+
+
+def uploader_for(opening: Opening) -> Uploader:
+    """The uploader of an image search. Raises `ProviderError` where none is configured, or its key is not set.
+
+    Where nothing is called none is needed, and what stands in for it leads nowhere.
+    """
+    settings = opening.find(UploadSettings)
+    if settings is None:
+        if not opening.calls:
+            return HttpUploader(UploadSettings(put="http://localhost/{name}", url="http://localhost/{name}"))
+        raise NoUploaderError(
+            f"image_search {opening.address!r} takes pictures by address only, and sends none unless you say where to "
+            "put them: set uploader.put and uploader.url, or use gallery:FOLDER"
+        )
+    key = os.environ.get(settings.key_env, "") if settings.key_env else ""
+    if settings.key_env and not key and opening.calls:
+        raise ProviderError(f"uploader: set the environment variable {settings.key_env}, which key_env names")
+    return HttpUploader(settings, key)

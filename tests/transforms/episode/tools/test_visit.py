@@ -10,7 +10,7 @@ import pytest
 from fakes import ScriptedPolicy, answered, called, seed_of, services
 
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.connect.searches import check_searches
+from gog.pipelines.connect.addresses import check_addresses
 from gog.schemas import Behaviour, FailureClass, Message
 from gog.transforms.dialect.observations import estimate_tokens
 from gog.transforms.episode.machine import EpisodeSettings
@@ -101,5 +101,5 @@ def test_what_is_no_address_is_the_models_mistake(tmp_path: Path, url: Any) -> N
 def test_a_config_with_it_needs_a_reader() -> None:
     config = Config(episode=SETTINGS)
     with pytest.raises(ConfigError, match="visit reads pages"):
-        check_searches(config)
-    check_searches(config.model_copy(update={"pages": "jina:"}))
+        check_addresses(config)
+    check_addresses(config.model_copy(update={"pages": "jina:"}))

@@ -15,8 +15,9 @@ from PIL import Image
 from gog.schemas import Box, FailureClass
 from gog.schemas.boxes import iou
 from gog.transforms.services.detectors.onnx import OnnxDetector
-from gog.transforms.services.detectors.settings import DetectorError, DetectSettings
+from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.protocols import Detector, ServiceError
+from gog.transforms.services.provider import ProviderError
 
 HEAD = np.array([[16, 32, 32, 32, 0.9, 0.1], [48, 32, 16, 16, 0.2, 0.8]], np.float32).T
 """Two boxes (centre and size on a canvas of 64 pixels) with the scores of two labels, as v8 writes them."""
@@ -120,15 +121,15 @@ def test_a_file_that_cannot_serve_says_what_to_do(
     tmp_path: Path, shape: list[Any], names: str | None, said: str
 ) -> None:
     path = write_model(tmp_path / "m.onnx", shape, names)
-    with pytest.raises(DetectorError, match=said):
+    with pytest.raises(ProviderError, match=said):
         OnnxDetector(path, MemoryImages(), DetectSettings())
 
 
 def test_no_file_and_no_model(tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match="no such file"):
+    with pytest.raises(ProviderError, match="no such file"):
         OnnxDetector(tmp_path / "none.onnx", MemoryImages(), DetectSettings())
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
-    with pytest.raises(DetectorError, match="not a model"):
+    with pytest.raises(ProviderError, match="not a model"):
         OnnxDetector(tmp_path / "bad.onnx", MemoryImages(), DetectSettings())
 
 

@@ -13,9 +13,10 @@ from gog.schemas.boxes import iou
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.images import decode_image, encode
 from gog.transforms.services.detectors.onnx import OnnxDetector
-from gog.transforms.services.detectors.settings import DetectorError, DetectSettings
+from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.detectors.ultralytics import UltralyticsDetector
 from gog.transforms.services.protocols import Detection, Detector
+from gog.transforms.services.provider import ProviderError
 
 pytestmark = [pytest.mark.detect, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -127,5 +128,5 @@ def test_an_open_vocabulary_model_gets_the_questions_phrases(images: MemoryImage
 
 def test_no_weights_say_so(yolo: Any, images: MemoryImages, tmp_path: Path) -> None:
     (tmp_path / "bad.pt").write_bytes(b"no weights")
-    with pytest.raises(DetectorError, match="cannot be loaded"):
+    with pytest.raises(ProviderError, match="cannot be loaded"):
         UltralyticsDetector(str(tmp_path / "bad.pt"), images, NOISE)

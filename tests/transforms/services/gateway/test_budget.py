@@ -67,11 +67,6 @@ def test_a_model_without_a_price_is_refused_under_a_money_ceiling() -> None:
     assert Budget(prices=PRICES, providers=["openai:unknown"]).price("openai:unknown").cost(10**6, 10**6) == 0
 
 
-def test_embedded_services_cost_nothing() -> None:
-    budget = Budget(max_cost=1.0, providers=["planner:1", "segments:1", "gallery:grid@1", "corpus:atlas@1"])
-    assert budget.price("planner:1").cost(10**9, 10**9) == 0
-
-
 def test_a_call_waits_for_money_that_is_only_reserved() -> None:
     async def scenario() -> list[str]:
         budget = Budget(max_cost=1.0)

@@ -15,7 +15,6 @@ from gog.transforms.dialect.backbones import BACKBONES, BackboneName
 from gog.transforms.services.http import close_client
 from gog.transforms.services.models.checkpoint import (
     NOTES,
-    CheckpointError,
     CheckpointModel,
     CheckpointSettings,
     checkpoint_id,
@@ -24,6 +23,7 @@ from gog.transforms.services.models.checkpoint import (
 )
 from gog.transforms.services.models.server_process import ChildError
 from gog.transforms.services.protocols import ChatRequest
+from gog.transforms.services.provider import ProviderError
 
 STANDIN = Path(__file__).parents[3] / "standin_vllm.py"
 QUESTION = ChatRequest((Message(role="user", content="hi"),))
@@ -61,10 +61,10 @@ def test_the_notes_say_how_images_are_resized(tmp_path: Path) -> None:
 def test_notes_that_are_none(tmp_path: Path, text: bytes) -> None:
     folder = saved(tmp_path / "m")
     (folder / NOTES).write_bytes(text)
-    with pytest.raises(CheckpointError, match="save the model again"):
+    with pytest.raises(ProviderError, match="save the model again"):
         read_notes(str(folder))
     (folder / NOTES).unlink()
-    with pytest.raises(CheckpointError, match="name the folder `adapter` or `merged`"):
+    with pytest.raises(ProviderError, match="name the folder `adapter` or `merged`"):
         read_notes(str(folder))
 
 
@@ -90,7 +90,7 @@ def test_an_adapters_base_is_part_of_it(tmp_path: Path) -> None:
         (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": named}))
         assert checkpoint_id(str(folder)).startswith("gog-7b-adapter@")
     (folder / "adapter_config.json").write_text("[]")
-    with pytest.raises(CheckpointError, match="no configuration of an adapter"):
+    with pytest.raises(ProviderError, match="no configuration of an adapter"):
         checkpoint_id(str(folder))
 
 

@@ -12,9 +12,11 @@ from urllib.parse import urldefrag, urlsplit
 from gog.schemas import Box, BoxError, FailureClass, plain
 from gog.transforms.images import ImageStore
 from gog.transforms.services.detectors.settings import DetectSettings
-from gog.transforms.services.http import call_json
+from gog.transforms.services.http import call_json, key_in
 from gog.transforms.services.protocols import Detection, ServiceError
+from gog.transforms.services.provider import Opening, Provider, ProviderError
 
+KEY = "GOG_DETECTOR_KEY"
 _TYPES = {b"\xff\xd8": "image/jpeg", b"\x89P": "image/png", b"RI": "image/webp"}
 
 
@@ -62,3 +64,27 @@ def read_detections(said: Any, settings: DetectSettings) -> tuple[Detection, ...
             found.append(Detection(box, plain(label)[:100], score))
     found.sort(key=lambda one: (-one.score, one.box))
     return tuple(found[: settings.limit])
+
+
+def _fits(opening: Opening) -> bool:
+    try:
+        parts = urlsplit(opening.address)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        return False
+    if host and (key := key_in(opening.address)):
+        raise ProviderError(
+            f"{parts.scheme}://{host}: no key in an address ({key}); the key goes into the variable {KEY}"
+        )
+    return bool(host)
+
+
+DETECTOR = Provider(
+    name="http",
+    example="http://localhost:9000/detect",
+    key=KEY,
+    key_needed=False,
+    price="detector",
+    fits=_fits,
+    open=lambda opening: RemoteDetector(opening.address, opening.images, opening.of(DetectSettings), opening.key),
+)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import boxes
 
 from gog.schemas import Box, FailureClass
-from gog.transforms.services.detectors.remote import RemoteDetector, read_detections
+from gog.transforms.services.detectors.http import RemoteDetector, read_detections
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import Detection, Detector, ServiceError

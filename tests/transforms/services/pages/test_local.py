@@ -13,8 +13,8 @@ from websites import anywhere, endless, failure, refused, run, site
 
 from gog.schemas import FailureClass
 from gog.transforms.services.pages import pdf
+from gog.transforms.services.pages.local import A_HOST, HTML_BYTES, LocalReader, html_text
 from gog.transforms.services.pages.pdf import pdf_text
-from gog.transforms.services.pages.reader import A_HOST, HTML_BYTES, LocalReader, html_text
 from gog.transforms.services.protocols import Page, ServiceError
 
 FACT = "The capital of Chad is N'Djamena, a city of more than a million people where two rivers meet."

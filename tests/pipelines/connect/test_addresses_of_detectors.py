@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from gog.pipelines.config.config import ConfigError
-from gog.pipelines.connect.detectors import check_detector, check_installed
+from gog.pipelines.config.config import Config, ConfigError
+from gog.pipelines.connect.addresses import check_addresses, check_packages
 
 KEY = "planted-0123456789"
 
@@ -14,7 +14,7 @@ KEY = "planted-0123456789"
     "address", ["segments:", "ultralytics:yolo11n.pt", "http://h:9000/detect#2", "https://[::1]/x"]
 )
 def test_addresses_that_somebody_fills(address: str) -> None:
-    check_detector(address)
+    check_addresses(Config(detector=address))
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,14 @@ def test_addresses_that_somebody_fills(address: str) -> None:
 )
 def test_addresses_that_nobody_fills(address: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
-        check_detector(address)
+        check_addresses(Config(detector=address))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("address", [f"http://u:{KEY}@h/detect", f"http://h/detect?access_token={KEY}"])
 def test_a_key_in_an_address_is_refused_and_not_shown(address: str) -> None:
     with pytest.raises(ConfigError, match="GOG_DETECTOR_KEY") as caught:
-        check_detector(address)
+        check_addresses(Config(detector=address))
     assert KEY not in str(caught.value)
 
 
@@ -45,5 +45,5 @@ def test_a_key_in_an_address_is_refused_and_not_shown(address: str) -> None:
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, address: str, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=f"{package} is not installed: pip install"):
-        check_installed(address)
-    check_installed("segments:")
+        check_packages(Config(detector=address))
+    check_packages(Config())

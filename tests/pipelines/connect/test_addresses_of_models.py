@@ -8,13 +8,14 @@ import pytest
 from fakes import MemoryImages
 
 from gog.pipelines.config.config import Config, ConfigError, parse_config
-from gog.pipelines.connect.models import episode_of, open_model, provider_of
-from gog.pipelines.connect.services import check_addresses, close_stores, policy_id, services_for
+from gog.pipelines.connect.addresses import check_addresses, episode_of, open_policy, policy_id
+from gog.pipelines.connect.services import close_stores, services_for
 from gog.pipelines.evaluate.run import Evaluation
 from gog.schemas import Frame
 from gog.transforms.services.models.chat import ChatModel
 from gog.transforms.services.models.checkpoint import CheckpointModel
 from gog.transforms.services.models.vllm import VllmModel
+from gog.transforms.services.providers import host_or_scheme
 
 KEY = "sk-planted-0123456789"
 
@@ -34,7 +35,7 @@ def config(**changes: Any) -> Config:
     ],
 )
 def test_a_model_is_known_by_its_name(address: str, id: str) -> None:  # noqa: A002
-    model = open_model(address, MemoryImages())
+    model = open_policy(address, MemoryImages())
     assert isinstance(model, VllmModel if address.startswith("vllm") else ChatModel)
     assert model.id == policy_id(address) == id
 
@@ -63,32 +64,32 @@ def test_settings_are_found_by_the_models_name() -> None:
 )
 def test_addresses_that_say_too_little(address: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        open_model(address, MemoryImages())
+        open_policy(address, MemoryImages())
 
 
 @pytest.mark.parametrize("address", [f"https://user:{KEY}@h/v1#m", f"https://h/v1?api-version=1&api_key={KEY}#m"])
 def test_a_key_in_an_address_is_refused_and_not_shown(address: str) -> None:
     with pytest.raises(ConfigError, match="key_env") as caught:
-        open_model(address, MemoryImages())
+        open_policy(address, MemoryImages())
     assert KEY not in str(caught.value)
 
 
 def test_a_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     address, made = "https://h/v1#m", config(models={"m": {"key_env": "MY_KEY"}}, teacher="https://h/v1#m")
     monkeypatch.delenv("MY_KEY", raising=False)
-    with pytest.raises(ConfigError, match=r"models\.m: .*MY_KEY is not set"):
-        open_model(address, MemoryImages(), made)
+    with pytest.raises(ConfigError, match="m: the key's variable MY_KEY is not set"):
+        open_policy(address, MemoryImages(), made)
     with pytest.raises(ConfigError, match="MY_KEY is not set"):
         check_addresses(made)
     assert policy_id(address, made) == "m"
     replay = made.model_copy(update={"store": made.store.model_copy(update={"mode": "replay"})})
-    assert open_model(address, MemoryImages(), replay).id == "m"
+    assert open_policy(address, MemoryImages(), replay).id == "m"
     monkeypatch.setenv("MY_KEY", f"{KEY}\nX: 1")
     with pytest.raises(ConfigError, match="line breaks") as caught:
-        open_model(address, MemoryImages(), made)
+        open_policy(address, MemoryImages(), made)
     assert KEY not in str(caught.value)
     monkeypatch.setenv("MY_KEY", f" {KEY}\n")
-    model = open_model(address, MemoryImages(), made)
+    model = open_policy(address, MemoryImages(), made)
     assert KEY not in f"{model!r} {model.id} {made!r}"
 
 
@@ -104,7 +105,7 @@ def test_a_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_limits_are_by_host_or_scheme(address: str, provider: str) -> None:
-    assert provider_of(address) == provider
+    assert host_or_scheme(address) == provider
 
 
 def test_models_of_one_host_share_its_gate(tmp_path: Path) -> None:
@@ -132,9 +133,9 @@ def test_a_trained_model_is_spoken_to_as_it_was_trained(tmp_path: Path) -> None:
     other = config(models={str(tmp_path): {"family": "qwen3-vl"}})
     assert episode_of(f"vllm:{tmp_path}", other).frame is Frame.PER_MILLE
     assert episode_of("planner:skill=1", Config()) == Config().episode
-    assert isinstance(open_model(f"checkpoint:{tmp_path}", MemoryImages()), CheckpointModel)
+    assert isinstance(open_policy(f"checkpoint:{tmp_path}", MemoryImages()), CheckpointModel)
     evaluated = Evaluation(config(lake=str(tmp_path / "lake")), f"checkpoint:{tmp_path}", "x")
     assert evaluated.config.episode.frame is Frame.RESIZED_PIXELS
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ConfigError, match="is an adapter: save it merged"):
-        open_model(f"vllm:{tmp_path}", MemoryImages())
+        open_policy(f"vllm:{tmp_path}", MemoryImages())

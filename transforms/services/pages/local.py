@@ -11,8 +11,10 @@ from yarl import URL
 
 from gog.schemas import FailureClass
 from gog.transforms.services.pages.pdf import MAX_TEXT, pdf_text, pdf_version
+from gog.transforms.services.pages.reading import ReadingSettings
 from gog.transforms.services.pages.robots import Robots
 from gog.transforms.services.protocols import Page, ServiceError
+from gog.transforms.services.provider import Provider
 from gog.transforms.services.public_web import Allow, Fetched, check_url, fetch_public, is_public, text_of
 
 LIMIT_BYTES: Final = 8 << 20
@@ -118,3 +120,12 @@ def html_text(html: str) -> str:
         # What its parsers raise on documents that were made to break them.
         raise ServiceError(FailureClass.BAD_REQUEST, f"not readable as HTML ({type(error).__name__})") from None
     return text or ""
+
+
+READER = Provider(
+    name="local",
+    example="local:",
+    packages=("trafilatura", "protego"),
+    extra="web",
+    open=lambda opening: LocalReader(robots=opening.of(ReadingSettings).robots),
+)

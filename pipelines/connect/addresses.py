@@ -1,0 +1,169 @@
+"""From addresses in the config to services, each by its provider (`gog.transforms.services.providers`).
+
+Whatever is wrong with an address is a `ConfigError` here.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from gog.pipelines.config.addresses import KINDS, named_services
+from gog.pipelines.config.config import Config, ConfigError
+from gog.pipelines.lake.lake import Lake
+from gog.transforms.atlas.world import atlas_world
+from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.images import ImageStore
+from gog.transforms.passing_images import PassingImages
+from gog.transforms.services.models.provider import NamedModels, Server
+from gog.transforms.services.pages.reading import Reading
+from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, TextSearch
+from gog.transforms.services.provider import Opening, ProviderError
+from gog.transforms.services.providers import (
+    DETECTORS,
+    IMAGE_SEARCHES,
+    MODELS,
+    READERS,
+    TEXT_SEARCHES,
+    check_installed,
+    checked,
+    embedded,
+    open_service,
+    provider_at,
+)
+from gog.transforms.services.search.index_folder import Bundled
+
+LOGS: Final = "logs"
+"""Folder of the lake for the output of servers that were started."""
+
+
+def open_policy(address: str, images: ImageStore, config: Config | None = None) -> Policy:
+    """The teacher, policy or judge at an address. Raises `ConfigError`."""
+    with _told():
+        return open_service(MODELS, _opening(address, config, images))
+
+
+def open_detector(address: str, images: ImageStore, config: Config | None = None) -> Detector:
+    """The detector at an address; loads its weights. Raises `ConfigError`."""
+    with _told():
+        return open_service(DETECTORS, _opening(address, config, images))
+
+
+def open_text_search(address: str, lake: Lake, config: Config | None = None) -> TextSearch:
+    """The text search at an address. Raises `ConfigError`."""
+    with _told():
+        return open_service(TEXT_SEARCHES, _opening(address, config, lake=lake))
+
+
+def open_image_search(address: str, lake: Lake, images: ImageStore, config: Config | None = None) -> ImageSearch:
+    """The image search at an address; what it is asked with, and thumbnails of its hits, are in `images`.
+
+    Raises `ConfigError`.
+    """
+    with _told():
+        return open_service(IMAGE_SEARCHES, _opening(address, config, images, lake))
+
+
+def open_reader(address: str, config: Config | None = None) -> PageReader:
+    """The reader of pages at an address. Raises `ConfigError`."""
+    _check_reading(config or Config())
+    with _told():
+        return open_service(READERS, _opening(address, config))
+
+
+def with_pages(search: TextSearch, reader: PageReader | None, judge: Policy, config: Config) -> TextSearch:
+    """The search with the pages of its hits read, where the config asks for it."""
+    return Reading(search, reader, config.reading, judge) if reader and config.reading.pages else search
+
+
+def check_addresses(config: Config, *, keyed: bool = True) -> None:
+    """Raise `ConfigError` on an address that nobody fills, as opening would; opens, calls and writes nothing.
+
+    Keys that are not set are no error unless `keyed`.
+    """
+    for kind, address in named_services(config):
+        with _told():
+            checked(KINDS[kind], _opening(address, config, keyed=keyed))
+    readers = [tool.name for tool in config.episode.offered if tool.asks == "page"]
+    if config.pages:
+        _check_reading(config)
+    elif readers:
+        raise ConfigError(f"episode.tools: {readers[0]} reads pages: name a reader in `pages`, such as 'local:'")
+
+
+def check_packages(config: Config) -> None:
+    """Raise `ConfigError` where a package or an executable is missing that a service of the config needs."""
+    for kind, address in named_services(config):
+        with _told():
+            check_installed(provider_at(KINDS[kind], address), address)
+        server = server_of(address, config) if kind == "chat" and config.store.mode != "replay" else None
+        if server and shutil.which(server.executable) is None:
+            raise ConfigError(f"{address}: there is no executable {server.executable!r} here; {server.advice}")
+
+
+def server_of(address: str, config: Config) -> Server | None:
+    """What a run starts for the model at an address, if anything. Raises `ConfigError`."""
+    with _told():
+        provider, opening = checked(MODELS, _opening(address, config, keyed=False))
+        return provider.server(opening) if provider.server else None
+
+
+def policy_id(address: str, config: Config | None = None) -> str:
+    """Id of the policy at an address, as rows and events have it; needs no key. Raises `ConfigError`."""
+    with _told():
+        provider, opening = checked(MODELS, _opening(address, config, keyed=False))
+        return provider.identify(opening)
+
+
+def price_name(address: str, kind: str, config: Config) -> str:
+    """What the price of a service is looked up by, before it is opened. Raises `ConfigError`."""
+    if kind == "chat":
+        return policy_id(address, config)
+    with _told():
+        provider = provider_at(KINDS[kind], address)
+    return provider.price or provider.name
+
+
+def episode_of(address: str, config: Config) -> EpisodeSettings:
+    """The episode as the policy at an address meets it: boxes in the frame of its family, where that is known.
+
+    A policy that was trained writes boxes as it was taught, whatever frame the run's teacher had.
+    """
+    with _told():
+        provider, opening = checked(MODELS, _opening(address, config, keyed=False))
+        settings = provider.settings(opening)
+    if settings.backbone is None:
+        return config.episode
+    backbone = replace(settings.backbone, min_pixels=settings.least_pixels, max_pixels=settings.most_pixels)
+    return config.episode.in_frame(backbone.spec)
+
+
+def _opening(
+    address: str,
+    config: Config | None,
+    images: ImageStore | None = None,
+    lake: Lake | None = None,
+    *,
+    keyed: bool = True,
+) -> Opening:
+    config = config or Config()
+    sections = (config.search, config.detect, config.reading, config.vllm, config.checkpoint, config.uploader)
+    models = NamedModels(config.models, logs=Path(config.lake) / LOGS)
+    worlds = [Bundled(lambda kind: getattr(atlas_world(lake.indexes), kind))] if lake else []
+    calls = keyed and config.store.mode != "replay"
+    return Opening(address, images or PassingImages(), (*sections, models, *worlds), calls)
+
+
+def _check_reading(config: Config) -> None:
+    if config.reading.summary and embedded(config.judge):
+        raise ConfigError("reading.summary: the planner cannot summarise; set judge to a model, or summary to false")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except ProviderError as error:
+        raise ConfigError(str(error)) from None
