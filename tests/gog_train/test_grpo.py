@@ -203,7 +203,7 @@ def rewritten(options: dict[str, Any], folder: Path, **changes: Any) -> Path:
         ({"judge": "nobody:"}, "judge: 'nobody:' is no address of a model"),
         (
             {"judge": "http://127.0.0.1:9/v1#judge", "judge_settings": {"key_env": "GOG_NO_SUCH"}},
-            "GOG_NO_SUCH, named in key_env, is not set",
+            "GOG_NO_SUCH is not set",
         ),
         ({"text_search": "corpus:nowhere"}, "nowhere"),
         ({"text_search": "google:"}, "text_search: 'google:' is no address of a text search"),
