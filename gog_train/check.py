@@ -26,7 +26,6 @@ from gog_train.processors import backbone_of
 from gog_train.settings import TrainingError, read_settings
 from gog_train.sft import EXAMPLES as SFT_EXAMPLES
 from gog_train.sft import SftSettings
-from gog_train.template import template
 
 State = Literal["ok", "warning", "problem"]
 Stage = Literal["sft", "grpo"]
@@ -197,7 +196,6 @@ def _batches(settings: Settings, processes: int) -> Check:
 
 def _shape(settings: Settings) -> Shape | Check:
     try:
-        backbone_of(settings.model, settings.revision)
         return shape_of(settings)
     except (OSError, ValueError) as error:
         return Check("model", "problem", " ".join(str(error).split())[:300], "name a folder, or a model of the hub")
@@ -213,10 +211,10 @@ def _export(stage: Stage, settings: Settings) -> tuple[Check, dict[str, Any] | N
     levels = settings.levels if isinstance(settings, GrpoSettings) else (1, 2)
     try:
         kind: Literal["sft", "rl"] = "sft" if stage == "sft" else "rl"
-        name = backbone_of(settings.model, settings.revision).name
-        export = open_export(settings.export, kind, name, levels, rows=False)
+        backbone = backbone_of(settings.model, settings.revision)
+        export = open_export(settings.export, kind, backbone.name, levels, rows=False)
         thinking = export.thinking if settings.thinking is None else settings.thinking
-        check_notes(settings.model, template(name, thinking=thinking))
+        check_notes(settings.model, backbone.template(thinking=thinking))
     except (ExportError, TrainingError) as error:
         return Check("export", "problem", str(error)), None
     rows = {split: said.get("rows", 0) for split, said in export.manifest["splits"].items()}

@@ -5,16 +5,16 @@ torch, peft and transformers are imported inside of the functions.
 
 import json
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from gog.transforms.dialect.backbones import Backbone
+from gog.transforms.dialect.backbones import Backbone, Template
 from gog.transforms.services.models.checkpoint import NOTES
 from gog_train.settings import TrainingError
-from gog_train.template import Template
 
 CARD: Final = "run.json"
 
@@ -37,7 +37,7 @@ def save(
     """
     lora = model.peft_config["default"]
     on_base = (str(lora.base_model_name_or_path), int(lora.r))
-    sees = any("lora_" in name and ".visual." in name for name, _ in model.named_parameters())
+    sees = any("lora_" in name and re.match(backbone.vision, name) for name, _ in model.named_parameters())
     folders = {}
     if what != "merged":
         folders["adapter"] = output / "adapter"
@@ -50,7 +50,7 @@ def save(
         (folder / "chat_template.jinja").write_text(template.text, "utf-8")
         alone = name == "adapter"
         notes = {
-            "backbone": backbone.name.value,
+            "backbone": backbone.name,
             "thinking": template.thinking,
             "factor": backbone.factor,
             "min_pixels": backbone.min_pixels,
@@ -63,7 +63,7 @@ def save(
 
 def serve_command(folder: Path, template: Template, backbone: Backbone, on_base: tuple[str, int] | None) -> list[str]:
     """How vLLM serves a saved folder; `on_base` is the model that an adapter belongs to, and the adapter's rank."""
-    pixels = {"size": {"shortest_edge": backbone.min_pixels, "longest_edge": backbone.max_pixels}}
+    pixels = {"size": backbone.processor_size}
     model, adapter = str(folder), []
     if on_base:
         model, rank = on_base

@@ -1,6 +1,6 @@
 """Reads an export for TRL, and checks it before the first step of a training.
 
-    export = open_export(Path("lake/runs/atlas/exports/trl-qwen3-vl"), "rl", BackboneName.QWEN3_VL, levels=(1, 2))
+    export = open_export(Path("lake/runs/atlas/exports/trl-qwen3-vl"), "rl", "qwen3-vl", levels=(1, 2))
     rows = export.rows("train")     # a datasets.Dataset; messages, prompt and tools are JSON text
 
 Whatever is wrong is an `ExportError` that says what to do.
@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gog.schemas import SCHEMA_VERSION, BoxError
 from gog.schemas.boxes import from_frame
-from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.target import Format, ToolSettings
 
@@ -86,7 +86,7 @@ class Export:
 
 
 def open_export(
-    folder: Path, kind: Kind, backbone: BackboneName, levels: Collection[int] = (1, 2), *, rows: bool = True
+    folder: Path, kind: Kind, backbone: str, levels: Collection[int] = (1, 2), *, rows: bool = True
 ) -> Export:
     """The export in `folder` (the one of the format, or its `sft` or `rl`), after all checks. Raises `ExportError`.
 
@@ -96,7 +96,7 @@ def open_export(
     """
     folder = folder / kind if (folder / kind / "manifest.json").exists() else folder
     wanted = BACKBONES[backbone]
-    again = _AGAIN.format(kind=kind, form=Format.TRL, backbone=backbone.value)
+    again = _AGAIN.format(kind=kind, form=Format.TRL, backbone=backbone)
     manifest = read_manifest(folder, kind, Format.TRL, again)
     _check_backbone(manifest, folder, wanted, again)
     export = Export(folder, kind, wanted, manifest, tuple(sorted(set(levels))))
@@ -157,7 +157,7 @@ def _loaded(folder: Path, again: str) -> dict[str, Any]:
 def _check_backbone(manifest: Mapping[str, Any], folder: Path, wanted: Backbone, again: str) -> None:
     made = manifest["backbone"]
     asked = {
-        "name": wanted.name.value,
+        "name": wanted.name,
         "frame": wanted.frame.value,
         "factor": wanted.factor,
         "min_pixels": wanted.min_pixels,

@@ -14,21 +14,19 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from gog.schemas import Function, Message, ToolCall
-from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, Template
 from gog.transforms.export.rows import chat_message
 from gog.transforms.images import ImageError, decode_image
 from gog.transforms.services.models.checkpoint import NOTES
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
 from gog_train.checkpoints import read_notes
-from gog_train.processors import END_OF_TURN, backbone_of, check_tokens, fit, load_model, load_processor
+from gog_train.processors import backbone_of, check_tokens, fit, load_model, load_processor
 from gog_train.settings import TrainingError
-from gog_train.template import Template, template
 
 Device = Literal["auto", "cpu", "cuda"]
 
 _SEQUENCES: Final = {"input_ids": 0, "attention_mask": 0, "mm_token_type_ids": 0}
 """What has an entry for each token, and its padding where no token of the tokenizer's own is used."""
-_VISUAL: Final = ("<|image_pad|>", "<|video_pad|>")
 
 
 class PromptError(ValueError):
@@ -64,8 +62,8 @@ class Generator:
 
         self._model, self._processor, self._form, self._backbone = model.eval(), processor, form, backbone
         tokenizer = processor.tokenizer
-        self._ends = sorted({tokenizer.convert_tokens_to_ids(END_OF_TURN), tokenizer.eos_token_id})
-        self._visual = [tokenizer.convert_tokens_to_ids(token) for token in _VISUAL]
+        self._ends = sorted({tokenizer.convert_tokens_to_ids(backbone.end_of_turn), tokenizer.eos_token_id})
+        self._visual = [tokenizer.convert_tokens_to_ids(token) for token in backbone.placeholders]
         self.context: int = model.config.get_text_config().max_position_embeddings
         """Tokens of prompt and reply together."""
         # The checkpoint's own penalties and defaults of sampling are left out: sampling is the request's alone.
@@ -157,7 +155,7 @@ class Generator:
     def read(self, text: str, before: str, turns: int) -> Message:
         """A reply's text, control tokens included, as a message; what is no call of a tool stays text."""
         tokenizer = self._processor.tokenizer
-        plain = text.removesuffix(tokenizer.pad_token).removesuffix(END_OF_TURN)
+        plain = text.removesuffix(tokenizer.pad_token).removesuffix(self._backbone.end_of_turn)
         try:
             parsed = tokenizer.parse_response(text, prefix=before)
             calls = tuple(
@@ -183,16 +181,16 @@ def open_generator(folder: Path, device: Device = "auto") -> Generator:
     if notes is None:
         raise TrainingError(f"{folder} has no {NOTES}: name the folder `adapter` or `merged` that gog_train saved")
     try:
-        backbone, thinking = BACKBONES[BackboneName(notes["backbone"])], bool(notes["thinking"])
+        backbone, thinking = BACKBONES[str(notes["backbone"])], bool(notes["thinking"])
         backbone = replace(backbone, min_pixels=int(notes["min_pixels"]), max_pixels=int(notes["max_pixels"]))
     except (KeyError, TypeError, ValueError):
         raise TrainingError(f"{folder / NOTES} is not what a training writes: save the model again") from None
-    if backbone_of(str(folder)).name is not backbone.name:
+    if backbone_of(str(folder)).name != backbone.name:
         raise TrainingError(f"{folder / NOTES} says {backbone.name}, the model beside it is of another family")
     cuda = torch.cuda.is_available() if device == "auto" else device == "cuda"
-    form, processor = template(backbone.name, thinking=thinking), load_processor(str(folder))
+    form, processor = backbone.template(thinking=thinking), load_processor(str(folder))
     fit(processor, form, backbone)
-    check_tokens(processor.tokenizer)
+    check_tokens(processor.tokenizer, backbone)
     model = load_model(str(folder), dtype="bfloat16" if cuda else "float32")
     try:
         model = model.to("cuda" if cuda else "cpu")
@@ -250,9 +248,9 @@ def _drawn(prompts: Sequence[Prompt], never: Sequence[int], device: Any) -> Any:
             if sampling.top_p < 1:
                 ordered, places = logits.sort(descending=True)
                 shares = ordered.softmax(-1)
-                gateway = shares.cumsum(-1) - shares >= sampling.top_p
-                gateway[0] = False
-                logits = logits.index_fill(-1, places[gateway], -torch.inf)
+                dropped = shares.cumsum(-1) - shares >= sampling.top_p
+                dropped[0] = False
+                logits = logits.index_fill(-1, places[dropped], -torch.inf)
             noise = torch.empty_like(logits).exponential_(generator=generator)
             return logits - noise.log()
 

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
+from gog.transforms.dialect.backbones import Template
 from gog.transforms.services.models.chat import ModelSettings
 from gog_train.checkpoints import check_notes, resumed
 from gog_train.collator import pictures
@@ -40,7 +41,6 @@ from gog_train.stages import (
     say,
     starting_model,
 )
-from gog_train.template import Template, template
 
 EXAMPLES: Final = """\
 examples:
@@ -190,7 +190,7 @@ def prepare(settings: GrpoSettings) -> Material:
     _check_environment(settings)
     export = open_export(settings.export, "rl", backbone_of(settings.model, settings.revision).name, settings.levels)
     rows, backbone = export.rows("train"), export.backbone
-    form = template(backbone.name, thinking=export.thinking if settings.thinking is None else settings.thinking)
+    form = backbone.template(thinking=export.thinking if settings.thinking is None else settings.thinking)
     check_notes(settings.model, form)
     processor = load_processor(settings.model, settings.revision)
     fit(processor, form, backbone)
@@ -230,7 +230,7 @@ def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence
         args=_arguments(settings),
         train_dataset=material.rows,
         processing_class=material.processor,
-        peft_config=adapter(settings),
+        peft_config=adapter(settings, material.export.backbone),
         callbacks=list(callbacks),
     )
     return ready(trainer)

@@ -12,10 +12,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from gog_train.grpo import GrpoSettings
-from gog_train.processors import base_of
+from gog_train.processors import backbone_of, base_of
 from gog_train.settings import TrainSettings
 from gog_train.sft import SftSettings
-from gog_train.stages import LANGUAGE, VISION
 
 OVERHEAD: Final = 3 << 29
 """Bytes of a CUDA context with its libraries' workspaces."""
@@ -73,7 +72,8 @@ def shape_of(settings: TrainSettings) -> Shape:
     config = AutoConfig.from_pretrained(base, revision=revision)
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)
-    pattern = re.compile(f"{LANGUAGE}|{VISION}" if settings.train_vision else LANGUAGE)
+    backbone = backbone_of(settings.model, settings.revision)
+    pattern = re.compile(backbone.layers(vision=settings.train_vision))
     adapted = [m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and pattern.fullmatch(name)]
     text = config.get_text_config()
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads

@@ -10,12 +10,8 @@ from typing import Any
 from PIL import Image
 
 from gog.schemas import BoxError
-from gog.schemas.boxes import smart_resize
-from gog.transforms.dialect.backbones import BACKBONES, Backbone
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, Template
 from gog_train.settings import TrainingError
-from gog_train.template import SPECIAL_TOKENS, Template
-
-END_OF_TURN = "<|im_end|>"
 
 
 def base_of(model: str, revision: str | None) -> tuple[str, str | None]:
@@ -34,14 +30,13 @@ def backbone_of(model: str, revision: str | None = None) -> Backbone:
 
     base, base_revision = base_of(model, revision)
     try:
-        found = AutoConfig.from_pretrained(base, revision=base_revision).model_type
+        model_type = AutoConfig.from_pretrained(base, revision=base_revision).model_type
     except (OSError, ValueError) as error:
         raise TrainingError(f"{base} has no config of a model: {_line(error)}") from error
-    for backbone in BACKBONES.values():
-        if backbone.model_type == found:
-            return backbone
-    families = " or ".join(backbone.model_type for backbone in BACKBONES.values())
-    raise TrainingError(f"{model} is a {found}, which is no backbone: start from a {families}")
+    families = {backbone.model_type: backbone for backbone in map(BACKBONES.__getitem__, BACKBONES)}
+    if model_type not in families:
+        raise TrainingError(f"{model} is a {model_type}, which is no backbone: start from a {' or '.join(families)}")
+    return families[model_type]
 
 
 def load_processor(model: str, revision: str | None = None) -> Any:
@@ -81,7 +76,7 @@ def fit(processor: Any, template: Template, backbone: Backbone) -> None:
     tokenizer = processor.tokenizer
     processor.chat_template = tokenizer.chat_template = template.text
     tokenizer.response_template = template.response
-    processor.image_processor.size = {"shortest_edge": backbone.min_pixels, "longest_edge": backbone.max_pixels}
+    processor.image_processor.size = backbone.processor_size
 
 
 def check(processor: Any, backbone: Backbone, images: Iterable[Image.Image] = ()) -> None:
@@ -89,15 +84,16 @@ def check(processor: Any, backbone: Backbone, images: Iterable[Image.Image] = ()
 
     It is tried on pictures of its own, which are too small, too large and neither, and on the given ones.
     """
-    check_tokens(processor.tokenizer)
+    check_tokens(processor.tokenizer, backbone)
     sizes = ((64, 48), (1000, 700), (700, 1000), (4000, 3000))
     for image in (*(Image.new("RGB", size, (90, 120, 150)) for size in sizes), *images):
         _check_resizing(processor, backbone, image)
 
 
-def check_tokens(tokenizer: Any) -> None:
+def check_tokens(tokenizer: Any, backbone: Backbone) -> None:
     """Raise `TrainingError` unless every special token of the format is one token."""
-    missing = [token for token in SPECIAL_TOKENS if len(tokenizer.encode(token, add_special_tokens=False)) != 1]
+    tokens = backbone.special_tokens
+    missing = [token for token in tokens if len(tokenizer.encode(token, add_special_tokens=False)) != 1]
     if missing:
         raise TrainingError(
             f"the tokenizer has no single token for {', '.join(missing)}: "
@@ -110,8 +106,8 @@ def check_tokens(tokenizer: Any) -> None:
 def _check_resizing(processor: Any, backbone: Backbone, image: Image.Image) -> None:
     width, height = image.size
     try:
-        wanted = smart_resize(width, height, backbone.factor, backbone.min_pixels, backbone.max_pixels)
-        made = processor.image_processor(images=[image], return_tensors="pt")
+        wanted = backbone.resized(width, height)
+        *resized, factor = backbone.processed(processor.image_processor, image)
     except BoxError as error:
         raise TrainingError(f"an image of the export cannot be resized: {error}") from error
     except (ValueError, RuntimeError) as error:
@@ -119,14 +115,10 @@ def _check_resizing(processor: Any, backbone: Backbone, image: Image.Image) -> N
             f"the processor cannot take an image of {width}x{height} ({_line(error)}): "
             "start from the processor of the export's backbone"
         ) from error
-    _, rows, columns = (int(value) for value in made["image_grid_thw"][0])
-    patch = int(processor.image_processor.patch_size)
-    found = columns * patch, rows * patch
-    factor = patch * int(processor.image_processor.merge_size)
-    if found != wanted or factor != backbone.factor:
+    if tuple(resized) != wanted or factor != backbone.factor:
         raise TrainingError(
-            f"the processor makes {found[0]}x{found[1]} of an image of {width}x{height} (factor {factor}), the export "
-            f"assumed {wanted[0]}x{wanted[1]} (factor {backbone.factor}): export again for this model, "
+            f"the processor makes {resized[0]}x{resized[1]} of an image of {width}x{height} (factor {factor}), the "
+            f"export assumed {wanted[0]}x{wanted[1]} (factor {backbone.factor}): export again for this model, "
             "or start from the processor of the export's backbone"
         )
 

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from pydantic import Field, model_validator
 
+from gog.transforms.dialect.backbones import Backbone
 from gog_train.checkpoints import check_notes, resumed
 from gog_train.collator import EpisodeCollator, pictures
 from gog_train.data import Export, open_export
-from gog_train.processors import END_OF_TURN, backbone_of, check, fit, load_processor
+from gog_train.processors import backbone_of, check, fit, load_processor
 from gog_train.rows import Rows, fitting_rows, rows_of, trainable, write_left_out
 from gog_train.settings import TrainingError, TrainSettings
 from gog_train.stages import (
@@ -32,7 +33,6 @@ from gog_train.stages import (
     say,
     starting_model,
 )
-from gog_train.template import template
 
 EXAMPLES: Final = """\
 examples:
@@ -93,7 +93,7 @@ def train(settings: SftSettings) -> Trained:
     check_report(settings.report)
     export = open_export(settings.export, "sft", backbone_of(settings.model, settings.revision).name)
     thinking = export.thinking if settings.thinking is None else settings.thinking
-    form = template(export.backbone.name, thinking=thinking)
+    form = export.backbone.template(thinking=thinking)
     check_notes(settings.model, form)
     processor = load_processor(settings.model, settings.revision)
     fit(processor, form, export.backbone)
@@ -117,21 +117,21 @@ def make_trainer(settings: SftSettings, processor: Any, splits: Mapping[str, Row
     """TRL's trainer around a freshly loaded model with an adapter."""
     from trl import SFTTrainer
 
-    validation = splits.get("validation")
+    validation, backbone = splits.get("validation"), backbone_of(settings.model, settings.revision)
     trainer = SFTTrainer(
         model=starting_model(settings, processor),
-        args=_arguments(settings, evaluates=bool(validation)),
+        args=_arguments(settings, backbone, evaluates=bool(validation)),
         train_dataset=trainable(splits["train"]),
         eval_dataset=trainable(validation) if validation else None,
         processing_class=processor,
         data_collator=EpisodeCollator(processor),
-        peft_config=adapter(settings),
+        peft_config=adapter(settings, backbone),
         callbacks=list(callbacks),
     )
     return ready(trainer)
 
 
-def _arguments(settings: SftSettings, *, evaluates: bool) -> Any:
+def _arguments(settings: SftSettings, backbone: Backbone, *, evaluates: bool) -> Any:
     from trl import SFTConfig
 
     return SFTConfig(
@@ -144,7 +144,7 @@ def _arguments(settings: SftSettings, *, evaluates: bool) -> Any:
         per_device_train_batch_size=settings.device_batch_size,
         per_device_eval_batch_size=settings.device_batch_size,
         gradient_accumulation_steps=_accumulation(settings),
-        eos_token=END_OF_TURN,
+        eos_token=backbone.end_of_turn,
         assistant_only_loss=True,
         max_length=None,  # rows are measured before: nothing is cut
         remove_unused_columns=False,

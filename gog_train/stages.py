@@ -13,15 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from gog.transforms.dialect.backbones import Backbone, Template
 from gog_train.checkpoints import read_notes, save, write_card
 from gog_train.data import Export, ExportError
 from gog_train.processors import load_model
 from gog_train.settings import TrainingError, TrainSettings, read_settings
-from gog_train.template import Template
-
-LANGUAGE: Final = r"(?:.*\.)?language_model\.layers\.\d+\.(?:self_attn|mlp)\.\w+_proj"
-VISION: Final = r"(?:.*\.)?visual\.blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.(?:\w+_proj|linear_fc\d))"
-"""Linear layers of the transformer blocks, by name, in both families."""
 
 MERGE: Final = "vLLM takes no adapter on the vision tower: `--resume --save both` writes the merged model"
 
@@ -141,7 +137,7 @@ def starting_model(settings: TrainSettings, processor: Any) -> Any:
     return model
 
 
-def adapter(settings: TrainSettings) -> Any:
+def adapter(settings: TrainSettings, backbone: Backbone) -> Any:
     """The LoRA adapter, as PEFT takes it."""
     from peft import LoraConfig
 
@@ -149,7 +145,7 @@ def adapter(settings: TrainSettings) -> Any:
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
-        target_modules=f"{LANGUAGE}|{VISION}" if settings.train_vision else LANGUAGE,
+        target_modules=backbone.layers(vision=settings.train_vision),
         task_type="CAUSAL_LM",
     )
 

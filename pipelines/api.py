@@ -15,7 +15,7 @@ from gog.pipelines.lake.lake import Lake, LakeError, Manifest
 from gog.pipelines.views import database
 from gog.schemas import TABLES
 from gog.schemas.base import Row
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.target import KINDS, Format, Target
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def export(config: Config, kind: str, form: str = "parquet", backbone: str | Non
     from gog.pipelines.steps.run import run
 
     try:
-        target = Target(Format(form), BACKBONES[BackboneName(backbone)] if backbone else None)
+        target = Target(Format(form), BACKBONES[backbone] if backbone else None)
     except ValueError as error:
         raise ConfigError(f"no such export: {error}") from None
     if kind not in KINDS[target.format]:

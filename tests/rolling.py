@@ -24,8 +24,7 @@ from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.verify.judge import JudgeCall, closed_world_judge
 from gog_train.processors import fit
 from gog_train.questions import questions
-from gog_train.services import TrainingServices
-from gog_train.template import template
+from gog_train.services import PassingImages, TrainingServices
 
 CROPS = CropSettings(max_pixels=8 * 28 * 28)
 
@@ -100,7 +99,7 @@ def row_of(rows: Any, number: int = 0) -> dict[str, Any]:
 
 def fitted(backbone: Backbone, *, thinking: bool = True) -> tuple[Any, bool]:
     """A tiny processor with template and budget, and whether the prompt opens the thought."""
-    made, form = tiny_models.processor(backbone.name), template(backbone.name, thinking=thinking)
+    made, form = tiny_models.processor(backbone.name), backbone.template(thinking=thinking)
     fit(made, form, backbone)
     return made, form.opened
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, system_prompt
 
 SPECIALS: Final = (
@@ -67,7 +67,7 @@ def _merged() -> tuple[dict[str, int], tuple[tuple[str, str], ...]]:
 
 
 def processor(
-    backbone: BackboneName,
+    backbone: str,
     chat_template: str | None = None,
     *,
     min_pixels: int | None = None,
@@ -89,7 +89,7 @@ def processor(
 
 
 @cache
-def _classes() -> dict[BackboneName, type[Any]]:
+def _classes() -> dict[str, type[Any]]:
     from transformers import Qwen2_5_VLProcessor, Qwen3VLProcessor
     from transformers.processing_utils import ProcessorMixin
 
@@ -106,8 +106,8 @@ def _classes() -> dict[BackboneName, type[Any]]:
         return type(name, (base,), {"__init__": __init__, "__module__": __name__})
 
     return {
-        BackboneName.QWEN2_5_VL: images_only(Qwen2_5_VLProcessor, "TinyQwen2_5_VLProcessor"),
-        BackboneName.QWEN3_VL: images_only(Qwen3VLProcessor, "TinyQwen3VLProcessor"),
+        "qwen2.5-vl": images_only(Qwen2_5_VLProcessor, "TinyQwen2_5_VLProcessor"),
+        "qwen3-vl": images_only(Qwen3VLProcessor, "TinyQwen3VLProcessor"),
     }
 
 
@@ -120,13 +120,13 @@ def register() -> None:
 
 
 @cache
-def _configs() -> dict[BackboneName, type[Any]]:
+def _configs() -> dict[str, type[Any]]:
     from transformers import Qwen2_5_VLConfig, Qwen3VLConfig
 
-    return {BackboneName.QWEN2_5_VL: Qwen2_5_VLConfig, BackboneName.QWEN3_VL: Qwen3VLConfig}
+    return {"qwen2.5-vl": Qwen2_5_VLConfig, "qwen3-vl": Qwen3VLConfig}
 
 
-def model(backbone: BackboneName, *, seed: int = 0, spread: float = 0.02) -> Any:
+def model(backbone: str, *, seed: int = 0, spread: float = 0.02) -> Any:
     """A model of random weights for the tokenizer above, on the CPU, in single precision.
 
     `spread` is the standard deviation of the weights. Of the usual one the head cannot say anything with confidence,
@@ -144,7 +144,7 @@ def model(backbone: BackboneName, *, seed: int = 0, spread: float = 0.02) -> Any
     return made
 
 
-def _config(backbone: BackboneName, spread: float) -> Any:
+def _config(backbone: str, spread: float) -> Any:
     tokens = tokenizer()
     to_id = tokens.convert_tokens_to_ids
     ids = {
@@ -176,7 +176,7 @@ def _config(backbone: BackboneName, spread: float) -> Any:
         "temporal_patch_size": 2,
         "out_hidden_size": 64,
     }
-    if backbone is BackboneName.QWEN2_5_VL:
+    if backbone == "qwen2.5-vl":
         text["rope_parameters"] = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}
         vision |= {"window_size": 56, "fullatt_block_indexes": [1]}
     else:
@@ -186,7 +186,7 @@ def _config(backbone: BackboneName, spread: float) -> Any:
     return _configs()[backbone](text_config=text, vision_config=vision, **ids)
 
 
-def checkpoint(backbone: BackboneName, folder: Path, chat_template: str | None = None, *, spread: float = 0.02) -> Path:
+def checkpoint(backbone: str, folder: Path, chat_template: str | None = None, *, spread: float = 0.02) -> Path:
     """Model and processor, saved as a checkpoint that `register` makes loadable; nothing is done where one is."""
     if not (folder / "config.json").exists():
         processor(backbone, chat_template).save_pretrained(folder)

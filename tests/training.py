@@ -1,5 +1,6 @@
 """Exports of a real run of the bundled world, small enough that tiny models train on them in seconds."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,19 +12,24 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.export import write
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.lake.lake import Lake
-from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.export.target import Format, Target
 
 
-def small(name: BackboneName) -> Backbone:
-    """The backbone with a budget of 4 to 48 visual tokens an image; a test has to put it into `BACKBONES`."""
+def module_of(name: str) -> str:
+    """Where the backbone stands, as `monkeypatch.setattr` takes it."""
+    return f"gog.transforms.dialect.backbones.{re.sub('[^0-9a-z]', '_', name)}.BACKBONE"
+
+
+def small(name: str) -> Backbone:
+    """The backbone with a budget of 4 to 48 visual tokens an image; a test has to put it at `module_of`."""
     backbone = BACKBONES[name]
     return replace(backbone, min_pixels=4 * backbone.factor**2, max_pixels=48 * backbone.factor**2)
 
 
 def trl_export(config: Config, kind: Literal["sft", "rl"], backbone: Backbone, folder: Path) -> Path:
-    """The run's export for TRL, made in a copy of the run below `folder`: nobody writes to a shared one."""
-    copy = folder / "run"
+    """The run's export for TRL, made in a copy in `folder`: nobody writes to a shared one."""
+    copy = Lake(folder / "lake").run_folder(config.run)
     if not copy.exists():
         shutil.copytree(run_folder(config), copy, ignore=shutil.ignore_patterns("lock", "exports"))
     images, target = Lake(Path(config.lake)).images, Target(Format.TRL, backbone)

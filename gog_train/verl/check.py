@@ -10,13 +10,12 @@ transformers and datasets are imported inside of the functions.
 import os
 import sys
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.target import Format, ToolSettings
 from gog.transforms.images import decode_image
@@ -26,7 +25,6 @@ from gog_train.data import ExportError, check_files, read_manifest
 from gog_train.processors import backbone_of, base_of, check_tokens, load_processor
 from gog_train.services import RULES, Addresses, check_judge, open_services
 from gog_train.settings import TrainingError
-from gog_train.template import template
 
 AGAIN = "export it again with `gog export rl --format verl`"
 
@@ -52,15 +50,15 @@ def check(environment: Mapping[str, str]) -> str:
 
 def _check_model(model: str, manifest: Mapping[str, Any], rows: Path) -> None:
     """A whole model of the family, its tokens, and the size that its processor gives to small and large images."""
-    wanted = BACKBONES[BackboneName(manifest["backbone"]["name"])]
+    wanted = BACKBONES[manifest["backbone"]["name"]]
     if base_of(model, None)[0] != model:
         raise TrainingError(f"{model} is an adapter, verl trains whole models: name a folder saved with `save: merged`")
     found = backbone_of(model)
     if found != wanted:
         raise TrainingError(f"{model} is a {found.name}, the export is for {wanted.name}: {AGAIN} for {found.name}")
-    check_notes(model, template(wanted.name, thinking=manifest["backbone"]["thinking"]))
+    check_notes(model, wanted.template(thinking=manifest["backbone"]["thinking"]))
     processor = load_processor(model)
-    check_tokens(processor.tokenizer)
+    check_tokens(processor.tokenizer, wanted)
     for image in (Image.new("RGB", (64, 48)), *map(decode_image, _images_of(rows))):
         _check_size(processor, wanted, image)
 
@@ -76,13 +74,13 @@ def _images_of(rows: Path) -> list[bytes]:
 def _check_size(processor: Any, backbone: Backbone, image: Image.Image) -> None:
     wanted = backbone.visual_tokens(*image.size)
     try:
-        made = processor.image_processor(images=[image], return_tensors="pt")
-        found = prod(int(side) for side in made["image_grid_thw"][0]) // int(processor.image_processor.merge_size) ** 2
+        width, height, factor = backbone.processed(processor.image_processor, image)
+        tokens = width * height // factor**2
     except (ValueError, RuntimeError):
-        found = 0
-    if found != wanted:
+        tokens = 0
+    if tokens != wanted:
         raise TrainingError(
-            f"the processor makes {found} tokens of an image of {image.width}x{image.height}, the export assumed "
+            f"the processor makes {tokens} tokens of an image of {image.width}x{image.height}, the export assumed "
             f"{wanted}: start from the processor of the export's backbone, with its own limits"
         )
 

@@ -15,9 +15,10 @@ import typer
 from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, command_app, example
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.rows import Reviewed
 from gog.transforms.export.target import KINDS, Format, Target
+from gog.transforms.open_set import UnknownMemberError
 
 app = command_app()
 
@@ -38,8 +39,12 @@ def export(
         Format, typer.Option("--format", help="Who reads it; parquet is the engine's own, in the run's frame.")
     ] = Format.PARQUET,
     backbone: Annotated[
-        BackboneName | None,
-        typer.Option("--backbone", help="The model to train: boxes, sizes and tools as it has them."),
+        str | None,
+        typer.Option(
+            "--backbone",
+            metavar="NAME",
+            help=f"The model to train, of {', '.join(BACKBONES)}: boxes, sizes and tools as it has them.",
+        ),
     ] = None,
     reviewed: Annotated[
         Reviewed | None,
@@ -76,18 +81,20 @@ def export(
         print(f"uploaded to {push_export(folder, push)}")
 
 
-def _target(kind: str, form: Format, backbone: BackboneName | None) -> Target:
+def _target(kind: str, form: Format, backbone: str | None) -> Target:
     """What the export is for. Raises `typer.BadParameter`."""
-    names = " or ".join(BackboneName)
     if form is Format.PARQUET and backbone is not None:
         raise typer.BadParameter(
             "parquet is in the run's own frame: for a backbone use --format trl", param_hint="--backbone"
         )
     if form is not Format.PARQUET and backbone is None:
-        raise typer.BadParameter(f"{form} needs the model to train: {names}", param_hint="--backbone")
+        raise typer.BadParameter(f"{form} needs the model to train: {' or '.join(BACKBONES)}", param_hint="--backbone")
     if kind not in KINDS[form]:
         others = ", ".join(other for other in Format if kind in KINDS[other])
         raise typer.BadParameter(
             f"{form} does not train {kind} with tools and images; use {others}", param_hint="--format"
         )
-    return Target(form, BACKBONES[backbone] if backbone else None)
+    try:
+        return Target(form, BACKBONES[backbone] if backbone else None)
+    except UnknownMemberError as error:
+        raise typer.BadParameter(str(error), param_hint="--backbone") from None

@@ -135,7 +135,7 @@ def card_facts(
         ],
         frame=episode.frame.value,
         format=target.format.value,
-        backbone=target.backbone.name.value if target.backbone else "",
+        backbone=target.backbone.name if target.backbone else "",
         shared=_all(connection, _SHARED),
     )
 

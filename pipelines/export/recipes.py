@@ -10,21 +10,14 @@ from jinja2 import Environment, StrictUndefined
 
 from gog.pipelines.export.card_data import CardFacts
 from gog.schemas import Split
-from gog.transforms.dialect.backbones import Backbone, BackboneName
+from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.export import llama_factory
 from gog.transforms.export.target import THINKING, Format, Target
 
-EXAMPLES: Final = {
-    BackboneName.QWEN2_5_VL: "Qwen/Qwen2.5-VL-7B-Instruct",
-    BackboneName.QWEN3_VL: "Qwen/Qwen3-VL-8B-Thinking",
-}
-"""A model of each family, for the commands that are shown."""
-
 CUTOFF: Final = 16384
 """Tokens of the longest row that is trained on; estimates of the export are rough."""
 
-_TEMPLATES: Final = {BackboneName.QWEN2_5_VL: "qwen2_vl", BackboneName.QWEN3_VL: "qwen3_vl"}
 _TOOL_CLASS: Final = "gog_train.verl.tools.EpisodeTool"
 
 
@@ -51,16 +44,17 @@ def _write_verl(folder: Path, backbone: Backbone, facts: CardFacts, episode: Epi
     values = {
         "train_files": parquet(Split.TRAIN),
         "val_files": parquet(Split.VALIDATION),
-        "patch_size": backbone.factor // 2,
+        "patch_size": backbone.factor // backbone.merge,
+        "tool_parser": backbone.tool_parser,
         "episode": episode,
-        "backbone": backbone.name.value,
-        "example": EXAMPLES[backbone.name],
+        "backbone": backbone.name,
+        "example": backbone.example,
         "atlas": facts.atlas,
     }
     (folder / "grpo.yaml").write_text(_rendered("verl/grpo.yaml.j2", values), "utf-8")
     _write_script(folder / "launch.sh", _rendered("verl/launch.sh.j2", values))
     (folder / "tools.yaml").write_text(_tools_yaml(episode), "utf-8")
-    (folder / "chat_template.jinja").write_text(chat_template(backbone.name), "utf-8")
+    (folder / "chat_template.jinja").write_text(backbone.template(thinking=THINKING).text, "utf-8")
 
 
 def _tools_yaml(episode: EpisodeSettings) -> str:
@@ -80,13 +74,6 @@ def _tools_yaml(episode: EpisodeSettings) -> str:
     return yaml.safe_dump({"tools": tools}, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def chat_template(backbone: BackboneName) -> str:
-    """The chat template of training (`gog_train.template`), which the engine does not import, as a file of data."""
-    source = files("gog_train").joinpath("chat_template.jinja").read_text("utf-8").removesuffix("\n")
-    opened = THINKING and backbone is BackboneName.QWEN3_VL
-    return source.replace("__THINKING__", str(THINKING).lower()).replace("__OPENED__", str(opened).lower())
-
-
 def _write_llama_factory(folder: Path, backbone: Backbone, facts: CardFacts) -> None:
     info = {
         f"gog_{split}": {"file_name": f"{split}.jsonl", "formatting": "sharegpt", "columns": llama_factory.COLUMNS}
@@ -94,10 +81,10 @@ def _write_llama_factory(folder: Path, backbone: Backbone, facts: CardFacts) -> 
     }
     (folder / "dataset_info.json").write_text(json.dumps(info, indent=1) + "\n", "utf-8")
     values = {
-        "example": EXAMPLES[backbone.name],
+        "example": backbone.example,
         "min_pixels": backbone.min_pixels,
         "most_pixels": 2 * backbone.max_pixels,
-        "template": _TEMPLATES[backbone.name],
+        "template": backbone.llama_factory,
         "cutoff": CUTOFF,
         "validation": Split.VALIDATION.value in facts.filled,
     }
@@ -107,9 +94,10 @@ def _write_llama_factory(folder: Path, backbone: Backbone, facts: CardFacts) -> 
 def _write_ms_swift(folder: Path, backbone: Backbone, facts: CardFacts) -> None:
     tokens = backbone.max_pixels // backbone.factor**2
     least = -(-backbone.min_pixels // backbone.factor**2)
-    by_tokens = backbone.name is BackboneName.QWEN3_VL
+    by_tokens = backbone.swift_budget == "tokens"
     values = {
-        "example": EXAMPLES[backbone.name],
+        "example": backbone.example,
+        "tool_parser": backbone.tool_parser,
         "most": f"IMAGE_MAX_TOKEN_NUM={tokens}" if by_tokens else f"MAX_PIXELS={backbone.max_pixels}",
         "least": f"IMAGE_MIN_TOKEN_NUM={least}" if by_tokens else f"MIN_PIXELS={backbone.min_pixels}",
         "cutoff": CUTOFF,

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import tiny_models
 from runs import atlas
-from training import small, trl_export
+from training import module_of, small, trl_export
 
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 
 Json = dict[str, Any]
 STAGES = ("sft", "grpo")
@@ -61,7 +62,7 @@ TINY = Size(
 )  # fmt: skip
 
 
-def prepare(folder: Path, size: Size, name: BackboneName) -> None:
+def prepare(folder: Path, size: Size, name: str) -> None:
     """A finished run of the bundled world, its exports, and the model."""
     from gog.pipelines.connect.services import close_stores
     from gog.pipelines.steps.run import run
@@ -74,7 +75,7 @@ def prepare(folder: Path, size: Size, name: BackboneName) -> None:
     save_model(folder / "model", size, name)
 
 
-def save_model(folder: Path, size: Size, name: BackboneName) -> None:
+def save_model(folder: Path, size: Size, name: str) -> None:
     """Random weights in the architecture of the family, with tokenizer and processor."""
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
@@ -94,7 +95,7 @@ def save_model(folder: Path, size: Size, name: BackboneName) -> None:
     AutoModelForImageTextToText.from_config(config).save_pretrained(folder)
 
 
-def measure(folder: Path, size: Size, name: BackboneName, stage: str) -> Json:
+def measure(folder: Path, size: Size, name: str, stage: str) -> Json:
     """Train in this process."""
     import torch
 
@@ -102,7 +103,7 @@ def measure(folder: Path, size: Size, name: BackboneName, stage: str) -> Json:
     from gog_train.memory import memory_of, shape_of
 
     tiny_models.register()
-    export = folder / "run" / "exports" / f"trl-{name.value}" / ("sft" if stage == "sft" else "rl")
+    export = folder / "run" / "exports" / f"trl-{name}" / ("sft" if stage == "sft" else "rl")
     common = {"model": str(folder / "model"), "export": str(export), "output": str(folder / stage), "log_every": 1}
     settings: sft.SftSettings | grpo.GrpoSettings
     if stage == "sft":
@@ -118,7 +119,7 @@ def measure(folder: Path, size: Size, name: BackboneName, stage: str) -> Json:
     seconds = metrics["train_runtime"]
     return {
         "stage": stage,
-        "backbone": name.value,
+        "backbone": name,
         "device": torch.cuda.get_device_name() if gpu else "CPU",
         "parameters": shape.parameters,
         "steps": trained.steps,
@@ -144,19 +145,20 @@ def main(arguments: Sequence[str] | None = None) -> list[Json]:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--backbone", type=BackboneName, choices=list(BackboneName), default=BackboneName.QWEN2_5_VL)
+    parser.add_argument("--backbone", type=str, choices=list(BACKBONES), default="qwen2.5-vl")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     size, name = TINY if options.tiny else LARGE, options.backbone
     if options.tiny:
-        BACKBONES[name] = small(name)
+        module, attribute = module_of(name).rsplit(".", 1)
+        setattr(import_module(module), attribute, small(name))
     if options.stage:
         found = [measure(options.folder, size, name, options.stage)]
     else:
         with tempfile.TemporaryDirectory() as folder:
             prepare(Path(folder), size, name)
-            found = bench(Path(folder), [*(["--tiny"] * options.tiny), "--backbone", name.value])
+            found = bench(Path(folder), [*(["--tiny"] * options.tiny), "--backbone", name])
     for line in found:
         print(json.dumps(line), flush=True)
     return found

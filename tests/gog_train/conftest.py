@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import tiny_models
 from runs import atlas, shared_run
-from training import small, trl_export
+from training import module_of, small, trl_export
 
 from gog.pipelines.config.config import Config
-from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,17 +24,17 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="session", params=list(BackboneName), ids=lambda name: name.value)
-def backbone(request: pytest.FixtureRequest) -> BackboneName:
+@pytest.fixture(scope="session", params=list(BACKBONES))
+def backbone(request: pytest.FixtureRequest) -> str:
     """Both families."""
-    return BackboneName(request.param)
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[BackboneName, Path]:
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folder of a tiny checkpoint of each family. Nobody writes to them."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    return {name: tiny_models.checkpoint(name, folder / name.value) for name in BackboneName}
+    return {name: tiny_models.checkpoint(name, folder / name) for name in BACKBONES}
 
 
 @pytest.fixture(scope="session")
@@ -44,20 +44,20 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 @pytest.fixture(scope="session")
-def sft_exports(tiny: Config, tmp_path_factory: pytest.TempPathFactory) -> dict[BackboneName, Path]:
+def sft_exports(tiny: Config, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folder of the run's SFT export for each small backbone. Nobody writes to them."""
     folder = tmp_path_factory.mktemp("sft-exports")
-    return {name: trl_export(tiny, "sft", small(name), folder) for name in BackboneName}
+    return {name: trl_export(tiny, "sft", small(name), folder) for name in BACKBONES}
 
 
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The backbones with small budgets, everywhere."""
-    for name, backbone in [(name, small(name)) for name in BackboneName]:
-        monkeypatch.setitem(BACKBONES, name, backbone)
+    for name, backbone in [(name, small(name)) for name in BACKBONES]:
+        monkeypatch.setattr(module_of(name), backbone)
 
 
 @pytest.fixture
-def small_backbone(_small: None, backbone: BackboneName) -> Backbone:
+def small_backbone(_small: None, backbone: str) -> Backbone:
     """Both families with small budgets of pixels."""
     return BACKBONES[backbone]

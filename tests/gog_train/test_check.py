@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gog.transforms.dialect.backbones import BackboneName
 from gog_train import check
 from gog_train.check import Gpu, Report, examine, main, pins, processes_for
 from gog_train.grpo import GrpoSettings
@@ -17,11 +16,9 @@ H100 = Gpu("NVIDIA H100", 80 * GB, 79 * GB)
 
 
 @pytest.fixture
-def arguments(
-    checkpoints: dict[BackboneName, Path], sft_exports: dict[BackboneName, Path], _small: None, tmp_path: Path
-) -> list[str]:
+def arguments(checkpoints: dict[str, Path], sft_exports: dict[str, Path], _small: None, tmp_path: Path) -> list[str]:
     """Settings of a training that can start."""
-    name = BackboneName.QWEN2_5_VL
+    name = "qwen2.5-vl"
     values = {"model": checkpoints[name], "export": sft_exports[name], "output": tmp_path / "out", "batch-size": 4}
     return [part for key, value in values.items() for part in (f"--{key}", str(value))]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.services.models.checkpoint import NOTES
 from gog_train.checkpoints import (
     check_notes,
@@ -18,7 +18,6 @@ from gog_train.checkpoints import (
     write_card,
 )
 from gog_train.settings import TrainingError
-from gog_train.template import template
 
 
 def checkpoint(output: Path, step: int, whole: bool = True) -> Path:
@@ -50,7 +49,7 @@ def test_a_fresh_start_over_checkpoints_is_refused(tmp_path: Path) -> None:
 
 
 def test_notes_say_how_it_thought(tmp_path: Path) -> None:
-    thinks, plain = (template(BackboneName.QWEN3_VL, thinking=thinking) for thinking in (True, False))
+    thinks, plain = (BACKBONES["qwen3-vl"].template(thinking=thinking) for thinking in (True, False))
     check_notes("Qwen/Qwen3-VL-8B-Thinking", thinks)
     assert read_notes(str(tmp_path)) is None
     (tmp_path / NOTES).write_text(json.dumps({"thinking": False}))
@@ -63,8 +62,8 @@ def test_notes_say_how_it_thought(tmp_path: Path) -> None:
             check_notes(str(tmp_path), thinks)
 
 
-def test_an_adapter_is_served_on_its_base(backbone: BackboneName) -> None:
-    form, exported = template(backbone, thinking=True), BACKBONES[backbone]
+def test_an_adapter_is_served_on_its_base(backbone: str) -> None:
+    form, exported = BACKBONES[backbone].template(thinking=True), BACKBONES[backbone]
     merged = serve_command(Path("m"), form, exported, None)
     adapter = serve_command(Path("a"), form, exported, ("base", 24))
     assert merged[:3] == ["vllm", "serve", "m"]

@@ -10,14 +10,13 @@ import pytest
 import tiny_models
 from PIL import Image
 
-from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog_train.collator import NO_LOSS, EpisodeCollator, row_length
 from gog_train.data import open_export
 from gog_train.processors import fit
 from gog_train.rows import rows_of
 from gog_train.settings import TrainingError
-from gog_train.template import template
 
 both = pytest.mark.parametrize("thinking", [True, False], ids=["thinking", "plain"])
 
@@ -25,7 +24,7 @@ both = pytest.mark.parametrize("thinking", [True, False], ids=["thinking", "plai
 @cache
 def fitted(backbone: Backbone, thinking: bool) -> Any:
     processor = tiny_models.processor(backbone.name)
-    fit(processor, template(backbone.name, thinking=thinking), backbone)
+    fit(processor, backbone.template(thinking=thinking), backbone)
     return processor
 
 
@@ -45,7 +44,7 @@ def turn(thought: str, said: str = "", query: str | None = None, train: bool = T
     return {"role": "assistant", "content": said, "reasoning_content": thought, "train": train, **calls}
 
 
-def row(backbone: BackboneName, *turns: dict[str, Any]) -> dict[str, Any]:
+def row(backbone: str, *turns: dict[str, Any]) -> dict[str, Any]:
     """An episode with an image in the question and one in each result."""
     messages: list[dict[str, Any]] = [
         {"role": "system", "content": "Look."},
@@ -82,7 +81,7 @@ def test_labels_are_the_trained_turns_to_the_token(small_backbone: Backbone, thi
         turn("wrong focus", query="Haiti", train=False),
         turn("🇱🇮", said="<answer>Liechtenstein</answer>"),
     )
-    opening = "" if template(small_backbone.name, thinking=thinking).opened else "<think>\n"
+    opening = "" if small_backbone.template(thinking=thinking).opened else "<think>\n"
     before, after = (opening, "\n</think>\n\n") if thinking else ("", "\n\n")
     call = '<tool_call>\n{"name": "text_search", "arguments": {"query": "F\\u00fcrst"}}\n</tool_call>'
     assert trained(processor, EpisodeCollator(processor).encode(episode)) == [
@@ -147,7 +146,7 @@ def test_the_image_of_a_tool_turn_is_in_its_turn(small_backbone: Backbone) -> No
 
 @both
 def test_of_a_real_export_everything_trained_is_trained(
-    small_backbone: Backbone, sft_exports: dict[BackboneName, Path], thinking: bool
+    small_backbone: Backbone, sft_exports: dict[str, Path], thinking: bool
 ) -> None:
     processor = fitted(small_backbone, thinking)
     export = open_export(sft_exports[small_backbone.name], "sft", small_backbone.name)

@@ -9,14 +9,14 @@ from fakes import FakeSearch, hit
 from rolling import CUT, answer, call, make_trainer, rl_rows, row_of, seed, services
 
 from gog.schemas import FailureClass, Message, StopReason
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.driver import Driven, drive
 from gog.transforms.episode.machine import Episode, EpisodeSettings, start, system_prompt
 from gog.transforms.services.protocols import ChatReply, ServiceError
 from gog_train.environment import OVER, Ending, Rollout, environment_class
 from gog_train.services import TrainingServices, run
 
-EPISODE = EpisodeSettings(max_turns=6).in_frame(BACKBONES[BackboneName.QWEN3_VL].spec)
+EPISODE = EpisodeSettings(max_turns=6).in_frame(BACKBONES["qwen3-vl"].spec)
 
 ENVIRONMENT: Any = environment_class(EPISODE.offered, EPISODE.frame)
 
@@ -61,7 +61,7 @@ def in_the_trainer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rollou
     scripts, folder = list(SCRIPTS.values()), tmp_path_factory.mktemp("trainer")
     with services(folder / "store") as made:
         trainer = make_trainer(
-            BACKBONES[BackboneName.QWEN3_VL],
+            BACKBONES["qwen3-vl"],
             made,
             folder,
             script=lambda number, turn: scripts[number][turn],
@@ -157,7 +157,7 @@ def test_where_the_trainer_ends_a_rollout_before_the_episode_does(
 ) -> None:
     with services(tmp_path / "store") as made:
         trainer = make_trainer(
-            BACKBONES[BackboneName.QWEN3_VL],
+            BACKBONES["qwen3-vl"],
             made,
             tmp_path,
             script=lambda number, turn: turns[turn] if number else answer("Nairobi"),
@@ -200,7 +200,7 @@ def test_trls_own_loop_ends_at_a_call_that_cannot_be_read(tmp_path: Path) -> Non
 
     with services(tmp_path / "store") as made:
         trainer = make_trainer(
-            BACKBONES[BackboneName.QWEN3_VL],
+            BACKBONES["qwen3-vl"],
             made,
             tmp_path,
             script=lambda number, turn: SCRIPTS["a call that is no JSON"][turn],

@@ -12,21 +12,21 @@ import tiny_models
 from endpoint import Endpoint, completion, refusal, talk
 from lakes import small_run, source_of
 from rolling import answer, call, scripted
-from training import small
+from training import module_of, small
 
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl
 from gog.transforms.atlas.world import atlas_world
-from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.export.target import Format, Target
 from gog_train import grpo
 from gog_train.data import ExportError
 from gog_train.grpo import GrpoSettings, main, prepare, train
 from gog_train.settings import TrainingError
-from gog_train.stages import LANGUAGE, Trained
+from gog_train.stages import Trained
 
-Folders = dict[BackboneName, Path]
-QWEN3 = BackboneName.QWEN3_VL
+Folders = dict[str, Path]
+QWEN3 = "qwen3-vl"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     lake = small_run(tmp_path_factory.mktemp("grpo") / "lake")
     return {
         name: export_rl(source_of(lake), ExportRequest(target=Target(Format.TRL, small(name)))).folder
-        for name in BackboneName
+        for name in BACKBONES
     }
 
 
@@ -57,7 +57,7 @@ def qwen3(_small: None, exports: Folders, checkpoints: Folders, world: Path, tmp
     return values_of(QWEN3, exports, checkpoints, world, tmp_path)
 
 
-def values_of(name: BackboneName, exports: Folders, checkpoints: Folders, world: Path, folder: Path) -> dict[str, Any]:
+def values_of(name: str, exports: Folders, checkpoints: Folders, world: Path, folder: Path) -> dict[str, Any]:
     return {
         "model": str(checkpoints[name]),
         "export": exports[name],
@@ -153,7 +153,7 @@ def test_an_adapter_to_start_from_is_merged_and_kept(qwen3: dict[str, Any], acti
 
     acting(lambda number, turn: answer("Kenya"))
     start = AutoModelForImageTextToText.from_pretrained(qwen3["model"])
-    lora = get_peft_model(start, LoraConfig(r=2, target_modules=LANGUAGE, init_lora_weights=False))
+    lora = get_peft_model(start, LoraConfig(r=2, target_modules=BACKBONES[QWEN3].language, init_lora_weights=False))
     lora.save_pretrained(tmp_path / "sft")
     tiny_models.processor(QWEN3).save_pretrained(tmp_path / "sft")
     trained = train(GrpoSettings(**qwen3 | {"model": str(tmp_path / "sft"), "max_steps": 1}))
@@ -284,9 +284,9 @@ def test_an_image_that_is_cut_off_is_refused(qwen3: dict[str, Any], tmp_path: Pa
 def test_an_export_for_another_backbone_or_processor_is_refused(
     qwen3: dict[str, Any], exports: Folders, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(words(qwen3 | {"export": exports[BackboneName.QWEN2_5_VL]})) == 2
+    assert main(words(qwen3 | {"export": exports["qwen2.5-vl"]})) == 2
     assert "--backbone qwen3-vl" in capsys.readouterr().err
-    monkeypatch.setitem(BACKBONES, QWEN3, small(BackboneName.QWEN2_5_VL))
+    monkeypatch.setattr(module_of(QWEN3), small("qwen2.5-vl"))
     assert main(words(qwen3)) == 2
 
 

@@ -8,7 +8,7 @@ import pytest
 from rolling import CUT, answer, call, make_trainer, seed, services
 
 from gog.schemas import FailureClass
-from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
@@ -17,7 +17,7 @@ from gog_train.rewards.scoring import Scored
 from gog_train.sampling import with_signal
 from gog_train.settings import TrainingError
 
-QWEN3 = BACKBONES[BackboneName.QWEN3_VL]
+QWEN3 = BACKBONES["qwen3-vl"]
 
 GAZE = call("gaze", bbox_2d=[10, 10, 90, 90], label="it", image=0)
 TURNS = [GAZE, call("text_search", query="capital of Kenya"), answer("Nairobi")]

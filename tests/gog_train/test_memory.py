@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 import tiny_models
 
-from gog.transforms.dialect.backbones import BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog_train.grpo import GrpoSettings
 from gog_train.memory import ADAM, TILE, Memory, Shape, disk_of, memory_of, shape_of
 from gog_train.sft import SftSettings
-from gog_train.stages import LANGUAGE, VISION
 
 QWEN = Shape(8_290_000_000, 20_000_000, 28, 3584, 18944, 512, 152064)
 """Qwen2.5-VL-7B, by its config."""
@@ -26,16 +25,14 @@ def grpo(**changes: Any) -> GrpoSettings:
 
 
 @pytest.mark.parametrize("vision", [False, True])
-def test_parameters_are_counted_as_peft_makes_them(
-    backbone: BackboneName, checkpoints: dict[BackboneName, Path], vision: bool
-) -> None:
+def test_parameters_are_counted_as_peft_makes_them(backbone: str, checkpoints: dict[str, Path], vision: bool) -> None:
     from peft import LoraConfig, get_peft_model
 
     settings = sft(model=str(checkpoints[backbone]), train_vision=vision, lora_rank=3)
     shape = shape_of(settings)
     model = tiny_models.model(backbone)
     assert shape.parameters == sum(parameter.numel() for parameter in model.parameters())
-    adapted = get_peft_model(model, LoraConfig(r=3, target_modules=f"{LANGUAGE}|{VISION}" if vision else LANGUAGE))
+    adapted = get_peft_model(model, LoraConfig(r=3, target_modules=BACKBONES[backbone].layers(vision=vision)))
     assert shape.trained == sum(p.numel() for p in adapted.parameters() if p.requires_grad)
     assert (shape.layers, shape.hidden, shape.key_values) == (2, 64, 32)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import tiny_models
 
-from gog.transforms.dialect.backbones import Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog_train import stages
 from gog_train.checkpoints import read_notes, save
 from gog_train.collator import EpisodeCollator
@@ -21,10 +21,8 @@ from gog_train.processors import fit, load_model, load_processor
 from gog_train.rows import Rows, rows_of
 from gog_train.settings import TrainingError
 from gog_train.sft import SftSettings, main, make_trainer, train
-from gog_train.stages import LANGUAGE
-from gog_train.template import template
 
-Folders = dict[BackboneName, Path]
+Folders = dict[str, Path]
 
 
 @pytest.fixture
@@ -96,8 +94,8 @@ def test_it_learns_and_saves(
     base = load_model(settings.model)
     for folder in trained.saved.values():
         processor = load_processor(str(folder)) if folder.name == "merged" else load_processor(settings.model)
-        fit(processor, template(small_backbone.name, thinking=True), small_backbone)
-        form = template(small_backbone.name, thinking=True)
+        fit(processor, small_backbone.template(thinking=True), small_backbone)
+        form = small_backbone.template(thinking=True)
         assert (folder / "chat_template.jinja").read_text() == form.text
         assert json.loads((folder / "tokenizer_config.json").read_text())["response_template"] == form.response
         notes = read_notes(str(folder))
@@ -119,7 +117,7 @@ def test_only_the_adapter_changes(small_backbone: Backbone, options: dict[str, A
 
     settings = SftSettings(**options | {"max_steps": 2, "train_vision": vision})
     processor = load_processor(settings.model)
-    fit(processor, template(small_backbone.name, thinking=True), small_backbone)
+    fit(processor, small_backbone.template(thinking=True), small_backbone)
     rows = rows_of(open_export(settings.export, "sft", small_backbone.name), "train")
     trainer = make_trainer(settings, processor, {"train": Rows(rows)}, [])
     before = {name: weights.detach().clone() for name, weights in trainer.model.named_parameters()}
@@ -127,13 +125,13 @@ def test_only_the_adapter_changes(small_backbone: Backbone, options: dict[str, A
     changed = {name for name, weights in trainer.model.named_parameters() if not weights.equal(before[name])}
     assert changed == {name for name in before if "lora_" in name}
     places = {re.sub(r"^base_model\.model\.|\.lora_[AB].*$", "", name) for name in changed}
-    language = {place for place in places if re.fullmatch(LANGUAGE, place)}
+    language = {place for place in places if re.fullmatch(BACKBONES["qwen3-vl"].language, place)}
     assert len(language) == 2 * 7, "seven linear layers in each of two blocks"
     towers = {place for place in places - language if ".visual.blocks." in f".{place}"}
     assert places - language == towers
     assert bool(towers) is vision
 
-    form = template(small_backbone.name, thinking=True)
+    form = small_backbone.template(thinking=True)
     saved = save(trainer.model, processor, form, small_backbone, settings.output, "adapter")
     notes = read_notes(str(saved["adapter"]))
     assert notes is not None
@@ -256,7 +254,7 @@ def test_a_batch_that_devices_cannot_share_is_refused(options: dict[str, Any], m
 def test_a_model_of_another_family_is_refused(
     small_backbone: Backbone, options: dict[str, Any], checkpoints: Folders
 ) -> None:
-    (other,) = set(BackboneName) - {small_backbone.name}
+    (other,) = set(BACKBONES) - {small_backbone.name}
     with pytest.raises(ExportError, match=rf"made for the backbone '{small_backbone.name}', wanted is '{other}'"):
         train(SftSettings(**options | {"model": str(checkpoints[other])}))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tiny_models
 
-from gog.transforms.dialect.backbones import BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog_train.processors import load_model, load_processor
 from gog_train.settings import TrainingError
 from gog_train.sft import SftSettings
@@ -23,7 +23,9 @@ def adapted(settings: SftSettings) -> Any:
     """The model to start from with its adapter, as a trainer makes it."""
     from peft import get_peft_model
 
-    return get_peft_model(starting_model(settings, load_processor(settings.model)), adapter(settings))
+    return get_peft_model(
+        starting_model(settings, load_processor(settings.model)), adapter(settings, BACKBONES["qwen3-vl"])
+    )
 
 
 def weights_of(model: Any) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def weights_of(model: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    return tiny_models.checkpoint(BackboneName.QWEN3_VL, tmp_path / "model")
+    return tiny_models.checkpoint("qwen3-vl", tmp_path / "model")
 
 
 def test_the_seed_alone_decides_the_adapters_first_weights(model: Path, tmp_path: Path) -> None:

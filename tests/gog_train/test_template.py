@@ -9,9 +9,9 @@ import tiny_models
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Template
+from gog.transforms.dialect.backbones.family import SPECIAL_TOKENS
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
-from gog_train.template import SPECIAL_TOKENS, Template, template
 
 GOLDEN = Path(__file__).parent / "golden"
 BEGIN, END = "⟦", "⟧"
@@ -59,7 +59,7 @@ CHAT: Messages = [
 ]
 
 
-def tools(name: BackboneName) -> list[dict[str, Any]]:
+def tools(name: str) -> list[dict[str, Any]]:
     return list(offered_tools(EpisodeSettings(frame=BACKBONES[name].frame)))
 
 
@@ -82,8 +82,8 @@ def rendered(form: Template, messages: Messages, offered: Any = None, prompt: bo
 
 
 @both
-def test_text_is_golden(backbone: BackboneName, thinking: bool) -> None:
-    form = template(backbone, thinking=thinking)
+def test_text_is_golden(backbone: str, thinking: bool) -> None:
+    form = BACKBONES[backbone].template(thinking=thinking)
     text, marked = rendered(form, CHAT, tools(backbone), prompt=True)
     golden = (GOLDEN / f"{backbone}-{'thinking' if thinking else 'plain'}.txt").read_bytes().decode()
     assert marked == golden
@@ -91,9 +91,9 @@ def test_text_is_golden(backbone: BackboneName, thinking: bool) -> None:
 
 
 @both
-def test_what_the_tokenizer_renders_is_the_golden_text(backbone: BackboneName, thinking: bool) -> None:
+def test_what_the_tokenizer_renders_is_the_golden_text(backbone: str, thinking: bool) -> None:
     """Content as text or as parts, arguments as text or as an object: the same."""
-    form = template(backbone, thinking=thinking)
+    form = BACKBONES[backbone].template(thinking=thinking)
     processor = tiny_models.processor(backbone, form.text)
     text = rendered(form, CHAT, tools(backbone))[0]
     other = json.loads(json.dumps(CHAT))
@@ -140,8 +140,8 @@ def episodes(draw: st.DrawFn) -> Messages:
 @both
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages=episodes())
-def test_a_chat_begins_with_every_shorter_one(backbone: BackboneName, thinking: bool, messages: Messages) -> None:
-    form = template(backbone, thinking=thinking)
+def test_a_chat_begins_with_every_shorter_one(backbone: str, thinking: bool, messages: Messages) -> None:
+    form = BACKBONES[backbone].template(thinking=thinking)
     whole = rendered(form, messages, tools(backbone))[0]
     for end, message in enumerate(messages):
         if message["role"] == "assistant":
@@ -153,9 +153,9 @@ def test_a_chat_begins_with_every_shorter_one(backbone: BackboneName, thinking: 
 @both
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages=episodes())
-def test_trained_is_what_the_model_writes(backbone: BackboneName, thinking: bool, messages: Messages) -> None:
+def test_trained_is_what_the_model_writes(backbone: str, thinking: bool, messages: Messages) -> None:
     """From the prompt to the token that ends the turn, for trained turns and no others."""
-    form = template(backbone, thinking=thinking)
+    form = BACKBONES[backbone].template(thinking=thinking)
     marked = rendered(form, messages, tools(backbone))[1]
     written = [
         rendered(form, messages[: end + 1], tools(backbone))[0].removeprefix(
@@ -172,8 +172,8 @@ def test_trained_is_what_the_model_writes(backbone: BackboneName, thinking: bool
 @both
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages=episodes())
-def test_a_turn_is_parsed_back(backbone: BackboneName, thinking: bool, messages: Messages) -> None:
-    form = template(backbone, thinking=thinking)
+def test_a_turn_is_parsed_back(backbone: str, thinking: bool, messages: Messages) -> None:
+    form = BACKBONES[backbone].template(thinking=thinking)
     tokenizer = _tokenizer(backbone)
     tokenizer.response_template = form.response
     turn = messages[-1]
@@ -190,20 +190,20 @@ def test_a_turn_is_parsed_back(backbone: BackboneName, thinking: bool, messages:
         assert (parsed.get("reasoning_content") or "").strip() == turn["reasoning_content"]
 
 
-_tokenizers: dict[BackboneName, Any] = {}
+_tokenizers: dict[str, Any] = {}
 
 
-def _tokenizer(name: BackboneName) -> Any:
+def _tokenizer(name: str) -> Any:
     if name not in _tokenizers:
         _tokenizers[name] = tiny_models.tokenizer()
     return _tokenizers[name]
 
 
 @both
-def test_a_call_that_is_no_json_stays_text_in_training(backbone: BackboneName, thinking: bool) -> None:
+def test_a_call_that_is_no_json_stays_text_in_training(backbone: str, thinking: bool) -> None:
     from trl.chat_template_utils import parse_response
 
-    form = template(backbone, thinking=thinking)
+    form = BACKBONES[backbone].template(thinking=thinking)
     tokenizer = _tokenizer(backbone)
     tokenizer.response_template = form.response
     prompt = rendered(form, CHAT[:2], prompt=True)[0]
@@ -217,7 +217,7 @@ def test_a_call_that_is_no_json_stays_text_in_training(backbone: BackboneName, t
 
 
 @both
-def test_the_trainers_own_checks_pass(backbone: BackboneName, thinking: bool) -> None:
+def test_the_trainers_own_checks_pass(backbone: str, thinking: bool) -> None:
     from trl.chat_template_utils import (
         has_generation_markers,
         is_chat_template_prefix_preserving,
@@ -225,7 +225,7 @@ def test_the_trainers_own_checks_pass(backbone: BackboneName, thinking: bool) ->
         supports_tool_calling,
     )
 
-    form = template(backbone, thinking=thinking)
+    form = BACKBONES[backbone].template(thinking=thinking)
     processor = tiny_models.processor(backbone, form.text)
     assert supports_tool_calling(processor)
     assert is_chat_template_prefix_preserving(processor)
@@ -234,9 +234,9 @@ def test_the_trainers_own_checks_pass(backbone: BackboneName, thinking: bool) ->
 
 
 @both
-def test_a_turn_begins_with_a_token_of_its_own(backbone: BackboneName, thinking: bool) -> None:
+def test_a_turn_begins_with_a_token_of_its_own(backbone: str, thinking: bool) -> None:
     """White space around what is said would merge with the prompt's line break into a token that is half trained."""
-    form = template(backbone, thinking=thinking)
+    form = BACKBONES[backbone].template(thinking=thinking)
     tokenizer = _tokenizer(backbone)
     for thought in ("", "\n\nso", "  so "):
         turn = {"role": "assistant", "content": "\n<answer>x</answer> ", "reasoning_content": thought}
@@ -247,22 +247,22 @@ def test_a_turn_begins_with_a_token_of_its_own(backbone: BackboneName, thinking:
 
 
 def test_vllm_is_told_of_the_parsers_that_fit() -> None:
-    flags = {(name, on): template(name, thinking=on).vllm_flags for name in BackboneName for on in (True, False)}
+    flags = {(name, on): BACKBONES[name].template(thinking=on).vllm_flags for name in BACKBONES for on in (True, False)}
     assert all(found[:3] == ("--enable-auto-tool-choice", "--tool-call-parser", "hermes") for found in flags.values())
-    assert flags[BackboneName.QWEN2_5_VL, True][3:] == ("--reasoning-parser", "qwen3"), "it writes both tags"
-    assert flags[BackboneName.QWEN3_VL, True][3:] == ("--reasoning-parser", "deepseek_r1"), "the prompt has the first"
-    assert all(flags[name, False][3:] == () for name in BackboneName)
+    assert flags["qwen2.5-vl", True][3:] == ("--reasoning-parser", "qwen3"), "it writes both tags"
+    assert flags["qwen3-vl", True][3:] == ("--reasoning-parser", "deepseek_r1"), "the prompt has the first"
+    assert all(flags[name, False][3:] == () for name in BACKBONES)
 
 
 def test_the_special_tokens_are_all_that_the_text_needs() -> None:
-    text = rendered(template(BackboneName.QWEN3_VL, thinking=True), CHAT, prompt=True)[0]
+    text = rendered(BACKBONES["qwen3-vl"].template(thinking=True), CHAT, prompt=True)[0]
     used = {f"<|{piece.partition('|>')[0]}|>" for piece in text.split("<|")[1:]}
     assert used == set(SPECIAL_TOKENS)
 
 
 if __name__ == "__main__":
-    for _name in BackboneName:
+    for _name in BACKBONES:
         for _thinking in (True, False):
-            _form = template(_name, thinking=_thinking)
+            _form = BACKBONES[_name].template(thinking=_thinking)
             _path = GOLDEN / f"{_name}-{'thinking' if _thinking else 'plain'}.txt"
             _path.write_bytes(rendered(_form, CHAT, tools(_name), prompt=True)[1].encode())

@@ -6,16 +6,16 @@ import pytest
 import tiny_models
 from PIL import Image
 
-from gog.transforms.dialect.backbones import BackboneName
-from gog_train.template import SPECIAL_TOKENS, template
+from gog.transforms.dialect.backbones import BACKBONES
+from gog.transforms.dialect.backbones.family import SPECIAL_TOKENS
 
 
-def test_the_auto_classes_load_a_saved_one(backbone: BackboneName, checkpoints: dict[BackboneName, Path]) -> None:
+def test_the_auto_classes_load_a_saved_one(backbone: str, checkpoints: dict[str, Path]) -> None:
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     processor = AutoProcessor.from_pretrained(checkpoints[backbone])
-    processor.chat_template = template(backbone, thinking=True).text
+    processor.chat_template = BACKBONES[backbone].template(thinking=True).text
     image = Image.new("RGB", (90, 60), (200, 30, 30))
     content = [{"type": "image", "image": image}, {"type": "text", "text": "What is it?"}]
     messages = [{"role": "user", "content": content}]

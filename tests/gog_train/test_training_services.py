@@ -7,13 +7,13 @@ from rolling import answer, call, rl_rows, row_of, seed
 
 from gog.schemas import FailureClass
 from gog.transforms.atlas.world import atlas_world
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.images import CropSettings
 from gog_train.environment import Ending, Rollout
 from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, open_services, run
 
-EPISODE = EpisodeSettings().in_frame(BACKBONES[BackboneName.QWEN3_VL].spec)
+EPISODE = EpisodeSettings().in_frame(BACKBONES["qwen3-vl"].spec)
 SEARCH = call("text_search", query="capital of Kenya")
 
 

@@ -16,8 +16,6 @@ from cpu_torchvision import make_importable
 from trainers.comparing import compare
 from trainers.standins import stand_in
 
-from gog.transforms.dialect.backbones import BackboneName
-
 MISSING = stand_in("torchaudio")
 if find_spec("torchvision"):
     make_importable()
@@ -36,13 +34,13 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
     return list(_load_single_dataset(info, model, data, training))
 
 
-def encoded(rows: list[dict[str, Any]], backbone: BackboneName, processor: Any) -> list[tuple[list[int], list[int]]]:
+def encoded(rows: list[dict[str, Any]], backbone: str, processor: Any) -> list[tuple[list[int], list[int]]]:
     """Tokens and labels of every row, as they go into training."""
     from llamafactory.data.processor.supervised import SupervisedDatasetProcessor
     from llamafactory.data.template import get_template_and_fix_tokenizer
     from llamafactory.hparams import DataArguments
 
-    name = {BackboneName.QWEN2_5_VL: "qwen2_vl", BackboneName.QWEN3_VL: "qwen3_vl"}[backbone]
+    name = {"qwen2.5-vl": "qwen2_vl", "qwen3-vl": "qwen3_vl"}[backbone]
     data = DataArguments(template=name, cutoff_len=100_000, enable_thinking=True, mask_history=False)
     made = get_template_and_fix_tokenizer(processor.tokenizer, data)
     # What LLaMA-Factory patches into a processor when it loads a model.
@@ -57,7 +55,7 @@ def encoded(rows: list[dict[str, Any]], backbone: BackboneName, processor: Any) 
     return list(zip(out["input_ids"], out["labels"], strict=True))
 
 
-def main(folder: Path, backbone: BackboneName, trl: Path) -> None:
+def main(folder: Path, backbone: str, trl: Path) -> None:
     processor = tiny_models.processor(backbone)
     rows = rows_of(folder)
     compare(encoded(rows, backbone, processor), trl, processor, backbone)
@@ -66,4 +64,4 @@ def main(folder: Path, backbone: BackboneName, trl: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), BackboneName(sys.argv[2]), Path(sys.argv[3]))
+    main(Path(sys.argv[1]), str(sys.argv[2]), Path(sys.argv[3]))

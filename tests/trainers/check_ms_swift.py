@@ -17,15 +17,15 @@ import tiny_models
 from cpu_torchvision import make_importable
 from trainers.comparing import compare
 
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 
 make_importable()
 
 
-def template_of(backbone: BackboneName, processor: Any) -> Any:
+def template_of(backbone: str, processor: Any) -> Any:
     from swift.template import get_template
 
-    kind = {BackboneName.QWEN2_5_VL: "qwen2_5_vl", BackboneName.QWEN3_VL: "qwen3_vl"}[backbone]
+    kind = {"qwen2.5-vl": "qwen2_5_vl", "qwen3-vl": "qwen3_vl"}[backbone]
     config = SimpleNamespace(model_type=BACKBONES[backbone].model_type)
     processor.model_info = SimpleNamespace(
         model_dir="", model_type=kind, task_type="causal_lm", max_model_len=None, config=config, is_moe_model=False
@@ -38,7 +38,7 @@ def template_of(backbone: BackboneName, processor: Any) -> Any:
     return made
 
 
-def main(folder: Path, backbone: BackboneName, trl: Path) -> None:
+def main(folder: Path, backbone: str, trl: Path) -> None:
     from swift.dataset import load_dataset
 
     os.chdir(folder / "sft")
@@ -60,4 +60,4 @@ def main(folder: Path, backbone: BackboneName, trl: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve(), BackboneName(sys.argv[2]), Path(sys.argv[3]).resolve())
+    main(Path(sys.argv[1]).resolve(), str(sys.argv[2]), Path(sys.argv[3]).resolve())

@@ -17,8 +17,6 @@ from typing import Any
 import tiny_models
 from cpu_torchvision import make_importable
 
-from gog.transforms.dialect.backbones import BackboneName
-
 make_importable()
 
 
@@ -41,10 +39,10 @@ def rows_of(config: Any, processor: Any) -> list[dict[str, Any]]:
     return [data[number] for number in range(len(data))]
 
 
-def builder_of(backbone: BackboneName, processor: Any) -> Any:
+def builder_of(backbone: str, processor: Any) -> Any:
     from verl.utils.tokenizer.continuous_token_wiring import get_continuous_token_builder_class
 
-    family = {BackboneName.QWEN2_5_VL: "qwen2_5_vl", BackboneName.QWEN3_VL: "qwen3_vl"}[backbone]
+    family = {"qwen2.5-vl": "qwen2_5_vl", "qwen3-vl": "qwen3_vl"}[backbone]
     return get_continuous_token_builder_class(family)(processor.tokenizer, processor=processor)
 
 
@@ -67,7 +65,7 @@ async def rollout(row: dict[str, Any], tools: dict[str, Any], turns: list[tuple[
     return data
 
 
-def main(folder: Path, backbone: BackboneName) -> None:
+def main(folder: Path, backbone: str) -> None:
     from verl.tools.tool_registry import load_all_tools
     from verl.trainer.ppo.reward import get_custom_reward_fn
 
@@ -121,7 +119,7 @@ def _text(messages: list[dict[str, Any]]) -> str:
     return "".join(parts).removeprefix("assistant\n")
 
 
-def _check_mask(backbone: BackboneName, processor: Any, row: dict[str, Any], shown: Any, tools: Any, turns: Any) -> int:
+def _check_mask(backbone: str, processor: Any, row: dict[str, Any], shown: Any, tools: Any, turns: Any) -> int:
     """Tokens of the rollout that are not the model's, by verl's own builder; raises where the model's are not alone."""
     builder = builder_of(backbone, processor)
     messages = asyncio.run(rollout(row, tools, turns)).messages
@@ -145,4 +143,4 @@ def _check_mask(backbone: BackboneName, processor: Any, row: dict[str, Any], sho
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve(), BackboneName(sys.argv[2]))
+    main(Path(sys.argv[1]).resolve(), str(sys.argv[2]))

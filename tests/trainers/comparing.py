@@ -7,13 +7,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from gog.transforms.dialect.backbones import BackboneName
-from gog_train.template import template
+from gog.transforms.dialect.backbones import BACKBONES
 
 IGNORED = -100
 
 
-def compare(got: Sequence[tuple[list[int], list[int]]], trl: Path, processor: Any, backbone: BackboneName) -> None:
+def compare(got: Sequence[tuple[list[int], list[int]]], trl: Path, processor: Any, backbone: str) -> None:
     """Raise unless tokens and labels of all rows are ours, in the order of the TRL export."""
     (path,) = trl.glob("train-*.parquet")
     wanted = pq.read_table(path, columns=["messages", "tools"]).to_pylist()
@@ -30,9 +29,9 @@ def _core(span: str) -> str:
     return span.removeprefix("<think>\n").strip()
 
 
-def ours(row: dict[str, Any], processor: Any, backbone: BackboneName) -> tuple[str, list[str]]:
+def ours(row: dict[str, Any], processor: Any, backbone: str) -> tuple[str, list[str]]:
     """Text and learned spans of the TRL export's row; an image is one pad token."""
-    made = template(backbone, thinking=True)
+    made = BACKBONES[backbone].template(thinking=True)
     messages, tools = json.loads(row["messages"]), json.loads(row["tools"])
     out = processor.tokenizer.apply_chat_template(
         messages, tools=tools, chat_template=made.text, return_dict=True, return_assistant_tokens_mask=True

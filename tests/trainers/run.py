@@ -15,7 +15,7 @@ from lakes import small_run, source_of
 
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl, export_sft
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.target import KINDS, Format, Target
 
 ROOT = Path(__file__).parents[2]
@@ -34,15 +34,15 @@ def make_exports(folder: Path) -> Path:
     return run.folder / "exports"
 
 
-def arguments(trainer: Format, backbone: BackboneName, exports: Path) -> list[Path | str]:
+def arguments(trainer: Format, backbone: str, exports: Path) -> list[Path | str]:
     made, trl = exports / f"{trainer}-{backbone}", exports / f"trl-{backbone}" / "sft"
     match trainer:
         case Format.VERL:
-            return [made / "rl", backbone.value]
+            return [made / "rl", backbone]
         case Format.MS_SWIFT:
-            return [made, backbone.value, trl]
+            return [made, backbone, trl]
         case _:
-            return [made / "sft", backbone.value, trl]
+            return [made / "sft", backbone, trl]
 
 
 def main(pythons: dict[Format, str]) -> int:
@@ -53,7 +53,7 @@ def main(pythons: dict[Format, str]) -> int:
         home = {"HOME": folder, "HF_HOME": f"{folder}/hf", "MODELSCOPE_CACHE": f"{folder}/ms", "HF_HUB_OFFLINE": "1"}
         for trainer, python in pythons.items():
             script = ROOT / "tests" / "trainers" / f"check_{trainer.value.replace('-', '_')}.py"
-            for backbone in BackboneName:
+            for backbone in BACKBONES:
                 command = [python, script, *arguments(trainer, backbone, exports)]
                 env = os.environ | home | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
                 done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

@@ -72,7 +72,7 @@ class Target:
         return {
             "format": self.format.value,
             "backbone": {
-                "name": backbone.name.value,
+                "name": backbone.name,
                 "model_type": backbone.model_type,
                 "frame": backbone.frame.value,
                 "factor": backbone.factor,

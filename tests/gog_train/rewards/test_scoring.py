@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rolling import answer, call, rl_rows, row_of, seed, services
 
 from gog.schemas import FailureClass
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
@@ -19,7 +19,7 @@ from gog_train.rewards.scoring import CountedJudge, metrics_of, score, score_all
 from gog_train.rewards.terms import RewardSettings, Term
 from gog_train.services import TrainingServices, run
 
-EPISODE = EpisodeSettings(max_turns=4).in_frame(BACKBONES[BackboneName.QWEN2_5_VL].spec)
+EPISODE = EpisodeSettings(max_turns=4).in_frame(BACKBONES["qwen2.5-vl"].spec)
 SEARCH = call("text_search", query="capital of Kenya")
 GLANCE = call("image_search")
 RIGHT, WRONG = answer("Nairobi"), answer("Mombasa")

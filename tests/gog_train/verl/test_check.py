@@ -13,13 +13,13 @@ from lakes import small_run, source_of
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl
 from gog.transforms.atlas.world import atlas_world
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.target import Format, Target
 from gog_train.data import ExportError
 from gog_train.settings import TrainingError
 from gog_train.verl.check import check, main
 
-QWEN3 = BackboneName.QWEN3_VL
+QWEN3 = "qwen3-vl"
 Environment = dict[str, str]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rolling import rl_rows, row_of, seed, services
 
 from gog.schemas import FailureClass, Function, Message, Step, ToolCall
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.dialect.observations import neutralise
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
@@ -26,7 +26,7 @@ from gog_train.verl import reward
 from gog_train.verl.episode import REPORT, STATE, Home, take_turn
 from gog_train.verl.reward import NoRewardError, compute_score, last_part
 
-EPISODE = EpisodeSettings(max_turns=6).in_frame(BACKBONES[BackboneName.QWEN3_VL].spec)
+EPISODE = EpisodeSettings(max_turns=6).in_frame(BACKBONES["qwen3-vl"].spec)
 ASKED = {"question": "What is the capital, question ?", "image": "images/a.png"}
 GAZE = {"bbox_2d": [100, 100, 500, 900], "label": "the flag", "image": 0}
 NESTED = {"bbox_2d": [0, 0, 500, 500], "image": 1}

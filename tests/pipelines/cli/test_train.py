@@ -10,8 +10,6 @@ from checkpoints import interpreter
 from runs import atlas, shared_run
 from training import small, trl_export
 
-from gog.transforms.dialect.backbones import BackboneName
-
 REPORT = {
     "stage": "sft",
     "checks": [
@@ -74,7 +72,7 @@ def test_wrong_use(gog: Gog, args: list[str], said: str) -> None:
 
 @pytest.mark.slow
 def test_a_tiny_model_is_trained(gog: Gog, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    name, out = BackboneName.QWEN2_5_VL, tmp_path / "out"
+    name, out = "qwen2.5-vl", tmp_path / "out"
     export = trl_export(shared_run(atlas("tiny"), tmp_path_factory), "sft", small(name), tmp_path)
     model = tiny_models.checkpoint(name, tmp_path / "model")
     settings = {"model": model, "export": export, "output": out, "max_steps": 2, "batch_size": 2, "workers": 0}

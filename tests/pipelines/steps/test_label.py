@@ -22,7 +22,6 @@ from gog.pipelines.connect.addresses import episode_of, policy_id
 from gog.pipelines.connect.services import close_stores
 from gog.pipelines.steps.run import run
 from gog.schemas import Frame
-from gog.transforms.dialect.backbones import BackboneName
 
 SEEDS = 16
 SMALL: dict[str, Any] = {"label": {"k": 2}, "screen": {"passes": 2}, "synthesize": {"rollouts": 1, "composed": 0}}
@@ -132,7 +131,7 @@ def test_a_policy_is_met_in_the_frame_that_its_family_writes(labelled: Config) -
 @pytest.mark.slow
 def test_a_checkpoint_labels(labelled: Config, tmp_path: Path) -> None:
     """A tiny one of random weights: every try fails, in an orderly way."""
-    address = f"checkpoint:{saved(tmp_path / 'gog-tiny' / 'merged', BackboneName.QWEN2_5_VL)}"
+    address = f"checkpoint:{saved(tmp_path / 'gog-tiny' / 'merged', 'qwen2.5-vl')}"
     values = labelled.model_dump(mode="json")
     values["labeller"] = address
     values["label"]["rollout"]["max_tokens"] = 24

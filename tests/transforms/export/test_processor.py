@@ -9,7 +9,9 @@ from gog.schemas import BoxError
 from gog.schemas.boxes import shown_size, smart_resize
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
 
-each_backbone = pytest.mark.parametrize("backbone", BACKBONES.values(), ids=lambda backbone: backbone.name)
+each_backbone = pytest.mark.parametrize(
+    "backbone", list(map(BACKBONES.__getitem__, BACKBONES)), ids=lambda backbone: backbone.name
+)
 
 
 @each_backbone

@@ -9,7 +9,7 @@ from lakes import found, said
 
 from gog.schemas import WHOLE, Box, EpisodeImage, Frame, Message, Origin, Reject, Seed, Trajectory
 from gog.schemas.boxes import frame_size, from_frame, to_frame
-from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import EpisodeSettings, act, observe, offered_tools, start, system_prompt
 from gog.transforms.episode.tool import ToolResult
@@ -17,7 +17,9 @@ from gog.transforms.episode.trajectory import Making, make_trajectory, policy_vi
 from gog.transforms.export.reframe import reframe
 
 EPISODE = EpisodeSettings()
-each_backbone = pytest.mark.parametrize("backbone", BACKBONES.values(), ids=lambda backbone: backbone.name)
+each_backbone = pytest.mark.parametrize(
+    "backbone", list(map(BACKBONES.__getitem__, BACKBONES)), ids=lambda backbone: backbone.name
+)
 
 
 def seed_of(width: int = 1600, height: int = 1200) -> Seed:
@@ -94,7 +96,7 @@ def test_speaks_the_backbones_frame_throughout(backbone: Backbone) -> None:
 
 
 def test_in_resized_pixels_sizes_and_boxes_are_those_of_the_resized_image() -> None:
-    out = reframed(TURNS, BACKBONES[BackboneName.QWEN2_5_VL], seed=seed_of(1600, 1200))
+    out = reframed(TURNS, BACKBONES["qwen2.5-vl"], seed=seed_of(1600, 1200))
     assert out.messages[1].text.startswith("Image 0 (1148 x 840 pixels).")
     assert "Image 1: the crop (84 x 56 pixels)." in out.messages[3].text
     assert boxes_of(out) == [[115, 168, 344, 337], [21, 28, 63, 50]]
@@ -164,7 +166,7 @@ def test_boxes_that_fall_together_are_a_reject() -> None:
         ANSWER,
     ]
     made, evidence = played(turns, seed=seed_of(56, 56))
-    out = reframe(made, seed_of(56, 56), evidence, EPISODE, EPISODE.in_frame(BACKBONES[BackboneName.QWEN2_5_VL].spec))
+    out = reframe(made, seed_of(56, 56), evidence, EPISODE, EPISODE.in_frame(BACKBONES["qwen2.5-vl"].spec))
     assert isinstance(out, Reject)
     assert (out.reason, out.stage, out.id) == ("export.frame", "export_sft", made.trajectory_id)
     assert "turn 1 was gaze and is gaze (repeated)" in out.detail
@@ -173,14 +175,14 @@ def test_boxes_that_fall_together_are_a_reject() -> None:
 def test_an_error_that_is_none_elsewhere_is_a_reject() -> None:
     """1006 of 1000 is beyond the slack; of 56 pixels it rounds to 56."""
     made, evidence = played([said("I look.", gaze([0, 0, 1006, 500])), ANSWER], seed=seed_of(56, 56))
-    out = reframe(made, seed_of(56, 56), evidence, EPISODE, EPISODE.in_frame(BACKBONES[BackboneName.QWEN2_5_VL].spec))
+    out = reframe(made, seed_of(56, 56), evidence, EPISODE, EPISODE.in_frame(BACKBONES["qwen2.5-vl"].spec))
     assert isinstance(out, Reject)
     assert "turn 0 was gaze (bad_box) and is gaze" in out.detail
 
 
 def test_evidence_that_is_not_there_is_a_reject() -> None:
     made, _ = played(TURNS)
-    out = reframe(made, seed_of(), {}, EPISODE, EPISODE.in_frame(BACKBONES[BackboneName.QWEN3_VL].spec))
+    out = reframe(made, seed_of(), {}, EPISODE, EPISODE.in_frame(BACKBONES["qwen3-vl"].spec))
     assert isinstance(out, Reject)
     assert "is not in the run" in out.detail
 
@@ -188,7 +190,7 @@ def test_evidence_that_is_not_there_is_a_reject() -> None:
 def test_two_calls_of_a_turn_are_both_converted() -> None:
     turn = said("I look.", gaze([100, 200, 300, 400]))
     twice = turn.model_copy(update={"tool_calls": (*turn.tool_calls, *said("", gaze([500, 500, 600, 600])).tool_calls)})
-    out = reframed([twice, ANSWER], BACKBONES[BackboneName.QWEN2_5_VL])
+    out = reframed([twice, ANSWER], BACKBONES["qwen2.5-vl"])
     assert boxes_of(out) == [[115, 168, 344, 336], [574, 420, 689, 504]]
     assert [message.role for message in out.messages[2:]] == ["assistant", "tool", "tool", "assistant"]
 
@@ -208,7 +210,7 @@ def test_steps_that_do_not_match_the_turns_are_a_reject() -> None:
 def test_tools_without_a_box_are_left_as_they_are() -> None:
     turns = [said("I glance.", ("image_search", "{}")), ANSWER]
     made, _ = played(turns)
-    out = reframed(turns, BACKBONES[BackboneName.QWEN2_5_VL])
+    out = reframed(turns, BACKBONES["qwen2.5-vl"])
     assert [step.action for step in out.steps] == ["image_search", "answer"]
     assert out.messages[2:] == made.messages[2:]
 

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gog.transforms.dialect.backbones import BackboneName
+from gog.transforms.dialect.backbones import FamilyName
 from gog.transforms.images import ImageStore
 from gog.transforms.services.loop import shared
 from gog.transforms.services.models.chat import ModelSettings
@@ -47,7 +47,7 @@ class Notes(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    backbone: BackboneName
+    backbone: FamilyName
     thinking: bool
     min_pixels: int = Field(ge=1, le=1 << 28)
     max_pixels: int = Field(ge=1024, le=1 << 28)

@@ -7,7 +7,7 @@ import pytest
 from fakes import FakeSearch, ScriptedPolicy, answered, called, hit, seed_of, services
 
 from gog.schemas import Behaviour, Box, Evidence, Message, Trajectory
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings, system_prompt
 from gog.transforms.episode.tools import BUILT_IN
 from gog.transforms.export.reframe import reframe
@@ -81,7 +81,7 @@ def test_its_boxes_go_into_the_frame_of_a_backbone(tmp_path: Path) -> None:
     trajectory, evidence, _ = played(tmp_path, zoom([500, 0, 1000, 500]))
     with services(tmp_path / "more") as (_, images):
         seed = seed_of(images)
-    target = SETTINGS.in_frame(BACKBONES[BackboneName.QWEN2_5_VL].spec)
+    target = SETTINGS.in_frame(BACKBONES["qwen2.5-vl"].spec)
     out = reframe(trajectory, seed, {one.evidence_id: one for one in evidence}, SETTINGS, target)
     assert isinstance(out, Trajectory), out
     written = out.messages[2].tool_calls[0].function.arguments

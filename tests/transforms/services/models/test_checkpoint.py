@@ -11,7 +11,7 @@ import pytest
 from fakes import MemoryImages
 
 from gog.schemas import Frame, Message
-from gog.transforms.dialect.backbones import BACKBONES, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.services.http import close_client
 from gog.transforms.services.models.checkpoint import (
     NOTES,
@@ -31,7 +31,7 @@ QUESTION = ChatRequest((Message(role="user", content="hi"),))
 
 def saved(folder: Path, **changes: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    backbone = BACKBONES[BackboneName.QWEN2_5_VL]
+    backbone = BACKBONES["qwen2.5-vl"]
     pixels = {"min_pixels": backbone.min_pixels, "max_pixels": backbone.max_pixels}
     (folder / NOTES).write_text(
         json.dumps({"backbone": "qwen2.5-vl", "thinking": False, "factor": 28} | pixels | changes)

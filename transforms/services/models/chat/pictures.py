@@ -6,12 +6,12 @@ import io
 import math
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from PIL import Image
 
 from gog.schemas import BoxError, FailureClass
-from gog.schemas.boxes import smart_resize
 from gog.transforms.images import ImageError, ImageStore, decode_image
 from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ServiceError
@@ -29,11 +29,12 @@ def fitted_size(width: int, height: int, settings: ModelSettings) -> tuple[int, 
     """
     least, most = settings.least_pixels, settings.most_pixels
     if settings.backbone:
-        factor = settings.backbone.factor
+        backbone = replace(settings.backbone, min_pixels=least, max_pixels=most)
+        factor = backbone.factor
         rounded = round(width / factor) * factor, round(height / factor) * factor
-        size = smart_resize(width, height, factor, least, most)
+        size = backbone.resized(width, height)
         # Thin images near a limit are no fixed point of the resize: only as they are do they come out as reckoned.
-        settled = smart_resize(*size, factor, least, most) == size
+        settled = backbone.resized(*size) == size
         return size if settled and size != rounded else None
     scale = 1.0
     if width * height > most:

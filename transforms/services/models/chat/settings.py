@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from gog.prompts import prompt_hash
 from gog.schemas import canonical_json
-from gog.transforms.dialect.backbones import BACKBONES, Backbone, BackboneName
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, FamilyName
 from gog.transforms.services.gateway.json_replies import JSON_PROMPT
 
 _MOST_PIXELS: Final = 1280 * 28 * 28
@@ -31,7 +31,7 @@ class ModelSettings(BaseModel):
     """Environment variable that holds the key; empty for none."""
     revision: str = Field(default="", max_length=100)
     """Part of the model's id: set it when the endpoint serves other weights under the same name."""
-    family: BackboneName | None = None
+    family: FamilyName | None = None
     """Whose smart resize fits images to the budget. None: scaled down, the shape kept."""
     min_pixels: int | None = Field(default=None, ge=1, le=1 << 28)
     max_pixels: int | None = Field(default=None, ge=1024, le=1 << 28)

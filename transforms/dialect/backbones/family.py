@@ -1,0 +1,123 @@
+"""What a family of models is to the engine: box frame, resize, tokens, chat template, layers, and what others call it.
+
+Defaults are Qwen-VL's: ChatML with tool calls as JSON in tags, which vLLM calls the hermes format. A family that does
+otherwise gives other values, or is a subclass with methods of its own. The budgets of pixels are ours: 1,280 visual
+tokens an image at most, so that an episode with crops stays within its length.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final, Literal
+
+from gog.schemas import Frame, FrameSpec
+from gog.schemas.boxes import smart_resize
+
+SPECIAL_TOKENS: Final = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A chat template with what parses it back. A chat is a prefix of every longer one."""
+
+    text: str
+    """Jinja, with generation markers."""
+    thinking: bool
+    """true: a turn's reasoning stands in `<think>` tags; false: it is plain text before the call or the answer."""
+    opened: bool
+    """The generation prompt ends with the opening tag of a thought."""
+    response: dict[str, Any]
+    """How transformers parses a reply (`tokenizer.response_template`, transformers 5.13 and later)."""
+    vllm_flags: tuple[str, ...]
+    """Arguments of `vllm serve`, beside `--chat-template`, that parse what the template writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone:
+    """What an export, a trainer and a server have to agree on."""
+
+    name: str
+    model_type: str
+    """The one in a checkpoint's config."""
+    example: str
+    """A model of the family, for the commands that are shown."""
+    frame: Frame
+    """How the family writes boxes."""
+    factor: int
+    """Side of a visual token in pixels: patch size times merge size."""
+    merge: int = 2
+    """Patches that a visual token is wide."""
+    min_pixels: int
+    max_pixels: int
+
+    special_tokens: tuple[str, ...] = SPECIAL_TOKENS
+    """Tokens without which a tokenizer cannot write the format: each has to be one token."""
+    end_of_turn: str = "<|im_end|>"
+    placeholders: tuple[str, ...] = ("<|image_pad|>", "<|video_pad|>")
+    """Tokens that stand for an image's features: no reply may hold them."""
+    opens_thought: bool = False
+    """With thinking on, the prompt ends with the opening tag of the thought."""
+    tool_parser: str = "hermes"
+    """What vLLM, verl and ms-swift call the form of the tool calls."""
+
+    language: str = r"(?:.*\.)?language_model\.layers\.\d+\.(?:self_attn|mlp)\.\w+_proj"
+    vision: str = r"(?:.*\.)?visual\.blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.(?:\w+_proj|linear_fc\d))"
+    """Linear layers of the transformer blocks, by name, of the language model and of the vision tower."""
+
+    llama_factory: str
+    """LLaMA-Factory's name of the chat template."""
+    swift_budget: Literal["pixels", "tokens"] = "pixels"
+    """What ms-swift limits an image by."""
+
+    @property
+    def spec(self) -> FrameSpec:
+        """The frame with its numbers."""
+        return FrameSpec(self.frame, self.factor, self.min_pixels, self.max_pixels)
+
+    def layers(self, *, vision: bool) -> str:
+        """A pattern of the names of the layers that an adapter is on, with the vision tower's or without."""
+        return f"{self.language}|{self.vision}" if vision else self.language
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        """Size that the processor makes of an image of so many pixels. Raises `BoxError` on one that it refuses."""
+        return smart_resize(width, height, self.factor, self.min_pixels, self.max_pixels)
+
+    def visual_tokens(self, width: int, height: int) -> int:
+        """Tokens of an image of so many pixels. Raises `BoxError` on a shape that the processor refuses."""
+        resized = self.resized(width, height)
+        return resized[0] * resized[1] // self.factor**2
+
+    def processed(self, image_processor: Any, image: Any) -> tuple[int, int, int]:
+        """Width and height in pixels that transformers' processor makes of an image, and the side of a visual token."""
+        _, rows, columns = image_processor(images=[image], return_tensors="pt")["image_grid_thw"][0].tolist()
+        patch = int(image_processor.patch_size)
+        return columns * patch, rows * patch, patch * int(image_processor.merge_size)
+
+    @property
+    def processor_size(self) -> dict[str, int]:
+        """The budget as the `size` of transformers' and vLLM's image processor."""
+        return {"shortest_edge": self.min_pixels, "longest_edge": self.max_pixels}
+
+    def template(self, *, thinking: bool) -> Template:
+        """The chat template of training and serving."""
+        opened = thinking and self.opens_thought
+        source = files("gog.transforms.dialect.backbones").joinpath("chatml.jinja").read_text("utf-8")
+        text = source.removesuffix("\n").replace("__THINKING__", str(thinking).lower())
+        text = text.replace("__OPENED__", str(opened).lower())
+        flags: tuple[str, ...] = ("--enable-auto-tool-choice", "--tool-call-parser", self.tool_parser)
+        fields: dict[str, Any] = {
+            "tool_calls": {
+                "open": "<tool_call>",
+                "close_pattern": r"</tool_call>\s*",
+                "repeats": True,
+                "content": "json",
+                "transform": {"type": "function", "function": "{content}"},
+            },
+            "content": {"close_pattern": r"<\|im_end\|>\s*", "content": "text"},
+        }
+        if thinking:
+            # The qwen3 parser wants both tags in the reply; deepseek_r1's takes one that begins inside of a thought.
+            flags = (*flags, "--reasoning-parser", "deepseek_r1" if opened else "qwen3")
+            thought = {"open": "<think>", "close_pattern": r"</think>\s*", "content": "text"}
+            fields = {"reasoning_content": thought, **fields}
+        response = {"defaults": {"role": "assistant"}, "start_anchor": "<|im_start|>assistant\n", "fields": fields}
+        return Template(text, thinking, opened, response, flags)
