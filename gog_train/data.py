@@ -21,7 +21,7 @@ from gog.schemas import SCHEMA_VERSION, BoxError
 from gog.schemas.boxes import from_frame
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.export.target import Format, ToolSettings
+from gog.transforms.export.target import ToolSettings
 
 Kind = Literal["sft", "rl"]
 
@@ -96,8 +96,8 @@ def open_export(
     """
     folder = folder / kind if (folder / kind / "manifest.json").exists() else folder
     wanted = BACKBONES[backbone]
-    again = _AGAIN.format(kind=kind, form=Format.TRL, backbone=backbone)
-    manifest = read_manifest(folder, kind, Format.TRL, again)
+    again = _AGAIN.format(kind=kind, form="trl", backbone=backbone)
+    manifest = read_manifest(folder, kind, "trl", again)
     _check_backbone(manifest, folder, wanted, again)
     export = Export(folder, kind, wanted, manifest, tuple(sorted(set(levels))))
     for split, said in manifest["splits"].items():
@@ -112,7 +112,7 @@ def open_export(
     return export
 
 
-def read_manifest(folder: Path, kind: Kind, form: Format, again: str = "") -> dict[str, Any]:
+def read_manifest(folder: Path, kind: Kind, form: str, again: str = "") -> dict[str, Any]:
     """The manifest of an export of that kind and format, of this schema version. Raises `ExportError`.
 
     `again` is what to do about one that is not; by default to export it again for some backbone.

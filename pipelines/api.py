@@ -16,7 +16,7 @@ from gog.pipelines.views import database
 from gog.schemas import TABLES
 from gog.schemas.base import Row
 from gog.transforms.dialect.backbones import BACKBONES
-from gog.transforms.export.target import KINDS, Format, Target
+from gog.transforms.export.target import Target
 
 if TYPE_CHECKING:
     from gog.transforms.evaluate.results import Results
@@ -83,15 +83,16 @@ def export(config: Config, kind: str, form: str = "parquet", backbone: str | Non
 
     `form` and `backbone` are what `gog export` takes as --format and --backbone. Raises `ConfigError`, `LakeError`.
     """
+    from gog.pipelines.export.formats import FORMATS
     from gog.pipelines.steps.export import export_for
     from gog.pipelines.steps.run import run
 
     try:
-        target = Target(Format(form), BACKBONES[backbone] if backbone else None)
+        known, target = FORMATS[form], Target(form, BACKBONES[backbone] if backbone else None)
     except ValueError as error:
         raise ConfigError(f"no such export: {error}") from None
-    if kind not in KINDS[target.format]:
-        raise ConfigError(f"{form} does not train {kind!r}: it has {', '.join(KINDS[target.format])}")
+    if kind not in known.kinds:
+        raise ConfigError(f"{form} does not train {kind!r}: it has {', '.join(known.kinds)}")
     folder = open_run(config.lake, config.run).folder / "exports" / kind
     run(config, steps=(f"export_{kind}",))
     return folder if target.backbone is None else export_for(config, kind, target).folder

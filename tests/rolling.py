@@ -24,7 +24,7 @@ from gog.transforms.services.store.sqlite import Mode, Store
 from gog.transforms.verify.judge import JudgeCall, closed_world_judge
 from gog_train.processors import fit
 from gog_train.questions import questions
-from gog_train.services import PassingImages, TrainingServices
+from gog_train.services import TrainingServices
 
 CROPS = CropSettings(max_pixels=8 * 28 * 28)
 

@@ -13,7 +13,7 @@ from gog.pipelines.export import write
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
-from gog.transforms.export.target import Format, Target
+from gog.transforms.export.target import Target
 
 
 def module_of(name: str) -> str:
@@ -32,6 +32,6 @@ def trl_export(config: Config, kind: Literal["sft", "rl"], backbone: Backbone, f
     copy = Lake(folder / "lake").run_folder(config.run)
     if not copy.exists():
         shutil.copytree(run_folder(config), copy, ignore=shutil.ignore_patterns("lock", "exports"))
-    images, target = Lake(Path(config.lake)).images, Target(Format.TRL, backbone)
+    images, target = Lake(Path(config.lake)).images, Target("trl", backbone)
     export = write.export_sft if kind == "sft" else write.export_rl
     return export(SourceRun(copy, images, config.episode), ExportRequest(config.export, target)).folder

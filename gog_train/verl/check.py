@@ -17,7 +17,7 @@ from PIL import Image
 
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.export.target import Format, ToolSettings
+from gog.transforms.export.target import ToolSettings
 from gog.transforms.images import decode_image
 from gog.transforms.services.models.chat import ModelSettings
 from gog_train.checkpoints import check_notes
@@ -35,7 +35,7 @@ def check(environment: Mapping[str, str]) -> str:
     Raises `ExportError` or `TrainingError`.
     """
     folder = Path(environment["GOG_EXPORT"])
-    manifest = read_manifest(folder, "rl", Format.VERL)
+    manifest = read_manifest(folder, "rl", "verl")
     train = manifest["splits"]["train"]
     if not train.get("rows"):
         raise ExportError(f"the split train of {folder} has no rows: label more seeds with `gog label`, and {AGAIN}")

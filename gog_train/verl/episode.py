@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from gog.schemas import Function, Message, ToolCall
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.export.target import Format, ToolSettings
+from gog.transforms.export.target import ToolSettings
 from gog.transforms.services.loop import process_loop
 from gog_train.data import inside, read_manifest
 from gog_train.environment import OVER, Rollout, keep_image
@@ -67,7 +67,7 @@ def home(export: str, calls: str, text_search: str, image_search: str, pages: st
     Raises `TrainingError` or `ExportError`.
     """
     folder = Path(export)
-    manifest = read_manifest(folder, "rl", Format.VERL)
+    manifest = read_manifest(folder, "rl", "verl")
     settings = EpisodeSettings.model_validate(manifest["episode"])
     tools = ToolSettings.model_validate(manifest["tools"])
     addresses = Addresses(text_search, image_search, RULES, Path(calls), search=tools.search, pages=pages)

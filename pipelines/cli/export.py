@@ -15,9 +15,10 @@ import typer
 from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, command_app, example
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
+from gog.pipelines.export.formats import FORMATS
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.rows import Reviewed
-from gog.transforms.export.target import KINDS, Format, Target
+from gog.transforms.export.target import OWN, Target
 from gog.transforms.open_set import UnknownMemberError
 
 app = command_app()
@@ -36,8 +37,13 @@ def export(
     name: RunOption = None,
     seed: SeedOption = None,
     form: Annotated[
-        Format, typer.Option("--format", help="Who reads it; parquet is the engine's own, in the run's frame.")
-    ] = Format.PARQUET,
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help=f"Who reads it, of {', '.join(FORMATS)}; parquet is the engine's own, in the run's frame.",
+        ),
+    ] = OWN,
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -81,16 +87,20 @@ def export(
         print(f"uploaded to {push_export(folder, push)}")
 
 
-def _target(kind: str, form: Format, backbone: str | None) -> Target:
+def _target(kind: str, form: str, backbone: str | None) -> Target:
     """What the export is for. Raises `typer.BadParameter`."""
-    if form is Format.PARQUET and backbone is not None:
+    try:
+        known = FORMATS[form]
+    except UnknownMemberError as error:
+        raise typer.BadParameter(str(error), param_hint="--format") from None
+    if form == OWN and backbone is not None:
         raise typer.BadParameter(
             "parquet is in the run's own frame: for a backbone use --format trl", param_hint="--backbone"
         )
-    if form is not Format.PARQUET and backbone is None:
+    if form != OWN and backbone is None:
         raise typer.BadParameter(f"{form} needs the model to train: {' or '.join(BACKBONES)}", param_hint="--backbone")
-    if kind not in KINDS[form]:
-        others = ", ".join(other for other in Format if kind in KINDS[other])
+    if kind not in known.kinds:
+        others = ", ".join(other for other in FORMATS if kind in FORMATS[other].kinds)
         raise typer.BadParameter(
             f"{form} does not train {kind} with tools and images; use {others}", param_hint="--format"
         )

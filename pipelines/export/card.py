@@ -12,7 +12,9 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from gog.pipelines.export.card_data import CardFacts
+from gog.pipelines.export.formats import FORMATS, ExportFormat
 from gog.pipelines.lake.one_line import one_line
+from gog.transforms.export.target import OWN
 
 HUB_LICENCES: Final = frozenset(
     {
@@ -73,7 +75,7 @@ def hub_licences(licences: Mapping[str, int]) -> list[str]:
     return sorted(found) or ["unknown"]
 
 
-def _front_matter(facts: CardFacts) -> str:
+def _front_matter(facts: CardFacts, form: ExportFormat) -> str:
     licences = hub_licences(facts.licences)
     matter: dict[str, Any] = {"license": licences[0] if len(licences) == 1 else licences}
     if "other" in licences:
@@ -87,14 +89,13 @@ def _front_matter(facts: CardFacts) -> str:
         "task_categories": ["visual-question-answering"],
         "tags": ["glance-or-gaze", "tool-use", facts.kind] + (["synthetic"] if facts.kind == "sft" else []),
     }
-    name = "{}-*.parquet" if facts.in_parquet or facts.format == "verl" else "{}.jsonl"
-    files = [{"split": split, "path": name.format(split)} for split in facts.filled]
+    files = [{"split": split, "path": form.files.format(split)} for split in facts.filled]
     if files:
         matter["configs"] = [{"config_name": "default", "data_files": files}]
     return yaml.safe_dump(matter, sort_keys=False, allow_unicode=True)
 
 
-def dataset_card(facts: CardFacts) -> str:
+def dataset_card(facts: CardFacts, form: ExportFormat = FORMATS[OWN]) -> str:
     """The card, README.md."""
     environment = Environment(
         undefined=StrictUndefined,
@@ -112,4 +113,6 @@ def dataset_card(facts: CardFacts) -> str:
         "list_of": lambda names: _Done(str(list(names))),
     }
     source = files("gog.pipelines").joinpath("templates", "card.md.j2").read_text("utf-8")
-    return f"---\n{_front_matter(facts)}---\n\n{environment.from_string(source).render(facts=facts)}"
+    usage = _Done(environment.from_string(form.card).render(facts=facts))
+    page = environment.from_string(source).render(facts=facts, form=form, usage=usage)
+    return f"---\n{_front_matter(facts, form)}---\n\n{page}"

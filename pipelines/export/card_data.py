@@ -67,11 +67,6 @@ class CardFacts:
         return [split.value for split in Split if self.splits.get(split.value)]
 
     @property
-    def in_parquet(self) -> bool:
-        """Whether its files are Parquet with the engine's own columns."""
-        return self.format in ("parquet", "trl")
-
-    @property
     def rows(self) -> int:
         """Rows in all splits."""
         return sum(self.splits.values())
@@ -134,7 +129,7 @@ def card_facts(
             *((count.stage, reason, number) for reason, number in rejected.items()),
         ],
         frame=episode.frame.value,
-        format=target.format.value,
+        format=target.format,
         backbone=target.backbone.name if target.backbone else "",
         shared=_all(connection, _SHARED),
     )

@@ -22,9 +22,9 @@ import duckdb
 
 from gog.pipelines.export.card import dataset_card
 from gog.pipelines.export.card_data import CardFacts, card_facts
-from gog.pipelines.export.formats import SplitFiles
-from gog.pipelines.export.recipes import write_recipe
+from gog.pipelines.export.formats import FORMATS
 from gog.pipelines.export.request import ExportRequest, SourceRun
+from gog.pipelines.export.splits import SplitFiles
 from gog.pipelines.lake.atomic import passing_folder, recover, swap_in
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.reviews import honour
@@ -43,11 +43,10 @@ from gog.schemas import (
 )
 from gog.schemas.rows import from_row
 from gog.transforms.episode.tools import origins_of
-from gog.transforms.export import llama_factory
 from gog.transforms.export.reframe import reframe
 from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, RlRow, SftRow, rl_row, sft_row
-from gog.transforms.export.target import Format
 from gog.transforms.images import ImageStore
+from gog.transforms.open_set import OURS
 from gog.transforms.services.loop import tidy
 
 MEMORY: Final = "1GB"
@@ -80,6 +79,7 @@ def export_sft(
     export for a trainer.
     """
     settings, target = request.settings, request.target
+    form = FORMATS[target.format]
     episode = target.episode(run.episode)
 
     def read(connection: duckdb.DuckDBPyConnection) -> Iterator[Reading]:
@@ -108,7 +108,7 @@ def export_sft(
         if isinstance(shown, Reject):
             return shown
         row = sft_row(shown, seed, verdict, split, settings, episode)
-        if target.format is Format.LLAMA_FACTORY and isinstance(row, SftRow) and not llama_factory.learnable(row):
+        if isinstance(row, SftRow) and not form.learnable(row):
             unit = Unit.TRAJECTORY
             return Reject.of(SFT_STAGE, unit, row.id, "export.untrained", seed_id=seed.seed_id)
         return row
@@ -171,7 +171,8 @@ def _export(
             count = StageCount(stage=stage, unit=unit, shard=0, entered=entered, passed=passed)
             facts = card_facts(connection, files.table, count, rejected, target, episode)
         shutil.rmtree(spill)
-        write_recipe(passing, target, facts, episode)
+        if target.backbone:
+            FORMATS[target.format].recipe(passing, target.backbone, facts, episode)
         _write_texts(passing, facts, files, rejected, run, request)
         swap_in(final)
     except OSError as error:
@@ -265,16 +266,19 @@ def _write_texts(
     if facts.atlas:
         notice = files("gog.transforms.atlas").joinpath("assets", "LICENSES.md").read_bytes()
         (folder / "LICENSES-atlas.md").write_bytes(notice)
-    (folder / "README.md").write_text(dataset_card(facts), "utf-8")
+    (folder / "README.md").write_text(dataset_card(facts, FORMATS[request.target.format]), "utf-8")
     of_splits = {path for paths in splits.files.values() for path in paths}
     others = [p for p in sorted(folder.rglob("*")) if p.is_file() and p not in of_splits]
     of_run = Lake(run.folder.parents[1], create=False).read_manifest(run.folder.name)
+    plugins = of_run.plugins if of_run else {}
+    if (origin := FORMATS.origin(request.target.format)).distribution != OURS:
+        plugins = {**plugins, f"{FORMATS.kind} {request.target.format}": str(origin)}
     episode = request.target.episode(run.episode)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "kind": facts.kind,
         "fingerprint": run.fingerprint,
-        **({"plugins": of_run.plugins} if of_run and of_run.plugins else {}),
+        **({"plugins": plugins} if plugins else {}),
         "frame": facts.frame,
         "episode": episode.model_dump(mode="json"),
         "tools": request.tools.model_dump(mode="json"),

@@ -15,7 +15,7 @@ from lakes import EPISODE, small_run, source_of
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl, export_sft
 from gog.transforms.dialect.backbones import BACKBONES
-from gog.transforms.export.target import TOOLS, Format, Target
+from gog.transforms.export.target import TOOLS, Target
 from gog_train.data import Export, ExportError, Kind, open_export
 
 QWEN3, QWEN25 = "qwen3-vl", "qwen2.5-vl"
@@ -26,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exports of a small run; nobody writes to them."""
     lake = small_run(tmp_path_factory.mktemp("made") / "lake")
     for backbone in BACKBONES:
-        request = ExportRequest(target=Target(Format.TRL, BACKBONES[backbone]))
+        request = ExportRequest(target=Target("trl", BACKBONES[backbone]))
         export_sft(source_of(lake), request)
         export_rl(source_of(lake), request)
     export_sft(source_of(lake), ExportRequest())

@@ -18,7 +18,7 @@ from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
-from gog.transforms.export.target import Format, Target
+from gog.transforms.export.target import Target
 from gog_train import grpo
 from gog_train.data import ExportError
 from gog_train.grpo import GrpoSettings, main, prepare, train
@@ -34,8 +34,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """RL exports of a small run: one row of level 1, one of level 2. Nobody writes to them."""
     lake = small_run(tmp_path_factory.mktemp("grpo") / "lake")
     return {
-        name: export_rl(source_of(lake), ExportRequest(target=Target(Format.TRL, small(name)))).folder
-        for name in BACKBONES
+        name: export_rl(source_of(lake), ExportRequest(target=Target("trl", small(name)))).folder for name in BACKBONES
     }
 
 

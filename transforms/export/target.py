@@ -1,7 +1,6 @@
 """What an export is made for: a format, and the backbone whose frame it is in."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
@@ -15,24 +14,8 @@ THINKING: Final = True
 """Trajectories hold reasoning, so a trainer's template shows it in thoughts unless told otherwise."""
 
 
-class Format(StrEnum):
-    """Who reads an export. `parquet` is the engine's own, in the frame of the run."""
-
-    PARQUET = "parquet"
-    TRL = "trl"
-    VERL = "verl"
-    MS_SWIFT = "ms-swift"
-    LLAMA_FACTORY = "llama-factory"
-
-
-KINDS: Final[dict[Format, tuple[str, ...]]] = {
-    Format.PARQUET: ("sft", "rl"),
-    Format.TRL: ("sft", "rl"),
-    Format.VERL: ("rl",),
-    Format.MS_SWIFT: ("sft", "rl"),
-    Format.LLAMA_FACTORY: ("sft",),
-}
-"""What each can train here. verl's SFT learns every turn, wrong ones too; LLaMA-Factory has no RL with tools."""
+OWN: Final = "parquet"
+"""The engine's own format, in the frame of the run."""
 
 
 class ToolSettings(BaseModel):
@@ -46,13 +29,13 @@ class ToolSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A format with its backbone; `parquet` has none."""
+    """A format's name with its backbone; `parquet` has none."""
 
-    format: Format = Format.PARQUET
+    format: str = OWN
     backbone: Backbone | None = None
 
     def __post_init__(self) -> None:
-        if (self.format is Format.PARQUET) != (self.backbone is None):
+        if (self.format == OWN) != (self.backbone is None):
             raise ValueError("a trainer's format needs a backbone, and parquet has none")
 
     @property
@@ -67,10 +50,10 @@ class Target:
     def facts(self) -> dict[str, object]:
         """What the manifest says of it."""
         if self.backbone is None:
-            return {"format": self.format.value, "backbone": None}
+            return {"format": self.format, "backbone": None}
         backbone = self.backbone
         return {
-            "format": self.format.value,
+            "format": self.format,
             "backbone": {
                 "name": backbone.name,
                 "model_type": backbone.model_type,

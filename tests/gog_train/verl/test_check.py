@@ -14,7 +14,7 @@ from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES
-from gog.transforms.export.target import Format, Target
+from gog.transforms.export.target import Target
 from gog_train.data import ExportError
 from gog_train.settings import TrainingError
 from gog_train.verl.check import check, main
@@ -27,7 +27,7 @@ Environment = dict[str, str]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export, a model whose processor has the family's limits, and an index. Nobody writes to them."""
     folder = tmp_path_factory.mktemp("verl")
-    lake, target = small_run(folder / "lake"), Target(Format.VERL, BACKBONES[QWEN3])
+    lake, target = small_run(folder / "lake"), Target("verl", BACKBONES[QWEN3])
     done = export_rl(source_of(lake), ExportRequest(target=target)).folder
     done.rename(folder / "export")
     tiny_models.checkpoint(QWEN3, folder / "model")

@@ -205,8 +205,8 @@ def test_shards_are_counted_over_the_whole_run(gog: Gog, warm: Place) -> None:
     [
         (["sft", "--format", "trl"], "needs the model to train: qwen2.5-vl or qwen3-vl"),
         (["sft", "--backbone", "qwen3-vl"], "for a backbone use --format trl"),
-        (["sft", "--format", "verl", "--backbone", "qwen3-vl"], "use parquet, trl, ms-swift, llama-factory"),
-        (["rl", "--format", "llama-factory", "--backbone", "qwen3-vl"], "use parquet, trl, verl, ms-swift"),
+        (["sft", "--format", "verl", "--backbone", "qwen3-vl"], "use llama-factory, ms-swift, parquet, trl"),
+        (["rl", "--format", "llama-factory", "--backbone", "qwen3-vl"], "use ms-swift, parquet, trl, verl"),
         (["sft", "--format", "axolotl", "--backbone", "qwen3-vl"], "axolotl"),
         (["dpo"], "there are two exports: sft and rl"),
     ],

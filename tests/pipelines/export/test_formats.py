@@ -15,6 +15,7 @@ from lakes import EPISODE, small_run, source_of, write
 from PIL import Image
 
 from gog.pipelines.config.config import Config
+from gog.pipelines.export.formats import FORMATS
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import Exported, export_rl, export_sft
 from gog.pipelines.lake.lake import Lake
@@ -23,7 +24,7 @@ from gog.schemas import Curated, Evidence, Split, Trajectory
 from gog.schemas.boxes import from_frame, smart_resize
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.export.target import Format, Target, ToolSettings
+from gog.transforms.export.target import Target, ToolSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.services.search.settings import SearchSettings
 
@@ -35,12 +36,12 @@ def lake(tmp_path: Path) -> Lake:
     return small_run(tmp_path / "lake")
 
 
-def sft(lake: Lake, form: Format, backbone: str) -> Exported:
+def sft(lake: Lake, form: str, backbone: str) -> Exported:
     target = Target(form, BACKBONES[backbone])
     return export_sft(source_of(lake), ExportRequest(target=target))
 
 
-def rl(lake: Lake, form: Format, backbone: str) -> Exported:
+def rl(lake: Lake, form: str, backbone: str) -> Exported:
     target = Target(form, BACKBONES[backbone])
     return export_rl(source_of(lake), ExportRequest(target=target))
 
@@ -72,7 +73,7 @@ def digest(folder: Path) -> dict[str, str]:
 class TestTrl:
     @each_backbone
     def test_stands_beside_the_runs_own_in_a_folder_of_its_own(self, lake: Lake, backbone: str) -> None:
-        done = sft(lake, Format.TRL, backbone)
+        done = sft(lake, "trl", backbone)
         assert done.folder == lake.run_folder("small") / "exports" / f"trl-{backbone}" / "sft"
         curated = list(lake.read_table("small", "curated", Curated))
         assert sorted(row["id"] for row in rows_of(done.folder)) == sorted(row.trajectory_id for row in curated)
@@ -85,7 +86,7 @@ class TestTrl:
         trajectories = {row.trajectory_id: row for row in lake.read_table("small", "trajectories", Trajectory)}
         spec = BACKBONES[backbone].spec
         checked = 0
-        for row in rows_of(sft(lake, Format.TRL, backbone).folder):
+        for row in rows_of(sft(lake, "trl", backbone).folder):
             recorded = trajectories[row["id"]]
             for (image, box), step in zip(gazes(json.loads(row["messages"])), recorded.steps, strict=False):
                 shown = recorded.images[image]
@@ -99,7 +100,7 @@ class TestTrl:
 
     @each_backbone
     def test_manifest_says_what_a_trainer_has_to_know(self, lake: Lake, backbone: str) -> None:
-        done = rl(lake, Format.TRL, backbone)
+        done = rl(lake, "trl", backbone)
         manifest, wanted = manifest_of(done), BACKBONES[backbone]
         assert manifest["schema_version"] == 1
         assert (manifest["format"], manifest["kind"], manifest["frame"]) == ("trl", "rl", wanted.frame)
@@ -124,14 +125,14 @@ class TestTrl:
         tools = ToolSettings(crops=CropSettings(padding=0.5), search=SearchSettings(country="de", language="de"))
         place = {"lake": str(lake.root), "run": "small", "episode": EPISODE}
         config = Config.model_validate(place | {"crops": tools.crops, "search": tools.search})
-        target = Target(Format.TRL, BACKBONES["qwen3-vl"])
+        target = Target("trl", BACKBONES["qwen3-vl"])
         for kind in ("sft", "rl"):
             manifest = manifest_of(export_for(config, kind, target))
             assert ToolSettings.model_validate(manifest["tools"]) == tools
             assert EpisodeSettings.model_validate(manifest["episode"]) == target.episode(EPISODE)
 
     def test_rl_rows_hold_what_a_reward_needs_and_the_prompt_does_not(self, lake: Lake) -> None:
-        for row in rows_of(rl(lake, Format.TRL, "qwen3-vl").folder):
+        for row in rows_of(rl(lake, "trl", "qwen3-vl").folder):
             assert row["seed_id"] == row["id"]
             assert (row["answers"], row["level"] in (1, 2)) == (["Kenya", "Republic of Kenya"], True)
             assert "Kenya" not in row["prompt"]
@@ -142,7 +143,7 @@ class TestTrl:
     def test_what_cannot_be_replayed_is_kept_as_a_reject_in_the_folder(self, lake: Lake) -> None:
         for path in lake.run_folder("small").glob("evidence/*"):
             path.unlink()
-        done = sft(lake, Format.TRL, "qwen3-vl")
+        done = sft(lake, "trl", "qwen3-vl")
         told = [json.loads(line) for line in (done.folder / "rejects.jsonl").read_text().splitlines()]
         assert {(row["reason"], row["seed_id"][:5]) for row in told} == {("export.frame", "seed-")}
         assert done.rejected == {"export.frame": 6}
@@ -152,7 +153,7 @@ class TestTrl:
     def test_the_runs_own_export_and_its_tables_are_left_alone(self, lake: Lake) -> None:
         own = export_sft(source_of(lake), ExportRequest())
         before = digest(lake.run_folder("small"))
-        sft(lake, Format.TRL, "qwen3-vl")
+        sft(lake, "trl", "qwen3-vl")
         after = digest(lake.run_folder("small"))
         assert {name: value for name, value in after.items() if "trl-" not in name} == before
         assert manifest_of(own)["backbone"] is None
@@ -164,9 +165,9 @@ def lines(folder: Path, split: str = "train") -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text("utf-8").splitlines()]
 
 
-def boxes_in(form: Format, row: dict[str, Any]) -> list[list[float]]:
+def boxes_in(form: str, row: dict[str, Any]) -> list[list[float]]:
     """Boxes of a row's gazes, as its trainer would read them."""
-    if form is Format.MS_SWIFT:
+    if form == "ms-swift":
         calls = [json.loads(m["content"]) for m in row["messages"] if m["role"] == "tool_call"]
     else:
         texts = "".join(turn["value"] for turn in row["conversations"])
@@ -176,9 +177,9 @@ def boxes_in(form: Format, row: dict[str, Any]) -> list[list[float]]:
 
 class TestOtherTrainers:
     @each_backbone
-    @pytest.mark.parametrize("form", [Format.MS_SWIFT, Format.LLAMA_FACTORY])
-    def test_the_same_boxes_and_images_as_for_trl(self, lake: Lake, form: Format, backbone: str) -> None:
-        wanted = rows_of(sft(lake, Format.TRL, backbone).folder, "train")
+    @pytest.mark.parametrize("form", ["ms-swift", "llama-factory"])
+    def test_the_same_boxes_and_images_as_for_trl(self, lake: Lake, form: str, backbone: str) -> None:
+        wanted = rows_of(sft(lake, "trl", backbone).folder, "train")
         done = sft(lake, form, backbone)
         rows = lines(done.folder)
         assert [row["id"] for row in rows] == [row["id"] for row in wanted]
@@ -190,7 +191,7 @@ class TestOtherTrainers:
 
     @each_backbone
     def test_images_beyond_the_budget_are_resized_as_the_processor_would(self, lake: Lake, backbone: str) -> None:
-        done = sft(lake, Format.MS_SWIFT, backbone)
+        done = sft(lake, "ms-swift", backbone)
         spec = BACKBONES[backbone]
         files = [path.read_bytes() for path in (done.folder / "images").iterdir()]
         sizes = {Image.open(io.BytesIO(data)).size for data in files}
@@ -202,7 +203,7 @@ class TestOtherTrainers:
 
     @each_backbone
     def test_ms_swifts_questions_carry_the_answers_beside_the_prompt(self, lake: Lake, backbone: str) -> None:
-        for row in lines(rl(lake, Format.MS_SWIFT, backbone).folder):
+        for row in lines(rl(lake, "ms-swift", backbone).folder):
             assert (row["solution"], row["answers"]) == ("Kenya", ["Kenya", "Republic of Kenya"])
             assert "Kenya" not in json.dumps(row["messages"])
 
@@ -210,7 +211,7 @@ class TestOtherTrainers:
     def test_verls_folder_is_whole(self, lake: Lake, backbone: str) -> None:
         from datasets import load_dataset
 
-        done = rl(lake, Format.VERL, backbone)
+        done = rl(lake, "verl", backbone)
         data = load_dataset("parquet", data_files=str(done.folder / "train-*.parquet"), split="train")
         for number, row in enumerate(data):
             assert row["prompt"][1]["content"].startswith("<image>Image 0")
@@ -223,7 +224,7 @@ class TestOtherTrainers:
         assert config["data"]["train_files"] == ["${oc.env:GOG_EXPORT}/train-00000-of-00001.parquet"]
         assert config["data"]["val_files"] == config["data"]["train_files"], "there is no other split here"
         tools = yaml.safe_load((done.folder / "tools.yaml").read_text())["tools"]
-        asked = json.loads(rows_of(rl(lake, Format.TRL, backbone).folder)[0]["tools"])
+        asked = json.loads(rows_of(rl(lake, "trl", backbone).folder)[0]["tools"])
         assert [tool["config"]["schema"] for tool in tools] == asked
         wanted = BACKBONES[backbone].template(thinking=True).text
         assert (done.folder / "chat_template.jinja").read_text("utf-8") == wanted
@@ -233,7 +234,7 @@ class TestOtherTrainers:
     @pytest.mark.parametrize("name", ["launch.sh", "sft.sh"])
     def test_scripts_are_shell(self, lake: Lake, name: str) -> None:
         done = rl if name == "launch.sh" else sft
-        form = Format.VERL if name == "launch.sh" else Format.MS_SWIFT
+        form = "verl" if name == "launch.sh" else "ms-swift"
         script = done(lake, form, "qwen3-vl").folder / name
         assert subprocess.run(["bash", "-n", script], capture_output=True, check=False).returncode == 0
         if name == "launch.sh":
@@ -246,7 +247,7 @@ class TestOtherTrainers:
         python = tmp_path / "python"
         python.write_text('#!/bin/sh\necho "$@"\ncase "$2" in gog_train.verl.check) exit 2;; esac\n')
         python.chmod(0o755)
-        script = rl(lake, Format.VERL, "qwen3-vl").folder / "launch.sh"
+        script = rl(lake, "verl", "qwen3-vl").folder / "launch.sh"
         env = {"PATH": os.environ["PATH"], "PYTHON": str(python), "MODEL": "m"}
         env |= {"GOG_TEXT_SEARCH": "corpus:a", "GOG_IMAGE_SEARCH": "gallery:a"}
         said = subprocess.run([script], capture_output=True, text=True, env=env, check=False)
@@ -261,20 +262,44 @@ class TestOtherTrainers:
             for t in trajectories
         ]
         write(lake, "small", "trajectories", silent)
-        done = sft(lake, Format.LLAMA_FACTORY, "qwen3-vl")
+        done = sft(lake, "llama-factory", "qwen3-vl")
         assert done.rejected == {"export.untrained": 6}
         assert (done.folder / "rejects.jsonl").read_text().count("export.untrained") == 6
-        assert sft(lake, Format.MS_SWIFT, "qwen3-vl").rejected == {}
+        assert sft(lake, "ms-swift", "qwen3-vl").rejected == {}
 
 
-@pytest.mark.parametrize("form", [Format.TRL, Format.MS_SWIFT, Format.LLAMA_FACTORY])
-def test_twice_gives_the_same_bytes(lake: Lake, form: Format) -> None:
+@pytest.mark.parametrize("form", ["trl", "ms-swift", "llama-factory"])
+def test_twice_gives_the_same_bytes(lake: Lake, form: str) -> None:
     first = digest(sft(lake, form, "qwen2.5-vl").folder)
     assert digest(sft(lake, form, "qwen2.5-vl").folder) == first
 
 
 def test_a_backbone_and_a_trainers_format_go_together() -> None:
     with pytest.raises(ValueError, match="needs a backbone"):
-        Target(Format.TRL)
+        Target("trl")
     with pytest.raises(ValueError, match="parquet has none"):
-        Target(Format.PARQUET, BACKBONES["qwen3-vl"])
+        Target("parquet", BACKBONES["qwen3-vl"])
+
+
+def test_a_format_of_another_package(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = Path(__file__).parents[3] / "examples" / "plugin" / "src"
+    info = tmp_path / "site" / "gog_example-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gog-example\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[gog.export_formats]\nplain = gog_example.export_format:plain\n")
+    monkeypatch.syspath_prepend(str(example))
+    monkeypatch.syspath_prepend(str(info.parent))
+    FORMATS.__dict__.pop("_theirs", None)
+    try:
+        done, wanted = sft(lake, "plain", "qwen3-vl"), sft(lake, "trl", "qwen3-vl")
+    finally:
+        FORMATS.__dict__.pop("_theirs", None)
+    rows, others = lines(done.folder), rows_of(wanted.folder, "train")
+    assert [(row["id"], row["messages"]) for row in rows] == [
+        (row["id"], json.loads(row["messages"])) for row in others
+    ]
+    assert all((done.folder / name).is_file() for row in rows for name in row["images"])
+    assert manifest_of(done)["plugins"] == {"export format plain": "gog-example 0.1.0"}
+    card = (done.folder / "README.md").read_text("utf-8")
+    assert "Each line has `id`, `messages` and `images`." in card
+    assert "path: train.jsonl" in card

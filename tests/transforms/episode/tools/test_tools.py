@@ -9,7 +9,7 @@ import pytest
 from fakes import ScriptedPolicy, answered, called, seed_of, services
 from pydantic import ValidationError
 
-from gog.pipelines.export.recipes import _tools_yaml
+from gog.pipelines.export.formats.verl import _tools_yaml
 from gog.schemas import Behaviour, EpisodeImage, Frame
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.episode.tool import EpisodeTools, Tool, ToolRequest, ToolResult

@@ -1,0 +1,136 @@
+"""verl: Parquet of its own, with tools, chat template, config and launch script.
+
+There is no SFT: verl's learns every turn, wrong ones too.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import yaml
+
+from gog.pipelines.export.card_data import CardFacts
+from gog.pipelines.export.formats.export_format import ExportFormat, SplitPlace, rendered, write_script
+from gog.pipelines.export.parquet import IMAGES, SplitWriter, with_features
+from gog.schemas import Split
+from gog.transforms.dialect.backbones import Backbone
+from gog.transforms.episode.machine import EpisodeSettings, offered_tools
+from gog.transforms.episode.tools import BUILT_IN
+from gog.transforms.export import verl
+from gog.transforms.export.rows import RlRow, SftRow
+from gog.transforms.export.target import THINKING
+from gog.transforms.images import ImageStore
+
+_TOOL_CLASS: Final = "gog_train.verl.tools.EpisodeTool"
+
+_CARD = """\
+For verl 0.9.1 and {{ facts.backbone | code }}: boxes, sizes and tools are as that backbone has them. In an environment with verl and
+glance-or-gaze, `MODEL=FOLDER ./launch.sh` trains with the settings of `grpo.yaml`; the tools are in `tools.yaml`, the
+chat template is `chat_template.jinja`, and `images` holds the originals that the tools cut from.
+"""  # noqa: E501
+
+
+class VerlSplit:
+    """Writes one split of verl's Parquet; the originals, from which the tools cut, are files beside it."""
+
+    def __init__(self, place: SplitPlace) -> None:
+        self._pictures = place.pictures
+        self._originals: dict[str, str] = {}
+        schema, fit = verl_schema(place.tools), place.pictures.fit
+        self._writer = SplitWriter(place.folder, place.split.value, schema, place.rows_per_file, self._columns, fit)
+
+    @property
+    def rows(self) -> int:
+        """Rows written so far."""
+        return self._writer.rows
+
+    def add(self, row: SftRow | RlRow, images: ImageStore) -> None:
+        """Write a row with its image."""
+        self._originals[row.id] = self._pictures.name(images, row.image_sha256[0], row.id, whole=True)
+        self._writer.add(row, images)
+
+    def close(self) -> list[Path]:
+        """End the last file; returns the files."""
+        return self._writer.close()
+
+    def _columns(self, row: RlRow) -> dict[str, Any]:
+        return verl.rl(row, self._writer.rows, self._originals.pop(row.id))
+
+
+_TEXT: Final = pa.string()
+_BEGIN: Final = pa.struct([("create_kwargs", pa.struct([("question", _TEXT), ("image", _TEXT)]))])
+
+
+def verl_schema(tools: Sequence[str]) -> pa.Schema:
+    """Columns of verl's rows, for an episode with these tools.
+
+    `datasets` finds out by itself what they hold: the images stay bytes with a path.
+    """
+    fields = [
+        pa.field("data_source", _TEXT),
+        pa.field("prompt", pa.list_(pa.struct([("role", _TEXT), ("content", _TEXT)]))),
+        pa.field("ability", _TEXT),
+        pa.field("reward_model", pa.struct([("style", _TEXT), ("ground_truth", _TEXT)])),
+        pa.field("agent_name", _TEXT),
+        pa.field(
+            "extra_info",
+            pa.struct(
+                [
+                    ("index", pa.int64()),
+                    ("split", _TEXT),
+                    ("seed_id", _TEXT),
+                    ("level", pa.int64()),
+                    ("pass_rate", pa.float64()),
+                    ("need_tools_kwargs", pa.bool_()),
+                    ("tools_kwargs", pa.struct([(name, _BEGIN) for name in dict.fromkeys((*BUILT_IN, *tools))])),
+                    ("tool_selection", pa.list_(_TEXT)),
+                ]
+            ),
+        ),
+        pa.field("images", IMAGES),
+    ]
+    return with_features(fields)
+
+
+def _recipe(folder: Path, backbone: Backbone, facts: CardFacts, episode: EpisodeSettings) -> None:
+    def parquet(split: Split) -> str:
+        # Nobody validates on a split that is not there: verl wants a file, and gets the one it trains on.
+        name = split if split.value in facts.filled else Split.TRAIN
+        found = sorted(folder.glob(f"{name.value}-*.parquet"))
+        return ", ".join(f'"${{oc.env:GOG_EXPORT}}/{path.name}"' for path in found)
+
+    values = {
+        "train_files": parquet(Split.TRAIN),
+        "val_files": parquet(Split.VALIDATION),
+        "patch_size": backbone.factor // backbone.merge,
+        "tool_parser": backbone.tool_parser,
+        "episode": episode,
+        "backbone": backbone.name,
+        "example": backbone.example,
+        "atlas": facts.atlas,
+    }
+    (folder / "grpo.yaml").write_text(rendered("verl/grpo.yaml.j2", values), "utf-8")
+    write_script(folder / "launch.sh", rendered("verl/launch.sh.j2", values))
+    (folder / "tools.yaml").write_text(_tools_yaml(episode), "utf-8")
+    (folder / "chat_template.jinja").write_text(backbone.template(thinking=THINKING).text, "utf-8")
+
+
+def _tools_yaml(episode: EpisodeSettings) -> str:
+    config = {
+        "type": "native",
+        "export": "${oc.env:GOG_EXPORT}",
+        "calls": "${oc.env:GOG_CALLS}",
+        "text_search": "${oc.env:GOG_TEXT_SEARCH}",
+        "image_search": "${oc.env:GOG_IMAGE_SEARCH}",
+        "pages": "${oc.env:GOG_PAGES,''}",
+    }
+    tools = [
+        # The schema twice, once as a copy: YAML writes what it meets again as an alias.
+        {"class_name": _TOOL_CLASS, "config": config | {"schema": copy}, "tool_schema": schema}
+        for schema, copy in zip(offered_tools(episode), offered_tools(episode), strict=True)
+    ]
+    return yaml.safe_dump({"tools": tools}, sort_keys=False, allow_unicode=True, width=1000)
+
+
+FORMAT = ExportFormat("verl", {"rl": VerlSplit}, _CARD, "{}-*.parquet", recipe=_recipe)
