@@ -29,7 +29,8 @@ from gog.schemas import (
 from gog.transforms.episode.driver import Driven, use_tool
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, start, system_prompt
 from gog.transforms.episode.tool import EpisodeTools, Tool
-from gog.transforms.images import ImageStore, decode_image
+from gog.transforms.image_store import ImageStore
+from gog.transforms.images import decode_image
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion

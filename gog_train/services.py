@@ -15,7 +15,8 @@ from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.tool import EpisodeTools
-from gog.transforms.images import CropSettings, ImageStore
+from gog.transforms.image_store import ImageStore
+from gog.transforms.images import CropSettings
 from gog.transforms.open_set import OpenSet
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.gateway.gateway import Gateway

@@ -44,7 +44,7 @@ from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.machine import EpisodeSettings, act, observe, start, system_prompt
 from gog.transforms.episode.tool import ToolResult
 from gog.transforms.episode.trajectory import Making, make_trajectory
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 
 EPISODE = EpisodeSettings()
 TEACHER = "planner:skill=0.85"

@@ -15,7 +15,8 @@ from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode import machine
 from gog.transforms.episode.machine import Episode, EpisodeSettings
 from gog.transforms.episode.tool import ToolRequest, ToolResult
-from gog.transforms.images import CropSettings, cut_crop, open_image
+from gog.transforms.image_store import open_image
+from gog.transforms.images import CropSettings, cut_crop
 from gog.transforms.images import encode as encode_crop
 from gog.transforms.services.protocols import ChatRequest, Sampling
 from gog.transforms.services.search.corpus import Corpus

@@ -15,7 +15,7 @@ from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.models.provider import NamedModels, Server
 from gog.transforms.services.pages.reading import Reading

@@ -24,7 +24,7 @@ from gog.pipelines.connect.addresses import (
 from gog.pipelines.connect.stores import make_budget, make_store, prices_of, store_path
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.episode.crops import Cropper
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Gateway

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from gog.pipelines.lake.lake import LakeError
 from gog.schemas import SCHEMA_VERSION, Split
 from gog.transforms.export.rows import RlRow, SftRow
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 
 GROUP_ROWS: Final = 100
 GROUP_BYTES: Final = 4 << 20

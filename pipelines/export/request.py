@@ -8,7 +8,7 @@ from gog.pipelines.lake.reviews import ByReviewer
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import ExportSettings
 from gog.transforms.export.target import PLAIN, TOOLS, Target, ToolSettings
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from gog.pipelines.export.parquet import SplitWriter
 from gog.schemas import Reject, Split
 from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.export.target import Target
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.models.chat.settings import ModelSettings
 
 REJECTS: Final = "rejects.jsonl"

@@ -45,7 +45,7 @@ from gog.schemas.rows import from_row
 from gog.transforms.episode.tools import origins_of
 from gog.transforms.export.reframe import reframe
 from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, RlRow, SftRow, rl_row, sft_row
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.open_set import OURS
 from gog.transforms.services.loop import tidy
 

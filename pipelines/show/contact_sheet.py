@@ -11,7 +11,8 @@ from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.show.drawing import INK, LINE, PAPER, QUIET, SHADE, Pen, badge, badge_width, disc, font, wrapped
 from gog.pipelines.show.trajectory import TrajectoryView, Turn
 from gog.schemas import Origin, Outcome, Trajectory, Verdict
-from gog.transforms.images import ImageError, ImageStore, decode_image
+from gog.transforms.image_store import ImageStore
+from gog.transforms.images import ImageError, decode_image
 
 WIDTH: Final = 1400
 _MARGIN: Final = 32

@@ -1,6 +1,5 @@
 import io
 import struct
-import threading
 import warnings
 import zlib
 from collections.abc import Callable
@@ -17,15 +16,12 @@ from gog.schemas import Box
 from gog.transforms.images import (
     MAX_ASPECT,
     CropSettings,
-    DecodedImages,
     ImageError,
     ImageLimits,
-    crop_phash,
     cut_crop,
     decode_image,
     encode,
     load_image,
-    open_image,
     phash,
     sha256_hex,
 )
@@ -399,68 +395,3 @@ class TestCrops:
         crops = [encode(cut_crop(decode_image(data), Box(0, 0, 1, 1), CropSettings())[0]) for data in (plain, noted)]
         assert crops[0] == crops[1]
         assert b"secret" not in crops[1][0]
-
-
-class Bytes:
-    """An image store that counts its reads."""
-
-    def __init__(self, *files: bytes) -> None:
-        self.files = {sha256_hex(data): data for data in files}
-        self.reads = 0
-
-    def read(self, sha256: str) -> bytes:
-        self.reads += 1
-        return self.files[sha256]
-
-    def has(self, sha256: str) -> bool:
-        return sha256 in self.files
-
-    def put(self, data: bytes, suffix: str) -> str:
-        raise NotImplementedError
-
-
-class TestDecodedImages:
-    def test_decodes_once_and_forgets_the_least_recently_used(self) -> None:
-        files = [file_of(picture(100, 100, seed), "PNG") for seed in range(3)]
-        a, b, c = (sha256_hex(data) for data in files)
-        store = Bytes(*files)
-        cache = DecodedImages(max_bytes=2 * 40_000)
-        assert cache.get(store, a) is cache.get(store, a)
-        cache.get(store, b)
-        cache.get(store, a)
-        cache.get(store, c)
-        assert store.reads == 3
-        cache.get(store, a)
-        assert store.reads == 3
-        cache.get(store, b)
-        assert store.reads == 4
-
-    def test_an_image_above_the_bound_is_still_served(self) -> None:
-        data = file_of(picture(100, 100), "PNG")
-        assert DecodedImages(max_bytes=1).get(Bytes(data), sha256_hex(data)).size == (100, 100)
-
-    def test_missing_is_a_key_error(self) -> None:
-        with pytest.raises(KeyError):
-            open_image(Bytes(), "0" * 64)
-
-    def test_many_threads_cut_the_same_crop(self) -> None:
-        data = file_of(picture(500, 400), "JPEG")
-        store = Bytes(data)
-        barrier = threading.Barrier(8)
-
-        def cut(_: int) -> bytes:
-            barrier.wait()
-            return encode(cut_crop(open_image(store, sha256_hex(data)), Box(0.1, 0.1, 0.6, 0.7), CropSettings())[0])[0]
-
-        with ThreadPoolExecutor(8) as pool:
-            assert len(set(pool.map(cut, range(8)))) == 1
-
-    def test_twins_have_near_hashes(self) -> None:
-        image = picture(600, 500, seed=7)
-        settings = CropSettings(padding=0)
-        one = crop_phash(image, Box(0.1, 0.1, 0.6, 0.6), settings)
-        twin = crop_phash(image, Box(0.102, 0.1, 0.602, 0.6), settings)
-        other = crop_phash(image, Box(0.5, 0.4, 1, 1), settings)
-        distances = [bin(int(one, 16) ^ int(hash_, 16)).count("1") for hash_ in (twin, other)]
-        assert distances[0] <= 10
-        assert distances[1] >= 16

@@ -17,7 +17,8 @@ from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.curate.overlaps import check_seed
 from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex
 from gog.transforms.filters.use import FilterUse
-from gog.transforms.images import ImageError, ImageStore
+from gog.transforms.image_store import ImageStore
+from gog.transforms.images import ImageError
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested, IngestLimits, filter_seed, to_seed
 from gog.transforms.services.search.fetched_images import FetchedImages

@@ -7,7 +7,8 @@ from typing import Final
 from gog.schemas import Reject, Trajectory, Unit
 from gog.transforms.curate.select import Candidate
 from gog.transforms.duplicates.benchmarks.index import WARNINGS, BenchmarkIndex, Overlap
-from gog.transforms.images import ImageError, ImageStore, open_image
+from gog.transforms.image_store import ImageStore, open_image
+from gog.transforms.images import ImageError
 from gog.transforms.ingest.seeds import Ingested, reject_row
 from gog.transforms.sources.mapping import SourceRow
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gog.schemas import Box, EpisodeImage, canonical_json
-from gog.transforms.images import CropSettings, ImageStore, crop_phash, cut_crop, encode, open_image
+from gog.transforms.image_store import ImageStore, open_image
+from gog.transforms.images import CropSettings, crop_phash, cut_crop, encode
 from gog.transforms.services.store.keys import request_key
 from gog.transforms.services.store.records import AnyStore, Entry, Kept, Mode
 

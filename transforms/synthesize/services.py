@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gog.schemas import FailureClass
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.tool import EpisodeTools
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, ServiceError, TextSearch
 

@@ -15,7 +15,7 @@ from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.export.text import in_json
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.models.chat.pictures import encode_picture
 from gog.transforms.services.models.chat.settings import ModelSettings
 

@@ -20,7 +20,7 @@ from gog.transforms.episode.tools import BUILT_IN
 from gog.transforms.export import verl
 from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.export.target import THINKING
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 
 _TOOL_CLASS: Final = "gog_train.verl.tools.EpisodeTool"
 

@@ -14,7 +14,8 @@ from gog.pipelines.show.trajectory import Records, TrajectoryView, Turn, view_of
 from gog.pipelines.views.database import fetch_records
 from gog.schemas import Evidence, Seed, Trajectory, Verdict
 from gog.schemas.base import Row
-from gog.transforms.images import ImageError, ImageStore, decode_image
+from gog.transforms.image_store import ImageStore
+from gog.transforms.images import ImageError, decode_image
 
 R = TypeVar("R", bound=Row)
 

@@ -16,7 +16,7 @@ from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.retry import count_rejects, forget_rejected
 from gog.schemas import FailureClass
 from gog.transforms.atlas.planner import Planner
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, ServiceError
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from gog.schemas import Box
 from gog.schemas.boxes import pixel_rect
-from gog.transforms.images import ImageError, ImageStore, open_image
+from gog.transforms.image_store import ImageStore, open_image
+from gog.transforms.images import ImageError
 from gog.transforms.services.detectors.segments import segments_of
 from gog.transforms.services.protocols import Detection
 

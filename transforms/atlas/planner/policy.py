@@ -18,7 +18,7 @@ from gog.transforms.atlas.planner.next_action import next_move
 from gog.transforms.atlas.planner.request import UNKNOWN, Mind, Move
 from gog.transforms.atlas.planner.tasks import planned_turn, proposals, without_tools
 from gog.transforms.dialect.observations import estimate_tokens
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.protocols import ChatReply, ChatRequest
 
 VERSION = 2

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
 from gog.schemas import Box, BoxError, FailureClass, plain
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.http import call_json, key_in
 from gog.transforms.services.protocols import Detection, ServiceError

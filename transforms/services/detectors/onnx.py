@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gog.schemas import FailureClass, plain
-from gog.transforms.images import ImageError, ImageStore, open_image
+from gog.transforms.image_store import ImageStore, open_image
+from gog.transforms.images import ImageError
 from gog.transforms.services.detectors.batches import Batches
 from gog.transforms.services.detectors.settings import DetectSettings, file_hash
 from gog.transforms.services.detectors.yolo_head import HeadError, Letterbox, detections, letterbox

@@ -16,7 +16,8 @@ from scipy import ndimage
 
 from gog.schemas import Box, FailureClass
 from gog.schemas.boxes import iou
-from gog.transforms.images import ImageError, ImageStore, open_image
+from gog.transforms.image_store import ImageStore, open_image
+from gog.transforms.images import ImageError
 from gog.transforms.services.protocols import Detection, ServiceError
 from gog.transforms.services.provider import Provider
 

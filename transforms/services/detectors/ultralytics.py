@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gog.schemas import Box, BoxError, FailureClass, plain
-from gog.transforms.images import ImageError, ImageStore, open_image
+from gog.transforms.image_store import ImageStore, open_image
+from gog.transforms.images import ImageError
 from gog.transforms.services.detectors.batches import Batches
 from gog.transforms.services.detectors.settings import DetectSettings, file_hash
 from gog.transforms.services.protocols import Detection, ServiceError

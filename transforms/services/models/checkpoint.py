@@ -14,7 +14,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gog.transforms.dialect.backbones import FamilyName
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.loop import shared
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.provider import ModelProvider, NamedModels, Server

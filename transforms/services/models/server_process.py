@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.models import process_guard
 from gog.transforms.services.models.chat import ChatModel, ModelSettings, model_id
 from gog.transforms.services.protocols import ChatReply, ChatRequest

@@ -23,7 +23,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Hit, canonical_json
-from gog.transforms.images import ImageError, ImageLimits, ImageStore, decode_image, load_image, sha256_hex
+from gog.transforms.image_store import ImageStore
+from gog.transforms.images import ImageError, ImageLimits, decode_image, load_image, sha256_hex
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Provider
 from gog.transforms.services.search import grid

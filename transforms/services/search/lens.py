@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from gog.schemas import FailureClass, Hit
-from gog.transforms.images import ImageError, ImageLimits, ImageStore, encode, load_image
+from gog.transforms.image_store import ImageStore
+from gog.transforms.images import ImageError, ImageLimits, encode, load_image
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Opening, Provider
 from gog.transforms.services.public_web import Allow, fetch_public, is_public

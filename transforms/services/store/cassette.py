@@ -15,7 +15,7 @@ from typing import IO, Final
 
 from pydantic import ValidationError
 
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.store.forms import HITS
 from gog.transforms.services.store.jsonl import LineError, digest, entry_line, read_entry
 from gog.transforms.services.store.records import Dated

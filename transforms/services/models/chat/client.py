@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from gog.transforms.images import ImageStore
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.gateway.json_replies import asked_in_words
 from gog.transforms.services.http import call_json
 from gog.transforms.services.models.chat.failures import read_failure

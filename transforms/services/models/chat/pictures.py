@@ -12,7 +12,8 @@ from typing import Final
 from PIL import Image
 
 from gog.schemas import BoxError, FailureClass
-from gog.transforms.images import ImageError, ImageStore, decode_image
+from gog.transforms.image_store import ImageStore
+from gog.transforms.images import ImageError, decode_image
 from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ServiceError
 
