@@ -130,6 +130,7 @@ OTHER: list[dict[str, Any]] = [
     {"crops": {"padding": 0.2}},
     {"propose": {"limit": 2}},
     {"ingest": {"question_chars": 99}},
+    {"filters": ["answer_in_question"]},
 ]
 
 
