@@ -19,6 +19,7 @@ from PIL import Image
 from gog.schemas import Message
 from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
+from gog.transforms.episode.tools import known_tools
 from gog.transforms.export.rows import chat_message
 from gog_train.environment import Ending, Environment, Rollout, environment_class
 from gog_train.judge_health import JudgeHealth
@@ -86,7 +87,8 @@ class EpisodeTrainer(GRPOTrainer):
         """The rollouts of the last batch."""
         self._judged = (0, 0)
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_unpaid)
-        made = environment_class(setup.episode.offered, setup.episode.frame)
+        # Those that are on by default too: TRL runs a loop of tools, ours, only where an environment has some.
+        made = environment_class(known_tools(setup.episode.tools), setup.episode.frame)
         super().__init__(
             reward_funcs=self.pay,
             environment_factory=partial(made, services.tools, services.images, setup.episode),
