@@ -29,7 +29,7 @@ def small(name: str) -> Backbone:
 
 def trl_export(config: Config, kind: Literal["sft", "rl"], backbone: Backbone, folder: Path) -> Path:
     """The run's export for TRL, made in a copy in `folder`: nobody writes to a shared one."""
-    copy = Lake(folder / "lake").run_folder(config.run)
+    copy = Lake(folder / "copy").run_folder("run")
     if not copy.exists():
         shutil.copytree(run_folder(config), copy, ignore=shutil.ignore_patterns("lock", "exports"))
     images, target = Lake(Path(config.lake)).images, Target("trl", backbone)

@@ -103,7 +103,7 @@ def measure(folder: Path, size: Size, name: str, stage: str) -> Json:
     from gog_train.memory import memory_of, shape_of
 
     tiny_models.register()
-    export = folder / "run" / "exports" / f"trl-{name}" / ("sft" if stage == "sft" else "rl")
+    export = folder / "copy" / "runs" / "run" / "exports" / f"trl-{name}" / ("sft" if stage == "sft" else "rl")
     common = {"model": str(folder / "model"), "export": str(export), "output": str(folder / stage), "log_every": 1}
     settings: sft.SftSettings | grpo.GrpoSettings
     if stage == "sft":
