@@ -161,10 +161,10 @@ def test_accept_stops_when_enough_are_kept(gog: Gog, warm: Place) -> None:
 def test_demo_ends_with_a_picture_and_what_to_type_next(
     gog: Gog, finished: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gog.pipelines.cli import run
+    from gog.pipelines.cli import demo
 
     small = load_config(finished.config)
-    monkeypatch.setattr(run, "config_of", lambda *_: small)
+    monkeypatch.setattr(demo, "config_of", lambda *_: small)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     done = gog("demo", "--lake", finished.lake)
     assert done.code == 0
