@@ -13,13 +13,17 @@ from gog.transforms.image_store import ImageStore
 
 @dataclass(frozen=True, slots=True)
 class SourceRun:
-    """The run that is read. `reviews` are those that count, by trajectory and reviewer."""
+    """The run that is read. `reviews` are those that count, by trajectory and reviewer.
+
+    `plugins` is what it took from other distributions, with their versions.
+    """
 
     folder: Path
     images: ImageStore
     episode: EpisodeSettings
     fingerprint: str = ""
     reviews: Mapping[str, ByReviewer] = field(default_factory=dict)
+    plugins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from gog.pipelines.export.formats import FORMATS
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.splits import SplitFiles
 from gog.pipelines.lake.atomic import passing_folder, recover, swap_in
-from gog.pipelines.lake.lake import Lake, LakeError
+from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.reviews import honour
 from gog.pipelines.views.database import open_lake
 from gog.schemas import (
@@ -42,7 +42,6 @@ from gog.schemas import (
     Verdict,
 )
 from gog.schemas.rows import from_row
-from gog.transforms.episode.tools import origins_of
 from gog.transforms.export.reframe import reframe
 from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, RlRow, SftRow, rl_row, sft_row
 from gog.transforms.image_store import ImageStore
@@ -269,10 +268,9 @@ def _write_texts(
     (folder / "README.md").write_text(dataset_card(facts, FORMATS[request.target.format]), "utf-8")
     of_splits = {path for paths in splits.files.values() for path in paths}
     others = [p for p in sorted(folder.rglob("*")) if p.is_file() and p not in of_splits]
-    of_run = Lake(run.folder.parents[1], create=False).read_manifest(run.folder.name)
-    plugins = of_run.plugins if of_run else {}
+    plugins = dict(run.plugins)
     if (origin := FORMATS.origin(request.target.format)).distribution != OURS:
-        plugins = {**plugins, f"{FORMATS.kind} {request.target.format}": str(origin)}
+        plugins[f"{FORMATS.kind} {request.target.format}"] = str(origin)
     episode = request.target.episode(run.episode)
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -282,7 +280,6 @@ def _write_texts(
         "frame": facts.frame,
         "episode": episode.model_dump(mode="json"),
         "tools": request.tools.model_dump(mode="json"),
-        "tool_origins": origins_of(episode.tools),
         **request.target.facts(),
         "splits": {
             split.value: {

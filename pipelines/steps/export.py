@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gog.pipelines.config.config import Config
+from gog.pipelines.config.plugins import plugins_of
 from gog.pipelines.export import write as splits
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.write import Exported
@@ -52,7 +53,14 @@ def export_for(config: Config, kind: str, target: Target, policy: str | None = N
 
 def _source(context: Context, reviews: Mapping[str, ByReviewer] = MappingProxyType({})) -> SourceRun:
     lake, episode = context.lake, context.config.episode
-    return SourceRun(lake.run_folder(context.run), lake.images, episode, context.fingerprint, reviews)
+    return SourceRun(
+        lake.run_folder(context.run),
+        lake.images,
+        episode,
+        context.fingerprint,
+        reviews,
+        plugins_of(context.config),
+    )
 
 
 def _request(config: Config) -> ExportRequest:

@@ -40,11 +40,6 @@ def known_tools(names: tuple[str, ...] = ()) -> tuple[Tool, ...]:
     return tools_of((*BUILT_IN, *names))
 
 
-def origins_of(names: tuple[str, ...]) -> dict[str, str]:
-    """Where the tools among these come from that are not on by default: distribution and version, by name."""
-    return {TOOLS[name].name: str(TOOLS.origin(name)) for name in names if name not in BUILT_IN}
-
-
 @cache
 def shown_as(action: str) -> tuple[str, str]:
     """What people see of a step's action, and which of its arguments says the most.

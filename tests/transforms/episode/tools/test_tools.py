@@ -13,7 +13,7 @@ from gog.pipelines.export.formats.verl import _tools_yaml
 from gog.schemas import Behaviour, EpisodeImage, Frame
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.episode.tool import EpisodeTools, Tool, ToolRequest, ToolResult
-from gog.transforms.episode.tools import BUILT_IN, TOOLS, origins_of, shown_as, tools_of
+from gog.transforms.episode.tools import BUILT_IN, TOOLS, shown_as, tools_of
 from gog.transforms.synthesize.rollout import RolloutSettings, rollout
 from gog.transforms.synthesize.settings import StageSettings
 from gog_train.environment import environment_class
@@ -108,8 +108,6 @@ def test_a_dotted_tool_reaches_workers_and_trainers(plugin: str) -> None:
     stages = copy.deepcopy(StageSettings(episode=EpisodeSettings(tools=(*BUILT_IN, plugin))))
     settings = EpisodeSettings.model_validate_json(stages.episode.model_dump_json())
     assert [tool.name for tool in settings.offered] == [*BUILT_IN, "measure"]
-    assert origins_of(settings.tools) == {"measure": "gog_example.tool"}
-    assert origins_of(BUILT_IN) == {}
     assert hasattr(environment_class(settings.offered, settings.frame), "measure")
     written = _tools_yaml(settings)
     assert written.count("class_name: gog_train.verl.tools.EpisodeTool") == len(offered_tools(settings)) == 4
