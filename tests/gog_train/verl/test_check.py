@@ -165,7 +165,7 @@ def no_index(environment: Environment) -> None:
         (smaller_images, "the export assumed"),
         (no_resizing, "the processor makes 0 tokens of an image of 64x48"),
         (thought_otherwise, "was trained with thinking: false"),
-        (no_index, "make one with `gog index build`"),
+        (no_index, "`gog index build --out nowhere` makes one"),
     ],
 )
 def test_a_model_or_a_search_that_does_not_fit(
