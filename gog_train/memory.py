@@ -64,15 +64,15 @@ class Memory:
 
 
 def shape_of(settings: TrainSettings) -> Shape:
-    """The shape of the model that the settings name, without its weights. Raises what transformers raises."""
+    """The shape of the model that is trained, without its weights. `TrainingError`, or what transformers raises."""
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
+    backbone = backbone_of(settings.model, settings.revision)
     base, revision = base_of(settings.model, settings.revision)
     config = AutoConfig.from_pretrained(base, revision=revision)
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)
-    backbone = backbone_of(settings.model, settings.revision)
     pattern = re.compile(backbone.layers(vision=settings.train_vision))
     adapted = [m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and pattern.fullmatch(name)]
     text = config.get_text_config()
