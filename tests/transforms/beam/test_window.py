@@ -328,8 +328,8 @@ def make():
 try:
     with beam.Pipeline(runner="FnApiRunner") as p:
         p | beam.Create(range(100)) | beam.ParDo(WindowedAsync(make, 4))
-except RuntimeError as error:  # Beam's form of KeyboardInterrupt
-    print(error, flush=True)
+except (RuntimeError, KeyboardInterrupt) as error:  # Beam wraps it where its own code is interrupted
+    print(repr(error), flush=True)
     asyncio.run(asyncio.sleep(0.5))
 """
 
