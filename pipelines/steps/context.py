@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
@@ -16,9 +16,12 @@ from gog.pipelines.lake.disk import disk_advice
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.schemas import Seed
+from gog.transforms.beam.counters import totals
 from gog.transforms.beam.window import CallFailed
 from gog.transforms.services.loop import tidy
 from gog.transforms.synthesize.services import Services
+
+_log = logging.getLogger(__name__)
 
 LOCAL_RUNNER: Final = "FnApiRunner"
 """Named, because `DirectRunner` first tries to fetch another runner from the network."""
@@ -51,10 +54,14 @@ class Context:
         return not any(arg.startswith("--runner") for arg in self.runner_args)
 
     def pipeline(self) -> beam.Pipeline:
-        """A pipeline on the chosen runner."""
+        """A pipeline on the chosen runner. Workers log from `INFO` on; every call too where this process would."""
+        options = PipelineOptions([*self.runner_args])
+        if _log.isEnabledFor(logging.DEBUG):
+            workers = options.view_as(WorkerOptions)
+            workers.sdk_harness_log_level_overrides = {"gog": "DEBUG"} | (workers.sdk_harness_log_level_overrides or {})
         if self.local:
-            return beam.Pipeline(runner=LOCAL_RUNNER, options=PipelineOptions([*self.runner_args]))
-        return beam.Pipeline(options=PipelineOptions([*self.runner_args]))
+            return beam.Pipeline(runner=LOCAL_RUNNER, options=options)
+        return beam.Pipeline(options=options)
 
     def done(self, step: str, shard: int) -> bool:
         """Whether the step has finished the shard."""
@@ -82,13 +89,13 @@ class Context:
         batches = [[shard] for shard in todo] if self.local else ([todo] if todo else [])
         for number, batch in enumerate(batches):
             self.on_shard(step, len(shards) - len(todo) + number, len(shards))
-            self._run(build, batch)
+            self._run(step, build, batch)
             tidy()
 
-    def _run(self, build: Callable[[beam.Pipeline, list[int]], None], batch: list[int]) -> None:
+    def _run(self, step: str, build: Callable[[beam.Pipeline, list[int]], None], batch: list[int]) -> None:
         pipeline = self.pipeline()
         build(pipeline, batch)
-        finish(pipeline)
+        finish(pipeline, step)
 
     def digest(self, step: str, tables: Iterable[str]) -> str:
         """Hash of a step's parts in some tables: what a later step was made from."""
@@ -100,17 +107,20 @@ class Context:
         return found.hexdigest()[:16]
 
 
-def finish(pipeline: beam.Pipeline) -> None:
-    """Run a pipeline to its end.
+def finish(pipeline: beam.Pipeline, step: str) -> None:
+    """Run a step's pipeline to its end, and log what it counted.
 
     Beam tells of a failed step in a wrapping of its own, and in the log. Where an error of ours is inside, that one is
     raised, and a `LakeError` where it is the disk's; anything else is a bug and comes as Beam gives it.
     """
-    log = logging.getLogger("apache_beam.runners")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
+    beams = logging.getLogger("apache_beam.runners")
+    level = beams.level
+    beams.setLevel(logging.CRITICAL)
     try:
-        pipeline.run().wait_until_finish()
+        _log.info("pipeline started step=%s", step)
+        result = pipeline.run()
+        result.wait_until_finish()
+        _log.info("pipeline done step=%s %s", step, " ".join(f"{name}={n}" for name, n in totals(result).items()))
     except Exception as error:
         causes = list(causes_of(error))
         for cause in causes:
@@ -121,7 +131,7 @@ def finish(pipeline: beam.Pipeline) -> None:
                 raise LakeError(f"cannot write to the lake: {advice}") from error
         raise
     finally:
-        log.setLevel(level)
+        beams.setLevel(level)
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:

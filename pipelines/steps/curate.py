@@ -55,7 +55,7 @@ def curate(context: Context) -> None:
     counts = (best[COUNTS], decided[COUNTS]) | "Counts" >> beam.Flatten() | CountRows()
     written = (best[ROWS], decided[ROWS], counts) | "Rows" >> beam.Flatten()
     written | WriteParts(root, context.run, "curate", STEP_TABLES["curate"], [GLOBAL])
-    finish(pipeline)
+    finish(pipeline, "curate")
     write_atomic(mark, json.dumps(inputs).encode())
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import apache_beam as beam
 
 from gog.schemas import Complexity, Reject, Seed, Unit
+from gog.transforms.beam.counters import tally_call
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.beam.synthesize import AsyncStage, MakeServices
 from gog.transforms.beam.window import WindowedAsync
@@ -36,6 +37,7 @@ class Label(beam.PTransform):  # type: ignore[misc, unused-ignore]
 
 def _label(make_services: MakeServices, settings: LabelSettings, episode: EpisodeSettings) -> AsyncStage:
     services = make_services()
+    services.gateway.on_event = tally_call
 
     async def stage(item: tuple[int, Seed, bool]) -> list[Any]:
         shard, seed, solvable = item

@@ -8,6 +8,7 @@ import apache_beam as beam
 
 from gog.schemas import TABLES, Row, StageCount, Unit
 from gog.schemas.rows import to_row
+from gog.transforms.beam.counters import count_funnel
 
 ROWS: Final = "rows"
 """Tag of `(table, shard, row as JSON text)`."""
@@ -33,11 +34,22 @@ def count(stage: str, unit: Unit, shard: int, *, entered: int = 1, passed: int) 
 
 
 class CountRows(beam.PTransform):  # type: ignore[misc, unused-ignore]
-    """Sum the counts into rows of the `funnel` table."""
+    """Sum the counts into rows of the `funnel` table, and show them as counters."""
 
     def expand(self, counts: Any) -> Any:
         """`((stage, unit, shard), (entered, passed))` to `(table, shard, row)`."""
-        return counts | "Sum" >> beam.CombinePerKey(_sum_pairs) | "ToRow" >> beam.Map(_count_row)
+        return (
+            counts
+            | "Show" >> beam.Map(_shown)
+            | "Sum" >> beam.CombinePerKey(_sum_pairs)
+            | "ToRow" >> beam.Map(_count_row)
+        )
+
+
+def _shown(item: tuple[tuple[str, str, int], tuple[int, int]]) -> tuple[tuple[str, str, int], tuple[int, int]]:
+    (stage, _, _), (entered, passed) = item
+    count_funnel(stage, entered, passed)
+    return item
 
 
 def _sum_pairs(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:

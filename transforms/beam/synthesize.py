@@ -6,6 +6,7 @@ Each stage is a sliding window of async calls. What goes on is the main output; 
 Reshuffle of the seeds breaks fusion with the source, so that a distributed runner spreads them.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import apache_beam as beam
 
 from gog.schemas import Seed
+from gog.transforms.beam.counters import tally_call
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row, rows
 from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.synthesize.services import Services
 from gog.transforms.synthesize.settings import StageSettings
 from gog.transforms.synthesize.stages import STAGES, Item, Stage
+
+_log = logging.getLogger(__name__)
 
 MakeServices = Callable[[], Services]
 """Opens the worker's services; picklable, and cheap after the first call in a process."""
@@ -56,10 +60,13 @@ def _item(numbered: tuple[int, Seed]) -> tuple[int, Item]:
 
 def _run(stage: Stage, make_services: MakeServices, settings: StageSettings) -> AsyncStage:
     services = make_services()
+    services.gateway.on_event = tally_call
 
     async def run(numbered: tuple[int, Item]) -> list[Any]:
         shard, item = numbered
         outcome = await stage.run(services, settings, item, None)
+        reason = outcome.reject.reason if outcome.reject else ""
+        _log.debug("stage done stage=%s seed=%s reject=%s", stage.name, item.seed.seed_id, reason)
         out: list[Any] = rows(shard, outcome.rows)
         if outcome.reject is not None:
             out.append(row(shard, outcome.reject))

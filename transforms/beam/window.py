@@ -8,13 +8,14 @@ calls by itself; nothing is left to the size of a bundle.
 import asyncio
 import queue
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.utils.windowed_value import WindowedValue
 
+from gog.transforms.beam.counters import add_counts, begin_tally
 from gog.transforms.services.loop import process_loop
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ class _Finished(NamedTuple):
     call: _Call
     outputs: list[Any]
     error: BaseException | None
+    tally: Mapping[str, int]
+    """What the call made of other calls, for the counters."""
 
 
 class CallFailed(RuntimeError):  # noqa: N818
@@ -102,12 +105,13 @@ class _Bundle(Generic[T]):
     async def _work(self, call: _Call) -> None:
         outputs: list[Any] = []
         error: BaseException | None = None
+        tally = begin_tally()
         try:
             outputs = list(await self._function(call.element))
         except BaseException as raised:
             # Cancelled from outside or ended by the function: the DoFn must hear of it, or it waits for ever.
             error = raised
-        self._done.append(_Finished(call, outputs, error))
+        self._done.append(_Finished(call, outputs, error, tally))
         if len(self._done) == 1:
             # What one round of the loop finishes goes over together: each wake of the DoFn costs the loop its turn.
             self._loop.call_soon(self._hand_over)
@@ -186,6 +190,7 @@ class WindowedAsync(beam.DoFn):
 
 
 def _placed(finished: _Finished) -> Iterator[Any]:
+    add_counts(finished.tally)
     timestamp, window, pane = finished.call.place
     for output in finished.outputs:
         if isinstance(output, TaggedOutput):
