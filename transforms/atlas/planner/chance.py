@@ -15,7 +15,7 @@ def digest(*parts: str) -> int:
     return int.from_bytes(hashlib.sha256(joined).digest()[:8], "big")
 
 
-class Luck:
+class Chance:
     """A seeded generator with a temperature, which sharpens probabilities as it does a model's: at 0 the mode wins."""
 
     def __init__(self, seed: int, temperature: float) -> None:

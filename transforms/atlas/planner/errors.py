@@ -10,7 +10,7 @@ from gog.transforms.atlas.planner.reading import Question, Want
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Probabilities at temperature 1; `Luck.yes` sharpens them below it.
+    """Probabilities at temperature 1; `Chance.yes` sharpens them below it.
 
     `trouble` (0 to 1) is how much this seed is beyond the skill; the others follow from it. The first group costs
     turns and is usually noticed, the second costs the answer.

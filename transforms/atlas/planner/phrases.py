@@ -7,7 +7,7 @@ coordinate, and `{name}` and `{fact}` only ever hold what a result has shown.
 from collections.abc import Mapping
 
 from gog.schemas import Reflection
-from gog.transforms.atlas.planner.chance import Luck
+from gog.transforms.atlas.planner.chance import Chance
 
 THOUGHTS: Mapping[str, tuple[str, ...]] = {
     "count": (
@@ -165,10 +165,10 @@ THOUGHTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def say(situation: str, luck: Luck, judged: Reflection | None = None, **names: str) -> str:
+def say(situation: str, chance: Chance, judged: Reflection | None = None, **names: str) -> str:
     """A thought for the situation; with `judged` it begins with what the last result was worth."""
     words = {"it": "it", "name": "it", "fact": "it", "what": "fact"} | names
-    thought = luck.pick(THOUGHTS[situation])
+    thought = chance.pick(THOUGHTS[situation])
     for key, value in words.items():
         thought = thought.replace("{" + key + "}", value)
     thought = thought[:1].upper() + thought[1:]

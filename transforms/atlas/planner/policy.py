@@ -10,12 +10,12 @@ from typing import Any
 
 from gog.schemas import Frame, FrameSpec, Function, Message, ToolCall
 from gog.schemas.boxes import to_frame
-from gog.transforms.atlas.planner.chance import Luck, digest
+from gog.transforms.atlas.planner.chance import Chance, digest
 from gog.transforms.atlas.planner.dialogue import Dialogue, frame_of, read_dialogue
 from gog.transforms.atlas.planner.eyes import Eyes
 from gog.transforms.atlas.planner.judge import grade_prediction, judge_answer, judge_grounding, judge_response
 from gog.transforms.atlas.planner.next_action import next_move
-from gog.transforms.atlas.planner.request import UNKNOWN, Mind, Move
+from gog.transforms.atlas.planner.request import UNKNOWN, Move, PlannerState
 from gog.transforms.atlas.planner.tasks import planned_turn, proposals, without_tools
 from gog.transforms.dialect.observations import estimate_tokens
 from gog.transforms.image_store import ImageStore
@@ -106,22 +106,22 @@ class Planner:
         dialogue = read_dialogue(episode)
         if dialogue is None:
             return _plain(DOES_NOT_KNOW)
-        mind = self._mind(request, dialogue)
+        state = self._state(request, dialogue)
         turn = sum(message.role == "assistant" for message in episode)
         if composing:
-            move, name, arguments = planned_turn(mind, note)
+            move, name, arguments = planned_turn(state, note)
             return _calling(move.thought, name, arguments, turn) if name else _answering(move)
         screening = any(m.role == "system" and m.text.lstrip().startswith(_SCREEN) for m in messages)
-        if screening or (not mind.tools and not dialogue.past):
-            return _answering(without_tools(mind))
-        return _spoken(next_move(mind), dialogue, turn, mind.luck)
+        if screening or (not state.tools and not dialogue.past):
+            return _answering(without_tools(state))
+        return _spoken(next_move(state), dialogue, turn, state.chance)
 
-    def _mind(self, request: ChatRequest, dialogue: Dialogue) -> Mind:
+    def _state(self, request: ChatRequest, dialogue: Dialogue) -> PlannerState:
         temperature = request.sampling.temperature
         seed = digest(self.id, _canonical(request.messages), str(request.sample_index), f"{temperature:g}")
         tools = frozenset(filter(None, map(_tool_name, request.tools)))
         sight = self._eyes.look(dialogue.image)
-        return Mind(dialogue, sight, tools, Luck(seed, temperature), self._skill)
+        return PlannerState(dialogue, sight, tools, Chance(seed, temperature), self._skill)
 
     def _prompt_tokens(self, messages: Sequence[Message]) -> int:
         tokens = 0
@@ -164,7 +164,7 @@ def _calling(thought: str, name: str, arguments: str, turn: int) -> Message:
     return Message(role="assistant", content="", reasoning_content=thought, tool_calls=(call,))
 
 
-def _spoken(move: Move, dialogue: Dialogue, turn: int, luck: Luck) -> Message:
+def _spoken(move: Move, dialogue: Dialogue, turn: int, chance: Chance) -> Message:
     if move.box is not None:
         box = list(to_frame(move.box, FrameSpec(dialogue.frame), max(1, dialogue.width), max(1, dialogue.height)))
         if dialogue.frame is Frame.FRACTION:
@@ -172,7 +172,7 @@ def _spoken(move: Move, dialogue: Dialogue, turn: int, luck: Luck) -> Message:
         arguments = json.dumps({"bbox_2d": box, "label": move.label, "image": 0})
         if move.broken:
             gateway = json.dumps({"bbox_2d": [value * 3 + 1 for value in box], "label": move.label, "image": 0})
-            arguments = luck.pick((arguments[:-12], json.dumps({"bbox_2d": box[:3]}), gateway))
+            arguments = chance.pick((arguments[:-12], json.dumps({"bbox_2d": box[:3]}), gateway))
         return _calling(move.thought, "gaze", arguments, turn)
     if move.query:
         return _calling(move.thought, "text_search", json.dumps({"query": move.query}, ensure_ascii=False), turn)

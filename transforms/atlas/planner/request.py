@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from gog.schemas import Box
 from gog.schemas.boxes import iou
-from gog.transforms.atlas.planner.chance import Luck
+from gog.transforms.atlas.planner.chance import Chance
 from gog.transforms.atlas.planner.dialogue import Came, Dialogue, Past
 from gog.transforms.atlas.planner.errors import Errors, errors_of
 from gog.transforms.atlas.planner.eyes import Sight, Spot
@@ -33,13 +33,13 @@ class Move:
 
 
 @dataclass
-class Mind:
+class PlannerState:
     """One request as the planner takes it in."""
 
     dialogue: Dialogue
     sight: Sight
     tools: frozenset[str]
-    luck: Luck
+    chance: Chance
     skill: float
     question: Question = field(init=False)
     spots: list[Spot] = field(init=False)

@@ -13,7 +13,7 @@ from gog.schemas import Box, FailureClass, Frame, ImagePart, Message, Reflection
 from gog.schemas.boxes import to_frame
 from gog.transforms.atlas.planner.dialogue import Came, Dialogue, frame_of, read_dialogue
 from gog.transforms.atlas.planner.policy import Planner
-from gog.transforms.atlas.planner.request import Mind
+from gog.transforms.atlas.planner.request import PlannerState
 from gog.transforms.dialect.turns import FRAME_TEXT
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, observe, offered_tools, start, system_prompt
 from gog.transforms.services.protocols import ChatRequest
@@ -94,9 +94,9 @@ def test_the_last_turn_and_the_last_crop(world: World) -> None:
 
 def mind_of(episode: Episode) -> Any:
     """A mind without eyes."""
-    mind = Mind.__new__(Mind)
-    mind.dialogue = read(episode)
-    return mind
+    state = PlannerState.__new__(PlannerState)
+    state.dialogue = read(episode)
+    return state
 
 
 @pytest.mark.parametrize("frame", [Frame.PER_MILLE, Frame.FRACTION, Frame.PIXELS])

@@ -12,7 +12,7 @@ from playing import World, asked_of
 from gog.prompts import render
 from gog.schemas import Frame, Function, ImagePart, Message, TextPart, ToolCall
 from gog.transforms.atlas.planner import Planner
-from gog.transforms.atlas.planner.chance import Luck
+from gog.transforms.atlas.planner.chance import Chance
 from gog.transforms.atlas.planner.knowledge import read_fact
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, parse_turn
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
@@ -133,13 +133,13 @@ def test_a_reply_takes_about_a_millisecond_at_most_once_the_picture_is_known(wor
 
 @given(st.floats(0.01, 0.99), st.integers(0, 2**63))
 def test_luck_follows_the_mode_when_cold(p: float, seed: int) -> None:
-    assert Luck(seed, 0.0).yes(p) is (p > 0.5)
+    assert Chance(seed, 0.0).yes(p) is (p > 0.5)
 
 
 def test_luck_keeps_its_odds_at_temperature_one() -> None:
-    drawn = [Luck(seed, 1.0).yes(0.3) for seed in range(2000)]
+    drawn = [Chance(seed, 1.0).yes(0.3) for seed in range(2000)]
     assert 0.25 < sum(drawn) / 2000 < 0.35
-    colder = [Luck(seed, 0.5).yes(0.3) for seed in range(2000)]
+    colder = [Chance(seed, 0.5).yes(0.3) for seed in range(2000)]
     assert sum(colder) < sum(drawn)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from asking import IMAGE, REPLY, Naps, Teacher, fails, play, request
+from scripted_teacher import IMAGE, REPLY, Naps, Teacher, fails, play, request
 
 from gog.schemas import Box, FailureClass, Hit
 from gog.transforms.services.gateway.budget import Budget, BudgetReached

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from asking import REPLY, Naps, Teacher, fails, play, request
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_teacher import REPLY, Naps, Teacher, fails, play, request
 
 from gog.schemas import FailureClass
 from gog.transforms.services.gateway.gateway import Gateway

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from asking import IMAGE, request
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_teacher import IMAGE, request
 from strategies import json_values, text
 
 from gog.schemas import Function, ImagePart, Message, TextPart, ToolCall
