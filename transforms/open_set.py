@@ -10,7 +10,7 @@ has declared. Ours come first: no installed package changes what a name of ours 
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
@@ -133,6 +133,12 @@ def _digest(module: str) -> str:
 @cache
 def _origin_of(point: EntryPoint) -> Origin:
     return Origin(point.dist.name, point.dist.version) if point.dist else Origin(point.module, "")
+
+
+def taken(uses: Iterable[tuple[OpenSet[Any], str]]) -> dict[str, str]:
+    """Distribution and version by kind and name (`tool measure`), of others alone. Raises `UnknownMemberError`."""
+    origins = {f"{members.kind} {name}": members.origin(name) for members, name in uses}
+    return {use: str(origin) for use, origin in sorted(origins.items()) if origin.distribution != OURS}
 
 
 def plugins() -> dict[Origin, list[EntryPoint]]:

@@ -42,10 +42,11 @@ from gog.schemas import (
     Verdict,
 )
 from gog.schemas.rows import from_row
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.reframe import reframe
 from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, RlRow, SftRow, rl_row, sft_row
 from gog.transforms.image_store import ImageStore
-from gog.transforms.open_set import OURS
+from gog.transforms.open_set import taken
 from gog.transforms.services.loop import tidy
 
 MEMORY: Final = "1GB"
@@ -268,10 +269,10 @@ def _write_texts(
     (folder / "README.md").write_text(dataset_card(facts, FORMATS[request.target.format]), "utf-8")
     of_splits = {path for paths in splits.files.values() for path in paths}
     others = [p for p in sorted(folder.rglob("*")) if p.is_file() and p not in of_splits]
-    plugins = dict(run.plugins)
-    if (origin := FORMATS.origin(request.target.format)).distribution != OURS:
-        plugins[f"{FORMATS.kind} {request.target.format}"] = str(origin)
-    episode = request.target.episode(run.episode)
+    target = request.target
+    backbones = [(BACKBONES, target.backbone.name)] if target.backbone else []
+    plugins = {**run.plugins, **taken([(FORMATS, target.format), *backbones])}
+    episode = target.episode(run.episode)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "kind": facts.kind,

@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from gog.transforms.dialect.backbones import Backbone
+from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.services.search.settings import SearchSettings
@@ -37,6 +37,8 @@ class Target:
     def __post_init__(self) -> None:
         if (self.format == OWN) != (self.backbone is None):
             raise ValueError("a trainer's format needs a backbone, and parquet has none")
+        if self.backbone:
+            BACKBONES[self.backbone.name]  # manifests name it so, and trainers look it up: a dotted path will not do
 
     @property
     def folder(self) -> str:
