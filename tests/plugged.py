@@ -3,8 +3,11 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from gog.transforms.open_set import OpenSet
 
 
 def installed(
@@ -22,3 +25,8 @@ def installed(
         (folder / f"{name}.py").write_text(text)
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(folder)
+
+
+def look_again(members: OpenSet[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a set of ours see what is installed now, until the test ends; otherwise it looks once a process."""
+    monkeypatch.setitem(vars(members), "_theirs", vars(OpenSet)["_theirs"].func(members))

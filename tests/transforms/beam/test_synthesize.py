@@ -16,7 +16,7 @@ from gog.pipelines.lake.lake import Lake
 from gog.pipelines.rehearse.preview import preview
 from gog.pipelines.rehearse.transcript import Teller
 from gog.pipelines.steps.run import run
-from gog.schemas import Curated, Reject, Screening, Seed, StageCount, Verdict
+from gog.schemas import Curated, Reject, Screening, Seed, StageCount, Trajectory, Verdict
 from gog.transforms.filters.use import FilterError
 
 FILTERS = """
@@ -31,6 +31,8 @@ def no_gaze(seed, trajectory, verdict):
     return "it gazed" if trajectory.behaviour == "gaze" else None
 def nothing_direct(seed, trajectory, verdict):
     return "it is odd"
+def odd_trajectory(seed, trajectory, verdict):
+    return "an odd trajectory" if odd(trajectory.trajectory_id) else None
 def torn(seed):
     raise KeyError("no such thing")
 """
@@ -73,13 +75,54 @@ def test_filters_after_each_stage_leave_a_funnel_that_adds_up(config: Config) ->
     assert sum(c.passed for (stage, _), c in counts.items() if stage == "curate") == len(kept)
 
 
-def test_the_preview_runs_them_too(config: Config) -> None:
+def odd(name: str) -> int:
+    return int(name[-1], 16) % 2
+
+
+def test_a_filter_after_curate_turns_away_what_it_objects_to_and_nothing_else(config: Config) -> None:
+    uses = [{"use": "run_filters:odd_trajectory", "after": "curate"}]
+    config = atlas(config.lake, count=40, shard_size=20, filters=uses, **SMALL)
+    run(config)
+    lake = Lake(Path(config.lake))
+    rejects = [one for one in lake.read_table(config.run, "rejects", Reject) if one.stage == "curate"]
+    refused = {one.id for one in rejects if one.reason == "filter.odd_trajectory"}
+    kept = {one.trajectory_id for one in lake.read_table(config.run, "curated", Curated)}
+    assert refused
+    assert kept
+    assert {odd(name) for name in refused} == {1}
+    assert {odd(name) for name in kept} == {0}
+    counts = [one for one in lake.read_table(config.run, "funnel", StageCount) if one.stage == "curate"]
+    entered, passed = sum(one.entered for one in counts), sum(one.passed for one in counts)
+    assert passed == len(kept)
+    assert entered == passed + len(rejects)
+    verified = [one for one in lake.read_table(config.run, "verdicts", Verdict) if not one.reasons]
+    assert entered == len(verified)
+
+
+class Recorder(Teller):
+    """A teller that notes why trajectories leave, by their ids."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.reasons: dict[str, tuple[str, ...]] = {}
+
+    def verdict(self, trajectory: Trajectory, verdict: Verdict) -> None:
+        self.reasons[trajectory.trajectory_id] = verdict.reasons
+        super().verdict(trajectory, verdict)
+
+
+def test_the_preview_runs_them_too_and_comes_to_the_same(config: Config) -> None:
     console = Console(record=True, width=200, file=io.StringIO())
-    preview(config, 6, Teller(console))
+    recorder = Recorder(console)
+    preview(config, 6, recorder)
     text = console.export_text()
     assert "filter.seed_odd: an odd image" in text
     assert "filter.screened_odd: an odd seed" in text
-    assert "filter.no_gaze" in text
+    run(config)
+    verdicts = Lake(Path(config.lake)).read_table(config.run, "verdicts", Verdict)
+    of_run = {one.trajectory_id: one.reasons for one in verdicts if one.trajectory_id in recorder.reasons}
+    assert of_run == recorder.reasons
+    assert {("filter.no_gaze",), ()} <= set(of_run.values())
 
 
 def test_a_broken_filter_stops_the_run_by_name(config: Config) -> None:
