@@ -1,7 +1,8 @@
 """Beam counters: what a runner's own page shows of a run at work, under the namespace `gog`.
 
-Of the funnel: `STAGE_entered`, `STAGE_passed`, `STAGE_rejected`. Of the calls of a step: `calls` (attempts made),
-`from_store`, `failed` and `failed_CLASS`, `prompt_tokens`, `completion_tokens`, `micro_dollars`.
+Of the funnel: `STAGE_entered` and `STAGE_passed` at once, `STAGE_rejected` when a shard is done. Of the calls:
+`calls` (attempts made), `from_store`, `failed` and `failed_CLASS`, `prompt_tokens`, `completion_tokens`,
+`micro_dollars`.
 
 Beam counts on a DoFn's own thread and drops what others count; calls end on the event loop. So an element's calls are
 tallied beside it, and the DoFn counts them when it takes the element's outputs.
@@ -41,11 +42,6 @@ def tally_call(event: Event) -> None:
     tally["prompt_tokens"] += event.prompt_tokens
     tally["completion_tokens"] += event.completion_tokens
     tally["micro_dollars"] += round(event.cost * 1e6)
-
-
-def count_funnel(stage: str, entered: int, passed: int) -> None:
-    """Count what entered a stage and what left it; on the DoFn's thread."""
-    add_counts({f"{stage}_entered": entered, f"{stage}_passed": passed, f"{stage}_rejected": entered - passed})
 
 
 def add_counts(counts: Mapping[str, int]) -> None:

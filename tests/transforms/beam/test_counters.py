@@ -78,6 +78,7 @@ def check_counters(config: Config, log: str) -> None:
     for row in Lake(Path(config.lake)).read_table(config.run, "funnel", StageCount):
         if not row.stage.startswith("export"):
             funnel.update({f"{row.stage}_entered": row.entered, f"{row.stage}_passed": row.passed})
+            funnel[f"{row.stage}_rejected"] += row.entered - row.passed
     sums: Counter[str] = Counter()
     for counters in re.findall(r"pipeline done step=\w+ (.*)", log):
         sums.update({name: int(number) for name, number in (pair.split("=") for pair in counters.split())})
