@@ -8,7 +8,7 @@ from fakes import MemoryImages
 
 from gog.prompts import render
 from gog.schemas import WHOLE, EpisodeImage, Evidence, Hit, ImagePart, Message, Outcome, TextPart
-from gog.transforms.atlas.planner import Planner
+from gog.transforms.atlas.planner.policy import Planner
 from gog.transforms.atlas.rows import encode
 from gog.transforms.atlas.scenes import Kind, Scene, compose_scene
 from gog.transforms.atlas.world import atlas_world

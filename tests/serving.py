@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gog.transforms.atlas.planner import planner_id
+from gog.transforms.atlas.planner.policy import planner_id
 
 SKILLS = {"teacher": 0.85, "judge": 1.0, "labeller": 0.5}
 """Skills of the models of the bundled config."""

@@ -99,7 +99,7 @@ async def _serve(server: "PlannerServer", host: str, port: int) -> None:
 
 
 def _tell(manners: "Manners", address: str) -> None:
-    from gog.transforms.atlas.planner import planner_id
+    from gog.transforms.atlas.planner.policy import planner_id
     from gog.transforms.atlas.server.server import SKILLS
 
     print(f"A rule-based program answers at {address}; Ctrl-C ends it. In a config:\n")

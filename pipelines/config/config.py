@@ -206,7 +206,7 @@ def _model_of(config: Config, address: str) -> str:
     """A model's address as far as records depend on it: not on where its endpoint is."""
     scheme = address.partition(":")[0]
     if scheme == "planner":
-        from gog.transforms.atlas.planner import planner_id, skill_of
+        from gog.transforms.atlas.planner.policy import planner_id, skill_of
 
         with suppress(ValueError):  # told where it is opened
             return planner_id(skill_of(address))

@@ -15,7 +15,7 @@ from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.retry import count_rejects, forget_rejected
 from gog.schemas import FailureClass
-from gog.transforms.atlas.planner import Planner
+from gog.transforms.atlas.planner.policy import Planner
 from gog.transforms.image_store import ImageStore
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, ServiceError
 

@@ -6,7 +6,8 @@ from verifying import Turn, make_evidence, make_seed, make_trajectory
 
 from gog.schemas import REASONS, Behaviour, FailureClass, Method, Outcome, Seed, Trajectory, Verdict
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.verify import JudgeCall, JudgeQuestion, JudgeReply, Ruling, settle, verdict
+from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply, Ruling
+from gog.transforms.verify.verdict import settle, verdict
 
 FOUND = make_evidence("e1", "Flag of Kenya")
 OTHER = make_evidence("e2", "Flag of Malawi")

@@ -7,7 +7,3 @@
 - `errors`: what goes wrong, and how often; `chance`: seeded, with a temperature
 - `famous`: the flags that it knows by heart; `knowledge`: the facts; `phrases`: how thoughts are put
 """
-
-from gog.transforms.atlas.planner.policy import Planner, planner_id, skill_of
-
-__all__ = ["Planner", "planner_id", "skill_of"]

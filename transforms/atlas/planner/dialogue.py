@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -150,7 +150,7 @@ def _read_past(messages: Sequence[Message], frame: Frame, width: int, height: in
             continue
         words = (message.reasoning_content or "") + "\n" + message.text
         if past:
-            past[-1] = _judged(past[-1], reflection_of(words))
+            past[-1] = replace(past[-1], judged=reflection_of(words))
         tool, arguments = _call(message)
         back = messages[at + 1] if at + 1 < len(messages) and messages[at + 1].role != "assistant" else None
         text = back.text if back is not None else ""
@@ -160,10 +160,6 @@ def _read_past(messages: Sequence[Message], frame: Frame, width: int, height: in
         came, hits = _read_result(text)
         past.append(Past(tool, _text(arguments.get("query")), box, came, hits, text))
     return tuple(past)
-
-
-def _judged(past: Past, judged: Reflection | None) -> Past:
-    return Past(past.tool, past.query, past.box, past.came, past.found, past.text, judged)
 
 
 def _call(message: Message) -> tuple[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from gog.transforms.atlas.planner.tasks import planned_turn, proposals, without_
 from gog.transforms.dialect.observations import estimate_tokens
 from gog.transforms.image_store import ImageStore
 from gog.transforms.services.protocols import ChatReply, ChatRequest
+from gog.transforms.services.provider import ProviderError
 
 VERSION = 2
 DOES_NOT_KNOW = (
@@ -43,17 +44,17 @@ def planner_id(skill: float) -> str:
 
 
 def skill_of(address: str) -> float:
-    """The skill in `planner:skill=0.85`, 0.85 unless it is named. `ValueError`, in words, on anything else."""
+    """The skill in `planner:skill=0.85`, 0.85 unless it is named. Raises `ProviderError` on anything else."""
     pairs = (part.partition("=") for part in address.partition(":")[2].split(",") if part)
     options = {key.strip(): value.strip() for key, _, value in pairs}
     if unknown := options.keys() - {"skill"}:
-        raise ValueError(f"{address}: unknown option {', '.join(sorted(unknown))}; planner knows skill")
+        raise ProviderError(f"{address}: unknown option {', '.join(sorted(unknown))}; planner knows skill")
     try:
         skill = float(options.get("skill", "0.85"))
     except ValueError:
         skill = -1.0
     if not 0 <= skill <= 1:
-        raise ValueError(f"{address}: skill is a number from 0 to 1")
+        raise ProviderError(f"{address}: skill is a number from 0 to 1")
     return skill
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
-from gog.transforms.atlas.planner import Planner, planner_id, skill_of
+from gog.transforms.atlas.planner.policy import Planner, planner_id, skill_of
 from gog.transforms.atlas.server.faults import Fault, Lot, Lots, Manners
 from gog.transforms.atlas.server.pictures import Pictures, TooManyImagesError
 from gog.transforms.services.gateway.bucket import Bucket

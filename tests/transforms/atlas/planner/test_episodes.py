@@ -9,8 +9,8 @@ from playing import World, is_right
 
 from gog.prompts import render
 from gog.schemas import Behaviour, Origin, Reflection, StopReason
-from gog.transforms.atlas.planner import Planner
 from gog.transforms.atlas.planner.famous import named
+from gog.transforms.atlas.planner.policy import Planner
 from gog.transforms.atlas.scenes import KINDS, Kind
 from gog.transforms.dialect.turns import plain_text
 from gog.transforms.episode.driver import Driven

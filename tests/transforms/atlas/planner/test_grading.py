@@ -4,7 +4,7 @@ import pytest
 from fakes import MemoryImages
 from scoring import make_item
 
-from gog.transforms.atlas.planner import Planner
+from gog.transforms.atlas.planner.policy import Planner
 from gog.transforms.evaluate.benchmark import BENCHMARKS
 from gog.transforms.evaluate.protocols.peers import JUDGE
 from gog.transforms.evaluate.protocols.protocol import Protocol

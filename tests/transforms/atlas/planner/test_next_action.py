@@ -14,7 +14,7 @@ from playing import asked_of
 from gog.prompts import render
 from gog.schemas import WHOLE, Box, EpisodeImage, Frame, FrameSpec, ImagePart, Message, Reflection, TextPart
 from gog.schemas.boxes import from_frame, iou
-from gog.transforms.atlas.planner import Planner
+from gog.transforms.atlas.planner.policy import Planner
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.episode.reflection import reflection_of

@@ -11,9 +11,9 @@ from playing import World, asked_of
 
 from gog.prompts import render
 from gog.schemas import Frame, Function, ImagePart, Message, TextPart, ToolCall
-from gog.transforms.atlas.planner import Planner
 from gog.transforms.atlas.planner.chance import Chance
 from gog.transforms.atlas.planner.knowledge import read_fact
+from gog.transforms.atlas.planner.policy import Planner
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, parse_turn
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.episode.tools import known_tools

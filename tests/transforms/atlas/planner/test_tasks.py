@@ -9,8 +9,8 @@ from playing import World, asked_of, is_right
 from gog.prompts import render
 from gog.schemas import Frame, FrameSpec, ImagePart, Message, Reflection, StopReason, TextPart
 from gog.schemas.boxes import from_frame, iou
-from gog.transforms.atlas.planner import Planner
 from gog.transforms.atlas.planner.famous import named
+from gog.transforms.atlas.planner.policy import Planner
 from gog.transforms.atlas.planner.reading import read
 from gog.transforms.atlas.scenes import KINDS, Kind
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, parse_turn, plain_text

@@ -10,7 +10,7 @@ import pytest
 from fakes import MemoryImages, picture
 
 from gog.schemas import FailureClass, ImagePart, Message, TextPart
-from gog.transforms.atlas.planner import Planner, planner_id
+from gog.transforms.atlas.planner.policy import Planner, planner_id
 from gog.transforms.atlas.server.faults import Fault, Manners
 from gog.transforms.atlas.server.server import PlannerServer, serving
 from gog.transforms.services.http import call_json, close_client

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, ImagePart, Message, TextPart
-from gog.transforms.atlas.planner import Planner
+from gog.transforms.atlas.planner.policy import Planner
 from gog.transforms.services.models.chat import ChatModel, ModelSettings
 from gog.transforms.services.models.chat.client import completions_url
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
