@@ -17,10 +17,12 @@ from gog.pipelines.steps.context import Context, finish
 from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, row, rows
-from gog.transforms.curate.curate import Curation, LightSeed, LightTrajectory
+from gog.transforms.curate.balance import LightTrajectory
+from gog.transforms.curate.curate import Curation
 from gog.transforms.curate.curate import curate as decide
 from gog.transforms.curate.overlaps import check_trajectories
 from gog.transforms.curate.select import Candidate, select
+from gog.transforms.curate.splits import LightSeed
 from gog.transforms.filters.use import Refusal, filters_after, refusal
 
 GLOBAL = 0

@@ -12,7 +12,8 @@ from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gog.schemas import Behaviour, Reject, Unit
+from gog.schemas import Behaviour, Origin, Reject, Unit
+from gog.transforms.filters.use import Refusal
 
 FREE: Final = "free"
 """Group of the behaviours that no share names; it gets what the shares leave."""
@@ -56,12 +57,19 @@ class BalanceSettings(BaseModel):
         return self.groups[name] if name in self.groups else (Behaviour(name),)
 
 
-class Item(NamedTuple):
-    """What balance needs to know of a trajectory."""
+class LightTrajectory(NamedTuple):
+    """What curation needs to know of a trajectory that was best of its seed."""
 
     trajectory_id: str
     seed_id: str
     behaviour: Behaviour
+    origin: Origin
+    objection: Refusal | None = None
+    """Of a filter after curate: without it the trajectory would stay."""
+
+    def reject(self, reason: str, detail: str) -> Reject:
+        """Why it leaves."""
+        return Reject.of("curate", Unit.TRAJECTORY, self.trajectory_id, reason, detail=detail, seed_id=self.seed_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class Balanced:
     rejects: tuple[Reject, ...]
 
 
-def balance(items: Iterable[Item], settings: BalanceSettings, run_seed: int = 0) -> Balanced:
+def balance(items: Iterable[LightTrajectory], settings: BalanceSettings, run_seed: int = 0) -> Balanced:
     """Keep as many as the target shares allow, chosen by a hash of id and run seed.
 
     Which ones are kept does not depend on the order of the items; a larger quota keeps what a smaller one kept. The
@@ -80,7 +88,7 @@ def balance(items: Iterable[Item], settings: BalanceSettings, run_seed: int = 0)
     other groups then keep their shares among themselves.
     """
     home = {behaviour: name for name in settings.shares for behaviour in settings.members(name)}
-    pools: dict[str, list[Item]] = defaultdict(list)
+    pools: dict[str, list[LightTrajectory]] = defaultdict(list)
     for item in items:
         pools[home.get(item.behaviour, FREE)].append(item)
     for pool in pools.values():
@@ -90,12 +98,7 @@ def balance(items: Iterable[Item], settings: BalanceSettings, run_seed: int = 0)
     quotas = _quotas(supply, targets, settings)
     kept = sorted(item.trajectory_id for name, quota in quotas.items() for item in pools[name][:quota])
     over = sorted(item for name, quota in quotas.items() for item in pools[name][quota:])
-    rejects = tuple(
-        Reject.of("curate", Unit.TRAJECTORY, item.trajectory_id, "curate.over_quota", detail=item.behaviour,
-                  seed_id=item.seed_id)
-        for item in over
-    )  # fmt: skip
-    return Balanced(tuple(kept), rejects)
+    return Balanced(tuple(kept), tuple(item.reject("curate.over_quota", item.behaviour) for item in over))
 
 
 def _draw(trajectory_id: str, run_seed: int) -> bytes:

@@ -6,36 +6,11 @@ left out, and behaviours balanced.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from gog.schemas import Behaviour, Curated, Grouping, Origin, Reject, Side, Unit
-from gog.transforms.curate.balance import BalanceSettings, Item, balance
-from gog.transforms.curate.splits import SplitSettings, split_seeds
+from gog.schemas import Curated, Grouping, Reject, Side
+from gog.transforms.curate.balance import BalanceSettings, LightTrajectory, balance
+from gog.transforms.curate.splits import LightSeed, SplitSettings, split_seeds
 from gog.transforms.duplicates.near import NearDuplicates
-from gog.transforms.filters.use import Refusal
-
-STAGE = "curate"
-
-
-class LightSeed(NamedTuple):
-    """What grouping needs to know of a screened seed."""
-
-    seed_id: str
-    entity: str | None
-    gold_page: str | None
-    image_phash: str
-    question: str
-
-
-class LightTrajectory(NamedTuple):
-    """What curation needs to know of a trajectory that was best of its seed."""
-
-    trajectory_id: str
-    seed_id: str
-    behaviour: Behaviour
-    origin: Origin
-    objection: Refusal | None = None
-    """Of a filter after curate: without it the trajectory would stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +39,15 @@ def curate(
     pool: list[LightTrajectory] = []
     for trajectory in sorted(trajectories):
         if place[trajectory.seed_id].side is Side.RL:
-            rejects.append(_reject(trajectory, "curate.reserved_for_rl", f"group {place[trajectory.seed_id].group}"))
+            rejects.append(trajectory.reject("curate.reserved_for_rl", f"group {place[trajectory.seed_id].group}"))
         else:
             pool.append(trajectory)
     pool, copies = _without_copies(pool, known, distance)
     rejects += copies
-    balanced = balance([Item(t.trajectory_id, t.seed_id, t.behaviour) for t in pool], balance_settings, run_seed)
+    balanced = balance(pool, balance_settings, run_seed)
     rejects += balanced.rejects
     stay = set(balanced.kept)
-    rejects += [_reject(t, *t.objection) for t in pool if t.trajectory_id in stay and t.objection is not None]
+    rejects += [t.reject(*t.objection) for t in pool if t.trajectory_id in stay and t.objection is not None]
     kept = tuple(
         Curated(
             trajectory_id=t.trajectory_id,
@@ -102,11 +77,5 @@ def _without_copies(
             kept.append(trajectory)
         else:
             detail = f"image and question are near {earlier[trajectory.seed_id]}"
-            rejects.append(_reject(trajectory, "curate.near_duplicate", detail))
+            rejects.append(trajectory.reject("curate.near_duplicate", detail))
     return kept, rejects
-
-
-def _reject(trajectory: LightTrajectory, reason: str, detail: str) -> Reject:
-    return Reject.of(
-        STAGE, Unit.TRAJECTORY, trajectory.trajectory_id, reason, detail=detail, seed_id=trajectory.seed_id
-    )

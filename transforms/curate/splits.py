@@ -6,7 +6,7 @@ Nothing else links: distractors and pages that many searches return say nothing 
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,31 +39,17 @@ class LeakError(ValueError):
     """An entity, page or image cluster is in two splits."""
 
 
-class Linked(Protocol):
-    """What links a seed to others; a `Seed` is one."""
+class LightSeed(NamedTuple):
+    """What grouping needs to know of a screened seed."""
 
-    @property
-    def seed_id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def entity(self) -> str | None:
-        """What the question is about."""
-        ...
-
-    @property
-    def gold_page(self) -> str | None:
-        """Address of the page that holds the answer."""
-        ...
-
-    @property
-    def image_phash(self) -> str:
-        """Perceptual hash of the image, 16 hex digits."""
-        ...
+    seed_id: str
+    entity: str | None
+    gold_page: str | None
+    image_phash: str
+    question: str
 
 
-def link_keys(seed: Linked, cluster: str) -> tuple[str, ...]:
+def link_keys(seed: LightSeed, cluster: str) -> tuple[str, ...]:
     """What links the seed: `entity:...`, `page:...`, and its image cluster (`image:...`)."""
     keys = [cluster]
     if seed.entity and seed.entity.strip():
@@ -142,7 +128,7 @@ def _unit(key: str) -> float:
 
 
 def split_seeds(
-    seeds: Iterable[Linked], settings: SplitSettings, run_seed: int = 0, *, distance: int = DISTANCE
+    seeds: Iterable[LightSeed], settings: SplitSettings, run_seed: int = 0, *, distance: int = DISTANCE
 ) -> tuple[Grouping, ...]:
     """Group, image cluster, side and split of every seed, by seed id.
 

@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gog.schemas import Behaviour
-from gog.transforms.curate.balance import Balanced, BalanceSettings, Item, balance
+from gog.schemas import Behaviour, Origin
+from gog.transforms.curate.balance import Balanced, BalanceSettings, LightTrajectory, balance
 
 D, T, L, G, M = Behaviour.DIRECT, Behaviour.TEXT, Behaviour.GLANCE, Behaviour.GAZE, Behaviour.MIXED
 
 
-def _items(**supply: int) -> list[Item]:
-    return [Item(f"{name}-{n}", f"s{n}", Behaviour(name)) for name, count in supply.items() for n in range(count)]
+def _items(**supply: int) -> list[LightTrajectory]:
+    names = [(name, n) for name, count in supply.items() for n in range(count)]
+    return [LightTrajectory(f"{name}-{n}", f"s{n}", Behaviour(name), Origin.ROLLOUT) for name, n in names]
 
 
 def _counts(result: Balanced) -> Counter[str]:

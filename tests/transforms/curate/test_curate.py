@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gog.schemas import Behaviour, Origin, Side, Split
-from gog.transforms.curate.balance import BalanceSettings
-from gog.transforms.curate.curate import Curation, LightSeed, LightTrajectory, curate
-from gog.transforms.curate.splits import HubError, SplitSettings
+from gog.transforms.curate.balance import BalanceSettings, LightTrajectory
+from gog.transforms.curate.curate import Curation, curate
+from gog.transforms.curate.splits import HubError, LightSeed, SplitSettings
 
 OPEN = SplitSettings(rl_share=0.0, validation_share=0.0)
 

@@ -3,12 +3,12 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from verifying import make_seed
 
-from gog.schemas import Grouping, Seed
+from gog.schemas import Grouping
 from gog.transforms.curate.splits import (
     HubError,
     LeakError,
+    LightSeed,
     SplitSettings,
     check_no_leak,
     group,
@@ -21,8 +21,8 @@ from gog.transforms.curate.splits import (
 LOOSE = SplitSettings(hub_share=1.0)
 
 
-def _seed(name: int, entity: str | None, page: str | None, phash: int) -> Seed:
-    return make_seed("x", seed_id=f"seed-{name:04d}", entity=entity, page=page, phash=f"{phash:016x}")
+def _seed(name: int, entity: str | None, page: str | None, phash: int) -> LightSeed:
+    return LightSeed(f"seed-{name:04d}", entity, page, f"{phash:016x}", "x")
 
 
 seeds_strategy = st.lists(
@@ -36,7 +36,9 @@ seeds_strategy = st.lists(
 
 
 @given(seeds_strategy, st.integers(0, 3), st.randoms(use_true_random=False))
-def test_no_entity_page_or_image_cluster_is_in_two_places(seeds: list[Seed], run: int, order: random.Random) -> None:
+def test_no_entity_page_or_image_cluster_is_in_two_places(
+    seeds: list[LightSeed], run: int, order: random.Random
+) -> None:
     settings = SplitSettings(rl_share=0.5, validation_share=0.5, hub_share=1.0)
     rows = split_seeds(seeds, settings, run)
     assert [row.seed_id for row in rows] == [seed.seed_id for seed in seeds]
@@ -114,7 +116,7 @@ def test_extreme_shares_are_kept_to() -> None:
     assert {place(str(n), everything) for n in range(50)} == {("rl", "validation")}
 
 
-def _world(hub: int, others: int) -> list[Seed]:
+def _world(hub: int, others: int) -> list[LightSeed]:
     draw = random.Random(3)
     return [_seed(n, "Kenya" if n < hub else f"Country {n}", None, draw.getrandbits(64)) for n in range(hub + others)]
 
