@@ -25,7 +25,7 @@ from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.provider import NamedModels
-from gog.transforms.services.protocols import PageReader, Policy, ServiceError
+from gog.transforms.services.protocols import PageReader, ServiceError
 from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.providers import IMAGE_SEARCHES, MODELS, READERS, TEXT_SEARCHES, open_service
 from gog.transforms.services.search.index_folder import Bundled
@@ -100,12 +100,6 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
     return TrainingServices(tools, images, judge, (calls, kept) if kept else (calls,))
 
 
-@dataclass(frozen=True, slots=True)
-class _Judge:
-    gateway: Gateway
-    judge: Policy
-
-
 def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeCall:
     """The judge at its address. Raises `TrainingError`."""
     if addresses.judge == RULES:
@@ -113,7 +107,7 @@ def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeC
     door = Gateway(calls, retry=Retry(attempts=4), timeout_s=addresses.judge_timeout_s)
     models = NamedModels(others=addresses.judge_settings, logs=addresses.calls / "logs")
     model = _opened("judge", MODELS, Opening(addresses.judge, images, (models,)))
-    return judge_call(_Judge(door, model), "reward")
+    return judge_call(door, model, "reward")
 
 
 def run(work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:

@@ -5,7 +5,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from gog.schemas import Complexity, Reject, Seed, Unit
+from gog.schemas import Complexity, Seed, Unit
 from gog.transforms.beam.counters import tally_call
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.beam.synthesize import AsyncStage, MakeServices
@@ -42,9 +42,7 @@ def _label(make_services: MakeServices, settings: LabelSettings, episode: Episod
     async def stage(item: tuple[int, Seed, bool]) -> list[Any]:
         shard, seed, solvable = item
         assert services.labeller is not None
-        found = await label_seed(services, services.labeller, seed, solvable, settings, episode)
-        record: Complexity | Reject | None = found.complexity or found.reject
-        assert record is not None
-        return [row(shard, record), count("label", Unit.SEED, shard, passed=1 if found.complexity else 0)]
+        record = await label_seed(services, services.labeller, seed, solvable, settings, episode)
+        return [row(shard, record), count("label", Unit.SEED, shard, passed=int(isinstance(record, Complexity)))]
 
     return stage

@@ -1,20 +1,12 @@
 """What ingest has read before: exact duplicates, ids given twice, near-copies of image and question."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from gog.schemas import Reject, Seed
+from gog.transforms.duplicates.near import NearDuplicates
 from gog.transforms.images import sha256_hex
 from gog.transforms.ingest.seeds import SOURCE_ID, Ingested, reject_row
 from gog.transforms.sources.mapping import SourceRow
-
-
-class NearDuplicateFinder(Protocol):
-    """Finds near-copies; see `gog.transforms.duplicates.near.NearDuplicates`."""
-
-    def add_or_find(self, id: str, phash_hex: str, question: str) -> str | None:  # noqa: A002
-        """The id of an earlier near-copy, or None after the new one was added."""
-        ...
 
 
 @dataclass(slots=True)
@@ -25,7 +17,7 @@ class Duplicates:
     million of them.
     """
 
-    near: NearDuplicateFinder | None = None
+    near: NearDuplicates | None = None
     _known: set[int] = field(default_factory=set)
 
     def check(self, row: SourceRow, ingested: Ingested) -> Reject | None:

@@ -4,7 +4,6 @@ Source: Glance-or-Gaze, arXiv 2601.13942, stage 2: queries are replayed by the S
 """
 
 import asyncio
-from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,15 +27,6 @@ class LabelSettings(BaseModel):
     levels: ComplexitySettings = ComplexitySettings()
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """A seed's complexity, or why it has none."""
-
-    seed: Seed
-    complexity: Complexity | None = None
-    reject: Reject | None = None
-
-
 async def label_seed(
     services: Services,
     policy: Policy,
@@ -44,8 +34,8 @@ async def label_seed(
     solvable: bool,
     settings: LabelSettings,
     episode: EpisodeSettings,
-) -> Labelled:
-    """K tries without hints.
+) -> Complexity | Reject:
+    """The seed's complexity from k tries without hints, or why it has none.
 
     A try that ends without an answer failed; one that broke, or that nobody can judge, is unknown.
     """
@@ -60,19 +50,16 @@ async def label_seed(
     stops += [(why, "the judge could not be asked") for _, why in settled if why in STOPS]
     if stops:
         reason, detail = stops[0]
-        reject = Reject.of("label", Unit.SEED, seed.seed_id, reason, detail=detail, seed_id=seed.seed_id)
-        return Labelled(seed, reject=reject)
+        return Reject.of("label", Unit.SEED, seed.seed_id, reason, detail=detail, seed_id=seed.seed_id)
     outcomes = [outcome for outcome, _ in settled]
-    label = complexity(seed.seed_id, policy.id, outcomes, settings.levels, solvable=solvable)
-    if isinstance(label, Reject):
-        return Labelled(seed, reject=label)
-    return Labelled(seed, label)
+    return complexity(seed.seed_id, policy.id, outcomes, settings.levels, solvable=solvable)
 
 
 async def _outcome(services: Services, seed: Seed, attempt: Attempt) -> tuple[Outcome, str]:
     """The outcome of a try, and why it is unknown."""
     if attempt.trajectory is not None:
-        outcome, _, why = await settle(attempt.trajectory.answer, seed, judge_call(services, "label"))
+        judge = judge_call(services.gateway, services.judge, "label")
+        outcome, _, why = await settle(attempt.trajectory.answer, seed, judge)
         return outcome, why
     assert attempt.reject is not None
     failed = attempt.reject.reason.startswith("episode.")

@@ -1,31 +1,24 @@
 """The judge: two prompts, asked through the one door."""
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
-
 from gog.prompts import render
 from gog.transforms.dialect.observations import neutralise, one_line
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import Policy
-from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling, cut_off, judge_request, parse_reply
+from gog.transforms.verify.judge import (
+    JudgeCall,
+    JudgeQuestion,
+    JudgeReply,
+    Ruling,
+    cut_off,
+    judge_request,
+    parse_reply,
+)
 
 
-class WithJudge(Protocol):
-    """Whatever holds a judge and the door to it, as `Services` does."""
+def judge_call(gateway: Gateway, judge: Policy, purpose: str = "verify") -> JudgeCall:
+    """A judge hook for `gog.transforms.verify`: the judge is asked through the one door."""
 
-    @property
-    def gateway(self) -> Gateway:
-        """The door."""
-
-    @property
-    def judge(self) -> Policy:
-        """Who is asked."""
-
-
-def judge_call(services: WithJudge, purpose: str = "verify") -> Callable[[JudgeQuestion], Awaitable[JudgeReply]]:
-    """A judge hook for `gog.transforms.verify` over the configured judge. Raises `ServiceError` when it fails."""
-
-    async def judge(question: JudgeQuestion) -> JudgeReply:
+    async def ask(question: JudgeQuestion) -> JudgeReply:
         if question.kind == "answer":
             prompt = render(
                 "verify/answer",
@@ -40,10 +33,10 @@ def judge_call(services: WithJudge, purpose: str = "verify") -> Callable[[JudgeQ
                 candidate=one_line(question.candidate),
                 evidence=neutralise(question.evidence),
             )
-        reply = await services.gateway.chat(services.judge, judge_request(prompt), purpose)
+        reply = await gateway.chat(judge, judge_request(prompt), purpose)
         text = reply.message.text
         if cut := cut_off(reply):
-            return JudgeReply(Ruling.UNKNOWN, f"({cut}) {text}".rstrip(), services.judge.id)
-        return JudgeReply(parse_reply(question.kind, text), text, services.judge.id)
+            return JudgeReply(Ruling.UNKNOWN, f"({cut}) {text}".rstrip(), judge.id)
+        return JudgeReply(parse_reply(question.kind, text), text, judge.id)
 
-    return judge
+    return ask

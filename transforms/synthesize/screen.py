@@ -112,7 +112,7 @@ async def _outcome(services: Services, seed: Seed, reply: ChatReply) -> tuple[Ou
     action = parse_turn(reply.message, 0, known_tools()).action
     if not isinstance(action, Answer):
         return Outcome.WRONG, ""
-    outcome, _, why = await settle(action.text, seed, judge_call(services, "screen"))
+    outcome, _, why = await settle(action.text, seed, judge_call(services.gateway, services.judge, "screen"))
     return outcome, why
 
 

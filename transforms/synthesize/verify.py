@@ -26,7 +26,8 @@ async def verify_trajectory(
 ) -> Verified:
     """The verdict; the first of its reasons is the reject's, the others stand in the detail."""
     by_id = {item.evidence_id: item for item in evidence}
-    found = await verdict(trajectory, seed, by_id, no_tool_pass_rate=no_tool_pass_rate, judge=judge_call(services))
+    judge = judge_call(services.gateway, services.judge)
+    found = await verdict(trajectory, seed, by_id, no_tool_pass_rate, judge)
     if not found.reasons:
         return Verified(trajectory, found, None)
     return Verified(trajectory, found, leaves(seed, trajectory, found.reasons[0], ", ".join(found.reasons)))

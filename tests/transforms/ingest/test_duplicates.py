@@ -2,21 +2,10 @@
 
 from ingesting import ingest, row
 
+from gog.transforms.duplicates.near import NearDuplicates
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
-
-
-class Near:
-    """Finds the same question as near, whatever the image."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, str] = {}
-
-    def add_or_find(self, id: str, phash_hex: str, question: str) -> str | None:  # noqa: A002
-        assert len(phash_hex) == 16
-        earlier = self.seen.setdefault(question.lower(), id)
-        return None if earlier == id else earlier
 
 
 class TestDuplicates:
@@ -48,12 +37,12 @@ class TestDuplicates:
 
     def test_near_copies(self) -> None:
         rows = [row(1, question="who?"), row(2, question="WHO?"), row(3, question="Why?")]
-        assert self.reasons(Duplicates(Near()), *rows) == ["", "near_duplicate", ""]
+        assert self.reasons(Duplicates(NearDuplicates()), *rows) == ["", "near_duplicate", ""]
 
     def test_a_run_that_goes_on_knows_what_it_kept(self) -> None:
         first = ingest(row(1, id="a"), self.mapping)
         assert isinstance(first, Ingested)
-        duplicates = Duplicates(Near())
+        duplicates = Duplicates(NearDuplicates())
         duplicates.add_known(first.seed)
         rows = [row(1, id="a"), row(2, id="a", question="Why?"), row(3, question="who?"), row(4, question="Where?")]
         assert self.reasons(duplicates, *rows) == ["duplicate", "duplicate", "near_duplicate", ""]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, said, seed_of, services
 
-from gog.schemas import FailureClass
+from gog.schemas import Complexity, FailureClass, Reject
 from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.label.tries import Labelled, LabelSettings, label_seed
+from gog.transforms.label.tries import LabelSettings, label_seed
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 
@@ -27,7 +27,7 @@ def run(
     judge: Told = DOWN,
     budget: Budget | None = None,
     text: FakeSearch | None = None,
-) -> tuple[Labelled, ScriptedPolicy]:
+) -> tuple[Complexity | Reject, ScriptedPolicy]:
     """Label a seed: one thing to say a try, over and over."""
 
     def tell(request: ChatRequest) -> Told:
@@ -40,9 +40,7 @@ def run(
     ):
         seed = seed_of(images)
         made = asyncio.run(label_seed(world, policy, seed, solvable, LabelSettings(k=len(tries)), SETTINGS))
-    assert (made.complexity is None) != (made.reject is None)
-    if made.reject is not None:
-        check_row("rejects", to_row(made.reject))
+    check_row("rejects" if isinstance(made, Reject) else "complexity", to_row(made))
     return made, policy
 
 
@@ -52,37 +50,36 @@ def run(
 )
 def test_levels(tmp_path: Path, tries: list[Told], level: int) -> None:
     made, _ = run(tmp_path, tries)
-    assert made.complexity is not None
-    assert (made.complexity.level, made.complexity.k, made.complexity.unknown) == (level, 4, 0)
-    assert made.complexity.passes == tries.count(RIGHT)
-    assert made.complexity.policy == "policy:1"
-    check_row("complexity", to_row(made.complexity))
+    assert isinstance(made, Complexity)
+    assert (made.level, made.k, made.unknown) == (level, 4, 0)
+    assert made.passes == tries.count(RIGHT)
+    assert made.policy == "policy:1"
 
 
 def test_tries_that_broke_or_nobody_could_judge_leave_k(tmp_path: Path) -> None:
     made, _ = run(tmp_path, [RIGHT, LOST, DOWN, UNSURE])
-    assert made.complexity is not None
-    assert (made.complexity.k, made.complexity.passes, made.complexity.unknown) == (2, 1, 2)
+    assert isinstance(made, Complexity)
+    assert (made.k, made.passes, made.unknown) == (2, 1, 2)
 
 
 def test_a_failed_tool_is_not_the_policys_failure(tmp_path: Path) -> None:
     text = FakeSearch(lambda _: ServiceError(FailureClass.BAD_REQUEST, "no"))
     made, _ = run(tmp_path, [RIGHT, RIGHT, RIGHT, called("text_search", {"query": "q"})], text=text)
-    assert made.complexity is not None
-    assert (made.complexity.k, made.complexity.pass_rate, made.complexity.unknown) == (3, 1.0, 1)
+    assert isinstance(made, Complexity)
+    assert (made.k, made.pass_rate, made.unknown) == (3, 1.0, 1)
 
 
 @pytest.mark.parametrize("tries", [[DOWN] * 4, [UNSURE] * 4, [RIGHT, DOWN, DOWN, DOWN]])
 def test_too_few_settled(tmp_path: Path, tries: list[Told]) -> None:
     made, _ = run(tmp_path, tries)
-    assert made.reject is not None
-    assert made.reject.reason == "label.unknown"
+    assert isinstance(made, Reject)
+    assert made.reason == "label.unknown"
 
 
 def test_never_passed_and_never_solved(tmp_path: Path) -> None:
     made, _ = run(tmp_path, [LOST] * 4, solvable=False)
-    assert made.reject is not None
-    assert made.reject.reason == "label.unsolvable"
+    assert isinstance(made, Reject)
+    assert made.reason == "label.unsolvable"
 
 
 @pytest.mark.parametrize(
@@ -90,17 +87,17 @@ def test_never_passed_and_never_solved(tmp_path: Path) -> None:
 )
 def test_a_stopped_run_gives_no_level(tmp_path: Path, failure: FailureClass, reason: str) -> None:
     made, _ = run(tmp_path / "a", [RIGHT, RIGHT, RIGHT, ServiceError(failure)])
-    assert made.reject is not None
-    assert made.reject.reason == reason
+    assert isinstance(made, Reject)
+    assert made.reason == reason
     made, _ = run(tmp_path / "b", [RIGHT, RIGHT, RIGHT, UNSURE], judge=ServiceError(failure))
-    assert made.reject is not None
-    assert made.reject.reason == reason
+    assert isinstance(made, Reject)
+    assert made.reason == reason
 
 
 def test_the_ceiling_is_a_reject(tmp_path: Path) -> None:
     made, policy = run(tmp_path, [RIGHT] * 4, budget=Budget(max_calls=2))
-    assert made.reject is not None
-    assert made.reject.reason == "budget.reached"
+    assert isinstance(made, Reject)
+    assert made.reason == "budget.reached"
     assert len(policy.requests) == 2
 
 
@@ -113,5 +110,5 @@ def test_the_policys_own_prompt_no_hints_no_gold(tmp_path: Path) -> None:
 
 def test_a_judge_settles_what_rules_cannot(tmp_path: Path) -> None:
     made, _ = run(tmp_path, [UNSURE] * 2, judge=said('{"verdict": "correct"}'))
-    assert made.complexity is not None
-    assert (made.complexity.k, made.complexity.passes) == (2, 2)
+    assert isinstance(made, Complexity)
+    assert (made.k, made.passes) == (2, 2)

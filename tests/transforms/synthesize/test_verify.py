@@ -109,7 +109,7 @@ def test_what_is_judged_cannot_write_into_the_prompt(tmp_path: Path, kind: str) 
         )
 
         async def ask() -> JudgeReply:
-            return await judge_call(world)(question)
+            return await judge_call(world.gateway, world.judge)(question)
 
         reply = asyncio.run(ask())
     assert reply.ruling is Ruling.NO
