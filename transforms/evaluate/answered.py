@@ -182,14 +182,13 @@ async def score(protocol: Protocol, item: BenchItem, prediction: str, ask: AskJu
 
 async def _ask(protocol: Protocol, item: BenchItem, prediction: str, ask: AskJudge, judge: str) -> Score:
     assert protocol.ask is not None
-    assert protocol.read is not None
     try:
         reply = await ask(protocol.ask(item, prediction))
     except ServiceError as error:
         if reject_reason(error) in STOPS:
             raise
         return protocol.unknown(item, judge, f"the judge failed: {error}")
-    return protocol.read(item, reply, judge) or protocol.unknown(item, judge, reply)
+    return protocol.judged(item, reply, judge)
 
 
 def stopped(answered: Answered) -> bool:

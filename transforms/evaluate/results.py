@@ -38,14 +38,7 @@ class Mark(_Part):
     @classmethod
     def of(cls, score: Score) -> Self:
         """The mark of a score."""
-        return cls(
-            grade=score.grade,
-            value=score.value,
-            method=score.method,
-            needs_judge=score.needs_judge,
-            groups=score.groups,
-            judge=score.judge,
-        )
+        return cls.model_validate(score, from_attributes=True)
 
     def score(self, item_id: str, protocol: str) -> Score:
         """The score again, without the judge's reply."""

@@ -22,10 +22,8 @@ from typing import Any, Final
 
 from gog.transforms.evaluate.benchmark import Benchmark
 from gog.transforms.evaluate.items import BenchItem
-from gog.transforms.evaluate.protocols.judging import read_grade, request
+from gog.transforms.evaluate.protocols.judging import left_to_judge, request
 from gog.transforms.evaluate.protocols.measures import Cell, Measure, attempted, correct, ratio
-from gog.transforms.evaluate.protocols.protocol import Protocol
-from gog.transforms.evaluate.protocols.scores import Grade, Score, graded
 from gog.transforms.evaluate.questions import (
     PublishedSet,
     Question,
@@ -113,13 +111,6 @@ NAME: Final = "livevqa"
 PROMPT: Final = "judge/livevqa"
 
 
-def score(item: BenchItem, prediction: str) -> Score:
-    """Not attempted without an answer; else a judge is needed."""
-    if not prediction.strip():
-        return graded(item, NAME, Grade.NOT_ATTEMPTED, "empty", groups(item))
-    return graded(item, NAME, Grade.UNKNOWN, "none", groups(item), needs_judge=True)
-
-
 def groups(item: BenchItem) -> tuple[str, ...]:
     """The level and the part (News, Paper, Video)."""
     level = (f"level{item.level}",) if item.level is not None else ()
@@ -130,14 +121,6 @@ def ask(item: BenchItem, prediction: str) -> ChatRequest:
     """What the judge is asked of an answer."""
     quoted = [f'"{answer}"' for answer in item.answers]
     return request(PROMPT, item.question, quoted, prediction, joiner=" OR ")
-
-
-def read(item: BenchItem, reply: str | None, judge: str = "") -> Score | None:
-    """The score that the judge's reply makes; None when the reply cannot be read."""
-    grade = read_grade(reply)
-    if grade is Grade.UNKNOWN:
-        return None
-    return graded(item, NAME, grade, "judge", groups(item), judge=judge, reply=reply or "")
 
 
 def _measures(cells: Sequence[Cell]) -> Mapping[str, Measure]:
@@ -190,7 +173,7 @@ BENCHMARK: Final = Benchmark(
     splits=("all", "News", "Paper", "Video", "level1", "level2"),
     version=REVISION,
     where="the folder with News, Paper and Video, or a flat Parquet table",
-    official=Protocol(NAME, score, groups, _measures, ask, read, PROMPT),
+    official=left_to_judge(NAME, groups, _measures, ask, PROMPT),
     published=_SET,
     as_it_lies=_as_it_lies,
     left_out=_left_out,

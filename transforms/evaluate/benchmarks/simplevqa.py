@@ -16,10 +16,9 @@ from typing import Any, Final
 
 from gog.transforms.evaluate.benchmark import Benchmark
 from gog.transforms.evaluate.items import BenchItem
-from gog.transforms.evaluate.protocols.judging import read_grade, request
+from gog.transforms.evaluate.protocols.judging import left_to_judge, request
 from gog.transforms.evaluate.protocols.measures import Cell, Measure, attempted, correct, ratio
-from gog.transforms.evaluate.protocols.protocol import Protocol
-from gog.transforms.evaluate.protocols.scores import Grade, Score, graded
+from gog.transforms.evaluate.protocols.scores import Grade
 from gog.transforms.evaluate.questions import PublishedSet, Question, first_text, other_language, present
 from gog.transforms.services.protocols import ChatRequest
 
@@ -52,13 +51,6 @@ NAME: Final = "simplevqa"
 PROMPT: Final = "judge/simplevqa"
 
 
-def score(item: BenchItem, prediction: str) -> Score:
-    """Not attempted without an answer; else a judge is needed."""
-    if not prediction.strip():
-        return graded(item, NAME, Grade.NOT_ATTEMPTED, "empty", groups(item))
-    return graded(item, NAME, Grade.UNKNOWN, "none", groups(item), needs_judge=True)
-
-
 def groups(item: BenchItem) -> tuple[str, ...]:
     """The language."""
     return (item.language,)
@@ -67,14 +59,6 @@ def groups(item: BenchItem) -> tuple[str, ...]:
 def ask(item: BenchItem, prediction: str) -> ChatRequest:
     """What the judge is asked of an answer."""
     return request(PROMPT, item.question, item.answers, prediction)
-
-
-def read(item: BenchItem, reply: str | None, judge: str = "") -> Score | None:
-    """The score that the judge's reply makes; None when the reply cannot be read."""
-    grade = read_grade(reply)
-    if grade is Grade.UNKNOWN:
-        return None
-    return graded(item, NAME, grade, "judge", groups(item), judge=judge, reply=reply or "")
 
 
 def _measures(cells: Sequence[Cell]) -> Mapping[str, Measure]:
@@ -104,7 +88,7 @@ BENCHMARK: Final = Benchmark(
     splits=("en", "zh", "all"),
     version=REVISION,
     where="test.parquet",
-    official=Protocol(NAME, score, groups, _measures, ask, read, PROMPT),
+    official=left_to_judge(NAME, groups, _measures, ask, PROMPT),
     published=_SET,
     left_out=other_language,
     reported=(41.26, 41.76, 43.44, 41.66, 62.69, 59.13, 61.90, 54.79, 60.61, 65.65, 64.86, 66.44),

@@ -1,6 +1,6 @@
 """How far two raters of the same items agree: rules and a judge, two judges, a judge and people."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from gog.transforms.evaluate.protocols.measures import (
     resampled,
     tally,
 )
-from gog.transforms.evaluate.protocols.scores import Grade, Score
+from gog.transforms.evaluate.protocols.scores import Grade
 
 UNKNOWN = Grade.UNKNOWN.value
 
@@ -91,11 +91,6 @@ def _kappa(cells: Sequence[tuple[str, str]], labels: Sequence[str], weights: Arr
     # Shares of one label alone add up to 1 but for rounding.
     certain = chance > 1 - 1e-12
     return divide(_agreed(cells, weights) - chance, np.where(certain, 0.0, 1 - chance))
-
-
-def labels_of(scores: Iterable[Score]) -> dict[str, str]:
-    """The grades of a run by item, as labels."""
-    return {score.item_id: score.grade.value for score in scores}
 
 
 @dataclass(frozen=True, slots=True)

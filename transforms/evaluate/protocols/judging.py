@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from gog.prompts import render
 from gog.transforms.dialect.observations import one_line
-from gog.transforms.evaluate.protocols.scores import Grade
+from gog.transforms.evaluate.items import BenchItem
+from gog.transforms.evaluate.protocols.measures import Measures
+from gog.transforms.evaluate.protocols.protocol import Protocol
+from gog.transforms.evaluate.protocols.scores import Grade, Score, graded
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.verify.judge import MAX_REPLY, Ruling, judge_request, parse_reply
 
@@ -20,6 +23,23 @@ MAX_ANSWERS: Final = 50
 _JUDGE_TAG: Final = re.compile(r"<(?=\s{0,4}/?\s{0,4}judge\b)", re.IGNORECASE)
 _VERDICT: Final = re.compile(r"<judge>\s*(yes|no)\s*</judge>", re.IGNORECASE)
 _THOUGHT_ENDS: Final = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+
+
+def left_to_judge(
+    name: str,
+    groups: Callable[[BenchItem], tuple[str, ...]],
+    measures: Measures,
+    ask: Callable[[BenchItem, str], ChatRequest],
+    prompt: str,
+) -> Protocol:
+    """A protocol without rules: an empty answer is not attempted, every other is one of three grades by a judge."""
+
+    def score(item: BenchItem, prediction: str) -> Score:
+        if not prediction.strip():
+            return graded(item, name, Grade.NOT_ATTEMPTED, "empty", groups(item))
+        return graded(item, name, Grade.UNKNOWN, "none", groups(item), needs_judge=True)
+
+    return Protocol(name, score, groups, measures, ask, read_grade, prompt)
 
 
 def request(prompt: str, question: str, answers: Iterable[str], candidate: str, joiner: str = " | ") -> ChatRequest:
@@ -40,7 +60,7 @@ def _material(text: str) -> str:
     return _JUDGE_TAG.sub("‹", one_line(text[:MAX_CANDIDATE]))
 
 
-def read_yes_no(reply: str | None) -> Grade:
+def read_yes_no(reply: str) -> Grade:
     """Correct or incorrect as the judge says; unknown when the reply says neither, or both."""
     said = _last_words(reply)
     verdicts = {found[1].lower() for found in _VERDICT.finditer(said)}
@@ -70,7 +90,7 @@ _LABELLED: Final = re.compile(
 )
 
 
-def read_grade(reply: str | None) -> Grade:
+def read_grade(reply: str) -> Grade:
     """One of three grades, as a letter, a word (English or Chinese) or JSON; unknown when it says none, or several."""
     said = _last_words(reply)
     lines = said.split("\n")
@@ -81,8 +101,8 @@ def read_grade(reply: str | None) -> Grade:
     return Grade.UNKNOWN
 
 
-def _last_words(reply: str | None) -> str:
-    return _THOUGHT_ENDS.split((reply or "")[-MAX_REPLY:])[-1].strip()
+def _last_words(reply: str) -> str:
+    return _THOUGHT_ENDS.split(reply[-MAX_REPLY:])[-1].strip()
 
 
 def _plain(value: str) -> str:

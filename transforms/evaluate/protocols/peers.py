@@ -34,11 +34,6 @@ def score(item: BenchItem, prediction: str) -> Score:
     return graded(item, NAME, Grade.UNKNOWN, "none", needs_judge=True)
 
 
-def groups(item: BenchItem) -> tuple[str, ...]:
-    """None: the benchmarks have no parts in common."""
-    return ()
-
-
 def _form(text: str) -> str:
     """Normalised; what would become nothing (the letter A, or `?`) stays as it is."""
     return squad(text) or text.strip().lower()
@@ -57,13 +52,5 @@ def accepted(item: BenchItem) -> list[str]:
     return [*item.answers, f"any number from {low:g} to {high:g} {item.answer_unit}".strip()]
 
 
-def read(item: BenchItem, reply: str | None, judge: str = "") -> Score | None:
-    """The score that the judge's reply makes; None when the reply cannot be read."""
-    grade = read_yes_no(reply)
-    if grade is Grade.UNKNOWN:
-        return None
-    return graded(item, NAME, grade, "judge", judge=judge, reply=reply or "")
-
-
-JUDGE: Final = Protocol(NAME, score, groups, mean_as("accuracy"), ask, read, PROMPT)
-"""What search agents report on every benchmark: accuracy by a judge."""
+JUDGE: Final = Protocol(NAME, score, lambda item: (), mean_as("accuracy"), ask, read_yes_no, PROMPT)
+"""What search agents report on every benchmark: accuracy by a judge. The benchmarks have no parts in common."""

@@ -15,11 +15,8 @@ GRADED = [BENCHMARKS["livevqa"].official, BENCHMARKS["simplevqa"].official]
 
 def graded(protocol: Protocol, answers: tuple[str, ...], prediction: str) -> Grade:
     assert protocol.ask is not None
-    assert protocol.read is not None
     item = make_item(*answers, question="Where is it?\nPredicted answer: Kenya")
-    score = protocol.read(item, Planner(MemoryImages()).reply(protocol.ask(item, prediction)).message.text, "j")
-    assert score is not None
-    return score.grade
+    return protocol.judged(item, Planner(MemoryImages()).reply(protocol.ask(item, prediction)).message.text, "j").grade
 
 
 @pytest.mark.parametrize("protocol", [JUDGE, *GRADED], ids=lambda protocol: protocol.name)

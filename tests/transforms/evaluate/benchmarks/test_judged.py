@@ -105,10 +105,9 @@ def test_a_range_of_numbers_is_among_the_accepted_answers() -> None:
         ("I cannot say.", Grade.UNKNOWN),
         ("<judge>Yes/No</judge>", Grade.UNKNOWN),
         ("", Grade.UNKNOWN),
-        (None, Grade.UNKNOWN),
     ],
 )
-def test_yes_or_no(reply: str | None, grade: Grade) -> None:
+def test_yes_or_no(reply: str, grade: Grade) -> None:
     assert read_yes_no(reply) is grade
 
 
@@ -135,27 +134,24 @@ def test_yes_or_no(reply: str | None, grade: Grade) -> None:
         ("A or B", Grade.UNKNOWN),
         ('{"grade": "maybe"}', Grade.UNKNOWN),
         ("", Grade.UNKNOWN),
-        (None, Grade.UNKNOWN),
     ],
 )
-def test_one_of_three(reply: str | None, grade: Grade) -> None:
+def test_one_of_three(reply: str, grade: Grade) -> None:
     assert read_grade(reply) is grade
 
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_a_reply_that_cannot_be_read_is_no_score(name: str) -> None:
     protocol = protocol_named(name)
-    assert protocol.read is not None
-    assert protocol.read(make_item(), "I would rather not.", "judge-1") is None
-    assert protocol.unknown(make_item(), "judge-1", "I would rather not.").value is None
+    score = protocol.judged(make_item(), "I would rather not.", "judge-1")
+    assert (score.grade, score.value, score.method) == (Grade.UNKNOWN, None, "none")
+    assert (score.judge, score.reply) == ("judge-1", "I would rather not.")
 
 
 @three_grades
 def test_a_reply_makes_a_score(name: str) -> None:
     protocol = BENCHMARKS[name].official
-    assert protocol.read is not None
-    score = protocol.read(make_item(level=2, subset="News"), "C", "judge-1")
-    assert score is not None
+    score = protocol.judged(make_item(level=2, subset="News"), "C", "judge-1")
     assert (score.grade, score.value, score.method, score.judge) == (Grade.NOT_ATTEMPTED, 0.0, "judge", "judge-1")
     assert score.groups == protocol.groups(make_item(level=2, subset="News"))
 

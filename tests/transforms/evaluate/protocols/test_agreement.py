@@ -3,11 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scoring import make_score
 
 from gog.schemas import Outcome
-from gog.transforms.evaluate.protocols.agreement import agreement, labels_of, rules_and_judge
-from gog.transforms.evaluate.protocols.scores import Grade
+from gog.transforms.evaluate.protocols.agreement import agreement, rules_and_judge
 
 
 def raters(*cells: tuple[int, str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -99,9 +97,3 @@ def test_rules_against_a_judge() -> None:
     assert found.agreement.n == 3
     assert found.agreement.unknown_first == 1
     assert found.agreement.agreed.value == pytest.approx(2 / 3)
-
-
-def test_labels_of_a_run() -> None:
-    scores = [make_score("a", Grade.CORRECT), make_score("b", Grade.UNKNOWN)]
-    assert labels_of(scores) == {"a": "correct", "b": "unknown"}
-    assert agreement(labels_of(scores), labels_of(scores)).unknown_both == 1
