@@ -25,7 +25,6 @@ from gog.pipelines.export.card_data import CardFacts, card_facts
 from gog.pipelines.export.formats import FORMATS
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.splits import SplitFiles
-from gog.pipelines.lake.atomic import passing_folder, recover, swap_in
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.reviews import honour
 from gog.pipelines.views.database import open_lake
@@ -42,6 +41,7 @@ from gog.schemas import (
     Verdict,
 )
 from gog.schemas.rows import from_row
+from gog.transforms.atomic import passing_folder, recover, swap_in
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.reframe import reframe
 from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, RlRow, SftRow, rl_row, sft_row

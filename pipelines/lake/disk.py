@@ -1,15 +1,13 @@
 """Files of a lake on the disk: written whole, and what goes wrong told in one line."""
 
 import errno
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from gog.pipelines.lake.atomic import to_disk
 from gog.pipelines.lake.one_line import one_line
+from gog.transforms.atomic import write_file
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -25,22 +23,8 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True, passing: Path | 
 
     With `sync` it outlives a power cut. Raises `LakeError`.
     """
-    fresh = (passing or path.parent) / f".{path.name}.{secrets.token_hex(6)}.tmp"
     with disk_errors(path, "write"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.parent.mkdir(exist_ok=True)
-        try:
-            with fresh.open("xb") as file:
-                file.write(data)
-                if sync:
-                    file.flush()
-                    os.fsync(file.fileno())
-            fresh.replace(path)
-        except BaseException:
-            fresh.unlink(missing_ok=True)
-            raise
-        if sync:
-            to_disk(path.parent)
+        write_file(path, data, sync=sync, within=passing)
 
 
 @contextmanager

@@ -6,8 +6,6 @@ rows go through once, in batches, into `LAKE/sources/NAME/`; with a limit no mor
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +16,7 @@ import pyarrow.parquet as pq
 from gog.pipelines.config.sources import HubSource
 from gog.pipelines.sources.files import FileRows
 from gog.schemas import canonical_json
+from gog.transforms.atomic import in_place_of
 from gog.transforms.sources.formats import SourceError, readable
 
 _BATCH: Final = 64
@@ -50,16 +49,12 @@ def _stream(settings: HubSource, folder: Path) -> None:
     """Write all parts, and then `done.json`; what a stream that broke off has left is thrown away."""
     with readable(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        passing = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".passing-"))
-        try:
-            rows = _write(_batches(settings), passing, _limit(settings))
+        with in_place_of(folder) as fresh:
+            fresh.mkdir()
+            rows = _write(_batches(settings), fresh, _limit(settings))
             if not rows:
                 raise SourceError(f"{settings.name}: the split {settings.split!r} has no rows")
-            (passing / "done.json").write_text(json.dumps({"rows": rows}), "utf-8")
-            passing.replace(folder)
-        except BaseException:
-            shutil.rmtree(passing, ignore_errors=True)
-            raise
+            (fresh / "done.json").write_text(json.dumps({"rows": rows}), "utf-8")
 
 
 def _batches(settings: HubSource) -> Iterator[pa.Table]:

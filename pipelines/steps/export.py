@@ -12,13 +12,13 @@ from gog.pipelines.config.plugins import plugins_of
 from gog.pipelines.export import write as splits
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.write import Exported
-from gog.pipelines.lake.atomic import recover
 from gog.pipelines.lake.lake import Lake, write_atomic, write_part
 from gog.pipelines.lake.review_files import read_reviews
 from gog.pipelines.lake.reviews import ByReviewer, digest_reviews
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.curate import GLOBAL, read_mark
 from gog.schemas import Reject
+from gog.transforms.atomic import recover
 from gog.transforms.export.target import Target, ToolSettings
 
 

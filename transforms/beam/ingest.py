@@ -60,7 +60,6 @@ class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
         self.decode = partial(_decoder, images, mapping, limits, dataset, version, read_image, benchmarks, filters)
 
     def expand(self, specs: Any) -> Any:
-        """See the class."""
         out = (
             specs
             | "Read" >> beam.FlatMap(_numbered, self.read)

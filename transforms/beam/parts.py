@@ -1,19 +1,15 @@
 """The Parquet sink: rows of a Beam pipeline become part files of the lake, on any of Beam's file systems."""
 
-import contextlib
-import io
 import json
 import logging
-import os
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from gog.transforms.beam.encode import encode_part, part_name
+from gog.transforms.beam.files import write_file
 
 Key = tuple[str, int]
 
@@ -64,22 +60,3 @@ class _WritePart(beam.DoFn):
         write_file(path, encode_part(table, rows))
         _log.info("part written step=%s table=%s shard=%d rows=%d path=%r", self._step, table, shard, len(rows), path)
         yield table, shard, len(rows)
-
-
-def write_file(path: str, data: bytes) -> None:
-    """Write a file under another name, then rename it: `path` is whole or not there, whatever happens."""
-    passing = f"{path}.{uuid.uuid4().hex}.tmp"
-    try:
-        with FileSystems.create(passing, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-            file.write(data)
-            number = None
-            with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # object stores have no file number
-                number = file.fileno()
-            if number is not None:
-                file.flush()
-                os.fsync(number)
-        FileSystems.rename([passing], [path])
-    except BaseException:
-        with contextlib.suppress(Exception):
-            FileSystems.delete([passing])
-        raise

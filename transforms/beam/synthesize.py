@@ -40,7 +40,6 @@ class Synthesize(beam.PTransform):  # type: ignore[misc, unused-ignore]
         self.window = window
 
     def expand(self, seeds: Any) -> Any:
-        """See the class."""
         all_rows, counts = [], []
         main = seeds | "Spread" >> beam.Reshuffle() | "Begin" >> beam.Map(_item)
         for stage in STAGES:

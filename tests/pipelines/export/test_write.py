@@ -16,9 +16,9 @@ from gog.pipelines.export import write as splits
 from gog.pipelines.export.parquet import export_schema
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import Exported, export_rl, export_sft
-from gog.pipelines.lake import atomic
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.schemas import Curated, Reject, Seed, Split, Trajectory, Unit
+from gog.transforms import atomic
 from gog.transforms.export.rows import ExportSettings, RlRow, SftRow
 
 SETTINGS = ExportSettings()
@@ -286,7 +286,7 @@ _KILLED = """
 import hashlib, os, shutil, sys
 from pathlib import Path
 import pandas  # noqa: F401 - pyarrow would import it in each child
-from gog.pipelines.lake import atomic
+from gog.transforms import atomic
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.write import export_sft
 from gog.pipelines.lake.image_files import ImageFiles

@@ -11,7 +11,8 @@ from apache_beam.io.filesystems import FileSystems
 from gog.schemas import Box, Region, Reject, Unit
 from gog.schemas.rows import to_row
 from gog.transforms.beam.encode import encode_part
-from gog.transforms.beam.parts import WriteParts, write_file
+from gog.transforms.beam.files import write_file
+from gog.transforms.beam.parts import WriteParts
 
 
 def region(number: int) -> Region:

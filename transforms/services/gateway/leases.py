@@ -46,7 +46,7 @@ class Leases(Protocol):
         ...
 
 
-class FileLeases:
+class FileLeases(Leases):
     """A ledger of one machine: an SQLite file, where a claim is a transaction."""
 
     def __init__(self, folder: Path, run: str) -> None:
@@ -63,7 +63,6 @@ class FileLeases:
             )
 
     def begin(self, spent: Mapping[str, int]) -> None:
-        """See `Leases`."""
         with self._writing() as ledger:
             for kind, units in spent.items():
                 more = units - self._total(ledger, kind)
@@ -71,7 +70,6 @@ class FileLeases:
                     self._book(ledger, "", kind, more)
 
     def claim(self, kind: str, least: int, wanted: int, ceiling: int) -> int:
-        """See `Leases`."""
         with self._writing() as ledger:
             units = min(max(least, wanted), ceiling - self._total(ledger, kind))
             if units < max(1, least):
@@ -80,7 +78,6 @@ class FileLeases:
             return units
 
     def give_back(self, used: Mapping[str, int]) -> None:
-        """See `Leases`."""
         with self._writing() as ledger:
             for kind, units in used.items():
                 mine = (self._run, self._worker, kind)
@@ -108,13 +105,13 @@ class FileLeases:
             raise explain(error, self._path) from error
 
 
-class SharedLeases:
+class SharedLeases(Leases):
     """A ledger of files, for file systems that cannot create a file only where there is none.
 
     A claim is a file that says how much. It is written, then all are listed: when they are more than the ceiling
     together, the claim is withdrawn and tried again after a drawn pause. Whichever of two claims is listed for later
     sees the other, so claims that stand are never more than the ceiling, however many race; two may both withdraw.
-    It rests on listings that hold every file written before (see `store_places`).
+    It rests on listings that hold every file written before (see `gog.transforms.services.store.places`).
     """
 
     def __init__(
@@ -127,7 +124,6 @@ class SharedLeases:
         self._mine: list[str] = []
 
     def begin(self, spent: Mapping[str, int]) -> None:
-        """See `Leases`."""
         with self._told():
             for kind, units in spent.items():
                 names = self._names(kind)
@@ -137,7 +133,6 @@ class SharedLeases:
                     self._write(f"{kind}-before-{more}-{len(names):012d}-0")
 
     def claim(self, kind: str, least: int, wanted: int, ceiling: int) -> int:
-        """See `Leases`."""
         least = max(1, least)
         with self._told():
             for attempt in range(_TRIES):
@@ -157,7 +152,6 @@ class SharedLeases:
         return 0
 
     def give_back(self, used: Mapping[str, int]) -> None:
-        """See `Leases`."""
         with self._told():
             for kind, units in used.items():
                 old = [name for name in self._mine if name.startswith(f"{kind}-")]

@@ -5,9 +5,7 @@ What is kept is the file as it came, whether it is an image or not: that is for 
 
 import asyncio
 import hashlib
-import os
 import random
-import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gog.schemas import FailureClass
+from gog.transforms.atomic import write_file
 from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.services.gateway.retry import Retry, with_retries
 from gog.transforms.services.loop import process_loop, shared
@@ -89,7 +88,8 @@ class FetchedImages:
         except ServiceError as error:
             reason = "ingest.image_gone" if error.failure in _GONE else "ingest.image_unavailable"
             raise ImageError(reason, f"{url[:300]}: {error}"[:600]) from error
-        await asyncio.to_thread(_keep, place, data)
+        # Another process that writes it writes the same.
+        await asyncio.to_thread(write_file, place, data, sync=False)
         return data
 
     def _place(self, url: str) -> Path:
@@ -101,16 +101,3 @@ def _landed(flights: dict[Path, asyncio.Task[bytes]], place: Path, task: asyncio
     del flights[place]
     if not task.cancelled():
         task.exception()  # seen, even where whoever waited has gone
-
-
-def _keep(place: Path, data: bytes) -> None:
-    """Write a file at once: another process that writes it writes the same."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=".passing-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gog.schemas import canonical_json
+from gog.transforms.atomic import take_place
 from gog.transforms.services.provider import Opening, ProviderError
 
 _HEAD = "index.json"
@@ -31,9 +32,8 @@ def building(folder: Path, *, replace: bool = True) -> Iterator[Path]:
         fresh.mkdir(parents=True)
         yield fresh
         if folder.exists() and replace:
-            old = folder.with_name(f"{fresh.name}.old")
-            folder.rename(old)
-            shutil.rmtree(old, ignore_errors=True)
+            take_place(fresh, folder)
+            return
         try:
             fresh.rename(folder)
         except OSError:

@@ -8,13 +8,14 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 from pydantic import ValidationError
 
+from gog.transforms.atomic import in_place_of
 from gog.transforms.image_store import ImageStore
 from gog.transforms.services.store.forms import HITS
 from gog.transforms.services.store.jsonl import LineError, digest, entry_line, read_entry
@@ -45,10 +46,9 @@ class Written:
 
 def write_cassette(path: Path, entries: Iterable[Dated], images: ImageStore) -> Written:
     """Write the entries, and the thumbnails of their hits. The file is there as a whole or not at all."""
-    fresh = path.with_name(f".{path.name}.passing")
     count, wanted = 0, set[str]()
     try:
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as cassette:
+        with in_place_of(path) as fresh, zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as cassette:
             with cassette.open(_info(_ENTRIES), "w", force_zip64=True) as file:
                 for dated in entries:
                     file.write(entry_line(dated).encode() + b"\n")
@@ -60,12 +60,8 @@ def write_cassette(path: Path, entries: Iterable[Dated], images: ImageStore) -> 
                 cassette.writestr(_info(f"images/{sha256}.{_suffix(data)}", zipfile.ZIP_STORED), data)
             head = {"format": FORMAT, "version": VERSION, "entries": count, "images": len(there)}
             cassette.writestr(_info(_HEAD), json.dumps(head) + "\n")
-        fresh.replace(path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
     return Written(count, len(there), len(wanted) - len(there))
 
 

@@ -6,11 +6,11 @@ any process. Google Cloud Storage, S3 and local disks list so; a file system tha
 """
 
 import os
-import secrets
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
+
+from gog.transforms.atomic import write_file
 
 PASSING: Final = ".passing"
 
@@ -40,7 +40,7 @@ class Files(Protocol):
         ...
 
 
-class LocalFiles:
+class LocalFiles(Files):
     """A folder of this machine, or one that several mount."""
 
     def __init__(self, root: Path) -> None:
@@ -49,11 +49,9 @@ class LocalFiles:
 
     @property
     def place(self) -> str:
-        """See `Files`."""
         return str(self._root)
 
     def names(self, folder: str) -> list[str]:
-        """See `Files`."""
         try:
             with os.scandir(self._root / folder) as entries:
                 return sorted(entry.name for entry in entries if entry.is_file())
@@ -61,27 +59,11 @@ class LocalFiles:
             return []
 
     def read(self, folder: str, name: str) -> bytes:
-        """See `Files`."""
         return (self._root / folder / name).read_bytes()
 
     def publish(self, folder: str, name: str, data: bytes) -> None:
-        """See `Files`."""
-        path = self._root / folder / name
-        passing = self._root / PASSING / secrets.token_hex(8)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        passing.parent.mkdir(exist_ok=True)
-        try:
-            with passing.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            passing.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                passing.unlink(missing_ok=True)
-            raise
+        write_file(self._root / folder / name, data, within=self._root / PASSING)
 
     def remove(self, folder: str, names: Iterable[str]) -> None:
-        """See `Files`."""
         for name in names:
             (self._root / folder / name).unlink(missing_ok=True)

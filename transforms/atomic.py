@@ -1,11 +1,43 @@
-"""A folder takes another's place: a new export is made beside the old one and comes in whole."""
+"""Local files and folders that are there as a whole or not at all: made under another name, then renamed."""
 
 import ctypes
 import errno
 import os
+import secrets
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+@contextmanager
+def in_place_of(path: Path, *, sync: bool = False, within: Path | None = None) -> Iterator[Path]:
+    """Where the block makes a file or a folder, which takes the name `path` when it ends well and vanishes otherwise.
+
+    It is a hidden name in the folder `within`, of the same file system, or beside `path`; a folder cannot take the
+    place of one that holds something. With `sync` a file outlives a power cut. Raises `OSError`.
+    """
+    fresh = (within or path.parent) / f".{path.name}.{secrets.token_hex(6)}.tmp"
+    try:
+        yield fresh
+        if sync:
+            to_disk(fresh)
+        fresh.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            shutil.rmtree(fresh) if fresh.is_dir() else fresh.unlink(missing_ok=True)
+        raise
+    if sync:
+        to_disk(path.parent)
+
+
+def write_file(path: Path, data: bytes, *, sync: bool = True, within: Path | None = None) -> None:
+    """Write a file as `in_place_of` does; folders that are missing are made. Raises `OSError`."""
+    for folder in (path.parent, within or path.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with in_place_of(path, sync=sync, within=within) as fresh:
+        fresh.write_bytes(data)
 
 
 def passing_folder(final: Path) -> Path:
@@ -35,15 +67,20 @@ def swap_in(final: Path) -> None:
     for path in passing.rglob("*"):
         to_disk(path)
     to_disk(passing)
+    take_place(passing, final)
+    to_disk(final.parent)
+
+
+def take_place(fresh: Path, final: Path) -> None:
+    """Rename a folder; one that has the name already goes when the new one is there."""
     if not final.exists():
-        passing.rename(final)
-    elif _exchange(passing, final):
-        shutil.rmtree(passing)
+        fresh.rename(final)
+    elif _exchange(fresh, final):
+        shutil.rmtree(fresh)
     else:
         final.rename(_aside(final))
-        passing.rename(final)
+        fresh.rename(final)
         shutil.rmtree(_aside(final))
-    to_disk(final.parent)
 
 
 def to_disk(path: Path) -> None:

@@ -1,0 +1,48 @@
+"""What is written beside its place and renamed is there as a whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gog.transforms.atomic import in_place_of, take_place, write_file
+
+
+def test_a_file_takes_the_place_of_another_when_the_block_ends_well(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    with in_place_of(path, sync=True) as fresh:
+        fresh.write_text("new")
+        assert path.read_text() == "old"
+        assert fresh.name.startswith(".a.")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("a", "new")]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_block_that_fails_leaves_nothing(tmp_path: Path, folder: bool) -> None:
+    def write_half(fresh: Path) -> None:
+        if folder:
+            fresh.mkdir()
+        (fresh / "part" if folder else fresh).write_text("half")
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"), in_place_of(tmp_path / "a") as fresh:
+        write_half(fresh)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_made_where_one_says_and_folders_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed: list[Path] = []
+    rename = os.replace
+    monkeypatch.setattr(Path, "replace", lambda fresh, path: (renamed.append(fresh), rename(fresh, path)))
+    write_file(tmp_path / "x" / "a", b"data", within=tmp_path / "passing")
+    assert (tmp_path / "x" / "a").read_bytes() == b"data"
+    assert [fresh.parent.name for fresh in renamed] == ["passing"]
+
+
+def test_a_folder_takes_the_place_of_one_that_holds_something(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    take_place(tmp_path / "new", tmp_path / "old")
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["old", "old/new"]
