@@ -31,8 +31,9 @@ from gog.transforms.services.providers import IMAGE_SEARCHES, MODELS, READERS, T
 from gog.transforms.services.search.index_folder import Bundled
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.search.upload import NoUploaderError
+from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.schema import StoreError
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.sqlite import Store
 from gog.transforms.synthesize.judge import judge_call
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, Ruling, closed_world_judge
 from gog_train.settings import TrainingError

@@ -21,7 +21,8 @@ from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Detection, PageReader, ServiceError
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
 from gog.transforms.synthesize.services import Services
 
 WIDTH, HEIGHT = 640, 480

@@ -20,7 +20,8 @@ from gog.transforms.images import CropSettings
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
 from gog.transforms.verify.judge import JudgeCall, closed_world_judge
 from gog_train.processors import fit
 from gog_train.questions import questions

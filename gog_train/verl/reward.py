@@ -20,7 +20,8 @@ from gog.transforms.episode.tools import known_tools
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.models.chat import ModelSettings
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion
 from gog.transforms.verify.verdict import settle
 from gog_train.environment import gold_of

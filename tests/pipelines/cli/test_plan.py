@@ -200,7 +200,8 @@ class TestPreview:
         assert all(str(path) in done.out.replace("\n", "") for path in pictures)
 
     def test_the_store_answers_what_the_run_has_asked(self, gog: Gog, copied: Place) -> None:
-        from gog.transforms.services.store.sqlite import Mode, Store
+        from gog.transforms.services.store.records import Mode
+        from gog.transforms.services.store.sqlite import Store
 
         assert gog("preview", "-n", "1", "-c", copied.config).code == 0
         with Store(copied.lake / "store", Mode.REPLAY) as store:

@@ -22,7 +22,8 @@ from gog.pipelines.lake.lake import Lake
 from gog.schemas import Event
 from gog.transforms.services.search.corpus import build_corpus
 from gog.transforms.services.search.gallery import build_gallery
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
 
 
 @pytest.fixture(autouse=True)

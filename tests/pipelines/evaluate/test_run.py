@@ -29,7 +29,7 @@ from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.services.search.fetched_images import Fetch, FetchedImages
-from gog.transforms.services.store.sqlite import Mode
+from gog.transforms.services.store.records import Mode
 
 YES = Message(role="assistant", content="<judge>Yes</judge>\nso.")
 ONE = (Paradigm.DIRECT,)
@@ -321,7 +321,7 @@ def fetching(folder: Path, pictures: dict[str, bytes], asked: list[str] | None =
 
         return fetch
 
-    return FetchedImages(folder / "fetched", retry=Retry(2, 0.0, 0.0), make_fetch=make)
+    return FetchedImages(folder / "fetched", retry=Retry(attempts=2, initial_s=0.0, longest_s=0.0), make_fetch=make)
 
 
 def test_pictures_at_addresses_are_fetched_once_and_those_that_are_gone_are_told(world: World, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.trajectory import policy_view
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.protocols import ChatReply, ServiceError
-from gog.transforms.services.store.sqlite import Mode
+from gog.transforms.services.store.records import Mode
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, hint_text, rollout
 from gog.transforms.synthesize.services import STOPS, reject_reason
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from gog.transforms.services.store.places import Files
-from gog.transforms.services.store.schema import StoreError, connect, explain
+from gog.transforms.services.store.schema import StoreError, connect, explain, transaction
 
 FILE: Final = "leases.sqlite"
 FOLDER: Final = "leases"
@@ -97,10 +97,8 @@ class FileLeases(Leases):
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(connect(self._path)) as ledger:
-                ledger.execute("BEGIN IMMEDIATE")
+            with closing(connect(self._path)) as ledger, transaction(ledger):
                 yield ledger
-                ledger.execute("COMMIT")  # closing rolls back what did not come so far
         except sqlite3.Error as error:
             raise explain(error, self._path) from error
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from gog.schemas import Event, FailureClass
+from gog.transforms.services.store.schema import StoreError
 
 FOR_EVER: Final = float("inf")
 
@@ -199,5 +200,16 @@ class AnyStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what is waiting and close. Raises `StoreError`."""
+        """Write what is waiting and close. Raises `StoreError` when something could not be written."""
         ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Close; what went wrong in the block comes before what goes wrong then."""
+        try:
+            self.close()
+        except StoreError:
+            if error is None:
+                raise

@@ -2,6 +2,8 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -38,11 +40,10 @@ def open_file(path: Path) -> sqlite3.Connection:
         version = check_version(connection, path)
         _enter_wal(connection)
         if version < STORE_VERSION:
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {STORE_VERSION}")
-            connection.execute("COMMIT")
+            with transaction(connection):
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {STORE_VERSION}")
     except BaseException:
         connection.close()
         raise
@@ -57,6 +58,19 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
             f"{path}: store version {version} is newer than this engine's {STORE_VERSION}; upgrade glance-or-gaze"
         )
     return version
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that the block writes, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _enter_wal(connection: sqlite3.Connection) -> None:

@@ -36,7 +36,7 @@ _NAME: Final = re.compile(rf"({_SECTION})-([0-9a-f]{{16}})\.seg")
 
 
 @dataclass(slots=True)
-class Section:
+class SegmentSection:
     """What one worker wrote at once."""
 
     name: str
@@ -63,7 +63,7 @@ def new_worker() -> str:
     return secrets.token_hex(6)
 
 
-def encode(sections: Sequence[Section], name: str = "") -> tuple[str, bytes]:
+def encode(sections: Sequence[SegmentSection], name: str = "") -> tuple[str, bytes]:
     """File name and content of a segment; called after its first section unless given another's name."""
     lines = [HEAD]
     for section in sections:
@@ -74,7 +74,7 @@ def encode(sections: Sequence[Section], name: str = "") -> tuple[str, bytes]:
     return f"{name or sections[0].name}-{digest(data)[:16]}.seg", data
 
 
-def decode(name: str, data: bytes) -> list[Section]:
+def decode(name: str, data: bytes) -> list[SegmentSection]:
     """The sections of a segment. Raises `LineError`, which says what is wrong."""
     named = _NAME.fullmatch(name)
     if named is None:
@@ -94,15 +94,15 @@ def decode(name: str, data: bytes) -> list[Section]:
     return _sections(lines[1:])
 
 
-def _sections(lines: Sequence[bytes]) -> list[Section]:
-    sections: list[Section] = []
+def _sections(lines: Sequence[bytes]) -> list[SegmentSection]:
+    sections: list[SegmentSection] = []
     for number, line in enumerate(lines, 2):
         tag, _, rest = line.partition(b" ")
         try:
             if not line:
                 continue
             if tag == b"s":
-                sections.append(Section(_section_of(rest)))
+                sections.append(SegmentSection(_section_of(rest)))
             elif tag == b"a" and sections:
                 sections[-1].entries.append(read_entry(rest))
             elif tag == b"e" and sections:
@@ -121,7 +121,7 @@ def _section_of(name: bytes) -> str:
     return text
 
 
-def read_segment(files: Files, name: str) -> list[Section]:
+def read_segment(files: Files, name: str) -> list[SegmentSection]:
     """The sections of a file. Raises `FileNotFoundError`, and `StoreError` where it is damaged or foreign."""
     data = files.read(FOLDER, name)
     try:
@@ -154,7 +154,7 @@ def compact(
     """
     before, after = 0, 0
     group: list[str] = []
-    sections: list[Section] = []
+    sections: list[SegmentSection] = []
     size, changed = 0, False
 
     def write() -> None:
@@ -192,15 +192,15 @@ def compact(
     return Compacted(before, after)
 
 
-def _without(section: Section, keys: Collection[str], runs: Collection[str]) -> Section:
+def _without(section: SegmentSection, keys: Collection[str], runs: Collection[str]) -> SegmentSection:
     entries = [dated for dated in section.entries if dated.entry.key not in keys]
     events = [(run, event) for run, event in section.events if run.partition("/")[0] not in runs]
     if len(entries) == len(section.entries) and len(events) == len(section.events):
         return section
-    return Section(section.name, entries, events)
+    return SegmentSection(section.name, entries, events)
 
 
-def _first_wins(sections: Sequence[Section]) -> list[Section]:
+def _first_wins(sections: Sequence[SegmentSection]) -> list[SegmentSection]:
     """The sections without entries that others of them beat, as they would in the order in which they are read."""
     best: dict[str, tuple[int, Dated]] = {}
     for index, section in enumerate(sections):
@@ -209,7 +209,7 @@ def _first_wins(sections: Sequence[Section]) -> list[Section]:
             if held is None or beats(dated, held[1]):
                 best[dated.entry.key] = (index, dated)
     return [
-        Section(
+        SegmentSection(
             section.name,
             [dated for dated in section.entries if best[dated.entry.key] == (index, dated)],
             section.events,

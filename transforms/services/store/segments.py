@@ -22,6 +22,7 @@ from gog.transforms.services.store.places import Files
 from gog.transforms.services.store.records import (
     ALWAYS,
     Added,
+    AnyStore,
     Asked,
     Dated,
     Entry,
@@ -32,10 +33,10 @@ from gog.transforms.services.store.records import (
     Tally,
 )
 from gog.transforms.services.store.rows import ANSWER_COLUMNS, KEEP_FIRST, entry_row, event_row, insert
-from gog.transforms.services.store.schema import FILE, StoreError, explain, open_file
+from gog.transforms.services.store.schema import FILE, StoreError, explain, open_file, transaction
 from gog.transforms.services.store.segment_files import (
     FOLDER,
-    Section,
+    SegmentSection,
     compact,
     encode,
     new_worker,
@@ -43,7 +44,7 @@ from gog.transforms.services.store.segment_files import (
     section_name,
 )
 from gog.transforms.services.store.sqlite import Store
-from gog.transforms.services.store.upkeep import Novelty, add_entries, drop_entries, in_batches
+from gog.transforms.services.store.upkeep import add_entries, drop_entries
 
 FLUSH_S: Final = 5.0
 MOST_ITEMS: Final = 500
@@ -52,7 +53,7 @@ MOST_BYTES: Final = 1 << 22
 _TRIES: Final = 20
 
 
-class SegmentStore:
+class SegmentStore(AnyStore):
     """The store at a place that many processes share. Close it, or use it as a context manager."""
 
     def __init__(
@@ -68,7 +69,7 @@ class SegmentStore:
         self.mode, self._files, self._fresh, self._clock = mode, files, fresh, clock
         self._worker, self._number = new_worker(), 0
         self._lock, self._publishing = threading.Lock(), threading.Lock()
-        self._waiting, self._bytes = Section(""), 0
+        self._waiting, self._bytes = SegmentSection(""), 0
         self._trouble: StoreError | None = None
         self._wake, self._closed = threading.Event(), False
         self._read: set[str] = set()
@@ -150,17 +151,13 @@ class SegmentStore:
 
     def add(self, entries: Iterable[Dated]) -> Added:
         """Keep entries of another store, and publish those that are new; the first under a key stays."""
-        new, same, conflicts = 0, 0, list[str]()
-        path = self.database
-        for some in in_batches(entries, MOST_ITEMS):
-            outcomes = add_entries(path, some)
-            pairs = list(zip(some, outcomes, strict=True))
-            for dated in (dated for dated, outcome in pairs if outcome is Novelty.NEW):
+
+        def publish(new: list[Dated]) -> None:
+            for dated in new:
                 self._hand_over(dated, None)
             self.flush()
-            new, same = new + outcomes.count(Novelty.NEW), same + outcomes.count(Novelty.SAME)
-            conflicts += [dated.entry.key for dated, outcome in pairs if outcome is Novelty.CONFLICT]
-        return Added(new, same, tuple(conflicts))
+
+        return add_entries(self.database, entries, publish)
 
     def drop(self, keys: Sequence[str], runs: Sequence[str] = ()) -> None:
         """Remove entries by key, and the events of runs with their parts: all segments are written anew."""
@@ -186,16 +183,6 @@ class SegmentStore:
             self._mirror.close()
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def __enter__(self) -> "SegmentStore":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            self.close()
-        except StoreError:
-            if error is None:
-                raise
-
     def _hand_over(self, dated: Dated | None, event: tuple[str, Event] | None) -> None:
         with self._lock:
             if dated is not None:
@@ -218,7 +205,7 @@ class SegmentStore:
         """Write what waits as a segment; what cannot be written goes on waiting, and callers hear of the trouble."""
         with self._publishing:
             with self._lock:
-                section, self._waiting, self._bytes = self._waiting, Section(""), 0
+                section, self._waiting, self._bytes = self._waiting, SegmentSection(""), 0
             if not section.entries and not section.events:
                 return
             self._number += 1
@@ -275,10 +262,9 @@ class SegmentStore:
             self._read.add(name)
         return whole
 
-    def _take(self, sections: Sequence[Section]) -> None:
+    def _take(self, sections: Sequence[SegmentSection]) -> None:
         marks = ", ".join("?" * (ANSWER_COLUMNS.count(",") + 1))
-        self._mirror.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._mirror):
             for section in sections:
                 there = self._mirror.execute("INSERT OR IGNORE INTO sections VALUES (?)", (section.name,))
                 if not there.rowcount:
@@ -287,8 +273,3 @@ class SegmentStore:
                 clause = f"{KEEP_FIRST} OR answers.created < ?"
                 self._mirror.executemany(f"INSERT INTO answers VALUES ({marks}) {clause}", rows)
                 insert(self._mirror, "events", [event_row(run, event) for run, event in section.events])
-            self._mirror.execute("COMMIT")
-        except BaseException:
-            if self._mirror.in_transaction:
-                self._mirror.execute("ROLLBACK")
-            raise

@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from gog.schemas import Event
 from gog.transforms.services.store.records import (
     ALWAYS,
     Added,
+    AnyStore,
     Asked,
     Dated,
     Entry,
@@ -44,10 +44,9 @@ from gog.transforms.services.store.schema import (
     connect,
     explain,
     open_file,
+    transaction,
 )
-from gog.transforms.services.store.upkeep import Novelty, add_entries, drop_entries, in_batches
-
-__all__ = ["Entry", "Kept", "Mode", "Store", "Tally"]
+from gog.transforms.services.store.upkeep import add_entries, drop_entries
 
 _LINGER_S: Final = 0.1
 """How long events without an answer may wait to be written together."""
@@ -74,7 +73,7 @@ class _Signal(StrEnum):
 _Item = _Write | tuple[_Signal, threading.Event]
 
 
-class Store:
+class Store(AnyStore):
     """The store of a folder, opened by one process; close it, or use it as a context manager."""
 
     def __init__(
@@ -214,12 +213,7 @@ class Store:
 
     def add(self, entries: Iterable[Dated]) -> Added:
         """Keep entries of another store, some at a time; the first under a key stays."""
-        new, same, conflicts = 0, 0, list[str]()
-        for some in in_batches(entries):
-            outcomes = add_entries(self.path, some)
-            new, same = new + outcomes.count(Novelty.NEW), same + outcomes.count(Novelty.SAME)
-            conflicts += [d.entry.key for d, o in zip(some, outcomes, strict=True) if o is Novelty.CONFLICT]
-        return Added(new, same, tuple(conflicts))
+        return add_entries(self.path, entries)
 
     def drop(self, keys: Sequence[str], runs: Sequence[str] = ()) -> None:
         """Remove entries by key, and the events of runs with their parts."""
@@ -236,18 +230,6 @@ class Store:
             self._writer.close()
         self._reader.close()
         self._raise_trouble()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self.close()
-        except StoreError:
-            if error is None:
-                raise
 
     def _connect_reader(self) -> sqlite3.Connection:
         if not self._read_only:
@@ -338,15 +320,9 @@ class Store:
         now = self._clock()
         rows = [entry_row(write.entry, now) for write in writes if write.entry]
         events = events + [write.event for write in writes if write.event]
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._writer):
             new = insert(self._writer, "answers", rows, f"{KEEP_FIRST} {_WHERE_OLD}", self._over)
             insert(self._writer, "events", events)
-            self._writer.execute("COMMIT")
-        except BaseException:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            raise
         if new == len(rows):
             return [None] * len(writes)
         return [self._held(write.entry) if write.entry else None for write in writes]

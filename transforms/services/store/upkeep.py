@@ -4,9 +4,9 @@ import contextlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,21 +14,13 @@ from pydantic import ValidationError
 
 from gog.transforms.services.store.forms import FORMS
 from gog.transforms.services.store.keys import request_key
-from gog.transforms.services.store.records import Dated
-from gog.transforms.services.store.rows import ANSWER_COLUMNS, KEEP_FIRST, OF_RUN, dated_of, entry_row, unpack
-from gog.transforms.services.store.schema import connect, explain
+from gog.transforms.services.store.records import Added, Dated
+from gog.transforms.services.store.rows import ANSWER_COLUMNS, KEEP_FIRST, OF_RUN, dated_of, entry_row, insert, unpack
+from gog.transforms.services.store.schema import connect, explain, transaction
 
 MADE_HERE: Final = "crop"
 """Purpose of what is kept without an event: work of our own, which no run has to pay for."""
 _SOME: Final = 500
-
-
-class Novelty(StrEnum):
-    """What came of adding one entry."""
-
-    NEW = "new"
-    SAME = "same"
-    CONFLICT = "conflict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +104,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[sqlite3.Connection]:
-    with _opened(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    with _opened(path) as connection, transaction(connection):
+        yield connection
 
 
 def choose(path: Path, choice: Choice = ALL) -> Iterator[Dated]:
@@ -155,24 +140,30 @@ def runs_in(path: Path) -> dict[str, int]:
         return dict(connection.execute(f"SELECT {_RUN_OF}, count(*) FROM events GROUP BY 1 ORDER BY 1").fetchall())
 
 
-def add_entries(path: Path, entries: Sequence[Dated]) -> list[Novelty]:
-    """Keep the entries in one transaction; nothing replaces an answer, and a failure gives way to one."""
-    outcomes = []
-    with _writing(path) as connection:
-        for dated in entries:
-            entry = dated.entry
-            sql = "SELECT answer, failure FROM answers WHERE key = ?"
-            there = connection.execute(sql, (entry.key,)).fetchone()
-            if there is None or (there[1] is not None and entry.kept.answer is not None):
-                marks = ", ".join("?" * (ANSWER_COLUMNS.count(",") + 1))
-                row = entry_row(entry, dated.created)
-                connection.execute(f"INSERT INTO answers VALUES ({marks}) {KEEP_FIRST}", row)
-                outcomes.append(Novelty.NEW)
-            elif entry.kept.answer is None or unpack(there[0]) == entry.kept.answer:
-                outcomes.append(Novelty.SAME)
-            else:
-                outcomes.append(Novelty.CONFLICT)
-    return outcomes
+def add_entries(path: Path, entries: Iterable[Dated], publish: Callable[[list[Dated]], None] | None = None) -> Added:
+    """Keep the entries, some in a transaction; nothing replaces an answer, and a failure gives way to one.
+
+    `publish` gets those that are new, after each transaction.
+    """
+    count, same, conflicts = 0, 0, list[str]()
+    left = iter(entries)
+    while some := list(islice(left, _SOME)):
+        new = []
+        with _writing(path) as connection:
+            for dated in some:
+                key, answer = dated.entry.key, dated.entry.kept.answer
+                held = connection.execute("SELECT answer, failure FROM answers WHERE key = ?", (key,)).fetchone()
+                if held is None or (held[1] is not None and answer is not None):
+                    insert(connection, "answers", [entry_row(dated.entry, dated.created)], KEEP_FIRST)
+                    new.append(dated)
+                elif answer is None or unpack(held[0]) == answer:
+                    same += 1
+                else:
+                    conflicts.append(key)
+        count += len(new)
+        if publish is not None:
+            publish(new)
+    return Added(count, same, tuple(conflicts))
 
 
 def drop_entries(path: Path, keys: Sequence[str], runs: Sequence[str] = ()) -> None:
@@ -229,15 +220,3 @@ def form_problem(kind: str, answer: str | bytes) -> str:
     except (ValidationError, ValueError, RecursionError) as error:
         return f"its answer is not of the form of {kind!r}: {str(error).splitlines()[0]}"
     return ""
-
-
-def in_batches(entries: Iterable[Dated], size: int = _SOME) -> Iterator[list[Dated]]:
-    """The entries, some at a time."""
-    some: list[Dated] = []
-    for dated in entries:
-        some.append(dated)
-        if len(some) == size:
-            yield some
-            some = []
-    if some:
-        yield some

@@ -21,7 +21,8 @@ def admit(budget: Budget, estimate: float = 0.0) -> None:
 
 
 def test_price_is_by_tokens_and_by_call() -> None:
-    assert Price(2.0, 8.0, 0.01).cost(1_000_000, 500_000) == pytest.approx(6.01)
+    price = Price(prompt_per_million=2.0, completion_per_million=8.0, per_call=0.01)
+    assert price.cost(1_000_000, 500_000) == pytest.approx(6.01)
     assert Price().cost(10, 10) == 0
 
 

@@ -17,8 +17,9 @@ from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import Detection, ServiceError
 from gog.transforms.services.store.keys import request_key, search_request
+from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.schema import StoreError
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.sqlite import Store
 
 
 class Search:
@@ -309,7 +310,8 @@ def test_retries_count_against_the_budget(tmp_path: Path) -> None:
 def test_money_is_counted_once_and_survives(tmp_path: Path) -> None:
     async def scenario() -> None:
         teacher, search = Teacher(), Search([Hit(rank=1, title="t", url="u")])
-        prices = {teacher.id: Price(1000.0, 10_000.0), search.id: Price(per_call=0.001)}
+        tokens = Price(prompt_per_million=1000.0, completion_per_million=10_000.0)
+        prices = {teacher.id: tokens, search.id: Price(per_call=0.001)}
         with Store(tmp_path) as store:
             gateway = Gateway(store, run="r", budget=Budget(max_cost=100.0, prices=prices))
             for _ in range(3):

@@ -13,7 +13,8 @@ from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.json_replies import asked_in_words, schema_error
 from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.protocols import ChatReply, ChatRequest
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 REQUEST = ChatRequest((Message(role="user", content="hi"),), response_schema=SCHEMA)

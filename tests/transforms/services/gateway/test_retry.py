@@ -9,9 +9,10 @@ from scripted_teacher import REPLY, Naps, Teacher, fails, play, request
 
 from gog.schemas import FailureClass
 from gog.transforms.services.gateway.gateway import Gateway
-from gog.transforms.services.gateway.retry import Retry
+from gog.transforms.services.gateway.retry import LONGEST_WAIT_S, Retry
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
 
 
 @pytest.mark.parametrize("failure", [f for f in FailureClass if f.passing])
@@ -92,8 +93,8 @@ def test_retry_after_lengthens_the_pause(tmp_path: Path) -> None:
 def test_pauses_are_bounded(attempt: int, retry_after: float | None, draw: float) -> None:
     retry = Retry()
     pause = retry.pause(attempt, retry_after, draw)
-    assert 0 < pause <= retry.longest_s + retry.longest_wait_s
-    if retry_after is not None and 0 < retry_after < retry.longest_wait_s:
+    assert 0 < pause <= retry.longest_s + LONGEST_WAIT_S
+    if retry_after is not None and 0 < retry_after < LONGEST_WAIT_S:
         assert pause > retry_after
 
 

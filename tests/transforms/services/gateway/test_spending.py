@@ -15,7 +15,8 @@ from gog.transforms.services.gateway.leases import FileLeases
 from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
 
 PRICE = Price(prompt_per_million=10.0, completion_per_million=100.0, per_call=0.001)
 

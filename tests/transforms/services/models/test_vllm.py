@@ -19,16 +19,17 @@ from gog.schemas import Message
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.http import close_client
 from gog.transforms.services.models.chat import ModelSettings
-from gog.transforms.services.models.server_process import ChildError, ChildServer
-from gog.transforms.services.models.vllm import VllmModel, VllmServer, VllmSettings, serve_arguments, server_for
+from gog.transforms.services.models.server_process import ChildError, ChildModel, ChildServer
+from gog.transforms.services.models.vllm import VllmSettings, serve_arguments, vllm_model, vllm_server
 from gog.transforms.services.protocols import ChatRequest
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
 
 STANDIN = Path(__file__).parents[3] / "standin_vllm.py"
 QUESTION = ChatRequest((Message(role="user", content="hi"),))
 MODEL = "Qwen/Qwen2.5-VL-7B-Instruct"
 
-Make = Callable[..., VllmModel]
+Make = Callable[..., ChildModel]
 
 
 @pytest.fixture
@@ -44,20 +45,20 @@ def executable(tmp_path: Path) -> Path:
 @pytest.fixture
 def make(tmp_path: Path, executable: Path) -> Iterator[Make]:
     """Makes models of a lake of their own, and ends their servers."""
-    made: list[VllmServer] = []
+    made: list[ChildServer] = []
 
-    def model(*args: str, revision: str = "", **changes: Any) -> VllmModel:
+    def model(*args: str, revision: str = "", **changes: Any) -> ChildModel:
         values = {"executable": str(executable), "args": args, "start_s": 20.0} | changes
         serving, settings = VllmSettings.model_validate(values), ModelSettings(revision=revision)
-        made.append(server_for(MODEL, revision, serving, tmp_path / "logs"))
-        return VllmModel(MODEL, MemoryImages(), settings, serving, tmp_path / "logs")
+        made.append(vllm_server(MODEL, revision, serving, tmp_path / "logs"))
+        return vllm_model(MODEL, MemoryImages(), settings, serving, tmp_path / "logs")
 
     yield model
     for server in made:
         server.stop()
 
 
-def ask(*models: VllmModel, times: int = 1) -> list[dict[str, Any]]:
+def ask(*models: ChildModel, times: int = 1) -> list[dict[str, Any]]:
     """What the stand-in says of itself, for each question."""
 
     async def go() -> list[dict[str, Any]]:
@@ -181,7 +182,7 @@ def test_the_door_waits_for_the_server_longer_than_for_an_answer(make: Make, tmp
 
         async def go() -> None:
             door = Gateway(store, timeout_s=0.5)
-            model, real = make("--z"), VllmModel.ready
+            model, real = make("--z"), ChildModel.ready
 
             async def slow() -> None:
                 await asyncio.sleep(0.7)
@@ -214,8 +215,8 @@ PARENT = """
 import asyncio, sys, time
 from pathlib import Path
 from gog.transforms.services.models.chat import ModelSettings
-from gog.transforms.services.models.vllm import VllmServer, VllmSettings
-server = VllmServer("m", "", VllmSettings(executable=sys.argv[1], args=("--child", sys.argv[2])), Path(sys.argv[3]))
+from gog.transforms.services.models.vllm import VllmSettings, vllm_server
+server = vllm_server("m", "", VllmSettings(executable=sys.argv[1], args=("--child", sys.argv[2])), Path(sys.argv[3]))
 server.base()
 print("up", flush=True)
 if sys.argv[4] == "wait":

@@ -16,7 +16,8 @@ from gog.transforms.services.gateway.gateway import Composed, Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.pages.reading import Reading, ReadingSettings, relevant
 from gog.transforms.services.protocols import Page, ServiceError
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
 
 TEXT = "\n\n".join(
     [

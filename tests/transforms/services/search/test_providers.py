@@ -22,7 +22,8 @@ from gog.transforms.services.search.searxng import SearxngSearch
 from gog.transforms.services.search.serpapi import SerpApiLens
 from gog.transforms.services.search.serper import SerperLens, SerperSearch
 from gog.transforms.services.search.tavily import TavilySearch
-from gog.transforms.services.store.sqlite import Mode, Store
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
 
 TEXT: list[TextSearch] = [
     SerperSearch(KEY, LOCALE),

@@ -371,7 +371,7 @@ def test_compacting_changes_nothing_that_is_seen(sections: list[list[tuple[str, 
     with tempfile.TemporaryDirectory() as folder:
         files = LocalFiles(Path(folder))
         for number, items in enumerate(sections):
-            made = segment_files.Section(section_name(number, f"{n:012x}", number))
+            made = segment_files.SegmentSection(section_name(number, f"{n:012x}", number))
             for request, answer, created in items:
                 failure = None if answer else FailureClass.REFUSED
                 made.entries.append(Dated(entry(request, answer or "", failure), created))

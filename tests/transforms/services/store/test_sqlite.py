@@ -23,8 +23,9 @@ from storing import entry, event, put
 
 from gog.schemas import FailureClass
 from gog.transforms.services.store.keys import request_key
+from gog.transforms.services.store.records import Entry, Kept, Mode
 from gog.transforms.services.store.schema import FILE, STORE_VERSION, StoreError
-from gog.transforms.services.store.sqlite import Entry, Kept, Mode, Store
+from gog.transforms.services.store.sqlite import Store
 
 
 def test_an_answer_comes_back_in_this_process_and_the_next(tmp_path: Path) -> None:
@@ -167,7 +168,8 @@ _CHILD = """
 import asyncio, sys
 from pathlib import Path
 from gog.transforms.services.store.keys import request_key
-from gog.transforms.services.store.sqlite import Entry, Kept, Store
+from gog.transforms.services.store.records import Entry, Kept
+from gog.transforms.services.store.sqlite import Store
 from gog.schemas import Event
 
 async def main(folder, name, count):
@@ -302,7 +304,8 @@ def test_a_full_disk_is_an_error_and_loses_nothing_that_was_kept(tmp_path: Path)
 import asyncio, random, resource, sys
 from pathlib import Path
 from gog.transforms.services.store.keys import request_key
-from gog.transforms.services.store.sqlite import Entry, Kept, Store
+from gog.transforms.services.store.records import Entry, Kept
+from gog.transforms.services.store.sqlite import Store
 from gog.transforms.services.store.schema import StoreError
 store = Store(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
