@@ -13,8 +13,7 @@ from gog.pipelines.connect.services import close_stores, services_for
 from gog.pipelines.evaluate.run import Evaluation
 from gog.schemas import Frame
 from gog.transforms.services.models.chat import ChatModel
-from gog.transforms.services.models.checkpoint import CheckpointModel
-from gog.transforms.services.models.vllm import VllmModel
+from gog.transforms.services.models.server_process import ChildModel
 from gog.transforms.services.providers import host_or_scheme
 
 KEY = "sk-planted-0123456789"
@@ -36,7 +35,7 @@ def config(**changes: Any) -> Config:
 )
 def test_a_model_is_known_by_its_name(address: str, id: str) -> None:  # noqa: A002
     model = open_policy(address, MemoryImages())
-    assert isinstance(model, VllmModel if address.startswith("vllm") else ChatModel)
+    assert isinstance(model, ChildModel if address.startswith("vllm") else ChatModel)
     assert model.id == policy_id(address) == id
 
 
@@ -133,7 +132,7 @@ def test_a_trained_model_is_spoken_to_as_it_was_trained(tmp_path: Path) -> None:
     other = config(models={str(tmp_path): {"family": "qwen3-vl"}})
     assert episode_of(f"vllm:{tmp_path}", other).frame is Frame.PER_MILLE
     assert episode_of("planner:skill=1", Config()) == Config().episode
-    assert isinstance(open_policy(f"checkpoint:{tmp_path}", MemoryImages()), CheckpointModel)
+    assert isinstance(open_policy(f"checkpoint:{tmp_path}", MemoryImages()), ChildModel)
     evaluated = Evaluation(config(lake=str(tmp_path / "lake")), f"checkpoint:{tmp_path}", "x")
     assert evaluated.config.episode.frame is Frame.RESIZED_PIXELS
     (tmp_path / "adapter_config.json").write_text("{}")

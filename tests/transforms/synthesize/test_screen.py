@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 from fakes import ScriptedPolicy, Told, answered, called, said, seed_of, services
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gog.schemas import REASONS, FailureClass, Origin, StopReason
+from gog.schemas import REASONS, FailureClass, Origin, Outcome, StopReason
 from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import EpisodeSettings, system_prompt
 from gog.transforms.services.protocols import ChatRequest, ServiceError
-from gog.transforms.synthesize.screen import Screened, ScreenSettings, screen_seed
+from gog.transforms.synthesize.screen import Screened, ScreenSettings, screen, screen_seed
 
 SETTINGS = EpisodeSettings()
 RIGHT, WRONG = answered("Nairobi", think="I know it."), called("image_search")
@@ -102,3 +104,37 @@ def test_a_judge_that_fails_leaves_passes_unknown(tmp_path: Path) -> None:
     made, _ = run(tmp_path, [unsure, unsure, WRONG, WRONG], judge=judge)
     assert made.screening is not None
     assert (made.screening.k, made.screening.unknown, made.screening.passes) == (2, 2, 0)
+
+
+R, W, U = Outcome.CORRECT, Outcome.WRONG, Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "easy", "rate", "leaves"),
+    [
+        ([R, R, R, R], True, 1.0, False),
+        ([R, R, R, W], False, 0.75, False),
+        ([R, R, R, U], False, 1.0, False),
+        ([R, W, U, U], False, 0.5, False),
+        ([W, U, U, U], False, 0.0, True),
+        ([R, U, U, U], False, 1.0, True),
+        ([U, U, U, U], False, 0.0, True),
+        ([U], False, 0.0, True),
+        ([R], True, 1.0, False),
+        ([], False, 0.0, False),
+    ],
+)
+def test_easy_is_n_of_n_and_only_too_few_settled_passes_cost_a_seed(
+    outcomes: list[Outcome], easy: bool, rate: float, leaves: bool
+) -> None:
+    result = screen(outcomes)
+    assert (result.easy, result.pass_rate) == (easy, rate)
+    assert result.reason == ("screen.teacher_failed" if leaves else "")
+
+
+@given(st.lists(st.sampled_from(Outcome), max_size=10))
+def test_every_pass_is_counted_once(outcomes: list[Outcome]) -> None:
+    result = screen(outcomes)
+    assert result.settled + result.unknown == len(outcomes)
+    assert 0 <= result.passes <= result.settled
+    assert not (result.easy and result.reason)

@@ -7,7 +7,7 @@ torch lives where training does; the settings name that environment's interprete
 import hashlib
 import json
 import sys
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -60,15 +60,11 @@ class Notes(BaseModel):
         return ModelSettings(family=self.backbone, min_pixels=self.min_pixels, max_pixels=self.max_pixels)
 
 
-class CheckpointModel(ChildModel):
-    """A model that gog_train serves."""
-
-    def __init__(
-        self, folder: str, images: ImageStore, settings: ModelSettings, serving: CheckpointSettings, logs: Path
-    ) -> None:
-        """Its id is the folder's name and a hash of all that is in it: other weights are another policy."""
-        super().__init__(folder, images, settings, lambda: _server(folder, serving, logs))
-        self.id = checkpoint_id(folder)
+def checkpoint_model(
+    folder: str, images: ImageStore, settings: ModelSettings, serving: CheckpointSettings, logs: Path
+) -> ChildModel:
+    """A model that gog_train serves. Its id is the folder's name and a hash of all that is in it."""
+    return ChildModel(folder, images, settings, partial(_server, folder, serving, logs), checkpoint_id(folder))
 
 
 def serve_command(folder: str, port: int, settings: CheckpointSettings, python: str) -> list[str]:
@@ -149,9 +145,9 @@ def noted_settings(opening: Opening) -> ModelSettings:
     return opening.of(NamedModels).by_name.get(opening.rest) or read_notes(opening.rest).model
 
 
-def _open(opening: Opening) -> CheckpointModel:
-    serving = opening.of(CheckpointSettings)
-    return CheckpointModel(opening.rest, opening.images, noted_settings(opening), serving, opening.of(NamedModels).logs)
+def _open(opening: Opening) -> ChildModel:
+    serving, logs = opening.of(CheckpointSettings), opening.of(NamedModels).logs
+    return checkpoint_model(opening.rest, opening.images, noted_settings(opening), serving, logs)
 
 
 def _served(opening: Opening) -> Server:

@@ -134,14 +134,17 @@ class ChildModel:
     """A model served by a child of this process, as a `Policy`."""
 
     def __init__(
-        self, model: str, images: ImageStore, settings: ModelSettings, server: Callable[[], ChildServer]
+        self, model: str, images: ImageStore, settings: ModelSettings, server: Callable[[], ChildServer], name: str = ""
     ) -> None:
-        """`server` gives the process's server. Starts nothing: the first question does, or `ready`."""
+        """`server` gives the process's server; `name` is the id where the settings do not make it.
+
+        Starts nothing: the first question does, or `ready`.
+        """
         self._model, self._images, self._settings, self._server = model, images, settings, server
         self._chat: ChatModel | None = None
         self._base = ""
         self._starting: asyncio.Task[str] | None = None
-        self.id = model_id(model, settings)
+        self.id = name or model_id(model, settings)
         self.thinking_tokens = settings.thinking_tokens
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ vLLM lives in an environment of its own (its pins and Beam's exclude each other)
 """
 
 import json
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,31 +51,21 @@ def serve_arguments(model: str, port: int, settings: VllmSettings, revision: str
     return [*arguments, *settings.args]
 
 
-class VllmServer(ChildServer):
-    """A server for a model. Made by `server_for`, so that a process has one for each."""
+def vllm_server(model: str, revision: str, settings: VllmSettings, logs: Path) -> ChildServer:
+    """The process's server for a model. Its output goes to a file of its own in `logs`."""
 
-    def __init__(self, model: str, revision: str, settings: VllmSettings, logs: Path) -> None:
-        """Its output goes to a file of its own in `logs`."""
+    def command(port: int) -> list[str]:
+        return [settings.executable, *serve_arguments(model, port, settings, revision)]
 
-        def command(port: int) -> list[str]:
-            return [settings.executable, *serve_arguments(model, port, settings, revision)]
-
-        super().__init__(f"vllm:{model}", command, logs, settings.start_s)
-
-
-class VllmModel(ChildModel):
-    """A model that vLLM serves."""
-
-    def __init__(
-        self, model: str, images: ImageStore, settings: ModelSettings, serving: VllmSettings, logs: Path
-    ) -> None:
-        super().__init__(model, images, settings, lambda: server_for(model, settings.revision, serving, logs))
-
-
-def server_for(model: str, revision: str, settings: VllmSettings, logs: Path) -> VllmServer:
-    """The process's server for a model."""
     key = ("vllm", model, revision, settings, str(logs))
-    return shared(key, lambda: VllmServer(model, revision, settings, logs))
+    return shared(key, lambda: ChildServer(f"vllm:{model}", command, logs, settings.start_s))
+
+
+def vllm_model(
+    model: str, images: ImageStore, settings: ModelSettings, serving: VllmSettings, logs: Path
+) -> ChildModel:
+    """A model that vLLM serves."""
+    return ChildModel(model, images, settings, partial(vllm_server, model, settings.revision, serving, logs))
 
 
 def _fits(opening: Opening) -> bool:
@@ -92,9 +83,9 @@ def _settings(opening: Opening) -> ModelSettings:
     return noted_settings(opening) if (Path(opening.rest) / NOTES).is_file() else settings_by_rest(opening)
 
 
-def _open(opening: Opening) -> VllmModel:
+def _open(opening: Opening) -> ChildModel:
     serving = opening.of(VllmSettings)
-    return VllmModel(opening.rest, opening.images, _settings(opening), serving, opening.of(NamedModels).logs)
+    return vllm_model(opening.rest, opening.images, _settings(opening), serving, opening.of(NamedModels).logs)
 
 
 def _server(opening: Opening) -> Server:

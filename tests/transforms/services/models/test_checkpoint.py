@@ -15,9 +15,9 @@ from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.services.http import close_client
 from gog.transforms.services.models.checkpoint import (
     NOTES,
-    CheckpointModel,
     CheckpointSettings,
     checkpoint_id,
+    checkpoint_model,
     read_notes,
     serve_command,
 )
@@ -97,7 +97,7 @@ def test_an_adapters_base_is_part_of_it(tmp_path: Path) -> None:
 def test_the_server_is_started_with_the_first_question(tmp_path: Path, python: Path) -> None:
     folder = str(saved(tmp_path / "m"))
     settings = CheckpointSettings(python=str(python), device="cpu", batch=3, start_s=20)
-    model = CheckpointModel(folder, MemoryImages(), read_notes(folder).model, settings, tmp_path / "logs")
+    model = checkpoint_model(folder, MemoryImages(), read_notes(folder).model, settings, tmp_path / "logs")
     assert not (tmp_path / "logs").exists()
 
     async def ask() -> Any:
@@ -119,6 +119,6 @@ def test_the_server_is_started_with_the_first_question(tmp_path: Path, python: P
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     folder = str(saved(tmp_path / "m"))
     settings = CheckpointSettings(python="/no/such/python", start_s=20)
-    model = CheckpointModel(folder, MemoryImages(), read_notes(folder).model, settings, tmp_path / "logs")
+    model = checkpoint_model(folder, MemoryImages(), read_notes(folder).model, settings, tmp_path / "logs")
     with pytest.raises(ChildError, match=r"checkpoint:.* ended with exit code 127.*/no/such/python"):
         asyncio.run(model.complete(QUESTION))
