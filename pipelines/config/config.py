@@ -27,6 +27,9 @@ from gog.transforms.images import CropSettings
 from gog.transforms.ingest.seeds import IngestLimits
 from gog.transforms.label.tries import LabelSettings
 from gog.transforms.services.detectors.settings import DetectSettings
+from gog.transforms.services.gateway.gate import Limits
+from gog.transforms.services.gateway.prices import Price
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.models.chat import ModelSettings, model_id
 from gog.transforms.services.models.checkpoint import CheckpointSettings
 from gog.transforms.services.models.vllm import VllmSettings
@@ -60,20 +63,9 @@ class Curate(Section):
     near_duplicate_bits: int = Field(default=4, ge=0, le=16)
 
 
-class Limits(Section):
-    """What one provider may take, per process."""
-
-    in_flight: int = Field(default=64, ge=1)
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    tokens_per_minute: float | None = Field(default=None, gt=0)
-
-
-class Retries(Section):
+class Retries(Retry):
     """How passing failures are tried again, and how long one attempt may take."""
 
-    attempts: int = Field(default=5, ge=1)
-    initial_s: float = Field(default=0.5, ge=0)
-    longest_s: float = Field(default=30.0, ge=0)
     timeout_s: float = Field(default=120.0, gt=0)
 
 
@@ -87,14 +79,6 @@ class Ceiling(Section):
     slices: int | None = Field(default=None, ge=1)
     """Where several workers share the ceilings: in how many slices calls and money are leased to them, many more than
     workers. What a killed worker had leased counts as spent."""
-
-
-class ServicePrice(Section):
-    """What a service costs, in US dollars."""
-
-    prompt_per_million: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    completion_per_million: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    per_call: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 class StoreSettings(Section):
@@ -168,7 +152,7 @@ class Config(Section):
     """Limits by provider: the part of its address before the colon, or `HOST:PORT` of a URL."""
     retry: Retries = Retries()
     budget: Ceiling = Ceiling()
-    prices: dict[str, ServicePrice] = Field(default_factory=dict)
+    prices: dict[str, Price] = Field(default_factory=dict)
     """Of services by the id that rows name them with, or what it begins with; on top of the list that comes along."""
     store: StoreSettings = StoreSettings()
 

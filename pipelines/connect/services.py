@@ -29,7 +29,6 @@ from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.prices import find_price
-from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.models.provider import Server
@@ -62,13 +61,9 @@ def fetched_images(config: Config) -> FetchedImages:
         Path(config.lake) / "fetched",
         config.ingest.image,
         timeout_s=config.retry.timeout_s,
-        retry=_retry(config),
+        retry=config.retry,
         replay=config.store.mode == "replay",
     )
-
-
-def _retry(config: Config) -> Retry:
-    return Retry(config.retry.attempts, config.retry.initial_s, config.retry.longest_s)
 
 
 def open_services(config: Config) -> Services:
@@ -102,7 +97,7 @@ def open_services(config: Config) -> Services:
         store,
         budget=budget,
         gates=gates,
-        retry=_retry(config),
+        retry=config.retry,
         timeout_s=config.retry.timeout_s,
         run=config.run,
         seed=config.seed,
@@ -166,7 +161,5 @@ def check_ready(config: Config) -> None:
 
 
 def _gate(config: Config, provider: str, server: Server | None) -> Gate:
-    limits = config.limits.get(provider)
-    if limits is None:
-        return Gate(Limits(in_flight=(server.in_flight if server else None) or max(64, config.window)))
-    return Gate(Limits(limits.in_flight, limits.requests_per_minute, limits.tokens_per_minute))
+    in_flight = (server.in_flight if server else None) or max(64, config.window)
+    return Gate(config.limits.get(provider) or Limits(in_flight=in_flight))

@@ -72,7 +72,7 @@ def prices_of(config: Config) -> dict[str, Price]:
     """The user's own prices, and that embedded services cost nothing."""
     named = ((KINDS[kind], address) for kind, address in named_services(config) if embedded(address))
     free = embedded_names().union(provider_at(providers, address).name for providers, address in named)
-    return dict.fromkeys(free, FREE) | {name: Price(**price.model_dump()) for name, price in config.prices.items()}
+    return dict.fromkeys(free, FREE) | config.prices
 
 
 def make_budget(config: Config, store: AnyStore, providers: Iterable[str]) -> Budget:

@@ -65,7 +65,7 @@ class Rule(NamedTuple):
 
 def dollars(column: Column, price: Price) -> list[float]:
     tokens = zip(column.calls, column.read, column.written, strict=True)
-    per_token = Price(price.prompt_per_million, price.completion_per_million)
+    per_token = price.model_copy(update={"per_call": 0.0})
     return [
         calls * price.per_call + per_token.cost(1, 0) * read + per_token.cost(0, 1) * said
         for calls, read, said in tokens

@@ -5,7 +5,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest
 from gog.pipelines.lake.review_files import ReviewBook
@@ -69,9 +72,8 @@ class ServedLake:
         given: Any = manifest.config.get("prices") if manifest else None
         prices = {}
         for name, price in given.items() if isinstance(given, dict) else ():
-            fields = {"prompt_per_million", "completion_per_million", "per_call"}
-            if isinstance(price, dict) and all(k in fields and isinstance(v, int | float) for k, v in price.items()):
-                prices[str(name)] = Price(**{k: float(v) for k, v in price.items()})
+            with suppress(ValidationError):
+                prices[str(name)] = Price.model_validate(price)
         return prices
 
     def index(self, run: str) -> RunIndex:

@@ -88,7 +88,7 @@ def test_pictures_by_address(gog: Gog, tmp_path: Path, monkeypatch: pytest.Monke
     made = config(tmp_path, {"kind": "dynvqa", "path": str(tmp_path / "DynVQA_en.202412.jsonl")})
 
     def fetched(config: Config) -> FetchedImages:
-        return FetchedImages(Path(config.lake) / "fetched", retry=Retry(1), make_fetch=Web())
+        return FetchedImages(Path(config.lake) / "fetched", retry=Retry(attempts=1), make_fetch=Web())
 
     monkeypatch.setattr(ingesting, "fetched_images", fetched)
     monkeypatch.setattr(Web, "down", True)

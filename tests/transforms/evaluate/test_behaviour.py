@@ -47,7 +47,9 @@ def test_the_measures() -> None:
         course(Gaze(useful=False, followed=False, judged=None), answered=False),
         course(kind=Behaviour.DIRECT, searches=0),
     ]
-    found = behaviours(rows, Price(2.0, 10.0), {"serper": Price(per_call=0.001)})
+    found = behaviours(
+        rows, Price(prompt_per_million=2.0, completion_per_million=10.0), {"serper": Price(per_call=0.001)}
+    )
     assert found.episodes == 4
     assert {kind: share.part for kind, share in found.mix.items() if share.part} == {"gaze": 3, "direct": 1}
     assert (found.gaze_useful.part, found.gaze_useful.whole) == (1, 4)

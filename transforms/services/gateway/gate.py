@@ -16,6 +16,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from gog.schemas import FailureClass
 from gog.transforms.services.gateway.bucket import Bucket
 from gog.transforms.services.gateway.rate import AdaptiveRate, Admitted
@@ -26,21 +28,14 @@ HOLDING_SHARE: Final = 0.2
 """Share of the latest calls refused from which a `Retry-After` is meant for all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """A provider's limits, for this process. `longest_hold_s` caps what a `Retry-After` may ask for."""
+class Limits(BaseModel):
+    """What one provider may take, per process."""
 
-    in_flight: int = 64
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    longest_hold_s: float = 300.0
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __post_init__(self) -> None:
-        """Raises `ValueError` on a limit that would admit nothing."""
-        for name in ("in_flight", "requests_per_minute", "tokens_per_minute"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0, not {value}")
+    in_flight: int = Field(default=64, ge=1)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +51,14 @@ class Gate:
 
     def __init__(
         self,
-        limits: Limits = Limits(),
+        limits: Limits = Limits(),  # noqa: B008  # frozen
         *,
+        longest_hold_s: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`clock` (seconds) and `sleep` are for tests with a clock of their own."""
-        self._limits, self._clock, self._sleep = limits, clock, sleep
+        """`longest_hold_s` caps what a `Retry-After` may ask for; `clock` (seconds) and `sleep` are for tests."""
+        self._limits, self._longest_hold_s, self._clock, self._sleep = limits, longest_hold_s, clock, sleep
         now = clock()
         self._requests = _per_minute(limits.requests_per_minute, 1.0, now)
         self._tokens = _per_minute(limits.tokens_per_minute, 10.0, now)
@@ -118,7 +114,7 @@ class Gate:
         if tokens is not None and self._tokens:
             self._tokens.take(tokens - admission.tokens, now)
         if failure in REFUSALS and retry_after is not None and math.isfinite(retry_after):
-            hold = min(max(0.0, retry_after), self._limits.longest_hold_s)
+            hold = min(max(0.0, retry_after), self._longest_hold_s)
             self._hold_until = max(self._hold_until, now + hold)
         if failure is None or failure in REFUSALS:
             self._refusals.append(failure is not None)

@@ -11,7 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -284,7 +284,7 @@ class Gateway:
     def _retry_of(self, request: _Request[Any]) -> Retry:
         if request.kind != "page":
             return self._retry
-        return replace(self._retry, attempts=min(_PAGE_ATTEMPTS, self._retry.attempts))
+        return self._retry.model_copy(update={"attempts": min(_PAGE_ATTEMPTS, self._retry.attempts)})
 
     async def _attempt(self, request: _Request[A], trace: _Trace) -> tuple[A, str]:
         """One request: the answer and its JSON text."""

@@ -12,14 +12,17 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict, Field
 
-@dataclass(frozen=True, slots=True)
-class Price:
+
+class Price(BaseModel):
     """What a service costs, in US dollars: per million tokens read, per million written, and per call."""
 
-    prompt_per_million: float = 0.0
-    completion_per_million: float = 0.0
-    per_call: float = 0.0
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    prompt_per_million: float = Field(default=0.0, ge=0)
+    completion_per_million: float = Field(default=0.0, ge=0)
+    per_call: float = Field(default=0.0, ge=0)
 
     def cost(self, prompt_tokens: int = 0, completion_tokens: int = 0) -> float:
         """Cost of one call with so many tokens."""

@@ -5,28 +5,29 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from pydantic import BaseModel, ConfigDict, Field
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from gog.transforms.services.protocols import ServiceError
 
 T = TypeVar("T")
 
+LONGEST_WAIT_S: Final = 300.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(BaseModel):
     """Passing failures are tried again, `attempts` times in all, after pauses that double from `initial_s` to
-    `longest_s`. A provider's `Retry-After` lengthens the pause, to `longest_wait_s` at most.
+    `longest_s`. A provider's `Retry-After` lengthens the pause, to `LONGEST_WAIT_S` at most.
     """
 
-    attempts: int = 5
-    initial_s: float = 0.5
-    longest_s: float = 30.0
-    longest_wait_s: float = 300.0
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attempts: int = Field(default=5, ge=1)
+    initial_s: float = Field(default=0.5, ge=0)
+    longest_s: float = Field(default=30.0, ge=0)
 
     def pause(self, attempt: int, retry_after: float | None, draw: float) -> float:
         """Seconds to wait after the attempt of that number (from 1); `draw` in [0, 1) spreads callers apart."""
@@ -34,7 +35,7 @@ class Retry:
         if retry_after is None or not math.isfinite(retry_after):
             retry_after = 0.0
         # Never earlier than asked for; at least half the backoff, so that a draw of nothing is still a pause.
-        return min(max(0.0, retry_after), self.longest_wait_s) + backoff * (0.5 + 0.5 * draw)
+        return min(max(0.0, retry_after), LONGEST_WAIT_S) + backoff * (0.5 + 0.5 * draw)
 
 
 async def with_retries(

@@ -11,8 +11,8 @@ from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.rate import LEAST_RATE
 
 
-def make(clock: Clock, **limits: float) -> Gate:
-    return Gate(Limits(**limits), clock=clock, sleep=clock.sleep)  # type: ignore[arg-type]
+def make(clock: Clock, *, longest_hold_s: float = 300.0, **limits: float) -> Gate:
+    return Gate(Limits.model_validate(limits), longest_hold_s=longest_hold_s, clock=clock, sleep=clock.sleep)
 
 
 async def refuse(gate: Gate, retry_after: float | None = None) -> None:
@@ -230,5 +230,5 @@ def test_who_is_cancelled_in_the_queue_loses_its_place_and_nothing_else() -> Non
 
 @pytest.mark.parametrize("limits", [{"in_flight": 0}, {"requests_per_minute": 0}, {"tokens_per_minute": -1}])
 def test_a_limit_that_admits_nothing_is_refused(limits: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="above 0"):
-        Limits(**limits)
+    with pytest.raises(ValueError, match="greater than"):
+        Limits.model_validate(limits)

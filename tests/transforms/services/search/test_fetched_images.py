@@ -40,7 +40,9 @@ class Web:
 
 
 def images(folder: Path, web: Web, *, replay: bool = False) -> FetchedImages:
-    return FetchedImages(folder / "fetched", retry=Retry(2, 0.0, 0.0), replay=replay, make_fetch=web)
+    return FetchedImages(
+        folder / "fetched", retry=Retry(attempts=2, initial_s=0.0, longest_s=0.0), replay=replay, make_fetch=web
+    )
 
 
 def test_an_image_is_asked_for_once_and_kept(tmp_path: Path) -> None:
@@ -136,11 +138,11 @@ def anywhere(limits: ImageLimits, timeout_s: float) -> Fetch:
 
 def test_over_the_guarded_fetcher(tmp_path: Path) -> None:
     with served(published.picture(1)) as address:
-        reader = FetchedImages(tmp_path, retry=Retry(1), make_fetch=anywhere)
+        reader = FetchedImages(tmp_path, retry=Retry(attempts=1), make_fetch=anywhere)
         assert reader(f"{address}/1.jpg") == published.picture(1)
         with pytest.raises(ImageError) as caught:
             reader(f"{address}/2.jpg")
         assert caught.value.reason == "ingest.image_gone"
         with pytest.raises(ImageError) as caught:
-            FetchedImages(tmp_path / "other", retry=Retry(1))(f"{address}/1.jpg")
+            FetchedImages(tmp_path / "other", retry=Retry(attempts=1))(f"{address}/1.jpg")
         assert caught.value.reason == "ingest.image_gone", "an address of this machine is not public"
