@@ -66,6 +66,6 @@ class PublishedRows:
             return
         data: Mapping[str, Any] = row.data
         if self._beside is not None:
-            data = {**self._beside.columns(str(data.get("data_id", ""))), **data}
+            data = {**self._beside(str(data.get("data_id", ""))), **data}
         for name, question in zip(names, self._set.adapt(file, data), strict=True):
             yield SourceRow(name, {**data, **question.columns()})

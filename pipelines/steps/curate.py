@@ -16,7 +16,7 @@ from gog.pipelines.sources.benchmarks import benchmarks_of
 from gog.pipelines.steps.context import Context, finish
 from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts
-from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, row, rows
+from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, row
 from gog.transforms.curate.balance import LightTrajectory
 from gog.transforms.curate.curate import Curation
 from gog.transforms.curate.curate import curate as decide
@@ -73,7 +73,7 @@ def _best(shard: int, root: str, run: str, config: Config) -> Iterator[Any]:
     """A shard's seeds and their best trajectories, light; rejects for the other verified ones."""
     seeds, best, rejects, verified = best_of_shard(Lake(Path(root)), run, shard, config)
     yield None, (seeds, best)
-    yield from rows(GLOBAL, rejects)
+    yield from (row(GLOBAL, reject) for reject in rejects)
     yield count("curate", Unit.TRAJECTORY, GLOBAL, entered=verified, passed=0)
 
 

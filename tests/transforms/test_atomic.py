@@ -33,8 +33,12 @@ def test_a_block_that_fails_leaves_nothing(tmp_path: Path, folder: bool) -> None
 
 def test_a_file_is_made_where_one_says_and_folders_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     renamed: list[Path] = []
-    rename = os.replace
-    monkeypatch.setattr(Path, "replace", lambda fresh, path: (renamed.append(fresh), rename(fresh, path)))
+
+    def replace(fresh: Path, path: Path) -> None:
+        renamed.append(fresh)
+        os.replace(fresh, path)  # noqa: PTH105  # it is Path's that is watched
+
+    monkeypatch.setattr(Path, "replace", replace)
     write_file(tmp_path / "x" / "a", b"data", within=tmp_path / "passing")
     assert (tmp_path / "x" / "a").read_bytes() == b"data"
     assert [fresh.parent.name for fresh in renamed] == ["passing"]

@@ -56,11 +56,6 @@ class Scene:
         """How the answer is compared."""
         return self.asked.answer_type
 
-    @property
-    def category(self) -> str:
-        """The kind of question."""
-        return self.kind
-
 
 @dataclass
 class _Item:

@@ -23,11 +23,6 @@ def row(shard: int, record: Row) -> beam.pvalue.TaggedOutput:
     return beam.pvalue.TaggedOutput(ROWS, (_TABLE_OF[type(record)], shard, json.dumps(to_row(record))))
 
 
-def rows(shard: int, records: Iterable[Row]) -> list[beam.pvalue.TaggedOutput]:
-    """Several records on their way to the lake."""
-    return [row(shard, record) for record in records]
-
-
 def count(stage: str, unit: Unit, shard: int, *, entered: int = 1, passed: int) -> beam.pvalue.TaggedOutput:
     """What entered a stage and what left it."""
     return beam.pvalue.TaggedOutput(COUNTS, ((stage, unit.value, shard), (entered, passed)))

@@ -15,7 +15,7 @@ import apache_beam as beam
 
 from gog.schemas import Seed
 from gog.transforms.beam.counters import tally_call
-from gog.transforms.beam.rows import COUNTS, ROWS, count, row, rows
+from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.synthesize.services import Services
 from gog.transforms.synthesize.settings import StageSettings
@@ -66,7 +66,7 @@ def _run(stage: Stage, make_services: MakeServices, settings: StageSettings) -> 
         outcome = await stage.run(services, settings, item, None)
         reason = outcome.reject.reason if outcome.reject else ""
         _log.debug("stage done stage=%s seed=%s reject=%s", stage.name, item.seed.seed_id, reason)
-        out: list[Any] = rows(shard, outcome.rows)
+        out: list[Any] = [row(shard, record) for record in outcome.rows]
         if outcome.reject is not None:
             out.append(row(shard, outcome.reject))
         if outcome.result is not None:

@@ -17,7 +17,7 @@ class BesideById:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def columns(self, data_id: str) -> Mapping[str, Any]:
+    def __call__(self, data_id: str) -> Mapping[str, Any]:
         """The row of that id; empty where there is none."""
         place = self._index().find(data_id)
         if place is None:

@@ -137,7 +137,7 @@ class _Loader:
                 continue
             data = dict(row.data)
             for beside in self._beside:
-                data = {**beside.columns(str(data.get("data_id", ""))), **data}
+                data = {**beside(str(data.get("data_id", ""))), **data}
             for question in self._set.adapt(file, data):
                 yield self._item(row, question)
 

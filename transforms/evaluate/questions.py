@@ -7,15 +7,14 @@ where the row is checked.
 """
 
 import difflib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from gog.transforms.images import ImageLimits
-from gog.transforms.sources.cells import MISSING, column_names, listed, lookup, scalar_text
+from gog.transforms.sources.cells import MISSING, column_names, json_list, listed, lookup, scalar_text
 from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow
 from gog.transforms.sources.row_images import ReadImage
 
@@ -57,12 +56,8 @@ _ALWAYS: Final = frozenset({"question", "answers", "image"})
 _LOOKED_AT: Final = 100
 
 
-class Beside(Protocol):
-    """Columns by the `data_id` of a row."""
-
-    def columns(self, data_id: str) -> Mapping[str, Any]:
-        """The columns; empty where there are none."""
-
+Beside = Callable[[str], Mapping[str, Any]]
+"""Columns by the `data_id` of a row; empty where there are none."""
 
 Adapt = Callable[[str, Mapping[str, Any]], Sequence[Question]]
 
@@ -142,12 +137,8 @@ def present(row: Mapping[str, Any], *columns: str) -> Any:
 
 def parsed_list(value: Any) -> Any:
     """A list that was written as JSON text; anything else as it is."""
-    if not isinstance(value, str) or not value.lstrip().startswith("["):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
+    items = json_list(value) if isinstance(value, str) else None
+    return value if items is None else items
 
 
 def flat_texts(value: Any, depth: int = 0) -> list[str]:

@@ -22,14 +22,13 @@ from gog.schemas import (
     Step,
     ToolCall,
     Trajectory,
-    Unit,
 )
 from gog.schemas.boxes import frame_size, from_frame, smart_resize, to_frame
 from gog.transforms.dialect.turns import load_object
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, observe, offered_tools, start, system_prompt
 from gog.transforms.episode.tool import ToolResult
 from gog.transforms.episode.tools import known_tools
-from gog.transforms.export.rows import SFT_STAGE
+from gog.transforms.export.rows import reject_sft
 
 
 class NotTheSameError(ValueError):
@@ -52,10 +51,7 @@ def reframe(
     try:
         episode = _replay(trajectory, seed, evidence, source, target)
     except (NotTheSameError, BoxError) as error:
-        unit = Unit.TRAJECTORY
-        return Reject.of(
-            SFT_STAGE, unit, trajectory.trajectory_id, "export.frame", detail=str(error), seed_id=seed.seed_id
-        )
+        return reject_sft(trajectory, "export.frame", str(error))
     return trajectory.model_copy(
         update={
             "messages": episode.messages,

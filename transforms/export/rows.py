@@ -13,7 +13,6 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.schemas import (
-    WHOLE,
     BoxError,
     Complexity,
     EpisodeImage,
@@ -33,8 +32,9 @@ from gog.schemas.boxes import smart_resize
 from gog.transforms.dialect.observations import estimate_tokens, neutralise
 from gog.transforms.dialect.turns import ANSWER_TAG, load_object, plain_text
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
-from gog.transforms.episode.trajectory import policy_view
+from gog.transforms.episode.trajectory import original_image, policy_view
 from gog.transforms.export.coordinates import coordinates_in
+from gog.transforms.export.text import in_json
 
 SFT_STAGE: Final = "export_sft"
 RL_STAGE: Final = "export_rl"
@@ -139,10 +139,10 @@ def sft_row(
     """The trajectory as the policy will meet it, or why it stays out."""
     messages = [_harmless(message) for message in policy_view(trajectory, episode)]
     if found := _first_coordinates(messages):
-        return _reject(trajectory, "export.coordinates_in_text", f"a turn writes {found[:200]!r}")
+        return reject_sft(trajectory, "export.coordinates_in_text", f"a turn writes {found[:200]!r}")
     tokens = trajectory_tokens(messages, trajectory.tools, trajectory.images, episode)
     if tokens > settings.max_tokens:
-        return _reject(trajectory, "export.too_long", f"about {tokens} tokens, the limit is {settings.max_tokens}")
+        return reject_sft(trajectory, "export.too_long", f"about {tokens} tokens, the limit is {settings.max_tokens}")
     return SftRow(
         id=trajectory.trajectory_id,
         seed_id=seed.seed_id,
@@ -151,8 +151,8 @@ def sft_row(
         category=seed.category,
         question=seed.question,
         answer=trajectory.answer or "",
-        messages=_json(trained_messages(messages, trajectory.steps)),
-        tools=_json(trajectory.tools),
+        messages=in_json(trained_messages(messages, trajectory.steps)),
+        tools=in_json(trajectory.tools),
         image_sha256=tuple(sha256 for message in messages for sha256 in message.images),
         origin=trajectory.origin.value,
         behaviour=trajectory.behaviour.value,
@@ -180,8 +180,7 @@ def rl_row(
     if complexity.level not in settings.levels:
         detail = f"level {complexity.level}; wanted: {', '.join(map(str, settings.levels)) or 'none'}"
         return Reject.of(RL_STAGE, Unit.SEED, seed.seed_id, "export.level", detail=detail, seed_id=seed.seed_id)
-    image = EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
-    messages = start(episode, seed.question, image, system_prompt(episode)[0]).messages
+    messages = start(episode, seed.question, original_image(seed), system_prompt(episode)[0]).messages
     return RlRow(
         id=seed.seed_id,
         seed_id=seed.seed_id,
@@ -189,8 +188,8 @@ def rl_row(
         dataset=seed.dataset,
         category=seed.category,
         question=seed.question,
-        prompt=_json([chat_message(message) for message in messages]),
-        tools=_json(offered_tools(episode)),
+        prompt=in_json([chat_message(message) for message in messages]),
+        tools=in_json(offered_tools(episode)),
         image_sha256=(seed.image_sha256,),
         answers=seed.answers,
         answer_type=seed.answer_type.value,
@@ -262,7 +261,7 @@ def trajectory_tokens(
     """
     square = episode.factor**2
     sizes = {image.sha256: _visual_tokens(image, episode) for image in images}
-    texts = [_json(tools)]
+    texts = [in_json(tools)]
     visual = 0
     for message in messages:
         texts += [message.text, message.reasoning_content or ""]
@@ -311,13 +310,10 @@ def _harmless_call(call: ToolCall) -> ToolCall:
     return call.model_copy(update={"function": function})
 
 
-def _reject(trajectory: Trajectory, reason: str, detail: str) -> Reject:
+def reject_sft(trajectory: Trajectory, reason: str, detail: str) -> Reject:
+    """Why a trajectory stays out of the SFT splits."""
     unit = Unit.TRAJECTORY
     return Reject.of(SFT_STAGE, unit, trajectory.trajectory_id, reason, detail=detail, seed_id=trajectory.seed_id)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _first_coordinates(messages: Sequence[Message]) -> str | None:

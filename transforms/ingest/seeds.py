@@ -22,6 +22,7 @@ from gog.transforms.sources.cells import (
     MISSING,
     RowError,
     clean_text,
+    json_list,
     jsonable,
     kind_of,
     lookup,
@@ -211,23 +212,13 @@ def _flat(value: Any, column: str) -> list[str]:
                 continue
             case list() | tuple():
                 stack.extend(reversed(item))
-            case str() if item is value and (items := _json_list(item)) is not None:
+            case str() if item is value and (items := json_list(item)) is not None:
                 stack.extend(reversed(items))
             case _:
                 if (text := scalar_text(item)) is None:
                     raise RowError("ingest.bad_row", f"{column!r} holds {kind_of(item)}, not answers")
                 flat.append(text)
     return flat
-
-
-def _json_list(text: str) -> list[Any] | None:
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, list) else None
 
 
 class _Fields:

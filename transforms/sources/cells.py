@@ -1,6 +1,7 @@
 """Values of foreign rows: finding them by column or path, and making them text or JSON of bounded size."""
 
 import datetime
+import json
 import math
 import re
 import unicodedata
@@ -100,6 +101,17 @@ def scalar_text(value: Any) -> str | None:
             return value.isoformat()
         case _:
             return None
+
+
+def json_list(text: str) -> list[Any] | None:
+    """The list that a text writes as JSON; None where it is none."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
 
 
 def kind_of(value: Any) -> str:

@@ -20,20 +20,8 @@ class PartialDate(NamedTuple):
     day: int | None = None
 
 
-_NAMES: Final = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
+_NAMES: Final = """january february march april may june july august september october november
+    december""".split()  # noqa: SIM905
 _MONTHS: Final = {name: number for number, name in enumerate(_NAMES, start=1)} | {
     name[:3]: number for number, name in enumerate(_NAMES, start=1)
 }

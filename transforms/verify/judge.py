@@ -82,19 +82,10 @@ def cut_off(reply: ChatReply) -> str:
     return "the judge's reply was cut off at its limit: raise thinking_tokens in the settings of its model"
 
 
+_ANY_KEYS: Final = ("verdict", "judgement", "judgment", "result", "label")
 _KEYS: Final[dict[Kind, tuple[str, ...]]] = {
-    "answer": ("verdict", "judgement", "judgment", "correct", "is_correct", "result", "rating", "label"),
-    "grounding": (
-        "grounded",
-        "is_grounded",
-        "supported",
-        "entailed",
-        "verdict",
-        "judgement",
-        "judgment",
-        "result",
-        "label",
-    ),
+    "answer": (*_ANY_KEYS, "correct", "is_correct", "rating"),
+    "grounding": (*_ANY_KEYS, "grounded", "is_grounded", "supported", "entailed"),
 }
 _YES: Final = frozenset(
     ["correct", "right", "yes", "true", "grounded", "supported", "entailed", "pass", "accurate", "1"]

@@ -80,28 +80,7 @@ _NUMBER: Final = re.compile(
 )
 _UNIT_WORD: Final = re.compile(r"\s*-?\s*(%|°[cf]?|[$€£¥₹]|m/s|km/h|[^\W\d_][\w]*)")
 _NO_UNITS: Final = frozenset(
-    [
-        "to",
-        "and",
-        "or",
-        "through",
-        "until",
-        "up",
-        "in",
-        "of",
-        "is",
-        "are",
-        "was",
-        "were",
-        "at",
-        "on",
-        "for",
-        "by",
-        "as",
-        "from",
-        "with",
-        "x",
-    ]
+    "to and or through until up in of is are was were at on for by as from with x".split()  # noqa: SIM905
 )
 _RANGE: Final = re.compile(r"\s*(?:-|–|—|−|~|to|and|through|until|up to)\s*")
 _BETWEEN: Final = re.compile(r"\b(?:between|from)\s*$")

@@ -26,7 +26,7 @@ from gog.transforms.services.protocols import (
     ServiceError,
     TextSearch,
 )
-from gog.transforms.services.search.corpus import passages, query_words, words
+from gog.transforms.services.search.corpus import joined, passages, query_words, words
 from gog.transforms.services.search.index_folder import clean
 
 PASSAGE: Final = 300
@@ -156,11 +156,7 @@ def relevant(text: str, query: str, limit: int) -> str:
         if not chosen or len(parts[i]) + 3 <= room:
             chosen.append(i)
             room -= len(parts[i]) + 3
-    pieces: list[str] = []
-    for n, i in enumerate(sorted(chosen)):
-        apart = n > 0 and i - 1 not in chosen
-        pieces.append(f"… {parts[i]}" if apart else parts[i])
-    return " ".join(pieces)[:limit]
+    return joined(parts, chosen)[:limit]
 
 
 def _request(query: str, text: str, limit: int) -> ChatRequest:

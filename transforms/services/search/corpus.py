@@ -265,11 +265,13 @@ def snippet(text: str, weights: dict[str, float], limit: int = SNIPPET) -> str:
             room -= size
     if not chosen and order:
         return _window(sentences[order[0]], weights, limit)
-    return _joined(sentences, sorted(chosen))
+    return joined(sentences, chosen)
 
 
-def _joined(sentences: Sequence[str], chosen: Sequence[int]) -> str:
-    parts = [sentences[i] if n == 0 or chosen[n - 1] == i - 1 else f"… {sentences[i]}" for n, i in enumerate(chosen)]
+def joined(pieces: Sequence[str], chosen: Iterable[int]) -> str:
+    """The chosen pieces in the text's order, with a mark where some are left out between them."""
+    order = sorted(chosen)
+    parts = [pieces[i] if n == 0 or order[n - 1] == i - 1 else f"… {pieces[i]}" for n, i in enumerate(order)]
     return " ".join(parts)
 
 
