@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import tiny_models
+from families import FAMILIES
 from runs import atlas, shared_run
 from training import module_of, small, trl_export
 
@@ -24,7 +25,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="session", params=list(BACKBONES))
+@pytest.fixture(scope="session", params=FAMILIES)
 def backbone(request: pytest.FixtureRequest) -> str:
     """Both families."""
     return str(request.param)
@@ -34,7 +35,7 @@ def backbone(request: pytest.FixtureRequest) -> str:
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folder of a tiny checkpoint of each family. Nobody writes to them."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    return {name: tiny_models.checkpoint(name, folder / name) for name in BACKBONES}
+    return {name: tiny_models.checkpoint(name, folder / name) for name in FAMILIES}
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +48,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def sft_exports(tiny: Config, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folder of the run's SFT export for each small backbone. Nobody writes to them."""
     folder = tmp_path_factory.mktemp("sft-exports")
-    return {name: trl_export(tiny, "sft", small(name), folder) for name in BACKBONES}
+    return {name: trl_export(tiny, "sft", small(name), folder) for name in FAMILIES}
 
 
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The backbones with small budgets, everywhere."""
-    for name, backbone in [(name, small(name)) for name in BACKBONES]:
+    for name, backbone in [(name, small(name)) for name in FAMILIES]:
         monkeypatch.setattr(module_of(name), backbone)
 
 

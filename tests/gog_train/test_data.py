@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from families import FAMILIES
 from lakes import EPISODE, small_run, source_of
 
 from gog.pipelines.export.request import ExportRequest
@@ -25,7 +26,7 @@ QWEN3, QWEN25 = "qwen3-vl", "qwen2.5-vl"
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exports of a small run; nobody writes to them."""
     lake = small_run(tmp_path_factory.mktemp("made") / "lake")
-    for backbone in BACKBONES:
+    for backbone in FAMILIES:
         request = ExportRequest(target=Target("trl", BACKBONES[backbone]))
         export_sft(source_of(lake), request)
         export_rl(source_of(lake), request)
@@ -84,7 +85,7 @@ def boxed(box: list[float], image: int = 0) -> Callable[[dict[str, Any]], None]:
     return with_turns(change)
 
 
-@pytest.mark.parametrize("backbone", list(BACKBONES))
+@pytest.mark.parametrize("backbone", FAMILIES)
 @pytest.mark.parametrize(("kind", "train"), [("sft", 4), ("rl", 2)])
 def test_opens_by_the_folder_of_the_format_or_of_the_kind(made: Path, backbone: str, kind: Kind, train: int) -> None:
     folder = made / f"trl-{backbone}"

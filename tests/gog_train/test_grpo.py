@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import tiny_models
 from endpoint import Endpoint, completion, refusal, talk
+from families import FAMILIES
 from lakes import small_run, source_of
 from rolling import answer, call, scripted
 from training import module_of, small
@@ -34,7 +35,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """RL exports of a small run: one row of level 1, one of level 2. Nobody writes to them."""
     lake = small_run(tmp_path_factory.mktemp("grpo") / "lake")
     return {
-        name: export_rl(source_of(lake), ExportRequest(target=Target("trl", small(name)))).folder for name in BACKBONES
+        name: export_rl(source_of(lake), ExportRequest(target=Target("trl", small(name)))).folder for name in FAMILIES
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import tiny_models
+from families import FAMILIES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -247,11 +248,11 @@ def test_a_turn_begins_with_a_token_of_its_own(backbone: str, thinking: bool) ->
 
 
 def test_vllm_is_told_of_the_parsers_that_fit() -> None:
-    flags = {(name, on): BACKBONES[name].template(thinking=on).vllm_flags for name in BACKBONES for on in (True, False)}
+    flags = {(name, on): BACKBONES[name].template(thinking=on).vllm_flags for name in FAMILIES for on in (True, False)}
     assert all(found[:3] == ("--enable-auto-tool-choice", "--tool-call-parser", "hermes") for found in flags.values())
     assert flags["qwen2.5-vl", True][3:] == ("--reasoning-parser", "qwen3"), "it writes both tags"
     assert flags["qwen3-vl", True][3:] == ("--reasoning-parser", "deepseek_r1"), "the prompt has the first"
-    assert all(flags[name, False][3:] == () for name in BACKBONES)
+    assert all(flags[name, False][3:] == () for name in FAMILIES)
 
 
 def test_the_special_tokens_are_all_that_the_text_needs() -> None:
@@ -261,7 +262,7 @@ def test_the_special_tokens_are_all_that_the_text_needs() -> None:
 
 
 if __name__ == "__main__":
-    for _name in BACKBONES:
+    for _name in FAMILIES:
         for _thinking in (True, False):
             _form = BACKBONES[_name].template(thinking=_thinking)
             _path = GOLDEN / f"{_name}-{'thinking' if _thinking else 'plain'}.txt"

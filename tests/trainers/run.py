@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from families import FAMILIES
 from lakes import small_run, source_of
 
 from gog.pipelines.export.formats import FORMATS
@@ -26,7 +27,7 @@ def make_exports(folder: Path) -> Path:
     """All exports for trainers of a small run; returns their folder."""
     run = source_of(small_run(folder / "lake"))
     for form in FORMATS:
-        for backbone in map(BACKBONES.__getitem__, BACKBONES) if form != "parquet" else ():
+        for backbone in map(BACKBONES.__getitem__, FAMILIES) if form != "parquet" else ():
             request = ExportRequest(target=Target(form, backbone))
             if "sft" in FORMATS[form].kinds:
                 export_sft(run, request)
@@ -54,7 +55,7 @@ def main(pythons: dict[str, str]) -> int:
         home = {"HOME": folder, "HF_HOME": f"{folder}/hf", "MODELSCOPE_CACHE": f"{folder}/ms", "HF_HUB_OFFLINE": "1"}
         for trainer, python in pythons.items():
             script = ROOT / "tests" / "trainers" / f"check_{trainer.replace('-', '_')}.py"
-            for backbone in BACKBONES:
+            for backbone in FAMILIES:
                 command = [python, script, *arguments(trainer, backbone, exports)]
                 env = os.environ | home | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
                 done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

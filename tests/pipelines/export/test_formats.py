@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from families import FAMILIES
 from lakes import EPISODE, small_run, source_of, write
 from PIL import Image
 
@@ -28,7 +29,7 @@ from gog.transforms.export.target import Target, ToolSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.services.search.settings import SearchSettings
 
-each_backbone = pytest.mark.parametrize("backbone", list(BACKBONES))
+each_backbone = pytest.mark.parametrize("backbone", FAMILIES)
 
 
 @pytest.fixture
