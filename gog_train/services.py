@@ -84,7 +84,7 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
     Raises `TrainingError` on an address that nobody fills, or a store that cannot be opened.
     """
     images = PassingImages()
-    world = Bundled(lambda kind: getattr(atlas_world(addresses.calls / "indexes"), kind))
+    world = Bundled(lambda kind: atlas_world(addresses.calls / "indexes") / kind)
     of_search = Opening("", images, (addresses.search, world), addresses.store_mode != "replay")
     text_search = _opened("text_search", TEXT_SEARCHES, replace(of_search, address=addresses.text_search))
     image_search = _opened("image_search", IMAGE_SEARCHES, replace(of_search, address=addresses.image_search))

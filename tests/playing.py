@@ -40,7 +40,7 @@ class World:
     @classmethod
     def open(cls, folder: Path) -> "World":
         images, indexes = MemoryImages(), atlas_world(folder)
-        return cls(images, Gallery.open(indexes.gallery, images), Corpus.open(indexes.corpus))
+        return cls(images, Gallery.open(indexes / "gallery", images), Corpus.open(indexes / "corpus"))
 
     def scene(self, kind: Kind, index: int, seed: int = 5) -> tuple[Scene, EpisodeImage]:
         if (kind, seed, index) not in self.scenes:

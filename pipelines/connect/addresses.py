@@ -151,7 +151,7 @@ def _opening(
     config = config or Config()
     sections = (config.search, config.detect, config.reading, config.vllm, config.checkpoint, config.uploader)
     models = NamedModels(config.models, logs=Path(config.lake) / LOGS)
-    worlds = [Bundled(lambda kind: getattr(atlas_world(lake.indexes), kind))] if lake else []
+    worlds = [Bundled(lambda kind: atlas_world(lake.indexes) / kind)] if lake else []
     calls = keyed and config.store.mode != "replay"
     return Opening(address, images or PassingImages(), (*sections, models, *worlds), calls)
 

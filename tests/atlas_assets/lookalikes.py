@@ -27,7 +27,10 @@ SALT = "atlas-1"
 def distances(flags: Sequence[Image.Image]) -> NDArray[np.float32]:
     """Pairwise distances of the flags, shape (n, n)."""
     weights = np.array([1.0, 0.5, 0.5])
-    rows = [(lab(flag.resize((12, 9), Image.Resampling.BOX)) * weights).reshape(-1) for flag in flags]
+    rows = [
+        (lab(np.asarray(flag.resize((12, 9), Image.Resampling.BOX).convert("RGB"), np.float32)) * weights).reshape(-1)
+        for flag in flags
+    ]
     grid = np.stack(rows)
     square = (grid * grid).sum(1)
     gaps = square[:, None] + square[None] - 2 * grid @ grid.T

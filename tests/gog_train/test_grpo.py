@@ -42,7 +42,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the bundled world's indexes."""
-    return atlas_world(tmp_path_factory.mktemp("world")).corpus.parent
+    return atlas_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ SEARCH = call("text_search", query="capital of Kenya")
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the bundled world's indexes."""
-    return atlas_world(tmp_path_factory.mktemp("world")).corpus.parent
+    return atlas_world(tmp_path_factory.mktemp("world"))
 
 
 def opened(world: Path, folder: Path, mode: StoreMode) -> TrainingServices:

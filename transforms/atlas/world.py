@@ -3,7 +3,6 @@
 import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 from gog.schemas import canonical_json
 from gog.transforms.atlas.pages import articles, gallery_pictures
@@ -16,13 +15,6 @@ _LAYOUT = 1
 """Raise it when the drawing of the pictures or the making of an index changes."""
 
 
-class AtlasWorld(NamedTuple):
-    """Folders of the indexes, for `Gallery.open` and `Corpus.open`."""
-
-    gallery: Path
-    corpus: Path
-
-
 def world_version() -> str:
     """Hash of everything the indexes are made of."""
     facts = (files("gog.transforms.atlas") / "assets" / "countries.json").read_bytes()
@@ -30,8 +22,8 @@ def world_version() -> str:
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:12]
 
 
-def atlas_world(folder: Path) -> AtlasWorld:
-    """The indexes of the bundled world under a cache folder; built when they are not there, which takes 2 s.
+def atlas_world(folder: Path) -> Path:
+    """Folder of the bundled world's indexes, `gallery` and `corpus`; built when it is not there, which takes 2 s.
 
     Safe to call from many processes at once: each version has its folder, which appears whole.
     """
@@ -41,4 +33,4 @@ def atlas_world(folder: Path) -> AtlasWorld:
             pictures = ((p.url, p.title, p.snippet, jpeg(p.image, 92)) for p in gallery_pictures())
             build_gallery(pictures, fresh / "gallery", name="atlas")
             build_corpus(articles(), fresh / "corpus", name="atlas")
-    return AtlasWorld(home / "gallery", home / "corpus")
+    return home

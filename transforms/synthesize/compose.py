@@ -19,10 +19,8 @@ from gog.schemas import (
     Message,
     Origin,
     Region,
-    Reject,
     Seed,
     ToolCall,
-    Unit,
 )
 from gog.schemas.boxes import Box, from_frame, to_frame
 from gog.transforms.dialect.turns import Answer, Call, parse_turn, plain_text
@@ -34,7 +32,7 @@ from gog.transforms.episode.tools import TOOLS, known_tools
 from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.synthesize.plans import Looked, Plan, PlannedAction, draw_plan
-from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, attempt_id, broken, finished
+from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, broken, finished, reject_attempt
 from gog.transforms.synthesize.services import Services
 from gog.transforms.verify.grounding import hits_text, literal, target_names
 
@@ -74,9 +72,7 @@ async def compose(
     tools = services.tools(episode.top_k, "compose")
 
     def reject(reason: str, detail: str, evidence: tuple[Evidence, ...] = ()) -> Attempt:
-        unit_id = attempt_id(seed, sample_index)
-        found = Reject.of("synthesize", Unit.ATTEMPT, unit_id, reason, detail=detail, seed_id=seed.seed_id)
-        return Attempt(seed, evidence=evidence, reject=found)
+        return Attempt(seed, evidence=evidence, reject=reject_attempt(seed, sample_index, reason, detail))
 
     try:
         looked = await look_around(seed, regions, settings, episode, tools)

@@ -98,17 +98,23 @@ async def rollout(
     return finished(seed, make_trajectory(seed, driven, making), driven.evidence, driven.cut)
 
 
-def broken(seed: Seed, sample_index: int, error: ServiceError, evidence: tuple[Evidence, ...] = ()) -> Attempt:
-    """The attempt that a failing call ended: a reject, with the evidence so far."""
-    reject = Reject.of(
+def reject_attempt(seed: Seed, sample_index: int, reason: str, detail: str, payload: str = "") -> Reject:
+    """Why an attempt leaves."""
+    return Reject.of(
         "synthesize",
         Unit.ATTEMPT,
         attempt_id(seed, sample_index),
-        reject_reason(error, tool=isinstance(error, ToolError)),
-        detail=str(error),
+        reason,
+        detail=detail,
+        payload=payload,
         seed_id=seed.seed_id,
     )
-    return Attempt(seed, evidence=evidence, reject=reject)
+
+
+def broken(seed: Seed, sample_index: int, error: ServiceError, evidence: tuple[Evidence, ...] = ()) -> Attempt:
+    """The attempt that a failing call ended: a reject, with the evidence so far."""
+    reason = reject_reason(error, tool=isinstance(error, ToolError))
+    return Attempt(seed, evidence=evidence, reject=reject_attempt(seed, sample_index, reason, str(error)))
 
 
 def finished(seed: Seed, trajectory: Trajectory, evidence: tuple[Evidence, ...], cut: int = 0) -> Attempt:
@@ -118,13 +124,7 @@ def finished(seed: Seed, trajectory: Trajectory, evidence: tuple[Evidence, ...],
     """
     if trajectory.stop is StopReason.ANSWERED:
         return Attempt(seed, trajectory, evidence)
-    reject = Reject.of(
-        "synthesize",
-        Unit.ATTEMPT,
-        attempt_id(seed, trajectory.sample_index),
-        f"episode.{trajectory.stop}",
-        detail=f"{cut} of {len(trajectory.steps)} turns were cut off at max_tokens" if cut else "",
-        payload=trajectory.model_dump_json(exclude_defaults=True),
-        seed_id=seed.seed_id,
-    )
+    detail = f"{cut} of {len(trajectory.steps)} turns were cut off at max_tokens" if cut else ""
+    payload = trajectory.model_dump_json(exclude_defaults=True)
+    reject = reject_attempt(seed, trajectory.sample_index, f"episode.{trajectory.stop}", detail, payload)
     return Attempt(seed, evidence=evidence, reject=reject, unanswered=trajectory)

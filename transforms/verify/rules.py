@@ -62,31 +62,13 @@ _LEAD_IN: Final = re.compile(
     re.IGNORECASE,
 )
 _ABSTAINED: Final = frozenset(
-    normalise(line)
-    for line in """i don't know
-    i do not know
-    don't know
-    unknown
-    not known
-    n/a
-    not sure
-    i am not sure
-    i'm not sure
-    unclear
-    cannot be determined
-    it cannot be determined
-    cannot determine
-    can't be determined
-    unable to determine
-    i cannot answer
-    i can't answer
-    no answer
-    no idea
-    i have no idea
-    not available
-    insufficient information
-    not enough information
-    ?""".splitlines()
+    normalise(phrase)
+    for phrase in (
+        *("i don't know", "i do not know", "don't know", "unknown", "not known", "n/a", "unclear", "?", "no answer"),
+        *("not sure", "i am not sure", "i'm not sure", "no idea", "i have no idea", "i cannot answer", "i can't answer"),
+        *("cannot be determined", "it cannot be determined", "cannot determine", "can't be determined"),
+        *("unable to determine", "not available", "insufficient information", "not enough information"),
+    )
 )
 _YES: Final = frozenset({"yes", "yeah", "yep", "yup", "true", "correct", "affirmative"})
 _NO: Final = frozenset({"no", "nope", "nah", "false", "incorrect", "negative"})

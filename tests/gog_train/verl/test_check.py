@@ -41,7 +41,7 @@ def environment(made: Path, tmp_path: Path) -> Environment:
     """What launch.sh sets; export and model are copies to spoil."""
     for name in ("export", "model"):
         shutil.copytree(made / name, tmp_path / name)
-    world = atlas_world(made / "world").corpus.parent
+    world = atlas_world(made / "world")
     return {
         "GOG_EXPORT": str(tmp_path / "export"),
         "GOG_CALLS": str(tmp_path / "calls"),

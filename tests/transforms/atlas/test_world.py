@@ -18,8 +18,8 @@ def test_built_once_and_then_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     first = atlas_world(tmp_path)
     monkeypatch.setattr(world, "build_gallery", lambda *_, **__: pytest.fail("built twice"))
     assert atlas_world(tmp_path) == first
-    assert list(tmp_path.iterdir()) == [first.gallery.parent]
-    assert {path.name for path in first.gallery.parent.iterdir()} == {"gallery", "corpus"}
+    assert list(tmp_path.iterdir()) == [first]
+    assert {path.name for path in first.iterdir()} == {"gallery", "corpus"}
 
 
 def test_two_builders_at_once_agree(tmp_path: Path) -> None:

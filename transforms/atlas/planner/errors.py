@@ -17,60 +17,25 @@ class Errors:
     """
 
     trouble: float
+    needless_glance: float
+    sloppy_box: float
+    malformed: float
+    wrong_aim: float
+    overlooks_oddness: float
+    trusts_memory: float
+    """That it goes on from a flag that it knows by heart, without a search of pictures. No error by itself."""
 
-    @property
-    def needless_glance(self) -> float:
-        return 0.16 + 0.1 * self.trouble
-
-    @property
-    def sloppy_box(self) -> float:
-        return 0.12 + 0.12 * self.trouble
-
-    @property
-    def malformed(self) -> float:
-        return 0.015 + 0.05 * self.trouble
-
-    @property
-    def wrong_aim(self) -> float:
-        return 0.2 + 0.7 * self.trouble
-
-    @property
-    def overlooks_oddness(self) -> float:
-        return 0.3 + 0.5 * self.trouble
-
-    @property
-    def unnoticed(self) -> float:
-        """That it takes the wrong flag for the right one, after a clear match."""
-        return min(0.97, 0.04 + 1.05 * self.trouble)
-
-    @property
-    def careless(self) -> float:
-        """That it answers at once, without a search."""
-        return 0.3 * self.trouble**2
-
-    @property
-    def trusts_memory(self) -> float:
-        """That it goes on from a flag that it knows by heart, without a search of pictures. No error by itself."""
-        return 0.9 - 0.5 * self.trouble
-
-    @property
-    def second_choice(self) -> float:
-        return 0.5 * self.trouble
-
-    @property
-    def from_memory(self) -> float:
-        """That it does not look up a fact."""
-        return 0.45 * self.trouble
-
-    @property
-    def misreads(self) -> float:
-        """That it takes a fact from the wrong article."""
-        return 0.02 + 0.5 * self.trouble
-
-    @property
-    def miscounts(self) -> float:
-        """That a count is one off."""
-        return 0.003 + 0.75 * self.trouble**2
+    unnoticed: float
+    """That it takes the wrong flag for the right one, after a clear match."""
+    careless: float
+    """That it answers at once, without a search."""
+    second_choice: float
+    from_memory: float
+    """That it does not look up a fact."""
+    misreads: float
+    """That it takes a fact from the wrong article."""
+    miscounts: float
+    """That a count is one off."""
 
 
 def errors_of(question: Question, sight: Sight, image: str, aim: Spot | None, skill: float) -> Errors:
@@ -78,8 +43,22 @@ def errors_of(question: Question, sight: Sight, image: str, aim: Spot | None, sk
     confusing = digest("confusing", question.text, image) / 2**64
     hardness = _hardness(question, sight, aim)
     gap = 0.5 * hardness + 0.9 * confusing - 0.12 - skill
-    trouble = 1 / (1 + math.exp(-9 * gap))
-    return Errors(trouble * min(1.0, 6 * (1 - skill)))
+    trouble = 1 / (1 + math.exp(-9 * gap)) * min(1.0, 6 * (1 - skill))
+    return Errors(
+        trouble=trouble,
+        needless_glance=0.16 + 0.1 * trouble,
+        sloppy_box=0.12 + 0.12 * trouble,
+        malformed=0.015 + 0.05 * trouble,
+        wrong_aim=0.2 + 0.7 * trouble,
+        overlooks_oddness=0.3 + 0.5 * trouble,
+        trusts_memory=0.9 - 0.5 * trouble,
+        unnoticed=min(0.97, 0.04 + 1.05 * trouble),
+        careless=0.3 * trouble**2,
+        second_choice=0.5 * trouble,
+        from_memory=0.45 * trouble,
+        misreads=0.02 + 0.5 * trouble,
+        miscounts=0.003 + 0.75 * trouble**2,
+    )
 
 
 def _hardness(question: Question, sight: Sight, aim: Spot | None) -> float:

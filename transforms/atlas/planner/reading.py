@@ -72,19 +72,13 @@ _END = re.compile(
     r"|(?:far|fur)thest (?:to the |on the )?(left|right|up|down))\b",
     re.IGNORECASE,
 )
-_ENDS = {
-    "leftmost": "left",
-    "left": "left",
-    "rightmost": "right",
-    "right": "right",
-    "topmost": "top",
-    "uppermost": "top",
-    "highest": "top",
-    "up": "top",
-    "bottommost": "bottom",
-    "lowest": "bottom",
-    "down": "bottom",
+_SIDES = {
+    "left": "leftmost left",
+    "right": "rightmost right",
+    "top": "topmost uppermost highest up",
+    "bottom": "bottommost lowest down",
 }
+_ENDS = {word: side for side, words in _SIDES.items() for word in words.split()}
 _END_WORDS = {"left": "leftmost", "right": "rightmost", "top": "topmost", "bottom": "bottommost"}
 _VERTICAL = re.compile(r"\b(?:(top|upper|above)|(bottom|lower|below))\b", re.IGNORECASE)
 _SIDEWAYS = re.compile(r"\b(?:(left)|(right))(?:-hand)?\b", re.IGNORECASE)

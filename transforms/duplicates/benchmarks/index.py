@@ -17,7 +17,7 @@ from PIL import Image
 from gog.schemas import Seed
 from gog.transforms.duplicates.benchmarks.fingerprints import SIDE, TINT_SIDE, Small, Thumbs, thumbnail
 from gog.transforms.duplicates.benchmarks.images import ImageIndex, ImageMatch
-from gog.transforms.duplicates.benchmarks.questions import QuestionIndex, TextMatch, TextSettings
+from gog.transforms.duplicates.benchmarks.questions import QuestionIndex, TextMatch
 from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
 from gog.transforms.images import ImageError, ImageLimits, load_image, sha256_hex
 from gog.transforms.services.search.index_folder import IndexFolderError, building, read_head, write_head
@@ -95,8 +95,7 @@ class BenchmarkIndex:
             for answer in row.answers:
                 self._answers.setdefault(normalise(answer), number)
         self._asked = tuple(self._rows_of_question)
-        text = TextSettings(settings.question_words, settings.question_rows, settings.question_similarity)
-        self.questions = QuestionIndex(self._asked, text)
+        self.questions = QuestionIndex(self._asked, settings)
 
     @classmethod
     def build(cls, rows: Iterable[BenchmarkRow], settings: OverlapSettings | None = None) -> Self:

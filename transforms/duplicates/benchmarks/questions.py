@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
 from gog.transforms.duplicates.near import Words, minhash_bands, shingles, similarity
 from gog.transforms.verify.normalise import normalise, unspaced
 
@@ -50,23 +51,12 @@ class TextMatch(NamedTuple):
         return f"it shares {self.run[:120]!r}" if self.run else f"nearly its words, similarity {self.similarity:.2f}"
 
 
-class TextSettings(NamedTuple):
-    """When a match stands without an image."""
-
-    alone_words: int = 8
-    """Words that the shared run has at least; two characters of a script without spaces count as one."""
-    rare: int = 5
-    """Different questions of the benchmarks that a question is found to be, at most: more make it a template."""
-    similarity: float = 0.7
-    """Jaccard similarity of a rewording."""
-
-
 class QuestionIndex:
     """Questions to be found again; their number is their place in the sequence."""
 
-    def __init__(self, questions: Sequence[str], settings: TextSettings | None = None) -> None:
+    def __init__(self, questions: Sequence[str], settings: OverlapSettings | None = None) -> None:
         """Index questions, each different from the others."""
-        self.questions, self.settings = tuple(questions), settings or TextSettings()
+        self.questions, self.settings = tuple(questions), settings or OverlapSettings()
         self._tokens: list[tuple[str, ...]] = []
         self._grams: dict[str, list[int]] = {}
         self._bands: dict[tuple[int, bytes], list[int]] = {}
@@ -94,14 +84,14 @@ class QuestionIndex:
         if len(text) >= SHORTEST:
             for number in {n for key in enumerate(minhash_bands(words)) for n in self._bands.get(key, ())}:
                 alike = similarity(words, self._words[number])
-                if alike >= self.settings.similarity:
+                if alike >= self.settings.question_similarity:
                     near[number] = alike
         matches = [
             TextMatch(number, run := runs.get(number, ""), alike := near.get(number, 0.0),
                       self._alone(number, run, text if alike else ()))
             for number in sorted(runs.keys() | near.keys())
         ]  # fmt: skip
-        if sum(match.alone for match in matches) > self.settings.rare:
+        if sum(match.alone for match in matches) > self.settings.question_rows:
             return [match._replace(alone=False) for match in matches]
         return matches
 
@@ -125,13 +115,13 @@ class QuestionIndex:
     def _alone(self, number: int, run: str, near: tuple[str, ...]) -> bool:
         """Whether a match needs no image: it is long, it names something, and few questions hold it.
 
-        Long: `alone_words`. Names something: a number, a capitalised name, or in scripts without spaces and capitals
+        Long: `question_words`. Names something: a number, a capitalised name, or in scripts without spaces and capitals
         some characters that are not of every other question. What shares no run but nearly all words (`near`: the
         text's tokens) must have all names of the question.
         """
         own = self._tokens[number]
         shared = tuple(run.split()) or own
-        if _weight(shared) < self.settings.alone_words:
+        if _weight(shared) < self.settings.question_words:
             return False
         names = naming(self.questions[number])
         if run:
@@ -142,7 +132,10 @@ class QuestionIndex:
         if not spoken and len(names) < _NAMING_CHARACTERS:
             return False
         size = min(NGRAM, len(own))
-        return min((len(self._grams.get(gram, ())) for gram in _grams(shared, size)), default=0) <= self.settings.rare
+        return (
+            min((len(self._grams.get(gram, ())) for gram in _grams(shared, size)), default=0)
+            <= self.settings.question_rows
+        )
 
 
 def tokens(text: str) -> tuple[str, ...]:

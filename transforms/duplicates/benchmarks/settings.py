@@ -15,7 +15,8 @@ class OverlapSettings(BaseModel):
     question_similarity: float = Field(default=0.7, gt=0.5, le=1)
     """Jaccard similarity of words and pairs of words of a reworded question."""
     question_words: int = Field(default=8, ge=3)
-    """Words in a row that a question shares at least to be an overlap without the image; they must name something."""
+    """Words in a row that a question shares at least to be an overlap without the image; they must name something. Two
+    characters of a script without spaces count as one."""
     question_rows: int = Field(default=5, ge=1)
     """Different questions of the benchmarks that share those words at most; more are a template."""
 

@@ -39,13 +39,8 @@ _TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193,
 _TO_XYZ /= np.array([[0.9505], [1.0], [1.089]], np.float32)
 
 
-def lab(image: Image.Image) -> Floats:
-    """CIELAB (D65) of an image, shape (height, width, 3): L 0 to 100, a and b about -100 to 100."""
-    return lab_of(np.asarray(image.convert("RGB"), np.float32))
-
-
-def lab_of(rgb: Floats) -> Floats:
-    """CIELAB (D65) of sRGB values from 0 to 255, shape (..., 3)."""
+def lab(rgb: Floats) -> Floats:
+    """CIELAB (D65) of sRGB values from 0 to 255, shape (..., 3): L 0 to 100, a and b about -100 to 100."""
     unit = rgb / np.float32(255)
     linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
     xyz = linear @ _TO_XYZ.T
@@ -76,7 +71,7 @@ def views(image: Image.Image, trims: Sequence[tuple[float, float]]) -> Floats:
     small = np.asarray(image.resize((_WIDE, _HIGH), Image.Resampling.BOX), np.float32)
     rows = _averages(trims, ROWS, _HIGH) @ small.reshape(_HIGH, _WIDE * 3)
     cells = np.einsum("cw,rwk->rck", _averages(trims, COLUMNS, _WIDE), rows.reshape(-1, _WIDE, 3), optimize=True)
-    grid = lab_of(cells) * np.array([1, CHROMA, CHROMA], np.float32)
+    grid = lab(cells) * np.array([1, CHROMA, CHROMA], np.float32)
     n = len(trims)
     split = grid.reshape(n, ROWS, n, COLUMNS, 3).transpose(0, 2, 1, 3, 4)
     return np.ascontiguousarray(split.reshape(n * n, DIMENSIONS)) / np.float32(np.sqrt(COLUMNS * ROWS))

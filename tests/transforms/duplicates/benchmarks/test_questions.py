@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.transforms.duplicates.benchmarks.questions import QuestionIndex, TextSettings, naming, tokens
+from gog.transforms.duplicates.benchmarks.questions import QuestionIndex, naming, tokens
+from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
 
 NAMED = "How many goals had the team in the blue kit scored after the own goal by Ramy Bensebaini in Barcelona?"
 SHORT = "When was the Eiffel Tower in Paris finally opened to visitors?"
@@ -77,7 +78,7 @@ def test_a_run_that_many_questions_hold_is_a_template() -> None:
     asked = "What did the owner of the shop in Market Street 12 say about it?"
     assert alone(asked, QuestionIndex(many[:3])) == [0, 1, 2]
     assert alone(asked, QuestionIndex(many)) == []
-    assert alone(asked, QuestionIndex(many, TextSettings(rare=8))) == list(range(8))
+    assert alone(asked, QuestionIndex(many, OverlapSettings(question_rows=8))) == list(range(8))
 
 
 def test_a_page_that_quotes_a_question_is_told(index: QuestionIndex) -> None:

@@ -31,7 +31,7 @@ def find(corpus: TextSearch, query: str, k: int = 5) -> tuple[Hit, ...]:
 
 @pytest.fixture(scope="session")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return Corpus.open(atlas_world(tmp_path_factory.mktemp("cache")).corpus)
+    return Corpus.open(atlas_world(tmp_path_factory.mktemp("cache")) / "corpus")
 
 
 @pytest.fixture
