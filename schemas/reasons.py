@@ -101,6 +101,11 @@ class FailureClass(StrEnum):
         """Whether a retry may help."""
         return self in _PASSING
 
+    @property
+    def unasked(self) -> bool:
+        """Whether the run had stopped buying: that says nothing of what was to be asked, and a later run goes on."""
+        return self in (FailureClass.BUDGET, FailureClass.STORE_MISS)
+
 
 _PERMANENT = frozenset({FailureClass.REFUSED, FailureClass.BAD_REQUEST, FailureClass.NOT_FOUND})
 _PASSING = frozenset(

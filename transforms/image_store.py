@@ -14,19 +14,15 @@ class ImageStore(Protocol):
 
     def read(self, sha256: str) -> bytes:
         """The bytes; `KeyError` when there are none."""
-        ...
 
     def has(self, sha256: str) -> bool:
         """Whether the bytes are there."""
-        ...
 
     def put(self, data: bytes, suffix: str) -> str:
         """Keep the bytes (suffix `jpg`, `png` or `webp`), once; returns their sha256."""
-        ...
 
     def __hash__(self) -> int:
         """A store is hashed by what it is, not by what it holds: what was made of its images is remembered by it."""
-        ...
 
 
 class DecodedImages:

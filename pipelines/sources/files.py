@@ -7,9 +7,8 @@ a source that cannot be opened at all is a `SourceError`.
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.scenes import Kind
 from gog.transforms.sources import formats, parquet_format, tar_format
-from gog.transforms.sources.formats import Rows, SourceError, Span
+from gog.transforms.sources.formats import SourceError, Span
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
 from gog.transforms.sources.picture_files import LocalImages
 
@@ -28,19 +27,10 @@ _DRAWING: Final = 2
 
 FileKind = Literal["jsonl", "json", "csv", "parquet", "webdataset"]
 
-_SPANS: Final[Mapping[str, Callable[[Path, int], Iterator[Span]]]] = {
-    "jsonl": formats.jsonl_spans,
-    "json": formats.json_spans,
-    "csv": formats.csv_spans,
-    "parquet": parquet_format.parquet_spans,
-    "webdataset": tar_format.webdataset_spans,
-}
-_ROWS: Final[Mapping[str, Callable[[Path, Span], Rows]]] = {
-    "jsonl": formats.jsonl_rows,
-    "json": formats.json_rows,
-    "csv": formats.csv_rows,
-    "parquet": parquet_format.parquet_rows,
-    "webdataset": tar_format.webdataset_rows,
+_FORMATS: Final[Mapping[str, formats.Format]] = {
+    **formats.TEXT_FORMATS,
+    "parquet": (parquet_format.parquet_spans, parquet_format.parquet_rows),
+    "webdataset": (tar_format.webdataset_spans, tar_format.webdataset_rows),
 }
 
 ATLAS_MAPPING: Final = FieldMapping(
@@ -106,7 +96,7 @@ class FileRows:
         shard = 0
         for name in self._names:
             with formats.readable(self.folder / name):
-                for span in _SPANS[self._kind](self.folder / name, self._shard_rows):
+                for span in _FORMATS[self._kind][0](self.folder / name, self._shard_rows):
                     yield ShardSpec(
                         shard=shard, file=name, start=span.start, stop=span.stop, first=span.first, rows=span.rows
                     )
@@ -119,7 +109,9 @@ class FileRows:
         path = self.folder / spec.file
         count = 0
         with formats.readable(path):
-            for number, data, error in _ROWS[self._kind](path, Span(spec.start, spec.stop, spec.first, spec.rows)):
+            for number, data, error in _FORMATS[self._kind][1](
+                path, Span(spec.start, spec.stop, spec.first, spec.rows)
+            ):
                 count += 1
                 yield SourceRow(f"{spec.file}#{number}", data, error)
         if count != spec.rows:

@@ -5,7 +5,7 @@ when the first such file is opened.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from gog.transforms.images import ImageError, load_image
 from gog.transforms.ingest.seeds import IngestLimits, answers_of, question_of
 from gog.transforms.sources import formats
 from gog.transforms.sources.cells import RowError
-from gog.transforms.sources.formats import Rows, SourceError, Span, find_files
+from gog.transforms.sources.formats import Rows, SourceError, find_files
 from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow
 from gog.transforms.sources.picture_files import LocalImages
 from gog.transforms.sources.row_images import ReadImage, image_bytes, image_url
@@ -219,17 +219,12 @@ def _storable(item: BenchItem) -> BenchItem:
 
 def _rows(kind: Kind, path: Path) -> Rows:
     """All rows of a file, in bounded memory."""
-    spans: Callable[[Path, int], Iterator[Span]]
-    rows: Callable[[Path, Span], Rows]
     if kind == "parquet":
         from gog.transforms.sources import parquet_format
 
-        spans, rows = parquet_format.parquet_spans, parquet_format.parquet_rows
+        form: formats.Format = (parquet_format.parquet_spans, parquet_format.parquet_rows)
     else:
-        spans, rows = {
-            "jsonl": (formats.jsonl_spans, formats.jsonl_rows),
-            "json": (formats.json_spans, formats.json_rows),
-            "csv": (formats.csv_spans, formats.csv_rows),
-        }[kind]
+        form = formats.TEXT_FORMATS[kind]
+    spans, rows = form
     for span in spans(path, 1 << 40):
         yield from rows(path, span)

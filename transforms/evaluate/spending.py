@@ -3,11 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gog.schemas import Event, FailureClass
+from gog.schemas import Event
 from gog.transforms.evaluate.share import Share
-
-NEVER_ASKED = (FailureClass.BUDGET, FailureClass.STORE_MISS)
-"""Failures before anything left the house."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ def used(events: Iterable[Event]) -> tuple[Used, ...]:
         one = sums.setdefault((event.provider, event.kind, event.purpose), _Sum())
         one.questions += 1
         one.from_store += event.from_store
-        if not event.from_store and event.failure not in NEVER_ASKED:
+        if not event.from_store and not (event.failure and event.failure.unasked):
             one.out += 1
             one.back += event.failure is None
         one.calls += event.attempts

@@ -76,11 +76,9 @@ class Policy(Protocol):
     @property
     def id(self) -> str:
         """Name and revision, with everything that changes its answers; kept in rows and in store keys."""
-        ...
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """One reply. Raises `ServiceError`."""
-        ...
 
 
 class Detector(Protocol):
@@ -89,11 +87,9 @@ class Detector(Protocol):
     @property
     def id(self) -> str:
         """Name with weights hash or version."""
-        ...
 
     async def detect(self, image_sha256: str, phrases: tuple[str, ...]) -> tuple[Detection, ...]:
         """Detections, best first; `phrases` are hints for open-vocabulary detectors. Raises `ServiceError`."""
-        ...
 
 
 class TextSearch(Protocol):
@@ -102,11 +98,9 @@ class TextSearch(Protocol):
     @property
     def id(self) -> str:
         """Name with the corpus' or locale's version."""
-        ...
 
     async def search(self, query: str, top_k: int) -> tuple[Hit, ...]:
         """Hits, best first. Raises `ServiceError`."""
-        ...
 
 
 class ImageSearch(Protocol):
@@ -115,11 +109,9 @@ class ImageSearch(Protocol):
     @property
     def id(self) -> str:
         """Name with the index' or locale's version."""
-        ...
 
     async def search(self, image_sha256: str, top_k: int) -> tuple[Hit, ...]:
         """Hits, best first; scores are similarities, 0 to 1. Raises `ServiceError`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +133,6 @@ class PageReader(Protocol):
     @property
     def id(self) -> str:
         """Name and version of what makes text of a page."""
-        ...
 
     async def read(self, url: str) -> Page:
         """The page at an address. Raises `ServiceError`."""
-        ...

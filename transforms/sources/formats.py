@@ -10,7 +10,7 @@ import glob
 import json
 import mmap
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -272,3 +272,13 @@ def _named(names: list[str], fields: list[str] | str) -> tuple[dict[str, Any], s
         fields = [field.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for field in fields]
         error = "not UTF-8"
     return dict(zip(names, fields, strict=False)), error
+
+
+Format = tuple[Callable[[Path, int], Iterator[Span]], Callable[[Path, Span], Rows]]
+"""Where the spans of a file are, and the rows of one."""
+
+TEXT_FORMATS: Final[Mapping[str, Format]] = {
+    "jsonl": (jsonl_spans, jsonl_rows),
+    "json": (json_spans, json_rows),
+    "csv": (csv_spans, csv_rows),
+}

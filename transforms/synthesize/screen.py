@@ -55,38 +55,27 @@ class Screened:
     reject: Reject | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ScreenResult:
-    """What the passes say. `reason` is empty, or `screen.teacher_failed` when too few of them could be settled."""
-
-    passes: int
-    settled: int
-    unknown: int
-    pass_rate: float
-    """Passes over settled ones, 0 when none was settled."""
-    easy: bool
-    reason: str = ""
-
-
-def screen(outcomes: Sequence[Outcome], *, least_settled: float = 0.5) -> ScreenResult:
+def screen(seed_id: str, teacher: str, outcomes: Sequence[Outcome], *, least_settled: float = 0.5) -> Screening | None:
     """Judge a seed by the outcomes of all its passes; one that failed, or that nobody could judge, is `UNKNOWN`.
 
     Easy means right in every pass that was asked for: a pass that nobody could settle leaves it unproven, and the
-    seed goes on, at the price of some searches. The seed leaves only when fewer than `least_settled` of the passes
-    were settled: a single failure among several does not cost a seed, and a pass rate over one pass of four, which
-    decides whether an answer without search is trusted, would be a coin's. Without any pass there is nothing to say:
-    neither easy nor failed.
+    seed goes on, at the price of some searches. None, and so a seed that leaves, only when fewer than `least_settled`
+    of the passes were settled: a single failure among several does not cost a seed, and a pass rate over one pass of
+    four, which decides whether an answer without search is trusted, would be a coin's. Without any pass there is
+    nothing to say: neither easy nor failed.
     """
     passes = sum(outcome is Outcome.CORRECT for outcome in outcomes)
     settled = sum(outcome is not Outcome.UNKNOWN for outcome in outcomes)
-    total = len(outcomes)
-    return ScreenResult(
+    if settled < math.ceil(len(outcomes) * least_settled):
+        return None
+    return Screening(
+        seed_id=seed_id,
+        teacher=teacher,
+        k=settled,
         passes=passes,
-        settled=settled,
-        unknown=total - settled,
+        unknown=len(outcomes) - settled,
         pass_rate=passes / settled if settled else 0.0,
-        easy=0 < total == passes,
-        reason="screen.teacher_failed" if settled < math.ceil(total * least_settled) else "",
+        easy=0 < len(outcomes) == passes,
     )
 
 
@@ -105,24 +94,16 @@ async def screen_seed(services: Services, seed: Seed, settings: ScreenSettings, 
         else:
             replies.append(reply)
     settled = await asyncio.gather(*(_outcome(services, seed, reply) for reply in replies))
-    result = screen([*(outcome for outcome, _ in settled), *(Outcome.UNKNOWN for _ in failures)])
+    outcomes = [*(outcome for outcome, _ in settled), *(Outcome.UNKNOWN for _ in failures)]
+    screening = screen(seed.seed_id, services.teacher.id, outcomes)
     # A run that stopped has not screened the seed, whatever the passes before it say: it will be asked again.
     stops = [reason for reason in [*map(reject_reason, failures), *(why for _, why in settled)] if reason in STOPS]
-    if stops or result.reason:
+    if stops or screening is None:
         detail = str(failures[0]) if failures else "passes could not be judged"
-        final = stops[0] if stops else result.reason
+        final = stops[0] if stops else "screen.teacher_failed"
         reject = Reject.of("screen", Unit.SEED, seed.seed_id, final, detail=detail, seed_id=seed.seed_id)
         return Screened(seed, None, reject=reject)
-    screening = Screening(
-        seed_id=seed.seed_id,
-        teacher=services.teacher.id,
-        k=result.settled,
-        passes=result.passes,
-        unknown=result.unknown,
-        pass_rate=result.pass_rate,
-        easy=result.easy,
-    )
-    if not result.easy:
+    if not screening.easy:
         return Screened(seed, screening)
     reject = Reject.of("screen", Unit.SEED, seed.seed_id, "screen.too_easy", seed_id=seed.seed_id)
     return Screened(seed, screening, _kept_answer(services, seed, replies[0], episode), reject)

@@ -30,27 +30,22 @@ class Gold(Protocol):
     @property
     def answers(self) -> tuple[str, ...]:
         """Every accepted form."""
-        ...
 
     @property
     def answer_type(self) -> AnswerType:
         """How answers are compared."""
-        ...
 
     @property
     def answer_unit(self) -> str:
         """Unit of a number whose accepted forms name none."""
-        ...
 
     @property
     def answer_low(self) -> float | None:
         """Least accepted number."""
-        ...
 
     @property
     def answer_high(self) -> float | None:
         """Greatest accepted number."""
-        ...
 
 
 _LEAD_IN: Final = re.compile(
@@ -64,10 +59,11 @@ _LEAD_IN: Final = re.compile(
 _ABSTAINED: Final = frozenset(
     normalise(phrase)
     for phrase in (
-        *("i don't know", "i do not know", "don't know", "unknown", "not known", "n/a", "unclear", "?", "no answer"),
-        *("not sure", "i am not sure", "i'm not sure", "no idea", "i have no idea", "i cannot answer", "i can't answer"),
+        *("i don't know", "i do not know", "don't know", "unknown", "not known", "n/a", "unclear", "?"),
+        *("not sure", "i am not sure", "i'm not sure", "no idea", "i have no idea", "no answer", "not available"),
         *("cannot be determined", "it cannot be determined", "cannot determine", "can't be determined"),
-        *("unable to determine", "not available", "insufficient information", "not enough information"),
+        *("unable to determine", "i cannot answer", "i can't answer"),
+        *("insufficient information", "not enough information"),
     )
 )
 _YES: Final = frozenset({"yes", "yeah", "yep", "yup", "true", "correct", "affirmative"})

@@ -29,10 +29,13 @@ DOES_NOT_KNOW = (
 )
 _NOTE = "Write the next turn of this episode."
 _PROPOSE = "List the regions of the image"
-_ANSWER = "You judge an answer to a question."
-_RESPONSE = "You decide whether a response to a question about a picture is correct"
-_GRADE = "You grade a predicted answer to a question"
-_GROUNDING = "You judge whether evidence supports an answer."
+_JUDGING = {
+    "You judge an answer to a question.": judge_answer,
+    "You decide whether a response to a question about a picture is correct": judge_response,
+    "You grade a predicted answer to a question": grade_prediction,
+    "You judge whether evidence supports an answer.": judge_grounding,
+}
+"""How a note begins that asks for a judgement, and what answers it."""
 _SCREEN = "Answer the question from the image and from what you know"
 _PIXELS = re.compile(r"\((\d{1,5}) x (\d{1,5}) pixels\)")
 _PATCH = 28 * 28
@@ -91,14 +94,8 @@ class Planner:
     def _message(self, request: ChatRequest) -> Message:
         messages = request.messages
         note = messages[-1].text.lstrip() if messages and messages[-1].role == "user" else ""
-        if note.startswith(_ANSWER):
-            return _plain(judge_answer(note))
-        if note.startswith(_RESPONSE):
-            return _plain(judge_response(note))
-        if note.startswith(_GRADE):
-            return _plain(grade_prediction(note))
-        if note.startswith(_GROUNDING):
-            return _plain(judge_grounding(note))
+        if judging := next((answer for start, answer in _JUDGING.items() if note.startswith(start)), None):
+            return _plain(judging(note))
         if note.startswith(_PROPOSE):
             seen = messages[-1].images
             return _plain(proposals(note, self._eyes.look(seen[0] if seen else ""), frame_of(note)))

@@ -18,8 +18,6 @@ MAX_GOAL: Final = 200
 """Characters of what is looked for."""
 MAX_TEXT: Final = 4000
 """Characters of a page that are kept as evidence; of these the model reads what its budget allows."""
-_STOPS: Final = frozenset({FailureClass.BUDGET, FailureClass.STORE_MISS})
-"""Failures that say nothing of the page: the run stopped buying."""
 
 
 class VisitTool(Tool):
@@ -56,7 +54,7 @@ class VisitTool(Tool):
         try:
             page = await services.gateway.read_page(services.pages, url, services.purpose)
         except ServiceError as error:
-            if error.failure in _STOPS:
+            if error.failure.unasked:
                 raise
             return ToolResult(evidence_of(request, (), services.pages.id, query=url))
         text = relevant(page.text, goal, MAX_TEXT) or clean(page.text, MAX_TEXT)

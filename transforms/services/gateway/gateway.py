@@ -71,7 +71,7 @@ class Statistics:
     """Prompt and completion tokens bought, by provider."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Request(Generic[A]):
     """A request on its way: its identity, how to make it, and what it may take."""
 
@@ -79,12 +79,15 @@ class _Request(Generic[A]):
     provider: str
     purpose: str
     text: str
-    key: str
     make: Callable[[], Awaitable[A]]
     form: TypeAdapter[A]
     prompt_tokens: int = 0
     completion_tokens: int = 0
     ready: Callable[[], Awaitable[None]] | None = None
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key = request_key(self.text)
 
 
 @dataclass(slots=True)
@@ -109,7 +112,6 @@ class Composed(Protocol):
 
     async def search_through(self, gateway: "Gateway", query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
         """Hits, best first. Raises `ServiceError`."""
-        ...
 
 
 class Gateway:
@@ -158,7 +160,6 @@ class Gateway:
                 provider=policy.id,
                 purpose=purpose,
                 text=text,
-                key=request_key(text),
                 make=partial(policy.complete, request),
                 form=REPLY,
                 prompt_tokens=len(text) // _CHARACTERS_A_TOKEN + images * _TOKENS_AN_IMAGE,
@@ -175,7 +176,7 @@ class Gateway:
         """The detector's boxes. Raises `ServiceError`."""
         text = detect_request(detector.id, image_sha256, phrases)
         make = partial(detector.detect, image_sha256, phrases)
-        return await self._ask(_Request("detect", detector.id, purpose, text, request_key(text), make, DETECTIONS))
+        return await self._ask(_Request("detect", detector.id, purpose, text, make, DETECTIONS))
 
     async def text_search(self, service: TextSearch, query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
         """Hits of a text search. Raises `ServiceError`."""
@@ -189,17 +190,15 @@ class Gateway:
 
     async def read_page(self, reader: PageReader, url: str, purpose: str) -> Page:
         """The text of a page. Raises `ServiceError`."""
-        text = page_request(reader.id, url)
-        return await self._ask(
-            _Request("page", reader.id, purpose, text, request_key(text), partial(reader.read, url), PAGE)
-        )
+        text, make = page_request(reader.id, url), partial(reader.read, url)
+        return await self._ask(_Request("page", reader.id, purpose, text, make, PAGE))
 
     async def _search(
         self, kind: str, service: TextSearch | ImageSearch, query: str, top_k: int, purpose: str
     ) -> tuple[Hit, ...]:
         text = search_request(kind, service.id, query, top_k)
         make = partial(service.search, query, top_k)
-        return await self._ask(_Request(kind, service.id, purpose, text, request_key(text), make, HITS))
+        return await self._ask(_Request(kind, service.id, purpose, text, make, HITS))
 
     async def _ask(self, request: _Request[A]) -> A:
         trace = _Trace(time.time(), time.perf_counter())

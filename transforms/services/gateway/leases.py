@@ -35,15 +35,12 @@ class Leases(Protocol):
 
     def begin(self, spent: Mapping[str, int]) -> None:
         """Enter what the run spent before there was a ledger: where `spent` is more than the ledger has, by kind."""
-        ...
 
     def claim(self, kind: str, least: int, wanted: int, ceiling: int) -> int:
         """Lease units: as many as are wanted, or what is left below the ceiling, or 0 when that is under `least`."""
-        ...
 
     def give_back(self, used: Mapping[str, int]) -> None:
         """All that this worker ever used, by kind; what else it leased is free again."""
-        ...
 
 
 class FileLeases(Leases):

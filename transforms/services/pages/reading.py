@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.prompts import prompt_hash, render
-from gog.schemas import FailureClass, Hit, Message
+from gog.schemas import Hit, Message
 from gog.transforms.dialect.observations import neutralise, one_line
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import (
@@ -34,8 +34,6 @@ PASSAGE: Final = 300
 SUMMARISED: Final = 12_000
 """Characters of a page that are summarised: the passages that fit the query best."""
 _PROMPT: Final = "read/summary"
-_STOPS: Final = frozenset({FailureClass.BUDGET, FailureClass.STORE_MISS})
-"""Failures that say nothing of the page: the run stopped buying."""
 
 ReadPage = Callable[[str], Awaitable[Page]]
 Ask = Callable[[ChatRequest], Awaitable[ChatReply]]
@@ -120,7 +118,7 @@ class Reading:
         try:
             page = await read(url.partition("#")[0])
         except ServiceError as error:
-            if error.failure in _STOPS:
+            if error.failure.unasked:
                 raise
             return ""
         kept = relevant(page.text, query, limit)
@@ -129,7 +127,7 @@ class Reading:
         try:
             reply = await ask(_request(query, relevant(page.text, query, SUMMARISED), limit))
         except ServiceError as error:
-            if error.failure in _STOPS:
+            if error.failure.unasked:
                 raise
             return kept
         text = clean(reply.message.text, limit)

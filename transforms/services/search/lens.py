@@ -16,7 +16,7 @@ from gog.transforms.services.provider import Opening, Provider
 from gog.transforms.services.public_web import Allow, fetch_public, is_public
 from gog.transforms.services.search.results import Found, Locale
 from gog.transforms.services.search.settings import SearchSettings
-from gog.transforms.services.search.upload import HttpUploader, uploader_for
+from gog.transforms.services.search.upload import Uploader, uploader_for
 
 THUMBNAIL_BYTES: Final = 1 << 20
 THUMBNAIL_S: Final = 8.0
@@ -40,7 +40,7 @@ class Lens(ABC):
     key: str = field(repr=False)
     locale: Locale
     images: ImageStore = field(repr=False)
-    uploader: HttpUploader = field(repr=False)
+    uploader: Uploader = field(repr=False)
     thumbnails: Thumbnails = Thumbnails()
     url: str = ""
     """Root of the API; the provider's own where it is empty."""

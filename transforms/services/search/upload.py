@@ -8,8 +8,8 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final, Self
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Protocol, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -25,6 +25,13 @@ _TYPES: Final = ((b"\x89PNG", "png", "image/png"), (b"RIFF", "webp", "image/webp
 
 class NoUploaderError(ProviderError):
     """A search takes pictures by address, and nothing says where they may be put."""
+
+
+class Uploader(Protocol):
+    """Puts pictures where a search engine can see them, for a while."""
+
+    def lent(self, data: bytes, sha256: str) -> AbstractAsyncContextManager[str]:
+        """The address of a picture while the block lasts. Raises `ServiceError`."""
 
 
 class UploadSettings(BaseModel):
@@ -102,7 +109,7 @@ class HttpUploader:
             _log.warning("%s was not deleted after its search: %s", name, str(error) or "no answer in time")
 
 
-def uploader_for(opening: Opening) -> HttpUploader:
+def uploader_for(opening: Opening) -> Uploader:
     """The uploader of an image search. Raises `ProviderError` where none is configured, or its key is not set.
 
     Where nothing is called none is needed, and what stands in for it leads nowhere.

@@ -21,23 +21,18 @@ class Files(Protocol):
     @property
     def place(self) -> str:
         """Where it is, for messages."""
-        ...
 
     def names(self, folder: str) -> list[str]:
         """Names of the files in a folder, in order; none where there is no folder."""
-        ...
 
     def read(self, folder: str, name: str) -> bytes:
         """What is in a file. Raises `FileNotFoundError`."""
-        ...
 
     def publish(self, folder: str, name: str, data: bytes) -> None:
         """Write a file: it is there as a whole, or not at all."""
-        ...
 
     def remove(self, folder: str, names: Iterable[str]) -> None:
         """Remove files; those that are gone already are fine."""
-        ...
 
 
 class LocalFiles(Files):

@@ -148,60 +148,46 @@ class AnyStore(Protocol):
     @property
     def place(self) -> str:
         """Where it is, for messages."""
-        ...
 
     @property
     def database(self) -> Path:
         """An SQLite file with all of it: the store itself or a copy."""
-        ...
 
     def get(self, key: str) -> Kept | None:
         """What is kept of the request, or None: not asked yet, kept too long ago, or live mode."""
-        ...
 
     async def put(self, entry: Entry, run: str = "", event: Event | None = None) -> Kept:
         """Keep the entry, and the event with it; returns what the store now holds. Raises `StoreError`."""
-        ...
 
     def log(self, run: str, event: Event) -> None:
         """Write an event soon, without waiting."""
-        ...
 
     def flush(self) -> None:
         """Return when everything handed over so far is written. Raises `StoreError`."""
-        ...
 
     def events(self, run: str) -> Iterator[Event]:
         """The events of a run, in the order they were written."""
-        ...
 
     def tally(self, run: str, since: float = 0.0) -> list[Tally]:
         """The run's events since a time (seconds since 1970), by provider, kind and purpose."""
-        ...
 
     def spend(self, run: str) -> Spent:
         """What the run has used so far."""
-        ...
 
     def asked(self, run: str) -> Iterator[Asked]:
         """What the run's parts asked, each request of a part once, in order of part and key."""
-        ...
 
     def count(self) -> int:
         """Answers and failures that are kept."""
-        ...
 
     def add(self, entries: Iterable[Dated]) -> Added:
         """Keep entries of another store. Nothing replaces an answer; a failure gives way to one."""
-        ...
 
     def drop(self, keys: Sequence[str], runs: Sequence[str] = ()) -> None:
         """Remove entries by key, and the events of runs with their parts."""
-        ...
 
     def close(self) -> None:
         """Write what is waiting and close. Raises `StoreError` when something could not be written."""
-        ...
 
     def __enter__(self) -> Self:
         return self
