@@ -12,7 +12,7 @@ from gog.transforms.sources.offsets import Offsets, Place
 
 
 class BesideById:
-    """Rows of a JSONL file by their `data_id`, found where they lie: 24 bytes a row are held, whatever the file."""
+    """Rows of a JSONL file by their `data_id`, found where they lie: 32 bytes a row are held, whatever the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Where things with a name lie in large files: a sorted table of 64-bit hashes, 24 bytes an entry."""
+"""Where things with a name lie in large files: a sorted table of 64-bit hashes, 32 bytes an entry."""
 
 import hashlib
 from array import array
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 
 class Place(NamedTuple):
@@ -24,15 +23,12 @@ class Offsets:
 
     def __init__(self, entries: Iterable[tuple[str, Place]]) -> None:
         """Of entries whose name comes twice, the first counts."""
-        keys, files, offsets, sizes = array("Q"), array("L"), array("Q"), array("Q")
+        numbers = array("Q")
         for name, place in entries:
-            keys.append(_hash(name))
-            files.append(place.file)
-            offsets.append(place.offset)
-            sizes.append(place.size)
-        order = np.argsort(np.frombuffer(keys, np.uint64) if keys else np.zeros(0, np.uint64), kind="stable")
-        self._keys = _taken(keys, order)
-        self._files, self._offsets, self._sizes = (_taken(a, order) for a in (files, offsets, sizes))
+            numbers.extend((_hash(name), *place))
+        table = np.array(numbers, np.uint64).reshape(-1, 4)
+        order = np.argsort(table[:, 0], kind="stable")
+        self._keys, self._places = table[order, 0], table[order, 1:]
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -43,14 +39,8 @@ class Offsets:
         at = int(np.searchsorted(self._keys, np.uint64(key)))
         if at == len(self._keys) or int(self._keys[at]) != key:
             return None
-        return Place(int(self._files[at]), int(self._offsets[at]), int(self._sizes[at]))
+        return Place(*self._places[at].tolist())
 
 
 def _hash(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
-
-
-def _taken(values: "array[int]", order: NDArray[np.intp]) -> NDArray[np.uint64]:
-    if not values:
-        return np.zeros(0, np.uint64)
-    return np.array(values, np.uint64)[order]

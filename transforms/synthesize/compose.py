@@ -232,9 +232,6 @@ def _arguments(action: PlannedAction, seed: Seed, episode: EpisodeSettings) -> d
 def _with_arguments(
     reply: ChatReply, message: Message, tool: str, arguments: Mapping[str, JsonValue], turn: int
 ) -> ChatReply:
-    call = ToolCall(
-        id=f"call_{turn}",
-        function=Function(name=tool, arguments=json.dumps(arguments, ensure_ascii=False)),
-    )
-    planned = message.model_copy(update={"tool_calls": (call,)})
-    return ChatReply(planned, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens)
+    function = Function(name=tool, arguments=json.dumps(arguments, ensure_ascii=False))
+    call = ToolCall(id=f"call_{turn}", function=function)
+    return replace(reply, message=message.model_copy(update={"tool_calls": (call,)}))

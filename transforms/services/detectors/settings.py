@@ -2,11 +2,8 @@
 
 import hashlib
 from pathlib import Path
-from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
-
-_CHUNK: Final = 1 << 20
 
 
 class DetectSettings(BaseModel):
@@ -35,8 +32,5 @@ class DetectSettings(BaseModel):
 
 def file_hash(path: Path) -> str:
     """The first 12 hex digits of a file's sha256: weights are known by what is in them."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()[:12]
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

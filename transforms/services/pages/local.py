@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final
+from weakref import WeakValueDictionary
 
 from yarl import URL
 
@@ -48,7 +47,8 @@ class LocalReader:
         self._allow, self._timeout_s = allow, timeout_s
         self._robots = Robots(allow=allow) if robots else None
         self._parsing = asyncio.Semaphore(PARSING)
-        self._hosts: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
+        self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        """Of the sites that somebody reads now."""
         pdf = pdf_version()
         self._id = f"local:trafilatura-{version('trafilatura')}" + (f"+pypdf-{pdf}" if pdf else "")
         self._id += "" if robots else "+norobots"
@@ -92,19 +92,9 @@ class LocalReader:
             text = text_of(fetched.data[:HTML_BYTES], fetched.charset)
             return await asyncio.to_thread(html_text, text), cut
 
-    @asynccontextmanager
-    async def _turn(self, url: URL) -> AsyncIterator[None]:
+    def _turn(self, url: URL) -> asyncio.Semaphore:
         """Waits until few enough pages of the site are in flight."""
-        host = url.host or ""
-        turn, users = self._hosts.setdefault(host, (asyncio.Semaphore(A_HOST), []))
-        users.append(None)
-        try:
-            async with turn:
-                yield
-        finally:
-            users.pop()
-            if not users:
-                del self._hosts[host]
+        return self._hosts.setdefault(url.host or "", asyncio.Semaphore(A_HOST))
 
 
 def html_text(html: str) -> str:

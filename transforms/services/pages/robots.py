@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from yarl import URL
 
@@ -36,7 +37,7 @@ class Robots:
         """Keeps the rules of the `hosts` sites asked about last; `allow` is the fetcher's; `clock` is in seconds."""
         self._allow, self._hosts, self._clock = allow, hosts, clock
         self._known: OrderedDict[URL, tuple[float, Protego | None]] = OrderedDict()
-        self._asking: dict[URL, asyncio.Lock] = {}
+        self._asking: WeakValueDictionary[URL, asyncio.Lock] = WeakValueDictionary()
 
     async def check(self, url: URL) -> None:
         """Raise `ServiceError` where the site does not want the page read (`refused`), or cannot be asked."""
@@ -47,20 +48,15 @@ class Robots:
 
     async def _rules(self, site: URL) -> "Protego | None":
         # One request a site: pages of the same site often come together.
-        lock = self._asking.setdefault(site, asyncio.Lock())
-        try:
-            async with lock:
-                known = self._known.get(site)
-                if known is None or self._clock() - known[0] >= KEPT_S:
-                    known = (self._clock(), await self._fetch(site))
-                    self._known[site] = known
-                self._known.move_to_end(site)
-                while len(self._known) > self._hosts:
-                    self._known.popitem(last=False)
-                return known[1]
-        finally:
-            if not lock.locked():
-                self._asking.pop(site, None)
+        async with self._asking.setdefault(site, asyncio.Lock()):
+            known = self._known.get(site)
+            if known is None or self._clock() - known[0] >= KEPT_S:
+                known = (self._clock(), await self._fetch(site))
+                self._known[site] = known
+            self._known.move_to_end(site)
+            while len(self._known) > self._hosts:
+                self._known.popitem(last=False)
+            return known[1]
 
     async def _fetch(self, site: URL) -> "Protego | None":
         """The rules; None where all may be read."""
