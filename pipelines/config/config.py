@@ -30,10 +30,13 @@ from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.gateway.gate import Limits
 from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.gateway.retry import Retry
-from gog.transforms.services.models.chat import ModelSettings, model_id
+from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.checkpoint import CheckpointSettings
+from gog.transforms.services.models.provider import NamedModels
 from gog.transforms.services.models.vllm import VllmSettings
 from gog.transforms.services.pages.reading import ReadingSettings
+from gog.transforms.services.provider import Opening, ProviderError
+from gog.transforms.services.providers import MODELS, checked
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.search.upload import UploadSettings
 from gog.transforms.synthesize.propose import ProposeSettings
@@ -45,13 +48,13 @@ class ConfigError(ValueError):
     """The configuration is wrong; the message is one line that names the key and says what to do."""
 
 
-class Section(BaseModel):
+class ConfigTable(BaseModel):
     """A part of the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Curate(Section):
+class Curate(ConfigTable):
     """What is kept of what was verified."""
 
     keep: int = Field(default=1, ge=1)
@@ -69,7 +72,7 @@ class Retries(Retry):
     timeout_s: float = Field(default=120.0, gt=0)
 
 
-class Ceiling(Section):
+class Ceiling(ConfigTable):
     """At a ceiling no new call is made; the run ends with exit code 1 and can go on with a higher one."""
 
     max_cost: float | None = Field(default=None, ge=0)
@@ -81,7 +84,7 @@ class Ceiling(Section):
     workers. What a killed worker had leased counts as spent."""
 
 
-class StoreSettings(Section):
+class StoreSettings(ConfigTable):
     """How answers of the outside are kept."""
 
     mode: Literal["live", "record", "replay"] = "record"
@@ -103,7 +106,7 @@ class StoreSettings(Section):
         return self
 
 
-class Config(Section):
+class Config(ConfigTable):
     """A run."""
 
     run: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "run"
@@ -188,16 +191,11 @@ def fingerprint(config: Config) -> str:
 
 def _model_of(config: Config, address: str) -> str:
     """A model's address as far as records depend on it: not on where its endpoint is."""
-    scheme = address.partition(":")[0]
-    if scheme == "planner":
-        from gog.transforms.atlas.planner.policy import planner_id, skill_of
-
-        with suppress(ValueError):  # told where it is opened
-            return planner_id(skill_of(address))
-    if scheme not in ("http", "https", "vllm"):
-        return address
-    name = address.partition(":" if scheme == "vllm" else "#")[2].strip()
-    return model_id(name, config.models.get(name, ModelSettings()))
+    opening = Opening(address, sections=(NamedModels(config.models), config.vllm), calls=False)
+    with suppress(ProviderError):  # told where it is opened
+        provider, opening = checked(MODELS, opening)
+        return provider.identify(opening) if provider.placeless else address
+    return address
 
 
 def parse_config(data: Any, origin: str = "config") -> Config:

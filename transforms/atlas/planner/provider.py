@@ -9,5 +9,6 @@ MODEL = ModelProvider(
     fits=lambda opening: skill_of(opening.address) >= 0,
     open=lambda opening: Planner(opening.images, skill_of(opening.address)),
     identify=lambda opening: planner_id(skill_of(opening.address)),
+    placeless=True,
     embedded=True,
 )

@@ -63,4 +63,5 @@ MODEL = ModelProvider(
     open=_open,
     identify=lambda opening: model_id(_endpoint(opening)[1], _settings(opening)),
     settings=_settings,
+    placeless=True,
 )

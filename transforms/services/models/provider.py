@@ -46,5 +46,7 @@ class ModelProvider(Provider[Policy]):
     """The model's id, without opening it. Raises `ProviderError`."""
     settings: Callable[[Opening], ModelSettings] = settings_by_rest
     """How it is spoken to. Raises `ProviderError`."""
+    placeless: bool = False
+    """Whether records depend on the model's id alone, not on where its address says that it is."""
     server: Callable[[Opening], Server] | None = None
     """The server that a run starts for it, if any."""

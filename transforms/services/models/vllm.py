@@ -100,5 +100,6 @@ MODEL = ModelProvider(
     open=_open,
     identify=lambda opening: model_id(opening.rest, _settings(opening)),
     settings=_settings,
+    placeless=True,
     server=_server,
 )
