@@ -1,8 +1,5 @@
 """Errors as the user gets them: one line that says what to do, and an exit code."""
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import typer
@@ -20,21 +17,6 @@ class UseError(ValueError):
 
 class ListenError(OSError):
     """Nobody can listen at an address; the message says what to name instead."""
-
-
-@contextmanager
-def listening(host: str, port: int) -> Iterator[None]:
-    """What keeps a server from listening, as one line. Raises `ListenError`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            why = "something else listens there; name another with --port, or 0 for a free one"
-        elif error.errno in {errno.EACCES, errno.EPERM}:
-            why = "the system does not allow it; name a port above 1023 with --port"
-        else:
-            why = f"{error.strerror or error}; name an address of this machine"
-        raise ListenError(f"cannot listen on port {port} of {host}: {why}") from error
 
 
 class ErrorLine(NamedTuple):

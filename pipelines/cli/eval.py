@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gog.pipelines.cli.errors import FELL_SHORT, UseError
-from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, print_json
+from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, option, print_json
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
 
@@ -42,26 +42,22 @@ app = command_app(
 def evaluate(
     context: typer.Context,
     bench: Annotated[
-        list[str] | None,
-        typer.Option("--bench", metavar="NAME[:SPLIT][=PATH]", help="A benchmark; may be repeated."),
+        list[str] | None, option("--bench", "NAME[:SPLIT][=PATH]", "A benchmark; may be repeated.")
     ] = None,
     policy: Annotated[
-        str | None, typer.Option("--policy", metavar="ADDRESS", help="The model; the config's labeller unless given.")
+        str | None, option("--policy", "ADDRESS", "The model; the config's labeller unless given.")
     ] = None,
-    judge: Annotated[
-        str | None, typer.Option("--judge", metavar="ADDRESS", help="The judge; the config's unless given.")
-    ] = None,
+    judge: Annotated[str | None, option("--judge", "ADDRESS", "The judge; the config's unless given.")] = None,
     paradigm: Annotated[
-        list[str] | None,
-        typer.Option("--paradigm", metavar="NAME", help=f"One of {', '.join(ALL)}; may be repeated; all unless given."),
+        list[str] | None, option("--paradigm", "NAME", f"One of {', '.join(ALL)}; may be repeated; all unless given.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="NUMBER", help="The first so many items of each benchmark.")
+        int | None, option("--limit", "NUMBER", "The first so many items of each benchmark.", min=1)
     ] = None,
     judge_all: Annotated[
         bool, typer.Option("--judge-all", help="Ask the judge of every answer, for its agreement with the rules.")
     ] = False,
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the evaluation in the lake.")] = "eval",
+    name: Annotated[str, option("--name", "NAME", "Name of the evaluation in the lake.")] = "eval",
     config: ConfigOption = None,
     lake: LakeOption = None,
     as_json: JsonOption = False,

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, command_app, example
+from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, command_app, example, option
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.export.formats import FORMATS
@@ -38,27 +38,25 @@ def export(
     seed: SeedOption = None,
     form: Annotated[
         str,
-        typer.Option(
+        option(
             "--format",
-            metavar="NAME",
-            help=f"Who reads it, of {', '.join(FORMATS)}; parquet is the engine's own, in the run's frame.",
+            "NAME",
+            f"Who reads it, of {', '.join(FORMATS)}; parquet is the engine's own, in the run's frame.",
         ),
     ] = OWN,
     backbone: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--backbone",
-            metavar="NAME",
-            help=f"The model to train, of {', '.join(BACKBONES)}: boxes, sizes and tools as it has them.",
+            "NAME",
+            f"The model to train, of {', '.join(BACKBONES)}: boxes, sizes and tools as it has them.",
         ),
     ] = None,
     reviewed: Annotated[
         Reviewed | None,
         typer.Option("--reviewed", help="What SFT splits make of reviews (`gog view`); the config's unless given."),
     ] = None,
-    push: Annotated[
-        str | None, typer.Option("--push", metavar="REPO", help="Upload it as a dataset of the Hugging Face hub.")
-    ] = None,
+    push: Annotated[str | None, option("--push", "REPO", "Upload it as a dataset of the Hugging Face hub.")] = None,
 ) -> None:
     if kind not in {"sft", "rl"}:
         raise typer.BadParameter("there are two exports: sft and rl", param_hint="KIND")

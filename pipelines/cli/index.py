@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from gog.pipelines.cli.errors import FELL_SHORT, UseError
-from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, print_json
+from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, option, print_json
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
 
@@ -33,15 +33,9 @@ app = command_app(
 
 @app.command(epilog=example("gog index build --images photos --texts captions.jsonl --out index", more=MORE))
 def build(
-    images: Annotated[
-        Path | None, typer.Option("--images", metavar="FOLDER", help="Pictures, in this folder and below it.")
-    ] = None,
-    texts: Annotated[
-        Path | None, typer.Option("--texts", metavar="FILE", help="JSONL: a caption or a page a line.")
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The index; an earlier one is replaced.")] = Path(
-        "index"
-    ),
+    images: Annotated[Path | None, option("--images", "FOLDER", "Pictures, in this folder and below it.")] = None,
+    texts: Annotated[Path | None, option("--texts", "FILE", "JSONL: a caption or a page a line.")] = None,
+    out: Annotated[Path, option("--out", "FOLDER", "The index; an earlier one is replaced.")] = Path("index"),
     as_json: JsonOption = False,
 ) -> None:
     """Index your own pictures and pages for search.

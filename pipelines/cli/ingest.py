@@ -6,9 +6,16 @@ them there, since it keeps the selection that it began with.
 
 from typing import Annotated
 
-import typer
-
-from gog.pipelines.cli.options import BeamOptions, ConfigOption, LakeOption, RunOption, SeedOption, command_app, example
+from gog.pipelines.cli.options import (
+    BeamOptions,
+    ConfigOption,
+    LakeOption,
+    RunOption,
+    SeedOption,
+    command_app,
+    example,
+    option,
+)
 from gog.pipelines.cli.steps import work
 from gog.pipelines.cli.targets import config_of
 
@@ -24,16 +31,12 @@ def ingest(
     lake: LakeOption = None,
     name: RunOption = None,
     seed: SeedOption = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="NUMBER", help="The first so many rows that are wanted.")
-    ] = None,
+    limit: Annotated[int | None, option("--limit", "NUMBER", "The first so many rows that are wanted.", min=1)] = None,
     sample: Annotated[
-        float | None,
-        typer.Option("--sample", metavar="SHARE", help="A share of the rows, from 0 to 1: the same ones every time."),
+        float | None, option("--sample", "SHARE", "A share of the rows, from 0 to 1: the same ones every time.")
     ] = None,
     where: Annotated[
-        list[str] | None,
-        typer.Option("--where", metavar="CONDITION", help="column=value, !=, ~regex or !~; several must all hold."),
+        list[str] | None, option("--where", "CONDITION", "column=value, !=, ~regex or !~; several must all hold.")
     ] = None,
     beam: BeamOptions = None,
 ) -> None:

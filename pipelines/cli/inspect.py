@@ -9,10 +9,8 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from gog.pipelines.cli.errors import UseError
-from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, print_json
+from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, option, print_json
 from gog.pipelines.cli.targets import RunPlace, one_run
 
 MORE = (
@@ -35,11 +33,11 @@ app = command_app()
 
 @app.command(help=__doc__, epilog=example(*EXAMPLES, more=MORE))
 def inspect(
-    sql: Annotated[str | None, typer.Option("--sql", metavar="QUERY", help="One query; without it, a shell.")] = None,
+    sql: Annotated[str | None, option("--sql", "QUERY", "One query; without it, a shell.")] = None,
     trajectory: Annotated[
-        str | None, typer.Option("--trajectory", metavar="ID", help="Draw it: its id, or the start of it, or best.")
+        str | None, option("--trajectory", "ID", "Draw it: its id, or the start of it, or best.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to draw it.")] = Path("trajectory.png"),
+    out: Annotated[Path, option("--out", "FILE", "Where to draw it.")] = Path("trajectory.png"),
     config: OfConfig = None,
     lake: LakeOption = None,
     name: OfRun = None,

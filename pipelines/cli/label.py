@@ -5,9 +5,16 @@ The pool is every hard seed that SFT does not train on. Another policy labels al
 
 from typing import Annotated
 
-import typer
-
-from gog.pipelines.cli.options import BeamOptions, ConfigOption, LakeOption, RunOption, SeedOption, command_app, example
+from gog.pipelines.cli.options import (
+    BeamOptions,
+    ConfigOption,
+    LakeOption,
+    RunOption,
+    SeedOption,
+    command_app,
+    example,
+    option,
+)
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 
@@ -28,7 +35,7 @@ def label(
     seed: SeedOption = None,
     beam: BeamOptions = None,
     policy: Annotated[
-        str | None, typer.Option("--policy", metavar="ADDRESS", help="Address of the policy; the config's labeller.")
+        str | None, option("--policy", "ADDRESS", "Address of the policy; the config's labeller.")
     ] = None,
 ) -> None:
     made = config_of(config, lake, name, seed)

@@ -24,38 +24,28 @@ def _passed_over(path: str | None) -> str | None:
     return path
 
 
+def option(names: str, metavar: str, about: str, **more: Any) -> Any:
+    """An option of a command with a value: its names, as they are typed, what the value is called, and its help."""
+    return typer.Option(*names.split(), metavar=metavar, help=about, **more)
+
+
 ConfigOption = Annotated[
     str | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="FILE",
-        help="A YAML file; `gog init` writes one. Without it, the bundled world.",
+    option(
+        "--config -c",
+        "FILE",
+        "A YAML file; `gog init` writes one. Without it, the bundled world.",
         callback=_passed_over,
     ),
 ]
-OfConfig = Annotated[
-    str | None, typer.Option("--config", "-c", metavar="FILE", help="The config whose lake and run are meant.")
-]
-LakeOption = Annotated[
-    str | None, typer.Option("--lake", metavar="FOLDER", help="The lake's folder; the config's, or ./lake.")
-]
-RunOption = Annotated[
-    str | None, typer.Option("--run", metavar="NAME", help="Name of the run; the config's unless given.")
-]
-OfRun = Annotated[
-    str | None, typer.Option("--run", metavar="NAME", help="Name of the run; needed where the lake has several.")
-]
+OfConfig = Annotated[str | None, option("--config -c", "FILE", "The config whose lake and run are meant.")]
+LakeOption = Annotated[str | None, option("--lake", "FOLDER", "The lake's folder; the config's, or ./lake.")]
+RunOption = Annotated[str | None, option("--run", "NAME", "Name of the run; the config's unless given.")]
+OfRun = Annotated[str | None, option("--run", "NAME", "Name of the run; needed where the lake has several.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-SeedOption = Annotated[
-    int | None, typer.Option("--seed", metavar="NUMBER", help="Seed of every draw; the config's unless given.")
-]
-AcceptOption = Annotated[
-    int | None, typer.Option("--accept", min=1, metavar="NUMBER", help="Stop when so many trajectories are kept.")
-]
-OlderThan = Annotated[
-    str | None, typer.Option("--older-than", metavar="AGE", help="Only what was kept before: 30d, 12h, 2w.")
-]
+SeedOption = Annotated[int | None, option("--seed", "NUMBER", "Seed of every draw; the config's unless given.")]
+AcceptOption = Annotated[int | None, option("--accept", "NUMBER", "Stop when so many trajectories are kept.", min=1)]
+OlderThan = Annotated[str | None, option("--older-than", "AGE", "Only what was kept before: 30d, 12h, 2w.")]
 BeamOptions = Annotated[
     list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="-- BEAM OPTIONS")
 ]

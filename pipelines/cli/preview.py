@@ -7,9 +7,7 @@ seed's best trajectory is drawn below LAKE/previews.
 import sys
 from typing import Annotated
 
-import typer
-
-from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, command_app, example
+from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, command_app, example, option
 from gog.pipelines.cli.targets import config_of
 
 app = command_app()
@@ -17,7 +15,7 @@ app = command_app()
 
 @app.command(help=__doc__, epilog=example("gog preview -n 5 -c fvqa.yaml"))
 def preview(
-    count: Annotated[int, typer.Option("-n", min=1, metavar="NUMBER", help="How many seeds.")] = 5,
+    count: Annotated[int, option("-n", "NUMBER", "How many seeds.", min=1)] = 5,
     config: ConfigOption = None,
     lake: LakeOption = None,
     name: RunOption = None,

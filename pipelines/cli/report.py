@@ -7,10 +7,8 @@ trajectories with their images.
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from gog.pipelines.cli.errors import UseError
-from gog.pipelines.cli.options import LakeOption, OfConfig, OfRun, command_app, example
+from gog.pipelines.cli.options import LakeOption, OfConfig, OfRun, command_app, example, option
 from gog.pipelines.cli.targets import one_run
 
 MORE = (
@@ -26,9 +24,7 @@ def report(
     config: OfConfig = None,
     lake: LakeOption = None,
     name: OfRun = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to; the run's folder unless given.")
-    ] = None,
+    out: Annotated[Path | None, option("--out", "FILE", "Where to; the run's folder unless given.")] = None,
 ) -> None:
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.show.report.page import write_report

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gog.pipelines.cli.errors import FELL_SHORT, UseError
-from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, print_json
+from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, option, print_json
 from gog.pipelines.cli.targets import config_of, one_run
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ app = command_app()
     epilog=example("gog retry --reason teacher.timeout", "gog retry --reason search.failed --run fvqa", more=MORE),
 )
 def retry(
-    reason: Annotated[
-        list[str], typer.Option("--reason", metavar="CODE", help="Code of a reason; may be given several times.")
-    ],
+    reason: Annotated[list[str], option("--reason", "CODE", "Code of a reason; may be given several times.")],
     config: OfConfig = None,
     lake: LakeOption = None,
     name: OfRun = None,

@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from gog.pipelines.cli.errors import UseError
 from gog.pipelines.cli.options import (
     AcceptOption,
@@ -22,6 +20,7 @@ from gog.pipelines.cli.options import (
     SeedOption,
     command_app,
     example,
+    option,
     seconds_of,
 )
 from gog.pipelines.cli.steps import work
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
     from gog.pipelines.config.config import Config
 
 Refresh = Annotated[
-    list[str] | None,
-    typer.Option("--refresh", metavar="KIND", help="Buy answers of this kind anew, such as text_search."),
+    list[str] | None, option("--refresh", "KIND", "Buy answers of this kind anew, such as text_search.")
 ]
 RUNNERS = (
     "What follows `--` goes to Beam: a runner by name takes the same pipelines to Flink, Spark or Dataflow. Whatever "

@@ -5,19 +5,17 @@ it; without faults, a run with them makes the same records as one with the embed
 """
 
 import asyncio
-import signal
-import sys
-from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gog.pipelines.cli.errors import UseError, listening
-from gog.pipelines.cli.options import command_app, example
+from gog.pipelines.cli.errors import UseError
+from gog.pipelines.cli.options import command_app, example, option
+from gog.pipelines.cli.serving import serve
 
 if TYPE_CHECKING:
     from gog.transforms.atlas.server.faults import Fault, Manners
-    from gog.transforms.atlas.server.server import PlannerServer
 
 PORT: Final = 8321
 MORE: Final = (
@@ -35,29 +33,22 @@ app = command_app()
     epilog=example("gog serve-planner", FAULTS, "gog serve-planner --rate-limit 20 --no-retry-after", more=MORE),
 )
 def serve_planner(
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, metavar="NUMBER", help="Port to listen on; 0 takes a free one.")
-    ] = PORT,
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
-    fault: Annotated[
-        list[str] | None, typer.Option("--fault", metavar="NAME=SHARE", help="A fault to order; may be repeated.")
-    ] = None,
-    latency: Annotated[float, typer.Option("--latency", metavar="SECONDS", help="What an answer takes.")] = 0.0,
-    tail: Annotated[
-        str | None, typer.Option("--tail", metavar="SHARE:SECONDS", help="Slower answers, as 0.05:0.6.")
-    ] = None,
+    port: Annotated[int, option("--port", "NUMBER", "Port to listen on; 0 takes a free one.", min=0, max=65535)] = PORT,
+    host: Annotated[str, option("--host", "ADDRESS", "Address to listen on.")] = "127.0.0.1",
+    fault: Annotated[list[str] | None, option("--fault", "NAME=SHARE", "A fault to order; may be repeated.")] = None,
+    latency: Annotated[float, option("--latency", "SECONDS", "What an answer takes.")] = 0.0,
+    tail: Annotated[str | None, option("--tail", "SHARE:SECONDS", "Slower answers, as 0.05:0.6.")] = None,
     rate_limit: Annotated[
-        float | None,
-        typer.Option("--rate-limit", metavar="NUMBER", help="Requests a second; what is beyond gets a 429."),
+        float | None, option("--rate-limit", "NUMBER", "Requests a second; what is beyond gets a 429.")
     ] = None,
     retry_after: Annotated[
         bool, typer.Option("--retry-after/--no-retry-after", help="Whether a 429 or 503 says when to come again.")
     ] = True,
-    stall: Annotated[float, typer.Option("--stall", metavar="SECONDS", help="How long a stall lasts.")] = 600.0,
-    seed: Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Seed of every draw.")] = 0,
+    stall: Annotated[float, option("--stall", "SECONDS", "How long a stall lasts.")] = 600.0,
+    seed: Annotated[int, option("--seed", "NUMBER", "Seed of every draw.")] = 0,
 ) -> None:
     from gog.transforms.atlas.server.faults import Manners
-    from gog.transforms.atlas.server.server import PlannerServer
+    from gog.transforms.atlas.server.server import PlannerServer, serving
 
     share, seconds = _tail(tail)
     try:
@@ -74,28 +65,10 @@ def serve_planner(
     except ValueError as error:
         raise UseError(str(error)) from None
     server = PlannerServer(manners)
-    asyncio.run(_serve(server, host, port))
+    asyncio.run(serve(serving(server, host, port), host, port, partial(_tell, manners)))
     counted = server.statistics
     met = ", ".join(f"{name} {count}" for name, count in counted["faults"].items()) or "none"
     print(f"{counted['requests']} requests, {counted['answered']} answered; faults: {met}")
-
-
-async def _serve(server: "PlannerServer", host: str, port: int) -> None:
-    """Serve until the process is interrupted or told to end."""
-    from gog.transforms.atlas.server.server import serving
-
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, ended.set)
-    try:
-        async with AsyncExitStack() as stack:
-            with listening(host, port):
-                address = await stack.enter_async_context(serving(server, host, port))
-            _tell(server.manners, address)
-            await ended.wait()
-    finally:
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(signum)
 
 
 def _tell(manners: "Manners", address: str) -> None:
@@ -111,7 +84,6 @@ def _tell(manners: "Manners", address: str) -> None:
     if manners.rate_limit:
         print(f"\nAt most {manners.rate_limit:g} requests a second")
     print(f"\nWhat was asked so far: {address.removesuffix('/v1')}/stats")
-    sys.stdout.flush()
 
 
 def _shares(given: list[str]) -> "dict[Fault, float]":

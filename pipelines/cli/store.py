@@ -17,6 +17,7 @@ from gog.pipelines.cli.options import (
     OlderThan,
     command_app,
     example,
+    option,
     print_json,
     seconds_of,
 )
@@ -29,14 +30,10 @@ if TYPE_CHECKING:
     from gog.transforms.services.store.records import AnyStore
 
 SHOWN: Final = 10
-Kind = Annotated[
-    list[str] | None, typer.Option("--kind", metavar="KIND", help="Only this kind, as stats names it; may be repeated.")
-]
+Kind = Annotated[list[str] | None, option("--kind", "KIND", "Only this kind, as stats names it; may be repeated.")]
 
 app = command_app(
-    help=__doc__,
-    no_args_is_help=True,
-    epilog=example("gog store stats", "gog store export fvqa.cassette --run fvqa"),
+    help=__doc__, no_args_is_help=True, epilog=example("gog store stats", "gog store export fvqa.cassette --run fvqa")
 )
 
 
@@ -115,7 +112,7 @@ def export(
     file: Annotated[Path, typer.Argument(help="The cassette to write.", metavar="FILE")],
     config: ConfigOption = None,
     lake: LakeOption = None,
-    run: Annotated[str | None, typer.Option("--run", metavar="NAME", help="Only what this run asked.")] = None,
+    run: Annotated[str | None, option("--run", "NAME", "Only what this run asked.")] = None,
     kind: Kind = None,
 ) -> None:
     """Write a cassette: answers in one file that travels.

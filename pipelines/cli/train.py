@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gog.pipelines.cli.errors import UseError
-from gog.pipelines.cli.options import JsonOption, command_app, example, print_json
+from gog.pipelines.cli.options import JsonOption, command_app, example, option, print_json
 
 Settings = Annotated[
     list[str] | None,
@@ -38,15 +38,10 @@ app = command_app()
 def train(
     stage: Annotated[str, typer.Argument(metavar="STAGE", help="sft or grpo.")],
     config: Annotated[
-        str | None,
-        typer.Option("--config", "-c", metavar="FILE", help="The stage's settings: YAML, or a bundled name."),
+        str | None, option("--config -c", "FILE", "The stage's settings: YAML, or a bundled name.")
     ] = None,
-    python: Annotated[
-        str, typer.Option("--python", metavar="PATH", help="Interpreter of the training environment; this one's.")
-    ] = "",
-    processes: Annotated[
-        int | None, typer.Option("--processes", min=1, max=1024, metavar="NUMBER", help="Processes; one a GPU.")
-    ] = None,
+    python: Annotated[str, option("--python", "PATH", "Interpreter of the training environment; this one's.")] = "",
+    processes: Annotated[int | None, option("--processes", "NUMBER", "Processes; one a GPU.", min=1, max=1024)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look and print; start nothing.")] = False,
     settings: Settings = None,
     as_json: JsonOption = False,

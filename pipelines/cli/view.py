@@ -6,20 +6,14 @@ attempts side by side. Accept, reject, correct a box, comment: `gog export --rev
 
 import asyncio
 import getpass
-import signal
-import sys
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
-import typer
-
-from gog.pipelines.cli.errors import UseError, listening
-from gog.pipelines.cli.options import LakeOption, OfConfig, command_app, example
+from gog.pipelines.cli.errors import UseError
+from gog.pipelines.cli.options import LakeOption, OfConfig, command_app, example, option
+from gog.pipelines.cli.serving import serve
 from gog.pipelines.cli.targets import runs_of
-
-if TYPE_CHECKING:
-    from gog.pipelines.show.web.server import Viewer
 
 PORT: Final = 8322
 MORE: Final = (
@@ -36,19 +30,13 @@ app = command_app()
 def view(
     config: OfConfig = None,
     lake: LakeOption = None,
-    name: Annotated[
-        str | None, typer.Option("--run", metavar="NAME", help="The run to open first; all of the lake can be seen.")
-    ] = None,
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, metavar="NUMBER", help="Port to listen on; 0 takes a free one.")
-    ] = PORT,
-    reviewer: Annotated[
-        str | None, typer.Option("--reviewer", metavar="NAME", help="Who reviews; your login unless given.")
-    ] = None,
+    name: Annotated[str | None, option("--run", "NAME", "The run to open first; all of the lake can be seen.")] = None,
+    port: Annotated[int, option("--port", "NUMBER", "Port to listen on; 0 takes a free one.", min=0, max=65535)] = PORT,
+    reviewer: Annotated[str | None, option("--reviewer", "NAME", "Who reviews; your login unless given.")] = None,
 ) -> None:
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.lake.review_files import reviewer_name
-    from gog.pipelines.show.web.server import Viewer
+    from gog.pipelines.show.web.server import ADDRESS, Viewer, serving
 
     places = runs_of(config, lake, name)
     try:
@@ -57,29 +45,11 @@ def view(
         raise UseError(f"--reviewer: {error}") from None
     opened = Lake(Path(places[0].lake), create=False)
     first = places[0].run if len(places) == 1 else None
-    asyncio.run(_serve(Viewer(opened, who, first), port))
+    viewing = serving(Viewer(opened, who, first), port)
+    asyncio.run(serve(viewing, ADDRESS, port, lambda url: print(f"Open {url} in a browser; Ctrl-C ends it")))
 
 
 def _login() -> str:
     with suppress(KeyError, OSError, ImportError):
         return getpass.getuser()
     return "me"
-
-
-async def _serve(viewer: "Viewer", port: int) -> None:
-    """Serve until the process is interrupted or told to end."""
-    from gog.pipelines.show.web.server import ADDRESS, serving
-
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, ended.set)
-    try:
-        async with AsyncExitStack() as stack:
-            with listening(ADDRESS, port):
-                address = await stack.enter_async_context(serving(viewer, port))
-            print(f"Open {address} in a browser; Ctrl-C ends it")
-            sys.stdout.flush()
-            await ended.wait()
-    finally:
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(signum)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from gog.pipelines.config.addresses import KINDS, named_services
 from gog.pipelines.config.config import Config, ConfigError
@@ -16,17 +16,15 @@ from gog.pipelines.lake.lake import Lake
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.image_store import ImageStore
+from gog.transforms.open_set import OpenSet
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.models.provider import NamedModels, Server
 from gog.transforms.services.pages.reading import Reading
-from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, TextSearch
-from gog.transforms.services.provider import Opening, ProviderError
+from gog.transforms.services.protocols import PageReader, Policy, TextSearch
+from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.providers import (
-    DETECTORS,
-    IMAGE_SEARCHES,
     MODELS,
     READERS,
-    TEXT_SEARCHES,
     check_installed,
     checked,
     embedded,
@@ -35,42 +33,32 @@ from gog.transforms.services.providers import (
 )
 from gog.transforms.services.search.index_folder import Bundled
 
+S = TypeVar("S")
+
 LOGS: Final = "logs"
 """Folder of the lake for the output of servers that were started."""
 
 
-def open_policy(address: str, images: ImageStore, config: Config | None = None) -> Policy:
-    """The teacher, policy or judge at an address. Raises `ConfigError`."""
-    with _told():
-        return open_service(MODELS, _opening(address, config, images))
+def open_at(
+    providers: OpenSet[Provider[S]],
+    address: str,
+    config: Config | None = None,
+    *,
+    images: ImageStore | None = None,
+    lake: Lake | None = None,
+) -> S:
+    """The service at an address of these providers; a detector's weights are loaded. Raises `ConfigError`.
 
-
-def open_detector(address: str, images: ImageStore, config: Config | None = None) -> Detector:
-    """The detector at an address; loads its weights. Raises `ConfigError`."""
-    with _told():
-        return open_service(DETECTORS, _opening(address, config, images))
-
-
-def open_text_search(address: str, lake: Lake, config: Config | None = None) -> TextSearch:
-    """The text search at an address. Raises `ConfigError`."""
-    with _told():
-        return open_service(TEXT_SEARCHES, _opening(address, config, lake=lake))
-
-
-def open_image_search(address: str, lake: Lake, images: ImageStore, config: Config | None = None) -> ImageSearch:
-    """The image search at an address; what it is asked with, and thumbnails of its hits, are in `images`.
-
-    Raises `ConfigError`.
+    What it is asked with, and thumbnails of its hits, are in `images`; indexes of the bundled world in `lake`.
     """
     with _told():
-        return open_service(IMAGE_SEARCHES, _opening(address, config, images, lake))
+        return open_service(providers, _opening(address, config, images, lake))
 
 
 def open_reader(address: str, config: Config | None = None) -> PageReader:
     """The reader of pages at an address. Raises `ConfigError`."""
     _check_reading(config or Config())
-    with _told():
-        return open_service(READERS, _opening(address, config))
+    return open_at(READERS, address, config)
 
 
 def with_pages(search: TextSearch, reader: PageReader | None, judge: Policy, config: Config) -> TextSearch:

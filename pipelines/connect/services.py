@@ -12,11 +12,8 @@ from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import (
     check_addresses,
     check_packages,
-    open_detector,
-    open_image_search,
-    open_policy,
+    open_at,
     open_reader,
-    open_text_search,
     price_name,
     server_of,
     with_pages,
@@ -33,7 +30,7 @@ from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import process_loop, shared, unshare
 from gog.transforms.services.models.provider import Server
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, TextSearch
-from gog.transforms.services.providers import host_or_scheme
+from gog.transforms.services.providers import DETECTORS, IMAGE_SEARCHES, MODELS, TEXT_SEARCHES, host_or_scheme
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.services.store.records import AnyStore
 from gog.transforms.services.store.schema import StoreError
@@ -71,12 +68,12 @@ def open_services(config: Config) -> Services:
     lake = Lake(Path(config.lake))
     images = lake.images
     store = open_store(config)
-    policies = {a: open_policy(a, images, config) for a in (config.teacher, config.judge, config.labeller)}
-    detector = open_detector(config.detector, images, config) if config.detector else None
-    searched = open_text_search(config.text_search, lake, config)
+    policies = {a: open_at(MODELS, a, config, images=images) for a in (config.teacher, config.judge, config.labeller)}
+    detector = open_at(DETECTORS, config.detector, config, images=images) if config.detector else None
+    searched = open_at(TEXT_SEARCHES, config.text_search, config, lake=lake)
     pages = open_reader(config.pages, config) if config.pages else None
     text_search = with_pages(searched, pages, policies[config.judge], config)
-    image_search = open_image_search(config.image_search, lake, images, config)
+    image_search = open_at(IMAGE_SEARCHES, config.image_search, config, images=images, lake=lake)
     named: list[tuple[str, Policy | Detector | TextSearch | PageReader | ImageSearch | None]] = [
         *policies.items(),
         (config.detector, detector),

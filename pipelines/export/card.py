@@ -5,15 +5,14 @@ Everything on it is counted or read from the rows. Names and texts come from out
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any, Final
 
 import yaml
-from jinja2 import Environment, StrictUndefined
 
 from gog.pipelines.export.card_data import CardFacts
 from gog.pipelines.export.formats import FORMATS, ExportFormat
 from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.templates import templates
 from gog.transforms.export.target import OWN
 
 HUB_LICENCES: Final = frozenset(
@@ -97,14 +96,8 @@ def _front_matter(facts: CardFacts, form: ExportFormat) -> str:
 
 def dataset_card(facts: CardFacts, form: ExportFormat = FORMATS[OWN]) -> str:
     """The card, README.md."""
-    environment = Environment(
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - Markdown: `finalize` escapes every expression
-        finalize=escaped,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    # Markdown: `finalize` escapes every expression.
+    environment = templates(autoescape=False, finalize=escaped, keep_trailing_newline=True)
     environment.filters |= {
         "code": _code,
         "number": _number,
@@ -112,7 +105,6 @@ def dataset_card(facts: CardFacts, form: ExportFormat = FORMATS[OWN]) -> str:
         "plain": _Done,
         "list_of": lambda names: _Done(str(list(names))),
     }
-    source = files("gog.pipelines").joinpath("templates", "card.md.j2").read_text("utf-8")
     usage = _Done(environment.from_string(form.card).render(facts=facts))
-    page = environment.from_string(source).render(facts=facts, form=form, usage=usage)
+    page = environment.get_template("card.md.j2").render(facts=facts, form=form, usage=usage)
     return f"---\n{_front_matter(facts, form)}---\n\n{page}"

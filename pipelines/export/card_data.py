@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from gog.pipelines.export.parquet import export_schema
-from gog.pipelines.views.database import STAGES, quoted
+from gog.pipelines.views.database import quoted
+from gog.pipelines.views.queries import STAGES
 from gog.prompts import prompt_hash
 from gog.schemas import Split, StageCount
 from gog.transforms.episode.machine import EpisodeSettings, system_prompt

@@ -19,11 +19,8 @@ from typing import Final, Literal
 
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import (
-    open_detector,
-    open_image_search,
-    open_policy,
+    open_at,
     open_reader,
-    open_text_search,
     server_of,
 )
 from gog.pipelines.connect.stores import read_store, size_of, store_path
@@ -37,7 +34,7 @@ from gog.transforms.open_set import plugins
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
-from gog.transforms.services.providers import embedded
+from gog.transforms.services.providers import DETECTORS, IMAGE_SEARCHES, MODELS, TEXT_SEARCHES, embedded
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError
@@ -219,7 +216,7 @@ def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Chec
 
 
 async def _chat(address: str, pictures: PassingImages, config: Config) -> str:
-    policy = open_policy(address, pictures, config)
+    policy = open_at(MODELS, address, config, images=pictures)
     content = (ImagePart(image=_sample(pictures)), TextPart(text="What is in this picture? Answer in one word."))
     request = ChatRequest((Message(role="user", content=content),), sampling=Sampling(max_tokens=16))
     reply = await policy.complete(request)
@@ -231,17 +228,17 @@ def _sample(pictures: PassingImages) -> str:
 
 
 async def _detect(config: Config, pictures: PassingImages) -> str:
-    detector = open_detector(config.detector, pictures, config)
+    detector = open_at(DETECTORS, config.detector, config, images=pictures)
     return f"{detector.id} found {len(await detector.detect(_sample(pictures), ('flag',)))} regions"
 
 
 async def _text(config: Config, lake: Lake) -> str:
-    service = open_text_search(config.text_search, lake, config)
+    service = open_at(TEXT_SEARCHES, config.text_search, config, lake=lake)
     return f"{service.id} found {len(await service.search('flag', 3))} pages"
 
 
 async def _image(config: Config, lake: Lake, pictures: PassingImages) -> str:
-    service = open_image_search(config.image_search, lake, pictures, config)
+    service = open_at(IMAGE_SEARCHES, config.image_search, config, images=pictures, lake=lake)
     return f"{service.id} found {len(await service.search(_sample(pictures), 3))} pictures"
 
 

@@ -13,14 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from jinja2 import Environment, StrictUndefined
-
 from gog.pipelines.export.card import escaped
 from gog.pipelines.lake.lake import write_atomic
+from gog.pipelines.templates import templates
 
 Stage = Literal["sft", "grpo"]
 Json = dict[str, Any]
@@ -121,13 +119,12 @@ def write_card(output: Path, card: Mapping[str, Any]) -> None:
 
 def card_text(card: Mapping[str, Any]) -> str:
     """The run card as Markdown, without what a clock has measured."""
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
+    environment = templates(autoescape=False)
     environment.filters["shown"] = escaped
-    source = files("gog.pipelines").joinpath("templates", "run_card.md.j2").read_text("utf-8")
     measured = ("_runtime", "_per_second")
     card = {**card, "metrics": {k: v for k, v in card.get("metrics", {}).items() if not k.endswith(measured)}}
     shown = {"steps": None, "export": None, "git": None, "memory": None} | card
-    return environment.from_string(source).render(card=shown) + "\n"
+    return environment.get_template("run_card.md.j2").render(card=shown) + "\n"
 
 
 def _written_by(output: Path) -> Json:

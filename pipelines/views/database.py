@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -28,13 +28,11 @@ from gog.pipelines.lake.lock import ABANDONED_S
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.views.columns import column_comment
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
-from gog.pipelines.views.queries import QUERIES, STAGES
+from gog.pipelines.views.queries import QUERIES
 from gog.schemas import OLD_STAGES, TABLES
 from gog.schemas.arrow import arrow_schema
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row
-
-__all__ = ["DATABASE", "STAGES", "build_views", "check_funnel", "fetch_records", "open_file", "open_lake", "quoted"]
 
 R = TypeVar("R", bound=Row)
 
@@ -109,8 +107,13 @@ def open_file(path: Path, run_folder: Path) -> duckdb.DuckDBPyConnection:
 
 def fetch_records(record: type[R], cursor: duckdb.DuckDBPyConnection) -> list[R]:
     """The rows of a query, which has the columns of `record`. Raises `SchemaError` on damaged ones."""
+    return [from_row(record, row) for row in rows_of(cursor)]
+
+
+def rows_of(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The rows of a query, by the names of their columns."""
     names = [name for name, *_ in cursor.description or ()]
-    return [from_row(record, dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def check_funnel(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.views.database import rows_of
 
 PLAIN_WIDTH: Final = 120
 """Columns of a line where there is no terminal to ask."""
@@ -17,20 +18,12 @@ PLAIN_WIDTH: Final = 120
 Row = dict[str, Any]
 Summary = dict[str, list[Row]]
 
-_PARTS: Final = {
-    "funnel": "SELECT * FROM funnel",
-    "reasons": "SELECT * FROM reasons",
-    "spend": "SELECT * FROM spend",
-    "behaviours": "SELECT * FROM behaviours",
-    "categories": "SELECT * FROM categories",
-    "levels": "SELECT * FROM levels",
-    "benchmark_warnings": "SELECT * FROM benchmark_warnings",
-}
+_PARTS: Final = ("funnel", "reasons", "spend", "behaviours", "categories", "levels", "benchmark_warnings")
 
 
 def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
     """The views of a run (`gog.pipelines.views.database.open_lake`) as plain lists, for `--json`."""
-    return {name: _rows(connection, query) for name, query in _PARTS.items()}
+    return {name: rows_of(connection.execute(f"SELECT * FROM {name}")) for name in _PARTS}
 
 
 def console_for(stream: TextIO) -> Console:
@@ -53,12 +46,6 @@ def print_funnel(summary: Summary, console: Console, stages: Sequence[str]) -> N
     table = _funnel(lines)
     if table is not None:
         console.print(table)
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
-    cursor = connection.execute(query)
-    names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from jinja2 import Environment, StrictUndefined
-
 from gog.pipelines.export.card_data import CardFacts
 from gog.pipelines.export.parquet import SplitWriter, export_schema, read_image, suffix_of
+from gog.pipelines.templates import templates
 from gog.schemas import Split
 from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings
@@ -140,12 +138,5 @@ def write_script(path: Path, text: str) -> None:
 
 def rendered(name: str, values: dict[str, Any]) -> str:
     """A recipe of `pipelines/templates` with these values."""
-    environment = Environment(
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - YAML and shell, of our own values alone
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    source = files("gog.pipelines").joinpath("templates", *name.split("/")).read_text("utf-8")
-    return environment.from_string(source).render(values)
+    # YAML and shell, of our own values alone.
+    return templates(autoescape=False, keep_trailing_newline=True).get_template(name).render(values)

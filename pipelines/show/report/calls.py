@@ -7,7 +7,8 @@ import duckdb
 import numpy as np
 
 from gog.pipelines.show.report.plots import BAD, GOOD, NONE, QUIET, SERIES, UNSURE, legend, stacked
-from gog.pipelines.show.report.section import MOST, TABLE_ROWS, Section, drawn, fetch_rows, nothing, table_lines
+from gog.pipelines.show.report.section import MOST, TABLE_ROWS, Section, drawn, nothing, table_lines
+from gog.pipelines.views.database import rows_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ STEPS: Final = 60
 
 def searches(connection: duckdb.DuckDBPyConnection) -> Section:
     """What searches brought."""
-    rows = fetch_rows(connection, "FROM searches ORDER BY calls DESC, provider, tool")
+    rows = rows_of(connection.execute("FROM searches ORDER BY calls DESC, provider, tool"))
     columns = ("provider", "tool", "calls", "useful", "ambiguous", "off_target", "empty", "failed")
     lead = "What the next turn made of the searches of trajectories, and those that found nothing or failed."
     section = Section("searches", "Search by provider", lead, "", columns, table_lines(rows, columns))
@@ -42,7 +43,7 @@ def searches(connection: duckdb.DuckDBPyConnection) -> Section:
 
 def latency(connection: duckdb.DuckDBPyConnection) -> Section:
     """How long calls took."""
-    rows = fetch_rows(connection, "FROM providers ORDER BY calls DESC, provider, kind")
+    rows = rows_of(connection.execute("FROM providers ORDER BY calls DESC, provider, kind"))
     columns = ("provider", "kind", "calls", "from_store", "failed", "retries", "median_s", "p95_s")
     lead = "How long calls took that the store did not answer: the median, and a line to what 95% stayed within."
     section = Section("latency", "Latency by provider", lead, "", columns, table_lines(rows, columns))
@@ -80,13 +81,12 @@ def over_time(connection: duckdb.DuckDBPyConnection) -> Section:
     if not count:
         return nothing(section, "No call was made.")
     step = max(1.0, span / STEPS)
-    rows = fetch_rows(
-        connection,
-        f"""
+    rows = rows_of(
+        connection.execute(f"""
         SELECT from_s, sum(calls)::BIGINT AS calls, sum(from_store)::BIGINT AS from_store,
             sum(tokens)::BIGINT AS tokens, sum(cost) AS cost
         FROM rate_over_time({step:.6f}) GROUP BY from_s ORDER BY from_s
-        """,
+        """)
     )
     lines = tuple(
         (round(r["from_s"] / 60, 2), r["calls"], r["from_store"], r["tokens"], r["cost"]) for r in rows[:TABLE_ROWS]
@@ -122,10 +122,11 @@ def over_time(connection: duckdb.DuckDBPyConnection) -> Section:
 
 def spend(connection: duckdb.DuckDBPyConnection) -> Section:
     """What each provider cost."""
-    rows = fetch_rows(
-        connection,
-        "SELECT provider, kind, purpose, calls, from_store, failed, prompt_tokens + completion_tokens AS tokens, "
-        "cost FROM spend",
+    rows = rows_of(
+        connection.execute(
+            "SELECT provider, kind, purpose, calls, from_store, failed, prompt_tokens + completion_tokens AS tokens, "
+            "cost FROM spend"
+        )
     )
     columns = ("provider", "kind", "purpose", "calls", "from_store", "failed", "tokens", "cost")
     lead = "Calls, tokens and US dollars, by provider and purpose."

@@ -2,12 +2,10 @@
 
 import tempfile
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 import duckdb
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError, Manifest, write_atomic
@@ -16,6 +14,7 @@ from gog.pipelines.show.report.examples import Example, examples
 from gog.pipelines.show.report.section import Section
 from gog.pipelines.show.report.sections import sections
 from gog.pipelines.show.trajectory import rect
+from gog.pipelines.templates import templates
 from gog.pipelines.views.database import DATABASE, build_views, open_file
 
 REPORT: Final = "report.html"
@@ -52,10 +51,9 @@ def write_report(lake: Lake, run: str, path: Path | None = None) -> Path:
 
 def page(manifest: Manifest, state: str, facts: list[Fact], parts: list[Section], drawn: list[Example]) -> str:
     """The whole page as HTML."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = templates(autoescape=True)
     environment.filters |= {"cell": _cell, "line": one_line, "rect": rect}
-    template = files("gog.pipelines").joinpath("templates", "report.html.j2").read_text("utf-8")
-    return environment.from_string(template).render(
+    return environment.get_template("report.html.j2").render(
         run=manifest.run,
         state=state,
         shown=STATES_SHOWN.get(state, state),

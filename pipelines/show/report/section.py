@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import duckdb
-
 from gog.pipelines.show.report.plots import Draw, svg
 
 Row = dict[str, Any]
@@ -28,13 +26,6 @@ class Section:
     wide: bool = False
     empty: str = ""
     """What to say where there is nothing to show."""
-
-
-def fetch_rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
-    """The rows of a query, by name."""
-    cursor = connection.execute(sql)
-    names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def table_lines(rows: Sequence[Row], columns: Sequence[str]) -> tuple[tuple[object, ...], ...]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from gog.pipelines.show.report.calls import latency, over_time, searches, spend
 from gog.pipelines.show.report.plots import BAD, GOOD, NONE, SERIES, UNSURE, bars, ended, histogram, legend, stacked
-from gog.pipelines.show.report.section import MOST, TABLE_ROWS, Section, drawn, fetch_rows, nothing, table_lines
+from gog.pipelines.show.report.section import MOST, TABLE_ROWS, Section, drawn, nothing, table_lines
+from gog.pipelines.views.database import rows_of
 from gog.schemas import Behaviour
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def sections(connection: duckdb.DuckDBPyConnection) -> list[Section]:
 
 
 def _funnel(connection: duckdb.DuckDBPyConnection) -> Section:
-    rows = fetch_rows(connection, "FROM funnel")
+    rows = rows_of(connection.execute("FROM funnel"))
     columns = ("stage", "unit", "entered", "passed", "rejected")
     lead = "What entered each stage, and what left it with a reason. Entered is passed and rejected, always."
     section = Section(
@@ -48,7 +49,9 @@ def _funnel(connection: duckdb.DuckDBPyConnection) -> Section:
 
 
 def _reasons(connection: duckdb.DuckDBPyConnection) -> Section:
-    rows = fetch_rows(connection, "SELECT stage, unit, reason, rejects, round(100 * share, 1) AS percent FROM reasons")
+    rows = rows_of(
+        connection.execute("SELECT stage, unit, reason, rejects, round(100 * share, 1) AS percent FROM reasons")
+    )
     columns = ("stage", "unit", "reason", "rejects", "percent")
     lead = "Why rows left. The percentage is of what entered the stage."
     section = Section("reasons", "Reasons", lead, "", columns, table_lines(rows, columns), empty="Nothing left.")
@@ -66,14 +69,13 @@ def _reasons(connection: duckdb.DuckDBPyConnection) -> Section:
 
 
 def _behaviours(connection: duckdb.DuckDBPyConnection) -> Section:
-    rows = fetch_rows(
-        connection,
-        """
+    rows = rows_of(
+        connection.execute("""
         SELECT coalesce(nullif(category, ''), dataset) AS kind, behaviour, count(*) AS attempts,
             count(*) FILTER (outcome = 'correct') AS correct, count(*) FILTER (kept) AS kept,
             count(*) FILTER (reflective) AS reflective
         FROM overview GROUP BY ALL ORDER BY kind, behaviour
-        """,
+        """)
     )
     columns = ("kind", "behaviour", "attempts", "correct", "kept", "reflective")
     lead = "How attempts searched, by kind of question: all of them, and those that were kept."
@@ -105,14 +107,13 @@ def _behaviours(connection: duckdb.DuckDBPyConnection) -> Section:
 
 
 def _turns(connection: duckdb.DuckDBPyConnection) -> Section:
-    rows = fetch_rows(
-        connection,
-        """
+    rows = rows_of(
+        connection.execute("""
         SELECT turns, count(*) AS trajectories, count(*) FILTER (outcome = 'correct') AS correct,
             round(avg(prompt_tokens + completion_tokens))::BIGINT AS mean_tokens,
             round(avg(completion_tokens))::BIGINT AS mean_written
         FROM overview GROUP BY turns ORDER BY turns
-        """,
+        """)
     )
     columns = ("turns", "trajectories", "correct", "mean_tokens", "mean_written")
     lead = "Turns of each trajectory, and the tokens that its model read and wrote."
@@ -137,13 +138,12 @@ def _turns(connection: duckdb.DuckDBPyConnection) -> Section:
 
 
 def _levels(connection: duckdb.DuckDBPyConnection) -> Section:
-    rows = fetch_rows(
-        connection,
-        """
+    rows = rows_of(
+        connection.execute("""
         SELECT policy, level, passes, k, any_value(pass_rate) AS pass_rate, any_value(low) AS low,
             any_value(high) AS high, count(*) AS seeds
         FROM complexity GROUP BY policy, level, passes, k ORDER BY policy, pass_rate, k
-        """,
+        """)
     )
     columns = ("policy", "level", "passes", "k", "seeds", "low", "high")
     lead = "Levels against pass rates: a point for each pass rate with its 95% Wilson interval, as large as its seeds."
@@ -212,7 +212,7 @@ def coverage(boxes: "np.ndarray[Any, Any]", cells: int = CELLS) -> "np.ndarray[A
 
 
 def _regions(connection: duckdb.DuckDBPyConnection) -> Section:
-    rows = fetch_rows(connection, "FROM region_sources")
+    rows = rows_of(connection.execute("FROM region_sources"))
     columns = ("source", "regions", "seeds", "looked at", "of", "median share of the image")
     lines = tuple(
         (r["source"], r["regions"], r["seeds"], r["looked_at"], r["could_be"], f"{r['median_area']:.2%}")

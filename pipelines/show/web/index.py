@@ -8,17 +8,15 @@ import glob
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-
-import duckdb
 
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.reviews import ByReviewer, state_of
 from gog.pipelines.show.web.filters import FACETS, SORTS, Filter
 from gog.pipelines.show.web.records import Place
-from gog.pipelines.views.database import open_lake, quoted
+from gog.pipelines.views.database import open_lake, quoted, rows_of
 from gog.schemas import Review
 
 MEMORY: Final = "192MB"
@@ -159,7 +157,7 @@ class RunIndex:
             # Only places are sorted; the columns of a page are looked up by them.
             order = f"ORDER BY {key} {direction}, place {direction} LIMIT {int(count)} OFFSET {int(start)}"
             places = [p for (p,) in cursor.execute(f"SELECT place {_FROM} WHERE {where} {order}", values).fetchall()]
-            rows = _dictionaries(cursor.execute(f"SELECT {columns} {_FROM} WHERE list_contains(?, place)", [places]))
+            rows = rows_of(cursor.execute(f"SELECT {columns} {_FROM} WHERE list_contains(?, place)", [places]))
         by_place = {row["place"]: row for row in rows}
         return Listing([by_place[place] for place in places], total)
 
@@ -197,9 +195,7 @@ class RunIndex:
         """All trajectories of a seed, in the order of the attempts."""
         columns = "l.* EXCLUDE (words), coalesce(r.state, 'unreviewed') AS review"
         with self._connection.cursor() as cursor:
-            rows = _dictionaries(
-                cursor.execute(f"SELECT {columns} {_FROM} WHERE seed_id = ? ORDER BY place", [seed_id])
-            )
+            rows = rows_of(cursor.execute(f"SELECT {columns} {_FROM} WHERE seed_id = ? ORDER BY place", [seed_id]))
         return rows[:100]
 
     def place_of(self, trajectory_id: str) -> Place | None:
@@ -242,8 +238,3 @@ def _parts(lake: Lake, run: str) -> str:
 def _review_row(trajectory_id: str, reviews: Mapping[str, Review]) -> tuple[str, str, list[str], list[str]]:
     deciders = [name for name, review in reviews.items() if review.decision is not None]
     return trajectory_id, state_of(reviews).value, deciders, list(reviews)
-
-
-def _dictionaries(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    names: Sequence[str] = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -4,15 +4,16 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from asyncio import to_thread
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import duckdb
 from aiohttp import web
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
@@ -24,10 +25,9 @@ from gog.pipelines.show.web.filters import FACETS, NOTHING, REVIEWS, SORTS, Filt
 from gog.pipelines.show.web.records import attempts_elsewhere, verdicts_of
 from gog.pipelines.show.web.security import Handler, add_headers, guard
 from gog.pipelines.show.web.served_lake import NotThereError, ServedLake
+from gog.pipelines.templates import templates
 from gog.schemas import REASONS, Box, BoxError, Decision
 from gog.schemas.rows import SchemaError
-
-T = TypeVar("T")
 
 ADDRESS: Final = "127.0.0.1"
 PAGE: Final = 50
@@ -76,18 +76,18 @@ class Viewer:
         return app
 
     async def _home(self, request: web.Request) -> web.StreamResponse:
-        runs = await _blocking(self.lake.runs)
+        runs = await to_thread(self.lake.runs)
         chosen = self._run if self._run in runs else runs[0] if len(runs) == 1 else None
         if chosen is not None and "all" not in request.query:
             raise web.HTTPFound(f"/runs/{quote(chosen)}")
-        states = await _blocking(lambda: [(run, self.lake.manifest(run), self.lake.state(run)) for run in runs])
+        states = await to_thread(lambda: [(run, self.lake.manifest(run), self.lake.state(run)) for run in runs])
         return self._page(request, "home.html", runs=states)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         run, wanted, who = request.match_info["run"], Filter.of(request.query), self._who(request)
         number = _number(request.query.get("page", ""))
-        index = await _blocking(lambda: self.lake.index(run))
-        listing = await _blocking(lambda: index.page(wanted, who, (number - 1) * PAGE, PAGE))
+        index = await to_thread(lambda: self.lake.index(run))
+        listing = await to_thread(lambda: index.page(wanted, who, (number - 1) * PAGE, PAGE))
         pages = max(1, -(-listing.total // PAGE))
         return self._page(
             request, "list.html", run=run, wanted=wanted, listing=listing, index=index, number=number, pages=pages
@@ -107,7 +107,7 @@ class Viewer:
                 "reviews": self.lake.reviews(run).get(name, {}),
             }
 
-        return self._page(request, "trajectory.html", run=run, wanted=wanted, **await _blocking(read))
+        return self._page(request, "trajectory.html", run=run, wanted=wanted, **await to_thread(read))
 
     async def _seed(self, request: web.Request) -> web.StreamResponse:
         run, seed = request.match_info["run"], request.match_info["seed"]
@@ -123,7 +123,7 @@ class Viewer:
                 "elsewhere": attempts_elsewhere(self.lake.lake, others, seed),
             }
 
-        return self._page(request, "seed.html", run=run, **await _blocking(read))
+        return self._page(request, "seed.html", run=run, **await to_thread(read))
 
     async def _compare(self, request: web.Request) -> web.StreamResponse:
         sides = []
@@ -131,8 +131,8 @@ class Viewer:
             run, _, name = request.query.get(side, "").partition("/")
             sides.append((run, name))
         # One after the other: both may need a list that is not in memory.
-        views = [(run, await _blocking(self._view_of, run, name)) for run, name in sides]
-        reviews = [(await _blocking(self.lake.reviews, run)).get(name, {}) for run, name in sides]
+        views = [(run, await to_thread(self._view_of, run, name)) for run, name in sides]
+        reviews = [(await to_thread(self.lake.reviews, run)).get(name, {}) for run, name in sides]
         return self._page(request, "compare.html", run=sides[0][0], sides=views, states=[*map(state_of, reviews)])
 
     async def _stats(self, request: web.Request) -> web.StreamResponse:
@@ -142,14 +142,14 @@ class Viewer:
             latest = self.lake.reviews(run)
             return {"stats": review_stats(latest, verdicts_of(self.lake.lake, run, list(latest)))}
 
-        return self._page(request, "reviews.html", run=run, **await _blocking(read))
+        return self._page(request, "reviews.html", run=run, **await to_thread(read))
 
     async def _image(self, request: web.Request) -> web.StreamResponse:
-        data, kind = await _blocking(self.lake.picture, request.match_info["sha256"])
+        data, kind = await to_thread(self.lake.picture, request.match_info["sha256"])
         return web.Response(body=data, content_type=kind, headers=_FOR_EVER)
 
     async def _thumb(self, request: web.Request) -> web.StreamResponse:
-        data = await _blocking(self.lake.thumb, request.match_info["sha256"])
+        data = await to_thread(self.lake.thumb, request.match_info["sha256"])
         return web.Response(body=data, content_type="image/jpeg", headers=_FOR_EVER)
 
     async def _static_file(self, request: web.Request) -> web.StreamResponse:
@@ -161,9 +161,9 @@ class Viewer:
     async def _review(self, request: web.Request) -> web.StreamResponse:
         run, name, who = request.match_info["run"], request.match_info["id"], self._who(request)
         body = await _json(request)
-        trajectory = (await _blocking(self.lake.records, run, name)).trajectory
+        trajectory = (await to_thread(self.lake.records, run, name)).trajectory
         change = read_change(body, {step.turn for step in trajectory.steps if step.box})
-        reviews = await _blocking(self.lake.add_review, run, name, trajectory.seed_id, who, change)
+        reviews = await to_thread(self.lake.add_review, run, name, trajectory.seed_id, who, change)
         if self._compacting is None or self._compacting.done():
             self._compacting = asyncio.create_task(self._compact_soon())
         return self._page(request, "review.html", run=run, reviews=reviews)
@@ -181,11 +181,11 @@ class Viewer:
     async def _warm(self, app: web.Application) -> None:
         """Make the first run's list while the browser is being opened; what goes wrong is told when it is asked for."""
         if self._run is not None:
-            self._warming = asyncio.gather(_blocking(self.lake.index, self._run), return_exceptions=True)
+            self._warming = asyncio.gather(to_thread(self.lake.index, self._run), return_exceptions=True)
 
     async def _compact_soon(self) -> None:
         await asyncio.sleep(COMPACT_AFTER_S)
-        await _blocking(self.lake.compact)
+        await to_thread(self.lake.compact)
 
     async def _close(self, app: web.Application) -> None:
         if self._warming is not None:
@@ -194,7 +194,7 @@ class Viewer:
             self._compacting.cancel()
             with suppress(asyncio.CancelledError):
                 await self._compacting
-        await _blocking(self.lake.close)
+        await to_thread(self.lake.close)
 
     def _view_of(self, run: str, name: str) -> TrajectoryView:
         return view_of(self.lake.records(run, name), self.lake.prices(run))
@@ -275,23 +275,12 @@ async def _json(request: web.Request) -> Mapping[str, Any]:
     return body
 
 
-async def _blocking(work: Callable[..., T], *args: Any) -> T:
-    return await asyncio.to_thread(work, *args)
-
-
 def _number(words: str) -> int:
     return int(words) if words.isascii() and words.isdigit() and 0 < len(words) < 7 and int(words) else 1
 
 
 def _environment(static: Mapping[str, bytes]) -> Environment:
-    # Everything is escaped, whatever a template is called.
-    environment = Environment(
-        loader=PackageLoader("gog.pipelines.show.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("gog.pipelines.show.web", autoescape=True)
     environment.filters |= {
         "shown": text.shown,
         "web_link": text.web_link,

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from calling import Gog, Place, contents, place
@@ -16,8 +17,8 @@ from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.retry import count_rejects, forget_rejected
 from gog.schemas import FailureClass
 from gog.transforms.atlas.planner.policy import Planner
-from gog.transforms.image_store import ImageStore
-from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, ServiceError
+from gog.transforms.open_set import OpenSet
+from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 
 
 class Flaky:
@@ -46,14 +47,12 @@ def failing(tmp_path: Path, finished: Place, monkeypatch: pytest.MonkeyPatch) ->
     def make(failure: FailureClass) -> Place:
         made = place(tmp_path, retry={"attempts": 1, "timeout_s": 60}, store={"mode": "record"})
         shutil.copytree(finished.lake / "indexes", made.lake / "indexes")
-        real = addresses.open_policy
 
-        def open_policy(address: str, images: ImageStore, config: Config | None = None) -> Policy:
-            policy = real(address, images, config)
-            assert isinstance(policy, Planner)
-            return Flaky(policy, failure, second_rollout) if address == "planner:skill=0.85" else policy
+        def open_at(providers: OpenSet[Any], address: str, config: Config, **places: Any) -> Any:
+            service = addresses.open_at(providers, address, config, **places)
+            return Flaky(service, failure, second_rollout) if address == "planner:skill=0.85" else service
 
-        monkeypatch.setattr(services, "open_policy", open_policy)
+        monkeypatch.setattr(services, "open_at", open_at)
         return made
 
     return make

@@ -8,13 +8,13 @@ import pytest
 from fakes import MemoryImages
 
 from gog.pipelines.config.config import Config, ConfigError, parse_config
-from gog.pipelines.connect.addresses import check_addresses, episode_of, open_policy, policy_id
+from gog.pipelines.connect.addresses import check_addresses, episode_of, open_at, policy_id
 from gog.pipelines.connect.services import close_stores, services_for
 from gog.pipelines.evaluate.run import Evaluation
 from gog.schemas import Frame
 from gog.transforms.services.models.chat import ChatModel
 from gog.transforms.services.models.server_process import ChildModel
-from gog.transforms.services.providers import host_or_scheme
+from gog.transforms.services.providers import MODELS, host_or_scheme
 
 KEY = "sk-planted-0123456789"
 
@@ -34,7 +34,7 @@ def config(**changes: Any) -> Config:
     ],
 )
 def test_a_model_is_known_by_its_name(address: str, id: str) -> None:  # noqa: A002
-    model = open_policy(address, MemoryImages())
+    model = open_at(MODELS, address, images=MemoryImages())
     assert isinstance(model, ChildModel if address.startswith("vllm") else ChatModel)
     assert model.id == policy_id(address) == id
 
@@ -63,13 +63,13 @@ def test_settings_are_found_by_the_models_name() -> None:
 )
 def test_addresses_that_say_too_little(address: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        open_policy(address, MemoryImages())
+        open_at(MODELS, address, images=MemoryImages())
 
 
 @pytest.mark.parametrize("address", [f"https://user:{KEY}@h/v1#m", f"https://h/v1?api-version=1&api_key={KEY}#m"])
 def test_a_key_in_an_address_is_refused_and_not_shown(address: str) -> None:
     with pytest.raises(ConfigError, match="key_env") as caught:
-        open_policy(address, MemoryImages())
+        open_at(MODELS, address, images=MemoryImages())
     assert KEY not in str(caught.value)
 
 
@@ -77,18 +77,18 @@ def test_a_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     address, made = "https://h/v1#m", config(models={"m": {"key_env": "MY_KEY"}}, teacher="https://h/v1#m")
     monkeypatch.delenv("MY_KEY", raising=False)
     with pytest.raises(ConfigError, match="m: the key's variable MY_KEY is not set"):
-        open_policy(address, MemoryImages(), made)
+        open_at(MODELS, address, made, images=MemoryImages())
     with pytest.raises(ConfigError, match="MY_KEY is not set"):
         check_addresses(made)
     assert policy_id(address, made) == "m"
     replay = made.model_copy(update={"store": made.store.model_copy(update={"mode": "replay"})})
-    assert open_policy(address, MemoryImages(), replay).id == "m"
+    assert open_at(MODELS, address, replay, images=MemoryImages()).id == "m"
     monkeypatch.setenv("MY_KEY", f"{KEY}\nX: 1")
     with pytest.raises(ConfigError, match="line breaks") as caught:
-        open_policy(address, MemoryImages(), made)
+        open_at(MODELS, address, made, images=MemoryImages())
     assert KEY not in str(caught.value)
     monkeypatch.setenv("MY_KEY", f" {KEY}\n")
-    model = open_policy(address, MemoryImages(), made)
+    model = open_at(MODELS, address, made, images=MemoryImages())
     assert KEY not in f"{model!r} {model.id} {made!r}"
 
 
@@ -132,9 +132,9 @@ def test_a_trained_model_is_spoken_to_as_it_was_trained(tmp_path: Path) -> None:
     other = config(models={str(tmp_path): {"family": "qwen3-vl"}})
     assert episode_of(f"vllm:{tmp_path}", other).frame is Frame.PER_MILLE
     assert episode_of("planner:skill=1", Config()) == Config().episode
-    assert isinstance(open_policy(f"checkpoint:{tmp_path}", MemoryImages()), ChildModel)
+    assert isinstance(open_at(MODELS, f"checkpoint:{tmp_path}", images=MemoryImages()), ChildModel)
     evaluated = Evaluation(config(lake=str(tmp_path / "lake")), f"checkpoint:{tmp_path}", "x")
     assert evaluated.config.episode.frame is Frame.RESIZED_PIXELS
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ConfigError, match="is an adapter: save it merged"):
-        open_policy(f"vllm:{tmp_path}", MemoryImages())
+        open_at(MODELS, f"vllm:{tmp_path}", images=MemoryImages())

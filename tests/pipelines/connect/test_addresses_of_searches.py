@@ -8,7 +8,7 @@ import pytest
 from fakes import MemoryImages
 
 from gog.pipelines.config.config import Config, ConfigError, fingerprint, parse_config
-from gog.pipelines.connect.addresses import check_addresses, open_image_search, open_reader, open_text_search
+from gog.pipelines.connect.addresses import check_addresses, open_at, open_reader
 from gog.pipelines.connect.services import close_stores, open_services
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.services.pages.reading import Reading
@@ -51,9 +51,9 @@ def test_text_searches_of_the_web(
     scheme = address.partition(":")[0]
     if scheme in KEYS:
         with pytest.raises(ConfigError, match=f"set the environment variable {KEYS[scheme]}"):
-            open_text_search(address, Lake(tmp_path), made)
+            open_at(TEXT_SEARCHES, address, made, lake=Lake(tmp_path))
         monkeypatch.setenv(KEYS[scheme], "planted")
-    assert open_text_search(address, Lake(tmp_path), made).id == service_id
+    assert open_at(TEXT_SEARCHES, address, made, lake=Lake(tmp_path)).id == service_id
     check_addresses(made)
     assert "planted" not in made.model_dump_json()
 
@@ -68,11 +68,14 @@ def test_image_searches_of_the_web(
     made = config(image_search=address, uploader=UPLOADER)
     variable = KEYS[address.rstrip(":")]
     with pytest.raises(ConfigError, match=variable):
-        open_image_search(address, lake, images, made)
+        open_at(IMAGE_SEARCHES, address, made, images=images, lake=lake)
     monkeypatch.setenv(variable, "planted")
-    assert open_image_search(address, lake, images, made).id == service_id
+    assert open_at(IMAGE_SEARCHES, address, made, images=images, lake=lake).id == service_id
     alone = config(image_search=address)
-    for attempt in (lambda: open_image_search(address, lake, images, alone), lambda: check_addresses(alone)):
+    for attempt in (
+        lambda: open_at(IMAGE_SEARCHES, address, alone, images=images, lake=lake),
+        lambda: check_addresses(alone),
+    ):
         with pytest.raises(ConfigError, match=r"set uploader\.put and uploader\.url, or use gallery:FOLDER"):
             attempt()
 
@@ -82,16 +85,18 @@ def test_the_uploaders_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("MY_BUCKET", raising=False)
     made = config(image_search="serper:", uploader=UPLOADER | {"key_env": "MY_BUCKET"})
     with pytest.raises(ConfigError, match="set the environment variable MY_BUCKET"):
-        open_image_search("serper:", Lake(tmp_path), MemoryImages(), made)
+        open_at(IMAGE_SEARCHES, "serper:", made, images=MemoryImages(), lake=Lake(tmp_path))
     monkeypatch.setenv("MY_BUCKET", "planted")
-    open_image_search("serper:", Lake(tmp_path), MemoryImages(), made)
+    open_at(IMAGE_SEARCHES, "serper:", made, images=MemoryImages(), lake=Lake(tmp_path))
 
 
 def test_a_replay_needs_no_keys(tmp_path: Path) -> None:
     made = config(store={"mode": "replay"}, text_search="serper:", image_search="serpapi:", pages="jina:")
     check_addresses(made)
-    assert open_text_search("serper:", Lake(tmp_path), made).id == "serper:us-en"
-    assert open_image_search("serpapi:", Lake(tmp_path), MemoryImages(), made).id == "serpapi:lens:us-en"
+    assert open_at(TEXT_SEARCHES, "serper:", made, lake=Lake(tmp_path)).id == "serper:us-en"
+    assert (
+        open_at(IMAGE_SEARCHES, "serpapi:", made, images=MemoryImages(), lake=Lake(tmp_path)).id == "serpapi:lens:us-en"
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,13 @@ from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.connect import services
 from gog.pipelines.connect.addresses import (
     check_addresses,
-    open_detector,
-    open_image_search,
-    open_policy,
-    open_text_search,
+    open_at,
     policy_id,
 )
 from gog.pipelines.connect.services import check_ready, close_stores, open_store, services_for
 from gog.pipelines.lake.lake import Lake
 from gog.schemas import Event
+from gog.transforms.services.providers import DETECTORS, IMAGE_SEARCHES, MODELS, TEXT_SEARCHES
 from gog.transforms.services.search.corpus import build_corpus
 from gog.transforms.services.search.gallery import build_gallery
 from gog.transforms.services.store.records import Mode
@@ -50,7 +48,7 @@ def config(tmp_path: Path, index: Path, **changes: Any) -> Config:
     [("planner:skill=0.4", "skill=0.4"), ("planner:", "skill=0.85"), ("planner: skill = 1 ,", "skill=1")],
 )
 def test_policies(address: str, id: str) -> None:  # noqa: A002
-    policy = open_policy(address, MemoryImages())
+    policy = open_at(MODELS, address, images=MemoryImages())
     assert policy.id.startswith("planner:")
     assert policy.id.endswith(id)
     assert policy_id(address) == policy.id
@@ -69,14 +67,14 @@ def test_policies(address: str, id: str) -> None:  # noqa: A002
 )
 def test_addresses_of_no_policy(address: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        open_policy(address, MemoryImages())
+        open_at(MODELS, address, images=MemoryImages())
 
 
 def test_searches_over_an_index_of_ones_own(tmp_path: Path, index: Path) -> None:
     lake = Lake(tmp_path / "lake")
-    assert open_text_search(f"corpus:{index}", lake).id.startswith("corpus:index@")
-    assert open_image_search(f"gallery:{index}", lake, MemoryImages()).id.startswith("gallery:index@")
-    assert open_detector("segments:", MemoryImages()).id.startswith("segments:")
+    assert open_at(TEXT_SEARCHES, f"corpus:{index}", lake=lake).id.startswith("corpus:index@")
+    assert open_at(IMAGE_SEARCHES, f"gallery:{index}", images=MemoryImages(), lake=lake).id.startswith("gallery:index@")
+    assert open_at(DETECTORS, "segments:", images=MemoryImages()).id.startswith("segments:")
 
 
 WRONG = [

@@ -12,9 +12,9 @@ from strategies import boxes
 
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.views import database
-from gog.pipelines.views.database import SHORT, STAGES, build_views, check_funnel, open_file, open_lake
+from gog.pipelines.views.database import SHORT, build_views, check_funnel, open_file, open_lake
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
-from gog.pipelines.views.queries import QUERIES
+from gog.pipelines.views.queries import QUERIES, STAGES
 from gog.schemas import TABLES, Box, Event, Reject, Review, StageCount, Unit
 from gog.schemas.arrow import arrow_schema
 from gog.schemas.boxes import iou
