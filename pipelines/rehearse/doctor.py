@@ -18,11 +18,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.connect.addresses import (
-    open_at,
-    open_reader,
-    server_of,
-)
+from gog.pipelines.connect.addresses import open_at, open_reader, server_of
 from gog.pipelines.connect.stores import read_store, size_of, store_path
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.one_line import one_line

@@ -1,21 +1,13 @@
 """The lines of a plan: who is asked for what, how often, at what cost, from samples or assumptions."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.addresses import price_name
 from gog.pipelines.connect.stores import prices_of
-from gog.pipelines.rehearse.samples import (
-    NOTHING,
-    Column,
-    Range,
-    Samples,
-    added,
-    interval,
-    unseen,
-)
+from gog.pipelines.rehearse.samples import NOTHING, Column, Range, Samples, added, interval, unseen
 from gog.schemas import Behaviour
 from gog.transforms.services.gateway.prices import Price, find_price
 from gog.transforms.services.providers import embedded
@@ -64,12 +56,9 @@ class Rule(NamedTuple):
 
 
 def dollars(column: Column, price: Price) -> list[float]:
-    tokens = zip(column.calls, column.read, column.written, strict=True)
-    per_token = price.model_copy(update={"per_call": 0.0})
-    return [
-        calls * price.per_call + per_token.cost(1, 0) * read + per_token.cost(0, 1) * said
-        for calls, read, said in tokens
-    ]
+    """What each seed's calls cost."""
+    rows = zip(column.calls, column.read, column.written, strict=True)
+    return [price.cost(read, written, calls) for calls, read, written in rows]
 
 
 def rules_of(config: Config) -> Iterator[Rule]:
@@ -108,53 +97,26 @@ def rules_of(config: Config) -> Iterator[Rule]:
     yield Rule(config.judge, "chat", "label", "try", one)
 
 
+def assumed_line(rule: Rule, units: Mapping[str, Range], config: Config) -> Line:
+    """The line where no seed was previewed."""
+    return _assumed(rule, units[rule.unit] * rule.each, _price(rule, config))
+
+
 def sampled_line(rule: Rule, samples: Samples, left: int, config: Config) -> Line | None:
     """The line from previewed seeds; None for a purpose that a preview has not."""
     if rule.purpose == "label":
         return None
-    price = _price(rule, config)
     name = price_name(rule.service, rule.kind, config)
-    provider = name if rule.kind == "chat" else f"{name}:"
-    column = samples.take(rule.kind, rule.purpose, provider)
-    if column is None:
-        calls = unseen(samples.seeds, left)
-        tokens, cost = _assumed_tokens(rule, calls, price)
-        seconds = _assumed_seconds(rule, calls)
-        return Line(rule.service, rule.kind, rule.purpose, calls, tokens, cost, seconds, price=price)
-    return _observed_line(rule, column, price, left)
-
-
-def _observed_line(rule: Rule, column: Column, price: Price | None, left: int) -> Line:
-    calls = interval(column.calls, left)
-    seconds = _assumed_seconds(rule, calls)
-    if column.timed:
-        # Requests that another run had bought have no time here; they take as long as the others.
-        seconds = interval(column.seconds, left) * (sum(column.calls) / column.timed)
-    return Line(
-        rule.service,
-        rule.kind,
-        rule.purpose,
-        calls,
-        interval(added([column.read, column.written]), left),
-        None if price is None else interval(dollars(column, price), left),
-        seconds,
-        column,
-        price,
-    )
+    column = samples.take(rule.kind, rule.purpose, name if rule.kind == "chat" else f"{name}:")
+    price = _price(rule, config)
+    return _observed(rule, column, price, left) if column else _assumed(rule, unseen(samples.seeds, left), price)
 
 
 def lines_left(samples: Samples, left: int, config: Config) -> Iterator[Line]:
     """Lines of what previewed seeds asked that no rule has taken."""
     for (kind, purpose, provider), column in sorted(samples.columns.items()):
         rule = Rule(provider, kind, purpose, "", NOTHING)
-        yield _observed_line(rule, column, find_price(provider, prices_of(config)), left)
-
-
-def assumed_line(rule: Rule, units: Mapping[str, Range], config: Config) -> Line:
-    """The line where no seed was previewed."""
-    calls, price = units[rule.unit] * rule.each, _price(rule, config)
-    tokens, cost = _assumed_tokens(rule, calls, price)
-    return Line(rule.service, rule.kind, rule.purpose, calls, tokens, cost, _assumed_seconds(rule, calls), price=price)
+        yield _observed(rule, column, find_price(provider, prices_of(config)), left)
 
 
 def _price(rule: Rule, config: Config) -> Price | None:
@@ -162,17 +124,26 @@ def _price(rule: Rule, config: Config) -> Price | None:
     return find_price(price_name(rule.service, rule.kind, config), prices_of(config))
 
 
-def _assumed_tokens(rule: Rule, calls: Range, price: Price | None) -> tuple[Range, Range | None]:
+def _observed(rule: Rule, column: Column, price: Price | None, left: int) -> Line:
+    """The line of so many seeds as those that were previewed."""
+    line = _assumed(rule, interval(column.calls, left), price)
+    # Requests that another run had bought have no time here; they take as long as the others.
+    timed = interval(column.seconds, left) * (sum(column.calls) / column.timed) if column.timed else line.seconds
+    return replace(
+        line,
+        tokens=interval(added([column.read, column.written]), left),
+        cost=None if price is None else interval(dollars(column, price), left),
+        seconds=timed,
+        sampled=column,
+    )
+
+
+def _assumed(rule: Rule, calls: Range, price: Price | None) -> Line:
+    """The line of so many calls whose tokens and times nobody has seen."""
     read, written = (Range(*PROMPT), Range(*WRITTEN)) if rule.kind == "chat" else (NOTHING, NOTHING)
     cost = None
     if price is not None:
-        per_read, per_written = price.prompt_per_million / 1e6, price.completion_per_million / 1e6
-        cost = calls * (read * per_read).plus(written * per_written).plus(Range(price.per_call, price.per_call))
-    return calls * read.plus(written), cost
-
-
-def _assumed_seconds(rule: Rule, calls: Range) -> Range:
-    if not embedded(rule.service):
-        return calls * Range(*LATENCY_S)
+        cost = calls * Range(price.cost(read.low, written.low), price.cost(read.high, written.high))
     slow, fast = EMBEDDED_RATE
-    return Range(calls.low / fast, calls.high / slow)
+    seconds = Range(calls.low / fast, calls.high / slow) if embedded(rule.service) else calls * Range(*LATENCY_S)
+    return Line(rule.service, rule.kind, rule.purpose, calls, calls * read.plus(written), cost, seconds, price=price)

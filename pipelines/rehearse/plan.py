@@ -7,6 +7,7 @@ config asked gives an interval; the rest is assumed, and the plan says so. Money
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 from gog.pipelines.config.config import Config, ConfigError
@@ -28,15 +29,7 @@ from gog.pipelines.rehearse.estimate import (
     rules_of,
     sampled_line,
 )
-from gog.pipelines.rehearse.samples import (
-    NOTHING,
-    Column,
-    Range,
-    Samples,
-    added,
-    interval,
-    read_samples,
-)
+from gog.pipelines.rehearse.samples import NOTHING, Column, Range, Samples, added, interval, read_samples
 from gog.pipelines.steps.ingest import Seeds
 from gog.pipelines.steps.run import made_from
 from gog.transforms.services.gateway.prices import FREE, Price, list_prices
@@ -97,8 +90,8 @@ def plan(config: Config) -> Plan:
         left=left,
         units=units,
         lines=tuple(lines),
-        calls=_total(lines, left, lambda line: line.calls, lambda column: column.calls),
-        tokens=_total(lines, left, lambda line: line.tokens, lambda column: added([column.read, column.written])),
+        calls=_total(lines, left, lambda line: line.calls, lambda column, _: column.calls),
+        tokens=_total(lines, left, lambda line: line.tokens, lambda column, _: added([column.read, column.written])),
         cost=cost,
         seconds=_seconds(config, lines),
         store_bytes=store_bytes,
@@ -111,30 +104,24 @@ def _total(
     lines: Sequence[Line],
     left: int,
     of_line: Callable[[Line], Range],
-    of_column: Callable[[Column], Sequence[float]],
+    of_column: Callable[[Column, Price], Sequence[float]],
 ) -> Range:
-    """The sum: sampled lines seed by seed, as a seed with many calls of one kind has many of another."""
-    columns = [of_column(line.sampled) for line in lines if line.sampled]
-    sampled = _within(lines, of_line, columns, left)
-    return _sum(of_line(line) for line in lines if not line.sampled).plus(sampled)
+    """The sum: sampled lines seed by seed, as a seed with many calls of one kind has many of another.
 
-
-def _within(
-    lines: Sequence[Line], of_line: Callable[[Line], Range], columns: Sequence[Sequence[float]], left: int
-) -> Range:
-    """The interval of the sampled lines' sum, not outside what the lines say one by one."""
+    Their interval is not outside what the lines say one by one.
+    """
+    assumed = _sum(of_line(line) for line in lines if not line.sampled)
+    columns = [of_column(line.sampled, line.price or FREE) for line in lines if line.sampled]
     if not columns:
-        return NOTHING
+        return assumed
     alone, together = _sum(of_line(line) for line in lines if line.sampled), interval(added(columns), left)
-    return Range(max(alone.low, together.low), min(alone.high, together.high))
+    return assumed.plus(Range(max(alone.low, together.low), min(alone.high, together.high)))
 
 
 def _cost(lines: Sequence[Line], left: int) -> Range | None:
     if any(line.cost is None for line in lines):
         return None
-    columns = [dollars(line.sampled, line.price) for line in lines if line.sampled and line.price]
-    sampled = _within(lines, lambda line: line.cost or NOTHING, columns, left)
-    return _sum(line.cost or NOTHING for line in lines if not line.sampled).plus(sampled)
+    return _total(lines, left, lambda line: line.cost or NOTHING, dollars)
 
 
 def _done(lake: Lake | None, config: Config, made: str) -> dict[str, set[int]]:
@@ -202,12 +189,7 @@ def _seconds(config: Config, lines: Sequence[Line]) -> Range:
 
 
 def _say_what_was_taken(
-    notes: list[str],
-    lines: Sequence[Line],
-    previewed: int,
-    lake: Lake | None,
-    config: Config,
-    made: str,
+    notes: list[str], lines: Sequence[Line], previewed: int, lake: Lake | None, config: Config, made: str
 ) -> None:
     if previewed == 1:
         notes.insert(0, "observed in a preview of one seed, which says little (half to twice): lines marked +")
@@ -269,7 +251,4 @@ def _spell_price(price: Price) -> str:
 
 
 def _sum(ranges: Iterable[Range]) -> Range:
-    total = Range(0.0, 0.0)
-    for one in ranges:
-        total = total.plus(one)
-    return total
+    return reduce(Range.plus, ranges, NOTHING)

@@ -24,12 +24,10 @@ class Price(BaseModel):
     completion_per_million: float = Field(default=0.0, ge=0)
     per_call: float = Field(default=0.0, ge=0)
 
-    def cost(self, prompt_tokens: int = 0, completion_tokens: int = 0) -> float:
-        """Cost of one call with so many tokens."""
-        return (
-            self.per_call
-            + (prompt_tokens * self.prompt_per_million + completion_tokens * self.completion_per_million) / 1e6
-        )
+    def cost(self, prompt_tokens: float = 0, completion_tokens: float = 0, calls: float = 1) -> float:
+        """Cost of one call with so many tokens, or of several that take so many together."""
+        tokens = prompt_tokens * self.prompt_per_million + completion_tokens * self.completion_per_million
+        return calls * self.per_call + tokens / 1e6
 
 
 @dataclass(frozen=True, slots=True)
