@@ -122,8 +122,8 @@ def _settings(stage: Stage, arguments: Sequence[str]) -> Settings:
 def pins() -> dict[str, str]:
     """The versions of `constraints-gpu.txt`, by package."""
     lines = files("gog_train").joinpath(PINS).read_text("utf-8").splitlines()
-    found = (line.partition("#")[0].strip() for line in lines)
-    return {name: pinned for name, _, pinned in (line.partition("==") for line in found) if pinned}
+    requirements = (line.partition("#")[0].strip() for line in lines)
+    return {name: pinned for name, _, pinned in (line.partition("==") for line in requirements) if pinned}
 
 
 def _versions(vllm: bool) -> Iterator[Check]:
@@ -134,16 +134,16 @@ def _versions(vllm: bool) -> Iterator[Check]:
     wanted = [r for r in wanted if r.marker is not None and r.marker.evaluate({"extra": "train"})]
     wrong, other = [], []
     for requirement in wanted:
-        found = _version(requirement.name)
-        if found is None or not requirement.specifier.contains(found, prereleases=True):
-            wrong.append(f"{requirement.name} {found or 'missing'}, needed is {requirement.specifier}")
+        installed = _version(requirement.name)
+        if installed is None or not requirement.specifier.contains(installed, prereleases=True):
+            wrong.append(f"{requirement.name} {installed or 'missing'}, needed is {requirement.specifier}")
     if vllm and _version("vllm") is None:
         wrong.append("vllm missing, `vllm` is not off")
     for name, pinned in pins().items():
-        found = _version(name)
-        if found is not None and found.partition("+")[0] != pinned:
-            other.append(f"{name} {found} ({pinned})")
-    shown = ", ".join(f"{name} {found}" for name in pins() if (found := _version(name)))
+        installed = _version(name)
+        if installed is not None and installed.partition("+")[0] != pinned:
+            other.append(f"{name} {installed} ({pinned})")
+    shown = ", ".join(f"{name} {installed}" for name in pins() if (installed := _version(name)))
     how = f"pip install -c gog_train/{PINS} 'glance-or-gaze[train]' torchvision vllm"
     if wrong:
         yield Check("versions", "problem", "; ".join(wrong), how)
@@ -163,12 +163,12 @@ def _version(package: str) -> str | None:
 def _gpus() -> tuple[Gpu, ...]:
     import torch
 
-    found = []
+    gpus = []
     for number in range(torch.cuda.device_count()):
         free, _ = torch.cuda.mem_get_info(number)
         properties = torch.cuda.get_device_properties(number)
-        found.append(Gpu(properties.name, int(properties.total_memory), int(free)))
-    return tuple(found)
+        gpus.append(Gpu(properties.name, int(properties.total_memory), int(free)))
+    return tuple(gpus)
 
 
 def _devices(gpus: Sequence[Gpu], processes: int) -> Check:
@@ -184,14 +184,14 @@ def _devices(gpus: Sequence[Gpu], processes: int) -> Check:
 def _batches(settings: Settings, processes: int) -> Check:
     if _uneven(settings, processes):
         step = "batch_size" if isinstance(settings, SftSettings) else "questions"
-        found = f"a step does not divide into {processes} processes of device_batch_size {settings.device_batch_size}"
-        return Check("batches", "problem", found, f"change {step}, device_batch_size or the number of processes")
+        why = f"a step does not divide into {processes} processes of device_batch_size {settings.device_batch_size}"
+        return Check("batches", "problem", why, f"change {step}, device_batch_size or the number of processes")
     if isinstance(settings, SftSettings):
         return Check(
             "batches", "ok", f"{settings.batch_size} rows a step, {settings.device_batch_size} a device at once"
         )
-    found = f"{settings.questions} questions a step, {settings.rollouts} rollouts each"
-    return Check("batches", "ok", found)
+    why = f"{settings.questions} questions a step, {settings.rollouts} rollouts each"
+    return Check("batches", "ok", why)
 
 
 def _shape(settings: Settings) -> Shape | Check:
@@ -233,17 +233,17 @@ def _export(stage: Stage, settings: Settings) -> tuple[Check, dict[str, Any] | N
 
 def _memory(memory: Memory, gpus: Sequence[Gpu]) -> Check:
     parts = ", ".join(f"{name} {gigabytes(size)}" for name, size in as_dict(memory).items() if size and name != "total")
-    found = f"about {gigabytes(memory.total)} a device at the longest rows ({parts})"
+    need = f"about {gigabytes(memory.total)} a device at the longest rows ({parts})"
     if not gpus:
-        return Check("memory", "ok", found)
+        return Check("memory", "ok", need)
     least = min(gpu.memory for gpu in gpus)
     free = min(gpu.free for gpu in gpus)
     less = "lower max_length or max_tokens, device_batch_size, or for rollouts `questions`; or a larger GPU"
     if memory.weights + memory.adapter > least:
-        return Check("memory", "problem", f"{found}; there are {gigabytes(least)}: the weights do not fit", less)
+        return Check("memory", "problem", f"{need}; there are {gigabytes(least)}: the weights do not fit", less)
     if memory.total > free:
-        return Check("memory", "warning", f"{found}; {gigabytes(free)} of {gigabytes(least)} are free", less)
-    return Check("memory", "ok", f"{found}; {gigabytes(free)} are free")
+        return Check("memory", "warning", f"{need}; {gigabytes(free)} of {gigabytes(least)} are free", less)
+    return Check("memory", "ok", f"{need}; {gigabytes(free)} are free")
 
 
 def _disk(settings: Settings, shape: Shape, gpus: Sequence[Gpu]) -> Check:
@@ -251,10 +251,10 @@ def _disk(settings: Settings, shape: Shape, gpus: Sequence[Gpu]) -> Check:
     place = next(folder for folder in (output, *output.parents) if folder.exists())
     single = settings.precision == "fp32" or not gpus
     needed, free = disk_of(shape, settings, single=single), shutil.disk_usage(place).free
-    found = f"about {gigabytes(needed)} for checkpoints and the model, {gigabytes(free)} free at {place}"
+    need = f"about {gigabytes(needed)} for checkpoints and the model, {gigabytes(free)} free at {place}"
     if needed > free:
-        return Check("disk", "problem", found, "make room, set `keep: 1`, or name another --output")
-    return Check("disk", "ok", found)
+        return Check("disk", "problem", need, "make room, set `keep: 1`, or name another --output")
+    return Check("disk", "ok", need)
 
 
 def _output(settings: Settings) -> Check:
@@ -268,8 +268,8 @@ def _output(settings: Settings) -> Check:
 
 
 def _git() -> dict[str, Any] | None:
-    found = git_revision()
-    return {"revision": found.removesuffix("-dirty"), "dirty": found.endswith("-dirty")} if found else None
+    revision = git_revision()
+    return {"revision": revision.removesuffix("-dirty"), "dirty": revision.endswith("-dirty")} if revision else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -100,8 +100,8 @@ def check_notes(model: str, template: Template) -> None:
 
 def last_checkpoint(output: Path) -> Path | None:
     """The checkpoint of most steps in a folder."""
-    found = [path for path in output.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
-    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    checkpoints = [path for path in output.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    return max(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 def resumed(output: Path, resume: str) -> str | None:
@@ -131,13 +131,13 @@ def write_card(output: Path, card: Mapping[str, Any]) -> Path:
 
 def versions() -> dict[str, str]:
     """Python and the packages that decide what training does."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def device() -> dict[str, Any]:

@@ -100,8 +100,8 @@ def open_export(
     manifest = read_manifest(folder, kind, "trl", again)
     _check_backbone(manifest, folder, wanted, again)
     export = Export(folder, kind, wanted, manifest, tuple(sorted(set(levels))))
-    for split, said in manifest["splits"].items():
-        check_files(folder, {file["name"]: file["sha256"] for file in said.get("files", ())}, f"split {split}", again)
+    for split, listed in manifest["splits"].items():
+        check_files(folder, {file["name"]: file["sha256"] for file in listed.get("files", ())}, f"split {split}", again)
     _check_rows_there(export)
     if rows:
         for split in manifest["splits"]:
@@ -130,8 +130,8 @@ def read_manifest(folder: Path, kind: Kind, form: str, again: str = "") -> dict[
         raise ExportError(f"{folder} is in the format {manifest.get('format')!r}, training reads {form}; {again}")
     if manifest.get("kind") != kind:
         raise ExportError(f"{folder} is an export for {manifest.get('kind')!r}, not for {kind}; {again}")
-    splits, made = manifest.get("splits"), manifest.get("backbone")
-    if not isinstance(splits, dict) or "train" not in splits or not isinstance(made, dict):
+    splits, backbone = manifest.get("splits"), manifest.get("backbone")
+    if not isinstance(splits, dict) or "train" not in splits or not isinstance(backbone, dict):
         raise ExportError(f"the manifest of {folder} is damaged; {again}")
     try:
         EpisodeSettings.model_validate(manifest.get("episode"))
@@ -155,7 +155,7 @@ def _loaded(folder: Path, again: str) -> dict[str, Any]:
 
 
 def _check_backbone(manifest: Mapping[str, Any], folder: Path, wanted: Backbone, again: str) -> None:
-    made = manifest["backbone"]
+    exported = manifest["backbone"]
     asked = {
         "name": wanted.name,
         "frame": wanted.frame.value,
@@ -164,10 +164,10 @@ def _check_backbone(manifest: Mapping[str, Any], folder: Path, wanted: Backbone,
         "max_pixels": wanted.max_pixels,
     }
     for key, value in asked.items():
-        if made.get(key) != value:
+        if exported.get(key) != value:
             what = "backbone" if key == "name" else key
-            raise ExportError(f"{folder} was made for the {what} {made.get(key)!r}, wanted is {value!r}; {again}")
-    if not isinstance(made.get("thinking"), bool):
+            raise ExportError(f"{folder} was made for the {what} {exported.get(key)!r}, wanted is {value!r}; {again}")
+    if not isinstance(exported.get("thinking"), bool):
         raise ExportError(f"the manifest of {folder} is damaged; {again}")
 
 

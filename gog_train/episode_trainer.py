@@ -212,9 +212,9 @@ class EpisodeTrainer(GRPOTrainer):
         check_images(prompts, completions, images, self.setup.backbone, self._image_pad_token_id)
 
     def _generate(self, prompts: Any) -> Any:
-        made = super()._generate(prompts)
-        check_images(made[0], made[1], made[6], self.setup.backbone, self._image_pad_token_id)
-        return made
+        generated = super()._generate(prompts)
+        check_images(generated[0], generated[1], generated[6], self.setup.backbone, self._image_pad_token_id)
+        return generated
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         batch = self._scored_batch(inputs)
@@ -264,8 +264,8 @@ class EpisodeTrainer(GRPOTrainer):
         return bool(self.accelerator.gather(missing).sum().item())
 
 
-async def _turns(said: Sequence[tuple[Rollout, str]]) -> list[tuple[Message, ...]]:
-    return list(await asyncio.gather(*(rollout.turn(text) for rollout, text in said)))
+async def _turns(pairs: Sequence[tuple[Rollout, str]]) -> list[tuple[Message, ...]]:
+    return list(await asyncio.gather(*(rollout.turn(text) for rollout, text in pairs)))
 
 
 def check_images(
@@ -282,10 +282,10 @@ def check_images(
     for number, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
         shown = (images[number] if images else None) or ()
         wanted = sum(backbone.visual_tokens(*image.size) for image in shown)
-        found = sum(token == image_token for part in (prompt, completion) for token in part)
-        if wanted != found:
+        count = sum(token == image_token for part in (prompt, completion) for token in part)
+        if wanted != count:
             raise TrainingError(
-                f"a rollout has {found} image tokens where its {len(shown)} images make {wanted}: "
+                f"a rollout has {count} image tokens where its {len(shown)} images make {wanted}: "
                 "an image was dropped or cut; check the processor's pixel budget and max_completion_length"
             )
 

@@ -113,17 +113,17 @@ class Generator:
                 logits_processor=LogitsProcessorList([_drawn(prompts, self._visual, self._model.device)]),
                 stopping_criteria=StoppingCriteriaList([_within(room, longest)]),
             )
-        made = out[:, longest:].tolist()
-        return [self._reply(*each) for each in zip(prompts, made, room, strict=True)]
+        written = out[:, longest:].tolist()
+        return [self._reply(*each) for each in zip(prompts, written, room, strict=True)]
 
     def _check(self, inputs: Mapping[str, Any], pixels: Sequence[Any]) -> None:
         tokens = inputs["input_ids"].shape[1]
         if tokens >= self.context:
             raise PromptError(f"this model's maximum context length is {self.context} tokens, the prompt has {tokens}")
         wanted = sum(self._backbone.visual_tokens(*image.size) for image in pixels)
-        found = sum(int((inputs["input_ids"] == token).sum()) for token in self._visual)
-        if wanted != found:
-            raise PromptError(f"the messages hold {found} image tokens where their {len(pixels)} images make {wanted}")
+        count = sum(int((inputs["input_ids"] == token).sum()) for token in self._visual)
+        if wanted != count:
+            raise PromptError(f"the messages hold {count} image tokens where their {len(pixels)} images make {wanted}")
 
     def _batch(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
         """The prompts padded on the left; images one after the other."""
@@ -264,7 +264,7 @@ def _within(room: Sequence[int], prompt_tokens: int) -> Any:
 
     class Within(StoppingCriteria):
         def __call__(self, input_ids: Any, scores: Any, **more: Any) -> Any:
-            made = input_ids.shape[1] - prompt_tokens
-            return torch.tensor([made >= most for most in room], device=input_ids.device)
+            written = input_ids.shape[1] - prompt_tokens
+            return torch.tensor([written >= most for most in room], device=input_ids.device)
 
     return Within()

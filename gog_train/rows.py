@@ -50,7 +50,7 @@ def fitting_rows(dataset: Any, processor: Any, backbone: Backbone, max_length: i
     kept: list[int] = []
     left_out: list[tuple[str, int]] = []
     total = 0
-    said = time.monotonic()
+    told_at = time.monotonic()
     for number, row in enumerate(dataset):
         length = row_length(row, processor, backbone)
         if length <= max_length:
@@ -58,8 +58,8 @@ def fitting_rows(dataset: Any, processor: Any, backbone: Backbone, max_length: i
             total += length
         else:
             left_out.append((str(row["id"]), length))
-        if time.monotonic() - said > 10:
-            said = time.monotonic()
+        if time.monotonic() - told_at > 10:
+            told_at = time.monotonic()
             say(f"{name}: measured {number + 1} of {len(dataset)} rows")
     say(f"{name}: {len(kept)} rows, {total} tokens{_too_long(left_out, max_length)}")
     return Rows(dataset.select(kept), tuple(left_out), total)

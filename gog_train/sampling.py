@@ -62,8 +62,8 @@ def draw(levels: Sequence[int], like: Sequence[int], count: int, key: str) -> li
 
 def with_signal(batch: Mapping[str, Any], group: int) -> list[bool]:
     """For each group of a scored batch whether its rollouts have advantages."""
-    found: list[bool] = (batch["advantages"].view(-1, group).abs().amax(1) > _SIGNAL).tolist()
-    return found
+    signal: list[bool] = (batch["advantages"].view(-1, group).abs().amax(1) > _SIGNAL).tolist()
+    return signal
 
 
 def merge(picked: Sequence[tuple[Mapping[str, Any], int]], group: int, pad_id: int) -> dict[str, Any]:

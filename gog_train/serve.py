@@ -99,8 +99,8 @@ class CheckpointServer:
         try:
             reply = await waiting.reply
         except RuntimeError as error:
-            said = f"the model failed: {' '.join(str(error).split())[:300]}"
-            return web.json_response(error_body(said, "server_error"), status=500)
+            why = f"the model failed: {' '.join(str(error).split())[:300]}"
+            return web.json_response(error_body(why, "server_error"), status=500)
         self._answered += 1
         return web.json_response(write_reply(reply, self._name, self._answered, int(time.time())))
 

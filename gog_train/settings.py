@@ -164,13 +164,13 @@ def _value(kind: type[S], name: str, text: str) -> object:
 
 def _first(error: ValidationError, known: Sequence[str]) -> str:
     """The first thing that is wrong, and what to do."""
-    found = error.errors(include_url=False)[0]
-    key = ".".join(map(str, found["loc"])) or "settings"
-    match found["type"]:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(map(str, first["loc"])) or "settings"
+    match first["type"]:
         case "extra_forbidden":
             close = difflib.get_close_matches(key, known, n=1)
             return f"{key} is no setting" + (f"; did you mean {close[0]}?" if close else "; --help lists them")
         case "missing":
             return f"{key} is missing: name it in the file or as --{key.replace('_', '-')}"
         case _:
-            return f"{key}: {found['msg']} (it is {str(found['input'])[:80]!r})"
+            return f"{key}: {first['msg']} (it is {str(first['input'])[:80]!r})"

@@ -181,12 +181,12 @@ def finish(
         return {}
     model = trainer.accelerator.unwrap_model(trainer.model)
     saved = save(model, trainer.processing_class, form, export.backbone, settings.output, settings.save)
-    said = {
+    summary = {
         "settings": settings.model_dump(mode="json"),
         "export": {"folder": str(export.folder), "sha256": export.sha256, "manifest": export.manifest},
         "steps": int(trainer.state.global_step),
     }
-    path = write_card(settings.output, {**said, **card})
+    path = write_card(settings.output, {**summary, **card})
     say(f"saved {', '.join(map(str, saved.values()))}; run card: {path}")
     for folder in saved.values():
         serve = (read_notes(str(folder)) or {})["serve"]

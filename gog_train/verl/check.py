@@ -39,8 +39,8 @@ def check(environment: Mapping[str, str]) -> str:
     train = manifest["splits"]["train"]
     if not train.get("rows"):
         raise ExportError(f"the split train of {folder} has no rows: label more seeds with `gog label`, and {AGAIN}")
-    for split, said in manifest["splits"].items():
-        check_files(folder, {file["name"]: file["sha256"] for file in said["files"]}, f"split {split}", AGAIN)
+    for split, listed in manifest["splits"].items():
+        check_files(folder, {file["name"]: file["sha256"] for file in listed["files"]}, f"split {split}", AGAIN)
     images = {name: value for name, value in manifest["other_files"].items() if name.startswith("images/")}
     check_files(folder, images, "images", AGAIN)
     _check_model(environment["MODEL"], manifest, folder / train["files"][0]["name"])
@@ -53,9 +53,9 @@ def _check_model(model: str, manifest: Mapping[str, Any], rows: Path) -> None:
     wanted = BACKBONES[manifest["backbone"]["name"]]
     if base_of(model, None)[0] != model:
         raise TrainingError(f"{model} is an adapter, verl trains whole models: name a folder saved with `save: merged`")
-    found = backbone_of(model)
-    if found != wanted:
-        raise TrainingError(f"{model} is a {found.name}, the export is for {wanted.name}: {AGAIN} for {found.name}")
+    family = backbone_of(model)
+    if family != wanted:
+        raise TrainingError(f"{model} is a {family.name}, the export is for {wanted.name}: {AGAIN} for {family.name}")
     check_notes(model, wanted.template(thinking=manifest["backbone"]["thinking"]))
     processor = load_processor(model)
     check_tokens(processor.tokenizer, wanted)

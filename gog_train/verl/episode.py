@@ -99,13 +99,13 @@ async def take_turn(
 
 def _message(agent_data: Any, name: str, parameters: Mapping[str, Any]) -> Message:
     """The turn as the episode reads it: verl keeps the words and all calls, and asks a tool for the first alone."""
-    said = str(agent_data.messages[-1].get("content") or "") if agent_data.messages else ""
+    text = str(agent_data.messages[-1].get("content") or "") if agent_data.messages else ""
     first = ToolCall(id="0", function=Function(name=name, arguments=json.dumps(dict(parameters))))
     more = tuple(
         ToolCall(id=str(number), function=Function(name=call.name, arguments=call.arguments))
         for number, call in enumerate(agent_data.tool_calls[1:], 1)
     )
-    return Message(role="assistant", content=said, tool_calls=(first, *more))
+    return Message(role="assistant", content=text, tool_calls=(first, *more))
 
 
 def report(rollout: Rollout) -> dict[str, Any]:

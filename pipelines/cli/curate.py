@@ -4,17 +4,16 @@ The best of each seed, without near-copies, in the shares of behaviours that the
 that no split crosses.
 """
 
-from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, command_app, example
+from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, example
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 
-app = command_app()
+EXAMPLES = example("gog curate -c fvqa.yaml")
 
 
-@app.command(help=__doc__, epilog=example("gog curate -c fvqa.yaml"))
 def curate(
     config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, seed: SeedOption = None
 ) -> None:
-    made = config_of(config, lake, name, seed)
-    needs(made, "verdicts", "gog synthesize")
-    work(made, ("curate",), None, None, False)
+    loaded = config_of(config, lake, name, seed)
+    needs(loaded, "verdicts", "gog synthesize")
+    work(loaded, ("curate",))

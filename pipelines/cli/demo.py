@@ -4,17 +4,16 @@ Composes 600 seeds of flags in scenes, attempts each four times with the embedde
 SFT and RL splits to the run `atlas`; one trajectory is drawn as a picture. Needs no network.
 """
 
-from gog.pipelines.cli.options import LakeOption, command_app, example
+from gog.pipelines.cli.options import LakeOption, example
 from gog.pipelines.cli.steps import work
 from gog.pipelines.cli.targets import config_of, pointing
 
-app = command_app()
+EXAMPLES = example("gog demo", "gog demo --lake /tmp/lake")
 
 
-@app.command(help=__doc__, epilog=example("gog demo", "gog demo --lake /tmp/lake"))
 def demo(lake: LakeOption = None) -> None:
     from gog.pipelines.show.demo import show_demo
 
-    made = config_of(None, lake)
-    work(made, None, None, None, False)
-    show_demo(made, pointing(made, run=False))
+    loaded = config_of(None, lake)
+    work(loaded)
+    show_demo(loaded, pointing(loaded, run=False))

@@ -10,14 +10,13 @@ import typer
 from rich.text import Text
 
 from gog.pipelines.cli.errors import FELL_SHORT
-from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, RunOption, command_app, example, print_json
+from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, RunOption, example, print_json
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
 
-app = command_app()
+EXAMPLES = example("gog doctor", "gog doctor -c fvqa.yaml --json")
 
 
-@app.command(help=__doc__, epilog=example("gog doctor", "gog doctor -c fvqa.yaml --json"))
 def doctor(
     config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, as_json: JsonOption = False
 ) -> None:

@@ -129,11 +129,11 @@ def compare(a: A, b: B, lake: LakeOption = None, as_json: JsonOption = False) ->
     from gog.pipelines.views.summary import console_for
 
     folder = lake or "./lake"
-    found = comparisons(read_place(folder, a), read_place(folder, b))
+    compared = comparisons(read_place(folder, a), read_place(folder, b))
     if as_json:
-        print_json([one._asdict() | {"comparison": asdict(one.comparison)} for one in found])
+        print_json([one._asdict() | {"comparison": asdict(one.comparison)} for one in compared])
     else:
-        print_comparisons(found, console_for(sys.stdout))
+        print_comparisons(compared, console_for(sys.stdout))
 
 
 @app.command(epilog=example("gog eval agreement base", "gog eval agreement base other-judge"))
@@ -155,11 +155,11 @@ def agreement(
     folder = lake or "./lake"
     first = read_place(folder, a)
     if b is not None:
-        found = agreements(first, read_place(folder, b))
+        agreed = agreements(first, read_place(folder, b))
         if as_json:
-            print_json([row._asdict() | {"agreement": asdict(row.agreement)} for row in found])
+            print_json([row._asdict() | {"agreement": asdict(row.agreement)} for row in agreed])
         else:
-            print_judges(found, f"The judge of {a} against that of {b}", console_for(sys.stdout))
+            print_judges(agreed, f"The judge of {a} against that of {b}", console_for(sys.stdout))
         return
     rows = [
         (bench, str(paradigm), results.rules_and_judge)
@@ -168,6 +168,6 @@ def agreement(
         if first.paradigm in (None, paradigm)
     ]
     if as_json:
-        print_json([{"benchmark": bench, "paradigm": paradigm} | asdict(found) for bench, paradigm, found in rows])
+        print_json([{"benchmark": bench, "paradigm": paradigm} | asdict(agreed) for bench, paradigm, agreed in rows])
     else:
         print_rules_and_judge(rows, "Rules against the judge", console_for(sys.stdout))

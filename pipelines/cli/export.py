@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, command_app, example, option
+from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, example, option
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.export.formats import FORMATS
@@ -21,15 +21,11 @@ from gog.transforms.export.rows import Reviewed
 from gog.transforms.export.target import OWN, Target
 from gog.transforms.open_set import UnknownMemberError
 
-app = command_app()
-
-
-@app.command(
-    help=__doc__,
-    epilog=example(
-        "gog export rl -c fvqa.yaml", "gog export sft -c fvqa.yaml --format trl --backbone qwen3-vl --push me/f"
-    ),
+EXAMPLES = example(
+    "gog export rl -c fvqa.yaml", "gog export sft -c fvqa.yaml --format trl --backbone qwen3-vl --push me/f"
 )
+
+
 def export(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="sft or rl.")],
     config: ConfigOption = None,
@@ -61,18 +57,18 @@ def export(
     if kind not in {"sft", "rl"}:
         raise typer.BadParameter("there are two exports: sft and rl", param_hint="KIND")
     target = _target(kind, form, backbone)
-    made = config_of(config, lake, name, seed)
+    loaded = config_of(config, lake, name, seed)
     if reviewed is not None:
         if kind == "rl":
             raise typer.BadParameter("reviews are of trajectories; RL splits hold seeds", param_hint="--reviewed")
-        made = made.model_copy(update={"export": made.export.model_copy(update={"reviewed": reviewed})})
-    needs(made, *(("curated", "gog curate") if kind == "sft" else ("complexity", "gog label")))
-    work(made, (f"export_{kind}",), None, None, False)
-    folder = Path(made.lake) / "runs" / made.run / "exports" / kind
+        loaded = loaded.model_copy(update={"export": loaded.export.model_copy(update={"reviewed": reviewed})})
+    needs(loaded, *(("curated", "gog curate") if kind == "sft" else ("complexity", "gog label")))
+    work(loaded, (f"export_{kind}",))
+    folder = Path(loaded.lake) / "runs" / loaded.run / "exports" / kind
     if target.backbone is not None:
         from gog.pipelines.steps.export import export_for
 
-        done = export_for(made, kind, target)
+        done = export_for(loaded, kind, target)
         folder = done.folder
         rows = ", ".join(f"{number} {split}" for split, number in done.rows.items())
         print(f"{form}: {rows}" + "".join(f"; {number} {reason}" for reason, number in done.rejected.items()))

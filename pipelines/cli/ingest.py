@@ -6,26 +6,13 @@ them there, since it keeps the selection that it began with.
 
 from typing import Annotated
 
-from gog.pipelines.cli.options import (
-    BeamOptions,
-    ConfigOption,
-    LakeOption,
-    RunOption,
-    SeedOption,
-    command_app,
-    example,
-    option,
-)
+from gog.pipelines.cli.options import BeamOptions, ConfigOption, LakeOption, RunOption, SeedOption, example, option
 from gog.pipelines.cli.steps import work
 from gog.pipelines.cli.targets import config_of
 
-app = command_app()
+EXAMPLES = example("gog ingest -c fvqa.yaml", "gog ingest -c fvqa.yaml --where category=search_required --limit 100")
 
 
-@app.command(
-    help=__doc__,
-    epilog=example("gog ingest -c fvqa.yaml", "gog ingest -c fvqa.yaml --where category=search_required --limit 100"),
-)
 def ingest(
     config: ConfigOption = None,
     lake: LakeOption = None,
@@ -42,10 +29,10 @@ def ingest(
 ) -> None:
     from gog.pipelines.config.config import parse_config
 
-    made = config_of(config, lake, name, seed)
+    loaded = config_of(config, lake, name, seed)
     asked = {"limit": limit, "sample": sample, "where": where or None}
     given = {key: value for key, value in asked.items() if value is not None}
     if given:
-        data = made.model_dump(mode="json")
-        made = parse_config(data | {"source": data["source"] | given}, "command line")
-    work(made, ("ingest",), None, beam, False)
+        data = loaded.model_dump(mode="json")
+        loaded = parse_config(data | {"source": data["source"] | given}, "command line")
+    work(loaded, ("ingest",), beam=beam)

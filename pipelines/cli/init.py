@@ -6,12 +6,11 @@ from typing import Annotated
 import typer
 
 from gog.pipelines.cli.errors import UseError
-from gog.pipelines.cli.options import OWN_CONFIG, command_app, example
+from gog.pipelines.cli.options import OWN_CONFIG, example
 
-app = command_app()
+EXAMPLES = example("gog init", "gog init fvqa.yaml", "gog init --atlas atlas.yaml")
 
 
-@app.command(help=__doc__, epilog=example("gog init", "gog init fvqa.yaml", "gog init --atlas atlas.yaml"))
 def init(
     file: Annotated[Path, typer.Argument(help="Where to write it.", metavar="FILE", show_default=True)] = Path(
         OWN_CONFIG

@@ -7,11 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from gog.pipelines.cli.errors import UseError
-from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, option, print_json
-from gog.pipelines.cli.targets import RunPlace, one_run
+from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, option, print_json
+from gog.pipelines.cli.targets import one_run
+
+if TYPE_CHECKING:
+    from gog.pipelines.api import Run
 
 MORE = (
     "Answers: funnel, reasons, spend, providers, overview, turns, tool_calls, searches, behaviours, categories, "
@@ -19,19 +22,17 @@ MORE = (
     "only read. With an address (s3://, gs://) as the lake, DuckDB reads it with its extension httpfs. For notebooks "
     "and DuckDB's own shell there is LAKE/runs/RUN/lake.duckdb."
 )
-EXAMPLES = (
+EXAMPLES = example(
     "gog inspect                                        a shell",
     'gog inspect --sql "select * from funnel"',
     'gog inspect --json --sql "from overview limit 5"',
     "gog inspect --sql \"from trajectory('trajectory-0a')\"",
     'gog inspect --lake s3://bucket/lake --run fvqa --sql "from funnel"',
     "gog inspect --trajectory best --out best.png",
+    more=MORE,
 )
 
-app = command_app()
 
-
-@app.command(help=__doc__, epilog=example(*EXAMPLES, more=MORE))
 def inspect(
     sql: Annotated[str | None, option("--sql", "QUERY", "One query; without it, a shell.")] = None,
     trajectory: Annotated[
@@ -52,10 +53,10 @@ def inspect(
             raise UseError(f"{lake}: name a run with --run; pictures are drawn from a lake that is a folder")
         folder: Path | str = f"{lake.rstrip('/')}/runs/{name}"
     else:
-        place = one_run(config, lake, name)
-        folder = place.folder
+        run = one_run(config, lake, name)
+        folder = run.folder
         if trajectory is not None:
-            print(_draw(place, trajectory, out))
+            print(_draw(run, trajectory, out))
             return
     with open_lake(folder) as views:
         if sql is None and not as_json:
@@ -82,8 +83,7 @@ def _duckdb_shell(folder: Path) -> bool:
     return subprocess.run(command, cwd=folder, check=False).returncode == 0  # noqa: S603 - no text from outside
 
 
-def _draw(place: RunPlace, wanted: str, out: Path) -> Path:
-    from gog.pipelines.lake.lake import Lake
+def _draw(run: "Run", wanted: str, out: Path) -> Path:
     from gog.pipelines.show.demo import draw_example
 
     if out.suffix.lower() not in {".png", ".jpg", ".jpeg", ".webp"}:
@@ -91,6 +91,6 @@ def _draw(place: RunPlace, wanted: str, out: Path) -> Path:
     if not out.resolve().parent.is_dir():
         raise UseError(f"there is no folder {out.resolve().parent}")
     try:
-        return draw_example(Lake(Path(place.lake), create=False), place.run, out, "" if wanted == "best" else wanted)
+        return draw_example(run.lake, run.name, out, "" if wanted == "best" else wanted)
     except LookupError as error:
         raise UseError(str(error.args[0])) from error

@@ -5,29 +5,16 @@ The pool is every hard seed that SFT does not train on. Another policy labels al
 
 from typing import Annotated
 
-from gog.pipelines.cli.options import (
-    BeamOptions,
-    ConfigOption,
-    LakeOption,
-    RunOption,
-    SeedOption,
-    command_app,
-    example,
-    option,
-)
+from gog.pipelines.cli.options import BeamOptions, ConfigOption, LakeOption, RunOption, SeedOption, example, option
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 
-app = command_app()
-
-
-@app.command(
-    help=__doc__,
-    epilog=example(
-        "gog label -c fvqa.yaml --policy vllm:models/sft/merged",
-        "gog label -c fvqa.yaml --policy checkpoint:models/sft/adapter",
-    ),
+EXAMPLES = example(
+    "gog label -c fvqa.yaml --policy vllm:models/sft/merged",
+    "gog label -c fvqa.yaml --policy checkpoint:models/sft/adapter",
 )
+
+
 def label(
     config: ConfigOption = None,
     lake: LakeOption = None,
@@ -38,8 +25,8 @@ def label(
         str | None, option("--policy", "ADDRESS", "Address of the policy; the config's labeller.")
     ] = None,
 ) -> None:
-    made = config_of(config, lake, name, seed)
+    loaded = config_of(config, lake, name, seed)
     if policy is not None:
-        made = made.model_copy(update={"labeller": policy})
-    needs(made, "curated", "gog curate")
-    work(made, ("label",), None, beam, False)
+        loaded = loaded.model_copy(update={"labeller": policy})
+    needs(loaded, "curated", "gog curate")
+    work(loaded, ("label",), beam=beam)

@@ -1,4 +1,5 @@
-"""The command line: `gog COMMAND`. A command is the `app` of the module of its name, whose docstring is its help.
+"""The command line: `gog COMMAND`. A command is the function of its module's name, the module's docstring its help,
+and EXAMPLES its end; a group is the module's `app`.
 
 Here their names alone are known: a command is imported when it is called, so that help, versions and typos are
 answered at once.
@@ -53,7 +54,13 @@ COMMANDS: Final = (
 
 def command_of(name: str) -> "Command":
     """A command, or a group of them, with all that its module imports."""
-    command = get_command(import_module(f"gog.pipelines.cli.{name.replace('-', '_')}").app)
+    plain = name.replace("-", "_")
+    module = import_module(f"gog.pipelines.cli.{plain}")
+    app = getattr(module, "app", None)
+    if app is None:
+        app = command_app()
+        app.command(help=module.__doc__, epilog=module.EXAMPLES)(getattr(module, plain))
+    command = get_command(app)
     command.name = name
     return command
 

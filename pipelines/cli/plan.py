@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, RunOption, command_app, example, print_json
+from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, RunOption, example, print_json
 from gog.pipelines.cli.status import spell
 from gog.pipelines.cli.targets import config_of
 
@@ -21,22 +21,20 @@ UNITS = {
     "composed": "composed attempts",
     "try": "tries to label",
 }
+EXAMPLES = example("gog plan -c fvqa.yaml", "gog plan -c fvqa.yaml --json")
 
-app = command_app()
 
-
-@app.command(help=__doc__, epilog=example("gog plan -c fvqa.yaml", "gog plan -c fvqa.yaml --json"))
 def plan(
     config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, as_json: JsonOption = False
 ) -> None:
     from gog.pipelines.rehearse.plan import plan as make_plan
 
-    made = make_plan(config_of(config, lake, name))
+    planned = make_plan(config_of(config, lake, name))
     if as_json:
-        plain = asdict(made)
+        plain = asdict(planned)
         for key in ("units", "calls", "tokens", "seconds"):
             plain[key] = _ranges(plain[key])
-        plain["cost"] = _cents(made.cost)
+        plain["cost"] = _cents(planned.cost)
         plain["lines"] = [
             {key: line[key] for key in ("service", "kind", "purpose")}
             | {"sampled": line["sampled"] is not None, "cost": _cents(line["cost"])}
@@ -45,7 +43,7 @@ def plan(
         ]
         print_json(plain)
     else:
-        _show_plan(made)
+        _show_plan(planned)
 
 
 def _ranges(value: Any) -> Any:
@@ -60,36 +58,43 @@ def _cents(value: "Range | None") -> dict[str, float] | None:
     return None if value is None else {"low": round(value[0], 4), "high": round(value[1], 4)}
 
 
-def _show_plan(made: "Plan") -> None:
+def _show_plan(planned: "Plan") -> None:
     from gog.pipelines.views.summary import console_for, plain_table
 
-    synthesized = made.done["synthesize"]
-    state = f"{synthesized:,} of them done, {made.left:,} rows left" if synthesized else "none of them done yet"
-    print(f"Run {made.run}: {made.rows:,} rows in {made.shards:,} shard{'s' * (made.shards != 1)}, {state}")
-    if not made.lines:
+    synthesized = planned.done["synthesize"]
+    state = f"{synthesized:,} of them done, {planned.left:,} rows left" if synthesized else "none of them done yet"
+    print(f"Run {planned.run}: {planned.rows:,} rows in {planned.shards:,} shard{'s' * (planned.shards != 1)}, {state}")
+    if not planned.lines:
         print("Nothing is left to ask: `gog run` finishes it from what is there")
         return
-    units = {name: made.units[name].high for name in UNITS}
-    print("At most " + ", ".join(f"{units[name]:,.0f} {said}" for name, said in UNITS.items() if units[name]))
+    units = {name: planned.units[name].high for name in UNITS}
+    print("At most " + ", ".join(f"{units[name]:,.0f} {unit}" for name, unit in UNITS.items() if units[name]))
     print()
     lines = []
-    for line in made.lines:
+    for line in planned.lines:
         purpose = line.purpose + (" +" if line.sampled else "")
         money = "" if line.cost is None else _money(line.cost)
         lines.append((line.service, line.kind, purpose, _spread(line.calls), _spread(line.tokens), money))
-    total = ("all", "", "", _spread(made.calls), _spread(made.tokens), _money(made.cost) if made.cost else "")
+    total = (
+        "all",
+        "",
+        "",
+        _spread(planned.calls),
+        _spread(planned.tokens),
+        _money(planned.cost) if planned.cost else "",
+    )
     table = plain_table("Calls", ("service", "kind", "purpose", ">calls", ">tokens", ">cost $"), lines, total)
     console_for(sys.stdout).print(table)
-    if made.cost is None:
+    if planned.cost is None:
         print("Money  unknown: a service outside has no known price")
-    elif not made.cost.high:
+    elif not planned.cost.high:
         print("Money  $0.00: every service is embedded and free")
     else:
-        print(f"Money  ${_money(made.cost)}")
-    print(f"Time   {spell(made.seconds.low)} to {spell(made.seconds.high)} of work")
-    if made.store_bytes:
-        print(f"Store  {made.store_bytes / 1e6:,.1f} MB: what it has answered before costs no call again")
-    for note in made.notes:
+        print(f"Money  ${_money(planned.cost)}")
+    print(f"Time   {spell(planned.seconds.low)} to {spell(planned.seconds.high)} of work")
+    if planned.store_bytes:
+        print(f"Store  {planned.store_bytes / 1e6:,.1f} MB: what it has answered before costs no call again")
+    for note in planned.notes:
         print(f"  {note}")
 
 

@@ -7,13 +7,12 @@ seed's best trajectory is drawn below LAKE/previews.
 import sys
 from typing import Annotated
 
-from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, command_app, example, option
+from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, example, option
 from gog.pipelines.cli.targets import config_of
 
-app = command_app()
+EXAMPLES = example("gog preview -n 5 -c fvqa.yaml")
 
 
-@app.command(help=__doc__, epilog=example("gog preview -n 5 -c fvqa.yaml"))
 def preview(
     count: Annotated[int, option("-n", "NUMBER", "How many seeds.", min=1)] = 5,
     config: ConfigOption = None,

@@ -6,30 +6,25 @@ Without --config the run's own config is taken from its manifest.
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gog.pipelines.cli.errors import FELL_SHORT, UseError
-from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, option, print_json
+from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, option, print_json
 from gog.pipelines.cli.targets import config_of, one_run
 
 if TYPE_CHECKING:
+    from gog.pipelines.api import Run
     from gog.pipelines.config.config import Config
 
 MORE = (
     "Shards that hold such rejects are done again; the store answers all that was answered before, so only what "
     'failed is paid for. Reasons: `gog inspect --sql "select * from reasons"`.'
 )
+EXAMPLES = example("gog retry --reason teacher.timeout", "gog retry --reason search.failed --run fvqa", more=MORE)
 
-app = command_app()
 
-
-@app.command(
-    help=__doc__,
-    epilog=example("gog retry --reason teacher.timeout", "gog retry --reason search.failed --run fvqa", more=MORE),
-)
 def retry(
     reason: Annotated[list[str], option("--reason", "CODE", "Code of a reason; may be given several times.")],
     config: OfConfig = None,
@@ -38,25 +33,23 @@ def retry(
     as_json: JsonOption = False,
 ) -> None:
     from gog.pipelines.cli.progress import Progress
-    from gog.pipelines.lake.lake import Lake
     from gog.pipelines.steps.retry import STEPS_AGAIN, count_rejects
     from gog.pipelines.steps.run import run as run_engine
 
     wanted = frozenset(_checked(code) for code in reason)
-    place = one_run(config, lake, name)
-    made = config_of(config, lake, name) if config else _own_config(place.lake, place.run)
-    there = Lake(Path(place.lake))
-    before = count_rejects(there, place.run, wanted)
+    run = one_run(config, lake, name)
+    loaded = config_of(config, lake, name) if config else _own_config(run)
+    before = count_rejects(run.lake, run.name, wanted)
     stopped, after = "", before
     if before.total():
-        with Progress(made, sys.stderr) as progress:
-            stopped = run_engine(made, retry=wanted, on_shard=progress.shard).stopped
-        after = count_rejects(there, place.run, wanted, STEPS_AGAIN)
+        with Progress(loaded, sys.stderr) as progress:
+            stopped = run_engine(loaded, retry=wanted, on_shard=progress.shard).stopped
+        after = count_rejects(run.lake, run.name, wanted, STEPS_AGAIN)
     if as_json:
         lines = [{"reason": code, "before": before[code], "left": after[code]} for code in sorted(wanted)]
-        print_json({"run": place.run, "stopped": stopped, "reasons": lines})
+        print_json({"run": run.name, "stopped": stopped, "reasons": lines})
     else:
-        print(_told(before, after, place.run))
+        print(_told(before, after, run.name))
     if stopped:
         print(f"gog: {stopped}; everything is kept, go on with a higher ceiling", file=sys.stderr)
         raise typer.Exit(FELL_SHORT)
@@ -77,13 +70,11 @@ def _checked(code: str) -> str:
     return code
 
 
-def _own_config(lake: str, run: str) -> "Config":
+def _own_config(run: "Run") -> "Config":
     from gog.pipelines.config.config import parse_config
-    from gog.pipelines.lake.lake import Lake
 
-    manifest = Lake(Path(lake), create=False).read_manifest(run)
-    assert manifest is not None
-    return parse_config(manifest.config | {"lake": lake, "run": run}, f"the manifest of the run {run!r}")
+    place = {"lake": str(run.lake.root), "run": run.name}
+    return parse_config(run.manifest.config | place, f"the manifest of the run {run.name!r}")
 
 
 def _told(before: Mapping[str, int], after: Mapping[str, int], run: str) -> str:

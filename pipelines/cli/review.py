@@ -1,7 +1,6 @@
 """What people say of trajectories."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -22,31 +21,24 @@ def review() -> None:
 
 
 @app.command(epilog=example("gog review stats", "gog review stats --run fvqa --json"))
-def stats(
-    config: OfConfig = None,
-    lake: LakeOption = None,
-    name: OfRun = None,
-    as_json: JsonOption = False,
-) -> None:
+def stats(config: OfConfig = None, lake: LakeOption = None, name: OfRun = None, as_json: JsonOption = False) -> None:
     """How far people agree with each other and with the judge.
 
     Cohen's kappa and the share of equal decisions, each with its 95% interval.
     """
-    from gog.pipelines.lake.lake import Lake
     from gog.pipelines.lake.review_files import read_reviews
     from gog.pipelines.lake.reviews import review_stats
     from gog.pipelines.show.web.records import verdicts_of
 
-    place = one_run(config, lake, name)
-    opened = Lake(Path(place.lake), create=False)
-    latest = read_reviews(opened, place.run)
-    found = review_stats(latest, verdicts_of(opened, place.run, list(latest)))
+    run = one_run(config, lake, name)
+    latest = read_reviews(run.lake, run.name)
+    agreement = review_stats(latest, verdicts_of(run.lake, run.name, list(latest)))
     if as_json:
-        print_json(_plain(found))
-    elif not found.reviewers:
-        print(f"nobody has reviewed anything in the run {place.run!r} yet; `gog view` is where it is done")
+        print_json(_plain(agreement))
+    elif not agreement.reviewers:
+        print(f"nobody has reviewed anything in the run {run.name!r} yet; `gog view` is where it is done")
     else:
-        _print(found)
+        _print(agreement)
 
 
 def _plain(found: "ReviewStats") -> dict[str, Any]:

@@ -18,7 +18,6 @@ from gog.pipelines.cli.options import (
     OlderThan,
     RunOption,
     SeedOption,
-    command_app,
     example,
     option,
     seconds_of,
@@ -37,13 +36,9 @@ RUNNERS = (
     "stopped a run, the same command goes on."
 )
 ON_FLINK = "gog run -c fvqa.yaml -- --runner=FlinkRunner --flink_master=HOST:8081"
+EXAMPLES = example("gog run -c fvqa.yaml", "gog run -c fvqa.yaml --accept 5000", ON_FLINK, more=RUNNERS)
 
-app = command_app()
 
-
-@app.command(
-    help=__doc__, epilog=example("gog run -c fvqa.yaml", "gog run -c fvqa.yaml --accept 5000", ON_FLINK, more=RUNNERS)
-)
 def run(
     config: ConfigOption = None,
     lake: LakeOption = None,
@@ -55,8 +50,8 @@ def run(
     beam: BeamOptions = None,
     as_json: JsonOption = False,
 ) -> None:
-    made = _refreshing(config_of(config, lake, name, seed), refresh, older_than)
-    work(made, None, accept, beam, as_json)
+    loaded = _refreshing(config_of(config, lake, name, seed), refresh, older_than)
+    work(loaded, accept=accept, beam=beam, as_json=as_json)
 
 
 def _refreshing(config: "Config", kinds: list[str] | None, older_than: str | None) -> "Config":

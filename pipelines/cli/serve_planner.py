@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from gog.pipelines.cli.errors import UseError
-from gog.pipelines.cli.options import command_app, example, option
+from gog.pipelines.cli.options import example, option
 from gog.pipelines.cli.serving import serve
 
 if TYPE_CHECKING:
@@ -24,14 +24,9 @@ MORE: Final = (
     "repeated."
 )
 FAULTS: Final = "gog serve-planner --latency 0.05 --fault 429=0.05 --fault stall=0.01"
+EXAMPLES = example("gog serve-planner", FAULTS, "gog serve-planner --rate-limit 20 --no-retry-after", more=MORE)
 
-app = command_app()
 
-
-@app.command(
-    help=__doc__,
-    epilog=example("gog serve-planner", FAULTS, "gog serve-planner --rate-limit 20 --no-retry-after", more=MORE),
-)
 def serve_planner(
     port: Annotated[int, option("--port", "NUMBER", "Port to listen on; 0 takes a free one.", min=0, max=65535)] = PORT,
     host: Annotated[str, option("--host", "ADDRESS", "Address to listen on.")] = "127.0.0.1",

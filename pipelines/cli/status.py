@@ -5,10 +5,9 @@ Without --run: the lake's run, or a line for each where there are several.
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, print_json
+from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, print_json
 from gog.pipelines.cli.targets import runs_of
 
 if TYPE_CHECKING:
@@ -21,26 +20,20 @@ WORDS = {
     "unfinished": "not finished; `gog run` goes on where it stopped",
     "failed": "failed: rows were lost, which is a bug",
 }
+EXAMPLES = example("gog status", "gog status --run fvqa --json", "watch -n 5 gog status --run fvqa")
 
-app = command_app()
 
-
-@app.command(
-    help=__doc__, epilog=example("gog status", "gog status --run fvqa --json", "watch -n 5 gog status --run fvqa")
-)
 def status(config: OfConfig = None, lake: LakeOption = None, name: OfRun = None, as_json: JsonOption = False) -> None:
-    from gog.pipelines.lake.lake import Lake
     from gog.pipelines.views.status import status_of
 
-    places = runs_of(config, lake, name)
-    found = [status_of(Lake(Path(place.lake), create=False), place.run) for place in places]
+    statuses = [status_of(run.lake, run.name) for run in runs_of(config, lake, name)]
     if as_json:
-        lines = [_plain(state) for state in found]
+        lines = [_plain(state) for state in statuses]
         print_json(lines[0] if len(lines) == 1 else lines)
-    elif len(found) == 1:
-        _show(found[0])
+    elif len(statuses) == 1:
+        _show(statuses[0])
     else:
-        for state in found:
+        for state in statuses:
             print(_line(state))
         print("\nOne of them in full: gog status --run NAME")
 

@@ -39,7 +39,12 @@ def needs(config: "Config", table: str, command: str) -> None:
 
 
 def work(
-    config: "Config", steps: tuple[str, ...] | None, accept: int | None, beam: list[str] | None, as_json: bool
+    config: "Config",
+    steps: tuple[str, ...] | None = None,
+    *,
+    accept: int | None = None,
+    beam: list[str] | None = None,
+    as_json: bool = False,
 ) -> None:
     """Run the steps, all unless named, and print what came of them. Raises `typer.Exit` where the job fell short."""
     from gog.pipelines.cli.progress import Progress

@@ -47,11 +47,11 @@ def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOpt
     from gog.pipelines.views.summary import console_for, plain_table
     from gog.transforms.services.store.upkeep import runs_in, statistics
 
-    made = config_of(config, lake)
-    with closing(_open(made)) as store:
+    loaded = config_of(config, lake)
+    with closing(_open(loaded)) as store:
         groups, runs = statistics(store.database), runs_in(store.database)
     if as_json:
-        print_json({"store": store_path(made), "groups": [asdict(group) for group in groups], "events": runs})
+        print_json({"store": store_path(loaded), "groups": [asdict(group) for group in groups], "events": runs})
         return
     now = time.time()
     lines = [
@@ -68,7 +68,7 @@ def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOpt
     ]
     total = ("all", "", "", f"{sum(g.entries for g in groups):,}", f"{sum(g.bytes for g in groups) / 1e6:,.1f}", "")
     columns = ("kind", "provider", "failure", ">entries", ">MB", ">age in days", ">cost $")
-    table = plain_table(store_path(made), columns, lines, (*total, f"{sum(g.cost for g in groups):,.2f}"))
+    table = plain_table(store_path(loaded), columns, lines, (*total, f"{sum(g.cost for g in groups):,.2f}"))
     console_for(sys.stdout).print(table)
     print("Events: " + (", ".join(f"{run} {count:,}" for run, count in runs.items()) or "none"))
 
@@ -84,13 +84,13 @@ def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOp
     from gog.transforms.services.store.upkeep import Problem
     from gog.transforms.services.store.upkeep import verify as find_problems
 
-    made = config_of(config, lake)
+    loaded = config_of(config, lake)
     problems: list[Problem] = []
     count = 0
-    if made.store.backend == "segments":
-        problems = [Problem("", "", f"{name}: {why}") for name, why in segment_problems(files_at(store_path(made)))]
+    if loaded.store.backend == "segments":
+        problems = [Problem("", "", f"{name}: {why}") for name, why in segment_problems(files_at(store_path(loaded)))]
     if not problems:
-        with closing(_open(made)) as store:
+        with closing(_open(loaded)) as store:
             problems = list(find_problems(store.database))
             count = store.count()
     if as_json:
@@ -123,14 +123,14 @@ def export(
     from gog.transforms.services.store.cassette import write_cassette
     from gog.transforms.services.store.upkeep import Choice, choose, runs_in
 
-    made = config_of(config, lake)
-    with closing(_open(made)) as store:
+    loaded = config_of(config, lake)
+    with closing(_open(loaded)) as store:
         database = store.database
         known = runs_in(database)
         if run is not None and run not in known:
             raise UseError(f"no run {run!r} has asked this store; it knows {', '.join(known) or 'none'}")
         chosen = choose(database, Choice(kinds=tuple(kind or ()), run=run))
-        written = write_cassette(file, chosen, _images(made))
+        written = write_cassette(file, chosen, _images(loaded))
     missing = f"; {written.missing:,} pictures that answers name are not in the lake" if written.missing else ""
     print(f"{file}: {written.entries:,} entries, {written.images:,} pictures{missing}")
 
@@ -151,13 +151,13 @@ def import_(
     from gog.transforms.services.store.cassette import Cassette
     from gog.transforms.services.store.records import Mode
 
-    made = config_of(config, lake)
+    loaded = config_of(config, lake)
     if not file.is_file():
         raise UseError(f"{file}: no such file")
     cassette = Cassette(file)
-    with closing(make_store(made, Mode.RECORD)) as store:
+    with closing(make_store(loaded, Mode.RECORD)) as store:
         added = store.add(cassette.entries())
-    cassette.take_images(_images(made))
+    cassette.take_images(_images(loaded))
     if as_json:
         print_json(asdict(added) | {"images": cassette.images, "refused": cassette.refused})
     else:
@@ -191,15 +191,15 @@ def gc(
     from gog.transforms.services.store.segment_files import compact
     from gog.transforms.services.store.upkeep import Choice, keys_of, runs_in, statistics
 
-    made = config_of(config, lake)
+    loaded = config_of(config, lake)
     selected = bool(older_than or kind or failures or unreachable)
-    packed = made.store.backend == "segments"
+    packed = loaded.store.backend == "segments"
     if not selected and not packed:
         raise UseError("say what: --older-than AGE, --kind KIND, --failures, --unreachable, or several of them")
     before = None if older_than is None else time.time() - seconds_of(older_than)
-    runs = _runs(made) if unreachable else None
-    _open(made).close()
-    with closing(make_store(made, Mode.RECORD)) as store:
+    runs = _runs(loaded) if unreachable else None
+    _open(loaded).close()
+    with closing(make_store(loaded, Mode.RECORD)) as store:
         if selected:
             choice = Choice(tuple(kind or ()), before, failures, unasked_by=runs)
             groups = statistics(store.database, choice)
@@ -215,7 +215,7 @@ def gc(
             else:
                 print("nothing is removed yet: the same with --yes does it")
     if packed and yes:
-        done = compact(files_at(store_path(made)))
+        done = compact(files_at(store_path(loaded)))
         print(f"{done.before:,} segments packed into {done.after:,}")
 
 

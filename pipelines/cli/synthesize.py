@@ -10,16 +10,14 @@ from gog.pipelines.cli.options import (
     LakeOption,
     RunOption,
     SeedOption,
-    command_app,
     example,
 )
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 
-app = command_app()
+EXAMPLES = example("gog synthesize -c fvqa.yaml")
 
 
-@app.command(help=__doc__, epilog=example("gog synthesize -c fvqa.yaml"))
 def synthesize(
     config: ConfigOption = None,
     lake: LakeOption = None,
@@ -28,6 +26,6 @@ def synthesize(
     accept: AcceptOption = None,
     beam: BeamOptions = None,
 ) -> None:
-    made = config_of(config, lake, name, seed)
-    needs(made, "seeds", "gog ingest")
-    work(made, ("synthesize",), accept, beam, False)
+    loaded = config_of(config, lake, name, seed)
+    needs(loaded, "seeds", "gog ingest")
+    work(loaded, ("synthesize",), accept=accept, beam=beam)

@@ -2,11 +2,12 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gog.pipelines.cli.errors import UseError
 
 if TYPE_CHECKING:
+    from gog.pipelines.api import Run
     from gog.pipelines.config.config import Config
 
 
@@ -29,23 +30,12 @@ def pointing(config: "Config", run: bool = True) -> str:
     return lake + (f" --run {config.run}" if several else "")
 
 
-class RunPlace(NamedTuple):
-    """An existing run of a lake."""
-
-    lake: str
-    run: str
-
-    @property
-    def folder(self) -> Path:
-        """The run's folder."""
-        return Path(self.lake) / "runs" / self.run
-
-
-def runs_of(config: str | None, lake: str | None, run: str | None) -> list[RunPlace]:
+def runs_of(config: str | None, lake: str | None, run: str | None, *, several: bool = True) -> "list[Run]":
     """The existing runs that are meant: the one that is named here or in the config, else all of the lake.
 
-    Raises `UseError` when there is no such lake or run.
+    Raises `UseError` when there is no such lake or run, and where one is wanted of several.
     """
+    from gog.pipelines.api import Run
     from gog.pipelines.lake.lake import Lake
 
     made = config_of(config, lake, run) if config else None
@@ -53,20 +43,20 @@ def runs_of(config: str | None, lake: str | None, run: str | None) -> list[RunPl
     named = run or (made.run if made else None)
     if not (Path(root) / "lake.json").exists():
         raise UseError(f"there is no lake at {root}: name one with --lake, or make one with `gog run`")
-    there = Lake(Path(root), create=False).runs()
+    opened = Lake(Path(root), create=False)
+    there = opened.runs()
     if named is None:
         if not there:
             raise UseError(f"there is no run in {root} yet; `gog run` makes one")
-        return [RunPlace(root, name) for name in there]
+        if not several and len(there) > 1:
+            raise UseError(f"{root} has several runs, name one with --run: {', '.join(there)}")
+        return [Run(opened, name) for name in there]
     if named not in there:
         known = f"it has {', '.join(there)}" if there else "it has none yet"
         raise UseError(f"there is no run {named!r} in {root}: {known}")
-    return [RunPlace(root, named)]
+    return [Run(opened, named)]
 
 
-def one_run(config: str | None, lake: str | None, run: str | None) -> RunPlace:
+def one_run(config: str | None, lake: str | None, run: str | None) -> "Run":
     """The run that is meant; `UseError` when the lake has several and none is named."""
-    found = runs_of(config, lake, run)
-    if len(found) > 1:
-        raise UseError(f"{found[0].lake} has several runs, name one with --run: {', '.join(p.run for p in found)}")
-    return found[0]
+    return runs_of(config, lake, run, several=False)[0]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gog.pipelines.cli.errors import UseError
-from gog.pipelines.cli.options import JsonOption, command_app, example, option, print_json
+from gog.pipelines.cli.options import JsonOption, example, option, print_json
 
 Settings = Annotated[
     list[str] | None,
@@ -22,19 +22,14 @@ WHERE = (
     "Training runs in an environment with torch, which may be another than this one: --python names its interpreter. "
     "The settings are those of `python -m gog_train.sft --help`."
 )
-
-app = command_app()
-
-
-@app.command(
-    help=__doc__,
-    epilog=example(
-        "gog train sft -c sft_qwen2_5_vl -- --export EXPORT --output OUT",
-        "gog train grpo -c my.yaml --python /opt/train/bin/python",
-        "gog train sft -c my.yaml --dry-run",
-        more=WHERE,
-    ),
+EXAMPLES = example(
+    "gog train sft -c sft_qwen2_5_vl -- --export EXPORT --output OUT",
+    "gog train grpo -c my.yaml --python /opt/train/bin/python",
+    "gog train sft -c my.yaml --dry-run",
+    more=WHERE,
 )
+
+
 def train(
     stage: Annotated[str, typer.Argument(metavar="STAGE", help="sft or grpo.")],
     config: Annotated[

@@ -7,11 +7,10 @@ attempts side by side. Accept, reject, correct a box, comment: `gog export --rev
 import asyncio
 import getpass
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Final
 
 from gog.pipelines.cli.errors import UseError
-from gog.pipelines.cli.options import LakeOption, OfConfig, command_app, example, option
+from gog.pipelines.cli.options import LakeOption, OfConfig, example, option
 from gog.pipelines.cli.serving import serve
 from gog.pipelines.cli.targets import runs_of
 
@@ -20,13 +19,9 @@ MORE: Final = (
     "It listens on this machine alone. From another one: ssh -L 8322:127.0.0.1:8322 HOST, then the same address. "
     "Press ? in the browser for the keys. Reviews are kept in LAKE/runs/RUN/reviews as they are made."
 )
+EXAMPLES = example("gog view", "gog view --lake /data/lake --run fvqa --reviewer ana", more=MORE)
 
-app = command_app()
 
-
-@app.command(
-    help=__doc__, epilog=example("gog view", "gog view --lake /data/lake --run fvqa --reviewer ana", more=MORE)
-)
 def view(
     config: OfConfig = None,
     lake: LakeOption = None,
@@ -34,18 +29,16 @@ def view(
     port: Annotated[int, option("--port", "NUMBER", "Port to listen on; 0 takes a free one.", min=0, max=65535)] = PORT,
     reviewer: Annotated[str | None, option("--reviewer", "NAME", "Who reviews; your login unless given.")] = None,
 ) -> None:
-    from gog.pipelines.lake.lake import Lake
     from gog.pipelines.lake.review_files import reviewer_name
     from gog.pipelines.show.web.server import ADDRESS, Viewer, serving
 
-    places = runs_of(config, lake, name)
+    runs = runs_of(config, lake, name)
     try:
         who = reviewer_name(reviewer if reviewer is not None else _login())
     except ValueError as error:
         raise UseError(f"--reviewer: {error}") from None
-    opened = Lake(Path(places[0].lake), create=False)
-    first = places[0].run if len(places) == 1 else None
-    viewing = serving(Viewer(opened, who, first), port)
+    first = runs[0].name if len(runs) == 1 else None
+    viewing = serving(Viewer(runs[0].lake, who, first), port)
     asyncio.run(serve(viewing, ADDRESS, port, lambda url: print(f"Open {url} in a browser; Ctrl-C ends it")))
 
 

@@ -12,22 +12,22 @@ from functools import cache
 @cache
 def field_docs(cls: type) -> dict[str, str]:
     """The docstring of each field that has one, in one line; a class's own fields go before those it inherits."""
-    found: dict[str, str] = {}
+    docs: dict[str, str] = {}
     for base in cls.__mro__:
         if base.__module__.startswith(("gog.", "gog_train")):
-            found = _own(base) | found
-    return found
+            docs = _own(base) | docs
+    return docs
 
 
 def _own(cls: type) -> dict[str, str]:
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(definition, ast.ClassDef)
-    found = {}
+    docs = {}
     for field, after in zip(definition.body, definition.body[1:], strict=False):
         match field, after:
             case (
                 ast.AnnAssign(target=ast.Name(id=name)),
                 ast.Expr(value=ast.Constant(value=str(text))),
             ):
-                found[name] = " ".join(text.split())
-    return found
+                docs[name] = " ".join(text.split())
+    return docs

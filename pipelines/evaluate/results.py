@@ -43,8 +43,8 @@ def results_of(evaluation: Evaluation, parts: Iterable[Evaluated]) -> Results:
     benchmarks = dict(before.benchmarks) if before is not None else {}
     prices = prices_of(evaluation.config)
     for part in parts:
-        found = _bench_results(part, evaluation.policy, prices)
-        benchmarks[part.bench.name] = found.on_top_of(benchmarks.get(part.bench.name))
+        results = _bench_results(part, evaluation.policy, prices)
+        benchmarks[part.bench.name] = results.on_top_of(benchmarks.get(part.bench.name))
     benchmarks = dict(sorted(benchmarks.items()))
     store = open_store(evaluation.config)
     store.flush()
@@ -60,19 +60,19 @@ def results_of(evaluation: Evaluation, parts: Iterable[Evaluated]) -> Results:
 
 
 def _bench_results(part: Evaluated, policy: str, prices: Mapping[str, Price]) -> BenchResults:
-    found: dict[Paradigm, ParadigmResults] = {}
+    by_paradigm: dict[Paradigm, ParadigmResults] = {}
     for paradigm, rows in part.answered.items():
         if rows:
             courses = [row.course for row in rows.values() if row.course is not None]
             providers = {provider for course in courses for provider, _ in course.searches}
             searches = {provider: find_price(provider, prices) for provider in providers}
-            found[paradigm] = paradigm_results(rows.values(), find_price(policy, prices), searches)
+            by_paradigm[paradigm] = paradigm_results(rows.values(), find_price(policy, prices), searches)
     return BenchResults(
         split=part.bench.split,
         version=part.version,
         dropped=dict(sorted(part.dropped.items())),
         left=part.left,
-        paradigms=found,
+        paradigms=by_paradigm,
     )
 
 
@@ -152,16 +152,16 @@ def comparisons(a: Place, b: Place) -> list[Compared]:
 def _pairs(a: Place, b: Place) -> list[tuple[str, Paradigm, Paradigm]]:
     """Benchmark, paradigm of A and paradigm of B of all that can be held against each other. Raises `ConfigError`."""
     named = [] if a.paradigm is None and b.paradigm is None else [(a.paradigm or b.paradigm, b.paradigm or a.paradigm)]
-    found = [
+    pairs = [
         (benchmark, first, second)
         for benchmark, part in a.results.benchmarks.items()
         if benchmark in b.results.benchmarks
         for first, second in named or [(each, each) for each in Paradigm]
         if first in part.paradigms and second in b.results.benchmarks[benchmark].paradigms
     ]
-    if not found:
+    if not pairs:
         raise ConfigError("the two evaluations have no benchmark and paradigm in common")
-    return found
+    return pairs
 
 
 class JudgesAgree(NamedTuple):
@@ -178,7 +178,7 @@ def agreements(a: Place, b: Place) -> list[JudgesAgree]:
 
     Raises `ConfigError` when they have nothing in common.
     """
-    found = []
+    agreed = []
     for benchmark, first, second in _pairs(a, b):
         if first is not second:
             continue
@@ -188,10 +188,10 @@ def agreements(a: Place, b: Place) -> list[JudgesAgree]:
             {key: item.opinion.value for key, item in side.items() if key not in differing and item.prediction.strip()}
             for side in (ours, theirs)
         ]
-        found.append(JudgesAgree(benchmark, first, len(differing), agreement(*labels)))
-    if not found:
+        agreed.append(JudgesAgree(benchmark, first, len(differing), agreement(*labels)))
+    if not agreed:
         raise ConfigError("the two evaluations have no benchmark and paradigm in common")
-    return found
+    return agreed
 
 
 def _by_id(results: ParadigmResults) -> dict[str, ItemResult]:

@@ -303,9 +303,9 @@ def eval_folder(lake: Lake, name: str) -> Path:
 
 def _read_manifest(path: Path) -> dict[str, object]:
     try:
-        found = json.loads(path.read_bytes())
+        manifest = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        manifest = None
+    if not isinstance(manifest, dict):
         raise ConfigError(f"{path} is damaged: remove its folder, or choose another --name")
-    return found
+    return manifest

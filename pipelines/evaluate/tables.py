@@ -45,7 +45,7 @@ def _print_bench(policy: str, name: str, part: BenchResults, console: Console) -
     else:
         first = next(iter(part.paradigms.values()))
         title = f"{name} {part.split}: {policy} (official: {_headline(first.official)[0]}; all in %)"
-        lines = [_scores(paradigm, found) for paradigm, found in part.paradigms.items()]
+        lines = [_scores(paradigm, results) for paradigm, results in part.paradigms.items()]
         lines += [
             (f"{row.paradigm}, paper: {row.model}", "", "", "", f"{row.accuracy[name]:.1f}", "", "", "")
             for row in published()
@@ -54,8 +54,8 @@ def _print_bench(policy: str, name: str, part: BenchResults, console: Console) -
         console.print(plain_table(title, _SCORES, lines))
         _print_parts(part, console)
         _print_behaviours(part, console)
-        for paradigm, found in part.paradigms.items():
-            for reason, count in found.failures.items():
+        for paradigm, results in part.paradigms.items():
+            for reason, count in results.failures.items():
                 console.print(f"  {paradigm}: {count:,} without an answer: {one_line(reason)}", markup=False)
     if part.left:
         console.print(f"  {part.left:,} answers left for a later run", markup=False)
@@ -63,18 +63,18 @@ def _print_bench(policy: str, name: str, part: BenchResults, console: Console) -
         console.print(f"  left out: {count:,} questions: {_LEFT_OUT.get(reason, one_line(reason))}", markup=False)
 
 
-def _scores(paradigm: str, found: ParadigmResults) -> tuple[str, ...]:
-    official, judged = _headline(found.official)[1], _headline(found.judged)[1]
-    unknown = max(found.official.unknown, found.judged.unknown)
+def _scores(paradigm: str, results: ParadigmResults) -> tuple[str, ...]:
+    official, judged = _headline(results.official)[1], _headline(results.judged)[1]
+    unknown = max(results.official.unknown, results.judged.unknown)
     return (
         paradigm,
-        f"{found.items:,}",
+        f"{results.items:,}",
         _percent(official.value),
         _interval(official),
         _percent(judged.value),
         _interval(judged),
         f"{unknown:,}" if unknown else "",
-        _percent(found.rules_and_judge.decided.value),
+        _percent(results.rules_and_judge.decided.value),
     )
 
 
@@ -87,12 +87,12 @@ def _headline(summary: Summary) -> tuple[str, Estimate]:
 
 def _print_parts(part: BenchResults, console: Console) -> None:
     """The official protocol's other measures: parts of the benchmark, and other ways to count."""
-    names = dict.fromkeys(name for found in part.paradigms.values() for name in list(found.official.measures)[1:])
+    names = dict.fromkeys(name for results in part.paradigms.values() for name in list(results.official.measures)[1:])
     if not names:
         return
     lines = []
     for name in names:
-        measured = [found.official.measures.get(name, _NOTHING) for found in part.paradigms.values()]
+        measured = [results.official.measures.get(name, _NOTHING) for results in part.paradigms.values()]
         cells = [f"{_percent(each.value)} ({_interval(each)})" if each.value is not None else "" for each in measured]
         lines.append((name, f"{max(each.n for each in measured):,}", *cells))
     columns = ("official, by part", ">items", *(f">{paradigm}" for paradigm in part.paradigms))
@@ -100,7 +100,7 @@ def _print_parts(part: BenchResults, console: Console) -> None:
 
 
 def _print_behaviours(part: BenchResults, console: Console) -> None:
-    measured = [_behaviours(found.behaviours) for found in part.paradigms.values()]
+    measured = [_behaviours(results.behaviours) for results in part.paradigms.values()]
     lines = [(name, *(each[name] for each in measured)) for name in measured[0] if any(each[name] for each in measured)]
     console.print(plain_table("", ("how it searched", *(f">{paradigm}" for paradigm in part.paradigms)), lines))
 
@@ -174,10 +174,10 @@ def _remarks(results: Results) -> Iterable[str]:
                 yield f"{name} {paradigm}: {_agreed(found.rules_and_judge)}"
 
 
-def _agreed(found: RulesAndJudge) -> str:
-    kappa = found.agreement.kappa
+def _agreed(agreement: RulesAndJudge) -> str:
+    kappa = agreement.agreement.kappa
     also = "" if kappa.value is None else f", kappa {kappa.value:.2f} ({_interval(kappa, 1)})"
-    return f"rules and judge agree on {_percent(found.agreement.agreed.value)}% of {found.agreement.n:,}{also}"
+    return f"rules and judge agree on {_percent(agreement.agreement.agreed.value)}% of {agreement.agreement.n:,}{also}"
 
 
 def print_comparisons(found: Sequence[Compared], console: Console) -> None:
@@ -212,8 +212,8 @@ def print_comparisons(found: Sequence[Compared], console: Console) -> None:
 def print_rules_and_judge(rows: Iterable[tuple[str, str, RulesAndJudge]], title: str, console: Console) -> None:
     """A line a benchmark and paradigm: what rules settle, and how far the judge agrees with them."""
     lines = [
-        (benchmark, paradigm, _percent(found.decided.value), *_agreement(found.agreement))
-        for benchmark, paradigm, found in rows
+        (benchmark, paradigm, _percent(agreement.decided.value), *_agreement(agreement.agreement))
+        for benchmark, paradigm, agreement in rows
     ]
     columns = ("benchmark", "paradigm", ">rules settle", ">both", ">agree", ">95%", ">kappa", ">95%")
     console.print(plain_table(title, columns, lines))
@@ -226,9 +226,15 @@ def print_judges(rows: Iterable[JudgesAgree], title: str, console: Console) -> N
     console.print(plain_table(title, columns, lines))
 
 
-def _agreement(found: Agreement) -> tuple[str, ...]:
-    kappa = "" if found.kappa.value is None else f"{found.kappa.value:.2f}"
-    return f"{found.n:,}", _percent(found.agreed.value), _interval(found.agreed), kappa, _interval(found.kappa, 1)
+def _agreement(agreement: Agreement) -> tuple[str, ...]:
+    kappa = "" if agreement.kappa.value is None else f"{agreement.kappa.value:.2f}"
+    return (
+        f"{agreement.n:,}",
+        _percent(agreement.agreed.value),
+        _interval(agreement.agreed),
+        kappa,
+        _interval(agreement.kappa, 1),
+    )
 
 
 class _Bounded(Protocol):

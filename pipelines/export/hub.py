@@ -24,9 +24,9 @@ def push_export(folder: Path, repo: str) -> str:
 
     api = HfApi()
     try:
-        made = api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
+        created = api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
         api.upload_folder(
-            repo_id=made.repo_id,
+            repo_id=created.repo_id,
             repo_type="dataset",
             folder_path=folder,
             ignore_patterns=list(IGNORED),
@@ -45,4 +45,4 @@ def push_export(folder: Path, repo: str) -> str:
         raise LakeError(
             f"{repo}: the hub cannot be reached ({type(error).__name__}); the export is in {folder}"
         ) from error
-    return str(made)
+    return str(created)

@@ -55,8 +55,8 @@ def export_schema(row: type[SftRow] | type[RlRow]) -> pa.Schema:
 
 def with_features(columns: Sequence[pa.Field], features: Mapping[str, Any] | None = None) -> pa.Schema:
     """A schema that says which version of ours it is and, with `features`, what `datasets` makes of its columns."""
-    said = {"huggingface": json.dumps({"info": {"features": features}})} if features else {}
-    return pa.schema(columns, metadata={"gog.schema_version": str(SCHEMA_VERSION)} | said)
+    info = {"huggingface": json.dumps({"info": {"features": features}})} if features else {}
+    return pa.schema(columns, metadata={"gog.schema_version": str(SCHEMA_VERSION)} | info)
 
 
 def plain_columns(row: SftRow | RlRow) -> dict[str, Any]:

@@ -164,8 +164,8 @@ class Lake:
 
     def parts(self, run: str, table: str, step: str = "*") -> list[Path]:
         """The table's part files, those of one step or of all, in the order of steps' names and shards."""
-        found = self.table_folder(run, table).glob(f"part-{step}-*.parquet")
-        return sorted(found, key=lambda path: (len(path.name), path.name))
+        paths = self.table_folder(run, table).glob(f"part-{step}-*.parquet")
+        return sorted(paths, key=lambda path: (len(path.name), path.name))
 
     def read_rows(self, run: str, table: str, step: str = "*", shard: int | None = None) -> Iterator[dict[str, Any]]:
         """Flat rows of a table, or of one step's shard of it, part by part; nothing where there is no part."""

@@ -59,9 +59,9 @@ class ReviewBook:
         seen = self._signature()
         if seen == self._seen:
             return False
-        found, _ = _read_journal(self._journal)
-        found += self._lake.read_table(self._run, TABLE, Review)
-        self._latest = latest({review.review_id: review for review in found}.values())
+        reviews, _ = _read_journal(self._journal)
+        reviews += self._lake.read_table(self._run, TABLE, Review)
+        self._latest = latest({review.review_id: review for review in reviews}.values())
         self._seen = seen
         return True
 
@@ -200,9 +200,9 @@ def _size(path: Path) -> int:
 
 
 def _signature(*paths: Path) -> Signature:
-    found = []
+    signature = []
     for path in paths:
         with suppress(OSError):
             stat = path.stat()
-            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
-    return tuple(found)
+            signature.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return tuple(signature)

@@ -37,10 +37,10 @@ _REASONS: Final = {
 
 def latest(reviews: Iterable[Review]) -> dict[str, dict[str, Review]]:
     """The review that counts of each reviewer, by trajectory and name, both sorted."""
-    found: dict[str, dict[str, Review]] = {}
+    latest_of: dict[str, dict[str, Review]] = {}
     for review in sorted(reviews, key=lambda r: (r.trajectory_id, r.reviewer, r.number, r.made, r.review_id)):
-        found.setdefault(review.trajectory_id, {})[review.reviewer] = review
-    return found
+        latest_of.setdefault(review.trajectory_id, {})[review.reviewer] = review
+    return latest_of
 
 
 def state_of(reviews: ByReviewer) -> ReviewState:
@@ -67,9 +67,9 @@ def honour(trajectory: Trajectory, reviews: ByReviewer, reviewed: Reviewed) -> T
     if leaves == "export.not_reviewed" and reviewed is Reviewed.PREFER:
         leaves = None
     if leaves is not None:
-        said = [f"{name}: {r.decision}" for name, r in reviews.items() if r.decision is not None]
+        decisions = [f"{name}: {r.decision}" for name, r in reviews.items() if r.decision is not None]
         name, seed = trajectory.trajectory_id, trajectory.seed_id
-        return Reject.of(SFT_STAGE, Unit.TRAJECTORY, name, leaves, detail=", ".join(said), seed_id=seed)
+        return Reject.of(SFT_STAGE, Unit.TRAJECTORY, name, leaves, detail=", ".join(decisions), seed_id=seed)
     wrong = {box.turn for review in reviews.values() for box in review.boxes}
     if not any(step.turn in wrong and step.train for step in trajectory.steps):
         return trajectory
@@ -81,13 +81,13 @@ def digest_reviews(by_trajectory: Mapping[str, ByReviewer], reviewed: Reviewed) 
     """What an export was made from as far as it depends on reviews; empty where it does not."""
     if reviewed is Reviewed.IGNORE:
         return ""
-    said = [
+    decisions = [
         [name, reviewer, review.decision, sorted({box.turn for box in review.boxes})]
         for name, reviews in by_trajectory.items()
         for reviewer, review in reviews.items()
         if review.decision is not None or review.boxes
     ]
-    return f"+{content_id('reviews', said)}" if said else ""
+    return f"+{content_id('reviews', decisions)}" if decisions else ""
 
 
 @dataclass(frozen=True, slots=True)

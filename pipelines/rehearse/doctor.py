@@ -78,9 +78,9 @@ def doctor(config: Config) -> list[Check]:
 
 
 def _versions() -> Check:
-    found = [f"gog {version('glance-or-gaze')}", f"Python {platform.python_version()}"]
-    found += [f"{name} {version(name)}" for name in PACKAGES]
-    return Check("versions", "ok", ", ".join(found))
+    versions = [f"gog {version('glance-or-gaze')}", f"Python {platform.python_version()}"]
+    versions += [f"{name} {version(name)}" for name in PACKAGES]
+    return Check("versions", "ok", ", ".join(versions))
 
 
 def _lake(config: Config) -> Iterator[Check]:
@@ -122,10 +122,10 @@ def _store(config: Config) -> Check:
         return Check("store", "problem", str(error))
     except OSError as error:
         return Check("store", "problem", f"{store_path(config)}: {error}", "check the address and its rights")
-    said = f"mode {mode}, {answers:,} answers, {size / 1e6:,.1f} MB"
+    summary = f"mode {mode}, {answers:,} answers, {size / 1e6:,.1f} MB"
     if mode == "live":
-        return Check("store", "warning", said, "mode live pays for every question again: record is the usual one")
-    return Check("store", "ok", said)
+        return Check("store", "warning", summary, "mode live pays for every question again: record is the usual one")
+    return Check("store", "ok", summary)
 
 
 def _source(config: Config) -> Check:
@@ -142,8 +142,8 @@ def _source(config: Config) -> Check:
         return Check("source", "warning", f"{where}: {len(bad)} of the first rows cannot be read: {bad[0]}")
     root = getattr(config.source, "image_root", None)
     if root and not Path(root).is_dir():
-        found = f"{where} can be read, but there is no folder {root}"
-        return Check("source", "warning", found, "see source.image_root in the config")
+        why = f"{where} can be read, but there is no folder {root}"
+        return Check("source", "warning", why, "see source.image_root in the config")
     return Check("source", "ok", f"{where} can be read")
 
 
@@ -169,9 +169,9 @@ def _rule_based(check: Check) -> Check:
     """The embedded planner over data of the user's own: it answers, and that is all."""
     if check.state != "ok":
         return check
-    found = f"{check.found}, but it is a rule-based program that knows flags alone"
+    why = f"{check.found}, but it is a rule-based program that knows flags alone"
     advice = "good for a rehearsal; for data name a model, as http://HOST:8000/v1#MODEL or vllm:MODEL"
-    return Check(check.name, "warning", found, advice)
+    return Check(check.name, "warning", why, advice)
 
 
 def _model(name: str, address: str, pictures: PassingImages, config: Config) -> Check:
@@ -200,7 +200,7 @@ def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Chec
             await close_client()
 
     try:
-        said = asyncio.run(within())
+        answer = asyncio.run(within())
     except ConfigError as error:
         return Check(name, "problem", str(error), "see its address in the config")
     except TimeoutError:
@@ -208,7 +208,7 @@ def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Chec
     except ServiceError as error:
         return Check(name, "problem", f"{address}: {error}", "is it up, is its address right, is its key set?")
     took = 1000 * (time.perf_counter() - started)
-    return Check(name, "ok", f"{address}: {said} in {took:,.0f} ms")
+    return Check(name, "ok", f"{address}: {answer} in {took:,.0f} ms")
 
 
 async def _chat(address: str, pictures: PassingImages, config: Config) -> str:
@@ -259,11 +259,11 @@ def _gpu() -> Check:
 def _extras() -> Iterator[Check]:
     for name, (package, use) in EXTRAS.items():
         try:
-            found = f"{package} {version(package)}" if importlib.util.find_spec(package) else ""
+            installed = f"{package} {version(package)}" if importlib.util.find_spec(package) else ""
         except PackageNotFoundError:
-            found = ""
+            installed = ""
         missing = f"not installed; for {use}: pip install 'glance-or-gaze[{name}]'"
-        yield Check(f"extra {name}", "ok", found or missing)
+        yield Check(f"extra {name}", "ok", installed or missing)
 
 
 def _plugins() -> Iterator[Check]:

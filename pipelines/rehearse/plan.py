@@ -124,10 +124,10 @@ def _cost(lines: Sequence[Line], left: int) -> Range | None:
     return _total(lines, left, lambda line: line.cost or NOTHING, dollars)
 
 
-def _done(lake: Lake | None, config: Config, made: str) -> dict[str, set[int]]:
+def _done(lake: Lake | None, config: Config, signature: str) -> dict[str, set[int]]:
     """Shards that each step of the run has finished."""
     manifest = lake.read_manifest(config.run) if lake else None
-    if manifest is not None and manifest.fingerprint != made:
+    if manifest is not None and manifest.fingerprint != signature:
         raise LakeError(
             f"the run {config.run!r} was made with another config or source; give this one another name with --run"
         )
@@ -189,7 +189,7 @@ def _seconds(config: Config, lines: Sequence[Line]) -> Range:
 
 
 def _say_what_was_taken(
-    notes: list[str], lines: Sequence[Line], previewed: int, lake: Lake | None, config: Config, made: str
+    notes: list[str], lines: Sequence[Line], previewed: int, lake: Lake | None, config: Config, signature: str
 ) -> None:
     if previewed == 1:
         notes.insert(0, "observed in a preview of one seed, which says little (half to twice): lines marked +")
@@ -210,7 +210,7 @@ def _say_what_was_taken(
         notes.append(f"the ceiling of {config.budget.max_calls:,} calls may stop it; a higher one goes on")
     for run in lake.runs() if lake else []:
         manifest = lake.read_manifest(run) if lake else None
-        if run != config.run and manifest and manifest.fingerprint == made and manifest.state == "done":
+        if run != config.run and manifest and manifest.fingerprint == signature and manifest.state == "done":
             notes.append(f"the run {run!r} was made of the same config and source: the store answers all of this")
             break
 

@@ -46,18 +46,18 @@ def preview(config: Config, count: int, teller: Teller) -> list[Path]:
     services = services_for(config.model_copy(update={"run": booked(config.run)}).model_dump_json())
     sheets = []
     number = 0
-    for found in _seeds(seeds, config, lake):
-        if isinstance(found, Reject):
-            teller.unread(found)
+    for seed in _seeds(seeds, config, lake):
+        if isinstance(seed, Reject):
+            teller.unread(seed)
             continue
         number += 1
-        teller.seed(found, number, count)
-        services.gateway.run = part_of(config, found.seed_id)
-        made = _wait(_one(services, found, config, teller))
-        example = pick_example(made.trajectories, made.verdicts)
+        teller.seed(seed, number, count)
+        services.gateway.run = part_of(config, seed.seed_id)
+        outcome = _wait(_one(services, seed, config, teller))
+        example = pick_example(outcome.trajectories, outcome.verdicts)
         if example is not None:
-            verdict = made.verdicts.get(example.trajectory_id)
-            view = view_of(Records(example, found, verdict, made.evidence, made.regions))
+            verdict = outcome.verdicts.get(example.trajectory_id)
+            view = view_of(Records(example, seed, verdict, outcome.evidence, outcome.regions))
             path = folder / f"{number:02d}.png"
             write_atomic(path, png_bytes(contact_sheet(view, lake.images)), sync=False)
             teller.drawn(path)
@@ -71,7 +71,7 @@ def _seeds(seeds: Seeds, config: Config, lake: Lake) -> Iterator[Seed | Reject]:
     """Seeds in the order of the source, each with its image in the lake; rejects of rows that are none."""
     for spec in seeds.rows.shards():
         for row in seeds.rows.read_shard(spec):
-            found = to_seed(
+            ingested = to_seed(
                 row,
                 seeds.mapping,
                 dataset=seeds.dataset,
@@ -79,11 +79,11 @@ def _seeds(seeds: Seeds, config: Config, lake: Lake) -> Iterator[Seed | Reject]:
                 limits=config.ingest,
                 read_image=seeds.read_image,
             )
-            if not isinstance(found, Reject):
-                found = filter_seed(row, found, config.filters)
-            if not isinstance(found, Reject):
-                lake.images.put(found.image, found.suffix)
-            yield found if isinstance(found, Reject) else found.seed
+            if not isinstance(ingested, Reject):
+                ingested = filter_seed(row, ingested, config.filters)
+            if not isinstance(ingested, Reject):
+                lake.images.put(ingested.image, ingested.suffix)
+            yield ingested if isinstance(ingested, Reject) else ingested.seed
 
 
 def _wait(work: Coroutine[None, None, _Made]) -> _Made:
@@ -97,9 +97,9 @@ def _wait(work: Coroutine[None, None, _Made]) -> _Made:
 
 
 async def _one(services: Services, seed: Seed, config: Config, teller: Teller) -> _Made:
-    made = _Made()
-    await _through(STAGES, services, Item(seed), config, teller, made)
-    return made
+    outcome = _Made()
+    await _through(STAGES, services, Item(seed), config, teller, outcome)
+    return outcome
 
 
 async def _through(

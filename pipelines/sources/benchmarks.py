@@ -59,8 +59,8 @@ def rows_of(against: Against) -> Iterator[BenchmarkRow]:
 
 def _signature(settings: DecontaminateSettings) -> str:
     """16 hex digits that change when a benchmark's files do: their names, sizes and times of change."""
-    found = [[against.model_dump(), list(_files(against.path))] for against in settings.against]
-    return hashlib.sha256(canonical_json([_LAYOUT, found]).encode()).hexdigest()[:16]
+    listed = [[against.model_dump(), list(_files(against.path))] for against in settings.against]
+    return hashlib.sha256(canonical_json([_LAYOUT, listed]).encode()).hexdigest()[:16]
 
 
 def _files(path: str) -> Iterator[list[str | int]]:
@@ -70,10 +70,10 @@ def _files(path: str) -> Iterator[list[str | int]]:
         folder, names = Path(path), sorted(file.relative_to(path).as_posix() for file in Path(path).rglob("*"))
     else:
         try:
-            folder, found = find_files(path)
+            folder, files = find_files(path)
         except SourceError as error:
             raise ConfigError(f"decontaminate.against: {error}") from error
-        names = list(found)
+        names = list(files)
     for name in names:
         status = (folder / name).stat()
         yield [name, status.st_size, status.st_mtime_ns]

@@ -35,8 +35,8 @@ def hub_rows(settings: HubSource, lake: Path, shard_rows: int) -> FileRows:
 
 def _folder(settings: HubSource, lake: Path) -> Path:
     """Named by what decides the rows. A limit does where it is all that is selected by."""
-    said = [settings.name, settings.config, settings.split, settings.revision, _limit(settings)]
-    digest = hashlib.sha256(canonical_json(said).encode()).hexdigest()[:16]
+    identity = [settings.name, settings.config, settings.split, settings.revision, _limit(settings)]
+    digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
     plain = "".join(char if char.isalnum() or char in "-._" else "-" for char in settings.name.strip("/"))[-60:]
     return lake / "sources" / f"{plain.lstrip('.') or 'rows'}-{digest}"
 

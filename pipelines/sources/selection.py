@@ -115,13 +115,13 @@ class Selected:
         held: ShardSpec | None = None
         for spec in self._source.shards():
             count = sum(map(wanted, self._source.read_shard(spec)))
-            found = spec.model_copy(update={"rows": count, "of": spec.rows})
-            if held is not None and (held.file != found.file or held.rows + count > self._shard_rows):
+            counted = spec.model_copy(update={"rows": count, "of": spec.rows})
+            if held is not None and (held.file != counted.file or held.rows + count > self._shard_rows):
                 if held.rows:
                     yield held.model_copy(update={"shard": number})
                     number += 1
                 held = None
-            held = found if held is None else _together(held, found)
+            held = counted if held is None else _together(held, counted)
         if held is not None and held.rows:
             yield held.model_copy(update={"shard": number})
 

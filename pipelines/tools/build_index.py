@@ -101,15 +101,15 @@ def build_index(
 
 
 def _read_texts(path: Path) -> _Texts:
-    found = _Texts()
+    texts = _Texts()
     rows = FileRows(str(path), "jsonl", 1 << 40)
     for spec in rows.shards():
         for row in rows.read_shard(spec):
             try:
-                found.lines.append(_text(row.row_id, row.data, row.error))
+                texts.lines.append(_text(row.row_id, row.data, row.error))
             except (ValueError, ImageError) as error:
-                found.skipped.append((row.row_id, error.detail if isinstance(error, ImageError) else str(error)))
-    return found
+                texts.skipped.append((row.row_id, error.detail if isinstance(error, ImageError) else str(error)))
+    return texts
 
 
 def _text(where: str, data: Any, error: str) -> Text:
@@ -130,12 +130,12 @@ def _text(where: str, data: Any, error: str) -> Text:
 
 def _pictures(folder: Path, named: dict[str, Text]) -> list[str]:
     """Paths below the folder: those that a text names, in its order, then all other pictures by name."""
-    found = sorted(
+    paths = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
     )
-    return [*named, *(path for path in found if path not in named)]
+    return [*named, *(path for path in paths if path not in named)]
 
 
 def _address(line: Text) -> str:

@@ -72,9 +72,9 @@ def examine(launch: Launch) -> Json:
     except ValueError:
         report = None
     if not isinstance(report, dict) or "checks" not in report:
-        said = " ".join((done.stderr.strip().splitlines() or ["nothing was said"])[-1].split())[:300]
+        why = " ".join((done.stderr.strip().splitlines() or ["nothing was said"])[-1].split())[:300]
         raise LaunchError(
-            f"{launch.interpreter} cannot run gog_train ({said}): install 'glance-or-gaze[train]' there, or name "
+            f"{launch.interpreter} cannot run gog_train ({why}): install 'glance-or-gaze[train]' there, or name "
             "another environment's interpreter with --python"
         )
     return report
@@ -137,10 +137,10 @@ def _written_by(output: Path) -> Json:
 
 def _so_far(output: Path) -> Json:
     """Steps and metrics of the last checkpoint, of a training that did not end."""
-    found = [path for path in output.glob("checkpoint-*/trainer_state.json") if path.parent.name[11:].isdecimal()]
-    if not found:
+    states = [path for path in output.glob("checkpoint-*/trainer_state.json") if path.parent.name[11:].isdecimal()]
+    if not states:
         return {}
-    state = _read(max(found, key=lambda path: int(path.parent.name[11:])))
+    state = _read(max(states, key=lambda path: int(path.parent.name[11:])))
     history = state.get("log_history")
     metrics: dict[str, float] = {}
     for logged in history if isinstance(history, list) else []:
