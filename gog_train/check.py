@@ -213,8 +213,7 @@ def _export(stage: Stage, settings: Settings) -> tuple[Check, dict[str, Any] | N
         kind: Literal["sft", "rl"] = "sft" if stage == "sft" else "rl"
         backbone = backbone_of(settings.model, settings.revision)
         export = open_export(settings.export, kind, backbone.name, levels, rows=False)
-        thinking = export.thinking if settings.thinking is None else settings.thinking
-        check_notes(settings.model, backbone.template(thinking=thinking))
+        check_notes(settings.model, export.template(settings.thinking))
     except (ExportError, TrainingError) as error:
         return Check("export", "problem", str(error)), None
     rows = {split: said.get("rows", 0) for split, said in export.manifest["splits"].items()}

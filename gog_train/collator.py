@@ -9,7 +9,7 @@ torch is imported inside of the functions.
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from PIL import Image
@@ -35,18 +35,8 @@ class EpisodeCollator:
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Tensors: `input_ids`, `attention_mask`, `mm_token_type_ids` and `labels` are (rows, tokens)."""
-        import torch
-
-        singles = [self.encode(row) for row in rows]
         padding = {"input_ids": self.processor.tokenizer.pad_token_id, **_SEQUENCES}
-        batch: dict[str, Any] = {
-            key: torch.nn.utils.rnn.pad_sequence(
-                [single[key][0] for single in singles], batch_first=True, padding_value=value
-            )
-            for key, value in padding.items()
-        }
-        pictures = sorted({key for single in singles for key in single} - set(padding))
-        return batch | {key: torch.cat([single[key] for single in singles if key in single]) for key in pictures}
+        return padded([self.encode(row) for row in rows], padding, "right")
 
     def encode(self, row: Row) -> dict[str, Any]:
         """A row alone, as a batch of one."""
@@ -66,30 +56,49 @@ class EpisodeCollator:
         return encoded
 
 
+def padded(singles: Sequence[Mapping[str, Any]], padding: Mapping[str, int], side: str) -> dict[str, Any]:
+    """One batch of batches of one: what has an entry for each token is padded on a side, images follow one another."""
+    import torch
+
+    batch = {}
+    for key in sorted({key for single in singles for key in single}):
+        values = [single[key] for single in singles if key in single]
+        if key in padding:
+            rows = [value[0] for value in values]
+            batch[key] = torch.nn.utils.rnn.pad_sequence(
+                rows, batch_first=True, padding_value=padding[key], padding_side=side
+            )
+        else:
+            batch[key] = torch.cat(values)
+    return batch
+
+
 def messages_of(row: Row) -> list[dict[str, Any]]:
     """The chat of a row, from JSON text where it is text."""
-    found = row["messages"]
-    messages: list[dict[str, Any]] = json.loads(found) if isinstance(found, str) else list(found)
-    return messages
+    return _listed(row["messages"])
 
 
 def tools_of(row: Row) -> list[dict[str, Any]]:
     """The tools of a row, from JSON text where it is text."""
-    found = row.get("tools") or []
-    tools: list[dict[str, Any]] = json.loads(found) if isinstance(found, str) else list(found)
-    return tools
+    return _listed(row.get("tools") or [])
+
+
+def _listed(value: Any) -> list[dict[str, Any]]:
+    return list(json.loads(value) if isinstance(value, str) else value)
 
 
 def with_images(row: Row) -> list[dict[str, Any]]:
     """The messages with the pixels in their places, in tool turns too. Raises `TrainingError`."""
     images = iter(pictures(row))
-    filled = []
-    for message in messages_of(row):
-        content = message["content"]
-        if not isinstance(content, str):
-            content = [part | {"image": next(images)} if part["type"] == "image" else part for part in content]
-        filled.append(message | {"content": content})
-    return filled
+    return [with_pixels(message, images) for message in messages_of(row)]
+
+
+def with_pixels(message: dict[str, Any], images: Iterator[Image.Image]) -> dict[str, Any]:
+    """The message with the next images in their places."""
+    content = message["content"]
+    if isinstance(content, str):
+        return message
+    return message | {"content": [p | {"image": next(images)} if p["type"] == "image" else p for p in content]}
 
 
 def pictures(row: Row) -> list[Image.Image]:

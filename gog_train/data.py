@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gog.schemas import SCHEMA_VERSION, BoxError
 from gog.schemas.boxes import from_frame
-from gog.transforms.dialect.backbones import BACKBONES, Backbone
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, Template
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.target import ToolSettings
 
@@ -49,10 +49,10 @@ class Export:
         """Hash of the manifest, which holds the hashes of all files."""
         return hashlib.sha256((self.folder / "manifest.json").read_bytes()).hexdigest()
 
-    @property
-    def thinking(self) -> bool:
-        """Whether the chat template shows the reasoning in thoughts, unless the training says otherwise."""
-        return bool(self.manifest["backbone"]["thinking"])
+    def template(self, thinking: bool | None) -> Template:
+        """The chat template; whether it shows the reasoning in thoughts is as the export says where that is None."""
+        exported = bool(self.manifest["backbone"]["thinking"])
+        return self.backbone.template(thinking=exported if thinking is None else thinking)
 
     @cached_property
     def episode(self) -> EpisodeSettings:

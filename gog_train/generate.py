@@ -20,6 +20,7 @@ from gog.transforms.images import ImageError, decode_image
 from gog.transforms.services.models.checkpoint import NOTES
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
 from gog_train.checkpoints import read_notes
+from gog_train.collator import padded, with_pixels
 from gog_train.processors import backbone_of, check_tokens, fit, load_model, load_processor
 from gog_train.settings import TrainingError
 
@@ -127,21 +128,8 @@ class Generator:
 
     def _batch(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
         """The prompts padded on the left; images one after the other."""
-        import torch
-
         padding = {**_SEQUENCES, "input_ids": self._processor.tokenizer.pad_token_id}
-        keys = sorted({key for prompt in prompts for key in prompt.inputs})
-        batch = {}
-        for key in keys:
-            values = [prompt.inputs[key] for prompt in prompts if key in prompt.inputs]
-            if key in padding:
-                rows = [value[0] for value in values]
-                batch[key] = torch.nn.utils.rnn.pad_sequence(
-                    rows, batch_first=True, padding_value=padding[key], padding_side="left"
-                )
-            else:
-                batch[key] = torch.cat(values)
-        return batch
+        return padded([prompt.inputs for prompt in prompts], padding, "left")
 
     def _reply(self, prompt: Prompt, tokens: list[int], room: int) -> ChatReply:
         tokens = tokens[:room]
@@ -200,12 +188,7 @@ def open_generator(folder: Path, device: Device = "auto") -> Generator:
 
 
 def _with_pixels(message: Message, images: Mapping[str, bytes]) -> dict[str, Any]:
-    chat = chat_message(message)
-    if isinstance(chat["content"], str):
-        return chat
-    pixels = iter([decode_image(images[sha256]) for sha256 in message.images])
-    content = [part | {"image": next(pixels)} if part["type"] == "image" else part for part in chat["content"]]
-    return chat | {"content": content}
+    return with_pixels(chat_message(message), iter([decode_image(images[sha256]) for sha256 in message.images]))
 
 
 def _function(call: Mapping[str, Any]) -> Function:

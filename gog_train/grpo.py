@@ -18,11 +18,11 @@ from pydantic import Field, model_validator
 
 from gog.transforms.dialect.backbones import Template
 from gog.transforms.services.models.chat import ModelSettings
-from gog_train.checkpoints import check_notes, resumed
+from gog_train.checkpoints import resumed
 from gog_train.collator import pictures
-from gog_train.data import Export, open_export
+from gog_train.data import Export
 from gog_train.judge_health import JudgeHealth, JudgeIllError
-from gog_train.processors import backbone_of, check, fit, load_processor
+from gog_train.processors import check
 from gog_train.questions import bare, check_prompts, questions
 from gog_train.rewards.terms import RewardSettings
 from gog_train.sampling import Curriculum, order
@@ -36,6 +36,7 @@ from gog_train.stages import (
     common_arguments,
     finish,
     metrics_of,
+    opened,
     processes,
     ready,
     say,
@@ -188,13 +189,9 @@ def train(settings: GrpoSettings) -> Trained:
 def prepare(settings: GrpoSettings) -> Material:
     """Everything that can be wrong before the first step, checked. Raises `TrainingError` or `ExportError`."""
     _check_environment(settings)
-    export = open_export(settings.export, "rl", backbone_of(settings.model, settings.revision).name, settings.levels)
-    rows, backbone = export.rows("train"), export.backbone
-    form = backbone.template(thinking=export.thinking if settings.thinking is None else settings.thinking)
-    check_notes(settings.model, form)
-    processor = load_processor(settings.model, settings.revision)
-    fit(processor, form, backbone)
-    check(processor, backbone, pictures(bare(rows)[0]))
+    export, form, processor = opened(settings, "rl", settings.levels)
+    rows = export.rows("train")
+    check(processor, export.backbone, pictures(bare(rows)[0]))
     check_prompts(rows, export.episode)
     numbers = order(list(rows["level"]), settings.epochs, settings.curriculum, settings.seed)
     if len(numbers) < settings.questions:

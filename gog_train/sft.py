@@ -13,10 +13,10 @@ from typing import Any, Final
 from pydantic import Field, model_validator
 
 from gog.transforms.dialect.backbones import Backbone
-from gog_train.checkpoints import check_notes, resumed
+from gog_train.checkpoints import resumed
 from gog_train.collator import EpisodeCollator, pictures
-from gog_train.data import Export, open_export
-from gog_train.processors import backbone_of, check, fit, load_processor
+from gog_train.data import Export
+from gog_train.processors import backbone_of, check
 from gog_train.rows import Rows, fitting_rows, rows_of, trainable, write_left_out
 from gog_train.settings import TrainingError, TrainSettings
 from gog_train.stages import (
@@ -28,6 +28,7 @@ from gog_train.stages import (
     finish,
     first_process,
     metrics_of,
+    opened,
     processes,
     ready,
     say,
@@ -91,12 +92,7 @@ def train(settings: SftSettings) -> Trained:
     checkpoint = resumed(settings.output, settings.resume)
     _accumulation(settings)
     check_report(settings.report)
-    export = open_export(settings.export, "sft", backbone_of(settings.model, settings.revision).name)
-    thinking = export.thinking if settings.thinking is None else settings.thinking
-    form = export.backbone.template(thinking=thinking)
-    check_notes(settings.model, form)
-    processor = load_processor(settings.model, settings.revision)
-    fit(processor, form, export.backbone)
+    export, form, processor = opened(settings, "sft")
     splits = _splits(settings, export, processor)
     if first_process():
         write_left_out(settings.output, splits, settings.max_length)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gog.transforms.dialect.backbones import Backbone, Template
-from gog_train.checkpoints import read_notes, save, write_card
-from gog_train.data import Export, ExportError
-from gog_train.processors import load_model
+from gog_train.checkpoints import check_notes, read_notes, save, write_card
+from gog_train.data import Export, ExportError, Kind, open_export
+from gog_train.processors import backbone_of, fit, load_model, load_processor
 from gog_train.settings import TrainingError, TrainSettings, read_settings
 
 MERGE: Final = "vLLM takes no adapter on the vision tower: `--resume --save both` writes the merged model"
@@ -79,6 +79,19 @@ def check_report(report: str) -> None:
     """Raise `TrainingError` where metrics cannot be reported for want of a package."""
     if report != "none" and find_spec(report) is None:
         raise TrainingError(f"report: {report} needs its package: pip install {report}")
+
+
+def opened(settings: TrainSettings, kind: Kind, levels: Sequence[int] = (1, 2)) -> tuple[Export, Template, Any]:
+    """The checked export, its chat template, and the model's processor, fitted to both.
+
+    Raises `TrainingError` or `ExportError`.
+    """
+    export = open_export(settings.export, kind, backbone_of(settings.model, settings.revision).name, levels)
+    template = export.template(settings.thinking)
+    check_notes(settings.model, template)
+    processor = load_processor(settings.model, settings.revision)
+    fit(processor, template, export.backbone)
+    return export, template, processor
 
 
 def bf16(settings: TrainSettings) -> bool:

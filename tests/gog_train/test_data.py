@@ -93,7 +93,7 @@ def test_opens_by_the_folder_of_the_format_or_of_the_kind(made: Path, backbone: 
     assert export == open_export(folder / kind, kind, backbone)
     assert isinstance(export, Export)
     assert len(export.rows("train")) == train
-    assert (export.backbone, export.thinking) == (BACKBONES[backbone], True)
+    assert (export.backbone, export.template(None).thinking) == (BACKBONES[backbone], True)
     assert export.sha256 == hashlib.sha256((folder / kind / "manifest.json").read_bytes()).hexdigest()
 
 
