@@ -30,7 +30,7 @@ from gog.transforms.episode.driver import Driven, use_tool
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, start, system_prompt
 from gog.transforms.episode.tool import EpisodeTools, Tool
 from gog.transforms.image_store import ImageStore
-from gog.transforms.images import decode_image
+from gog.transforms.images import decode_image, image_suffix
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion
@@ -182,7 +182,7 @@ def _method(tool: Tool, frame: Frame) -> Callable[..., list[dict[str, Any]]]:
 def keep_image(images: ImageStore, data: bytes) -> EpisodeImage:
     """An original of an export in the image store."""
     width, height = decode_image(data).size
-    return EpisodeImage(sha256=images.put(data, _suffix(data)), width=width, height=height, box=WHOLE)
+    return EpisodeImage(sha256=images.put(data, image_suffix(data)), width=width, height=height, box=WHOLE)
 
 
 def gold_of(row: Mapping[str, Any]) -> JudgeQuestion:
@@ -197,7 +197,3 @@ def gold_of(row: Mapping[str, Any]) -> JudgeQuestion:
         answer_low=row["answer_low"],
         answer_high=row["answer_high"],
     )
-
-
-def _suffix(data: bytes) -> str:
-    return "png" if data.startswith(b"\x89PNG") else "webp" if data.startswith(b"RIFF") else "jpg"

@@ -75,7 +75,10 @@ class Generator:
         if request.response_schema is not None:
             raise PromptError("response_format: a policy is not supported as a judge; set judge to another model")
         try:
-            messages = [_with_pixels(message, images) for message in request.messages]
+            messages = [
+                with_pixels(chat_message(message), (decode_image(images[name]) for name in message.images))
+                for message in request.messages
+            ]
         except ImageError as error:
             raise PromptError(f"an image cannot be read: {error}") from error
         tools = [dict(tool) for tool in request.tools] or None
@@ -185,10 +188,6 @@ def open_generator(folder: Path, device: Device = "auto") -> Generator:
     except RuntimeError as error:
         raise TrainingError(f"the model does not fit on the device: {' '.join(str(error).split())[:200]}") from error
     return Generator(model, processor, form, backbone)
-
-
-def _with_pixels(message: Message, images: Mapping[str, bytes]) -> dict[str, Any]:
-    return with_pixels(chat_message(message), iter([decode_image(images[sha256]) for sha256 in message.images]))
 
 
 def _function(call: Mapping[str, Any]) -> Function:

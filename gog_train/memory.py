@@ -8,7 +8,7 @@ torch and transformers are imported inside of the functions.
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from gog_train.grpo import GrpoSettings
@@ -60,7 +60,7 @@ class Memory:
     @property
     def total(self) -> int:
         """All of it. Generation and the backward pass take turns, unless vLLM keeps its share."""
-        return sum(getattr(self, field.name) for field in fields(self))
+        return sum(asdict(self).values())
 
 
 def shape_of(settings: TrainSettings) -> Shape:
@@ -145,4 +145,4 @@ def gigabytes(size: float) -> str:
 
 def as_dict(memory: Memory) -> dict[str, Any]:
     """Its parts and their sum."""
-    return {field.name: getattr(memory, field.name) for field in fields(memory)} | {"total": memory.total}
+    return asdict(memory) | {"total": memory.total}

@@ -89,7 +89,8 @@ class CheckpointServer:
             if asked.model != self._name:
                 return _wrong(404, f"The model {asked.model[:200]!r} does not exist; this is {self._name!r}")
             async with self._preparing:
-                prompt = await asyncio.to_thread(self._generator.prompt, asked.request, _by_hash(asked.images))
+                images = {hashlib.sha256(data).hexdigest(): data for data in asked.images}
+                prompt = await asyncio.to_thread(self._generator.prompt, asked.request, images)
         except web.HTTPRequestEntityTooLarge:
             return _wrong(413, f"the request is longer than {BODY_BYTES:,} bytes")
         except (WrongRequestError, PromptError) as error:
@@ -128,10 +129,6 @@ class CheckpointServer:
         for waiting, reply in zip(batch, replies, strict=True):
             if not waiting.reply.done():
                 waiting.reply.set_result(reply)
-
-
-def _by_hash(images: Sequence[bytes]) -> dict[str, bytes]:
-    return {hashlib.sha256(data).hexdigest(): data for data in images}
 
 
 def _wrong(status: int, message: str) -> web.Response:

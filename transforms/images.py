@@ -109,6 +109,11 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def image_suffix(data: bytes) -> str:
+    """What the name of an image's file ends with, by its first bytes: png, webp or jpg."""
+    return "png" if data.startswith(b"\x89PNG") else "webp" if data[8:12] == b"WEBP" else "jpg"
+
+
 def load_image(data: bytes, limits: ImageLimits) -> LoadedImage:
     """Decode a file from outside, and decide what is stored of it.
 

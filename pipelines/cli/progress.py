@@ -2,7 +2,6 @@
 
 import threading
 import time
-from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console
@@ -33,9 +32,7 @@ class _Shown:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop showing."""
         self._stop.set()
         self._thread.join(timeout=5)

@@ -3,11 +3,8 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, print_json
 from gog.pipelines.cli.targets import one_run
-from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
     from gog.pipelines.lake.reviews import Pair, ReviewStats
@@ -41,7 +38,7 @@ def stats(config: OfConfig = None, lake: LakeOption = None, name: OfRun = None, 
         _print(agreement)
 
 
-def _plain(found: "ReviewStats") -> dict[str, Any]:
+def _plain(stats: "ReviewStats") -> dict[str, Any]:
     def pairs(rows: "tuple[Pair, ...]") -> list[dict[str, Any]]:
         return [
             {
@@ -57,11 +54,11 @@ def _plain(found: "ReviewStats") -> dict[str, Any]:
         ]
 
     return {
-        "states": {state.value: count for state, count in found.states.items()},
-        "reviewers": found.reviewers,
-        "people": pairs(found.people),
-        "verification": pairs(found.verification),
-        "judge": pairs(found.judge),
+        "states": {state.value: count for state, count in stats.states.items()},
+        "reviewers": stats.reviewers,
+        "people": pairs(stats.people),
+        "verification": pairs(stats.verification),
+        "judge": pairs(stats.judge),
     }
 
 
@@ -69,23 +66,22 @@ def _estimate(estimate: Any) -> dict[str, float | None]:
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
-def _print(found: "ReviewStats") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from gog.pipelines.views.summary import console_for
+def _print(stats: "ReviewStats") -> None:
+    from gog.pipelines.views.summary import console_for, plain_table
 
     console = console_for(sys.stdout)
-    print(", ".join(f"{count:,} {state}" for state, count in found.states.items()))
-    people = Table("reviewer", "accepted", "rejected", "boxes", "comments", box=SIMPLE_HEAD, pad_edge=False)
-    for who, counts in found.reviewers.items():
-        people.add_row(Text(one_line(who)), *(f"{count:,}" for count in counts.values()))
-    console.print(people)
-    pairs = Table("between", "both", "agreed", "kappa", box=SIMPLE_HEAD, pad_edge=False)
-    for pair in (*found.people, *found.verification, *found.judge):
-        words = Text(one_line(f"{pair.first} and {pair.second}"))
-        pairs.add_row(words, f"{pair.agreement.n:,}", _told(pair.agreement.agreed), _told(pair.agreement.kappa))
-    console.print(pairs)
+    print(", ".join(f"{count:,} {state}" for state, count in stats.states.items()))
+    people = [(who, *(f"{count:,}" for count in counts.values())) for who, counts in stats.reviewers.items()]
+    console.print(plain_table("", ("reviewer", "accepted", "rejected", "boxes", "comments"), people))
+    pairs = [
+        (
+            f"{pair.first} and {pair.second}",
+            f"{pair.agreement.n:,}",
+            *map(_told, (pair.agreement.agreed, pair.agreement.kappa)),
+        )
+        for pair in (*stats.people, *stats.verification, *stats.judge)
+    ]
+    console.print(plain_table("", ("between", "both", "agreed", "kappa"), pairs))
 
 
 def _told(estimate: Any) -> str:

@@ -1,6 +1,6 @@
 """The `source` section of a config: where rows come from, which of them, and what their columns hold."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
@@ -28,6 +28,9 @@ class Selection(BaseModel):
         return self.limit is None and self.sample is None and not self.where
 
 
+FileKind = Literal["jsonl", "json", "csv", "parquet", "webdataset"]
+
+
 class AtlasSource(Selection):
     """The bundled world."""
 
@@ -41,7 +44,7 @@ class AtlasSource(Selection):
 class FileSource(Selection):
     """Rows in files: JSONL, a JSON list, CSV, Parquet, or WebDataset tars."""
 
-    kind: Literal["jsonl", "json", "csv", "parquet", "webdataset"]
+    kind: FileKind
     path: str
     """A file, or a pattern with `*`."""
     dataset: str
@@ -92,7 +95,7 @@ class PublishedSource(Selection):
         return kind
 
 
-_FORMS = {"atlas": "atlas", "hf": "hub"} | dict.fromkeys(("jsonl", "json", "csv", "parquet", "webdataset"), "file")
+_FORMS: dict[str, str] = {"atlas": "atlas", "hf": "hub"} | dict.fromkeys(get_args(FileKind), "file")
 
 
 def _form_of(data: Any) -> str:

@@ -18,7 +18,6 @@ from gog.transforms.evaluate.protocols.agreement import Agreement, agreement
 from gog.transforms.evaluate.protocols.scores import ProtocolError
 from gog.transforms.evaluate.results import (
     BenchResults,
-    ItemResult,
     ParadigmResults,
     Results,
     averages,
@@ -182,7 +181,8 @@ def agreements(a: Place, b: Place) -> list[JudgesAgree]:
     for benchmark, first, second in _pairs(a, b):
         if first is not second:
             continue
-        ours, theirs = (_by_id(place.results.benchmarks[benchmark].paradigms[first]) for place in (a, b))
+        both = (place.results.benchmarks[benchmark].paradigms[first].answers for place in (a, b))
+        ours, theirs = ({item.item_id: item for item in answers} for answers in both)
         differing = {key for key in ours.keys() & theirs.keys() if ours[key].prediction != theirs[key].prediction}
         labels = [
             {key: item.opinion.value for key, item in side.items() if key not in differing and item.prediction.strip()}
@@ -192,7 +192,3 @@ def agreements(a: Place, b: Place) -> list[JudgesAgree]:
     if not agreed:
         raise ConfigError("the two evaluations have no benchmark and paradigm in common")
     return agreed
-
-
-def _by_id(results: ParadigmResults) -> dict[str, ItemResult]:
-    return {item.item_id: item for item in results.answers}

@@ -18,6 +18,7 @@ from gog.pipelines.lake.lake import LakeError
 from gog.schemas import SCHEMA_VERSION, Split
 from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.image_store import ImageStore
+from gog.transforms.images import image_suffix
 
 GROUP_ROWS: Final = 100
 GROUP_BYTES: Final = 4 << 20
@@ -116,7 +117,7 @@ class SplitWriter:
 
     def _picture(self, images: ImageStore, sha256: str, name: str) -> dict[str, Any]:
         data = self._fit(read_image(images, sha256, name))
-        return {"bytes": data, "path": f"{sha256}.{suffix_of(data)}"}
+        return {"bytes": data, "path": f"{sha256}.{image_suffix(data)}"}
 
     def _open(self) -> pq.ParquetWriter:
         if self._writer is None:
@@ -171,8 +172,3 @@ def read_image(images: ImageStore, sha256: str, name: str) -> bytes:
         return images.read(sha256)
     except KeyError:
         raise LakeError(f"the image {sha256} of {name} is not in the lake") from None
-
-
-def suffix_of(data: bytes) -> str:
-    """What an image file's name ends with."""
-    return "png" if data.startswith(b"\x89PNG") else "webp" if data[8:12] == b"WEBP" else "jpg"

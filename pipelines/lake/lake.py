@@ -22,6 +22,7 @@ from gog.pipelines.lake.disk import LakeError, disk_errors, write_atomic
 from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.lake.lock import RunLock, is_locked
 from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.schemas import SCHEMA_VERSION, TABLES
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row, to_row
@@ -166,6 +167,11 @@ class Lake:
         """The table's part files, those of one step or of all, in the order of steps' names and shards."""
         paths = self.table_folder(run, table).glob(f"part-{step}-*.parquet")
         return sorted(paths, key=lambda path: (len(path.name), path.name))
+
+    def done(self, run: str, step: str) -> set[int]:
+        """Shards that a step has finished: all its parts of them are there."""
+        shards = ({int(path.stem.rsplit("-", 1)[1]) for path in self.parts(run, t, step)} for t in STEP_TABLES[step])
+        return set.intersection(*shards)
 
     def read_rows(self, run: str, table: str, step: str = "*", shard: int | None = None) -> Iterator[dict[str, Any]]:
         """Flat rows of a table, or of one step's shard of it, part by part; nothing where there is no part."""

@@ -161,16 +161,12 @@ def _append(path: Path, line: str) -> None:
     """A whole line at the end, on the disk when this returns; a torn one before it stays alone."""
     try:
         with path.open("a+b") as file:
-            torn = file.tell() > 0 and not _ends_line(file.fileno(), file.tell())
+            torn = file.tell() > 0 and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
             file.write((b"\n" if torn else b"") + line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         raise LakeError(f"cannot write {path}: {disk_advice(error) or error.strerror}") from error
-
-
-def _ends_line(file: int, size: int) -> bool:
-    return os.pread(file, 1, size - 1) == b"\n"
 
 
 def _read_journal(path: Path) -> tuple[list[Review], list[bytes]]:

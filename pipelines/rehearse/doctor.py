@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
+from gog.pipelines.config.addresses import KINDS, named_services
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import open_at, open_reader, server_of
 from gog.pipelines.connect.stores import read_store, size_of, store_path
@@ -30,7 +31,7 @@ from gog.transforms.open_set import plugins
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
-from gog.transforms.services.providers import DETECTORS, IMAGE_SEARCHES, MODELS, TEXT_SEARCHES, embedded
+from gog.transforms.services.providers import MODELS, embedded
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError
@@ -49,6 +50,7 @@ EXTRAS: Final = {
     "train": ("trl", "training with gog_train"),
     "dev": ("pytest", "tests and checks"),
 }
+_NAMES: Final = {"detect": "detector", "text_search": "text search", "image_search": "image search", "page": "pages"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +159,9 @@ def _services(config: Config) -> Iterator[Check]:
         names = {"teacher": config.teacher, "judge": config.judge, "labeller": config.labeller}
         for name, address in names.items():
             yield _model(name, address, pictures, config)
-        if config.detector:
-            yield _answers("detector", config.detector, partial(_detect, config, pictures))
-        yield _answers("text search", config.text_search, partial(_text, config, lake))
-        yield _answers("image search", config.image_search, partial(_image, config, lake, pictures))
-        if config.pages:
-            yield _answers("pages", config.pages, partial(_page, config))
+        for kind, address in named_services(config):
+            if kind != "chat":
+                yield _answers(_NAMES[kind], address, partial(_ask, kind, address, config, pictures, lake))
 
 
 def _rule_based(check: Check) -> Check:
@@ -223,25 +222,19 @@ def _sample(pictures: PassingImages) -> str:
     return pictures.put(atlas_row(0, 0).image, "jpg")
 
 
-async def _detect(config: Config, pictures: PassingImages) -> str:
-    detector = open_at(DETECTORS, config.detector, config, images=pictures)
-    return f"{detector.id} found {len(await detector.detect(_sample(pictures), ('flag',)))} regions"
-
-
-async def _text(config: Config, lake: Lake) -> str:
-    service = open_at(TEXT_SEARCHES, config.text_search, config, lake=lake)
-    return f"{service.id} found {len(await service.search('flag', 3))} pages"
-
-
-async def _image(config: Config, lake: Lake, pictures: PassingImages) -> str:
-    service = open_at(IMAGE_SEARCHES, config.image_search, config, images=pictures, lake=lake)
-    return f"{service.id} found {len(await service.search(_sample(pictures), 3))} pictures"
-
-
-async def _page(config: Config) -> str:
-    reader = open_reader(config.pages, config)
-    page = await reader.read("https://example.com/")
-    return f"{reader.id} read {len(page.text):,} characters of {page.url}"
+async def _ask(kind: str, address: str, config: Config, pictures: PassingImages, lake: Lake) -> str:
+    if kind == "page":
+        page = await (reader := open_reader(address, config)).read("https://example.com/")
+        return f"{reader.id} read {len(page.text):,} characters of {page.url}"
+    service = open_at(KINDS[kind], address, config, images=pictures, lake=lake)
+    match kind:
+        case "detect":
+            regions = await service.detect(_sample(pictures), ("flag",))
+            return f"{service.id} found {len(regions)} regions"
+        case "text_search":
+            return f"{service.id} found {len(await service.search('flag', 3))} pages"
+        case _:
+            return f"{service.id} found {len(await service.search(_sample(pictures), 3))} pictures"
 
 
 def _gpu() -> Check:

@@ -133,12 +133,7 @@ def _done(lake: Lake | None, config: Config, signature: str) -> dict[str, set[in
         )
     if lake is None or manifest is None:
         return {step: set() for step in STEP_TABLES}
-    return {
-        step: set.intersection(
-            *({int(p.stem.rsplit("-", 1)[1]) for p in lake.parts(config.run, table, step)} for table in tables)
-        )
-        for step, tables in STEP_TABLES.items()
-    }
+    return {step: lake.done(config.run, step) for step in STEP_TABLES}
 
 
 def _observed(config: Config) -> tuple[Samples | None, int]:

@@ -9,10 +9,12 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, Literal, Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gog.pipelines.config.sources import FileKind
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.scenes import Kind
 from gog.transforms.sources import formats, parquet_format, tar_format
@@ -20,18 +22,17 @@ from gog.transforms.sources.formats import SourceError, Span
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
 from gog.transforms.sources.picture_files import LocalImages
 
-__all__ = ["ATLAS_MAPPING", "AtlasRows", "FileRows", "LocalImages", "ShardSpec", "Source", "SourceError"]
+__all__ = ["ATLAS_MAPPING", "AtlasRows", "FileKind", "FileRows", "LocalImages", "ShardSpec", "Source", "SourceError"]
 
 _DRAWING: Final = 2
 """Scenes drawn at once."""
-
-FileKind = Literal["jsonl", "json", "csv", "parquet", "webdataset"]
 
 _FORMATS: Final[Mapping[str, formats.Format]] = {
     **formats.TEXT_FORMATS,
     "parquet": (parquet_format.parquet_spans, parquet_format.parquet_rows),
     "webdataset": (tar_format.webdataset_spans, tar_format.webdataset_rows),
 }
+"""What lays out the shards of a file, and what reads one."""
 
 ATLAS_MAPPING: Final = FieldMapping(
     columns={
@@ -93,10 +94,10 @@ class FileRows:
 
     def shards(self) -> Iterator[ShardSpec]:
         """All shards, in order; the files are read once."""
-        shard = 0
+        shard, (spans, _) = 0, _FORMATS[self._kind]
         for name in self._names:
             with formats.readable(self.folder / name):
-                for span in _FORMATS[self._kind][0](self.folder / name, self._shard_rows):
+                for span in spans(self.folder / name, self._shard_rows):
                     yield ShardSpec(
                         shard=shard, file=name, start=span.start, stop=span.stop, first=span.first, rows=span.rows
                     )
@@ -107,11 +108,9 @@ class FileRows:
         if spec.file not in self._names:
             raise SourceError(f"{spec.file!r} is no file of this source; has it changed since the run began?")
         path = self.folder / spec.file
-        count = 0
+        count, (_, rows) = 0, _FORMATS[self._kind]
         with formats.readable(path):
-            for number, data, error in _FORMATS[self._kind][1](
-                path, Span(spec.start, spec.stop, spec.first, spec.rows)
-            ):
+            for number, data, error in rows(path, Span(spec.start, spec.stop, spec.first, spec.rows)):
                 count += 1
                 yield SourceRow(f"{spec.file}#{number}", data, error)
         if count != spec.rows:
@@ -131,30 +130,25 @@ class FileRows:
         return digest.hexdigest()[:16]
 
 
+@dataclass(frozen=True)
 class AtlasRows:
     """Rows of the bundled world; row i depends on nothing but the seed and i."""
 
-    def __init__(
-        self,
-        count: int,
-        seed: int,
-        shard_rows: int,
-        *,
-        held_out: bool = False,
-        kinds: Mapping[Kind, float] | None = None,
-    ) -> None:
-        if shard_rows < 1:
+    count: int
+    seed: int
+    shard_rows: int
+    held_out: bool = False
+    kinds: Mapping[Kind, float] | None = None
+
+    def __post_init__(self) -> None:
+        """`ValueError` on shards without rows."""
+        if self.shard_rows < 1:
             raise ValueError("a shard has at least one row")
-        self._count = count
-        self._seed = seed
-        self._shard_rows = shard_rows
-        self._held_out = held_out
-        self._kinds = kinds
 
     def shards(self) -> Iterator[ShardSpec]:
         """All shards, in order; nothing is drawn for it."""
-        for shard, start in enumerate(range(0, self._count, self._shard_rows)):
-            stop = min(self._count, start + self._shard_rows)
+        for shard, start in enumerate(range(0, self.count, self.shard_rows)):
+            stop = min(self.count, start + self.shard_rows)
             yield ShardSpec(shard=shard, file="atlas", start=start, stop=stop, first=start, rows=stop - start)
 
     def read_shard(self, spec: ShardSpec) -> Iterator[SourceRow]:
@@ -169,11 +163,11 @@ class AtlasRows:
                 yield ahead.popleft().result()
 
     def _row(self, index: int) -> SourceRow:
-        row = atlas_row(self._seed, index, held_out=self._held_out, kinds=self._kinds)
+        row = atlas_row(self.seed, index, held_out=self.held_out, kinds=self.kinds)
         data = row._asdict()
         return SourceRow(f"atlas#{index}", data.pop("extra") | data)
 
     def signature(self) -> str:
         """Hash of what decides the rows."""
-        kinds = None if self._kinds is None else sorted(self._kinds.items())
-        return hashlib.sha256(repr(("atlas", self._count, self._seed, self._held_out, kinds)).encode()).hexdigest()[:16]
+        kinds = None if self.kinds is None else sorted(self.kinds.items())
+        return hashlib.sha256(repr(("atlas", self.count, self.seed, self.held_out, kinds)).encode()).hexdigest()[:16]

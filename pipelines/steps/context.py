@@ -80,8 +80,7 @@ class Context:
 
     def shards_of(self, step: str) -> list[int]:
         """Shards that the step has finished."""
-        numbers = (int(path.stem.rsplit("-", 1)[1]) for path in self.lake.parts(self.run, "funnel", step))
-        return sorted(shard for shard in numbers if self.done(step, shard))
+        return sorted(self.lake.done(self.run, step))
 
     def each(self, step: str, shards: Sequence[int], build: Callable[[beam.Pipeline, list[int]], None]) -> None:
         """Run a pipeline over the shards that are missing: one a shard locally, one for all on other runners."""

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config
-from gog.pipelines.config.plugins import plugins_of
 from gog.pipelines.export import write as splits
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.write import Exported

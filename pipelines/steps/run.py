@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config, fingerprint
-from gog.pipelines.config.plugins import plugins_of
 from gog.pipelines.connect.services import check_ready, open_store
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.sources.files import ShardSpec

@@ -1,7 +1,7 @@
 """A local search world out of one's own pictures and pages: a gallery and a corpus under one folder."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,14 +44,6 @@ class IndexReport:
     skipped: tuple[tuple[str, str], ...]
 
 
-@dataclass(slots=True)
-class _Texts:
-    """The lines, read once."""
-
-    lines: list[Text] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-
-
 def build_index(
     images: Path | None,
     texts: Path | None,
@@ -68,10 +60,9 @@ def build_index(
     """
     if images is not None and not images.is_dir():
         raise NotADirectoryError(20, "no such folder", str(images))
-    read = _read_texts(texts) if texts is not None else _Texts()
-    skipped = read.skipped
+    lines, skipped = _read_texts(texts) if texts is not None else ([], [])
     named: dict[str, Text] = {}
-    for line in read.lines:
+    for line in lines:
         if line.image:
             named.setdefault(line.image, line)
     files = _pictures(images, named) if images is not None else []
@@ -93,23 +84,25 @@ def build_index(
             yield text.url or file, text.title or _title(file), text.text, data
 
     gallery = build_gallery(pictures(), out / "gallery", name=name)
-    pages = ((_address(line), line.title or _title(line.image), line.text) for line in read.lines if line.page)
+    pages = ((_address(line), line.title or _title(line.image), line.text) for line in lines if line.page)
     corpus = build_corpus(pages, out / "corpus", name=name)
     skipped += [*gallery.skipped, *corpus.skipped]
     untitled = len({file for file in files if file not in named} - {where for where, _ in skipped})
     return IndexReport(gallery.pictures, untitled, corpus.pages, corpus.passages, tuple(skipped))
 
 
-def _read_texts(path: Path) -> _Texts:
-    texts = _Texts()
+def _read_texts(path: Path) -> tuple[list[Text], list[tuple[str, str]]]:
+    """The lines, read once, and those that are none: where, and why."""
+    lines: list[Text] = []
+    skipped: list[tuple[str, str]] = []
     rows = FileRows(str(path), "jsonl", 1 << 40)
     for spec in rows.shards():
         for row in rows.read_shard(spec):
             try:
-                texts.lines.append(_text(row.row_id, row.data, row.error))
+                lines.append(_text(row.row_id, row.data, row.error))
             except (ValueError, ImageError) as error:
-                texts.skipped.append((row.row_id, error.detail if isinstance(error, ImageError) else str(error)))
-    return texts
+                skipped.append((row.row_id, error.detail if isinstance(error, ImageError) else str(error)))
+    return lines, skipped
 
 
 def _text(where: str, data: Any, error: str) -> Text:

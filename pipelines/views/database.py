@@ -92,7 +92,8 @@ def build_views(run_folder: Path, path: Path | None = None) -> Path:
             # One thread: each one more holds another batch of parsed trajectories.
             with duckdb.connect(fresh, config=_LIMITS | {"temp_directory": folder, "threads": 1}) as connection:
                 _look_in(connection, run_folder)
-                patterns = {table: _relative(table) for table in TABLES}
+                here = "coalesce(getvariable('run_folder') || '/', '')"
+                patterns = {table: f"{here} || {quoted(f'{table}/part-*.parquet')}" for table in TABLES}
                 _create(connection, patterns, in_file=True)
             fresh.replace(path)
     return path
@@ -128,10 +129,6 @@ def check_funnel(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _look_in(connection: duckdb.DuckDBPyConnection, run_folder: Path) -> None:
     connection.execute("SET VARIABLE run_folder = $folder", {"folder": glob.escape(str(run_folder.resolve()))})
-
-
-def _relative(table: str) -> str:
-    return f"coalesce(getvariable('run_folder') || '/', '') || {quoted(f'{table}/part-*.parquet')}"
 
 
 def _create(connection: duckdb.DuckDBPyConnection, patterns: dict[str, str], *, in_file: bool = False) -> None:

@@ -134,8 +134,7 @@ def _at_work(lake: Lake, run: str, steps: Sequence[StepState], began: float) -> 
 def _done(lake: Lake, run: str, step: str) -> dict[int, float]:
     """Shards that a step has finished, and when."""
     finished = {}
-    for path in lake.parts(run, "funnel", step):
-        shard = int(path.stem.rsplit("-", 1)[1])
+    for shard in lake.done(run, step):
         parts = [lake.part_path(run, table, step, shard) for table in STEP_TABLES[step]]
         with contextlib.suppress(FileNotFoundError):
             finished[shard] = max(part.stat().st_mtime for part in parts)

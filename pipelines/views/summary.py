@@ -43,8 +43,7 @@ def print_summary(summary: Summary, console: Console) -> None:
 def print_funnel(summary: Summary, console: Console, stages: Sequence[str]) -> None:
     """Print the lines of the funnel that these stages have."""
     lines = {name: [line for line in summary[name] if line["stage"] in stages] for name in ("funnel", "reasons")}
-    table = _funnel(lines)
-    if table is not None:
+    if (table := _funnel(lines)) is not None:
         console.print(table)
 
 
@@ -95,15 +94,12 @@ def _funnel(summary: Summary) -> Table | None:
 
 
 def _spend(summary: Summary) -> Table | None:
-    table = _table("Calls", ("provider", "kind", "purpose", ">calls", ">from store", ">failed", ">tokens", ">cost $"))
     lines = summary["spend"]
-    for line in lines:
-        provider = line["provider"].partition("@")[0]  # the version of an index says little here and is long
-        _add(table, (provider, line["kind"], line["purpose"], *_spent([line])))
-    if len(lines) > 1:
-        table.add_section()
-        _add(table, ("all", "", "", *_spent(lines)))
-    return table if lines else None
+    # The version of an index says little here and is long.
+    cells = [(line["provider"].partition("@")[0], line["kind"], line["purpose"], *_spent([line])) for line in lines]
+    columns = ("provider", "kind", "purpose", ">calls", ">from store", ">failed", ">tokens", ">cost $")
+    total = ("all", "", "", *_spent(lines)) if len(lines) > 1 else ()
+    return plain_table("Calls", columns, cells, total) if lines else None
 
 
 def _spent(lines: Sequence[Row]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from gog.pipelines.export.card_data import CardFacts
-from gog.pipelines.export.parquet import SplitWriter, export_schema, read_image, suffix_of
+from gog.pipelines.export.parquet import SplitWriter, export_schema, read_image
 from gog.pipelines.templates import templates
 from gog.schemas import Split
 from gog.transforms.dialect.backbones import Backbone
@@ -14,6 +14,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.export.text import in_json
 from gog.transforms.image_store import ImageStore
+from gog.transforms.images import image_suffix
 from gog.transforms.services.models.chat.pictures import encode_picture
 from gog.transforms.services.models.chat.settings import ModelSettings
 
@@ -95,7 +96,7 @@ class Pictures:
             data = read_image(images, sha256, row_id)
             data = data if whole else self.fit(data)
             self._folder.mkdir(exist_ok=True)
-            path = self._folder / f"{sha256}.{suffix_of(data)}"
+            path = self._folder / f"{sha256}.{image_suffix(data)}"
             path.write_bytes(data)
             self._names[sha256] = f"{self._folder.name}/{path.name}"
         return self._names[sha256]

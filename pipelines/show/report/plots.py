@@ -133,14 +133,16 @@ def legend(figure: "Figure", axes: "Axes", columns: int = 3) -> None:
 def bars(axes: "Axes", values: Sequence[float], counts: Sequence[float], title: str, colour: str) -> None:
     """Upright bars of counts over numbers."""
     axes.bar(values, counts, color=colour, width=0.8)
-    axes.set_title(title)
-    axes.grid(axis="y", linewidth=0.6)
-    axes.tick_params(length=0)
+    _upright(axes, title)
 
 
 def histogram(axes: "Axes", edges: Sequence[float], counts: Sequence[float], title: str, colour: str) -> None:
     """Counts between edges."""
     axes.stairs(counts, edges, fill=True, color=colour)
+    _upright(axes, title)
+
+
+def _upright(axes: "Axes", title: str) -> None:
     axes.set_title(title)
     axes.grid(axis="y", linewidth=0.6)
     axes.tick_params(length=0)

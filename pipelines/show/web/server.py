@@ -7,6 +7,7 @@ import secrets
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -284,8 +285,8 @@ def _environment(static: Mapping[str, bytes]) -> Environment:
     environment.filters |= {
         "shown": text.shown,
         "web_link": text.web_link,
-        "path": text.path_part,
-        "share": text.per_cent,
+        "path": partial(quote, safe=""),
+        "share": lambda value: "" if value is None else f"{value:.0%}",
         "moment": text.moment,
         "rect": rect,
     }

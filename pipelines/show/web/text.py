@@ -4,7 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 LONGEST: Final = 20_000
 """Characters of one text on a page; models and web pages have sent megabytes."""
@@ -35,16 +35,6 @@ def web_link(url: str) -> str | None:
     except ValueError:
         return None
     return url if parts.scheme in ("http", "https") and named and "\\" not in url else None
-
-
-def path_part(text: str) -> str:
-    """One part of a URL's path."""
-    return quote(text, safe="")
-
-
-def per_cent(value: float | None) -> str:
-    """A share, as 73%."""
-    return "" if value is None else f"{value:.0%}"
 
 
 def moment(seconds: float) -> str:

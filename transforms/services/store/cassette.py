@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from gog.transforms.atomic import in_place_of
 from gog.transforms.image_store import ImageStore
+from gog.transforms.images import image_suffix
 from gog.transforms.services.store.forms import HITS
 from gog.transforms.services.store.jsonl import LineError, digest, entry_line, read_entry
 from gog.transforms.services.store.records import Dated
@@ -57,7 +58,7 @@ def write_cassette(path: Path, entries: Iterable[Dated], images: ImageStore) -> 
             there = [sha256 for sha256 in sorted(wanted) if images.has(sha256)]
             for sha256 in there:
                 data = images.read(sha256)
-                cassette.writestr(_info(f"images/{sha256}.{_suffix(data)}", zipfile.ZIP_STORED), data)
+                cassette.writestr(_info(f"images/{sha256}.{image_suffix(data)}", zipfile.ZIP_STORED), data)
             head = {"format": FORMAT, "version": VERSION, "entries": count, "images": len(there)}
             cassette.writestr(_info(_HEAD), json.dumps(head) + "\n")
     except OSError as error:
@@ -157,9 +158,3 @@ def _info(name: str, how: int = zipfile.ZIP_DEFLATED) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, _FIRST_DAY)
     info.compress_type, info.external_attr = how, 0o644 << 16
     return info
-
-
-def _suffix(data: bytes) -> str:
-    if data.startswith(b"\x89PNG"):
-        return "png"
-    return "webp" if data[8:12] == b"WEBP" else "jpg"

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config, parse_config
-from gog.pipelines.config.plugins import plugins_of
 
 
 def test_nothing_of_ours_is_a_plug_in() -> None:
