@@ -8,7 +8,6 @@ Whatever drives it, turns go through the machine's `act` and `observe`, so that 
 are those of synthesis, labelling and evaluation. `Environment` is the rollout as TRL's `environment_factory` wants it.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -31,7 +30,7 @@ from gog.transforms.episode.machine import Episode, EpisodeSettings, act, start,
 from gog.transforms.episode.tool import EpisodeTools, Tool
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import decode_image, image_suffix
-from gog.transforms.services.loop import process_loop
+from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion
 
@@ -146,7 +145,7 @@ class Environment:
         if not self.rollout.over:
             call = ToolCall(id="call", function=Function(name=tool, arguments=json.dumps(arguments)))
             turn = self.rollout.turn(Message(role="assistant", tool_calls=(call,)))
-            told = asyncio.run_coroutine_threadsafe(turn, process_loop()).result()
+            told = run_on_loop(turn)
         return [block for message in told for block in self.rollout.blocks(message)] or [{"type": "text", "text": OVER}]
 
 

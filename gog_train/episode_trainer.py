@@ -21,12 +21,13 @@ from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.episode.tools import known_tools
 from gog.transforms.export.rows import chat_message
+from gog.transforms.services.loop import run_on_loop
 from gog_train.environment import Ending, Environment, Rollout, environment_class
 from gog_train.judge_health import JudgeHealth
 from gog_train.rewards.scoring import CountedJudge, Scored, finished_of, metrics_of, score_all
 from gog_train.rewards.terms import RewardSettings
 from gog_train.sampling import draw, merge, with_signal
-from gog_train.services import TrainingServices, run
+from gog_train.services import TrainingServices
 from gog_train.settings import TrainingError
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # environments are experimental: TRL's version is pinned
@@ -100,7 +101,7 @@ class EpisodeTrainer(GRPOTrainer):
     def pay(self, *, environments: Sequence[Environment], log_metric: Callable[..., None], **_: Any) -> list[Any]:
         rollouts = [environment.rollout for environment in environments]
         judge = CountedJudge(self.setup.services.judge)
-        self.scored = run(score_all(rollouts, judge, self.setup.reward))
+        self.scored = run_on_loop(score_all(rollouts, judge, self.setup.reward))
         self._judged = (judge.asked, judge.answered)
         for name, value in metrics_of(self.scored, rollouts).items():
             log_metric(name, value)
@@ -163,7 +164,7 @@ class EpisodeTrainer(GRPOTrainer):
 
     def _tell(self, live: Sequence[_Tokens]) -> list[_Tokens]:
         """Hand the last turns to the machine, all at once, and append its replies; returns those that go on."""
-        told = run(_turns([(tokens.rollout, self._text(tokens)) for tokens in live])) if live else []
+        told = run_on_loop(_turns([(tokens.rollout, self._text(tokens)) for tokens in live])) if live else []
         return [tokens for tokens, messages in zip(live, told, strict=True) if self._append(tokens, messages)]
 
     def _text(self, tokens: _Tokens) -> str:

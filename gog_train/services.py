@@ -4,12 +4,10 @@
 `serpapi:`, answer out of a store only (`store_mode: replay`).
 """
 
-import asyncio
-from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode.crops import Cropper
@@ -22,7 +20,7 @@ from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
-from gog.transforms.services.loop import process_loop
+from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.provider import NamedModels
 from gog.transforms.services.protocols import PageReader, ServiceError
@@ -38,7 +36,6 @@ from gog.transforms.synthesize.judge import judge_call
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, Ruling, closed_world_judge
 from gog_train.settings import TrainingError
 
-T = TypeVar("T")
 S = TypeVar("S")
 StoreMode = Literal["live", "record", "replay"]
 
@@ -73,7 +70,7 @@ class TrainingServices:
     def close(self) -> None:
         """Close connections and stores."""
         with suppress(TimeoutError):
-            run(close_client(), 5)
+            run_on_loop(close_client(), 5)
         for store in self.stores:
             store.close()
 
@@ -111,16 +108,11 @@ def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeC
     return judge_call(door, model, "reward")
 
 
-def run(work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
-    """Run it on the services' loop and wait for it; for threads that have no loop."""
-    return asyncio.run_coroutine_threadsafe(work, process_loop()).result(timeout_s)
-
-
 def check_judge(judge: JudgeCall) -> None:
     """Ask a judge one easy question. Raises `TrainingError` when it does not say yes."""
     question = JudgeQuestion("answer", "What is the capital of France?", ("Paris",), "Paris")
     try:
-        ruling = run(_ruling(judge, question))
+        ruling = run_on_loop(_ruling(judge, question))
     except ServiceError as error:
         raise TrainingError(f"the judge does not answer ({error}): start it, or set `judge` to another") from error
     if ruling is not Ruling.YES:

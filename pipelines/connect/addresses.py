@@ -39,6 +39,15 @@ LOGS: Final = "logs"
 """Folder of the lake for the output of servers that were started."""
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except ProviderError as error:
+        raise ConfigError(str(error)) from None
+
+
+@_told()
 def open_at(
     providers: OpenSet[Provider[S]],
     address: str,
@@ -51,8 +60,7 @@ def open_at(
 
     What it is asked with, and thumbnails of its hits, are in `images`; indexes of the bundled world in `lake`.
     """
-    with _told():
-        return open_service(providers, _opening(address, config, images, lake))
+    return open_service(providers, _opening(address, config, images, lake))
 
 
 def open_reader(address: str, config: Config | None = None) -> PageReader:
@@ -91,18 +99,18 @@ def check_packages(config: Config) -> None:
             raise ConfigError(f"{address}: there is no executable {server.executable!r} here; {server.advice}")
 
 
+@_told()
 def server_of(address: str, config: Config) -> Server | None:
     """What a run starts for the model at an address, if anything. Raises `ConfigError`."""
-    with _told():
-        provider, opening = checked(MODELS, _opening(address, config, keyed=False))
-        return provider.server(opening) if provider.server else None
+    provider, opening = checked(MODELS, _opening(address, config, keyed=False))
+    return provider.server(opening) if provider.server else None
 
 
+@_told()
 def policy_id(address: str, config: Config | None = None) -> str:
     """Id of the policy at an address, as rows and events have it; needs no key. Raises `ConfigError`."""
-    with _told():
-        provider, opening = checked(MODELS, _opening(address, config, keyed=False))
-        return provider.identify(opening)
+    provider, opening = checked(MODELS, _opening(address, config, keyed=False))
+    return provider.identify(opening)
 
 
 def price_name(address: str, kind: str, config: Config) -> str:
@@ -147,11 +155,3 @@ def _opening(
 def _check_reading(config: Config) -> None:
     if config.reading.summary and embedded(config.judge):
         raise ConfigError("reading.summary: the planner cannot summarise; set judge to a model, or summary to false")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except ProviderError as error:
-        raise ConfigError(str(error)) from None

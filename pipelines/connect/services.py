@@ -1,6 +1,5 @@
 """The services of a process: all that a config names, with the store, the budget and the gates before them."""
 
-import asyncio
 import atexit
 import os
 from collections.abc import Hashable
@@ -27,7 +26,7 @@ from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.prices import find_price
 from gog.transforms.services.http import close_client
-from gog.transforms.services.loop import process_loop, shared, unshare
+from gog.transforms.services.loop import run_on_loop, shared, unshare
 from gog.transforms.services.models.provider import Server
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, TextSearch
 from gog.transforms.services.providers import DETECTORS, IMAGE_SEARCHES, MODELS, TEXT_SEARCHES, host_or_scheme
@@ -132,7 +131,7 @@ def open_store(config: Config) -> AnyStore:
 def close_stores() -> None:
     """Give back what is leased, write what waits, close the process's stores and connections: for its end."""
     with suppress(TimeoutError):
-        asyncio.run_coroutine_threadsafe(close_client(), process_loop()).result(5)
+        run_on_loop(close_client(), 5)
     while _budgets:
         process, budget = _budgets.pop()
         if process == os.getpid():

@@ -23,7 +23,7 @@ from gog.pipelines.connect.services import fetched_images, services_for
 from gog.pipelines.evaluate.journal import Journal
 from gog.pipelines.evaluate.window import in_window
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
-from gog.pipelines.lake.lock import RunLock
+from gog.pipelines.lake.lock import run_lock
 from gog.schemas import SCHEMA_VERSION, FailureClass
 from gog.transforms.evaluate.answered import Answered, asked_of, missing_because, scored, stopped, with_image
 from gog.transforms.evaluate.benchmark import BENCHMARKS
@@ -114,7 +114,7 @@ class Evaluation:
     @contextmanager
     def begun(self) -> Iterator[None]:
         """Hold the evaluation's lock, its manifest written. Raises `ConfigError` where the one there asks otherwise."""
-        with RunLock(self.folder):
+        with run_lock(self.folder):
             asked = self._manifest()
             path = self.folder / "manifest.json"
             if path.exists():

@@ -12,6 +12,7 @@ the disk is a `LakeError` of one line.
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from gog.pipelines.lake.disk import LakeError, disk_errors, write_atomic
 from gog.pipelines.lake.image_files import ImageFiles
-from gog.pipelines.lake.lock import RunLock, is_locked
+from gog.pipelines.lake.lock import is_locked, run_lock
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.schemas import SCHEMA_VERSION, TABLES
@@ -118,9 +119,9 @@ class Lake:
         """Names of the runs that have a manifest, sorted."""
         return sorted(path.parent.name for path in (self.root / "runs").glob("*/manifest.json"))
 
-    def lock(self, run: str) -> RunLock:
+    def lock(self, run: str) -> AbstractContextManager[None]:
         """The lock to hold, as a context, while writing to a run."""
-        return RunLock(self.run_folder(run), (self.images.passing.glob("*"), self.indexes.glob(".*")))
+        return run_lock(self.run_folder(run), (self.images.passing.glob("*"), self.indexes.glob(".*")))
 
     def read_manifest(self, run: str) -> Manifest | None:
         """The run's manifest; None when there is no such run."""

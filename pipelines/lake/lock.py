@@ -4,8 +4,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -16,55 +16,46 @@ ABANDONED_S: Final = 3600.0
 """A passing file that is older was left by a process that was killed; none takes a minute to write."""
 
 
-class RunLock:
-    """One writer a run: a lock on a file that the system gives back when the process ends, however it ends."""
+@contextmanager
+def run_lock(folder: Path, shared: Iterable[Iterable[Path]] = ()) -> Iterator[None]:
+    """One writer a run: a lock on a file that the system gives back when the process ends, however it ends.
 
-    def __init__(self, folder: Path, shared: Iterable[Iterable[Path]] = ()) -> None:
-        """`shared` are passing files and folders that other runs may be writing as well."""
-        self._path = folder / "lock"
-        self._shared = shared
-        self._file: int | None = None
+    What a killed writer left half written is cleared away; `shared` are passing files and folders that other runs may
+    be writing as well. `LakeError` when the lock is taken.
+    """
+    import fcntl  # not on Windows, where only this fails
 
-    def __enter__(self) -> "RunLock":
-        """Take the lock, and clear away what a killed writer left half written. `LakeError` when it is taken."""
-        import fcntl  # not on Windows, where only this fails
-
-        with disk_errors(self._path, "lock"):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+    path = folder / "lock"
+    with disk_errors(path, "lock"):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
         try:
-            with disk_errors(self._path, "lock"):
+            with disk_errors(path, "lock"):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.ftruncate(file, 0)
                 os.pwrite(file, json.dumps({"pid": os.getpid(), "host": os.uname().nodename}).encode(), 0)
         except LakeError as error:
-            holder = os.pread(file, 1000, 0).decode("utf-8", "replace")
-            os.close(file)
-            if isinstance(error.__cause__, BlockingIOError):
-                raise LakeError(
-                    f"the run {self._path.parent.name!r} is being written by another process ({_holder(holder)}): "
-                    "wait for it to end, or give this run another name"
-                ) from error
-            raise
-        except BaseException:
-            os.close(file)
-            raise
-        self._file = file
-        self._clear()
-        return self
+            if not isinstance(error.__cause__, BlockingIOError):
+                raise
+            holder = _holder(os.pread(file, 1000, 0).decode("utf-8", "replace"))
+            raise LakeError(
+                f"the run {folder.name!r} is being written by another process ({holder}): "
+                "wait for it to end, or give this run another name"
+            ) from error
+        _clear(folder, shared)
+        yield
+    finally:
+        os.close(file)  # the file stays: removing it would let two writers lock two files of one name
 
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            os.close(self._file)  # the file stays: removing it would let two writers lock two files of one name
-            self._file = None
 
-    def _clear(self) -> None:
-        for path in self._path.parent.rglob("*.tmp"):
-            path.unlink(missing_ok=True)
-        for path in chain.from_iterable(self._shared):
-            with suppress(OSError):
-                if path.stat().st_mtime < time.time() - ABANDONED_S:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+def _clear(folder: Path, shared: Iterable[Iterable[Path]]) -> None:
+    for path in folder.rglob("*.tmp"):
+        path.unlink(missing_ok=True)
+    for path in chain.from_iterable(shared):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - ABANDONED_S:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def is_locked(path: Path) -> bool:

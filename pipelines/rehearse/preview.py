@@ -4,8 +4,7 @@ The stages and the store are those of a run, so nothing is paid twice; no table 
 booked under the run's name with `-preview` behind it, those of each seed apart: a plan estimates from them.
 """
 
-import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from gog.pipelines.show.trajectory import Records, view_of
 from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import Evidence, Region, Reject, Seed, Trajectory, Verdict
 from gog.transforms.ingest.seeds import filter_seed, to_seed
-from gog.transforms.services.loop import process_loop
+from gog.transforms.services.loop import run_on_loop
 from gog.transforms.synthesize.propose import Proposed
 from gog.transforms.synthesize.rollout import Attempt
 from gog.transforms.synthesize.screen import Screened
@@ -53,7 +52,8 @@ def preview(config: Config, count: int, teller: Teller) -> list[Path]:
         number += 1
         teller.seed(seed, number, count)
         services.gateway.run = part_of(config, seed.seed_id)
-        outcome = _wait(_one(services, seed, config, teller))
+        outcome = _Made()
+        run_on_loop(_through(STAGES, services, Item(seed), config, teller, outcome))
         example = pick_example(outcome.trajectories, outcome.verdicts)
         if example is not None:
             verdict = outcome.verdicts.get(example.trajectory_id)
@@ -84,22 +84,6 @@ def _seeds(seeds: Seeds, config: Config, lake: Lake) -> Iterator[Seed | Reject]:
             if not isinstance(ingested, Reject):
                 lake.images.put(ingested.image, ingested.suffix)
             yield ingested if isinstance(ingested, Reject) else ingested.seed
-
-
-def _wait(work: Coroutine[None, None, _Made]) -> _Made:
-    """Run on the process's loop, where the services live; Ctrl-C ends what is in flight."""
-    future = asyncio.run_coroutine_threadsafe(work, process_loop())
-    try:
-        return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        raise
-
-
-async def _one(services: Services, seed: Seed, config: Config, teller: Teller) -> _Made:
-    outcome = _Made()
-    await _through(STAGES, services, Item(seed), config, teller, outcome)
-    return outcome
 
 
 async def _through(

@@ -10,8 +10,9 @@ from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.images import CropSettings
+from gog.transforms.services.loop import run_on_loop
 from gog_train.environment import Ending, Rollout
-from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, open_services, run
+from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, open_services
 
 EPISODE = EpisodeSettings().in_frame(BACKBONES["qwen3-vl"].spec)
 SEARCH = call("text_search", query="capital of Kenya")
@@ -34,7 +35,7 @@ def played(services: TrainingServices, turns: list[str]) -> Rollout:
     rollout = Rollout(row_of(rl_rows(EPISODE, [seed()])), services.tools, services.images, EPISODE)
     for turn in turns:
         if not rollout.over:
-            run(rollout.turn(turn))
+            run_on_loop(rollout.turn(turn))
     return rollout
 
 

@@ -11,7 +11,7 @@ import ctypes
 import gc
 import os
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Final, TypeVar, cast
 
 T = TypeVar("T")
@@ -49,6 +49,16 @@ def process_loop() -> asyncio.AbstractEventLoop:
             threading.Thread(target=loop.run_forever, name="gog-loop", daemon=True).start()
             _loops[os.getpid()] = loop
         return loop
+
+
+def run_on_loop(work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+    """What comes of work on the process's loop, waited for by a thread that has none; Ctrl-C cancels it."""
+    future = asyncio.run_coroutine_threadsafe(work, process_loop())
+    try:
+        return future.result(timeout_s)
+    except KeyboardInterrupt:
+        future.cancel()
+        raise
 
 
 def one_heap() -> None:

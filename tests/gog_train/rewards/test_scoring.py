@@ -11,13 +11,14 @@ from rolling import answer, call, rl_rows, row_of, seed, services
 from gog.schemas import FailureClass
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 from gog_train.environment import Ending, Rollout
 from gog_train.judge_health import FEW, JudgeHealth, JudgeIllError
 from gog_train.rewards.scoring import CountedJudge, metrics_of, score, score_all
 from gog_train.rewards.terms import RewardSettings, Term
-from gog_train.services import TrainingServices, run
+from gog_train.services import TrainingServices
 
 EPISODE = EpisodeSettings(max_turns=4).in_frame(BACKBONES["qwen2.5-vl"].spec)
 SEARCH = call("text_search", query="capital of Kenya")
@@ -30,7 +31,7 @@ def played(made: TrainingServices, turns: list[str]) -> Rollout:
     rollout = Rollout(row_of(rl_rows(EPISODE, [seed()])), made.tools, made.images, EPISODE)
     for turn in turns:
         if not rollout.over:
-            run(rollout.turn(turn))
+            run_on_loop(rollout.turn(turn))
     return rollout
 
 
@@ -52,7 +53,7 @@ def played(made: TrainingServices, turns: list[str]) -> Rollout:
 def test_accuracy_and_form(turns: list[str], accuracy: float, form: float, tmp_path: Path) -> None:
     with services(tmp_path / "store") as made:
         rollout = played(made, turns)
-        scored = run(score(rollout, made.judge, RewardSettings()))
+        scored = run_on_loop(score(rollout, made.judge, RewardSettings()))
     assert (scored.values["accuracy"], scored.values["format"]) == (accuracy, form)
     assert scored.reward == pytest.approx(0.9 * accuracy + 0.1 * form)
     assert scored.masked == ""
@@ -62,10 +63,10 @@ def test_accuracy_and_form(turns: list[str], accuracy: float, form: float, tmp_p
 def test_the_reward_is_its_parts_weighed(scored_rollouts: dict[str, Rollout], weight: float, cost: float) -> None:
     settings_ = RewardSettings(weight, cost)
     for name, searches in (("right", 0), ("searched", 2)):
-        scored = run(score(scored_rollouts[name], None, settings_))
+        scored = run_on_loop(score(scored_rollouts[name], None, settings_))
         assert scored.values["cost"] == -searches
         assert scored.reward == pytest.approx((1 - weight) + weight - cost * searches)
-    wrong = run(score(scored_rollouts["strikes"], None, settings_))
+    wrong = run_on_loop(score(scored_rollouts["strikes"], None, settings_))
     assert wrong.reward == pytest.approx(0)
 
 
@@ -84,7 +85,7 @@ def test_what_is_masked_has_no_reward(tmp_path: Path) -> None:
     with services(tmp_path / "store", text=down) as made:
         rollouts = [played(made, turns) for turns in ([SEARCH], [GLANCE] * 4, ["Words."], [WRONG])]
         rollouts[2].end(Ending.OVERLONG)
-        scored = run(score_all(rollouts, None, RewardSettings()))
+        scored = run_on_loop(score_all(rollouts, None, RewardSettings()))
         numbers = metrics_of(scored, rollouts)
     assert [(one.masked, one.reward) for one in scored] == [
         ("tool", None),
@@ -105,20 +106,20 @@ def test_a_term_of_somebody_else_is_weighed_in(
     weight: float | None, part: float, scored_rollouts: dict[str, Rollout]
 ) -> None:
     settings_ = RewardSettings(more={f"{__name__}:SHORT": weight})
-    scored = run(score(scored_rollouts["right"], None, settings_))
+    scored = run_on_loop(score(scored_rollouts["right"], None, settings_))
     assert scored.reward == pytest.approx(1 + part)
     assert metrics_of([scored], [scored_rollouts["right"]])[f"reward/{__name__}:SHORT"] == pytest.approx(0.07)
 
 
 def test_a_term_without_a_value_masks(scored_rollouts: dict[str, Rollout]) -> None:
-    scored = run(score(scored_rollouts["strikes"], None, RewardSettings(more={f"{__name__}:SHORT": 1.0})))
+    scored = run_on_loop(score(scored_rollouts["strikes"], None, RewardSettings(more={f"{__name__}:SHORT": 1.0})))
     assert (scored.reward, scored.masked) == (None, "term")
 
 
 def test_a_rollout_that_was_left_is_no_success(tmp_path: Path) -> None:
     with services(tmp_path / "store") as made:
         rollout = played(made, [SEARCH])
-        scored = run(score(rollout, made.judge, RewardSettings()))
+        scored = run_on_loop(score(rollout, made.judge, RewardSettings()))
     assert (scored.ending, scored.reward) == (Ending.BROKEN, 0.0)
 
 
@@ -134,9 +135,9 @@ def test_the_judge_is_counted() -> None:
     counted = CountedJudge(judge)
     question = JudgeQuestion("answer", "?", ("a",), "b")
     for _ in range(3):
-        run(counted(question))
+        run_on_loop(counted(question))
     with pytest.raises(ServiceError):
-        run(counted(question))
+        run_on_loop(counted(question))
     assert (counted.asked, counted.answered) == (4, 2)
 
 

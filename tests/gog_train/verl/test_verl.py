@@ -16,11 +16,11 @@ from gog.schemas import FailureClass, Function, Message, Step, ToolCall
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.dialect.observations import neutralise
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply
 from gog_train.environment import Rollout
 from gog_train.rewards.terms import Term
-from gog_train.services import run
 from gog_train.settings import TrainingError
 from gog_train.verl import reward
 from gog_train.verl.episode import REPORT, STATE, Home, take_turn
@@ -69,7 +69,7 @@ class TestTools:
             other = Rollout(row, made.tools, made.images, EPISODE)
             for (name, arguments), blocks in zip(self.SCRIPT, told, strict=True):
                 call = ToolCall(id="x", function=Function(name=name, arguments=json.dumps(arguments)))
-                messages = run(other.turn(Message(role="assistant", content="I look.", tool_calls=(call,))))
+                messages = run_on_loop(other.turn(Message(role="assistant", content="I look.", tool_calls=(call,))))
                 wanted = [block for message in messages for block in other.blocks(message)]
                 assert texts(blocks) == texts(wanted)
                 images = [[b["image"].tobytes() for b in bs if b["type"] == "image"] for bs in (blocks, wanted)]

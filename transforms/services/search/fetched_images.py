@@ -17,7 +17,7 @@ from gog.schemas import FailureClass
 from gog.transforms.atomic import write_file
 from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.services.gateway.retry import Retry, with_retries
-from gog.transforms.services.loop import process_loop, shared
+from gog.transforms.services.loop import run_on_loop, shared
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.public_web import fetch_public
 
@@ -60,7 +60,7 @@ class FetchedImages:
 
     def __call__(self, url: str) -> bytes:
         """The file. Raises `ImageError`; not for the process's loop, which it waits for."""
-        return asyncio.run_coroutine_threadsafe(self.read(url), process_loop()).result()
+        return run_on_loop(self.read(url))
 
     async def read(self, url: str) -> bytes:
         """The file, fetched unless it is kept.
