@@ -107,13 +107,13 @@ def main() -> int:
     """The command line: 0 where verl can start, 2 where it cannot."""
     try:
         print(check(os.environ), flush=True)
+        return 0
     except KeyError as error:
-        print(f"error: {error.args[0]} is not set: start with launch.sh", file=sys.stderr)
-        return 2
+        why = f"{error.args[0]} is not set: start with launch.sh"
     except (TrainingError, ExportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        why = str(error)
+    print(f"error: {why}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

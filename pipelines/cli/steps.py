@@ -90,8 +90,5 @@ def _failed(summary: "Summary") -> Counter[str]:
     """How many left because something outside failed, by reason."""
     from gog.schemas.reasons import OUTSIDE
 
-    failed: Counter[str] = Counter()
-    for line in summary["reasons"]:
-        if line["reason"] in OUTSIDE:
-            failed[line["reason"]] += line["rejects"]
-    return failed
+    lines = [line for line in summary["reasons"] if line["reason"] in OUTSIDE]
+    return sum((Counter({line["reason"]: line["rejects"]}) for line in lines), Counter())

@@ -276,12 +276,12 @@ def _yaml(path: Path) -> Any:
 
 
 def _changed(data: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    both = {key: _changed(data[key], value) for key, value in changes.items() if _sections(data.get(key), value)}
+    both = {
+        key: _changed(data[key], value)
+        for key, value in changes.items()
+        if isinstance(data.get(key), dict) and isinstance(value, Mapping)
+    }
     return data | dict(changes) | both
-
-
-def _sections(before: object, after: object) -> bool:
-    return isinstance(before, dict) and isinstance(after, Mapping)
 
 
 def bundled(name: str) -> Config:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from gog.pipelines.lake.disk import disk_advice
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
@@ -90,19 +90,18 @@ class ReviewBook:
         with self._locked():
             self.refresh()
             before = self._latest.get(trajectory_id, {}).get(reviewer)
-            values: dict[str, Any] = {
-                "trajectory_id": trajectory_id,
-                "seed_id": seed_id,
-                "reviewer": reviewer,
-                "number": before.number + 1 if before else 1,
-                "decision": decision,
-                "boxes": tuple(CorrectedBox(turn=turn, box=box) for turn, box in sorted(boxes.items())),
-                "comment": comment,
-                "made": round(time.time(), 3),
-            }
-            review = Review(review_id="", **values)
-            row = to_row(review)
-            review = review.model_copy(update={"review_id": content_id("review", row)})
+            review = Review(
+                review_id="",
+                trajectory_id=trajectory_id,
+                seed_id=seed_id,
+                reviewer=reviewer,
+                number=before.number + 1 if before else 1,
+                decision=decision,
+                boxes=tuple(CorrectedBox(turn=turn, box=box) for turn, box in sorted(boxes.items())),
+                comment=comment,
+                made=round(time.time(), 3),
+            )
+            review = review.model_copy(update={"review_id": content_id("review", to_row(review))})
             _append(self._journal, canonical_json(to_row(review)))
             beside = {**self._latest.get(trajectory_id, {}), reviewer: review}
             self._latest = {**self._latest, trajectory_id: dict(sorted(beside.items()))}

@@ -116,7 +116,7 @@ def _left(view: TrajectoryView, images: ImageStore) -> Image.Image:
 
 
 def _scene(view: TrajectoryView, images: ImageStore) -> Image.Image:
-    picture = _picture(images, view.image_sha256) or Image.new("RGB", (view.width, view.height), LINE)
+    picture = picture_of(images, view.image_sha256) or Image.new("RGB", (view.width, view.height), LINE)
     scale = min(_SCENE / picture.width, 900 / picture.height)
     scene = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     draw = ImageDraw.Draw(scene)
@@ -160,7 +160,7 @@ def _turn(turn: Turn, images: ImageStore) -> Image.Image:
         pen.y += 26
     pen.y += 8
     width = _TURNS - text
-    crop = _picture(images, turn.crop.sha256) if turn.crop else None
+    crop = picture_of(images, turn.crop.sha256) if turn.crop else None
     top = pen.y
     if crop is not None:
         crop = ImageOps.contain(crop, (_CROP, _CROP))
@@ -197,7 +197,7 @@ def _hits(pen: Pen, turn: Turn, x: int, width: int, images: ImageStore) -> None:
     for hit in turn.hits[:3]:
         pen.room(30)
         at = x
-        thumbnail = _picture(images, hit.thumbnail_sha256) if hit.thumbnail_sha256 else None
+        thumbnail = picture_of(images, hit.thumbnail_sha256) if hit.thumbnail_sha256 else None
         if thumbnail is not None:
             pen.paper.paste(ImageOps.contain(thumbnail, _THUMB), (at, pen.y))
         at += _THUMB[0] + 8 if pictured else 0
@@ -213,7 +213,8 @@ def _hits(pen: Pen, turn: Turn, x: int, width: int, images: ImageStore) -> None:
         pen.y += 25
 
 
-def _picture(images: ImageStore, sha256: str) -> Image.Image | None:
+def picture_of(images: ImageStore, sha256: str) -> Image.Image | None:
+    """The pixels; None where the image is missing or damaged."""
     try:
         return decode_image(images.read(sha256))
     except (KeyError, ImageError, LakeError):

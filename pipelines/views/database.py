@@ -165,8 +165,9 @@ def _comments(connection: duckdb.DuckDBPyConnection) -> list[str]:
         f'COMMENT ON COLUMN {name}."{column}" IS {quoted(column_comment(name, column, tables.get(name)))}'
         for name, column in columns
     ]
-    macros = (VALUE_MACROS | TABLE_MACROS).items()
-    return statements + [f"COMMENT ON {macro.kind} {name} IS {quoted(macro.comment)}" for name, macro in macros]
+    for kind, macros in (("MACRO", VALUE_MACROS), ("MACRO TABLE", TABLE_MACROS)):
+        statements += [f"COMMENT ON {kind} {name} IS {quoted(macro.comment)}" for name, macro in macros.items()]
+    return statements
 
 
 def _parts(connection: duckdb.DuckDBPyConnection, table: str, pattern: str) -> str:

@@ -9,12 +9,6 @@ class Macro(NamedTuple):
     parameters: str
     body: str
     comment: str
-    table: bool = True
-    """Whether it gives rows: `from name(...)`; else it gives a value."""
-
-    @property
-    def kind(self) -> str:
-        return "MACRO TABLE" if self.table else "MACRO"
 
 
 _Z2: Final = "3.8416"
@@ -28,22 +22,19 @@ VALUE_MACROS: Final[dict[str, Macro]] = {
         "passes, k",
         f"CASE WHEN k > 0 THEN greatest(0, {_CENTRE} - {_HALF}) END",
         "Lower end of the 95% Wilson interval of passes in k tries.",
-        table=False,
     ),
     "wilson_high": Macro(
         "passes, k",
         f"CASE WHEN k > 0 THEN least(1, {_CENTRE} + {_HALF}) END",
         "Upper end of the 95% Wilson interval of passes in k tries.",
-        table=False,
     ),
     "box_iou": Macro(
         "a1, a2, a3, a4, b1, b2, b3, b4",
         f"({_SHARED}) / nullif((a3 - a1) * (a4 - a2) + (b3 - b1) * (b4 - b2) - ({_SHARED}), 0)",
         "Intersection over union of two boxes, each as x1, y1, x2, y2.",
-        table=False,
     ),
 }
-"""Those that the answers need; they ask no table."""
+"""Those that give a value, which the answers need; they ask no table."""
 
 TABLE_MACROS: Final[dict[str, Macro]] = {
     "trajectory": Macro(
@@ -124,4 +115,4 @@ TABLE_MACROS: Final[dict[str, Macro]] = {
         "Calls and spend in steps of so many seconds from the first call on.",
     ),
 }
-"""Those that ask the answers and the tables."""
+"""Those that give rows, `from name(...)`; they ask the answers and the tables."""

@@ -4,18 +4,17 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import duckdb
 from PIL import Image
 
-from gog.pipelines.lake.lake import LakeError
+from gog.pipelines.show.contact_sheet import picture_of
 from gog.pipelines.show.trajectory import Records, TrajectoryView, Turn, view_of
 from gog.pipelines.views.database import fetch_records
 from gog.schemas import Evidence, Seed, Trajectory, Verdict
 from gog.schemas.base import Row
 from gog.transforms.image_store import ImageStore
-from gog.transforms.images import ImageError, decode_image
 
 R = TypeVar("R", bound=Row)
 
@@ -81,9 +80,8 @@ def _example(records: Records, images: ImageStore) -> Example:
 
 def data_url(images: ImageStore, sha256: str, longest: int) -> str:
     """The image, made small, as a data URL; empty where it is missing or damaged."""
-    try:
-        picture: Any = decode_image(images.read(sha256))
-    except (KeyError, ImageError, LakeError):
+    picture = picture_of(images, sha256)
+    if picture is None:
         return ""
     picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

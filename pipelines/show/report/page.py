@@ -1,7 +1,6 @@
 """The page: facts, sections and examples put into `templates/report.html.j2`, every text escaped."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,14 +19,6 @@ from gog.pipelines.views.database import DATABASE, build_views, open_file
 REPORT: Final = "report.html"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A number at the head of the page."""
-
-    name: str
-    value: str
-
-
 def write_report(lake: Lake, run: str, path: Path | None = None) -> Path:
     """Write the report of a run into its folder, or to `path`; returns where. Raises `LakeError`.
 
@@ -44,12 +35,12 @@ def write_report(lake: Lake, run: str, path: Path | None = None) -> Path:
             database = build_views(folder, Path(elsewhere) / DATABASE)
         with open_file(database, folder) as connection:
             drawn = examples(connection, lake.images)
-            text = page(manifest, lake.state(manifest), _facts(connection, manifest), sections(connection), drawn)
+            text = page(manifest, lake.state(manifest), _facts(connection), sections(connection), drawn)
     write_atomic(out, text.encode("utf-8", "replace"))
     return out
 
 
-def page(manifest: Manifest, state: str, facts: list[Fact], parts: list[Section], drawn: list[Example]) -> str:
+def page(manifest: Manifest, state: str, facts: dict[str, str], parts: list[Section], drawn: list[Example]) -> str:
     """The whole page as HTML."""
     environment = templates(autoescape=True)
     environment.filters |= {"cell": _cell, "line": one_line, "rect": rect}
@@ -75,7 +66,9 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else one_line(value, 120)
 
 
-def _facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> list[Fact]:
+def _facts(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Numbers at the head of the page, by name."""
+
     def one(sql: str) -> float:
         ((value,),) = connection.execute(sql).fetchall()
         return float(value or 0)
@@ -83,12 +76,12 @@ def _facts(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> list[Fa
     calls, cost = one("SELECT sum(calls) FROM spend"), one("SELECT sum(cost) FROM spend")
     right = one("SELECT count(*) FROM overview WHERE outcome = 'correct'")
     attempts = one("SELECT count(*) FROM overview")
-    return [
-        Fact("seeds", f"{one('SELECT count(*) FROM seeds'):,.0f}"),
-        Fact("trajectories", f"{attempts:,.0f}"),
-        Fact("right", f"{right / attempts:.1%}" if attempts else "-"),
-        Fact("kept", f"{one('SELECT count(*) FROM curated'):,.0f}"),
-        Fact("labelled", f"{one('SELECT count(*) FROM complexity'):,.0f}"),
-        Fact("calls", f"{calls:,.0f}"),
-        Fact("cost", f"${cost:,.2f}"),
-    ]
+    return {
+        "seeds": f"{one('SELECT count(*) FROM seeds'):,.0f}",
+        "trajectories": f"{attempts:,.0f}",
+        "right": f"{right / attempts:.1%}" if attempts else "-",
+        "kept": f"{one('SELECT count(*) FROM curated'):,.0f}",
+        "labelled": f"{one('SELECT count(*) FROM complexity'):,.0f}",
+        "calls": f"{calls:,.0f}",
+        "cost": f"${cost:,.2f}",
+    }

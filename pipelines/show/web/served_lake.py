@@ -86,9 +86,7 @@ class ServedLake:
     def reviews(self, run: str) -> Mapping[str, Mapping[str, Review]]:
         """The reviews of a run that count, by trajectory and reviewer."""
         with self._writing:
-            book = self._book(run)
-            book.refresh()
-            return book.latest
+            return self._book(run).latest
 
     def records(self, run: str, trajectory_id: str) -> Records:
         """A trajectory with everything. Raises `NotThereError`."""
@@ -112,7 +110,6 @@ class ServedLake:
         """
         with self._writing:
             book = self._book(run)
-            book.refresh()
             known = book.latest
             before = known.get(trajectory_id, {}).get(reviewer)
             decision: Decision | None = before.decision if before else None
@@ -215,10 +212,12 @@ class ServedLake:
         """Take in what other processes wrote."""
         with self._writing:
             book = self._book(run)
-            book.refresh()
             if index.known is not book.latest:
                 index.set_reviews(book.latest)
 
     def _book(self, run: str) -> ReviewBook:
+        """The run's reviews as they are now."""
         self._check(run)
-        return self._books.setdefault(run, ReviewBook(self.lake, run))
+        book = self._books.setdefault(run, ReviewBook(self.lake, run))
+        book.refresh()
+        return book
