@@ -15,16 +15,7 @@ from enum import StrEnum
 from inspect import Parameter, Signature
 from typing import Any, Final, cast
 
-from gog.schemas import (
-    WHOLE,
-    AnswerType,
-    EpisodeImage,
-    Frame,
-    Function,
-    ImagePart,
-    Message,
-    ToolCall,
-)
+from gog.schemas import WHOLE, AnswerType, EpisodeImage, Frame, Function, ImagePart, Message, ToolCall
 from gog.transforms.episode.driver import Driven, use_tool
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, start, system_prompt
 from gog.transforms.episode.tool import EpisodeTools, Tool

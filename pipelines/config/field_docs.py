@@ -25,9 +25,6 @@ def _own(cls: type) -> dict[str, str]:
     docs = {}
     for field, after in zip(definition.body, definition.body[1:], strict=False):
         match field, after:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
+            case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text)))):
                 docs[name] = " ".join(text.split())
     return docs

@@ -16,13 +16,7 @@ from gog.transforms.evaluate.compare import Comparison, compare
 from gog.transforms.evaluate.paradigms import Paradigm
 from gog.transforms.evaluate.protocols.agreement import Agreement, agreement
 from gog.transforms.evaluate.protocols.scores import ProtocolError
-from gog.transforms.evaluate.results import (
-    BenchResults,
-    ParadigmResults,
-    Results,
-    averages,
-    paradigm_results,
-)
+from gog.transforms.evaluate.results import BenchResults, ParadigmResults, Results, averages, paradigm_results
 from gog.transforms.evaluate.spending import used
 from gog.transforms.services.gateway.prices import Price, find_price
 

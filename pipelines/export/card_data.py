@@ -146,10 +146,7 @@ _SHARED: Final = """
 
 def _prompt_hashes(connection: duckdb.DuckDBPyConnection, sft: bool, episode: EpisodeSettings) -> dict[str, list[str]]:
     """Hashes by prompt: of those that the rows show, and of those that their trajectories were made with."""
-    hashes = {
-        "episode/system": {system_prompt(episode)[1]},
-        "episode/question": {prompt_hash("episode/question")},
-    }
+    hashes = {"episode/system": {system_prompt(episode)[1]}, "episode/question": {prompt_hash("episode/question")}}
     used = "SELECT DISTINCT prompt_hashes FROM trajectories t JOIN exported e ON e.id = t.trajectory_id"
     for (text,) in _all(connection, used) if sft else []:
         for name, value in json.loads(text).items():

@@ -28,18 +28,7 @@ from gog.pipelines.export.splits import SplitFiles
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.reviews import honour
 from gog.pipelines.views.database import open_lake
-from gog.schemas import (
-    SCHEMA_VERSION,
-    Complexity,
-    Evidence,
-    Reject,
-    Seed,
-    Split,
-    StageCount,
-    Trajectory,
-    Unit,
-    Verdict,
-)
+from gog.schemas import SCHEMA_VERSION, Complexity, Evidence, Reject, Seed, Split, StageCount, Trajectory, Unit, Verdict
 from gog.schemas.rows import from_row
 from gog.transforms.atomic import passing_folder, recover, swap_in
 from gog.transforms.dialect.backbones import BACKBONES
@@ -183,10 +172,7 @@ def _export(
 
 
 def _write_rows(
-    readings: Iterator[Reading],
-    files: SplitFiles,
-    images: ImageStore,
-    on_reject: Callable[[Reject], None],
+    readings: Iterator[Reading], files: SplitFiles, images: ImageStore, on_reject: Callable[[Reject], None]
 ) -> Counter[str]:
     """Every reading goes into a split or is handed on as a reject; returns the rejects by reason."""
     rejected: Counter[str] = Counter()

@@ -168,10 +168,7 @@ def view_of(records: Records, prices: Mapping[str, Price] | None = None) -> Traj
 
 
 def turns_of(
-    steps: Sequence[Step],
-    messages: Sequence[Message],
-    images: Sequence[EpisodeImage],
-    evidence: Mapping[str, Evidence],
+    steps: Sequence[Step], messages: Sequence[Message], images: Sequence[EpisodeImage], evidence: Mapping[str, Evidence]
 ) -> tuple[Turn, ...]:
     """The turns of an episode that is over, or at work."""
     exchanges = _exchanges(messages)

@@ -45,11 +45,7 @@ class IndexReport:
 
 
 def build_index(
-    images: Path | None,
-    texts: Path | None,
-    out: Path,
-    *,
-    on_picture: Callable[[int], None] = lambda number: None,
+    images: Path | None, texts: Path | None, out: Path, *, on_picture: Callable[[int], None] = lambda number: None
 ) -> IndexReport:
     """Write `out/gallery` and `out/corpus`; earlier ones are replaced.
 

@@ -35,9 +35,5 @@ def _recipe(folder: Path, backbone: Backbone, facts: CardFacts, episode: Episode
 
 
 FORMAT = ExportFormat(
-    "llama-factory",
-    {"sft": json_lines(llama_factory.sft)},
-    _CARD,
-    learnable=llama_factory.learnable,
-    recipe=_recipe,
+    "llama-factory", {"sft": json_lines(llama_factory.sft)}, _CARD, learnable=llama_factory.learnable, recipe=_recipe
 )

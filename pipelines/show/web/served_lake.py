@@ -97,12 +97,7 @@ class ServedLake:
         return records
 
     def add_review(
-        self,
-        run: str,
-        trajectory_id: str,
-        seed_id: str,
-        reviewer: str,
-        change: Mapping[str, Any],
+        self, run: str, trajectory_id: str, seed_id: str, reviewer: str, change: Mapping[str, Any]
     ) -> Mapping[str, Review]:
         """Change a reviewer's review (`decision`, `comment`, `boxes` by turn); returns all of the trajectory.
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from plugged import installed, look_again
 
+from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config, ConfigError, parse_config
-from gog.pipelines.config.plugins import plugins_of
 from gog.pipelines.connect.addresses import check_addresses, open_text_search
 from gog.pipelines.connect.services import check_ready, close_stores, services_for
 from gog.pipelines.lake.lake import Lake
