@@ -102,7 +102,7 @@ def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeC
     """The judge at its address. Raises `TrainingError`."""
     if addresses.judge == RULES:
         return closed_world_judge
-    door = Gateway(calls, retry=Retry(attempts=4), timeout_s=addresses.judge_timeout_s)
+    door = Gateway(calls, retry=Retry(attempts=4, timeout_s=addresses.judge_timeout_s))
     models = NamedModels(others=addresses.judge_settings, logs=addresses.calls / "logs")
     model = _opened("judge", MODELS, Opening(addresses.judge, images, (models,)))
     return judge_call(door, model, "reward")

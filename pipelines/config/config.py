@@ -66,12 +66,6 @@ class Curate(ConfigTable):
     near_duplicate_bits: int = Field(default=4, ge=0, le=16)
 
 
-class Retries(Retry):
-    """How passing failures are tried again, and how long one attempt may take."""
-
-    timeout_s: float = Field(default=120.0, gt=0)
-
-
 class Ceiling(ConfigTable):
     """At a ceiling no new call is made; the run ends with exit code 1 and can go on with a higher one."""
 
@@ -153,7 +147,7 @@ class Config(ConfigTable):
     """Seeds or attempts in flight, per process."""
     limits: dict[str, Limits] = Field(default_factory=dict)
     """Limits by provider: the part of its address before the colon, or `HOST:PORT` of a URL."""
-    retry: Retries = Retries()
+    retry: Retry = Retry()
     budget: Ceiling = Ceiling()
     prices: dict[str, Price] = Field(default_factory=dict)
     """Of services by the id that rows name them with, or what it begins with; on top of the list that comes along."""

@@ -54,11 +54,7 @@ def images_for(root: str) -> ImageStore:
 def fetched_images(config: Config) -> FetchedImages:
     """Images at addresses, kept in the lake whatever the run."""
     return FetchedImages(
-        Path(config.lake) / "fetched",
-        config.ingest.image,
-        timeout_s=config.retry.timeout_s,
-        retry=config.retry,
-        replay=config.store.mode == "replay",
+        Path(config.lake) / "fetched", config.ingest.image, retry=config.retry, replay=config.store.mode == "replay"
     )
 
 
@@ -89,15 +85,7 @@ def open_services(config: Config) -> Services:
             gates[service.id] = by_provider.setdefault(provider, _gate(config, provider, server))
     budget = make_budget(config, store, gates)
     _budgets.append((os.getpid(), budget))
-    gateway = Gateway(
-        store,
-        budget=budget,
-        gates=gates,
-        retry=config.retry,
-        timeout_s=config.retry.timeout_s,
-        run=config.run,
-        seed=config.seed,
-    )
+    gateway = Gateway(store, budget=budget, gates=gates, retry=config.retry, run=config.run, seed=config.seed)
     return Services(
         gateway=gateway,
         images=images,

@@ -9,7 +9,7 @@ from plugged import installed, look_again
 
 from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config, ConfigError, parse_config
-from gog.pipelines.connect.addresses import check_addresses, open_text_search
+from gog.pipelines.connect.addresses import check_addresses, open_at
 from gog.pipelines.connect.services import check_ready, close_stores, services_for
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.episode.machine import EpisodeSettings
@@ -54,7 +54,7 @@ def config(tmp_path: Path, address: str = "shelf:hall", **changes: Any) -> Confi
 
 def test_it_is_told_its_address_its_key_and_the_settings(tmp_path: Path) -> None:
     told = config(tmp_path, search={"country": "ke"})
-    service = open_text_search(told.text_search, Lake(tmp_path / "lake"), told)
+    service = open_at(TEXT_SEARCHES, told.text_search, told, lake=Lake(tmp_path / "lake"))
     assert service.id == "shelf:hall-ke"
     (hit,) = asyncio.run(service.search("lakes", 3))
     assert (hit.title, hit.snippet) == ("lakes", "asked with planted-key")
@@ -70,7 +70,7 @@ def test_a_run_opens_it_behind_the_gateway_and_names_it(tmp_path: Path) -> None:
 def test_a_dotted_path_needs_no_entry_point(tmp_path: Path) -> None:
     told = config(tmp_path, "shelf_plugin.SHELF:attic")
     check_addresses(told)
-    assert open_text_search(told.text_search, Lake(tmp_path / "lake"), told).id == "shelf:attic-us"
+    assert open_at(TEXT_SEARCHES, told.text_search, told, lake=Lake(tmp_path / "lake")).id == "shelf:attic-us"
     ((name, origin),) = plugins_of(told).items()
     assert (name, origin.split()[0]) == ("text search shelf_plugin.SHELF", "shelf_plugin")
 

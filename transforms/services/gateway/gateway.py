@@ -124,21 +124,20 @@ class Gateway:
         budget: Budget | None = None,
         gates: Mapping[str, Gate] | None = None,
         retry: Retry | None = None,
-        timeout_s: float = 120.0,
         run: str = "",
         seed: int = 0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`gates` are by service id; several ids may share one, and an id without one gets its own with defaults.
 
-        `timeout_s` bounds each attempt; `seed` draws the jitter of pauses; `sleep` is for tests.
+        `retry` also bounds each attempt; `seed` draws the jitter of pauses; `sleep` is for tests.
         """
         self.store, self.budget, self.run = store, budget or Budget(), run
         self.statistics = Statistics()
         self.on_event: Callable[[Event], None] | None = None
         """Told of every call on the event loop, as soon as it has ended."""
         self._gates = dict(gates or {})
-        self._retry, self._timeout_s, self._sleep = retry or Retry(), timeout_s, sleep
+        self._retry, self._sleep = retry or Retry(), sleep
         self._rng = random.Random(seed)
         self._flights: dict[str, _Flight] = {}
 
@@ -320,11 +319,11 @@ class Gateway:
 
     async def _timed(self, request: _Request[A]) -> A:
         try:
-            async with asyncio.timeout(self._timeout_s) as limit:
+            async with asyncio.timeout(self._retry.timeout_s) as limit:
                 return await request.make()
         except TimeoutError as error:
             if limit.expired():
-                raise ServiceError(FailureClass.TIMEOUT, f"no answer within {self._timeout_s:g} s") from error
+                raise ServiceError(FailureClass.TIMEOUT, f"no answer within {self._retry.timeout_s:g} s") from error
             raise
 
     def _checked(self, request: _Request[A], answer: A) -> tuple[A, str]:

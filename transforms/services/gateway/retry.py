@@ -15,12 +15,14 @@ from gog.transforms.services.protocols import ServiceError
 T = TypeVar("T")
 
 LONGEST_WAIT_S: Final = 300.0
+"""What a provider's `Retry-After` may ask for at most."""
 _log = logging.getLogger(__name__)
 
 
 class Retry(BaseModel):
-    """Passing failures are tried again, `attempts` times in all, after pauses that double from `initial_s` to
-    `longest_s`. A provider's `Retry-After` lengthens the pause, to `LONGEST_WAIT_S` at most.
+    """How passing failures are tried again, and how long one attempt may take.
+
+    There are `attempts` in all, with pauses between them that double from `initial_s` to `longest_s`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +30,7 @@ class Retry(BaseModel):
     attempts: int = Field(default=5, ge=1)
     initial_s: float = Field(default=0.5, ge=0)
     longest_s: float = Field(default=30.0, ge=0)
+    timeout_s: float = Field(default=120.0, gt=0)
 
     def pause(self, attempt: int, retry_after: float | None, draw: float) -> float:
         """Seconds to wait after the attempt of that number (from 1); `draw` in [0, 1) spreads callers apart."""

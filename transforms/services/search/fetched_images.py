@@ -51,8 +51,6 @@ class FetchedImages:
     folder: Path
     """Where files are kept; made when the first is."""
     limits: ImageLimits = field(default_factory=ImageLimits)
-    timeout_s: float = 60.0
-    """Of one attempt."""
     retry: Retry = field(default_factory=Retry)
     replay: bool = False
     """Only what is kept; nothing is asked for."""
@@ -82,7 +80,7 @@ class FetchedImages:
             return await asyncio.to_thread(place.read_bytes)
         if self.replay:
             raise ImageError("store.miss", f"{url[:300]} was never fetched, and the store replays")
-        attempt = partial(self.make_fetch(self.limits, self.timeout_s), url)
+        attempt = partial(self.make_fetch(self.limits, self.retry.timeout_s), url)
         try:
             data = await with_retries(attempt, self.retry, random.Random(url))
         except ServiceError as error:

@@ -223,7 +223,7 @@ def test_a_call_that_takes_too_long_is_a_timeout(tmp_path: Path) -> None:
     async def scenario() -> None:
         teacher = Teacher(latency_s=5.0)
         with Store(tmp_path) as store:
-            gateway = Gateway(store, timeout_s=0.01, retry=Retry(attempts=2, initial_s=0.001))
+            gateway = Gateway(store, retry=Retry(attempts=2, initial_s=0.001, timeout_s=0.01))
             with pytest.raises(ServiceError, match="no answer within") as caught:
                 await gateway.chat(teacher, request(), "episode")
             assert caught.value.failure is FailureClass.TIMEOUT

@@ -17,6 +17,7 @@ from fakes import MemoryImages
 import gog.transforms.services.models.server_process as child_module
 from gog.schemas import Message
 from gog.transforms.services.gateway.gateway import Gateway
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.server_process import ChildError, ChildModel, ChildServer
@@ -181,7 +182,7 @@ def test_the_door_waits_for_the_server_longer_than_for_an_answer(make: Make, tmp
     with Store(tmp_path / "store", Mode.LIVE) as store:
 
         async def go() -> None:
-            door = Gateway(store, timeout_s=0.5)
+            door = Gateway(store, retry=Retry(timeout_s=0.5))
             model, real = make("--z"), ChildModel.ready
 
             async def slow() -> None:
