@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.show.drawing import INK, LINE, PAPER, QUIET, SHADE, Pen, badge, badge_width, disc, font, wrapped
+from gog.pipelines.show.drawing import LINE, PAPER, QUIET, SHADE, Pen, badge, badge_width, disc, font, wrapped
 from gog.pipelines.show.trajectory import TrajectoryView, Turn
 from gog.schemas import Origin, Outcome, Trajectory, Verdict
 from gog.transforms.image_store import ImageStore
@@ -79,10 +79,7 @@ def png_bytes(image: Image.Image) -> bytes:
 def _head(view: TrajectoryView) -> Image.Image:
     pen = Pen.on(WIDTH, SHADE)
     pen.y = 22
-    for line in wrapped(view.question, font(26, bold=True), WIDTH - 2 * _MARGIN, 3):
-        pen.room(40)
-        pen.draw.text((_MARGIN, pen.y), line, INK, font(26, bold=True))
-        pen.y += 36
+    pen.write(view.question, 26, x=_MARGIN, width=WIDTH - 2 * _MARGIN, lines=3, bold_step=36)
     trajectory = view.records.trajectory
     about = "  ·  ".join([*view.about, f"by {trajectory.teacher}", trajectory.trajectory_id])
     pen.y += 4
@@ -103,12 +100,9 @@ def _left(view: TrajectoryView, images: ImageStore) -> Image.Image:
     pen.room(40)
     badge(pen.paper, (0, pen.y), view.outcome, _COLOURS.get(view.outcome, QUIET), 17)
     end = badge_width(view.outcome, 17)
-    large = font(22, bold=True)
-    for line in wrapped(view.answer, large, _SCENE - end - 16, 2):
-        pen.room(34)
-        pen.draw.text((end + 14, pen.y + 1), line, INK, large)
-        pen.y += 32
-    pen.y += 10
+    pen.y += 1
+    pen.write(view.answer, 22, x=end + 14, width=_SCENE - end - 16, lines=2, bold_step=32)
+    pen.y += 9
     crops = sum(turn.crop is not None for turn in view.turns)
     for line in (f"accepted: {' | '.join(view.accepted)}", view.judgement, f"{len(view.turns)} turns, {crops} crops"):
         pen.write(line, 15, width=_SCENE, fill=QUIET, lines=3)
@@ -147,7 +141,6 @@ def _turn(turn: Turn, images: ImageStore) -> Image.Image:
     text = 46
     colour = _ORDER[turn.gaze.colour] if turn.gaze else QUIET
     disc(pen.paper, (15, 16), str(turn.number), colour, 15)
-    bold = font(18, bold=True)
     room = _TURNS - text
     if turn.reflection:
         words = f"result {turn.judged}: {turn.reflection}" if turn.judged else turn.reflection
@@ -155,10 +148,9 @@ def _turn(turn: Turn, images: ImageStore) -> Image.Image:
         badge(pen.paper, (_TURNS - width, 4), words, _COLOURS[turn.reflection], 14)
         room -= width + 12
     title = f"{turn.title}: {one_line(turn.detail, 200)}" if turn.detail else turn.title
-    for line in wrapped(title, bold, room, 2):
-        pen.draw.text((text, pen.y + 4), line, INK, bold)
-        pen.y += 26
-    pen.y += 8
+    pen.y += 4
+    pen.write(title, 18, x=text, width=room, lines=2, bold_step=26)
+    pen.y += 4
     width = _TURNS - text
     crop = picture_of(images, turn.crop.sha256) if turn.crop else None
     top = pen.y

@@ -40,12 +40,14 @@ class Pen:
             longer.paste(self.paper, (0, 0))
             self.paper = longer
 
-    def write(self, text: str, size: int, *, x: int = 0, width: int, fill: str = INK, lines: int = 4) -> None:
-        """Wrapped text, at most so many lines; moves down by its height."""
-        plain, step = font(size), round(size * 1.38)
-        for line in wrapped(text, plain, width, lines):
+    def write(
+        self, text: str, size: int, *, x: int = 0, width: int, fill: str = INK, lines: int = 4, bold_step: int = 0
+    ) -> None:
+        """Wrapped text, at most so many lines; moves down by its height. With a step from line to line it is bold."""
+        letters, step = font(size, bold=bold_step > 0), bold_step or round(size * 1.38)
+        for line in wrapped(text, letters, width, lines):
             self.room(step)
-            self.draw.text((x, self.y), line, fill, plain)
+            self.draw.text((x, self.y), line, fill, letters)
             self.y += step
 
     def cut(self) -> Image.Image:

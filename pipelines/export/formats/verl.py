@@ -31,31 +31,23 @@ chat template is `chat_template.jinja`, and `images` holds the originals that th
 """  # noqa: E501
 
 
-class VerlSplit:
+class VerlSplit(SplitWriter):
     """Writes one split of verl's Parquet; the originals, from which the tools cut, are files beside it."""
 
     def __init__(self, place: SplitPlace) -> None:
         self._pictures = place.pictures
         self._originals: dict[str, str] = {}
         schema, fit = verl_schema(place.tools), place.pictures.fit
-        self._writer = SplitWriter(place.folder, place.split.value, schema, place.rows_per_file, self._columns, fit)
+        super().__init__(place.folder, place.split.value, schema, place.rows_per_file, self._verl, fit)
 
-    @property
-    def rows(self) -> int:
-        """Rows written so far."""
-        return self._writer.rows
-
-    def add(self, row: SftRow | RlRow, images: ImageStore) -> None:
+    def add(self, row: SftRow | RlRow, images: ImageStore | None) -> None:
         """Write a row with its image."""
-        self._originals[row.id] = self._pictures.name(images, row.image_sha256[0], row.id, whole=True)
-        self._writer.add(row, images)
+        if images is not None:
+            self._originals[row.id] = self._pictures.name(images, row.image_sha256[0], row.id, whole=True)
+        super().add(row, images)
 
-    def close(self) -> list[Path]:
-        """End the last file; returns the files."""
-        return self._writer.close()
-
-    def _columns(self, row: RlRow) -> dict[str, Any]:
-        return verl.rl(row, self._writer.rows, self._originals.pop(row.id))
+    def _verl(self, row: RlRow) -> dict[str, Any]:
+        return verl.rl(row, self.rows, self._originals.pop(row.id))
 
 
 _TEXT: Final = pa.string()

@@ -122,28 +122,17 @@ class RunIndex:
         self._connection.close()
         self._clear()
 
-    def set_reviews(self, latest: Mapping[str, ByReviewer]) -> None:
-        """Know these reviews, and no others. Not while others set some."""
-        rows = [_review_row(name, reviews) for name, reviews in latest.items()]
-        with self._connection.cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute("DELETE FROM reviewed")
-            if rows:
-                names, states, deciders, everybody = zip(*rows, strict=True)
-                cursor.execute(
-                    "INSERT INTO reviewed SELECT unnest(?), unnest(?), unnest(?), unnest(?)",
-                    [list(names), list(states), list(deciders), list(everybody)],
-                )
-            cursor.execute("COMMIT")
-        self.known = latest
+    def set_reviews(self, latest: Mapping[str, ByReviewer], changed: str | None = None) -> None:
+        """Know these reviews, and no others. Not while others set some.
 
-    def set_review(self, trajectory_id: str, latest: Mapping[str, ByReviewer]) -> None:
-        """Know these reviews, which differ from those known before in one trajectory. Not while others set some."""
-        row = _review_row(trajectory_id, latest[trajectory_id])
+        `changed` is the one trajectory in which they differ from those known before; any may where it is None.
+        """
+        rows = [_review_row(name, latest[name]) for name in (latest if changed is None else [changed])]
         with self._connection.cursor() as cursor:
             cursor.execute("BEGIN")
-            cursor.execute("DELETE FROM reviewed WHERE trajectory_id = ?", [trajectory_id])
-            cursor.execute("INSERT INTO reviewed VALUES (?, ?, ?, ?)", list(row))
+            cursor.execute("DELETE FROM reviewed WHERE $1 IS NULL OR trajectory_id = $1", [changed])
+            if values := [list(column) for column in zip(*rows, strict=True)]:
+                cursor.execute("INSERT INTO reviewed SELECT unnest(?), unnest(?), unnest(?), unnest(?)", values)
             cursor.execute("COMMIT")
         self.known = latest
 

@@ -119,7 +119,7 @@ class ServedLake:
             book.add(trajectory_id, seed_id, reviewer, decision=decision, boxes=boxes, comment=comment)
             index = self._indexes.get(run)
             if index and index[0].known is known:
-                index[0].set_review(trajectory_id, book.latest)
+                index[0].set_reviews(book.latest, trajectory_id)
             return dict(book.latest[trajectory_id])
 
     def compact(self) -> None:

@@ -115,7 +115,7 @@ def test_reviews_are_in_the_list_by_state_and_reviewer(index: RunIndex) -> None:
     ]
     assert found(index, "ana", review="todo") == whole[1:]
     assert found(index, "ben", review="todo") == whole[2:]
-    index.set_review(b, latest([review(b, "ben", reject)]))
+    index.set_reviews(latest([review(b, "ben", reject)]), b)
     assert found(index, review="rejected") == [b]
     index.set_reviews({})
     assert found(index, review="unreviewed") == whole
