@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from gog.schemas.base import SCHEMA_VERSION, Row
+from gog.schemas.errors import UserError
 from gog.schemas.tables import TABLES
 
 R = TypeVar("R", bound=Row)
@@ -23,7 +24,7 @@ R = TypeVar("R", bound=Row)
 _SCALARS = {"string", "integer", "number", "boolean", "null"}
 
 
-class SchemaError(ValueError):
+class SchemaError(UserError, ValueError):
     """A row does not fit its schema; the message names the table, the column and the trouble."""
 
 

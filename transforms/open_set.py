@@ -20,13 +20,15 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 
+from gog.schemas.errors import UsageError
+
 T = TypeVar("T", covariant=True)
 
 _PATH = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[:.](?P<name>[A-Za-z_]\w*)")
 OURS = "glance-or-gaze"
 
 
-class UnknownMemberError(ValueError):
+class UnknownMemberError(UsageError, ValueError):
     """Nobody has a member of that name, or it cannot be loaded; the message says which there are."""
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gog.pipelines.config.sources import SOURCE_FORMS, AtlasSource, SourceSettings
 from gog.schemas import Behaviour, FailureClass, canonical_json
+from gog.schemas.errors import UsageError
 from gog.transforms.curate.balance import BalanceSettings
 from gog.transforms.curate.splits import SplitSettings
 from gog.transforms.duplicates.benchmarks.settings import DecontaminateSettings
@@ -44,7 +45,7 @@ from gog.transforms.synthesize.screen import ScreenSettings
 from gog.transforms.synthesize.settings import StageSettings, SynthesizeSettings
 
 
-class ConfigError(ValueError):
+class ConfigError(UsageError, ValueError):
     """The configuration is wrong; the message is one line that names the key and says what to do."""
 
 

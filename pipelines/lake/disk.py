@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from gog.pipelines.lake.one_line import one_line
+from gog.schemas.errors import UserError
 from gog.transforms.atomic import write_file
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
@@ -14,7 +15,7 @@ _READ_ONLY: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
 _NO_FOLDER: Final = {errno.ENOTDIR, errno.EEXIST}
 
 
-class LakeError(Exception):
+class LakeError(UserError):
     """The lake cannot be used as asked; the message is one line that says what to do."""
 
 

@@ -26,6 +26,7 @@ from gog.pipelines.steps.label import label
 from gog.pipelines.steps.retry import forget_rejected, reasons_of, stops
 from gog.pipelines.steps.synthesize import synthesize
 from gog.pipelines.views.database import build_views, check_funnel, open_lake
+from gog.schemas.errors import UserError
 from gog.transforms.services.loop import one_heap, tidy
 
 PHASE_ONE = ("ingest", "synthesize")
@@ -34,7 +35,7 @@ STEPS = (*PHASE_ONE, "curate", "export_sft", "label", "export_rl")
 OnStep = Callable[[str, int, int], None]
 
 
-class FunnelError(Exception):
+class FunnelError(UserError):
     """The counts do not add up: a bug, since nothing may be lost."""
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 from gog.pipelines.export.card import escaped
 from gog.pipelines.lake.lake import write_atomic
 from gog.pipelines.templates import templates
+from gog.schemas.errors import UsageError
 
 Stage = Literal["sft", "grpo"]
 Json = dict[str, Any]
@@ -31,7 +32,7 @@ CHECK_S: Final = 600.0
 _MOST_JSON: Final = 64 << 20
 
 
-class LaunchError(RuntimeError):
+class LaunchError(UsageError, RuntimeError):
     """Training cannot be started; the message is one line that says what to do."""
 
 

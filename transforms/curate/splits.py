@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.schemas import Grouping, Side, Split
+from gog.schemas.errors import UserError
 from gog.transforms.duplicates.near import DISTANCE, image_clusters
 from gog.transforms.verify.normalise import normalise
 
@@ -31,11 +32,11 @@ class SplitSettings(BaseModel):
     """A group with at most so many seeds never does."""
 
 
-class HubError(ValueError):
+class HubError(UserError, ValueError):
     """A group is too large to keep the splits' shares; the message names what holds it together."""
 
 
-class LeakError(ValueError):
+class LeakError(UserError, ValueError):
     """An entity, page or image cluster is in two splits."""
 
 

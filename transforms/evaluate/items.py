@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gog.schemas import AnswerType
+from gog.schemas.errors import UsageError
 
 __all__ = ["DROPPED", "FLAGS", "BenchItem", "BenchmarkError", "DropReason", "Dropped", "Unseen"]
 
@@ -36,7 +37,7 @@ FLAGS: Final[dict[str, str]] = {
 """Marks of items that stay in and are reported apart."""
 
 
-class BenchmarkError(ValueError):
+class BenchmarkError(UsageError, ValueError):
     """The benchmark cannot be loaded: no such file, other columns than published, a wrong split. One line."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from gog.schemas import Seed, Trajectory, Verdict
+from gog.schemas.errors import UserError
 from gog.transforms.open_set import OpenSet, UnknownMemberError
 
 Place = Literal["ingest", "screen", "verify", "curate"]
@@ -31,7 +32,7 @@ FILTERS: OpenSet[Filter | Callable[..., str | None]] = OpenSet(
 )
 
 
-class FilterError(Exception):
+class FilterError(UserError):
     """A filter raised, or returned neither None nor a text; the message names it."""
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gog.schemas import Box, FailureClass, Hit, Message
+from gog.schemas.errors import UserError
 
 
-class ServiceError(Exception):
+class ServiceError(UserError):
     """A call to the outside failed. `retry_after` is in seconds, where the provider named it."""
 
     def __init__(self, failure: FailureClass, detail: str = "", retry_after: float | None = None) -> None:

@@ -15,6 +15,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
+from gog.schemas.errors import UsageError
+
 LINE_LIMIT: Final = 128 << 20
 """Bytes of a line or a CSV field; longer ones are broken rows."""
 
@@ -25,7 +27,7 @@ _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]', re.DOTALL)
 Rows = Iterator[tuple[int, dict[str, Any], str]]
 
 
-class SourceError(ValueError):
+class SourceError(UsageError, ValueError):
     """The source cannot be read at all; the message is one line."""
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gog.schemas.errors import UsageError
 from gog.transforms.sources.cells import MISSING, column_names, listed, lookup
 
 Column = Literal[
@@ -56,7 +57,7 @@ class SourceRow:
     error: str = ""
 
 
-class MappingError(ValueError):
+class MappingError(UsageError, ValueError):
     """The mapping does not fit the source: no row has a column that it names."""
 
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from gog.schemas.errors import UsageError
 from gog.transforms.evaluate.items import BenchItem
 
 
-class ProtocolError(ValueError):
+class ProtocolError(UsageError, ValueError):
     """An item cannot be scored by a protocol as published. One line that says what to do."""
 
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Final
 
 from gog.schemas import FailureClass
+from gog.schemas.errors import UsageError
 from gog.transforms.services.gateway.leases import MICROS, Leases
 from gog.transforms.services.gateway.prices import FREE, Price, find_price
 from gog.transforms.services.protocols import ServiceError
@@ -29,7 +30,7 @@ class BudgetReached(ServiceError):  # noqa: N818
         super().__init__(FailureClass.BUDGET, detail)
 
 
-class PriceError(ValueError):
+class PriceError(UsageError, ValueError):
     """A money ceiling is set and the price of a service is unknown, so the ceiling could not be kept."""
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from gog.schemas.errors import UserError
 from gog.transforms.image_store import ImageStore
 from gog.transforms.services.models import process_guard
 from gog.transforms.services.models.chat import ChatModel, ModelSettings, model_id
@@ -34,7 +35,7 @@ Command = Callable[[int], Sequence[str]]
 """From the port on 127.0.0.1 that a server shall listen on to its executable and arguments."""
 
 
-class ChildError(RuntimeError):
+class ChildError(UserError, RuntimeError):
     """The server did not start, or keeps ending: no question can be asked. One line, with the end of its log."""
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from gog.schemas import canonical_json
+from gog.schemas.errors import UsageError
 from gog.transforms.atomic import take_place
 from gog.transforms.services.provider import Opening, ProviderError
 
 _HEAD = "index.json"
 
 
-class IndexFolderError(ProviderError):
+class IndexFolderError(UsageError, ProviderError):
     """The folder is not a usable index; the message names it and says what to do."""
 
 

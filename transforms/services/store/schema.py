@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gog.schemas import Event
+from gog.schemas.errors import UserError
 
 STORE_VERSION: Final = 1
 FILE: Final = "store.sqlite"
@@ -24,7 +25,7 @@ _SCHEMA: Final = (
 )
 
 
-class StoreError(Exception):
+class StoreError(UserError):
     """The store cannot be read or written; the message says what to do."""
 
 
