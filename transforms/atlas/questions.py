@@ -54,7 +54,8 @@ ATTRIBUTES = {
     "subregion": "subregion",
     "area": "area in square kilometres",
 }
-FACTS = (*ATTRIBUTES, "landlocked")
+FACTS = {"capital": 4, "currency": 3, "language": 2, "subregion": 2, "area": 1, "landlocked": 1}
+"""The facts that are asked for, and how often each is."""
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 OTHER_FORMS = {
     "Austro-Bavarian German": ("German", "Austrian German"),

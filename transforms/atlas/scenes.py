@@ -10,7 +10,7 @@ from PIL import Image
 from gog.schemas import AnswerType, Box
 from gog.transforms.atlas import paint
 from gog.transforms.atlas.facts import Country, by_code, flag, members, partitions
-from gog.transforms.atlas.questions import Asked, ask_count, ask_fact, ask_name, facts_of
+from gog.transforms.atlas.questions import FACTS, Asked, ask_count, ask_fact, ask_name, facts_of
 from gog.transforms.atlas.references import CORNERS, ENDS, clear_references, guess
 
 Kind = Literal["direct", "glance", "gaze", "hop", "trap"]
@@ -240,11 +240,8 @@ def _ask(
         return "", ask_name(rng, reference, country)
     if not facts:
         return "", None
-    fact = rng.choices(facts, [_WEIGHTS[f] for f in facts])[0]
+    fact = rng.choices(facts, [FACTS[f] for f in facts])[0]
     return fact, ask_fact(rng, reference, country, fact)
-
-
-_WEIGHTS = {"capital": 4, "currency": 3, "language": 2, "subregion": 2, "area": 1, "landlocked": 1}
 
 
 def _draw(kind: Kind, rng: random.Random, items: Sequence[_Item], width: int, height: int) -> Image.Image:
