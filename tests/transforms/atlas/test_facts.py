@@ -81,7 +81,8 @@ def test_facts_with_several_or_disputed_answers_are_not_asked() -> None:
     assert "capital" not in facts_of(by_code()["ISR"])
     assert "currency" not in facts_of(by_code()["BTN"])
     assert "language" not in facts_of(by_code()["BEL"])
-    assert set(facts_of(by_code()["KEN"])) == {"capital", "currency", "subregion", "area", "landlocked"}
+    assert "language" not in facts_of(by_code()["KEN"])
+    assert set(facts_of(by_code()["KEN"])) >= {"capital", "currency", "subregion", "area", "landlocked"}
 
 
 def test_codes_are_three_capitals() -> None:
