@@ -1,10 +1,9 @@
 """What the planner sees: the regions that stand out in a picture, with a coarse impression of their colours."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from gog.schemas import Box
 from gog.schemas.boxes import pixel_rect
 from gog.transforms.image_store import ImageStore, open_image
 from gog.transforms.images import ImageError
+from gog.transforms.recent import Recent
 from gog.transforms.services.detectors.segments import segments_of
 from gog.transforms.services.protocols import Detection
 
@@ -120,6 +120,9 @@ def _by_tile(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(values.reshape(3, 6, 3, 8).mean((1, 3)).ravel(), np.float32)
 
 
+_SIGHTS: Final = Recent[str, Sight](REMEMBERED)
+
+
 class Eyes:
     """Looks at pictures of a store. The process remembers the latest `REMEMBERED` sights; safe among threads."""
 
@@ -130,39 +133,21 @@ class Eyes:
 
     def look(self, sha256: str) -> Sight:
         """The sight of the picture; `NOTHING` when there is none or it cannot be read."""
-        sight = _seen(sha256)
+        sight = _SIGHTS.get(sha256)
         if sight is None:
             try:
                 sight = look(open_image(self._images, sha256), segments_of(self._images, sha256))
             except (KeyError, OSError, ImageError):
                 return NOTHING
-            _remember(sha256, sight)
+            _SIGHTS.put(sha256, sight)
         return sight
 
     async def open(self, sha256: str) -> None:
         """Look on another thread, so that `look` has it at hand; all who ask meanwhile wait for one look."""
-        if _seen(sha256) is not None:
+        if _SIGHTS.get(sha256) is not None:
             return
         task = self._opening.get(sha256)
         if task is None:
             task = self._opening[sha256] = asyncio.create_task(asyncio.to_thread(self.look, sha256))
             task.add_done_callback(lambda _: self._opening.pop(sha256, None))
         await asyncio.shield(task)
-
-
-_sights: OrderedDict[str, Sight] = OrderedDict()
-_lock = Lock()
-
-
-def _seen(sha256: str) -> Sight | None:
-    with _lock:
-        if sha256 in _sights:
-            _sights.move_to_end(sha256)
-        return _sights.get(sha256)
-
-
-def _remember(sha256: str, sight: Sight) -> None:
-    with _lock:
-        _sights[sha256] = sight
-        while len(_sights) > REMEMBERED:
-            _sights.popitem(last=False)

@@ -75,10 +75,6 @@ def _saltire(canvas: Canvas, colour: str, thickness: float) -> Canvas:
     return _put(canvas, slant < thickness / 2, colour)
 
 
-def _canada() -> Canvas:
-    return _disc(_down("red white white red"), "red", 0.5, 0.5, 0.22)
-
-
 def _jamaica() -> Canvas:
     side = np.abs(_X - 0.5) > np.abs(_Y - 0.5)
     return _saltire(_put(_field("green"), side, "black"), "yellow", 0.2)
@@ -124,7 +120,7 @@ _DRAWN: dict[str, Callable[[], Canvas]] = {
     "Norway": lambda: _cross(_cross(_field("red"), "white", 0.36, 0.25), "navy", 0.36, 0.125),
     "Japan": lambda: _disc(_field("white"), "red", 0.5, 0.5, 0.3),
     "Bangladesh": lambda: _disc(_field("green"), "red", 0.45, 0.5, 0.33),
-    "Canada": _canada,
+    "Canada": lambda: _disc(_down("red white white red"), "red", 0.5, 0.5, 0.22),
     "Brazil": _brazil,
     "United Kingdom": _kingdom,
     "United States": _states,

@@ -46,7 +46,9 @@ def planned_turn(state: PlannerState, note: str) -> tuple[Move, str, str]:
     planned = _PLANNED.search(note)
     name, _, arguments = (planned[1].strip() if planned else "answer").partition(" ")
     said = _SAID.search(note)
-    judged = Reflection(said[1].replace(" ", "_")) if said else _unsaid(note)
+    judged = Reflection(said[1].replace(" ", "_")) if said else None
+    if said is None and 'begin it with "Evidence:' in note:
+        judged = Reflection.USEFUL
     past = state.dialogue.past
     if past and judged is not None:
         state.dialogue = replace(state.dialogue, past=(*past[:-1], replace(past[-1], judged=judged)))
@@ -61,10 +63,6 @@ def planned_turn(state: PlannerState, note: str) -> tuple[Move, str, str]:
             return Move(thought), name, _query(arguments) or json.dumps({"query": query}, ensure_ascii=False)
         case _:
             return _planned_answer(state, judged), "", ""
-
-
-def _unsaid(note: str) -> Reflection | None:
-    return Reflection.USEFUL if 'begin it with "Evidence:' in note else None
 
 
 _VAGUE = frozenset({"", "thing", "flag", "region", "object"})

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import io
 import math
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -14,6 +13,7 @@ from PIL import Image
 from gog.schemas import BoxError, FailureClass
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import ImageError, decode_image
+from gog.transforms.recent import Recent
 from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ServiceError
 
@@ -87,9 +87,8 @@ class Pictures:
 
     def __init__(self, images: ImageStore, settings: ModelSettings, max_bytes: int = REMEMBERED_BYTES) -> None:
         """Remember at most `max_bytes` of URLs, and always the last one."""
-        self._images, self._settings, self._max_bytes = images, settings, max_bytes
-        self._urls: OrderedDict[str, str] = OrderedDict()
-        self._bytes = 0
+        self._images, self._settings = images, settings
+        self._urls: Recent[str, str] = Recent(max_bytes, len)
         self._making: dict[str, asyncio.Task[str]] = {}
 
     async def urls(self, hashes: Iterable[str]) -> dict[str, str]:
@@ -98,7 +97,6 @@ class Pictures:
 
     async def _url(self, sha256: str) -> str:
         if (url := self._urls.get(sha256)) is not None:
-            self._urls.move_to_end(sha256)
             return url
         task = self._making.get(sha256)
         if task is None or task.get_loop() is not asyncio.get_running_loop():
@@ -118,9 +116,5 @@ class Pictures:
 
     def _made(self, sha256: str, task: asyncio.Task[str]) -> None:
         self._making.pop(sha256, None)
-        if task.cancelled() or task.exception() is not None:
-            return
-        self._urls[sha256] = task.result()
-        self._bytes += len(task.result())
-        while self._bytes > self._max_bytes and len(self._urls) > 1:
-            self._bytes -= len(self._urls.popitem(last=False)[1])
+        if not task.cancelled() and task.exception() is None:
+            self._urls.put(sha256, task.result())
