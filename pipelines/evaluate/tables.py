@@ -14,11 +14,10 @@ from gog.transforms.evaluate.benchmark import BENCHMARKS
 from gog.transforms.evaluate.compare import Difference
 from gog.transforms.evaluate.items import DROPPED
 from gog.transforms.evaluate.protocols.agreement import Agreement, RulesAndJudge
-from gog.transforms.evaluate.protocols.measures import Estimate
+from gog.transforms.evaluate.protocols.measures import NOTHING
 from gog.transforms.evaluate.published import published
 from gog.transforms.evaluate.results import BenchResults, ParadigmResults, Results
 from gog.transforms.evaluate.share import Share
-from gog.transforms.evaluate.summary import Summary
 
 _SCORES: Final = ("paradigm", ">items", ">official", ">95%", ">judged", ">95%", ">unknown", ">rules settle")
 _LEFT_OUT: Final[Mapping[str, str]] = {
@@ -44,7 +43,7 @@ def _print_bench(policy: str, name: str, part: BenchResults, console: Console) -
         console.print(f"{name} {part.split}: nothing was answered", markup=False)
     else:
         first = next(iter(part.paradigms.values()))
-        title = f"{name} {part.split}: {policy} (official: {_headline(first.official)[0]}; all in %)"
+        title = f"{name} {part.split}: {policy} (official: {first.official.headline[0]}; all in %)"
         lines = [_scores(paradigm, results) for paradigm, results in part.paradigms.items()]
         lines += [
             (f"{row.paradigm}, paper: {row.model}", "", "", "", f"{row.accuracy[name]:.1f}", "", "", "")
@@ -64,7 +63,7 @@ def _print_bench(policy: str, name: str, part: BenchResults, console: Console) -
 
 
 def _scores(paradigm: str, results: ParadigmResults) -> tuple[str, ...]:
-    official, judged = _headline(results.official)[1], _headline(results.judged)[1]
+    official, judged = results.official.headline[1], results.judged.headline[1]
     unknown = max(results.official.unknown, results.judged.unknown)
     return (
         paradigm,
@@ -78,13 +77,6 @@ def _scores(paradigm: str, results: ParadigmResults) -> tuple[str, ...]:
     )
 
 
-_NOTHING: Final = Estimate(None, None, None, 0)
-
-
-def _headline(summary: Summary) -> tuple[str, Estimate]:
-    return next(iter(summary.measures.items()), ("nothing", _NOTHING))
-
-
 def _print_parts(part: BenchResults, console: Console) -> None:
     """The official protocol's other measures: parts of the benchmark, and other ways to count."""
     names = dict.fromkeys(name for results in part.paradigms.values() for name in list(results.official.measures)[1:])
@@ -92,7 +84,7 @@ def _print_parts(part: BenchResults, console: Console) -> None:
         return
     lines = []
     for name in names:
-        measured = [results.official.measures.get(name, _NOTHING) for results in part.paradigms.values()]
+        measured = [results.official.measures.get(name, NOTHING) for results in part.paradigms.values()]
         cells = [f"{_percent(each.value)} ({_interval(each)})" if each.value is not None else "" for each in measured]
         lines.append((name, f"{max(each.n for each in measured):,}", *cells))
     columns = ("official, by part", ">items", *(f">{paradigm}" for paradigm in part.paradigms))

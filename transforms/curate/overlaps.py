@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from gog.schemas import Reject, Trajectory, Unit
+from gog.schemas import Reject, Trajectory
 from gog.transforms.curate.select import Candidate
 from gog.transforms.duplicates.benchmarks.index import WARNINGS, BenchmarkIndex, Overlap
 from gog.transforms.image_store import ImageStore, open_image
@@ -46,7 +46,8 @@ def check_trajectories(
         if overlap is None:
             clean.append(candidate)
         else:
-            rejects.append(_reject(candidate.trajectory, *overlap))
+            what, row = overlap
+            rejects.append(candidate.reject(AT_CURATE, f"{what}: {row.detail}"))
     return clean, rejects
 
 
@@ -74,10 +75,3 @@ def _check_stored(sha256: str, images: ImageStore, benchmarks: BenchmarkIndex) -
         return benchmarks.check_image(open_image(images, sha256))
     except ImageError:
         return None  # a search result's picture that nobody can decode, a model neither
-
-
-def _reject(trajectory: Trajectory, what: str, overlap: Overlap) -> Reject:
-    return Reject.of(
-        "curate", Unit.TRAJECTORY, trajectory.trajectory_id, AT_CURATE,
-        detail=f"{what}: {overlap.detail}", seed_id=trajectory.seed_id,
-    )  # fmt: skip

@@ -13,6 +13,12 @@ class Candidate:
     trajectory: Trajectory
     verdict: Verdict
 
+    def reject(self, reason: str, detail: str) -> Reject:
+        """Why it leaves."""
+        trajectory = self.trajectory
+        unit_id, seed_id = trajectory.trajectory_id, trajectory.seed_id
+        return Reject.of("curate", Unit.TRAJECTORY, unit_id, reason, detail=detail, seed_id=seed_id)
+
 
 def select(
     candidates: Sequence[Candidate], keep: int = 1, *, prefer_reflective: bool = False
@@ -35,15 +41,9 @@ def select(
         best = min(left, key=lambda candidate: _rank(candidate, behaviours, prefer_reflective))
         left.remove(best)
         kept.append(best)
+    detail = f"kept: {', '.join(one.trajectory.trajectory_id for one in kept) or 'none'}"
     rejects = [
-        Reject.of(
-            "curate",
-            Unit.TRAJECTORY,
-            candidate.trajectory.trajectory_id,
-            "curate.not_best",
-            detail=f"kept: {', '.join(one.trajectory.trajectory_id for one in kept) or 'none'}",
-            seed_id=candidate.trajectory.seed_id,
-        )
+        candidate.reject("curate.not_best", detail)
         for candidate in sorted(left, key=lambda candidate: candidate.trajectory.trajectory_id)
     ]
     return tuple(kept), tuple(rejects)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gog.transforms.evaluate.benchmark import BENCHMARKS, protocol_named
-from gog.transforms.evaluate.protocols.measures import RESAMPLES, Estimate, cell, estimate, resampled, tally
+from gog.transforms.evaluate.protocols.measures import NOTHING, RESAMPLES, Estimate, cell, estimate, resampled, tally
 from gog.transforms.evaluate.protocols.peers import JUDGE
 from gog.transforms.evaluate.protocols.scores import Grade, ProtocolError, Score
 
@@ -29,8 +29,8 @@ class Summary:
 
     @property
     def headline(self) -> tuple[str, Estimate]:
-        """Name and estimate of what the benchmark is known by."""
-        return next(iter(self.measures.items()))
+        """Name and estimate of what the benchmark is known by; of nothing where nothing could be measured."""
+        return next(iter(self.measures.items()), ("nothing", NOTHING))
 
 
 def summarise(scores: Iterable[Score], *, resamples: int = RESAMPLES, seed: int = 0) -> Summary:

@@ -17,6 +17,7 @@ from gog.pipelines.show.web.index import RunIndex, signature
 from gog.pipelines.show.web.records import open_reader, read_records
 from gog.schemas import Box, Decision, Review
 from gog.transforms.images import ImageError, decode_image
+from gog.transforms.recent import Recent
 from gog.transforms.services.gateway.prices import Price
 
 MOST_INDEXES: Final = 2
@@ -47,8 +48,7 @@ class ServedLake:
         self._making = threading.Lock()
         self._books: dict[str, ReviewBook] = {}
         self._writing = threading.Lock()
-        self._thumbs: OrderedDict[str, bytes] = OrderedDict()
-        self._thumbs_lock = threading.Lock()
+        self._thumbs: Recent[str, bytes] = Recent(MOST_THUMBS, len)
 
     def runs(self) -> list[str]:
         """Names of the runs, sorted, without those that lead out of the lake."""
@@ -144,10 +144,8 @@ class ServedLake:
 
     def thumb(self, sha256: str) -> bytes:
         """A small JPEG of a picture. Raises `NotThereError` where there is none to see."""
-        with self._thumbs_lock:
-            if sha256 in self._thumbs:
-                self._thumbs.move_to_end(sha256)
-                return self._thumbs[sha256]
+        if (thumb := self._thumbs.get(sha256)) is not None:
+            return thumb
         data, _ = self.picture(sha256)
         try:
             image = decode_image(data)
@@ -156,11 +154,7 @@ class ServedLake:
         image.thumbnail((THUMB, THUMB))
         sink = io.BytesIO()
         image.save(sink, "JPEG", quality=80)
-        with self._thumbs_lock:
-            self._thumbs[sha256] = sink.getvalue()
-            while sum(map(len, self._thumbs.values())) > MOST_THUMBS:
-                self._thumbs.popitem(last=False)
-        return sink.getvalue()
+        return self._thumbs.put(sha256, sink.getvalue())
 
     def close(self) -> None:
         """Compact, and give the memory back."""

@@ -101,8 +101,7 @@ def _step(seen: Doubles, shown: Doubles, edges: Doubles) -> Doubles | None:
 def _sample(picture: Doubles, rows: Interval, columns: Interval) -> Doubles:
     """Mean grey values of `_CELLS` x `_CELLS` equal cells of a part; what lies outside repeats the edge's."""
     side = len(picture)
-    sampled: Doubles = _cells(rows, _CELLS, side) @ picture @ _cells(columns, _CELLS, side).T
-    return sampled
+    return _cells(rows, _CELLS, side) @ picture @ _cells(columns, _CELLS, side).T
 
 
 def _cells(interval: Interval, cells: int, side: int) -> Doubles:
@@ -114,8 +113,7 @@ def _cells(interval: Interval, cells: int, side: int) -> Doubles:
     covered = np.clip(before, 0, 1)
     covered[:, 0] = np.minimum(before[:, 0], 1)
     covered[:, -1] = np.maximum(before[:, -1], 0)
-    weights: Doubles = np.diff(covered, axis=0) * (cells / (side * (stop - start)))
-    return weights
+    return np.diff(covered, axis=0) * (cells / (side * (stop - start)))
 
 
 def _details(picture: Doubles) -> Doubles:
@@ -125,8 +123,7 @@ def _details(picture: Doubles) -> Doubles:
     """
     details = picture - _around(picture)
     contrast = _around(details * details) + (_CALM * float(details.std())) ** 2
-    even: Doubles = details / np.sqrt(np.maximum(contrast, 1e-6))
-    return even
+    return details / np.sqrt(np.maximum(contrast, 1e-6))
 
 
 def _around(picture: Doubles) -> Doubles:

@@ -129,8 +129,7 @@ class _Keys:
 
 def _key(numbers: npt.NDArray[np.number], bits: int) -> Numbers:
     powers = np.left_shift(np.int64(1), np.arange(bits, dtype=np.int64))
-    signs: Numbers = (numbers[:, :bits] > 0).astype(np.int64) @ powers
-    return signs
+    return (numbers[:, :bits] > 0).astype(np.int64) @ powers
 
 
 class ImageIndex:

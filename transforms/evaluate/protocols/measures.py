@@ -39,6 +39,10 @@ class Estimate:
     n: int
 
 
+NOTHING: Final = Estimate(None, None, None, 0)
+"""Of no items."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A number made of cells. `of` takes how often each cell occurs (rows: resamples) and gives one number a row, NaN

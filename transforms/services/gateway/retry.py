@@ -79,5 +79,4 @@ async def with_retries(
         retry=retry_if_exception(lambda error: isinstance(error, ServiceError) and error.failure.passing),
         reraise=True,
     )
-    result: T = await again(attempt)
-    return result
+    return await again(attempt)
