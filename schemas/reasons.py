@@ -104,9 +104,11 @@ class FailureClass(StrEnum):
     @property
     def unasked(self) -> bool:
         """Whether the run had stopped buying: that says nothing of what was to be asked, and a later run goes on."""
-        return self in (FailureClass.BUDGET, FailureClass.STORE_MISS)
+        return self in STOP_REASONS
 
 
+STOP_REASONS: Final = {FailureClass.BUDGET: "budget.reached", FailureClass.STORE_MISS: "store.miss"}
+"""Reasons to leave that say nothing of the unit: the run stopped buying, and a later run goes on with it."""
 _PERMANENT = frozenset({FailureClass.REFUSED, FailureClass.BAD_REQUEST, FailureClass.NOT_FOUND})
 _PASSING = frozenset(
     {

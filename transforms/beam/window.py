@@ -24,17 +24,13 @@ WINDOW: Final = 64
 _SHOWN: Final = 300
 
 
-class _Place(NamedTuple):
-    """Where an element stands in its collection; its results keep it."""
+class _Call(NamedTuple):
+    """An element, and where it stands in its collection: its results keep that."""
 
+    element: Any
     timestamp: Any
     window: Any
     pane: Any
-
-
-class _Call(NamedTuple):
-    element: Any
-    place: _Place
 
 
 class _Finished(NamedTuple):
@@ -161,7 +157,7 @@ class WindowedAsync(beam.DoFn):
         assert bundle is not None
         try:
             results = [out for done in bundle.finished(bundle.held >= self._window) for out in _placed(done)]
-            bundle.submit(_Call(element, _Place(timestamp, window, pane)))
+            bundle.submit(_Call(element, timestamp, window, pane))
         except BaseException:
             bundle.cancel()
             raise
@@ -191,7 +187,7 @@ class WindowedAsync(beam.DoFn):
 
 def _placed(finished: _Finished) -> Iterator[Any]:
     add_counts(finished.tally)
-    timestamp, window, pane = finished.call.place
+    _, timestamp, window, pane = finished.call
     for output in finished.outputs:
         if isinstance(output, TaggedOutput):
             yield TaggedOutput(output.tag, WindowedValue(output.value, timestamp, (window,), pane))

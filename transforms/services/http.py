@@ -38,6 +38,13 @@ _NAMES_OF_KEYS: Final = re.compile(
     r"(?:^|[_.-])(?:(?:api|auth|access|secret|subscription)?[_-]?(?:key|token|secret)|sig(?:nature)?)$", re.I
 )
 
+_FAILURES: Final = {
+    429: FailureClass.RATE_LIMITED,
+    **dict.fromkeys((503, 529), FailureClass.OVERLOADED),
+    **dict.fromkeys((408, 504), FailureClass.TIMEOUT),
+    **dict.fromkeys((401, 402, 403, 407), FailureClass.AUTH),
+    **dict.fromkeys((404, 410), FailureClass.NOT_FOUND),
+}
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
 
@@ -191,25 +198,8 @@ async def _body(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
 def refusal(status: int, retry_after: str | None, shown: str) -> ServiceError:
     """The failure of an answer that is not 2xx, with what it says and its `Retry-After`."""
     detail = f"HTTP {status}: {' '.join(shown.split())[:_SHOWN]}".rstrip(": ")
-    return ServiceError(_failure(status), detail, _seconds(retry_after))
-
-
-def _failure(status: int) -> FailureClass:
-    match status:
-        case 429:
-            return FailureClass.RATE_LIMITED
-        case 503 | 529:
-            return FailureClass.OVERLOADED
-        case 408 | 504:
-            return FailureClass.TIMEOUT
-        case 401 | 402 | 403 | 407:
-            return FailureClass.AUTH
-        case 404 | 410:
-            return FailureClass.NOT_FOUND
-        case _ if status >= 500:
-            return FailureClass.SERVER
-        case _:
-            return FailureClass.BAD_REQUEST
+    failure = _FAILURES.get(status, FailureClass.SERVER if status >= 500 else FailureClass.BAD_REQUEST)
+    return ServiceError(failure, detail, _seconds(retry_after))
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -22,6 +22,9 @@ _M_ARENA_MAX: Final = -8
 _APART: Final = 4 << 20
 """Bytes from which on a piece of memory is the system's again once it is freed: a little more than a picture's."""
 
+_OTHER_LIBRARIES: Final = contextlib.suppress(AttributeError, OSError, TypeError)
+"""What a C library says that is not glibc."""
+
 _lock = threading.RLock()
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
 _shared: dict[tuple[int, Hashable], Any] = {}
@@ -66,7 +69,7 @@ def one_heap() -> None:
 
     What is larger than a picture stays out of it. To be called early: threads that have a heap of their own keep it.
     """
-    with _other_libraries():
+    with _OTHER_LIBRARIES:
         malloc = ctypes.CDLL(None)
         malloc.mallopt(_M_ARENA_MAX, 1)
         malloc.mallopt(_M_MMAP_THRESHOLD, _APART)
@@ -75,13 +78,8 @@ def one_heap() -> None:
 def tidy() -> None:
     """Give back what a finished pipeline held: Beam leaves its rows in rings of objects, and malloc keeps the holes."""
     gc.collect()
-    with _other_libraries():
+    with _OTHER_LIBRARIES:
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _other_libraries() -> contextlib.suppress:
-    """Suppresses what a C library says that is not glibc."""
-    return contextlib.suppress(AttributeError, OSError, TypeError)
 
 
 def shared(key: Hashable, make: Callable[[], T]) -> T:

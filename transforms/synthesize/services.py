@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gog.schemas import FailureClass
+from gog.schemas import FailureClass, reasons
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.image_store import ImageStore
@@ -30,22 +30,14 @@ class Services:
         return EpisodeTools(self.gateway, self.text_search, self.image_search, self.cropper, top_k, purpose, self.pages)
 
 
-STOPS = frozenset({"budget.reached", "store.miss"})
-"""Reasons that say nothing of the unit: the run stopped buying, and a later run goes on with it."""
+STOPS = frozenset(reasons.STOP_REASONS.values())
 
 
 def reject_reason(error: ServiceError, *, tool: bool = False) -> str:
     """The reject code of a failed call."""
-    match error.failure:
-        case FailureClass.BUDGET:
-            return "budget.reached"
-        case FailureClass.STORE_MISS:
-            return "store.miss"
-        case _ if tool:
-            return "search.failed"
-        case FailureClass.REFUSED:
-            return "teacher.refused"
-        case FailureClass.TIMEOUT:
-            return "teacher.timeout"
-        case _:
-            return "teacher.failed"
+    if error.failure in reasons.STOP_REASONS:
+        return reasons.STOP_REASONS[error.failure]
+    if tool:
+        return "search.failed"
+    known = {FailureClass.REFUSED: "teacher.refused", FailureClass.TIMEOUT: "teacher.timeout"}
+    return known.get(error.failure, "teacher.failed")

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from gog.schemas import Evidence, FailureClass, Method, Outcome, Seed, Trajectory, Verdict
+from gog.schemas import Evidence, Method, Outcome, Seed, Trajectory, Verdict
+from gog.schemas.reasons import STOP_REASONS
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify import grounding
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply, Kind, Ruling
@@ -17,7 +18,6 @@ MAX_CANDIDATE: Final = 2000
 """Characters of an answer that a judge is shown."""
 
 _OUTCOMES: Final = {Ruling.YES: Outcome.CORRECT, Ruling.NO: Outcome.WRONG, Ruling.UNKNOWN: Outcome.UNKNOWN}
-_STOPPED: Final = {FailureClass.BUDGET: "budget.reached", FailureClass.STORE_MISS: "store.miss"}
 
 
 class _Asked:
@@ -45,7 +45,7 @@ class _Asked:
         try:
             reply = await self._judge(question)
         except ServiceError as error:
-            self.reason = _STOPPED.get(error.failure, self.reason)
+            self.reason = STOP_REASONS.get(error.failure, self.reason)
             return Ruling.UNKNOWN
         self.replies.append(reply)
         return reply.ruling

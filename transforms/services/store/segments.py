@@ -101,7 +101,6 @@ class SegmentStore(AnyStore):
         return self._folder / FILE
 
     def get(self, key: str) -> Kept | None:
-        """What is kept of the request, or None: not asked yet, kept too long ago, or live mode."""
         return self._local.get(key)
 
     async def put(self, entry: Entry, run: str = "", event: Event | None = None) -> Kept:
@@ -114,7 +113,6 @@ class SegmentStore(AnyStore):
         return held
 
     def log(self, run: str, event: Event) -> None:
-        """Write an event soon, without waiting."""
         self._local.log(run, event)
         self._hand_over(None, (run, event))
 
@@ -130,7 +128,6 @@ class SegmentStore(AnyStore):
         yield from self._local.events(run)
 
     def tally(self, run: str, since: float = 0.0) -> list[Tally]:
-        """The run's events since a time (seconds since 1970), by provider, kind and purpose."""
         self._look()
         return self._local.tally(run, since)
 
@@ -140,12 +137,10 @@ class SegmentStore(AnyStore):
         return self._local.spend(run)
 
     def asked(self, run: str) -> Iterator[Asked]:
-        """What the run's parts asked, each request of a part once, in order of part and key."""
         self._look()
         yield from self._local.asked(run)
 
     def count(self) -> int:
-        """Answers and failures that are kept."""
         self._look()
         return self._local.count()
 

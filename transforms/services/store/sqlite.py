@@ -113,7 +113,6 @@ class Store(AnyStore):
 
     @property
     def place(self) -> str:
-        """Where it is, for messages."""
         return str(self.path)
 
     @property
@@ -122,7 +121,6 @@ class Store(AnyStore):
         return self.path
 
     def get(self, key: str) -> Kept | None:
-        """What is kept of the request, or None: not asked yet, kept too long ago, or live mode."""
         if self.mode is Mode.LIVE:
             return None
         try:
@@ -166,7 +164,6 @@ class Store(AnyStore):
             self._send((_Signal.EVENTS, threading.Event()))
 
     def flush(self) -> None:
-        """Return when everything handed over so far is written. Raises `StoreError`."""
         if self._writer:
             reached = threading.Event()
             self._send((_Signal.FLUSH, reached))
@@ -180,12 +177,10 @@ class Store(AnyStore):
             yield Event.model_validate(dict(zip(EVENT_COLUMNS, row, strict=True)))
 
     def count(self) -> int:
-        """Answers and failures that are kept."""
         count: int = next(iter(self._rows("SELECT count(*) FROM answers", ())))[0]
         return count
 
     def tally(self, run: str, since: float = 0.0) -> list[Tally]:
-        """The run's events since a time (seconds since 1970), by provider, kind and purpose."""
         sql = f"""SELECT provider, kind, purpose, count(*), sum(attempts), sum(from_store),
             count(failure) FILTER (WHERE failure != 'budget'), sum(prompt_tokens), sum(completion_tokens), sum(cost),
             total(latency_s) FILTER (WHERE NOT from_store)
@@ -201,7 +196,6 @@ class Store(AnyStore):
         return Spent(calls, cost, prompt_tokens, completion_tokens, hours)
 
     def asked(self, run: str) -> Iterator[Asked]:
-        """What the run's parts asked, each request of a part once, in order of part and key."""
         sql = f"""SELECT substr(events.run, length(?1) + 2), min(events.provider), min(events.kind),
             min(events.purpose), max(max(events.prompt_tokens), coalesce(min(answers.prompt_tokens), 0)),
             max(max(events.completion_tokens), coalesce(min(answers.completion_tokens), 0)),
@@ -216,11 +210,9 @@ class Store(AnyStore):
         return add_entries(self.path, entries)
 
     def drop(self, keys: Sequence[str], runs: Sequence[str] = ()) -> None:
-        """Remove entries by key, and the events of runs with their parts."""
         drop_entries(self.path, keys, runs)
 
     def close(self) -> None:
-        """Write what is waiting and close. Raises `StoreError` when something could not be written."""
         if self._closed:
             return
         self._closed = True
