@@ -1,14 +1,12 @@
 """Source rows of the bundled world, for the ingest pipeline: what a scene shows and asks, without its boxes."""
 
-import io
 import random
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from PIL import Image
-
 from gog.schemas import AnswerType
 from gog.transforms.atlas.scenes import DEFAULT_MIX, Kind, Scene, compose_scene
+from gog.transforms.images import jpeg
 
 LICENCE = "MIT AND ODbL-1.0"
 
@@ -35,14 +33,7 @@ class AtlasRow(NamedTuple):
 
 def encode(scene: Scene) -> bytes:
     """The scene's picture as a JPEG of the scene's quality."""
-    return jpeg(scene.image, scene.quality)
-
-
-def jpeg(image: Image.Image, quality: int) -> bytes:
-    """The picture as JPEG bytes."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
+    return jpeg(scene.image, scene.quality, subsampling=-1)
 
 
 def atlas_row(seed: int, index: int, *, held_out: bool = False, kinds: Mapping[Kind, float] | None = None) -> AtlasRow:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gog.schemas import canonical_json
 from gog.transforms.atlas.pages import articles, gallery_pictures
-from gog.transforms.atlas.rows import jpeg
+from gog.transforms.images import jpeg
 from gog.transforms.services.search.corpus import FORMAT, build_corpus
 from gog.transforms.services.search.gallery import EMBEDDER, build_gallery
 from gog.transforms.services.search.index_folder import building
@@ -30,7 +30,7 @@ def atlas_world(folder: Path) -> Path:
     home = folder / f"atlas-{world_version()}"
     if not home.exists():
         with building(home, replace=False) as fresh:
-            pictures = ((p.url, p.title, p.snippet, jpeg(p.image, 92)) for p in gallery_pictures())
+            pictures = ((p.url, p.title, p.snippet, jpeg(p.image, 92, subsampling=-1)) for p in gallery_pictures())
             build_gallery(pictures, fresh / "gallery", name="atlas")
             build_corpus(articles(), fresh / "corpus", name="atlas")
     return home

@@ -12,8 +12,10 @@ import gc
 import os
 import threading
 from collections.abc import Callable, Coroutine, Hashable
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 _M_MMAP_THRESHOLD: Final = -3
@@ -80,6 +82,22 @@ def tidy() -> None:
     gc.collect()
     with _OTHER_LIBRARIES:
         ctypes.CDLL(None).malloc_trim(0)
+
+
+async def joined(tasks: dict[K, asyncio.Task[T]], key: K, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What `work` gives. Those who ask for the key meanwhile wait for the same run, which none ends by leaving."""
+    task = tasks.get(key)
+    if task is None or task.get_loop() is not asyncio.get_running_loop():
+        task = tasks[key] = asyncio.create_task(work())
+        task.add_done_callback(partial(_landed, tasks, key))
+    return await asyncio.shield(task)
+
+
+def _landed(tasks: dict[K, asyncio.Task[T]], key: K, task: asyncio.Task[T]) -> None:
+    if tasks.get(key) is task:
+        del tasks[key]
+    if not task.cancelled():
+        task.exception()  # seen, even where whoever waited has gone
 
 
 def shared(key: Hashable, make: Callable[[], T]) -> T:

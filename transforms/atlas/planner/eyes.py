@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from gog.transforms.image_store import ImageStore, open_image
 from gog.transforms.images import ImageError
 from gog.transforms.recent import Recent
 from gog.transforms.services.detectors.segments import segments_of
+from gog.transforms.services.loop import joined
 from gog.transforms.services.protocols import Detection
 
 GRID = (6, 4)
@@ -144,10 +146,5 @@ class Eyes:
 
     async def open(self, sha256: str) -> None:
         """Look on another thread, so that `look` has it at hand; all who ask meanwhile wait for one look."""
-        if _SIGHTS.get(sha256) is not None:
-            return
-        task = self._opening.get(sha256)
-        if task is None:
-            task = self._opening[sha256] = asyncio.create_task(asyncio.to_thread(self.look, sha256))
-            task.add_done_callback(lambda _: self._opening.pop(sha256, None))
-        await asyncio.shield(task)
+        if _SIGHTS.get(sha256) is None:
+            await joined(self._opening, sha256, partial(asyncio.to_thread, self.look, sha256))

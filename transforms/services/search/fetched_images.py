@@ -17,7 +17,7 @@ from gog.schemas import FailureClass
 from gog.transforms.atomic import write_file
 from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.services.gateway.retry import Retry, with_retries
-from gog.transforms.services.loop import run_on_loop, shared
+from gog.transforms.services.loop import joined, run_on_loop, shared
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.public_web import fetch_public
 
@@ -67,13 +67,8 @@ class FetchedImages:
         `store.miss` in replay.
         """
         place = self._place(url)
-        loop = asyncio.get_running_loop()
-        flights: dict[Path, asyncio.Task[bytes]] = shared(("fetched images", id(loop)), dict)
-        task = flights.get(place)
-        if task is None:
-            task = flights[place] = loop.create_task(self._read(place, url))
-            task.add_done_callback(partial(_landed, flights, place))
-        return await asyncio.shield(task)
+        reading: dict[Path, asyncio.Task[bytes]] = shared(("fetched images", id(asyncio.get_running_loop())), dict)
+        return await joined(reading, place, partial(self._read, place, url))
 
     async def _read(self, place: Path, url: str) -> bytes:
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -93,9 +88,3 @@ class FetchedImages:
     def _place(self, url: str) -> Path:
         digest = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
         return self.folder / digest[:2] / digest
-
-
-def _landed(flights: dict[Path, asyncio.Task[bytes]], place: Path, task: asyncio.Task[bytes]) -> None:
-    del flights[place]
-    if not task.cancelled():
-        task.exception()  # seen, even where whoever waited has gone

@@ -11,7 +11,6 @@ Folder: `index.json`, `embeddings.npy`, `meta.jsonl`, `rows.npy` (offset and len
 
 import asyncio
 import hashlib
-import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,7 +23,7 @@ from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Hit, canonical_json
 from gog.transforms.image_store import ImageStore
-from gog.transforms.images import ImageError, ImageLimits, decode_image, load_image, sha256_hex
+from gog.transforms.images import ImageError, ImageLimits, decode_image, jpeg, load_image, sha256_hex
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Provider
 from gog.transforms.services.search import grid
@@ -113,9 +112,7 @@ def _picture_views(image: Image.Image, number: int) -> grid.Floats:
 def _thumbnail(image: Image.Image) -> bytes:
     small = image.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
+    return jpeg(small, 85, subsampling=-1)
 
 
 def _with_norms(embeddings: grid.Floats) -> grid.Floats:

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from PIL import Image
@@ -14,6 +15,7 @@ from gog.schemas import BoxError, FailureClass
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import ImageError, decode_image
 from gog.transforms.recent import Recent
+from gog.transforms.services.loop import joined
 from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ServiceError
 
@@ -98,12 +100,8 @@ class Pictures:
     async def _url(self, sha256: str) -> str:
         if (url := self._urls.get(sha256)) is not None:
             return url
-        task = self._making.get(sha256)
-        if task is None or task.get_loop() is not asyncio.get_running_loop():
-            # Off the loop: resizing takes tens of milliseconds. All who ask meanwhile wait for the same.
-            task = self._making[sha256] = asyncio.create_task(asyncio.to_thread(self._make, sha256))
-            task.add_done_callback(lambda made: self._made(sha256, made))
-        return await asyncio.shield(task)
+        # Off the loop: resizing takes tens of milliseconds.
+        return await joined(self._making, sha256, partial(asyncio.to_thread, self._make, sha256))
 
     def _make(self, sha256: str) -> str:
         try:
@@ -112,9 +110,4 @@ class Pictures:
             raise ServiceError(FailureClass.NOT_FOUND, f"no image {sha256[:12]}") from None
         except (ImageError, BoxError) as error:
             raise ServiceError(FailureClass.BAD_REQUEST, f"image {sha256[:12]}: {error}") from None
-        return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-    def _made(self, sha256: str, task: asyncio.Task[str]) -> None:
-        self._making.pop(sha256, None)
-        if not task.cancelled() and task.exception() is None:
-            self._urls.put(sha256, task.result())
+        return self._urls.put(sha256, f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}")
