@@ -58,3 +58,12 @@ def contents(run: Path) -> dict[str, bytes]:
         for path in sorted(run.rglob("*"))
         if path.suffix in {".parquet", ".md"} and "events" not in path.parts
     }
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file below a folder, with size and time of its last change; what SQLite keeps beside a store left out."""
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(("-wal", "-shm"))
+    }

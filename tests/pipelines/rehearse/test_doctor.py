@@ -1,4 +1,4 @@
-"""`gog doctor` on plug-ins; the rest of it is in `tests/pipelines/cli/test_plan.py`."""
+"""`gog doctor` on plug-ins; the rest of it is in `tests/pipelines/cli/test_doctor.py`."""
 
 from pathlib import Path
 

@@ -1,0 +1,62 @@
+"""`gog export`: again after a change, for trainers, and to the hub."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from calling import Gog, Place, contents
+
+
+def test_the_export_again_after_a_change_of_its_settings(gog: Gog, copied: Place) -> None:
+    copied.config.write_text(copied.config.read_text().replace("max_tokens: 16000", "max_tokens: 256"))
+    done = gog("export", "sft", "-c", copied.config)
+    assert done.code == 0
+    assert "export.too_long" in done.out
+    assert not list((copied.run / "exports" / "sft").glob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["sft", "--format", "trl"], "needs the model to train: qwen2.5-vl or qwen3-vl"),
+        (["sft", "--backbone", "qwen3-vl"], "for a backbone use --format trl"),
+        (["sft", "--format", "verl", "--backbone", "qwen3-vl"], "use llama-factory, ms-swift, parquet, trl"),
+        (["rl", "--format", "llama-factory", "--backbone", "qwen3-vl"], "use ms-swift, parquet, trl, verl"),
+        (["sft", "--format", "axolotl", "--backbone", "qwen3-vl"], "axolotl"),
+        (["dpo"], "there are two exports: sft and rl"),
+    ],
+)
+def test_an_export_that_there_is_not(gog: Gog, copied: Place, options: list[str], told: str) -> None:
+    done = gog("export", *options, "-c", copied.config)
+    assert done.code == 2
+    assert told in " ".join(done.err.replace("│", " ").split())
+
+
+def test_an_export_for_a_trainer_stands_beside_the_runs_own(gog: Gog, copied: Place, finished: Place) -> None:
+    done = gog("export", "sft", "-c", copied.config, "--format", "trl", "--backbone", "qwen2.5-vl")
+    assert done.code == 0, done.err
+    folder = copied.run / "exports" / "trl-qwen2.5-vl" / "sft"
+    assert str(folder) in done.out
+    manifest = json.loads((folder / "manifest.json").read_text())
+    own = json.loads((copied.run / "exports" / "sft" / "manifest.json").read_text())
+    rows = [sum(split["rows"] for split in one["splits"].values()) for one in (manifest, own)]
+    assert rows[0] + sum(manifest["rejected"].values()) == rows[1] + sum(own["rejected"].values())
+    shutil.rmtree(folder.parent)
+    assert contents(copied.run) == contents(finished.run)
+
+
+def test_push_uploads_what_was_exported(gog: Gog, copied: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gog.pipelines.export import hub
+
+    asked: list[tuple[Path, str]] = []
+
+    def push(folder: Path, repo: str) -> str:
+        asked.append((folder, repo))
+        return f"https://hub.example/{repo}"
+
+    monkeypatch.setattr(hub, "push_export", push)
+    done = gog("export", "rl", "-c", copied.config, "--format", "verl", "--backbone", "qwen3-vl", "--push", "me/rl")
+    assert done.code == 0, done.err
+    assert asked == [(copied.run / "exports" / "verl-qwen3-vl" / "rl", "me/rl")]
+    assert "uploaded to https://hub.example/me/rl" in done.out
