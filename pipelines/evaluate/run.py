@@ -166,7 +166,8 @@ class Evaluation:
         evaluated = Evaluated(bench)
         services = services_for(self.config.model_dump_json())
         with ExitStack() as stack:
-            journals = {each: stack.enter_context(Journal(self._answers_path(bench, each))) for each in paradigms}
+            answers = self.folder / "answers" / f"{bench.name}.{bench.split}"
+            journals = {each: stack.enter_context(Journal(Path(f"{answers}-{each}.jsonl"))) for each in paradigms}
             failed, stop, failure = 0, "", ""
             evaluated.answered = {paradigm: {} for paradigm in journals}
             units = self._units(evaluated, {each: self._kept(journal) for each, journal in journals.items()}, limit)
@@ -226,9 +227,6 @@ class Evaluation:
         questions = self._load(bench, None, pictures=False)
         urls = (item.image_url for item in questions if isinstance(item, BenchItem))
         return _Ahead(fetched_images(self.config), urls, limit)
-
-    def _answers_path(self, bench: Bench, paradigm: Paradigm) -> Path:
-        return self.folder / "answers" / f"{bench.name}.{bench.split}-{paradigm}.jsonl"
 
     async def _one(self, services: Services, item: BenchItem, paradigm: Paradigm) -> Answered:
         seed = await asyncio.to_thread(with_image, item, services.images.put)

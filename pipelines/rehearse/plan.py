@@ -4,7 +4,7 @@ Each stage makes so many calls for each of its units (a seed, an attempt, a try)
 config asked gives an interval; the rest is assumed, and the plan says so. Money follows from tokens, calls and prices.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
@@ -68,8 +68,7 @@ def plan(config: Config) -> Plan:
     done = _done(lake, config, made_from(config, seeds))
     left = sum(rows for shard, rows in sizes.items() if shard not in done["synthesize"])
     samples, store_bytes = _observed(config) if lake else (None, 0)
-    notes: list[str] = []
-    units = _units(config, sum(sizes.values()), left, done, notes)
+    units = _units(config, sum(sizes.values()), left, done)
     rules = [rule for rule in rules_of(config) if units[rule.unit].high]
     previewed = samples.seeds if samples and left else 0
     if samples and previewed:
@@ -78,10 +77,9 @@ def plan(config: Config) -> Plan:
     else:
         lines = [assumed_line(rule, units, config) for rule in rules]
     lines = [line for line in lines if line.calls.high]
-    _say_what_was_taken(notes, lines, previewed, lake, config, made_from(config, seeds))
     cost = _cost(lines, left)
-    _say_prices(notes, lines, cost, config)
-    _say_keys(notes, config)
+    earlier = _earlier(lake, config, made_from(config, seeds)) if lake else ()
+    notes = (*_assumptions(lines, previewed, config), *earlier, *_prices(lines, cost, config), *_keys(config))
     return Plan(
         run=config.run,
         rows=sum(sizes.values()),
@@ -95,7 +93,7 @@ def plan(config: Config) -> Plan:
         cost=cost,
         seconds=_seconds(config, lines),
         store_bytes=store_bytes,
-        notes=tuple(notes),
+        notes=notes,
         previewed=previewed,
     )
 
@@ -145,10 +143,9 @@ def _observed(config: Config) -> tuple[Samples | None, int]:
         return read_samples(config, store), size_of(store)
 
 
-def _units(config: Config, rows: int, left: int, done: Mapping[str, set[int]], notes: list[str]) -> dict[str, Range]:
+def _units(config: Config, rows: int, left: int, done: Mapping[str, set[int]]) -> dict[str, Range]:
     """How many of each unit there will be."""
     easy = Range(*EASY)
-    notes.append(f"assumed: {easy.low:.0%} to {easy.high:.0%} of the seeds are right in every pass without tools")
     synthesize = config.synthesize
     hard = Range(left * (1 - easy.high), left * (1 - easy.low))
     all_hard = Range(rows * (1 - easy.high), rows * (1 - easy.low))
@@ -183,55 +180,58 @@ def _seconds(config: Config, lines: Sequence[Line]) -> Range:
     return total
 
 
-def _say_what_was_taken(
-    notes: list[str], lines: Sequence[Line], previewed: int, lake: Lake | None, config: Config, signature: str
-) -> None:
+def _assumptions(lines: Sequence[Line], previewed: int, config: Config) -> Iterator[str]:
+    """What the lines were made from."""
     if previewed == 1:
-        notes.insert(0, "observed in a preview of one seed, which says little (half to twice): lines marked +")
+        yield "observed in a preview of one seed, which says little (half to twice): lines marked +"
     elif previewed:
-        notes.insert(0, f"observed in a preview of {previewed:,} seeds, 95% intervals: lines marked +")
+        yield f"observed in a preview of {previewed:,} seeds, 95% intervals: lines marked +"
+    yield f"assumed: {EASY[0]:.0%} to {EASY[1]:.0%} of the seeds are right in every pass without tools"
     if any(not line.sampled and line.purpose in {"episode", "compose", "label"} for line in lines):
         most = min(TURNS[1], config.episode.max_turns)
         turns = f"{TURNS[0]} to {most} turns an episode, of {config.episode.max_turns} allowed, and up to 3 searches"
-        notes.append(f"assumed: {turns}")
+        yield f"assumed: {turns}"
         if any(not line.sampled and line.kind == "chat" for line in lines):
             low, high = PROMPT[0] + WRITTEN[0], PROMPT[1] + WRITTEN[1]
-            notes.append(f"assumed: {low:,} to {high:,} tokens a call of a model, pictures included")
+            yield f"assumed: {low:,} to {high:,} tokens a call of a model, pictures included"
     outside = any(not embedded(line.service) for line in lines)
     latency = f", {LATENCY_S[0]:g} to {LATENCY_S[1]:g} s for a call outside" if outside else ""
     rate = f"{EMBEDDED_RATE[0]:g} to {EMBEDDED_RATE[1]:g}"
-    notes.append(f"assumed: {rate} calls a second of the embedded services{latency}")
+    yield f"assumed: {rate} calls a second of the embedded services{latency}"
     if config.budget.max_calls is not None and config.budget.max_calls < _sum(line.calls for line in lines).high:
-        notes.append(f"the ceiling of {config.budget.max_calls:,} calls may stop it; a higher one goes on")
-    for run in lake.runs() if lake else []:
-        manifest = lake.read_manifest(run) if lake else None
-        if run != config.run and manifest and manifest.fingerprint == signature and manifest.state == "done":
-            notes.append(f"the run {run!r} was made of the same config and source: the store answers all of this")
-            break
+        yield f"the ceiling of {config.budget.max_calls:,} calls may stop it; a higher one goes on"
 
 
-def _say_prices(notes: list[str], lines: Sequence[Line], cost: Range | None, config: Config) -> None:
+def _earlier(lake: Lake, config: Config, signature: str) -> Iterator[str]:
+    """A run that has bought all of it."""
+    manifests = (lake.read_manifest(run) for run in lake.runs() if run != config.run)
+    same = (m.run for m in manifests if m and m.fingerprint == signature and m.state == "done")
+    if run := next(same, ""):
+        yield f"the run {run!r} was made of the same config and source: the store answers all of this"
+
+
+def _prices(lines: Sequence[Line], cost: Range | None, config: Config) -> Iterator[str]:
     unknown = sorted({line.service for line in lines if line.price is None})
     if unknown:
         refused = "; with max_cost set a run is refused" if config.budget.max_cost is not None else ""
         named = ", ".join(name.rstrip(":") for name in unknown)
-        notes.append(f"no price is known for {named}: add it to prices in the config{refused}")
+        yield f"no price is known for {named}: add it to prices in the config{refused}"
     paid = {line.service: line.price for line in lines if line.price and line.price != FREE}
     for service, price in sorted(paid.items()):
         listed = next((one for one in list_prices().values() if one.price == price and one.id in service), None)
         of = f"list price as of {listed.as_of}" if listed else "price"
-        notes.append(f"{of}: {service.rstrip(':')} {_spell_price(price)}")
+        yield f"{of}: {service.rstrip(':')} {_spell_price(price)}"
     ceiling = config.budget.max_cost
     if cost is not None and ceiling is not None and ceiling < cost.high:
-        notes.append(f"the ceiling of ${ceiling:,.2f} may stop it; a higher one goes on")
+        yield f"the ceiling of ${ceiling:,.2f} may stop it; a higher one goes on"
 
 
-def _say_keys(notes: list[str], config: Config) -> None:
+def _keys(config: Config) -> Iterator[str]:
     """What a run would stop at though a plan does not."""
     try:
         check_addresses(config)
     except ConfigError as error:
-        notes.append(f"a run needs its keys: {error}; gog doctor checks all of them")
+        yield f"a run needs its keys: {error}; gog doctor checks all of them"
 
 
 def _spell_price(price: Price) -> str:
