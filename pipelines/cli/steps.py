@@ -16,15 +16,8 @@ if TYPE_CHECKING:
     from gog.pipelines.config.config import Config
     from gog.pipelines.views.summary import Summary
 
-STAGES_OF = {
-    "ingest": ("ingest",),
-    "synthesize": ("screen", "propose", "synthesize", "verify"),
-    "curate": ("curate",),
-    "label": ("label",),
-    "export_sft": ("export_sft",),
-    "export_rl": ("export_rl",),
-}
-"""Stages of the funnel that each step counts."""
+STAGES_OF = {"synthesize": ("screen", "propose", "synthesize", "verify")}
+"""Stages of the funnel that a step counts; any other counts the one of its name."""
 
 
 def needs(config: "Config", table: str, command: str) -> None:
@@ -67,7 +60,8 @@ def work(
     elif steps is None:
         print_summary(summary, console_for(sys.stdout))
     else:
-        print_funnel(summary, console_for(sys.stdout), [stage for step in steps for stage in STAGES_OF[step]])
+        stages = [stage for step in steps for stage in STAGES_OF.get(step, (step,))]
+        print_funnel(summary, console_for(sys.stdout), stages)
     if steps is None:
         report = write_report(Lake(Path(config.lake), create=False), config.run)
         if not as_json:

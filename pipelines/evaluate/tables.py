@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from rich.console import Console
 
 from gog.pipelines.evaluate.results import Compared, JudgesAgree
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.views.summary import plain_table
+from gog.transforms.evaluate.average import Average
 from gog.transforms.evaluate.behaviour import Behaviours
 from gog.transforms.evaluate.benchmark import BENCHMARKS
 from gog.transforms.evaluate.compare import Difference
@@ -229,19 +230,11 @@ def _agreement(agreement: Agreement) -> tuple[str, ...]:
     )
 
 
-class _Bounded(Protocol):
-    @property
-    def low(self) -> float | None: ...
-
-    @property
-    def high(self) -> float | None: ...
-
-
 def _percent(value: float | None, *, sign: bool = False) -> str:
     return "" if value is None else f"{100 * value:{'+' if sign else ''}.1f}"
 
 
-def _interval(bounded: _Bounded, scale: int = 100) -> str:
+def _interval(bounded: Estimate | Difference | Average | Share, scale: int = 100) -> str:
     if bounded.low is None or bounded.high is None:
         return ""
     digits = 1 if scale == 100 else 2

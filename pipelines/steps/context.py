@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import apache_beam as beam
@@ -17,6 +18,8 @@ from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.schemas import Seed
 from gog.transforms.beam.counters import totals
+from gog.transforms.beam.parts import WriteParts
+from gog.transforms.beam.rows import CountRows
 from gog.transforms.beam.window import CallFailed
 from gog.transforms.services.loop import tidy
 from gog.transforms.synthesize.services import Services
@@ -88,13 +91,15 @@ class Context:
         batches = [[shard] for shard in todo] if self.local else ([todo] if todo else [])
         for number, batch in enumerate(batches):
             self.on_shard(step, len(shards) - len(todo) + number, len(shards))
-            self._run(step, build, batch)
+            pipeline = self.pipeline()
+            build(pipeline, batch)
+            finish(pipeline, step)
             tidy()
 
-    def _run(self, step: str, build: Callable[[beam.Pipeline, list[int]], None], batch: list[int]) -> None:
-        pipeline = self.pipeline()
-        build(pipeline, batch)
-        finish(pipeline, step)
+    def write(self, step: str, rows: beam.PCollection, counts: beam.PCollection, batch: list[int]) -> None:
+        """Write a step's rows, and what it counted, as the parts of a batch of shards."""
+        written = (rows, counts | CountRows()) | beam.Flatten()
+        written | WriteParts(str(self.lake.root), self.run, step, STEP_TABLES[step], batch)
 
     def digest(self, step: str, tables: Iterable[str]) -> str:
         """Hash of a step's parts in some tables: what a later step was made from."""
@@ -148,9 +153,7 @@ def _beams(error: BaseException) -> bool:
     return isinstance(error, CallFailed) or getattr(error, "_tagged_with_step", False)
 
 
-def read_seeds(lake_root: str, run: str, shard: int) -> Iterator[tuple[int, Seed]]:
+def read_seeds(shard: int, lake_root: str, run: str) -> Iterator[tuple[int, Seed]]:
     """A shard's seeds as `(shard, Seed)`."""
-    from pathlib import Path
-
     for seed in Lake(Path(lake_root)).read_table(run, "seeds", Seed, "ingest", shard):
         yield shard, seed

@@ -13,7 +13,6 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.config.sources import AtlasSource, FileSource, HubSource, PublishedSource
 from gog.pipelines.connect.services import fetched_images, images_for
 from gog.pipelines.lake.lake import Lake
-from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.pipelines.sources.benchmarks import benchmarks_of
 from gog.pipelines.sources.files import ATLAS_MAPPING, AtlasRows, FileRows, ShardSpec, Source
 from gog.pipelines.sources.hub import hub_rows
@@ -22,8 +21,6 @@ from gog.pipelines.sources.selection import Selected
 from gog.pipelines.steps.context import Context
 from gog.schemas import Seed
 from gog.transforms.beam.ingest import Ingest
-from gog.transforms.beam.parts import WriteParts
-from gog.transforms.beam.rows import CountRows
 from gog.transforms.duplicates.near import NearDuplicates
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.services.loop import shared, unshare
@@ -107,11 +104,7 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
                 context.config.filters,
             )
         )
-        (
-            (rows, counts | CountRows())
-            | beam.Flatten()
-            | WriteParts(root, context.run, "ingest", STEP_TABLES["ingest"], batch)
-        )
+        context.write("ingest", rows, counts, batch)
 
     context.each("ingest", shards, build)
 

@@ -7,13 +7,10 @@ import apache_beam as beam
 
 from gog.pipelines.connect.addresses import episode_of, policy_id
 from gog.pipelines.lake.lake import write_atomic
-from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.pipelines.steps.context import Context, read_seeds
 from gog.pipelines.steps.curate import read_mark
 from gog.schemas import Curated, Screening, Seed, Verdict
 from gog.transforms.beam.label import Label
-from gog.transforms.beam.parts import WriteParts
-from gog.transforms.beam.rows import CountRows
 
 
 def label(context: Context) -> None:
@@ -35,8 +32,7 @@ def label(context: Context) -> None:
             | "Pool" >> beam.FlatMap(_pool, root, context.run, pool, solvable)
             | "Label" >> Label(context.make_services, config.label, episode, config.window)
         )
-        written = (rows, counts | CountRows()) | beam.Flatten()
-        written | WriteParts(root, context.run, "label", STEP_TABLES["label"], batch)
+        context.write("label", rows, counts, batch)
 
     context.each("label", context.shards_of("synthesize"), build)
 
@@ -57,6 +53,6 @@ def rl_pool(context: Context) -> tuple[frozenset[str], frozenset[str]]:
 def _pool(
     shard: int, root: str, run: str, pool: frozenset[str], solvable: frozenset[str]
 ) -> Iterator[tuple[int, Seed, bool]]:
-    for number, seed in read_seeds(root, run, shard):
+    for number, seed in read_seeds(shard, root, run):
         if seed.seed_id in pool:
             yield number, seed, seed.seed_id in solvable

@@ -1,14 +1,10 @@
 """The synthesize pipeline: screen, propose, search and synthesize, verify; shard by shard."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import apache_beam as beam
 
-from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.pipelines.steps.context import Context, read_seeds
-from gog.schemas import Seed
-from gog.transforms.beam.parts import WriteParts
-from gog.transforms.beam.rows import CountRows
 from gog.transforms.beam.synthesize import Synthesize
 
 
@@ -20,14 +16,9 @@ def synthesize(context: Context, shards: Sequence[int]) -> None:
         rows, counts = (
             pipeline
             | "Shards" >> beam.Create(batch)
-            | "Seeds" >> beam.FlatMap(_seeds, root, context.run)
+            | "Seeds" >> beam.FlatMap(read_seeds, root, context.run)
             | "Synthesize" >> Synthesize(context.make_services, context.config.stages, context.config.window)
         )
-        written = (rows, counts | CountRows()) | beam.Flatten()
-        written | WriteParts(root, context.run, "synthesize", STEP_TABLES["synthesize"], batch)
+        context.write("synthesize", rows, counts, batch)
 
     context.each("synthesize", shards, build)
-
-
-def _seeds(shard: int, root: str, run: str) -> Iterator[tuple[int, Seed]]:
-    return read_seeds(root, run, shard)
