@@ -13,11 +13,11 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import requires
 from importlib.resources import files
 from typing import Any, Final, Literal
 
-from gog_train.checkpoints import check_notes, git_revision, resumed, versions
+from gog_train.checkpoints import check_notes, git_revision, resumed, version_of, versions
 from gog_train.data import ExportError, open_export
 from gog_train.grpo import EXAMPLES as GRPO_EXAMPLES
 from gog_train.grpo import GrpoSettings
@@ -134,16 +134,16 @@ def _versions(vllm: bool) -> Iterator[Check]:
     wanted = [r for r in wanted if r.marker is not None and r.marker.evaluate({"extra": "train"})]
     wrong, other = [], []
     for requirement in wanted:
-        installed = _version(requirement.name)
+        installed = version_of(requirement.name)
         if installed is None or not requirement.specifier.contains(installed, prereleases=True):
             wrong.append(f"{requirement.name} {installed or 'missing'}, needed is {requirement.specifier}")
-    if vllm and _version("vllm") is None:
+    if vllm and version_of("vllm") is None:
         wrong.append("vllm missing, `vllm` is not off")
     for name, pinned in pins().items():
-        installed = _version(name)
+        installed = version_of(name)
         if installed is not None and installed.partition("+")[0] != pinned:
             other.append(f"{name} {installed} ({pinned})")
-    shown = ", ".join(f"{name} {installed}" for name in pins() if (installed := _version(name)))
+    shown = ", ".join(f"{name} {installed}" for name in pins() if (installed := version_of(name)))
     how = f"pip install -c gog_train/{PINS} 'glance-or-gaze[train]' torchvision vllm"
     if wrong:
         yield Check("versions", "problem", "; ".join(wrong), how)
@@ -151,13 +151,6 @@ def _versions(vllm: bool) -> Iterator[Check]:
         yield Check("versions", "warning", f"other than those that fit together: {', '.join(other)}", how)
     else:
         yield Check("versions", "ok", shown)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _gpus() -> tuple[Gpu, ...]:

@@ -131,13 +131,16 @@ def write_card(output: Path, card: Mapping[str, Any]) -> Path:
 
 def versions() -> dict[str, str]:
     """Python and the packages that decide what training does."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
+    installed = {package: version_of(package) for package in PACKAGES}
+    return {"python": platform.python_version()} | {name: number for name, number in installed.items() if number}
+
+
+def version_of(package: str) -> str | None:
+    """The version that is installed, if any."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def device() -> dict[str, Any]:

@@ -138,12 +138,7 @@ def decide_all(shards: Iterable[Light], config: Config) -> Curation:
         best += some_best
     settings = config.curate
     return decide(
-        seeds,
-        best,
-        settings.balance,
-        settings.splits,
-        distance=settings.near_duplicate_bits,
-        run_seed=config.seed,
+        seeds, best, settings.balance, settings.splits, distance=settings.near_duplicate_bits, run_seed=config.seed
     )
 
 

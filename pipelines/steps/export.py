@@ -54,12 +54,7 @@ def export_for(config: Config, kind: str, target: Target, policy: str | None = N
 def _source(context: Context, reviews: Mapping[str, ByReviewer] = MappingProxyType({})) -> SourceRun:
     lake, episode = context.lake, context.config.episode
     return SourceRun(
-        lake.run_folder(context.run),
-        lake.images,
-        episode,
-        context.fingerprint,
-        reviews,
-        plugins_of(context.config),
+        lake.run_folder(context.run), lake.images, episode, context.fingerprint, reviews, plugins_of(context.config)
     )
 
 
