@@ -6,10 +6,9 @@ Each service of the config gets one small call. Exit code 1 when there is a prob
 import sys
 from dataclasses import asdict
 
-import typer
 from rich.text import Text
 
-from gog.pipelines.cli.errors import FELL_SHORT
+from gog.pipelines.cli.errors import FellShortError
 from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, RunOption, example, print_json
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
@@ -37,5 +36,4 @@ def doctor(
                 console.print(Text(f"{'':24}{check.advice}", style="dim"), soft_wrap=True)
     problems = sum(check.state == "problem" for check in checks)
     if problems:
-        print(f"gog: {problems} problem{'s' * (problems > 1)}", file=sys.stderr)
-        raise typer.Exit(FELL_SHORT)
+        raise FellShortError(f"{problems} problem{'s' * (problems > 1)}")

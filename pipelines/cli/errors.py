@@ -16,8 +16,8 @@ class UseError(ValueError):
     exit_code: Final = 2
 
 
-class ListenError(OSError):
-    """Nobody can listen at an address; the message says what to name instead."""
+class FellShortError(Exception):
+    """The command did what it could, and that is not all; the message is one line that says what is missing."""
 
     exit_code: Final = FELL_SHORT
 
@@ -36,14 +36,14 @@ def error_line(error: BaseException) -> ErrorLine | None:
         command = getattr(getattr(error, "ctx", None), "command_path", "gog")
         line = one_line(error.format_message()).rstrip(".")
         return ErrorLine(f"{line[:1].lower()}{line[1:]}; see {command} --help", error.exit_code)
-    if isinstance(error, UseError):
+    if isinstance(error, UseError | FellShortError):
         return ErrorLine(one_line(error), error.exit_code)
     from gog.pipelines.steps.context import causes_of
     from gog.schemas.errors import UserError
 
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
         return ErrorLine("stopped; what was finished is kept, the same command goes on", STOPPED)
-    if isinstance(error, UserError | ListenError):
+    if isinstance(error, UserError):
         return ErrorLine(one_line(error), error.exit_code)
     if isinstance(error, OSError) and error.errno is not None:
         from gog.pipelines.lake.disk import disk_advice

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gog.pipelines.cli.errors import FELL_SHORT, UseError
+from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, option, print_json
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
@@ -92,8 +92,7 @@ def evaluate(
     missing = sum(part.left + part.unsettled for part in parts)
     if missing:
         why = next((f" ({one_line(part.why, 200)})" for part in parts if part.why), "")
-        print(f"gog: {missing:,} answers are missing{why}; the same command asks for them again", file=sys.stderr)
-        raise typer.Exit(FELL_SHORT)
+        raise FellShortError(f"{missing:,} answers are missing{why}; the same command asks for them again")
 
 
 def _paradigms(named: list[str] | None) -> "list[Paradigm]":

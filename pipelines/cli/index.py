@@ -6,9 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
 
-import typer
-
-from gog.pipelines.cli.errors import FELL_SHORT, UseError
+from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, option, print_json
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
@@ -71,8 +69,7 @@ def build(
             print(f"left out: {len(report.skipped) - SHOWN:,} more (--json lists them all)")
         print(f'In a config:  text_search: "corpus:{out}"  image_search: "gallery:{out}"')
     if not report.pictures and not report.pages:
-        print("gog: nothing could be indexed: every picture and line was left out", file=sys.stderr)
-        raise typer.Exit(FELL_SHORT)
+        raise FellShortError("nothing could be indexed: every picture and line was left out")
 
 
 @app.command(epilog=example("gog index benchmarks -c fvqa.yaml", more=APART))

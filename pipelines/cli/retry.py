@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from gog.pipelines.cli.errors import FELL_SHORT, UseError
+from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, option, print_json
 from gog.pipelines.cli.targets import config_of, one_run
 
@@ -51,8 +49,7 @@ def retry(
     else:
         print(_told(before, after, run.name))
     if stopped:
-        print(f"gog: {stopped}; everything is kept, go on with a higher ceiling", file=sys.stderr)
-        raise typer.Exit(FELL_SHORT)
+        raise FellShortError(f"{stopped}; everything is kept, go on with a higher ceiling")
 
 
 def _checked(code: str) -> str:

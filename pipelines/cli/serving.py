@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 
-from gog.pipelines.cli.errors import ListenError
+from gog.pipelines.cli.errors import FellShortError
 
 
 async def serve(serving: AbstractAsyncContextManager[str], host: str, port: int, tell: Callable[[str], None]) -> None:
     """Serve until the process is interrupted or told to end. `serving` listens meanwhile and gives the address, which
-    `tell` prints. Raises `ListenError`.
+    `tell` prints. Raises `FellShortError`.
     """
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -31,7 +31,7 @@ async def serve(serving: AbstractAsyncContextManager[str], host: str, port: int,
 
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[None]:
-    """What keeps a server from listening, as one line. Raises `ListenError`."""
+    """What keeps a server from listening, as one line. Raises `FellShortError`."""
     try:
         yield
     except OSError as error:
@@ -41,4 +41,4 @@ def _listening(host: str, port: int) -> Iterator[None]:
             why = "the system does not allow it; name a port above 1023 with --port"
         else:
             why = f"{error.strerror or error}; name an address of this machine"
-        raise ListenError(f"cannot listen on port {port} of {host}: {why}") from error
+        raise FellShortError(f"cannot listen on port {port} of {host}: {why}") from error

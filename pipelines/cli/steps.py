@@ -6,9 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from gog.pipelines.cli.errors import FELL_SHORT, UseError
+from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import beam_args, print_json
 from gog.pipelines.cli.targets import pointing
 
@@ -39,7 +37,7 @@ def work(
     beam: list[str] | None = None,
     as_json: bool = False,
 ) -> None:
-    """Run the steps, all unless named, and print what came of them. Raises `typer.Exit` where the job fell short."""
+    """Run the steps, all unless named, and print what came of them. Raises `FellShortError`."""
     from gog.pipelines.cli.progress import Progress
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.show.report.page import write_report
@@ -71,13 +69,13 @@ def work(
         retry = f"gog retry{pointing(config)}" + "".join(f" --reason {code}" for code in sorted(failed))
         print(f"{failed.total():,} left because something outside failed; once it works: {retry}")
     if result.stopped:
-        print(f"gog: {result.stopped}; everything is kept, go on with a higher ceiling", file=sys.stderr)
-        raise typer.Exit(FELL_SHORT)
+        raise FellShortError(f"{result.stopped}; everything is kept, go on with a higher ceiling")
     if steps is None and not any(line["kept"] for line in summary["behaviours"]):
         why = f'gog inspect{pointing(config)} --sql "from reasons"'
-        print(f"gog: nothing was kept: `{why}` says why", file=sys.stderr)
+        nothing = f"nothing was kept: `{why}` says why"
         if failed:
-            raise typer.Exit(FELL_SHORT)
+            raise FellShortError(nothing)
+        print(f"gog: {nothing}", file=sys.stderr)
 
 
 def _failed(summary: "Summary") -> Counter[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gog.pipelines.cli.errors import FELL_SHORT, UseError
+from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import (
     ConfigOption,
     JsonOption,
@@ -103,8 +103,7 @@ def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOp
         if not problems:
             print(f"{count:,} entries, all sound")
     if problems:
-        print(f"gog: {len(problems):,} problems: restore a copy, or `gog store import` a cassette", file=sys.stderr)
-        raise typer.Exit(FELL_SHORT)
+        raise FellShortError(f"{len(problems):,} problems: restore a copy, or `gog store import` a cassette")
 
 
 @app.command(epilog=example("gog store export fvqa.cassette --run fvqa"))
@@ -168,8 +167,7 @@ def import_(
         for line in cassette.refused[:SHOWN]:
             print(f"refused: {one_line(line, 200)}")
     if cassette.refused:
-        print(f"gog: {len(cassette.refused):,} lines or pictures of {file} were refused", file=sys.stderr)
-        raise typer.Exit(FELL_SHORT)
+        raise FellShortError(f"{len(cassette.refused):,} lines or pictures of {file} were refused")
 
 
 @app.command(epilog=example("gog store gc --older-than 90d --kind text_search", "gog store gc --unreachable --yes"))

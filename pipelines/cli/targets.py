@@ -38,9 +38,9 @@ def runs_of(config: str | None, lake: str | None, run: str | None, *, several: b
     from gog.pipelines.api import Run
     from gog.pipelines.lake.lake import Lake
 
-    made = config_of(config, lake, run) if config else None
-    root = made.lake if made else lake or "./lake"
-    named = run or (made.run if made else None)
+    loaded = config_of(config, lake, run) if config else None
+    root = loaded.lake if loaded else lake or "./lake"
+    named = run or (loaded.run if loaded else None)
     if not (Path(root) / "lake.json").exists():
         raise UseError(f"there is no lake at {root}: name one with --lake, or make one with `gog run`")
     opened = Lake(Path(root), create=False)

@@ -234,7 +234,7 @@ def _keys_beside(loc: tuple[int | str, ...]) -> set[str]:
     models: list[type[BaseModel]] = [Config]
     for part in loc[:-1]:
         inner = [
-            found for m in models if part in m.model_fields for found in models_in(m.model_fields[str(part)].annotation)
+            below for m in models if part in m.model_fields for below in models_in(m.model_fields[str(part)].annotation)
         ]
         models = inner or models  # a place in a list, or the kind of a source, is no key
     return {key for model in models for key in model.model_fields}

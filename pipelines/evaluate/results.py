@@ -129,7 +129,7 @@ def comparisons(a: Place, b: Place) -> list[Compared]:
 
     Raises `ConfigError` when they have nothing in common.
     """
-    found = []
+    rows = []
     for benchmark, first, second in _pairs(a, b):
         ours, theirs = (p.results.benchmarks[benchmark].paradigms[q] for p, q in ((a, first), (b, second)))
         name = str(first) if first == second else f"{first} > {second}"
@@ -138,8 +138,8 @@ def comparisons(a: Place, b: Place) -> list[Compared]:
                 compared = compare(ours.scores(protocol), theirs.scores(protocol))
             except ProtocolError as error:
                 raise ConfigError(f"{benchmark}, {name}: {error}") from None
-            found.append(Compared(benchmark, name, protocol, compared))
-    return found
+            rows.append(Compared(benchmark, name, protocol, compared))
+    return rows
 
 
 def _pairs(a: Place, b: Place) -> list[tuple[str, Paradigm, Paradigm]]:

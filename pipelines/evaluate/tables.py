@@ -173,10 +173,10 @@ def _agreed(agreement: RulesAndJudge) -> str:
     return f"rules and judge agree on {_percent(agreement.agreement.agreed.value)}% of {agreement.agreement.n:,}{also}"
 
 
-def print_comparisons(found: Sequence[Compared], console: Console) -> None:
+def print_comparisons(rows: Sequence[Compared], console: Console) -> None:
     """A line a benchmark, paradigm and protocol: the headline measure of both, and whether they differ."""
     lines = []
-    for benchmark, paradigm, protocol, compared in found:
+    for benchmark, paradigm, protocol, compared in rows:
         measure, difference = next(iter(compared.measures.items()), ("", Difference(*[None] * 6)))
         lines.append(
             (
@@ -195,9 +195,9 @@ def print_comparisons(found: Sequence[Compared], console: Console) -> None:
         )
     columns = ("benchmark", "paradigm", "measure", ">items", ">A", ">B", ">B - A", ">95%", ">p", ">alone", ">McNemar p")
     console.print(plain_table("B against A, paired by item", columns, lines))
-    official = [compared for *_, protocol, compared in found if protocol == "official"]
+    official = [compared for *_, protocol, compared in rows if protocol == "official"]
     only = sum(compared.only_a + compared.only_b for compared in official)
-    unknown = sum(compared.unknown for *_, compared in found)
+    unknown = sum(compared.unknown for *_, compared in rows)
     if unknown or only:
         console.print(f"Left out: {unknown:,} scores unknown in one of them, {only:,} items that only one has")
 

@@ -63,15 +63,15 @@ def _percent(part: float, whole: float) -> str:
 
 def hub_licences(licences: Mapping[str, int]) -> list[str]:
     """Names that the hub knows of the rows' licences (SPDX expressions or free text); `other` or `unknown` beside."""
-    found: set[str] = set()
+    names: set[str] = set()
     for licence in licences:
         parts = re.split(r"\s+(?:AND|OR)\s+|[,;/()]", licence.strip(), flags=re.IGNORECASE)
         for part in filter(None, (p.strip().lower().replace(" ", "-") for p in parts)):
             name = _SPDX.get(part, part)
-            found.add(name if name in HUB_LICENCES else "other")
+            names.add(name if name in HUB_LICENCES else "other")
         if not licence.strip():
-            found.add("unknown")
-    return sorted(found) or ["unknown"]
+            names.add("unknown")
+    return sorted(names) or ["unknown"]
 
 
 def _front_matter(facts: CardFacts, form: ExportFormat) -> str:

@@ -163,12 +163,12 @@ def _label(accepted: bool) -> str:
 
 
 def _reviewers(all_reviews: Iterable[ByReviewer]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
+    totals: dict[str, dict[str, int]] = {}
     for reviews in all_reviews:
         for who, review in reviews.items():
-            counts = found.setdefault(who, dict.fromkeys(("accepted", "rejected", "boxes", "comments"), 0))
+            counts = totals.setdefault(who, dict.fromkeys(("accepted", "rejected", "boxes", "comments"), 0))
             counts["accepted"] += review.decision is Decision.ACCEPT
             counts["rejected"] += review.decision is Decision.REJECT
             counts["boxes"] += len(review.boxes)
             counts["comments"] += bool(review.comment)
-    return dict(sorted(found.items()))
+    return dict(sorted(totals.items()))

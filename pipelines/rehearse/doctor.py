@@ -182,10 +182,10 @@ def _model(name: str, address: str, pictures: PassingImages, config: Config) -> 
     if server is None:
         check = _answers(name, address, partial(_chat, address, pictures, config))
         return _rule_based(check) if embedded(address) and config.source.kind != "atlas" else check
-    found = shutil.which(server.executable)
-    if found is None:
+    program = shutil.which(server.executable)
+    if program is None:
         return Check(name, "problem", f"{address}: there is no executable {server.executable}", server.advice)
-    return Check(name, "ok", f"{address}: {found} is there; the run starts it, its log is in LAKE/logs")
+    return Check(name, "ok", f"{address}: {program} is there; the run starts it, its log is in LAKE/logs")
 
 
 def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Check:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,6 +80,12 @@ class Source(Protocol):
     def signature(self) -> str:
         """Changes when the source's content does."""
         ...
+
+
+def first_rows(source: Source) -> Iterator[SourceRow]:
+    """The rows of the first shard, if there is one."""
+    for spec in islice(source.shards(), 1):
+        yield from source.read_shard(spec)
 
 
 class FileRows:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from gog.pipelines.config.sources import Selection
-from gog.pipelines.sources.files import ShardSpec, Source
+from gog.pipelines.sources.files import ShardSpec, Source, first_rows
 from gog.transforms.sources.cells import MISSING, listed, lookup, scalar_text
 from gog.transforms.sources.mapping import MappingError, SourceRow
 
@@ -64,7 +64,7 @@ class Selected:
         self._seed = seed
         self._shard_rows = shard_rows
         conditions = [Condition(text) for text in selection.where]
-        first = list(islice(self._first(), 100)) if conditions else []
+        first = list(islice(first_rows(source), 100)) if conditions else []
         readable = [row for row in first if not row.error]
         for condition in conditions:
             if readable and all(lookup(row.data, condition.column) is MISSING for row in readable):
@@ -90,10 +90,6 @@ class Selected:
     def signature(self) -> str:
         """The source's: what is wanted of it stands in the config."""
         return self._source.signature()
-
-    def _first(self) -> Iterator[SourceRow]:
-        for spec in islice(self._source.shards(), 1):
-            yield from self._source.read_shard(spec)
 
     def _wanted(self) -> Wanted:
         conditions = [Condition(text) for text in self._selection.where]

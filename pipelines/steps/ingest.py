@@ -1,6 +1,6 @@
 """The ingest pipeline: source rows to seeds and images, shard by shard, in the source's order."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -14,7 +14,7 @@ from gog.pipelines.config.sources import AtlasSource, FileSource, HubSource, Pub
 from gog.pipelines.connect.services import fetched_images, images_for
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.sources.benchmarks import benchmarks_of
-from gog.pipelines.sources.files import ATLAS_MAPPING, AtlasRows, FileRows, ShardSpec, Source
+from gog.pipelines.sources.files import ATLAS_MAPPING, AtlasRows, FileRows, ShardSpec, Source, first_rows
 from gog.pipelines.sources.hub import hub_rows
 from gog.pipelines.sources.published import PublishedRows
 from gog.pipelines.sources.selection import Selected
@@ -24,7 +24,7 @@ from gog.transforms.beam.ingest import Ingest
 from gog.transforms.duplicates.near import NearDuplicates
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.services.loop import shared, unshare
-from gog.transforms.sources.mapping import FieldMapping, SourceRow, check_mapping
+from gog.transforms.sources.mapping import FieldMapping, check_mapping
 from gog.transforms.sources.picture_files import LocalImages
 from gog.transforms.sources.row_images import ReadImage
 
@@ -69,15 +69,10 @@ class Seeds:
                 rows = FileRows(source.path, source.kind, size)
                 dataset, version = source.dataset, source.version
                 folder = Path(source.image_root) if source.image_root else Path(source.path).parent
-        check_mapping(islice(_first_rows(rows), 100), source.mapping)
+        check_mapping(islice(first_rows(rows), 100), source.mapping)
         web = source.mapping.image_text == "url"
         read = fetched_images(config) if web else LocalImages(folder, limits)
         return cls(rows, source.mapping, dataset, version, read)
-
-
-def _first_rows(rows: Source) -> Iterator[SourceRow]:
-    for spec in islice(rows.shards(), 1):
-        yield from rows.read_shard(spec)
 
 
 def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shards: Sequence[int]) -> None:

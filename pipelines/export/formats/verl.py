@@ -89,8 +89,8 @@ def _recipe(folder: Path, backbone: Backbone, facts: CardFacts, episode: Episode
     def parquet(split: Split) -> str:
         # Nobody validates on a split that is not there: verl wants a file, and gets the one it trains on.
         name = split if split.value in facts.filled else Split.TRAIN
-        found = sorted(folder.glob(f"{name.value}-*.parquet"))
-        return ", ".join(f'"${{oc.env:GOG_EXPORT}}/{path.name}"' for path in found)
+        paths = sorted(folder.glob(f"{name.value}-*.parquet"))
+        return ", ".join(f'"${{oc.env:GOG_EXPORT}}/{path.name}"' for path in paths)
 
     values = {
         "train_files": parquet(Split.TRAIN),
