@@ -34,10 +34,10 @@ def plan(
         plain = asdict(planned)
         for key in ("units", "calls", "tokens", "seconds"):
             plain[key] = _ranges(plain[key])
-        plain["cost"] = _cents(planned.cost)
+        plain["cost"] = _ranges(plain["cost"], 4)
         plain["lines"] = [
             {key: line[key] for key in ("service", "kind", "purpose")}
-            | {"sampled": line["sampled"] is not None, "cost": _cents(line["cost"])}
+            | {"sampled": line["sampled"] is not None, "cost": _ranges(line["cost"], 4)}
             | {key: _ranges(line[key]) for key in ("calls", "tokens", "seconds")}
             for line in plain["lines"]
         ]
@@ -46,16 +46,11 @@ def plan(
         _show_plan(planned)
 
 
-def _ranges(value: Any) -> Any:
-    """Ranges as `{"low": ..., "high": ...}` of whole numbers."""
+def _ranges(value: Any, digits: int | None = None) -> Any:
+    """Ranges as `{"low": ..., "high": ...}`, of whole numbers unless `digits` says how many stand behind the point."""
     if isinstance(value, dict):
         return {key: _ranges(item) for key, item in value.items()}
-    return None if value is None else {"low": round(value[0]), "high": round(value[1])}
-
-
-def _cents(value: "Range | None") -> dict[str, float] | None:
-    """A range of dollars."""
-    return None if value is None else {"low": round(value[0], 4), "high": round(value[1], 4)}
+    return None if value is None else {"low": round(value[0], digits), "high": round(value[1], digits)}
 
 
 def _show_plan(planned: "Plan") -> None:
