@@ -23,6 +23,7 @@ from gog.pipelines.connect.addresses import open_at, open_reader, server_of
 from gog.pipelines.connect.stores import read_store, size_of, store_path
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.sources.files import first_rows
 from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
@@ -133,10 +134,10 @@ def _store(config: Config) -> Check:
 def _source(config: Config) -> Check:
     try:
         seeds = Seeds.of(config)
-        spec = next(iter(seeds.rows.shards()), None)
-        if spec is None:
+        rows = list(islice(first_rows(seeds.rows), 100))
+        if not rows:
             return Check("source", "problem", "it has no rows", "see source.path in the config")
-        bad = [row.error for row in islice(seeds.rows.read_shard(spec), 100) if row.error]
+        bad = [row.error for row in rows if row.error]
     except (SourceError, MappingError) as error:
         return Check("source", "problem", str(error), "see source in the config")
     where = getattr(config.source, "path", "") or getattr(config.source, "name", "") or "the bundled world"

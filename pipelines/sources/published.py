@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gog.pipelines.config.sources import PublishedSource
-from gog.pipelines.sources.files import FileRows, ShardSpec
+from gog.pipelines.sources.files import FileRows, ShardSpec, first_rows
 from gog.transforms.evaluate.benchmark import BENCHMARKS
 from gog.transforms.evaluate.beside import BesideById
 from gog.transforms.evaluate.loading import kind_of_file
@@ -25,11 +25,8 @@ class PublishedRows:
         self._rows = FileRows(path, kind_of_file(path), max(1, shard_rows // self._set.per_row))
         self.folder = self._rows.folder
         self._beside = BesideById(Path(settings.with_kb)) if settings.with_kb else None
-        first = next(self._rows.shards(), None)
-        if first is not None:
-            require(
-                self._rows.read_shard(first), self._set.needs, settings.path, f"{self._set.name} ({self._set.source})"
-            )
+        what = f"{self._set.name} ({self._set.source})"
+        require(first_rows(self._rows), self._set.needs, settings.path, what)
 
     def images(self, place: str | None, limits: ImageLimits) -> ReadImage | None:
         """Reads the pictures in files: at a place, where the rows do not name them; None where there is none."""
