@@ -23,17 +23,26 @@ from gog.pipelines.lake.disk import LakeError, disk_errors, write_atomic
 from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.lake.lock import is_locked, run_lock
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.lake.step_tables import STEP_TABLES
 from gog.schemas import SCHEMA_VERSION, TABLES
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row, to_row
 from gog.transforms.beam.encode import encode_part, part_name
 
-__all__ = ["STATES_SHOWN", "Lake", "LakeError", "Manifest", "ShardState", "write_atomic", "write_part"]
+__all__ = ["STATES_SHOWN", "STEP_TABLES", "Lake", "LakeError", "Manifest", "ShardState", "write_atomic", "write_part"]
 
 R = TypeVar("R", bound=Row)
 
 _RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+STEP_TABLES: Final[dict[str, tuple[str, ...]]] = {
+    "ingest": ("seeds", "rejects", "funnel"),
+    "synthesize": ("screenings", "regions", "evidence", "trajectories", "verdicts", "rejects", "funnel"),
+    "curate": ("groups", "curated", "rejects", "funnel"),
+    "export_sft": ("rejects", "funnel"),
+    "label": ("complexity", "rejects", "funnel"),
+    "export_rl": ("rejects", "funnel"),
+}
+"""Tables that each step writes. A step has done a shard when all its parts of the shard are there."""
 
 
 class ShardState(BaseModel):

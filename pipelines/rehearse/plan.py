@@ -13,8 +13,7 @@ from pathlib import Path
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import check_addresses
 from gog.pipelines.connect.stores import read_store, size_of
-from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.lake.step_tables import STEP_TABLES
+from gog.pipelines.lake.lake import STEP_TABLES, Lake, LakeError
 from gog.pipelines.rehearse.estimate import (
     EASY,
     EMBEDDED_RATE,

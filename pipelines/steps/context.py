@@ -14,8 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
 from gog.pipelines.lake.disk import disk_advice
-from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.lake.step_tables import STEP_TABLES
+from gog.pipelines.lake.lake import STEP_TABLES, Lake, LakeError
 from gog.schemas import Seed
 from gog.transforms.beam.counters import totals
 from gog.transforms.beam.parts import WriteParts

@@ -10,8 +10,7 @@ from typing import Any
 import apache_beam as beam
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake.lake import Lake, write_atomic
-from gog.pipelines.lake.step_tables import STEP_TABLES
+from gog.pipelines.lake.lake import STEP_TABLES, Lake, write_atomic
 from gog.pipelines.sources.benchmarks import benchmarks_of
 from gog.pipelines.steps.context import Context, finish
 from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict

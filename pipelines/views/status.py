@@ -12,8 +12,7 @@ from typing import Final
 
 from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.connect.stores import read_store
-from gog.pipelines.lake.lake import Lake, Manifest
-from gog.pipelines.lake.step_tables import STEP_TABLES
+from gog.pipelines.lake.lake import STEP_TABLES, Lake, Manifest
 from gog.pipelines.views.database import open_lake
 from gog.pipelines.views.summary import Summary, summarise
 from gog.schemas import Screening

@@ -11,8 +11,7 @@ import yaml
 from calling import Gog
 
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake.lake import Lake
-from gog.pipelines.lake.step_tables import STEP_TABLES
+from gog.pipelines.lake.lake import STEP_TABLES, Lake
 from gog.pipelines.steps import ingest as ingesting
 from gog.schemas import FailureClass, Reject, Seed
 from gog.transforms.images import ImageLimits
