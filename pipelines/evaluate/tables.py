@@ -15,7 +15,7 @@ from gog.transforms.evaluate.benchmark import BENCHMARKS
 from gog.transforms.evaluate.compare import Difference
 from gog.transforms.evaluate.items import DROPPED
 from gog.transforms.evaluate.protocols.agreement import Agreement, RulesAndJudge
-from gog.transforms.evaluate.protocols.measures import NOTHING
+from gog.transforms.evaluate.protocols.measures import NOTHING, Estimate
 from gog.transforms.evaluate.published import published
 from gog.transforms.evaluate.results import BenchResults, ParadigmResults, Results
 from gog.transforms.evaluate.share import Share
