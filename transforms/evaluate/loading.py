@@ -34,16 +34,13 @@ def load_benchmark(
     split: str = "",
     *,
     pictures: bool = True,
-    oven: str = "",
     fetch: ReadImage | None = None,
     limits: IngestLimits | None = None,
 ) -> Loaded:
     """The items of a split, the first of `BENCHMARKS[name].splits` unless named, and what was dropped.
 
     `path` is what `BENCHMARKS[name].where` says. `pictures=False` gives items without images, for those who need the
-    questions alone. `oven` is the folder or tar of InfoSeek's pictures; unless given, the folder `infoseek_images` or
-    `oven_images` beside the file, or tars of such names. `fetch` gets pictures that are only at an address; without
-    it they keep their `image_url`.
+    questions alone. `fetch` gets pictures that are only at an address; without it they keep their `image_url`.
     Raises `BenchmarkError` before the first item when there is no such file or its columns are not those published.
     """
     if name not in BENCHMARKS:
@@ -58,7 +55,7 @@ def load_benchmark(
     if not path:
         raise BenchmarkError(f"{name} is not bundled: give the path of {bench.where}")
     try:
-        loader = _Loader(bench, path, chosen, pictures, oven, fetch, limits or IngestLimits())
+        loader = _Loader(bench, path, chosen, pictures, fetch, limits or IngestLimits())
         rows = loader.rows()
         first = next(rows, None)
     except (SourceError, MappingError) as error:
@@ -90,7 +87,6 @@ class _Loader:
         path: str,
         split: str,
         pictures: bool,
-        oven: str,
         fetch: ReadImage | None,
         limits: IngestLimits,
     ) -> None:
@@ -102,14 +98,14 @@ class _Loader:
         self._mapping = SEED_MAPPING.model_copy(update={"image_text": self._set.image_text})
         beside = self._set.columns_beside
         self._beside = beside(self._folder, self._names) if beside else ()
-        self._read_image = self._reader(oven)
+        self._read_image = self._reader()
         self._given: Counter[tuple[str, str]] = Counter()
 
-    def _reader(self, oven: str) -> ReadImage | None:
+    def _reader(self) -> ReadImage | None:
         if not self._pictures:
             return None
         if self._set.pictures and self._set.pictures_beside:
-            return self._set.pictures(oven or self._set.pictures_beside(self._folder), self._limits.image)
+            return self._set.pictures(self._set.pictures_beside(self._folder), self._limits.image)
         if self._set.image_text == "url":
             return self._fetch
         return LocalImages(self._folder, self._limits.image)

@@ -11,13 +11,13 @@ from urllib.parse import urldefrag, urlsplit
 
 from gog.schemas import Box, BoxError, FailureClass, plain
 from gog.transforms.image_store import ImageStore
+from gog.transforms.images import media_type
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.http import call_json, key_in
 from gog.transforms.services.protocols import Detection, ServiceError
 from gog.transforms.services.provider import Opening, Provider, ProviderError
 
 KEY = "GOG_DETECTOR_KEY"
-_TYPES = {b"\xff\xd8": "image/jpeg", b"\x89P": "image/png", b"RI": "image/webp"}
 
 
 class RemoteDetector:
@@ -39,7 +39,7 @@ class RemoteDetector:
             raise ServiceError(FailureClass.NOT_FOUND, f"no image {image_sha256[:12]}") from None
         payload = {
             "image": base64.b64encode(data).decode(),
-            "media_type": _TYPES.get(data[:2], "application/octet-stream"),
+            "media_type": media_type(data),
             "phrases": list(phrases),
             "limit": self._settings.limit,
         }

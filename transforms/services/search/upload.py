@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gog.transforms.images import image_suffix, media_type
 from gog.transforms.services.http import call, key_in
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Opening, ProviderError
 
 _DELETE_S: Final = 15.0
 _log = logging.getLogger(__name__)
-_TYPES: Final = ((b"\x89PNG", "png", "image/png"), (b"RIFF", "webp", "image/webp"))
 
 
 class NoUploaderError(ProviderError):
@@ -78,15 +78,14 @@ class HttpUploader:
     @asynccontextmanager
     async def lent(self, data: bytes, sha256: str) -> AsyncIterator[str]:
         """The address of a picture while the block lasts. Raises `ServiceError` when it cannot be put there."""
-        suffix, media_type = next(((s, m) for magic, s, m in _TYPES if data.startswith(magic)), ("jpg", "image/jpeg"))
-        name = f"{sha256}.{suffix}"
+        name = f"{sha256}.{image_suffix(data)}"
         put = self._settings.put.replace("{name}", name).replace("{key}", self._key)
         headers = dict(self._settings.headers)
         if self._key and "{key}" not in self._settings.put:
             headers["Authorization"] = f"Bearer {self._key}"
         secrets = (self._key, self._key.lstrip("?"))
         try:
-            await call("PUT", put, headers={**headers, "Content-Type": media_type}, data=data, secrets=secrets)
+            await call("PUT", put, headers={**headers, "Content-Type": media_type(data)}, data=data, secrets=secrets)
         except ServiceError as error:
             raise ServiceError(error.failure, f"the uploader: {error.detail}", error.retry_after) from None
         except asyncio.CancelledError:
