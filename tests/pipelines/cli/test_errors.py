@@ -12,8 +12,10 @@ import pytest
 import yaml
 from calling import Gog, Place, contents, place
 
+from gog.pipelines.cli.errors import error_line
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.steps import run as engine
+from gog.schemas.errors import UsageError, UserError
 from gog.transforms.services.store.schema import StoreError
 
 CONFIGS = {
@@ -223,3 +225,12 @@ def test_the_end_of_a_process_is_quiet(finished: Place) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert out.startswith("Run tiny: done")
+
+
+@pytest.mark.parametrize(("base", "code"), [(UserError, 1), (UsageError, 2)])
+def test_a_plug_ins_error_says_how_the_command_ends(base: type[UserError], code: int) -> None:
+    class NoQuotaError(base):  # type: ignore[misc, valid-type]
+        """Of somebody else."""
+
+    assert error_line(NoQuotaError("no quota:\nask for more")) == ("no quota: ask for more", code)
+    assert error_line(RuntimeError("a bug")) is None
