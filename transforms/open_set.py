@@ -143,10 +143,15 @@ def taken(uses: Iterable[tuple[OpenSet[Any], str]]) -> dict[str, str]:
     return {use: str(origin) for use, origin in sorted(origins.items()) if origin.distribution != OURS}
 
 
+def declared(group: str, kind: str) -> dict[str, str]:
+    """Distribution and version of what others declare for a group, as `taken` has it; nothing is loaded."""
+    return {f"{kind} {point.name}": str(_origin_of(point)) for point in entry_points(group=group)}
+
+
 def plugins() -> dict[Origin, list[EntryPoint]]:
     """What installed distributions declare for sets of ours, by distribution; nothing is loaded."""
-    declared: dict[Origin, list[EntryPoint]] = {}
+    by_origin: dict[Origin, list[EntryPoint]] = {}
     for group in sorted(group for group in entry_points().groups if group.startswith("gog.")):
         for point in sorted(entry_points(group=group), key=lambda point: point.name):
-            declared.setdefault(_origin_of(point), []).append(point)
-    return declared
+            by_origin.setdefault(_origin_of(point), []).append(point)
+    return by_origin

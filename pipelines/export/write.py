@@ -35,7 +35,7 @@ from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.reframe import reframe
 from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, RlRow, SftRow, rl_row, sft_row
 from gog.transforms.image_store import ImageStore
-from gog.transforms.open_set import taken
+from gog.transforms.open_set import declared, taken
 from gog.transforms.services.loop import tidy
 
 MEMORY: Final = "1GB"
@@ -258,6 +258,8 @@ def _write_texts(
     target = request.target
     backbones = [(BACKBONES, target.backbone.name)] if target.backbone else []
     plugins = {**run.plugins, **taken([(FORMATS, target.format), *backbones])}
+    if facts.kind == "rl":
+        plugins |= declared("gog.rewards", "reward term")  # what a training over it may pay by
     episode = target.episode(run.episode)
     manifest = {
         "schema_version": SCHEMA_VERSION,

@@ -81,7 +81,7 @@ def test_a_run_uses_it_and_its_export_names_it(exports: Path) -> None:
     used = {f"{kind} {NAMES[group]}": ORIGIN for kind, group in (("filter", "filters"), ("tool", "tools"))}
     used[f"text search {NAMES['text_search']}"] = ORIGIN
     assert manifest(exports / "sft")["plugins"] == used
-    assert manifest(exports / "rl")["plugins"] == used
+    assert manifest(exports / "rl")["plugins"] == used | {f"reward term {NAMES['rewards']}": ORIGIN}
     assert NAMES["tools"] in manifest(exports / "sft")["episode"]["tools"]
     searched = [one for one in face.open_run(exports.parents[2]).records(Evidence) if one.tool == "text_search"]
     assert searched
