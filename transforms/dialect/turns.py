@@ -8,7 +8,7 @@ MMSearch-R1's `<search><img></search>`. Nothing is ever evaluated; whatever does
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -86,6 +86,12 @@ _THINK = re.compile(r"<(/?)(?:think|thinking|reason)>", re.IGNORECASE)
 ANSWER_TAG = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
 _MAX_BRACKETS = 64
 _UNREADABLE = frozenset({"bad_json", "unknown_tool"})
+_UNREADABLE_SHOWN = 1000
+"""Characters of arguments that are no JSON, kept in the history."""
+_AS_WRITTEN = "unreadable"
+_NAME = re.compile(r"[\w.-]{1,64}")
+_ENDS = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|endoftext|>", "<end_of_turn>", "</s>")
+"""Tokens that end a turn."""
 
 
 def parse_turn(message: Message, turn: int, tools: tuple[ToolForm, ...]) -> Parsed:
@@ -93,20 +99,20 @@ def parse_turn(message: Message, turn: int, tools: tuple[ToolForm, ...]) -> Pars
 
     A turn that calls a tool and answers at once is a call: the answer waits until it has seen the result. In the
     canonical message a well-formed call has the tool's own name, normalised arguments and the id `call_TURN_INDEX`.
-    A call that cannot be read stays text: no chat template and no server takes it in a history as a call.
+    A native call that cannot be read stays a call, with what was written as its one argument, and is answered as one;
+    a tag that cannot be read stays text.
     """
     content, thought = split_reasoning(message)
     said = Message(role="assistant", content=content, reasoning_content=thought or None)
     asked = [(call.function.name, call.function.arguments) for call in message.tool_calls]
-    as_text = "\n".join(filter(None, [*(tag_of(name, arguments) for name, arguments in asked), content]))
-    if not asked:
+    native = bool(asked)
+    if not native:
         asked, content = _lift_tags(said.text, tools)
-        as_text = said.text
     if not asked:
         return _read_answer(said)
-    calls, action = _read_calls(asked[:MAX_CALLS], turn, tools)
-    if isinstance(action, Mistake) and action.code in _UNREADABLE:
-        return Parsed(said.model_copy(update={"content": as_text}), action)
+    calls, action = _read_calls(asked[:MAX_CALLS], turn, tools, native)
+    if isinstance(action, Mistake) and action.code in _UNREADABLE and not native:
+        return Parsed(said, action)
     said = said.model_copy(update={"content": content, "tool_calls": calls})
     slip = "several_calls" if len(asked) > 1 else "answer_with_call" if ANSWER_TAG.search(content) else ""
     return Parsed(said, action, tuple(call.id for call in calls[1:]), slip)
@@ -161,6 +167,8 @@ def _tag_call(tag: re.Match[str], tools: tuple[ToolForm, ...]) -> tuple[str, str
     loaded = load_object(tag["json"])
     if loaded is None:
         return "", tag["json"]
+    function = loaded.get("function")
+    loaded = function if isinstance(function, dict) else loaded  # OpenAI's own form
     arguments = loaded.get("arguments", loaded.get("parameters", {}))
     as_text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     return str(loaded.get("name", ""))[:100], as_text
@@ -173,18 +181,34 @@ def tag_of(name: str, arguments: str) -> str:
 
 
 def load_object(text: str) -> dict[str, Any] | None:
-    """The JSON object in the text, as UTF-8 and strict JSON can hold it; None when it is none."""
+    """The JSON object in the text, as UTF-8 and strict JSON can hold it; None when it is none.
+
+    In a fence, before a token that ends a turn, or once more as a JSON string it is the same object.
+    """
     if text.count("[") + text.count("{") > _MAX_BRACKETS:
         return None
-    try:
-        loaded = plain(json.loads(text))
-    except ValueError:
-        return None
+    loaded: Any = text
+    for _ in range(2):
+        try:
+            loaded = plain(json.loads(_bare_json(loaded)))
+        except ValueError:
+            return None
+        if not isinstance(loaded, str):
+            break
     return loaded if isinstance(loaded, dict) else None
 
 
+def _bare_json(text: str) -> str:
+    text = text.strip()
+    for end in _ENDS:
+        text = text.removesuffix(end).rstrip()
+    if text.startswith("```") and text.endswith("```"):
+        text = text.strip("`").removeprefix("json")
+    return text
+
+
 def _read_calls(
-    asked: list[tuple[str, str]], turn: int, tools: tuple[ToolForm, ...]
+    asked: list[tuple[str, str]], turn: int, tools: tuple[ToolForm, ...], native: bool
 ) -> tuple[tuple[ToolCall, ...], Call | Mistake]:
     """The calls in canonical form, and what the first one does; later ones that cannot be read are left out."""
     calls: list[ToolCall] = []
@@ -193,14 +217,20 @@ def _read_calls(
     aliases = {alias: tool.name for tool in tools for alias in tool.aliases if alias not in by_name}
     for name, arguments in asked:
         call_id = f"call_{turn}_{len(calls)}"
+        name = name.removeprefix("functions.")
         name = aliases.get(name, name)
+        if native and not _NAME.fullmatch(name):
+            name = "unknown"
         loaded = {} if arguments.strip() in {"", "null"} else load_object(arguments)
         action = _read_call(name, loaded, call_id, by_name)
         first = first or action
         if isinstance(action, Mistake) and action.code in _UNREADABLE:
-            if first is action:
+            if first is not action:
+                continue
+            if not native:
                 break
-            continue
+            first = replace(action, call_id=call_id)
+            loaded = {_AS_WRITTEN: arguments[:_UNREADABLE_SHOWN]} if loaded is None else loaded
         final = action.arguments if isinstance(action, Call) else loaded
         function = Function(name=name, arguments=json.dumps(final, ensure_ascii=False))
         calls.append(ToolCall(id=call_id, function=function))
@@ -211,7 +241,7 @@ def _read_calls(
 def _read_call(
     name: str, arguments: dict[str, Any] | None, call_id: str, tools: Mapping[str, ToolForm]
 ) -> Call | Mistake:
-    if arguments is None:
+    if arguments is None or arguments.keys() == {_AS_WRITTEN}:
         return Mistake("bad_json", "The call is not JSON, or its arguments are not a JSON object.")
     if name not in tools:
         return Mistake("unknown_tool", f"There is no tool {name[:60]!r}; the tools are {', '.join(tools)}.")

@@ -31,7 +31,7 @@ from gog.schemas import (
     TextPart,
     content_id,
 )
-from gog.schemas.boxes import shown_size
+from gog.schemas.boxes import iou, shown_size
 from gog.transforms.dialect.observations import clip_tokens, neutralise, render_failure
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text
 from gog.transforms.episode.reflection import reflection_of
@@ -267,12 +267,27 @@ def behaviour_of(episode: Episode) -> Behaviour:
 
 
 def is_reflective(steps: Sequence[Step]) -> bool:
-    """A wrong focus was noticed (off target or ambiguous) and the next search looked elsewhere."""
-    searched = noticed = False
+    """A wrong focus was noticed (off target or ambiguous) and the next search looked elsewhere.
+
+    Another text query after a text search is no other place, nor is a box that is half the same (IoU).
+    """
+    last: Step | None = None
+    noticed = False
     for step in steps:
         if step.reflection is not None:
-            noticed = searched and step.reflection is not Reflection.USEFUL
-        if noticed and step.evidence_ids:
-            return True
-        searched = searched or bool(step.evidence_ids)
+            noticed = last is not None and step.reflection is not Reflection.USEFUL
+        if step.evidence_ids:
+            if noticed and last is not None and not _same_place(last, step):
+                return True
+            last = step
     return False
+
+
+_SAME_IOU = 0.5
+
+
+def _same_place(one: Step, other: Step) -> bool:
+    places = [WHOLE if step.action == "image_search" else step.box for step in (one, other)]
+    if places[0] is None or places[1] is None:
+        return places[0] is places[1]
+    return iou(places[0], places[1]) >= _SAME_IOU

@@ -10,7 +10,7 @@ import re
 from gog.schemas import Reflection
 
 _SAID = re.compile(
-    r"(?<![^\W_])evidence[*_\s]{0,4}:[*_\"'\s]{0,6}(useful|off[ _-]target|ambiguous)(?![^\W_])", re.IGNORECASE
+    r"(?<![^\W_])evidence[*_\s]{0,4}[:：][*_\"'\s]{0,6}(useful|off[ _-]target|ambiguous)(?![^\W_])", re.IGNORECASE
 )
 
 

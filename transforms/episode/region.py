@@ -1,6 +1,5 @@
 """Tools that look at one region of an image: how its box is described, read and resolved."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
@@ -49,14 +48,12 @@ class RegionTool(Tool):
 
     def read(self, arguments: Mapping[str, Any]) -> dict[str, JsonValue] | str:
         """`bbox_2d` as four numbers, `label` and `image`, whichever way models write them."""
-        raw = arguments.get("bbox_2d", arguments.get("bbox"))
-        if isinstance(raw, str):
-            raw = _numbers(raw)
-        if isinstance(raw, list) and len(raw) == 1 and isinstance(raw[0], list):
-            raw = raw[0]
+        raw = _listed(arguments.get("bbox_2d", arguments.get("bbox")))
         if not (isinstance(raw, list) and len(raw) == 4 and all(_is_number(value) for value in raw)):
             return f"{self.name} needs bbox_2d: a list of four numbers [x1, y1, x2, y2]."
         image = arguments.get("image", arguments.get("img_idx"))
+        if isinstance(image, str):
+            image = _number(image)
         if isinstance(image, float) and image.is_integer():
             image = int(image)
         if image is None:
@@ -78,6 +75,9 @@ class RegionTool(Tool):
         if self.crops and len(scene.images) >= scene.max_images:
             return Mistake("too_many_images", "No more crops: search otherwise or answer.", call.call_id)
         parent = scene.images[number]
+        if scene.spec.frame is Frame.PER_MILLE and all(0 <= float(str(value)) <= 1 for value in values):
+            detail = "bbox_2d is in thousandths, 0 to 1000; these look like fractions of 1."
+            return Mistake("bad_box", detail, call.call_id)
         try:
             drawn = from_frame([float(str(value)) for value in values], scene.spec, parent.width, parent.height)
             return ToolRequest(self, call.call_id, call.arguments, resolve(drawn, parent.box))
@@ -91,13 +91,25 @@ async def crop_of(request: ToolRequest, original: EpisodeImage, services: Episod
     return await services.cropper.crop(original, request.box)
 
 
-def _numbers(text: str) -> list[Any] | None:
-    """Numbers written as text, in brackets or without."""
-    listed = _LISTED.fullmatch(text[:200])
-    try:
-        return [json.loads(part) for part in listed[1].split(",")] if listed else None
-    except ValueError:
-        return None
+def _listed(raw: object) -> object:
+    """A box as a list of numbers, where its meaning is plain: numbers as text, two corners, named corners."""
+    if isinstance(raw, str):
+        listed = _LISTED.fullmatch(raw[:200])
+        return [_number(part) for part in listed[1].split(",")] if listed else None
+    if isinstance(raw, dict):
+        return [_number(raw.get(name)) for name in ("x1", "y1", "x2", "y2")]
+    if isinstance(raw, list) and 1 <= len(raw) <= 2 and all(isinstance(part, list) and len(part) <= 4 for part in raw):
+        raw = [number for part in raw for number in part]
+    return [_number(part) for part in raw] if isinstance(raw, list) and len(raw) == 4 else None
+
+
+def _number(value: object) -> object:
+    """A number that was written as text; anything else as it is."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not _NUMBER.fullmatch(text) or len(text) > 20:
+        return value
+    number = float(text)
+    return int(number) if "." not in text else number
 
 
 def _is_number(value: object) -> bool:

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from gog.transforms.verify.normalise import visible
+
+_COMMAS = str.maketrans("،、", ",,")
 _N = r"(\d{1,5}(?:\.\d+)?|\.\d+)"
 _SEP = r"(?:\s*,\s*|\s+)"
 _BOX = re.compile(rf"[\[(<{{]\s*{_N}{_SEP}{_N}{_SEP}{_N}{_SEP}{_N}\s*[\])>}}]")
@@ -11,19 +14,30 @@ _NAMED_BOX = re.compile(
     rf"(?<![\d.-]){_N}{_SEP}{_N}{_SEP}{_N}{_SEP}{_N}(?![\d%°])",
     re.IGNORECASE,
 )
-_CORNERS = re.compile(
-    rf"\(\s*{_N}\s*,\s*{_N}\s*\)\s*(?:,|to|and|-|–|—|;|x|×)?\s*\(\s*{_N}\s*,\s*{_N}\s*\)", re.IGNORECASE
-)
+_PAIR = rf"[(\[]\s*{_N}\s*,\s*{_N}\s*[)\]]"
+_CORNERS = re.compile(rf"{_PAIR}[^\d()\[\]]{{0,40}}{_PAIR}")
 _POINT = re.compile(
-    r"\b(?:at|near|around|about|point|points|pixels?|coordinates?|coords?|position(?:ed)?|cent(?:re|er)(?:ed|d)?"
-    r"|corner|located|from|to)\b[^\d.;\n()\[\]]{0,12}"
+    r"\b(?:at|near|around|about|(?:top|bottom|upper|lower)[- ](?:left|right)"
+    r"|point|points|pixels?|coordinates?|coords?|position(?:ed)?|cent(?:re|er)(?:ed|d)?"
+    r"|corner|located)\b[^\d.;\n()\[\]]{0,12}"
     rf"[(\[]\s*{_N}\s*,\s*{_N}\s*[)\]]",
     re.IGNORECASE,
 )
 _NAMED_POINT = re.compile(rf"\b(?:coordinates?|coords?)\b[^\d.;\n]{{0,16}}(?<![\d.-]){_N}\s*,\s+{_N}(?![\d%°])", re.I)
 _AXES = re.compile(
-    rf"\bx(?:_?(?:1|min|0))?\s*(?:=|:|≈|~)\s*{_N}\b.{{0,24}}?\by(?:_?(?:1|min|0))?\s*(?:=|:|≈|~)\s*{_N}",
+    rf"\bx(?:_?(?:1|min|0))?[\"']?\s*(?:=|:|≈|~)\s*{_N}\b.{{0,24}}?\b[xy](?:_?(?:1|2|min|max|0))?[\"']?\s*(?:=|:|≈|~)\s*{_N}",
     re.IGNORECASE | re.DOTALL,
+)
+_TO = r"\s*(?:to|bis|a|à|-|–|—|~|到|至|から)\s*"
+_SPANS = re.compile(
+    rf"(?<![\d.]){_N}{_TO}{_N}(?![\d%])\s*(?:px\s+|pixels?\s+)?(?:horizontal|vertical|vertikal|waagerecht|senkrecht)"
+    rf"|\b(?:rows?|lines?|y)(?:\s+from)?\s*:?\s*{_N}{_TO}{_N}\D{{1,12}}\b(?:col(?:umn)?s?|x)(?:\s+from)?\s*:?\s*{_N}{_TO}{_N}"
+    rf"|\b(?:col(?:umn)?s?|x)(?:\s+from)?\s*:?\s*{_N}{_TO}{_N}\D{{1,12}}\b(?:rows?|lines?|y)(?:\s+from)?\s*:?\s*{_N}{_TO}{_N}",
+    re.IGNORECASE,
+)
+_EDGE = re.compile(
+    rf"\b(?:left|right|top|bottom|upper|lower)\s+(?:edge|side|border)\s+(?:is\s+|lies\s+)?at\s+(?:about\s+)?{_N}(?![\d%°])",
+    re.IGNORECASE,
 )
 _PIXELS = re.compile(
     r"\b\d{1,5}\s*(?:px|pixels?)\s+(?:from|to the|across|down|left|right|below|above|in from)\b"
@@ -39,9 +53,8 @@ def coordinates_in(text: str) -> str | None:
     Numbers that could not be a place (years, scores, counts, lists such as "(1, 2, 3, 4)", degrees of latitude) do not
     count.
     """
-    for found in _places(" ".join(text.split())):  # long runs of spaces would cost quadratic time
-        return found.group(0).strip()
-    return None
+    one_spaced = " ".join(visible(text).translate(_COMMAS).split())  # long runs of spaces would cost quadratic time
+    return next((found[0].strip() for found in _places(one_spaced)), None)
 
 
 def _places(text: str) -> Iterator[re.Match[str]]:
@@ -49,11 +62,20 @@ def _places(text: str) -> Iterator[re.Match[str]]:
         yield from pattern.finditer(text)
     for pattern in (_BOX, _NAMED_BOX, _CORNERS):
         for found in pattern.finditer(text):
-            x1, y1, x2, y2 = found.groups()
-            if _could_be_places(found.groups()) and float(x1) < float(x2) and float(y1) < float(y2):
+            x1, y1, x2, y2 = map(float, found.groups())
+            least = _LEAST_SIDE if max(x2, y2) > 1 else 0
+            if _could_be_places(found.groups()) and x2 - x1 > least and y2 - y1 > least:
                 yield found
-    for pattern in (_POINT, _NAMED_POINT, _AXES):
-        yield from (found for found in pattern.finditer(text) if _could_be_places(found.groups()))
+    for pattern in (_POINT, _NAMED_POINT, _AXES, _SPANS, _EDGE):
+        for found in pattern.finditer(text):
+            numbers = [number for number in found.groups() if number is not None]
+            # Two numbers with decimals are a place on the globe.
+            if _could_be_places(numbers) and (max(map(float, numbers)) <= 1 or not any("." in one for one in numbers)):
+                yield found
+
+
+_LEAST_SIDE = 5
+"""Sides of a box, in pixels or thousandths: the ends of what is smaller are scores or sizes."""
 
 
 def _could_be_places(numbers: Sequence[str]) -> bool:

@@ -34,7 +34,7 @@ from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceErr
 from gog.transforms.synthesize.plans import Looked, Plan, PlannedAction, draw_plan
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, broken, finished, reject_attempt
 from gog.transforms.synthesize.services import Services
-from gog.transforms.verify.grounding import hits_text, literal, target_names
+from gog.transforms.verify.grounding import answer_names, hits_text, literal, target_names
 
 
 class ComposeSettings(BaseModel):
@@ -122,7 +122,7 @@ async def look_around(
         request = ToolRequest(tool, "", box=_as_written(region, seed, episode) if region else None)
         evidence = (await tools.run(request, image)).evidence
         best = evidence.model_copy(update={"hits": evidence.hits[:1]})
-        named = literal(target_names(seed), hits_text([best]))
+        named = literal((*target_names(seed), *answer_names(seed)), hits_text([best]))
         # A number stands in many a snippet by chance.
         holds = seed.answer_type is AnswerType.STRING and literal(seed.answers, hits_text([evidence]))
         return Looked(region, evidence, named, holds)

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from gog.schemas import Outcome
-from gog.transforms.verify.normalise import fold
+from gog.transforms.verify.normalise import fold, unwrapped
+from gog.transforms.verify.numbers import MINUS
 
 
 class PartialDate(NamedTuple):
@@ -47,22 +48,22 @@ _FORMS: Final = tuple(
     )
 )
 _AMBIGUOUS: Final = re.compile(rf"(?P<one>\d{{1,2}})[/.-](?P<two>\d{{1,2}})[/.-]{_FOUR}")
-_LEAD: Final = re.compile(r"^(?:(?:in|on|since|the year|year|dated?)\s+)+")
+_LAST_YEAR: Final = 2100
+_LEAD: Final = re.compile(r"^(?:(?:in|on|the year|year|dated?)\s+)+")
 _LONGEST: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 @lru_cache(maxsize=1024)
 def parse_dates(text: str) -> tuple[PartialDate, ...]:
-    """Readings of a text that is one date and nothing else; two for `03/04/2020`, none when it is no date."""
+    """Readings of a text that is one date and no more: two for `03/04/2020`, each century for `5 May 98`; else none."""
     if len(text) > 100:
         return ()
-    ready = _LEAD.sub("", " ".join(fold(text).split()).strip(" .,;!'\"`*"))
+    ready = _LEAD.sub("", " ".join(fold(unwrapped(text)).translate(MINUS).split()).rstrip(" .,;"))
     for form in _FORMS:
         match = form.fullmatch(ready)
         if match is not None:
             parts = {"month": None, "day": None, "era": None, "name": None, "year": None, **match.groupdict()}
-            date = _date(parts)
-            return (date,) if date is not None else ()
+            return tuple(date for date in _readings(parts) if _possible(date))
     match = _AMBIGUOUS.fullmatch(ready)
     if match is None:
         return ()
@@ -71,15 +72,16 @@ def parse_dates(text: str) -> tuple[PartialDate, ...]:
     return tuple(sorted(date for date in readings if _possible(date)))
 
 
-def _date(parts: dict[str, str | None]) -> PartialDate | None:
-    name, year = parts["name"], parts["year"]
+def _readings(parts: dict[str, str | None]) -> tuple[PartialDate, ...]:
+    """The date that the parts of a form say; a year of two digits without an era may be of any century."""
+    name, year, era = parts["name"], parts["year"], parts["era"] or ""
     month = _MONTHS[name[:3]] if name else int(parts["month"]) if parts["month"] else None
     day = int(parts["day"]) if parts["day"] else None
-    number = None if year is None else int(year)
-    if number is not None and (parts["era"] or "").startswith("b"):
-        number = -number
-    date = PartialDate(number, month, day)
-    return date if _possible(date) else None
+    if year is None:
+        return (PartialDate(None, month, day),)
+    number = -int(year) if era.startswith("b") else int(year)
+    years = range(number, _LAST_YEAR, 100) if len(year) == 2 and not era else (number,)
+    return tuple(PartialDate(each, month, day) for each in years)
 
 
 def _possible(date: PartialDate) -> bool:

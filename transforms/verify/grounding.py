@@ -56,7 +56,7 @@ def searched(evidence: Iterable[Evidence]) -> bool:
 
 
 def names_entity(evidence: Evidence, seed: Seed) -> bool:
-    """Whether the hits name the target: the seed's entity, or an accepted answer that is a name."""
+    """Whether the hits name the target, the seed's entity."""
     return literal(target_names(seed), hits_text([evidence]))
 
 
@@ -73,11 +73,13 @@ def gaze_useful(trajectory: Trajectory, seed: Seed, evidence_by_id: Mapping[str,
 
 
 def target_names(seed: Seed) -> tuple[str, ...]:
-    """Names by which evidence may name the target: numbers, dates, yes or no and very short answers are none."""
-    names = [seed.entity] if seed.entity else []
-    if seed.answer_type is AnswerType.STRING:
-        names += [form for form in seed.answers if _is_name(normalise(form))]
-    return tuple(names)
+    """Names of what is to be looked at. An answer is none: the capital is not the flag."""
+    return (seed.entity,) if seed.entity else ()
+
+
+def answer_names(seed: Seed) -> tuple[str, ...]:
+    """Accepted answers that are names; a search that finds one may have found the target."""
+    return tuple(form for form in seed.answers if seed.answer_type is AnswerType.STRING and _is_name(normalise(form)))
 
 
 def _is_name(form: str) -> bool:

@@ -12,6 +12,7 @@ from gog.schemas import AnswerType, Message, Seed, StopReason, Trajectory
 from gog.transforms.verify.normalise import contains, normalise, unspaced
 
 _REGION: Final = r"(?:regions?|box(?:es)?|bounding[- ]box(?:es)?|areas?|crops?|detections?|proposals?)"
+_GIVEN: Final = r"(?:regions?|box(?:es)?|bounding[- ]box(?:es)?|detections?|proposals?)"
 _HINT: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -26,6 +27,22 @@ _HINT: Final = tuple(
         r"\b(?:object\s+)?detector(?:'s)?\s+(?:found|finds?|says?|said|suggests?|suggested|proposes?|proposed|marked|"
         r"marks?|gave|gives|shows?|showed|listed|lists|box(?:es)?|regions?|output)\b",
         rf"\b{_REGION}\s+(?:that\s+|which\s+)?(?:a|the)\s+detector\b",
+        rf"\b(?:first|second|third|fourth|fifth|last|next)\s+{_REGION}\s+(?:in|on|of|from)\s+(?:the|my|your)\s+list\b",
+        rf"\b{_GIVEN}\s+(?:(?:that|which)\s+)?(?:(?:were|was|are)\s+)?(?:given|provided|listed|supplied|suggested|proposed)\b",
+        rf"\b{_GIVEN}\s+(?:that\s+|which\s+)?i\s+(?:was|am|have\s+been)\s+(?:given|told|shown|provided)\b",
+        rf"\b{_GIVEN}\s+above\b(?!\s+(?:the|a|an|it|its|this|that|these|and|all)\b)",
+        r"\bbox(?:es)?\s*(?:#|no\.?|number)?\s*\d+\b",
+        # German, Spanish, French
+        r"\b(?:laut|nach|gemäß|wie)\s+(?:\w+\s+)?hinweis(?:e|en)?\b|\b(?:der|dem|den|die)\s+hinweise?n?\s+(?:sagt|nach|zufolge|nennt)",
+        r"\bdetektor\w*|\b(?:vor)?geschlagenen?\s+(?:region|bereich|box|ausschnitt)\w*|\bvorgegebenen?\s+(?:region|bereich|box)\w*",
+        r"\b(?:según|siguiendo|como\s+dice)\s+(?:la|las|el|los)\s+(?:pistas?|indicaci[oó]n(?:es)?|sugerencias?)\b|\bel\s+detector\b",
+        r"\b(?:regi[oó]n(?:es)?|cajas?|recuadros?)\s+(?:sugerid|propuest|proporcionad|dad|indicad)[oa]s?\b",
+        r"\b(?:selon|d['’]après|suivant)\s+(?:l['’]|les?\s+|la\s+)indices?\b|\ble\s+détecteur\b",
+        r"\b(?:régions?|boîtes?|zones?)\s+(?:suggérée?s?|proposée?s?|fournie?s?|données?|indiquée?s?)\b",
+        # Chinese, Japanese, Arabic
+        r"(?:根据|按照?|依照)提示|提示(?:说|中|里|显示|给出|所)|检测器|檢測器|候选(?:区域|框)|候選(?:區域|框)|第\s*[\d一二三四五六七八九十]+\s*个?(?:框|区域|候选)|(?:给定|提供|建议)的?(?:区域|框)",
+        r"ヒント(?:によ|では|に従|から)|検出器|候補(?:領域|ボックス)|(?:与えられた|提案された|指定された)(?:領域|ボックス|枠)",
+        r"(?:حسب|وفق(?:ا|اً)?|بحسب)\s+(?:ال)?(?:تلميح|إشارة)|التلميح|الكاشف|المنطقة\s+المقترحة|المربع\s+المقترح",
     )
 )
 _PLAN: Final = tuple(
@@ -39,13 +56,20 @@ _PLAN: Final = tuple(
         r"\b(?:the|my)\s+instructions?\s+(?:says?|said|tells?|told|requires?|asks?|wants?|states?)\b",
         r"\bstep\s+\d+\s+of\s+(?:the|my)\s+plan\b",
         r"\b(?:gold|golden|ground[- ]?truth|reference|expected|provided)\s+answer\b",
-        r"\bground[- ]truth\b|\banswer\s+key\b",
+        r"\bground[- ]truth\b|\banswer\s+key\b|\bthe\s+accepted\s+answers?\b",
+        r"\b(?:laut|nach|gemäß)\s+(?:dem\s+)?plan\b|\bder\s+plan\s+(?:sagt|verlangt|sieht)|\bmir\s+wurde\s+gesagt\b|\bmusterlös",
+        r"\bsegún\s+el\s+plan\b|\bel\s+plan\s+(?:dice|pide|indica)|\bse\s+me\s+(?:ha\s+)?(?:dijo|dicho|indicado|pidió|pedido)\b",
+        r"\brespuesta\s+(?:de\s+referencia|esperada|aceptada)\b|\bréponse\s+(?:de\s+référence|attendue|acceptée)\b",
+        r"\bselon\s+le\s+plan\b|\ble\s+plan\s+(?:dit|demande|indique)|\bon\s+m['’]a\s+(?:dit|demandé)\b",
+        r"(?:按照?|根据|依照|遵循)(?:该|这个|给定的?|上述)?(?:计划|計劃|指示|说明)|计划(?:说|要求)|标准答案|参考答案",
+        r"計画(?:によ|に従|では|どおり)|指示(?:によ|に従|どおり)|模範解答",
+        r"(?:حسب|وفق(?:ا|اً)?)\s+(?:ال)?(?:خطة|تعليمات)|الخطة\s+تقول|الإجابة\s+(?:المرجعية|المتوقعة)",
     )
 )
 _COMMON: Final = frozenset(
     """red orange yellow green blue purple violet pink brown black white grey gray gold silver left right top bottom
     centre center middle north south east west up down front back male female man woman men women boy girl person
-    people dog cat day night summer winter spring autumn small large big round square circle star cross wood metal
+    people day night summer winter spring autumn small large big round square circle star cross wood metal
     glass water yes no true false none""".split()  # noqa: SIM905
 )
 

@@ -32,6 +32,11 @@ _CARRIED: Final = {"#": "\ue000", ".": "\ue001", "/": "\ue002", ":": "\ue003", "
 _BACK: Final = str.maketrans({carried: mark for mark, carried in _CARRIED.items()})
 
 
+_AROUND: Final = frozenset(
+    {("*", "*"), ("`", "`"), ('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("«", "»"), ("「", "」")}
+)
+
+
 class _Visible(dict[int, str | int | None]):
     """Per character: ASCII for any script's digits, a space for controls, nothing for the invisible."""
 
@@ -84,12 +89,19 @@ def _normalise(text: str) -> str:
 _normalise_short = lru_cache(maxsize=4096)(_normalise)
 
 
-def fold(text: str) -> str:
-    """NFKC, ASCII digits, case and accents folded, invisible characters removed; punctuation stays."""
+def visible(text: str) -> str:
+    """NFKC and ASCII digits, invisible characters removed, powers as `^6` and `3½` as `3 1/2`; case stays."""
     if text.isascii():
-        return text.translate(_VISIBLE).lower()
+        return text.translate(_VISIBLE)
     text = _VULGAR.sub(r" \g<0>", _POWER.sub(lambda match: "^" + match[0], text))
-    text = unicodedata.normalize("NFKC", text).translate(_VISIBLE).replace("\u2044", "/")
+    return unicodedata.normalize("NFKC", text).translate(_VISIBLE).replace("\u2044", "/")
+
+
+def fold(text: str) -> str:
+    """`visible` text with case and accents folded; punctuation stays."""
+    text = visible(text)
+    if text.isascii():
+        return text.lower()
     text = unicodedata.normalize("NFKC", text.casefold()).translate(_LETTERS)
     text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
     return unicodedata.normalize("NFC", _VOCALISATION.sub("", text))
@@ -110,6 +122,14 @@ def _carry(match: re.Match[str]) -> str:
     if mark == "&":
         return " and "
     return _CARRIED[mark]
+
+
+def unwrapped(text: str) -> str:
+    """Without the quotes or marks of emphasis that stand around all of it."""
+    text = text.strip()
+    while len(text) > 2 and (text[0], text[-1]) in _AROUND and not set(text[0] + text[-1]) & set(text[1:-1].strip("*")):
+        text = text[1:-1].strip()
+    return text
 
 
 def squeezed(normalised: str) -> str:

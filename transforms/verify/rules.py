@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from gog.schemas import AnswerType, Method, Outcome
-from gog.transforms.verify import numbers
 from gog.transforms.verify.dates import compare_dates, parse_dates
-from gog.transforms.verify.normalise import fold, normalise, squeezed
+from gog.transforms.verify.normalise import fold, normalise, squeezed, unwrapped
+from gog.transforms.verify.quantities import Quantity, compare, in_unit, parse, within
+from gog.transforms.verify.signs import signs
+from gog.transforms.verify.units import Unit, unit_of
 
 Checked = tuple[Outcome, Method]
 
@@ -51,9 +53,10 @@ class Gold(Protocol):
 _LEAD_IN: Final = re.compile(
     r"^(?:(?:so|thus|therefore|hence|well|ok|okay),?\s+)?"
     r"(?:(?:the|my)\s+)?(?:(?:final|short|correct)\s+)?answer(?:\s+is|\s*:)\s*(?:that\s+)?(?:(?:it|this)\s+is\s+)?:?"
-    r"|^(?:it|this|that|he|she)(?:\s+is|\s+was|['’]s)\s+(?:called\s+|named\s+)?"
-    r"|^(?:they|these|those)(?:\s+are|\s+were|['’]re)\s+"
-    r"|^there\s+(?:is|are|was|were)\s+",
+    # A verb in capitals is a title's: This Is Us.
+    r"|^(?:it|this|that|he|she)(?-i:\s+is|\s+was|['’]s)\s+(?:called\s+|named\s+)?"
+    r"|^(?:they|these|those)(?-i:\s+are|\s+were|['’]re)\s+"
+    r"|^there(?-i:\s+is|\s+are|\s+was|\s+were)\s+",
     re.IGNORECASE,
 )
 _ABSTAINED: Final = frozenset(
@@ -66,9 +69,14 @@ _ABSTAINED: Final = frozenset(
         *("insufficient information", "not enough information"),
     )
 )
-_YES: Final = frozenset({"yes", "yeah", "yep", "yup", "true", "correct", "affirmative"})
-_NO: Final = frozenset({"no", "nope", "nah", "false", "incorrect", "negative"})
-_YES_NO_START: Final = re.compile(r"(yes|yeah|yep|yup|no|nope|nah)\s*[,.;:!-]\s*\S")
+_YES: Final = frozenset("yes yeah yep yup true correct affirmative ja si oui да 是 是的 はい 예 نعم".split())  # noqa: SIM905
+_NO: Final = frozenset("no nope nah false incorrect negative nein non нет 否 不是 いいえ 아니요 لا".split())  # noqa: SIM905
+_TO_BE: Final = "is was are were does did do has have had can could will would"
+_AGREES: Final = re.compile(
+    r"(?P<word>[^\W_]+)\s*[,.;:!-]\s*"
+    rf"(?:it|he|she|they|this|that|there|i|we|you)\s+(?:{_TO_BE.replace(' ', '|')})(?P<not>\s+not|n['’]t)?"
+)
+"""`Yes, it is`: more than that may take it back."""
 
 
 def check(answer: str | None, gold: Gold, *, closed: bool = False) -> Checked:
@@ -117,33 +125,31 @@ def _settled(outcome: Outcome, method: Method) -> Checked:
 
 def strip_lead_in(answer: str) -> str:
     """The answer without "The answer is", "It is" and the like at its start, if anything is left."""
-    text = answer.strip().strip('*`"“”').strip()
+    text = unwrapped(answer)
     for _ in range(2):
-        text = _LEAD_IN.sub("", text, count=1).strip().strip('*`"“”').strip() or text
+        text = unwrapped(_LEAD_IN.sub("", text, count=1)) or text
     return text
 
 
 def _exact(answer: str, accepted: Sequence[str]) -> Method | None:
-    forms = {normalise(answer), normalise(strip_lead_in(answer))}
-    tight = {squeezed(form) for form in forms}
+    """How the answer is an accepted form. A lead-in is cut from the answer alone: `This Is Us` is not `Us`."""
+    forms = {(normalise(text), signs(text)) for text in (answer, strip_lead_in(answer))}
+    tight = {(squeezed(form), marks) for form, marks in forms}
     for position, form in enumerate(accepted):
-        for wanted in (normalise(form), normalise(strip_lead_in(form))):
-            if wanted and (wanted in forms or squeezed(wanted) in tight):
-                return Method.ALIAS if position else Method.EXACT
+        wanted, marks = normalise(form), signs(form)
+        if wanted and ((wanted, marks) in forms or (squeezed(wanted), marks) in tight):
+            return Method.ALIAS if position else Method.EXACT
     return None
 
 
 def yes_or_no(text: str) -> bool | None:
-    """True for yes, False for no, None when the text is not plainly one of them."""
-    folded = " ".join(fold(text[:400]).split()).strip(" .!,*`\"'")
-    if folded in _YES or folded in _NO:
-        return folded in _YES
-    start = _YES_NO_START.match(folded)
-    if start is None:
+    """True for yes, False for no, None when the text is more than one of them and what repeats it."""
+    folded = unwrapped(" ".join(fold(text[:400]).split()).rstrip(" .!,。"))
+    agrees = _AGREES.fullmatch(folded)
+    word = agrees["word"] if agrees else folded
+    if word not in _YES | _NO or (agrees and (agrees["not"] is not None) != (word in _NO)):
         return None
-    yes = start[1] in _YES
-    others = set(re.findall(r"\w+", folded[start.end(1) :])) & (_NO if yes else _YES)
-    return None if others else yes
+    return word in _YES
 
 
 def _check_yes_no(answer: str, gold: Gold) -> Checked:
@@ -155,41 +161,51 @@ def _check_yes_no(answer: str, gold: Gold) -> Checked:
 
 
 def check_number(answer: str, gold: Gold) -> Outcome:
-    """The answer's number against the accepted range or numbers; see `numbers.compare` for what equal means."""
-    given = numbers.parse(answer)
-    if given is None:
+    """The answer's quantity against the accepted range or quantities; see `quantities.compare` for what equal means."""
+    given = parse(answer)
+    if not given:
         return Outcome.UNKNOWN
-    unit = numbers.unit_name(gold.answer_unit)
-    accepted = [number for form in gold.answers if (number := numbers.parse(form)) is not None]
-    accepted = [number if number.known_unit or not unit else number._replace(unit=unit) for number in accepted]
+    accepted = [readings for form in gold.answers if (readings := parse(form))]
+    if gold.answer_unit:
+        # A unit that is in no table is one of its own: an answer that names none is in it.
+        unit = unit_of(gold.answer_unit) or Unit(gold.answer_unit)
+        accepted = [
+            tuple(one if one.unit else one._replace(unit=unit, counted="") for one in each) for each in accepted
+        ]
     if gold.answer_low is not None or gold.answer_high is not None:
-        return _in_range(given, gold, unit or next((n.unit for n in accepted if n.known_unit), ""), accepted)
-    if not accepted:
-        return Outcome.UNKNOWN
-    return _best([numbers.compare(given, number) for number in accepted], all_read=len(accepted) == len(gold.answers))
+        return _in_range(given, gold, accepted)
+    return _best([compare(given, each) for each in accepted], all_read=len(accepted) == len(gold.answers))
 
 
 def _same_bare_number(answer: str, accepted: Sequence[str]) -> bool:
-    """Both are a number and nothing else: `21 Savage` and `Apollo 11` are names."""
-    given = numbers.parse(answer, 0)
+    """Both are a number with the same kind of unit or none: `21 Savage`, `7 Days` and `Apollo 11` are names."""
+    given = parse(answer)
     for form in accepted:
-        wanted = numbers.parse(form, 0)
-        if given is None or wanted is None or (wanted.unit and wanted.known_unit is None):
-            continue
-        if numbers.compare(given, wanted) is Outcome.CORRECT:
-            return True
+        wanted = parse(form)
+        if given and wanted and compare(given, wanted) is Outcome.CORRECT:
+            mine, theirs = given[0], wanted[0]
+            same_kind = (mine.unit is None) == (theirs.unit is None) and mine.counted == theirs.counted
+            # Of a name no digit may be rounded: 1140 is not 1139.
+            if same_kind and (mine.unit or mine.low == theirs.low):
+                return True
     return False
 
 
-def _in_range(given: numbers.Quantity, gold: Gold, unit: str, accepted: Sequence[numbers.Quantity]) -> Outcome:
+def _in_range(given: Sequence[Quantity], gold: Gold, accepted: Sequence[Sequence[Quantity]]) -> Outcome:
     """Both ends of a range are in the gold's unit; an end that is missing is the gold number itself."""
-    own = [number.low for number in accepted] + [number.high for number in accepted]
+    own = [end for each in accepted for end in (each[0].low, each[0].high)]
     low = gold.answer_low if gold.answer_low is not None else min(own, default=math.nan)
     high = gold.answer_high if gold.answer_high is not None else max(own, default=math.nan)
-    measured = numbers.in_unit(given, unit)
-    if measured is None or not low <= high:
+    units = {each[0].unit for each in accepted} or {unit_of(gold.answer_unit) if gold.answer_unit else None}
+    if len(units) != 1 or not low <= high:
         return Outcome.UNKNOWN
-    return numbers.within(measured, low, high)
+    (unit,) = units
+    if unit is None:
+        measured = [one for one in given if one.unit is None]
+    else:
+        measured = [one for reading in given if (one := in_unit(reading, unit)) is not None]
+    outcome = within(measured, low, high) if len(measured) == len(given) else Outcome.UNKNOWN
+    return Outcome.UNKNOWN if outcome is Outcome.WRONG and given[0].about else outcome
 
 
 def check_date(answer: str, gold: Gold) -> Outcome:
@@ -197,9 +213,10 @@ def check_date(answer: str, gold: Gold) -> Outcome:
     given = parse_dates(answer)
     if not given:
         return Outcome.UNKNOWN
-    if gold.answer_low is not None and gold.answer_high is not None and given[0].year is not None:
-        inside = gold.answer_low <= given[0].year <= gold.answer_high
-        return Outcome.CORRECT if inside else Outcome.WRONG
+    years = {date.year for date in given}
+    if gold.answer_low is not None and gold.answer_high is not None and None not in years:
+        inside = {gold.answer_low <= year <= gold.answer_high for year in years if year is not None}
+        return Outcome.UNKNOWN if len(inside) > 1 else Outcome.CORRECT if True in inside else Outcome.WRONG
     accepted = [dates for form in gold.answers if (dates := parse_dates(form))]
     if not accepted:
         return Outcome.UNKNOWN

@@ -18,12 +18,12 @@ _WORD: Final = "|".join(sorted(sorted(NUMBER_WORDS), key=len, reverse=True))
 _STARTS: Final = "|".join(
     sorted([*_UNITS, *_TENS, "dozen", "a dozen", "a hundred", "a thousand", "a million"], key=len)[::-1]
 )
-_RUN: Final = re.compile(rf"\b(?:{_STARTS})\b(?:[ -](?:and )?(?:{_WORD})\b){{0,15}}")
+_RUN: Final = re.compile(rf"\b(?:{_STARTS})\b(?:[ -](?:and )?(?:{_WORD})\b){{0,15}}", re.IGNORECASE)
 
 
 def digits_for_words(text: str) -> str:
-    """The lower-case text with every run of number words written in digits; `five six` stays two numbers."""
-    return _RUN.sub(lambda match: " ".join(_numbers(match[0])), text)
+    """The text with every run of number words written in digits; `five six` stays two numbers."""
+    return _RUN.sub(lambda match: " ".join(_numbers(match[0].lower())), text)
 
 
 def _numbers(run: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Reading a turn: native calls, tags, thoughts, answers, and everything that models write instead."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -73,7 +74,7 @@ def does(message: Message, turn: int = 0) -> tuple[str, Any]:
         ("gaze", {"bbox_2d": [1, 2, 3]}, ("mistake", "bad_arguments")),
         ("gaze", {"bbox_2d": [1, 2, 3, 4, 5]}, ("mistake", "bad_arguments")),
         ("gaze", {"bbox_2d": [True, 2, 3, 4]}, ("mistake", "bad_arguments")),
-        ("gaze", {"bbox_2d": ["1", "2", "3", "4"]}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": ["1", "2", "3", "four"]}, ("mistake", "bad_arguments")),
         ("gaze", {"bbox_2d": "١, ٢, ٣, ٤"}, ("mistake", "bad_arguments")),
         ("gaze", {"bbox_2d": "__import__('os')"}, ("mistake", "bad_arguments")),
         ("gaze", '{"bbox_2d": [NaN, 2, 3, 4]}', ("mistake", "bad_arguments")),
@@ -86,7 +87,7 @@ def does(message: Message, turn: int = 0) -> tuple[str, Any]:
         ("gaze", {"bbox_2d": BOX, "image": -1}, ("mistake", "bad_arguments")),
         ("gaze", {"bbox_2d": BOX, "image": True}, ("mistake", "bad_arguments")),
         ("gaze", {"bbox_2d": BOX, "image": 0.5}, ("mistake", "bad_arguments")),
-        ("gaze", {"bbox_2d": BOX, "image": "0"}, ("mistake", "bad_arguments")),
+        ("gaze", {"bbox_2d": BOX, "image": "first"}, ("mistake", "bad_arguments")),
         ("gaze", {"bbox_2d": BOX, "image": 10**30}, ("mistake", "bad_arguments")),
         ("rm -rf", {}, ("mistake", "unknown_tool")),
         ("", {}, ("mistake", "unknown_tool")),
@@ -243,14 +244,60 @@ def test_a_flood_of_calls_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("message", [called("gaze", "broken"), called("bad name!", {}), called("gaze", "[1]")])
-def test_a_call_that_cannot_be_read_stays_text(message: Message) -> None:
-    """Servers refuse a history with such a call in it: the model's mistake would look like a failing service."""
+def test_a_native_call_that_cannot_be_read_stays_a_call_that_any_server_takes(message: Message) -> None:
+    """Servers refuse a history with broken arguments in it: the model's mistake would look like a failing service."""
     parsed = parse_turn(message, 0, known_tools())
     assert isinstance(parsed.action, Mistake)
+    (call,) = parsed.message.tool_calls
+    assert parsed.action.call_id == call.id == "call_0_0"
+    assert call.function.name in {"gaze", "unknown"}
+    assert isinstance(json.loads(call.function.arguments), dict)
+    assert parsed.message.text == ""
+    assert parse_turn(parsed.message, 0, known_tools()) == parsed
+
+
+@pytest.mark.parametrize(
+    "written", ['<tool_call>{"name": "gaze", "arguments": "broken"}</tool_call>', "<tool_call>gaze</tool_call>"]
+)
+def test_a_tag_that_cannot_be_read_stays_text(written: str) -> None:
+    parsed = parse_turn(said(written), 0, known_tools())
+    assert isinstance(parsed.action, Mistake)
     assert parsed.action.call_id is None
-    assert parsed.message.tool_calls == ()
-    assert "<tool_call>" in parsed.message.text
-    assert parsed.message.text.count("</tool_call>") == 1
+    assert parsed.message == said(written)
+
+
+PLAIN: dict[str, Any] = {"bbox_2d": [120, 340, 560, 780], "label": "", "image": 0}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            {"bbox_2d": ["120", "340", "560", "780"]},
+            {"bbox_2d": [[120, 340], [560, 780]]},
+            {"bbox_2d": "120, 340, 560, 780"},
+        ),
+        *({"bbox_2d": {"x1": 120, "y1": 340, "x2": 560, "y2": 780}}, {"bbox_2d": [120, 340, 560, 780], "image": "0"}),
+        *(json.dumps(json.dumps(PLAIN)), f"```json\n{json.dumps(PLAIN)}\n```", f"{json.dumps(PLAIN)}<|im_end|>"),
+    ],
+)
+@pytest.mark.parametrize("name", ["gaze", "functions.gaze"])
+def test_a_call_whose_meaning_is_plain_is_read(name: str, arguments: Any) -> None:
+    parsed = parse_turn(called(name, arguments), 0, known_tools())
+    assert parsed.action == Call("gaze", PLAIN, "call_0_0")
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        {"type": "function", "function": {"name": "gaze", "arguments": json.dumps(PLAIN)}},
+        {"function": {"name": "functions.gaze", "arguments": PLAIN}},
+        {"name": "gaze", "parameters": PLAIN},
+    ],
+)
+def test_forms_of_others_inside_a_tag_are_read(inside: dict[str, Any]) -> None:
+    parsed = parse_turn(said(f"<tool_call>{json.dumps(inside)}<|im_end|></tool_call>"), 0, known_tools())
+    assert parsed.action == Call("gaze", PLAIN, "call_0_0")
 
 
 def test_ids_are_ours() -> None:
@@ -393,7 +440,8 @@ def _check_canonical(parsed: Parsed) -> None:
     ids = [call.id for call in message.tool_calls]
     assert len(set(ids)) == len(ids)
     for call in message.tool_calls:
-        assert call.function.name in BUILT_IN
+        unread = isinstance(parsed.action, Mistake) and call.id == parsed.action.call_id
+        assert call.function.name in BUILT_IN or (unread and re.fullmatch(r"[\w.-]+", call.function.name))
         loaded = json.loads(call.function.arguments, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
         assert isinstance(loaded, dict)
     match parsed.action:

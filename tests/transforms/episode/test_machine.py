@@ -250,7 +250,9 @@ def test_reflection_needs_evidence_before_it() -> None:
     assert [step.reflection for step in episode.steps] == [None, Reflection.OFF_TARGET]
 
 
-def _step(action: str, found: bool, reflection: Reflection | None = None, error: str = "") -> Step:
+def _step(
+    action: str, found: bool, reflection: Reflection | None = None, error: str = "", box: Box | None = None
+) -> Step:
     return Step.model_validate(
         {
             "turn": 0,
@@ -258,6 +260,7 @@ def _step(action: str, found: bool, reflection: Reflection | None = None, error:
             "evidence_ids": ["e"] if found else [],
             "reflection": reflection,
             "error": error,
+            "box": box,
         }
     )
 
@@ -285,22 +288,35 @@ def test_behaviours(done: list[tuple[str, bool]], expected: Behaviour) -> None:
     assert behaviour_of(replace(begin(), steps=tuple(steps))) is expected
 
 
+HERE, CLOSER, THERE = Box(0.1, 0.1, 0.5, 0.5), Box(0.15, 0.1, 0.5, 0.5), Box(0.5, 0.5, 0.9, 0.9)
+
+
+def _look(box: Box, reflection: Reflection | None = None) -> Step:
+    return _step(*GAZE, reflection, box=box)
+
+
 OFF, UNSURE, USEFUL = Reflection.OFF_TARGET, Reflection.AMBIGUOUS, Reflection.USEFUL
 
 
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
-        ([_step(*GAZE), _step(*GAZE, OFF)], True),
-        ([_step(*GAZE), _step(*TEXT, UNSURE)], True),
-        ([_step(*GAZE), _step("gaze", False, OFF, "bad_box"), _step(*GAZE)], True),
-        ([_step(*GAZE), _step(*GAZE, USEFUL)], False),
-        ([_step(*GAZE), _step(*GAZE)], False),
-        ([_step(*GAZE, OFF)], False),
-        ([_step(*GAZE), _step("answer", False, OFF)], False),
-        ([_step(*GAZE), _step("gaze", False, OFF, "repeated")], False),
-        ([_step(*GAZE), _step("none", False, OFF, "no_action"), _step(*GAZE, USEFUL)], False),
-        ([_step("gaze", False), _step(*GAZE, OFF)], False),
+        ([_look(HERE), _look(THERE, OFF)], True),
+        ([_look(HERE), _step(*TEXT, UNSURE)], True),
+        ([_step(*GLANCE), _look(HERE, OFF)], True),
+        ([_step(*TEXT), _look(HERE, OFF)], True),
+        ([_look(HERE), _step("gaze", False, OFF, "bad_box"), _look(THERE)], True),
+        ([_look(HERE), _look(CLOSER, OFF), _look(THERE, OFF)], True),
+        ([_look(HERE), _look(CLOSER, OFF)], False),
+        ([_step(*TEXT), _step(*TEXT, OFF)], False),
+        ([_step(*GLANCE), _step(*GLANCE, OFF)], False),
+        ([_look(HERE), _look(THERE, USEFUL)], False),
+        ([_look(HERE), _look(THERE)], False),
+        ([_look(HERE, OFF)], False),
+        ([_look(HERE), _step("answer", False, OFF)], False),
+        ([_look(HERE), _step("gaze", False, OFF, "repeated")], False),
+        ([_look(HERE), _step("none", False, OFF, "no_action"), _look(THERE, USEFUL)], False),
+        ([_step("gaze", False), _look(HERE, OFF)], False),
         ([], False),
     ],
 )

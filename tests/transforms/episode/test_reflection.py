@@ -12,6 +12,7 @@ from gog.transforms.episode.reflection import reflection_of
         ("Evidence: useful. It names Kenya.", Reflection.USEFUL),
         ("Evidence: off target. That is Malawi.", Reflection.OFF_TARGET),
         ("evidence : OFF-TARGET", Reflection.OFF_TARGET),
+        ("Evidence：useful。", Reflection.USEFUL),
         ("Evidence: off_target", Reflection.OFF_TARGET),
         ("Evidence: ambiguous, two flags", Reflection.AMBIGUOUS),
         ("**Evidence:** useful", Reflection.USEFUL),

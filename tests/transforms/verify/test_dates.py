@@ -51,9 +51,17 @@ def test_a_date_that_can_be_read_two_ways_keeps_both() -> None:
     assert parse_dates("25/04/2020") == (PartialDate(2020, 4, 25),)
 
 
+def test_a_year_of_two_digits_may_be_of_any_century() -> None:
+    readings = parse_dates("5 May 98")
+    assert PartialDate(1998, 5, 5) in readings
+    assert PartialDate(98, 5, 5) in readings
+    assert len({date.year for date in readings}) == 21
+    assert parse_dates("5 May 98 AD") == (PartialDate(98, 5, 5),)
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_read_or_not_without_trouble(text: str) -> None:
-    assert len(parse_dates(text)) <= 2
+    assert len(parse_dates(text)) <= 21
 
 
 def test_a_year_accepts_its_dates_and_a_date_only_itself() -> None:

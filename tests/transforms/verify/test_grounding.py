@@ -2,7 +2,15 @@ import pytest
 from verifying import Turn, make_evidence, make_seed, make_trajectory
 
 from gog.schemas import AnswerType, FailureClass
-from gog.transforms.verify.grounding import evidence_of, evidence_text, gaze_useful, literal, searched, target_names
+from gog.transforms.verify.grounding import (
+    answer_names,
+    evidence_of,
+    evidence_text,
+    gaze_useful,
+    literal,
+    searched,
+    target_names,
+)
 
 FOUND = make_evidence("e1", "Flag of Kenya", "Flag of Malawi", snippet="A tricolour.")
 MISSED = make_evidence("e2", "Flag of Malawi")
@@ -78,12 +86,14 @@ def test_a_gaze_is_useful_when_its_hits_name_the_target(turns: list[Turn], usefu
 def test_a_query_that_names_the_target_makes_no_gaze_useful() -> None:
     asked = MISSED.model_copy(update={"query": "Kenya"})
     trajectory = make_trajectory([Turn("look", "gaze", asked), Turn("Kenya")])
-    assert gaze_useful(trajectory, make_seed("Kenya"), {"e2": asked}) is False
+    assert gaze_useful(trajectory, make_seed("Nairobi", entity="Kenya"), {"e2": asked}) is False
+    assert gaze_useful(trajectory, make_seed("Kenya"), {"e2": asked}) is None, "nothing says what the target is"
 
 
 def test_numbers_and_yes_or_no_are_no_targets() -> None:
     assert target_names(make_seed("2", kind=AnswerType.NUMBER)) == ()
-    assert target_names(make_seed("12", "no", "Kenya")) == ("Kenya",)
+    assert target_names(make_seed("12", "no", "Kenya")) == ()
+    assert answer_names(make_seed("12", "no", "Kenya")) == ("Kenya",)
     assert target_names(make_seed("2", kind=AnswerType.NUMBER, entity="Kenya")) == ("Kenya",)
     trajectory = make_trajectory([Turn("look", "gaze", FOUND), Turn("2")], answer="2")
     assert gaze_useful(trajectory, make_seed("2", kind=AnswerType.NUMBER), {"e1": FOUND}) is None

@@ -24,6 +24,11 @@ def _kinds(said: str, **more: str) -> set[str]:
         *("Candidate region 2 is the one.", "The proposed regions cover it.", "Region 3 shows a flag."),
         *("From the list of regions I take one.", "The detector found a flag there.", "Region #2 it is."),
         *("Of the regions that a detector found, this matters.", "the provided   boxes", "DETECTED BOXES help"),
+        *("the second box in the list", "the boxes provided above", "the detections above", "Box 2 looks right"),
+        *("One of the regions I was given", "检测器给出的第2个框最可能。", "根据提示，在右上角。", "候选区域里"),
+        *("Laut Hinweis liegt es rechts oben.", "Der Detektor zeigt sie.", "ヒントによると右上です。", "検出器の枠"),
+        *("Según la pista está arriba.", "las regiones sugeridas", "Selon l'indice, à droite.", "le détecteur montre"),
+        *("les zones proposées", "حسب التلميح فهو في الأعلى", "المنطقة المقترحة"),
     ],
 )
 def test_a_named_hint_is_a_leak(said: str) -> None:
@@ -36,6 +41,16 @@ def test_a_named_hint_is_a_leak(said: str) -> None:
         *("The plan says to look left first.", "According to the plan, I gaze.", "As instructed, I look at it."),
         *("I was told to search here.", "I'm supposed to look wrong first.", "My instructions say to gaze."),
         *("Step 2 of the plan: look.", "The reference answer fits.", "This matches the ground truth."),
+        *(
+            "the accepted answer",
+            "按照计划，先看错误的区域。",
+            "计划要求先看左边",
+            "与标准答案一致",
+            "計画によると左です。",
+            "模範解答",
+        ),
+        *("Laut Plan zuerst links.", "Mir wurde gesagt, dort zu suchen.", "Según el plan, miro.", "se me pidió mirar"),
+        *("Selon le plan, je regarde.", "on m'a demandé de regarder", "la réponse attendue", "حسب الخطة أنظر يسارا"),
     ],
 )
 def test_a_named_plan_is_a_leak(said: str) -> None:
@@ -57,7 +72,23 @@ def test_a_named_plan_is_a_leak(said: str) -> None:
             "Evidence: off target. I look elsewhere.",
             "A metal detector.",
         ),
-        *("", "!!!", "النص", "我看右上角的旗。"),
+        *(
+            "",
+            "!!!",
+            "النص",
+            "我看右上角的旗。",
+            "提示牌上写着字",
+            "我的计划是先看左边",
+            "Der Plan der Stadt",
+            "El plan es mío",
+        ),
+        *(
+            "The region above the flag",
+            "the boxes above and below it",
+            "The areas given in the article",
+            "The first box",
+        ),
+        *("He proposed marriage", "The correct answer is near", "un indice de plus", "ヒントはない"),
     ],
 )
 def test_ordinary_reasoning_is_none(said: str) -> None:
@@ -107,6 +138,10 @@ def test_big_numbers_tell_in_any_writing_and_small_ones_do_not() -> None:
     early = make_trajectory([Turn("It has 1,963,000 people.", "gaze", OTHER), Turn("1963000")])
     assert leaks(early, seed) == ("turn 0: gold: 1963000",)
     assert leakable(make_seed("2", "two", "12 m", kind=AnswerType.NUMBER)) == ()
+
+
+def test_an_animal_tells() -> None:
+    assert leakable(make_seed("Dog", "Cat")) == ("dog", "cat")
 
 
 @pytest.mark.parametrize("answer", ["no", "red", "Left", "2", "12", "UK", "x"])
