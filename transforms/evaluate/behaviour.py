@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gog.schemas import Behaviour, Evidence, Reflection, Trajectory
 from gog.transforms.evaluate.share import Share
 from gog.transforms.services.gateway.prices import Price
-from gog.transforms.verify.grounding import hits_text, literal, searched
+from gog.transforms.verify.grounding import names_target, searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def _gazes(trajectory: Trajectory, by_id: Mapping[str, Evidence], targets: tuple
     for step, after in zip(trajectory.steps, steps[1:], strict=True):
         seen = [by_id[key] for key in step.evidence_ids]
         if step.box is not None and searched(seen):
-            useful = literal(targets, hits_text(seen))
+            useful = any(names_target(targets, one) for one in seen)
             yield Gaze(useful, after is not None, None if after is None else after.reflection)
 
 

@@ -1,9 +1,9 @@
 """Grounding: does what the searches returned support the answer, and did a gaze find its target?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from gog.schemas import AnswerType, Evidence, Seed, Trajectory
+from gog.schemas import AnswerType, Evidence, Hit, Seed, Trajectory
 from gog.transforms.verify.normalise import contains, normalise, unspaced
 from gog.transforms.verify.rules import strip_lead_in
 
@@ -55,9 +55,20 @@ def searched(evidence: Iterable[Evidence]) -> bool:
     return any(one.provider for one in evidence)
 
 
-def names_entity(evidence: Evidence, seed: Seed) -> bool:
-    """Whether the hits name the target, the seed's entity."""
-    return literal(target_names(seed), hits_text([evidence]))
+def names_target(names: Sequence[str], evidence: Evidence) -> bool:
+    """Whether the leading hits of a look name the target.
+
+    The others are what looks alike: among the five nearest flags the target's is often one, wherever a gaze looked.
+    """
+    return literal(names, hits_text([evidence.model_copy(update={"hits": leading(evidence.hits)})]))
+
+
+def leading(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """The best hit and those that score as high (to a hundredth); the first three where a service gives no scores."""
+    best = hits[0].score if hits else None
+    if best is None:
+        return tuple(hits[:3])
+    return tuple(hit for hit in hits if hit.score is not None and hit.score >= best - 0.01 * abs(best))
 
 
 def gaze_useful(trajectory: Trajectory, seed: Seed, evidence_by_id: Mapping[str, Evidence]) -> bool | None:
@@ -69,7 +80,7 @@ def gaze_useful(trajectory: Trajectory, seed: Seed, evidence_by_id: Mapping[str,
     gazes = [look for look in looks if look.provider]
     if not gazes or not target_names(seed):
         return None
-    return any(names_entity(gaze, seed) for gaze in gazes)
+    return any(names_target(target_names(seed), gaze) for gaze in gazes)
 
 
 def target_names(seed: Seed) -> tuple[str, ...]:
