@@ -66,8 +66,7 @@ def read_yes_no(reply: str) -> Grade:
     verdicts = {found[1].lower() for found in _VERDICT.finditer(said)}
     if verdicts:
         return _YES_NO[verdicts.pop()] if len(verdicts) == 1 else Grade.UNKNOWN
-    whole = _RULINGS[parse_reply("answer", said)]
-    return whole if whole is not Grade.UNKNOWN else _RULINGS[parse_reply("answer", said.split("\n", 1)[0])]
+    return _RULINGS[parse_reply("answer", reply)]
 
 
 _YES_NO: Final = {"yes": Grade.CORRECT, "no": Grade.INCORRECT}
