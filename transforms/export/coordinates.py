@@ -1,7 +1,7 @@
 """Places of an image that a text writes in numbers: they do not convert when the boxes of the tool calls do."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from gog.transforms.verify.normalise import visible
 
@@ -44,6 +44,9 @@ _PIXELS = re.compile(
     r"|\b(?:at|from)\s+(?:pixel|px)s?\s+\d{1,5}\b",
     re.IGNORECASE,
 )
+_FOUR = re.compile(
+    r"(?<![\d.])" + r"(\s{0,3}[,，、]\s{0,3}|\s{1,3})".join([r"(\d{1,5}(?:\.\d{1,6})?)"] * 4) + r"(?!\.?\d)"
+)
 _MARK = re.compile(r"<\|?(?:box|point|quad)(?:_start|_end)?\|?>|\bbbox_2d\b", re.IGNORECASE)
 
 
@@ -55,6 +58,23 @@ def coordinates_in(text: str) -> str | None:
     """
     one_spaced = " ".join(visible(text).translate(_COMMAS).split())  # long runs of spaces would cost quadratic time
     return next((found[0].strip() for found in _places(one_spaced)), None)
+
+
+Boxes = Mapping[tuple[float, ...], tuple[float, ...] | None]
+
+
+def rewrite_boxes(text: str, boxes: Boxes) -> str:
+    """The text with each known box, four numbers in a row, as the other four, or without it where they are None."""
+
+    def rewritten(found: re.Match[str]) -> str:
+        numbers = tuple(map(float, found.group(1, 3, 5, 7)))
+        other = boxes.get(numbers, numbers)
+        if other is None or other is numbers:
+            return "" if other is None else found[0]
+        first, second, third, fourth = (f"{number:g}" for number in other)
+        return f"{first}{found[2]}{second}{found[4]}{third}{found[6]}{fourth}"
+
+    return _FOUR.sub(rewritten, text) if boxes else text
 
 
 def _places(text: str) -> Iterator[re.Match[str]]:

@@ -28,7 +28,8 @@ from gog.transforms.dialect.turns import load_object
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, observe, offered_tools, start, system_prompt
 from gog.transforms.episode.tool import ToolResult
 from gog.transforms.episode.tools import known_tools
-from gog.transforms.export.rows import reject_sft
+from gog.transforms.export.coordinates import rewrite_boxes
+from gog.transforms.export.rows import boxes_of, reject_sft
 
 
 class NotTheSameError(ValueError):
@@ -43,6 +44,8 @@ def reframe(
     target: EpisodeSettings,
 ) -> Trajectory | Reject:
     """The trajectory with the policy's prompt, messages and tools in the target's frame, without hints; or a reject.
+
+    A box that a turn names and that it or an earlier one called is named in the target's frame, too.
 
     `source` is the episode that it was made in; limits and tools have to be the same in both. `evidence` is by id.
     Boxes are within half a unit of the target's frame of what the record resolves to; `box` of the steps stays.
@@ -78,10 +81,18 @@ def _replay(
     turns = [message for message in trajectory.messages if message.role == "assistant"]
     if len(turns) != len(trajectory.steps):
         raise NotTheSameError(f"{len(turns)} turns of the assistant, {len(trajectory.steps)} steps")
+    boxes: dict[tuple[float, ...], tuple[float, ...] | None] = {}
     for turn, step in zip(turns, trajectory.steps, strict=True):
         if episode.stop is not None or episode.pending is not None:
             raise NotTheSameError(f"the episode ends before turn {step.turn}")
         said = _in_frame(turn, trajectory.images, source, target)
+        boxes |= {tuple(box): tuple(new) for box, new in zip(boxes_of(turn), boxes_of(said), strict=True)}
+        said = said.model_copy(
+            update={
+                "content": rewrite_boxes(said.text, boxes),
+                "reasoning_content": said.reasoning_content and rewrite_boxes(said.reasoning_content, boxes),
+            }
+        )
         episode = act(episode, said, train=step.train)
         _same(step, episode.steps[-1])
         if episode.pending is not None:

@@ -33,7 +33,7 @@ from gog.transforms.dialect.observations import estimate_tokens, neutralise
 from gog.transforms.dialect.turns import ANSWER_TAG, load_object, plain_text
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.episode.trajectory import original_image, policy_view
-from gog.transforms.export.coordinates import coordinates_in
+from gog.transforms.export.coordinates import coordinates_in, rewrite_boxes
 from gog.transforms.export.text import in_json
 
 SFT_STAGE: Final = "export_sft"
@@ -316,8 +316,20 @@ def reject_sft(trajectory: Trajectory, reason: str, detail: str) -> Reject:
     return Reject.of(SFT_STAGE, unit, trajectory.trajectory_id, reason, detail=detail, seed_id=trajectory.seed_id)
 
 
+def boxes_of(message: Message) -> list[list[float]]:
+    """The boxes of a turn's calls, as they are written."""
+    loaded = (load_object(call.function.arguments) or {} for call in message.tool_calls)
+    boxes = [arguments.get("bbox_2d") for arguments in loaded]
+    return [box for box in boxes if isinstance(box, list) and all(isinstance(number, int | float) for number in box)]
+
+
 def _first_coordinates(messages: Sequence[Message]) -> str | None:
+    """A place that a turn writes in numbers; but the box of its call, or of an earlier one, is in the row's frame."""
+    boxes: dict[tuple[float, ...], tuple[float, ...] | None] = {}
     for message in messages:
-        if message.role == "assistant" and (found := coordinates_in(plain_text(message))):
+        if message.role != "assistant":
+            continue
+        boxes |= dict.fromkeys((tuple(box) for box in boxes_of(message)), None)
+        if found := coordinates_in(rewrite_boxes(plain_text(message), boxes)):
             return found
     return None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.transforms.export.coordinates import coordinates_in
+from gog.transforms.export.coordinates import Boxes, coordinates_in, rewrite_boxes
 
 PLACES = [
     "I look at [120, 300, 480, 620].",
@@ -91,6 +91,14 @@ def test_leaves_other_numbers(text: str) -> None:
 )
 def test_finds_every_box_in_thousandths(box: tuple[int, ...], ends: str, between: str) -> None:
     assert coordinates_in(f"Look at {ends[0]}{between.join(map(str, box))}{ends[1]} now.")
+
+
+def test_only_known_boxes_are_rewritten() -> None:
+    boxes: Boxes = {(1.0, 2.0, 3.0, 4.0): (10.0, 20.0, 30.0, 40.5), (5.0, 6.0, 7.0, 8.0): None}
+    text = "[1, 2, 3, 4] (1，2，3，4) 1 2 3 4, but 1.5, 2, 3, 4 and 11, 2, 3, 4; [5,6,7,8]"
+    assert rewrite_boxes(text, boxes) == (
+        "[10, 20, 30, 40.5] (10，20，30，40.5) 10 20 30 40.5, but 1.5, 2, 3, 4 and 11, 2, 3, 4; []"
+    )
 
 
 @pytest.mark.parametrize("piece", ["(1, ", "[ ", "x=1 ", "at (", "1,2,", "(1,2) ", " "])

@@ -85,6 +85,21 @@ TURNS = [
 
 
 @each_backbone
+def test_a_box_that_a_turn_names_is_named_in_the_backbones_frame(backbone: Backbone) -> None:
+    turns = [
+        said("I look at [100, 200, 300, 401].", gaze([100, 200, 300, 401])),
+        said("Evidence: off target （100， 200， 300， 401）; (250, 500, 750, 900).", gaze([250, 500, 750, 900])),
+        ANSWER,
+    ]
+    out = reframed(turns, backbone)
+    first, second = boxes_of(out)
+    thoughts = [f"{message.reasoning_content or ''}{message.text}" for message in out.messages if message.tool_calls]
+    assert ", ".join(f"{value:g}" for value in first) in thoughts[0]
+    assert "， ".join(f"{value:g}" for value in first) in thoughts[1]
+    assert ", ".join(f"{value:g}" for value in second) in thoughts[1]
+
+
+@each_backbone
 def test_speaks_the_backbones_frame_throughout(backbone: Backbone) -> None:
     target = EPISODE.in_frame(backbone.spec)
     out = reframed(TURNS, backbone)

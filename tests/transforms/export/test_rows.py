@@ -103,6 +103,13 @@ class TestSftRow:
         assert reject.reason == "export.coordinates_in_text"
         assert "[120, 300, 480, 620]" in reject.detail
 
+    def test_the_box_of_its_own_call_is_in_the_rows_frame(self, seed: Seed, images: ImageFiles) -> None:
+        made = reflective(seed, images).trajectory
+        calls = [call.function.arguments for message in made.messages for call in message.tool_calls]
+        box = next(json.loads(arguments)["bbox_2d"] for arguments in calls if "bbox_2d" in arguments)
+        named = reflective(seed, images, thought=f"I look at {box}.").trajectory
+        assert f"I look at {box}." in row_of(named, seed).messages
+
     def test_coordinates_in_what_others_said_are_fine(self, seed: Seed, images: ImageFiles) -> None:
         made = reflective(seed, images).trajectory
         text = "The box is [120, 300, 480, 620]."
