@@ -18,11 +18,14 @@ from importlib.resources import files
 from typing import Any, Final, Literal
 
 from gog_train.checkpoints import check_notes, git_revision, resumed, version_of, versions
-from gog_train.data import ExportError, open_export
+from gog_train.data import Export, ExportError, open_export
 from gog_train.grpo import EXAMPLES as GRPO_EXAMPLES
 from gog_train.grpo import GrpoSettings
 from gog_train.memory import Memory, Shape, as_dict, disk_of, gigabytes, memory_of, shape_of
 from gog_train.processors import backbone_of
+from gog_train.questions import GOLD
+from gog_train.reach import reach
+from gog_train.services import RULES
 from gog_train.settings import TrainingError, read_settings
 from gog_train.sft import EXAMPLES as SFT_EXAMPLES
 from gog_train.sft import SftSettings
@@ -81,17 +84,18 @@ def examine(stage: Stage, arguments: Sequence[str], processes: int | None = None
     count = processes or processes_for(settings, len(gpus))
     checks = [*_versions(isinstance(settings, GrpoSettings) and settings.vllm != "off"), _devices(gpus, count)]
     checks.append(_batches(settings, count))
-    shape, memory, export_facts = _shape(settings), None, None
+    shape, memory, export = _shape(settings), None, None
     if isinstance(shape, Shape):
-        export, export_facts = _export(stage, settings)
+        found, export = _export(stage, settings)
         memory = memory_of(shape, settings, count, min(gpu.memory for gpu in gpus) if gpus else None)
-        checks += [_model(settings, shape), export, _memory(memory, gpus), _disk(settings, shape, gpus)]
+        rules = [_rules(settings, export)] if export and isinstance(settings, GrpoSettings) else []
+        checks += [_model(settings, shape), found, *rules, _memory(memory, gpus), _disk(settings, shape, gpus)]
     else:
         checks.append(shape)
     checks.append(_output(settings))
     facts = {
         "settings": settings.model_dump(mode="json"),
-        "export": export_facts,
+        "export": _export_facts(export) if export else None,
         "versions": versions(),
         "git": _git(),
         "device": [gpu.name for gpu in gpus] or ["CPU"],
@@ -199,7 +203,7 @@ def _model(settings: Settings, shape: Shape) -> Check:
     return Check("model", "ok", f"{settings.model}: {shape.parameters / 1e9:,.2f} billion parameters, {trained}")
 
 
-def _export(stage: Stage, settings: Settings) -> tuple[Check, dict[str, Any] | None]:
+def _export(stage: Stage, settings: Settings) -> tuple[Check, Export | None]:
     """The export's files against their hashes."""
     levels = settings.levels if isinstance(settings, GrpoSettings) else (1, 2)
     try:
@@ -209,18 +213,33 @@ def _export(stage: Stage, settings: Settings) -> tuple[Check, dict[str, Any] | N
         check_notes(settings.model, export.template(settings.thinking))
     except (ExportError, TrainingError) as error:
         return Check("export", "problem", str(error)), None
-    rows = {split: said.get("rows", 0) for split, said in export.manifest["splits"].items()}
-    facts = {
+    shown = ", ".join(f"{count} {split}" for split, count in _row_counts(export).items())
+    return Check("export", "ok", f"{export.folder}: {shown}; all files are as exported"), export
+
+
+def _row_counts(export: Export) -> dict[str, int]:
+    return {split: listed.get("rows", 0) for split, listed in export.manifest["splits"].items()}
+
+
+def _export_facts(export: Export) -> dict[str, Any]:
+    files = [file for listed in export.manifest["splits"].values() for file in listed["files"]]
+    return {
         "folder": str(export.folder),
         "sha256": export.sha256,
         "fingerprint": export.manifest.get("fingerprint"),
-        "rows": rows,
-        "files": {
-            file["name"]: file["sha256"] for said in export.manifest["splits"].values() for file in said["files"]
-        },
+        "rows": _row_counts(export),
+        "files": {file["name"]: file["sha256"] for file in files},
     }
-    shown = ", ".join(f"{count} {split}" for split, count in rows.items())
-    return Check("export", "ok", f"{export.folder}: {shown}; all files are as exported"), facts
+
+
+def _rules(settings: GrpoSettings, export: Export) -> Check:
+    """What rules can settle of the questions to train on."""
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(path, columns=[*GOLD, "level"]) for path in export.files("train")]
+    rows = [row for table in tables for row in table.to_pylist() if row["level"] in settings.levels]
+    _, line, advice = reach(rows, settings.unsettled, judge=settings.judge != RULES)
+    return Check("rules", "warning" if advice else "ok", line, advice)
 
 
 def _memory(memory: Memory, gpus: Sequence[Gpu]) -> Check:

@@ -24,7 +24,7 @@ from gog.transforms.export.rows import chat_message
 from gog.transforms.services.loop import run_on_loop
 from gog_train.environment import Ending, Environment, Rollout, environment_class
 from gog_train.judge_health import JudgeHealth
-from gog_train.rewards.scoring import CountedJudge, Scored, finished_of, metrics_of, score_all
+from gog_train.rewards.scoring import CountedJudge, Scored, finished_of, metrics_of, score_all, unsettled_of
 from gog_train.rewards.terms import RewardSettings
 from gog_train.sampling import draw, merge, with_signal
 from gog_train.services import TrainingServices
@@ -86,7 +86,9 @@ class EpisodeTrainer(GRPOTrainer):
         self.setup = setup
         self.scored: list[Scored] = []
         """The rollouts of the last batch."""
-        self._judged = (0, 0)
+        self.unsettled = 0
+        """Rollouts so far whose answers nobody settled, for want of a judge, over all processes."""
+        self._counts = (0, 0, 0)
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_unpaid)
         # Those that are on by default too: TRL runs a loop of tools, ours, only where an environment has some.
         made = environment_class(known_tools(setup.episode.tools), setup.episode.frame)
@@ -100,9 +102,9 @@ class EpisodeTrainer(GRPOTrainer):
 
     def pay(self, *, environments: Sequence[Environment], log_metric: Callable[..., None], **_: Any) -> list[Any]:
         rollouts = [environment.rollout for environment in environments]
-        judge = CountedJudge(self.setup.services.judge)
+        judge = CountedJudge(self.setup.services.judge) if self.setup.services.judge else None
         self.scored = run_on_loop(score_all(rollouts, judge, self.setup.reward))
-        self._judged = (judge.asked, judge.answered)
+        self._counts = (*((judge.asked, judge.answered) if judge else (0, 0)), unsettled_of(self.scored))
         for name, value in metrics_of(self.scored, rollouts).items():
             log_metric(name, value)
         return [one.reward for one in self.scored]
@@ -229,8 +231,10 @@ class EpisodeTrainer(GRPOTrainer):
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if "pixel_values" not in batch or batch.get("num_images") is None:
             raise TrainingError("TRL dropped the images of a batch: report it, with the export that it happened with")
-        counts = torch.tensor([self._judged], device=self.accelerator.device)
-        self.setup.health.add(*(int(count) for count in self.accelerator.gather(counts).sum(0).tolist()))
+        counts = torch.tensor([self._counts], device=self.accelerator.device)
+        asked, answered, unsettled = map(int, self.accelerator.gather(counts).sum(0).tolist())
+        self.unsettled += unsettled
+        self.setup.health.add(asked, answered)
         paid = torch.tensor([one.reward is not None for one in self.scored], device=batch["tool_mask"].device)
         batch["tool_mask"] = batch["tool_mask"] * paid.unsqueeze(1)
         return self._counted(batch)

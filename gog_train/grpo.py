@@ -23,8 +23,9 @@ from gog_train.collator import pictures
 from gog_train.data import Export
 from gog_train.judge_health import JudgeHealth, JudgeIllError
 from gog_train.processors import check
-from gog_train.questions import bare, check_prompts, questions
-from gog_train.rewards.terms import RewardSettings
+from gog_train.questions import GOLD, bare, check_prompts, questions
+from gog_train.reach import reach
+from gog_train.rewards.terms import RewardSettings, Unsettled
 from gog_train.sampling import Curriculum, order
 from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, check_judge, open_services
 from gog_train.settings import TrainingError, TrainSettings
@@ -105,7 +106,10 @@ class GrpoSettings(TrainSettings):
     """Further terms of the reward, of installed packages by name or as my_pkg.my_mod:term, each with its weight: null
     is the term's own."""
     judge: str = RULES
-    """http(s)://HOST/v1#MODEL, asked where no rule settles an answer; `rules:` takes such an answer for wrong."""
+    """http(s)://HOST/v1#MODEL, asked where no rule settles an answer; `rules:` asks nobody."""
+    unsettled: Unsettled = "mask"
+    """Without a judge, a rollout whose answer no rule settles. mask: it is out of the loss. zero: it is paid as wrong,
+    right only where no other wording than the accepted ones is."""
     judge_settings: ModelSettings = ModelSettings()
     """How the judge is spoken to, as in `models` of a run's config: `{key_env: JUDGE_KEY}` names its key's variable."""
     judge_window: int = Field(default=200, ge=20)
@@ -141,7 +145,7 @@ class GrpoSettings(TrainSettings):
     @property
     def reward(self) -> RewardSettings:
         """The terms of the reward with their weights."""
-        return RewardSettings(self.format_weight, self.search_cost, self.rewards)
+        return RewardSettings(self.format_weight, self.search_cost, self.rewards, self.unsettled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,9 @@ def train(settings: GrpoSettings) -> Trained:
             return _stopped(trainer, "stopped")
         metrics = metrics_of(result.metrics, trainer.state.log_history)
         card = {"stage": "grpo", "questions": len(material.rows), "rewards": settings.reward.card(), "metrics": metrics}
+        if material.services.judge is None:
+            say(f"{trainer.unsettled} rollouts had an answer that no rule settles; unsettled: {settings.unsettled}")
+            card |= {"unsettled_rollouts": trainer.unsettled}
         saved = finish(settings, trainer, material.form, material.export, card)
         return Trained(True, int(trainer.state.global_step), metrics, saved)
     finally:
@@ -201,6 +208,8 @@ def prepare(settings: GrpoSettings) -> Material:
     services = open_services(_addresses(settings, export), export.tools.crops, export.episode)
     try:
         check_judge(services.judge)
+        _, can, advice = reach(rows.select_columns(list(GOLD)), settings.unsettled, judge=services.judge is not None)
+        say(f"{can} -> {advice}" if advice else can)
     except TrainingError:
         services.close()
         raise

@@ -1,6 +1,6 @@
 """The services of a training, by address (`gog.transforms.services.providers`): searches for the tools, and the judge.
 
-`rules:` is no judge: what matches no accepted form is wrong. Searches that lend pictures to the web, as `serper:` and
+`rules:` is no judge: what no rule settles stays open. Searches that lend pictures to the web, as `serper:` and
 `serpapi:`, answer out of a store only (`store_mode: replay`).
 """
 
@@ -33,7 +33,7 @@ from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.services.store.sqlite import Store
 from gog.transforms.synthesize.judge import judge_call
-from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, Ruling, closed_world_judge
+from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, Ruling
 from gog_train.settings import TrainingError
 
 S = TypeVar("S")
@@ -64,7 +64,8 @@ class TrainingServices:
 
     tools: EpisodeTools
     images: PassingImages
-    judge: JudgeCall
+    judge: JudgeCall | None
+    """None: the rules alone settle."""
     stores: tuple[Store, ...] = ()
 
     def close(self) -> None:
@@ -98,18 +99,20 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
     return TrainingServices(tools, images, judge, (calls, kept) if kept else (calls,))
 
 
-def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeCall:
-    """The judge at its address. Raises `TrainingError`."""
+def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeCall | None:
+    """The judge at its address, None for `rules:`. Raises `TrainingError`."""
     if addresses.judge == RULES:
-        return closed_world_judge
+        return None
     door = Gateway(calls, retry=Retry(attempts=4, timeout_s=addresses.judge_timeout_s))
     models = NamedModels(others=addresses.judge_settings, logs=addresses.calls / "logs")
     model = _opened("judge", MODELS, Opening(addresses.judge, images, (models,)))
     return judge_call(door, model, "reward")
 
 
-def check_judge(judge: JudgeCall) -> None:
-    """Ask a judge one easy question. Raises `TrainingError` when it does not say yes."""
+def check_judge(judge: JudgeCall | None) -> None:
+    """Ask a judge, where there is one, an easy question. Raises `TrainingError` when it does not say yes."""
+    if judge is None:
+        return
     question = JudgeQuestion("answer", "What is the capital of France?", ("Paris",), "Paris")
     try:
         ruling = run_on_loop(_ruling(judge, question))

@@ -1,5 +1,5 @@
 """Rewards of TRL's rollouts. One that says nothing of the policy is masked, never paid zero: the judge or another term
-failed, a search failed, the token budget or the turns ran out.
+failed, a search failed, the token budget or the turns ran out, or there is no judge where the rules need one.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from gog.schemas import Behaviour, Outcome
 from gog.transforms.episode.machine import behaviour_of, is_reflective
 from gog.transforms.episode.tools import known_tools
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply, Ruling
-from gog.transforms.verify.verdict import settle
 from gog_train.environment import Ending, Rollout
+from gog_train.rewards.outcomes import paid_as
 from gog_train.rewards.terms import Finished, RewardSettings
 
 _MASKED: Final = {
@@ -21,18 +21,22 @@ _MASKED: Final = {
     Ending.OUT_OF_TURNS: "out_of_turns",
     Ending.TOOL_FAILED: "tool",
 }
-MASKS: Final = (*_MASKED.values(), "judge", "term")
+MASKS: Final = (*_MASKED.values(), "unsettled", "judge", "term")
 """Why a rollout is masked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A rollout's reward and its terms' values, by name; `masked` says why it has none."""
+    """A rollout's reward and its terms' values, by name; `masked` says why it has none.
+
+    `unsettled`: no rule settled its answer, and there is no judge.
+    """
 
     ending: Ending
     reward: float | None
     values: Mapping[str, float | None] = field(default_factory=dict)
     masked: str = ""
+    unsettled: bool = False
 
 
 @dataclass(slots=True)
@@ -52,16 +56,17 @@ class CountedJudge:
 
 
 async def score(rollout: Rollout, judge: JudgeCall | None, settings: RewardSettings) -> Scored:
-    """The reward of a rollout that has ended. Without a judge the rules alone settle, and the rest is masked."""
+    """The reward of a rollout that has ended. Without a judge `settings.unsettled` says what the rest is."""
     if rollout.ending in _MASKED:
         return Scored(rollout.ending, None, masked=_MASKED[rollout.ending])
-    finished = finished_of(rollout)
+    finished, unsettled = finished_of(rollout), False
     if rollout.ending is Ending.ANSWERED:
-        outcome, _, _ = await settle(rollout.episode.answer, rollout.gold, judge)
+        outcome, unsettled, _ = await paid_as(rollout.episode.answer, rollout.gold, judge, settings.unsettled)
         finished = replace(finished, outcome=outcome)
     reward, values = settings.pay(finished)
-    why = "" if reward is not None else "judge" if finished.outcome is Outcome.UNKNOWN else "term"
-    return Scored(rollout.ending, reward, values, why)
+    silent = "unsettled" if unsettled else "judge"
+    why = "" if reward is not None else silent if finished.outcome is Outcome.UNKNOWN else "term"
+    return Scored(rollout.ending, reward, values, why, unsettled)
 
 
 def finished_of(rollout: Rollout) -> Finished:
@@ -76,11 +81,16 @@ async def score_all(rollouts: Sequence[Rollout], judge: JudgeCall | None, settin
     return list(await asyncio.gather(*(score(rollout, judge, settings) for rollout in rollouts)))
 
 
+def unsettled_of(scored: Sequence[Scored]) -> int:
+    """Rollouts whose answers nobody settled for want of a judge, masked or paid."""
+    return sum(one.unsettled for one in scored)
+
+
 def metrics_of(scored: Sequence[Scored], rollouts: Sequence[Rollout]) -> dict[str, float]:
     """Means over a batch, by name: terms of the reward, endings, masks, turns, tools and behaviours."""
     count = len(scored)
     paid = [one for one in scored if one.reward is not None]
-    metrics = {"episode/masked": 1 - len(paid) / count}
+    metrics = {"episode/masked": 1 - len(paid) / count, "episode/unsettled": unsettled_of(scored) / count}
     for name in paid[0].values if paid else ():
         metrics[f"reward/{name}"] = sum(one.values[name] or 0.0 for one in paid) / len(paid)
     masks, endings = Counter(one.masked for one in scored), Counter(one.ending for one in scored)

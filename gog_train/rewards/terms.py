@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from gog.schemas import Outcome, Step
 from gog.transforms.open_set import OpenSet
+
+Unsettled = Literal["mask", "zero"]
+"""What becomes of a rollout whose answer no rule settles where there is no judge: out of the loss, or paid as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Finished:
     answer: str | None
     """The final answer; None where it gave none."""
     outcome: Outcome | None
-    """What the verifier says of the answer: `UNKNOWN` where the judge failed, None where there is no answer."""
+    """What the verifier says of the answer: `UNKNOWN` where nobody settles it, None where there is no answer."""
 
     @property
     def searches(self) -> int:
@@ -46,12 +49,14 @@ TERMS: OpenSet[Term] = OpenSet("reward term", "gog.rewards", "gog_train.rewards"
 @dataclass(frozen=True, slots=True)
 class RewardSettings:
     """Weights of the reward. `format_weight` is the paper's lambda; `search_cost` is taken off for each search;
-    `more` are weights of further terms, by name or dotted path, None for the term's own.
+    `more` are weights of further terms, by name or dotted path, None for the term's own. `unsettled` is for answers
+    that no rule settles where there is no judge.
     """
 
     format_weight: float = 0.1
     search_cost: float = 0.0
     more: Mapping[str, float | None] = field(default_factory=dict)
+    unsettled: Unsettled = "mask"
 
     @property
     def terms(self) -> dict[str, tuple[Term, float]]:

@@ -2,14 +2,15 @@
 
 verl takes whatever a tool raises for the tool's reply and trains on it, so what is wrong has to be found before. The
 environment says what to look at: GOG_EXPORT, GOG_CALLS, GOG_TEXT_SEARCH, GOG_IMAGE_SEARCH, GOG_PAGES, GOG_JUDGE,
-GOG_JUDGE_KEY_ENV and MODEL, as in `launch.sh`.
+GOG_JUDGE_KEY_ENV, GOG_UNSETTLED and MODEL, as in `launch.sh`.
 
 transformers and datasets are imported inside of the functions.
 """
 
+import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,16 @@ from gog.transforms.services.models.chat import ModelSettings
 from gog_train.checkpoints import check_notes
 from gog_train.data import ExportError, check_files, read_manifest
 from gog_train.processors import backbone_of, base_of, check_tokens, load_processor
+from gog_train.reach import reach
 from gog_train.services import RULES, Addresses, check_judge, open_services
 from gog_train.settings import TrainingError
+from gog_train.verl.reward import ALONE
 
 AGAIN = "export it again with `gog export rl --format verl`"
 
 
 def check(environment: Mapping[str, str]) -> str:
-    """Look at the export, the model, the searches and the judge; returns what was found, in a line.
+    """Look at the export, the model, the searches and the judge; returns what was found, in two lines.
 
     Raises `ExportError` or `TrainingError`.
     """
@@ -44,8 +47,13 @@ def check(environment: Mapping[str, str]) -> str:
     images = {name: value for name, value in manifest["other_files"].items() if name.startswith("images/")}
     check_files(folder, images, "images", AGAIN)
     _check_model(environment["MODEL"], manifest, folder / train["files"][0]["name"])
+    alone = environment.get("GOG_JUDGE", RULES) == RULES
+    if alone and environment.get("GOG_UNSETTLED") != "zero":
+        raise TrainingError(f"there is no judge, and {ALONE}")
     _check_services(environment, manifest)
-    return f"{train['rows']} questions, {len(images)} images; model, searches and judge are there"
+    rules = reach(_golds([folder / file["name"] for file in train["files"]]), "zero", judge=not alone)
+    there = f"{train['rows']} questions, {len(images)} images; model, searches and judge are there"
+    return f"{there}\n{rules.line}" + (f" -> {rules.advice}" if rules.advice else "")
 
 
 def _check_model(model: str, manifest: Mapping[str, Any], rows: Path) -> None:
@@ -69,6 +77,14 @@ def _images_of(rows: Path) -> list[bytes]:
     with pq.ParquetFile(rows) as file:
         first = next(file.iter_batches(batch_size=1, columns=["images"])).to_pylist()[0]
     return [image["bytes"] for image in first["images"]]
+
+
+def _golds(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    for path in files:
+        for row in pq.read_table(path, columns=["reward_model"]).to_pylist():
+            yield json.loads(row["reward_model"]["ground_truth"])
 
 
 def _check_size(processor: Any, backbone: Backbone, image: Image.Image) -> None:

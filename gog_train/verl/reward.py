@@ -23,18 +23,19 @@ from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.sqlite import Store
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion
-from gog.transforms.verify.verdict import settle
 from gog_train.environment import gold_of
-from gog_train.rewards.terms import Finished, RewardSettings
+from gog_train.rewards.outcomes import PaidAs, paid_as
+from gog_train.rewards.terms import Finished, RewardSettings, Unsettled
 from gog_train.services import RULES, Addresses, open_judge
 
 RESULT_END: Final = "</tool_response>"
 ATTEMPTS: Final = 3
 """Times that a judge is asked, each with its own retries, before the training stops."""
+ALONE: Final = "verl can mask no rollout: name a judge (GOG_JUDGE), or set GOG_UNSETTLED=zero to pay it as wrong"
 
 
 class NoRewardError(RuntimeError):
-    """The judge cannot be asked, or another term has no value. verl masks nothing, and neither is a wrong answer."""
+    """Nobody settles an answer, or another term has no value. verl masks nothing, and neither is a wrong answer."""
 
 
 async def compute_score(
@@ -48,10 +49,14 @@ async def compute_score(
     judge: str = RULES,
     judge_key_env: str = "",
     judge_thinking_tokens: int = 0,
+    unsettled: Unsettled = "mask",
     **_: Any,
 ) -> dict[str, float]:
     """Score of a response; `acc`, `format` and each of `rewards` (weights of further terms) are its parts.
     Raises `NoRewardError`, which ends the training.
+
+    Without a judge an answer that no rule settles is paid as wrong where `unsettled` is zero, and `unsettled` beside
+    the score is 1 for it. verl can mask no rollout, so with mask such an answer ends the training.
 
     `tool_failed` is 1 where a search failed in spite of its retries. Such a rollout says nothing of the policy, but
     verl cannot take it out of the loss: its share has to be watched.
@@ -60,10 +65,11 @@ async def compute_score(
     action = parse_turn(Message(role="assistant", content=last), 0, known_tools()).action
     noted = (extra_info or {}).get("gog") or {}
     row = json.loads(ground_truth)
-    answer, outcome = None, None
+    answer, outcome, alone = None, None, False
     if isinstance(action, Answer):
         answer = action.text
-        outcome = await _outcome(answer, gold_of(row), _judge(judge, judge_key_env, judge_thinking_tokens))
+        asked = _judge(judge, judge_key_env, judge_thinking_tokens)
+        outcome, alone = (await _paid_as(answer, gold_of(row), asked, unsettled))[:2]
     steps = tuple(Step.model_validate(step) for step in noted.get("steps", ()))
     rollout = Finished(row, (*noted.get("turns", ()), last), steps, int(noted.get("strikes", 0)), answer, outcome)
     score, values = _settings(format_weight, search_cost, tuple((rewards or {}).items())).pay(rollout)
@@ -71,8 +77,8 @@ async def compute_score(
         silent = ", ".join(name for name, value in values.items() if value is None)
         raise NoRewardError(f"no value of {silent}: verl cannot mask a rollout, so its terms must always have one")
     parts = {"acc" if name == "accuracy" else name: value or 0.0 for name, value in values.items() if name != "cost"}
-    counts = {"searches": float(rollout.searches), "tool_failed": float(bool(noted.get("tool_failed")))}
-    return {**parts, **counts, "score": score}
+    counts = {"searches": rollout.searches, "tool_failed": bool(noted.get("tool_failed")), "unsettled": alone}
+    return {**parts, **{name: float(count) for name, count in counts.items()}, "score": score}
 
 
 def last_part(response: str) -> str:
@@ -84,13 +90,16 @@ def last_part(response: str) -> str:
     return rest if header and not head.strip() else last
 
 
-async def _outcome(answer: str, gold: JudgeQuestion, judge: JudgeCall) -> Outcome:
-    for _ in range(ATTEMPTS):
-        work = asyncio.run_coroutine_threadsafe(settle(answer, gold, judge), process_loop())
-        outcome, _, why = await asyncio.wrap_future(work)
-        if outcome is not Outcome.UNKNOWN:
-            return outcome
-    raise NoRewardError(f"the judge does not settle an answer ({why or 'unreadable'}): look after its endpoint")
+async def _paid_as(answer: str, gold: JudgeQuestion, judge: JudgeCall | None, unsettled: Unsettled) -> PaidAs:
+    """Raises `NoRewardError` where it stays unknown."""
+    for _ in range(ATTEMPTS if judge else 1):
+        work = asyncio.run_coroutine_threadsafe(paid_as(answer, gold, judge, unsettled), process_loop())
+        paid = await asyncio.wrap_future(work)
+        if paid.outcome is not Outcome.UNKNOWN:
+            return paid
+    if judge is None:
+        raise NoRewardError(f"no rule settles an answer, and {ALONE}")
+    raise NoRewardError(f"the judge does not settle an answer ({paid.why or 'unreadable'}): look after its endpoint")
 
 
 @cache
@@ -99,7 +108,7 @@ def _settings(format_weight: float, search_cost: float, more: tuple[tuple[str, f
 
 
 @cache
-def _judge(address: str, key_env: str, thinking_tokens: int) -> JudgeCall:
+def _judge(address: str, key_env: str, thinking_tokens: int) -> JudgeCall | None:
     calls = Path(tempfile.mkdtemp(prefix="gog-judge-"))
     settings = ModelSettings(key_env=key_env, thinking_tokens=thinking_tokens)
     addresses = Addresses("", "", address, calls, judge_settings=settings)

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from training import small, trl_export
 
+from gog.pipelines.config.config import Config
 from gog_train import check
 from gog_train.check import Gpu, Report, examine, main, pins, processes_for
 from gog_train.grpo import GrpoSettings
@@ -41,6 +43,18 @@ def test_all_is_well(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert report["facts"]["settings"]["batch_size"] == 4
     assert main(["sft", *arguments]) == 0
     assert "export:" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_small")
+def test_what_rules_can_settle_is_said(tiny: Config, checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    name = "qwen3-vl"
+    folder = trl_export(tiny, "rl", small(name), tmp_path)
+    arguments = ["--model", str(checkpoints[name]), "--export", str(folder), "--output", "out", "--levels", "1,2"]
+    state, said = state_of(examine("grpo", arguments), "rules")
+    assert (state, "both ways" in said, "are masked" in said) == ("warning", True, True)
+    state, said = state_of(examine("grpo", [*arguments, "--unsettled", "zero"]), "rules")
+    assert (state, "are paid 0 name a judge" in said) == ("warning", True)
+    assert state_of(examine("grpo", [*arguments, "--judge", "http://127.0.0.1:9/v1#m"]), "rules")[0] == "ok"
 
 
 def test_nothing_is_written(arguments: list[str], tmp_path: Path) -> None:
@@ -119,7 +133,7 @@ def test_devices_are_compared_with_what_is_needed(arguments: list[str], monkeypa
 )
 def test_versions(installed: dict[str, str | None], state: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found: dict[str, Any] = pins() | installed
-    monkeypatch.setattr(check, "_version", found.get)
+    monkeypatch.setattr(check, "version_of", found.get)
     (told,) = check._versions(vllm=True)
     assert (told.state, said in told.found) == (state, True), told.found
 

@@ -70,6 +70,7 @@ def values_of(name: str, exports: Folders, checkpoints: Folders, world: Path, fo
         "turn_tokens": 2,
         "max_tokens": 3000,
         "resample": 0,
+        "unsettled": "zero",
         "text_search": f"corpus:{world}",
         "image_search": f"gallery:{world}",
         "learning_rate": 1e-3,
@@ -133,6 +134,27 @@ def test_it_trains_with_tools_and_saves(
     assert any(bool(weights.any()) for name, weights in adapter_of(output / "adapter").items() if "lora_B" in name)
     assert (output / "merged" / "chat_template.jinja").is_file()
     assert "step 0/2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("unsettled", "masked", "accuracy"), [("mask", 0.5, 1), ("zero", 0, 0.5)])
+def test_answers_that_nobody_settles_are_masked_or_paid_zero_and_counted(
+    qwen3: dict[str, Any],
+    acting: Any,
+    capsys: pytest.CaptureFixture[str],
+    unsettled: str,
+    masked: float,
+    accuracy: float,
+) -> None:
+    acting(lambda number, turn: answer("Uganda" if number % 2 else "Kenya"))
+    assert main(words(qwen3 | {"unsettled": unsettled, "max_steps": 1})) == 0
+    card = json.loads((qwen3["output"] / "run.json").read_text())
+    assert (card["unsettled_rollouts"], card["settings"]["unsettled"]) == (2, unsettled)
+    metrics = card["metrics"]
+    assert (metrics["episode/unsettled"], metrics["masked/unsettled"], metrics["masked/judge"]) == (0.5, masked, 0)
+    assert metrics["reward/accuracy"] == accuracy
+    said = capsys.readouterr().err
+    assert "rules settle answers to 2 questions: 100% only as right (string: 2 only as right); answers that" in said
+    assert f"2 rollouts had an answer that no rule settles; unsettled: {unsettled}" in said
 
 
 def test_a_stopped_training_resumes_to_the_same_weights(qwen3: dict[str, Any], acting: Any, tmp_path: Path) -> None:

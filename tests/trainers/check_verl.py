@@ -76,6 +76,7 @@ def main(folder: Path, backbone: str) -> None:
         "GOG_IMAGE_SEARCH": "gallery:atlas",
         "GOG_CHAT_TEMPLATE": (folder / "chat_template.jinja").read_text(),
         "MODEL": "none",
+        "GOG_UNSETTLED": "zero",
     }
     config = config_of(folder)
     settings = config.actor_rollout_ref
@@ -99,7 +100,8 @@ def main(folder: Path, backbone: str) -> None:
         assert "text_search found" in data.messages[5]["content"][0]["text"]
         text = _text(data.messages)
         paid = asyncio.run(reward("x", text, row["reward_model"]["ground_truth"], dict(data.extra_fields)))
-        assert paid == {"score": 1.0, "acc": 1.0, "format": 1.0, "searches": 2.0, "tool_failed": 0.0}, paid
+        counts = {"searches": 2.0, "tool_failed": 0.0, "unsettled": 0.0}
+        assert paid == {"score": 1.0, "acc": 1.0, "format": 1.0, **counts}, paid
         forged = text.replace("<answer>Kenya</answer>", "I do not know.")
         paid = asyncio.run(reward("x", forged, row["reward_model"]["ground_truth"], dict(data.extra_fields)))
         assert paid["score"] == 0.0

@@ -91,11 +91,30 @@ def test_what_is_masked_has_no_reward(tmp_path: Path) -> None:
         ("tool", None),
         ("out_of_turns", None),
         ("overlong", None),
-        ("judge", None),
+        ("unsettled", None),
     ], "without a judge nobody says that another name is wrong"
     assert numbers["episode/masked"] == 1
     assert "reward/accuracy" not in numbers
-    assert numbers["ended/tool_failed"] == numbers["masked/tool"] == numbers["masked/judge"] == 0.25
+    assert numbers["ended/tool_failed"] == numbers["masked/tool"] == numbers["masked/unsettled"] == 0.25
+    assert (numbers["episode/unsettled"], numbers["masked/judge"]) == (0.25, 0)
+
+
+def test_what_nobody_settles_may_be_paid_zero_and_is_counted(tmp_path: Path) -> None:
+    zero = RewardSettings(unsettled="zero")
+    with services(tmp_path / "store") as made:
+        rollouts = [played(made, turns) for turns in ([WRONG], [RIGHT], ["a", "b", "c"], [answer("")])]
+        scored = run_on_loop(score_all(rollouts, None, zero))
+        numbers = metrics_of(scored, rollouts)
+        down = CountedJudge(refusing)
+        (failed,) = run_on_loop(score_all(rollouts[:1], down, zero))
+    assert [(one.reward, one.unsettled) for one in scored[:2]] == [(pytest.approx(0.1), True), (1.0, False)]
+    assert not any(one.unsettled for one in scored[2:]), "no answer and an empty one are wrong"
+    assert (numbers["episode/unsettled"], numbers["episode/masked"], numbers["reward/accuracy"]) == (0.25, 0, 0.25)
+    assert (failed.reward, failed.masked, failed.unsettled) == (None, "judge", False), "no verdict"
+
+
+async def refusing(question: JudgeQuestion) -> JudgeReply:
+    raise ServiceError(FailureClass.TIMEOUT)
 
 
 SHORT = Term("short", lambda rollout: None if rollout.answer is None else len(rollout.answer) / 100, weight=0.5)

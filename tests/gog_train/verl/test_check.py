@@ -48,6 +48,7 @@ def environment(made: Path, tmp_path: Path) -> Environment:
         "GOG_TEXT_SEARCH": f"corpus:{world}",
         "GOG_IMAGE_SEARCH": f"gallery:{world}",
         "MODEL": str(tmp_path / "model"),
+        "GOG_UNSETTLED": "zero",
     }
 
 
@@ -67,7 +68,19 @@ def resized(model: Path, size: dict[str, int], **more: object) -> None:
 
 
 def test_all_is_there(environment: Environment) -> None:
-    assert check(environment) == "2 questions, 2 images; model, searches and judge are there"
+    there, rules = check(environment).splitlines()
+    assert there == "2 questions, 2 images; model, searches and judge are there"
+    assert rules.startswith("rules settle answers to 2 questions: 100% only as right (string: 2 only as right); ")
+    assert rules.endswith("paid 0 -> name a judge")
+
+
+@pytest.mark.parametrize("unsettled", ["mask", None, "none"])
+def test_nobody_is_trained_on_answers_that_nobody_settles(environment: Environment, unsettled: str | None) -> None:
+    del environment["GOG_UNSETTLED"]
+    if unsettled:
+        environment["GOG_UNSETTLED"] = unsettled
+    with pytest.raises(TrainingError, match="verl can mask no rollout: name a judge"):
+        check(environment)
 
 
 def old(environment: Environment) -> None:
