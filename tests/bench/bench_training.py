@@ -110,7 +110,7 @@ def measure(folder: Path, size: Size, name: str, stage: str) -> Json:
         settings = sft.SftSettings.model_validate(common | dict(size.sft) | {"evaluate": False})
         trained: Any = sft.train(settings)
     else:
-        settings = grpo.GrpoSettings.model_validate(common | dict(size.grpo) | {"levels": (1, 2)})
+        settings = grpo.GrpoSettings.model_validate(common | dict(size.grpo) | {"levels": (1, 2), "unsettled": "zero"})
         trained = grpo.train(settings)
     gpu = torch.cuda.is_available()
     memory = torch.cuda.get_device_properties(0).total_memory if gpu else None
