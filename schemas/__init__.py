@@ -36,7 +36,7 @@ from gog.schemas.records import (
     Trajectory,
     Verdict,
 )
-from gog.schemas.selection import CorrectedBox, Curated, Decision, Grouping, Review, Side, Split
+from gog.schemas.selection import Audit, CorrectedBox, Curated, Decision, Grouping, Review, Side, Split
 from gog.schemas.tables import SORT_KEYS, TABLES
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "TABLES",
     "WHOLE",
     "AnswerType",
+    "Audit",
     "Behaviour",
     "Box",
     "BoxError",

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from gog.schemas.base import BoxField, Record, Row
-from gog.schemas.records import Behaviour, Origin
+from gog.schemas.records import Behaviour, Origin, Outcome
 
 
 class Split(StrEnum):
@@ -72,5 +72,19 @@ class Review(Row):
     """None: looked at, not decided."""
     boxes: tuple[CorrectedBox, ...] = ()
     comment: str = ""
+    made: float
+    """Seconds since 1970, UTC."""
+
+
+class Audit(Row):
+    """What one person says of a verdict that a sample drew; a later word of the same person takes its place."""
+
+    trajectory_id: str
+    seed_id: str
+    reviewer: str
+    number: int = Field(ge=1)
+    """1 for a reviewer's first word on the trajectory, one more for each after it; the highest counts."""
+    outcome: Outcome
+    """Whether the trajectory deserves to be accepted, as the person has it; unknown: looked at and passed over."""
     made: float
     """Seconds since 1970, UTC."""

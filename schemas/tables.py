@@ -5,7 +5,7 @@ from typing import Final
 from gog.schemas.base import Row
 from gog.schemas.bookkeeping import Event, Reject, StageCount
 from gog.schemas.records import Complexity, Evidence, Region, Screening, Seed, Trajectory, Verdict
-from gog.schemas.selection import Curated, Grouping, Review
+from gog.schemas.selection import Audit, Curated, Grouping, Review
 
 TABLES: Final[dict[str, type[Row]]] = {
     "seeds": Seed,
@@ -21,6 +21,7 @@ TABLES: Final[dict[str, type[Row]]] = {
     "funnel": StageCount,
     "events": Event,
     "reviews": Review,
+    "audits": Audit,
 }
 """Tables of a run in the lake and the record of each."""
 
@@ -38,4 +39,5 @@ SORT_KEYS: Final[dict[str, tuple[str, ...]]] = {
     "funnel": ("stage", "unit", "shard"),
     "events": ("started", "key"),
     "reviews": ("trajectory_id", "reviewer", "number"),
+    "audits": ("trajectory_id", "reviewer", "number"),
 }

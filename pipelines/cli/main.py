@@ -47,7 +47,20 @@ short, 2 wrong use."""
 
 COMMANDS: Final = (
     *("demo", "init", "doctor", "plan", "preview", "run", "ingest", "synthesize", "curate", "label", "export"),
-    *("status", "retry", "inspect", "view", "review", "report", "train", "eval", "index", "store", "serve-planner"),
+    *(
+        "status",
+        "retry",
+        "inspect",
+        "view",
+        "review",
+        "audit",
+        "report",
+        "train",
+        "eval",
+        "index",
+        "store",
+        "serve-planner",
+    ),
 )
 """The commands in the order in which somebody comes to need them."""
 

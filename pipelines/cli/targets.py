@@ -1,6 +1,8 @@
 """Which config, lake and run a command means. The engine is loaded when one is asked for."""
 
+import getpass
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,3 +62,19 @@ def runs_of(config: str | None, lake: str | None, run: str | None, *, several: b
 def one_run(config: str | None, lake: str | None, run: str | None) -> "Run":
     """The run that is meant; `UseError` when the lake has several and none is named."""
     return runs_of(config, lake, run, several=False)[0]
+
+
+def reviewer_of(given: str | None) -> str:
+    """Who reviews: the name that is given, or that of the login. `UseError` on one that is none."""
+    from gog.pipelines.lake.review_files import reviewer_name
+
+    try:
+        return reviewer_name(given if given is not None else _login())
+    except ValueError as error:
+        raise UseError(f"--reviewer: {error}") from None
+
+
+def _login() -> str:
+    with suppress(KeyError, OSError, ImportError):
+        return getpass.getuser()
+    return "me"

@@ -5,14 +5,11 @@ attempts side by side. Accept, reject, correct a box, comment: `gog export --rev
 """
 
 import asyncio
-import getpass
-from contextlib import suppress
 from typing import Annotated, Final
 
-from gog.pipelines.cli.errors import UseError
 from gog.pipelines.cli.options import LakeOption, OfConfig, example, option
 from gog.pipelines.cli.serving import serve
-from gog.pipelines.cli.targets import runs_of
+from gog.pipelines.cli.targets import reviewer_of, runs_of
 
 PORT: Final = 8322
 MORE: Final = (
@@ -29,20 +26,10 @@ def view(
     port: Annotated[int, option("--port", "NUMBER", "Port to listen on; 0 takes a free one.", min=0, max=65535)] = PORT,
     reviewer: Annotated[str | None, option("--reviewer", "NAME", "Who reviews; your login unless given.")] = None,
 ) -> None:
-    from gog.pipelines.lake.review_files import reviewer_name
     from gog.pipelines.show.web.server import ADDRESS, Viewer, serving
 
     runs = runs_of(config, lake, name)
-    try:
-        who = reviewer_name(reviewer if reviewer is not None else _login())
-    except ValueError as error:
-        raise UseError(f"--reviewer: {error}") from None
+    who = reviewer_of(reviewer)
     first = runs[0].name if len(runs) == 1 else None
     viewing = serving(Viewer(runs[0].lake, who, first), port)
     asyncio.run(serve(viewing, ADDRESS, port, lambda url: print(f"Open {url} in a browser; Ctrl-C ends it")))
-
-
-def _login() -> str:
-    with suppress(KeyError, OSError, ImportError):
-        return getpass.getuser()
-    return "me"

@@ -1,8 +1,8 @@
-"""Reviews on disk: `RUN/reviews/journal.jsonl`, and the table `RUN/reviews/part-review-00000.parquet`.
+"""What people say, on disk: `RUN/reviews/journal.jsonl`, and the table `RUN/reviews/part-review-00000.parquet`.
 
 A review is a line of the journal, on the disk before it counts as saved: a killed process loses none. `compact` moves
 the lines into the table, where DuckDB and exports read them. Several processes may write to one run: each appends and
-compacts under a lock on a file.
+compacts under a lock on a file. Audits are kept in the same way, in `RUN/audits`.
 """
 
 import json
@@ -11,18 +11,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic
 
 from gog.pipelines.lake.disk import disk_advice
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.lake.reviews import latest
-from gog.schemas import Box, CorrectedBox, Decision, Review, canonical_json, content_id
+from gog.pipelines.lake.reviews import Word, latest
+from gog.schemas import TABLES, Audit, Box, CorrectedBox, Decision, Outcome, Review, canonical_json, content_id
 from gog.schemas.rows import SchemaError, check_row, from_row, to_row
 from gog.transforms.beam.encode import encode_part
 
-TABLE: Final = "reviews"
-STEP: Final = "review"
+_TABLE_OF: Final = {record: table for table, record in TABLES.items()}
 JOURNAL: Final = "journal.jsonl"
 LONGEST_NAME: Final = 60
 LONGEST_COMMENT: Final = 4000
@@ -41,17 +40,19 @@ def reviewer_name(text: str) -> str:
     return name
 
 
-class ReviewBook:
-    """The reviews of a run. Not for several threads at once; reads nothing until asked."""
+class Book(Generic[Word]):
+    """What people said of a run, in one table. Not for several threads at once; reads nothing until asked."""
 
-    def __init__(self, lake: Lake, run: str) -> None:
+    def __init__(self, lake: Lake, run: str, record: type[Word]) -> None:
+        self._record: type[Word] = record
+        self._table = _TABLE_OF[record]
         self._passing = lake.images.passing
-        self._folder = lake.table_folder(run, TABLE)
-        self._part = lake.part_path(run, TABLE, STEP, 0)
+        self._folder = lake.table_folder(run, self._table)
+        self._part = lake.part_path(run, self._table, self._table.removesuffix("s"), 0)
         self._journal = self._folder / JOURNAL
         self._lake, self._run = lake, run
         self._seen: Signature | None = None
-        self._latest: dict[str, dict[str, Review]] = {}
+        self._latest: dict[str, dict[str, Word]] = {}
 
     def refresh(self) -> bool:
         """Read again if anybody wrote since; whether that was so. Raises `LakeError` and `SchemaError`."""
@@ -59,54 +60,16 @@ class ReviewBook:
         seen = self._signature()
         if seen == self._seen:
             return False
-        reviews, _ = _read_journal(self._journal)
-        reviews += self._lake.read_table(self._run, TABLE, Review)
-        self._latest = latest({review.review_id: review for review in reviews}.values())
+        words, _ = self._read_journal()
+        words += self._lake.read_table(self._run, self._table, self._record)
+        self._latest = latest(words)
         self._seen = seen
         return True
 
     @property
-    def latest(self) -> Mapping[str, Mapping[str, Review]]:
-        """The reviews that count, as of the last `refresh`, by trajectory and reviewer."""
+    def latest(self) -> Mapping[str, Mapping[str, Word]]:
+        """The words that count, as of the last `refresh`, by trajectory and reviewer."""
         return self._latest
-
-    def add(
-        self,
-        trajectory_id: str,
-        seed_id: str,
-        reviewer: str,
-        *,
-        decision: Decision | None,
-        boxes: Mapping[int, Box],
-        comment: str,
-    ) -> Review:
-        """Keep a review, which takes the place of the reviewer's last one; it is on the disk when this returns.
-
-        Raises `LakeError` when it cannot be kept, `ValueError` when it is larger than a review may be.
-        """
-        if len(comment) > LONGEST_COMMENT or len(boxes) > MOST_BOXES:
-            raise ValueError(f"a review has at most {LONGEST_COMMENT} characters and {MOST_BOXES} boxes")
-        reviewer = reviewer_name(reviewer)
-        with self._locked():
-            self.refresh()
-            before = self._latest.get(trajectory_id, {}).get(reviewer)
-            review = Review(
-                review_id="",
-                trajectory_id=trajectory_id,
-                seed_id=seed_id,
-                reviewer=reviewer,
-                number=before.number + 1 if before else 1,
-                decision=decision,
-                boxes=tuple(CorrectedBox(turn=turn, box=box) for turn, box in sorted(boxes.items())),
-                comment=comment,
-                made=round(time.time(), 3),
-            )
-            review = review.model_copy(update={"review_id": content_id("review", to_row(review))})
-            _append(self._journal, canonical_json(to_row(review)))
-            beside = {**self._latest.get(trajectory_id, {}), reviewer: review}
-            self._latest = {**self._latest, trajectory_id: dict(sorted(beside.items()))}
-            self._seen = self._signature()
-        return review
 
     def compact(self) -> int:
         """Move the journal's lines into the table; returns how many. Raises `LakeError` and `SchemaError`."""
@@ -114,19 +77,51 @@ class ReviewBook:
             return 0
         with self._locked():
             self.refresh()
-            fresh, unread = _read_journal(self._journal)
+            fresh, unread = self._read_journal()
             if not fresh:
                 return 0
-            kept = [*self._lake.read_table(self._run, TABLE, Review), *fresh]
-            data = encode_part(TABLE, [to_row(review) for review in kept])
+            kept = [*self._lake.read_table(self._run, self._table, self._record), *fresh]
+            data = encode_part(self._table, [to_row(word) for word in kept])
             write_atomic(self._part, data, passing=self._passing)
             # Lines that nobody can read stay where a person can look at them.
             write_atomic(self._journal, b"".join(line + b"\n" for line in unread), passing=self._passing)
             self._seen = self._signature()
         return len(fresh)
 
+    def _next(self, trajectory_id: str, reviewer: str) -> int:
+        """Number of the reviewer's next word on a trajectory."""
+        before = self._latest.get(trajectory_id, {}).get(reviewer)
+        return before.number + 1 if before else 1
+
+    def _keep(self, word: Word) -> Word:
+        """Write a word down, under the lock and fresh; it is on the disk when this returns."""
+        _append(self._journal, canonical_json(to_row(word)))
+        beside = {**self._latest.get(word.trajectory_id, {}), word.reviewer: word}
+        self._latest = {**self._latest, word.trajectory_id: dict(sorted(beside.items()))}
+        self._seen = self._signature()
+        return word
+
+    def _read_journal(self) -> tuple[list[Word], list[bytes]]:
+        """Its words, and the lines that are none: what a process was writing when it was killed."""
+        words: list[Word] = []
+        unread: list[bytes] = []
+        try:
+            lines: Sequence[bytes] = self._journal.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return [], []
+        except OSError as error:
+            raise LakeError(f"cannot read {self._journal}: {error.strerror}") from error
+        for line in filter(None, lines):
+            try:
+                row = json.loads(line)
+                check_row(self._table, row)
+                words.append(from_row(self._record, row))
+            except (ValueError, RecursionError, AttributeError, SchemaError):
+                unread.append(line)
+        return words, unread
+
     def _signature(self) -> Signature:
-        return _signature(self._journal, *self._lake.parts(self._run, TABLE))
+        return _signature(self._journal, *self._lake.parts(self._run, self._table))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -147,9 +142,81 @@ class ReviewBook:
             os.close(file)
 
 
+class ReviewBook(Book[Review]):
+    """The reviews of a run."""
+
+    def __init__(self, lake: Lake, run: str) -> None:
+        super().__init__(lake, run, Review)
+
+    def add(
+        self,
+        trajectory_id: str,
+        seed_id: str,
+        reviewer: str,
+        *,
+        decision: Decision | None,
+        boxes: Mapping[int, Box],
+        comment: str,
+    ) -> Review:
+        """Keep a review, which takes the place of the reviewer's last one; it is on the disk when this returns.
+
+        Raises `LakeError` when it cannot be kept, `ValueError` when it is larger than a review may be.
+        """
+        if len(comment) > LONGEST_COMMENT or len(boxes) > MOST_BOXES:
+            raise ValueError(f"a review has at most {LONGEST_COMMENT} characters and {MOST_BOXES} boxes")
+        reviewer = reviewer_name(reviewer)
+        with self._locked():
+            self.refresh()
+            review = Review(
+                review_id="",
+                trajectory_id=trajectory_id,
+                seed_id=seed_id,
+                reviewer=reviewer,
+                number=self._next(trajectory_id, reviewer),
+                decision=decision,
+                boxes=tuple(CorrectedBox(turn=turn, box=box) for turn, box in sorted(boxes.items())),
+                comment=comment,
+                made=round(time.time(), 3),
+            )
+            return self._keep(review.model_copy(update={"review_id": content_id("review", to_row(review))}))
+
+
+class AuditBook(Book[Audit]):
+    """The audits of a run."""
+
+    def __init__(self, lake: Lake, run: str) -> None:
+        super().__init__(lake, run, Audit)
+
+    def add(self, trajectory_id: str, seed_id: str, reviewer: str, outcome: Outcome) -> Audit:
+        """Keep a word, which takes the place of the reviewer's last one; it is on the disk when this returns.
+
+        Raises `LakeError` when it cannot be kept.
+        """
+        reviewer = reviewer_name(reviewer)
+        with self._locked():
+            self.refresh()
+            audit = Audit(
+                trajectory_id=trajectory_id,
+                seed_id=seed_id,
+                reviewer=reviewer,
+                number=self._next(trajectory_id, reviewer),
+                outcome=outcome,
+                made=round(time.time(), 3),
+            )
+            return self._keep(audit)
+
+
 def read_reviews(lake: Lake, run: str) -> Mapping[str, Mapping[str, Review]]:
     """The reviews of a run that count, by trajectory and reviewer; those still in the journal are moved first."""
-    book = ReviewBook(lake, run)
+    return _read(ReviewBook(lake, run))
+
+
+def read_audits(lake: Lake, run: str) -> Mapping[str, Mapping[str, Audit]]:
+    """The audits of a run that count, as `read_reviews`."""
+    return _read(AuditBook(lake, run))
+
+
+def _read(book: Book[Word]) -> Mapping[str, Mapping[str, Word]]:
     with suppress(LakeError):  # a lake that is read-only can be read
         book.compact()
     book.refresh()
@@ -166,25 +233,6 @@ def _append(path: Path, line: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise LakeError(f"cannot write {path}: {disk_advice(error) or error.strerror}") from error
-
-
-def _read_journal(path: Path) -> tuple[list[Review], list[bytes]]:
-    """Its reviews, and the lines that are none: what a process was writing when it was killed."""
-    reviews, unread = [], []
-    try:
-        lines: Sequence[bytes] = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return [], []
-    except OSError as error:
-        raise LakeError(f"cannot read {path}: {error.strerror}") from error
-    for line in filter(None, lines):
-        try:
-            row = json.loads(line)
-            check_row(TABLE, row)
-            reviews.append(from_row(Review, row))
-        except (ValueError, RecursionError, AttributeError, SchemaError):
-            unread.append(line)
-    return reviews, unread
 
 
 def _size(path: Path) -> int:

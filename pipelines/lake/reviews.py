@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
-from typing import Final
+from typing import Final, TypeVar
 
-from gog.schemas import Decision, Method, Outcome, Reject, Review, Trajectory, Unit, Verdict, content_id
+from gog.schemas import Audit, Decision, Method, Outcome, Reject, Review, Trajectory, Unit, Verdict, content_id
 from gog.transforms.evaluate.protocols.agreement import UNKNOWN, Agreement, agreement
 from gog.transforms.export.rows import SFT_STAGE, Reviewed
+
+Word = TypeVar("Word", bound=Review | Audit)
+"""What one person says of one trajectory."""
 
 ByReviewer = Mapping[str, Review]
 """The latest review of each reviewer of one trajectory, by name."""
@@ -35,11 +38,11 @@ _REASONS: Final = {
 }
 
 
-def latest(reviews: Iterable[Review]) -> dict[str, dict[str, Review]]:
-    """The review that counts of each reviewer, by trajectory and name, both sorted."""
-    latest_of: dict[str, dict[str, Review]] = {}
-    for review in sorted(reviews, key=lambda r: (r.trajectory_id, r.reviewer, r.number, r.made, r.review_id)):
-        latest_of.setdefault(review.trajectory_id, {})[review.reviewer] = review
+def latest(words: Iterable[Word]) -> dict[str, dict[str, Word]]:
+    """The word that counts of each reviewer, by trajectory and name, both sorted."""
+    latest_of: dict[str, dict[str, Word]] = {}
+    for word in sorted(words, key=lambda w: (w.trajectory_id, w.reviewer, w.number, w.made, repr(w))):
+        latest_of.setdefault(word.trajectory_id, {})[word.reviewer] = word
     return latest_of
 
 
@@ -52,6 +55,33 @@ def state_of(reviews: ByReviewer) -> ReviewState:
         return ReviewState.ACCEPTED if Decision.ACCEPT in decisions else ReviewState.REJECTED
     noted = any(review.comment or review.boxes for review in reviews.values())
     return ReviewState.NOTED if noted else ReviewState.UNREVIEWED
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What people's audits add up to."""
+
+    said: dict[str, Outcome]
+    """By trajectory, where all who decided say the same."""
+    disputed: tuple[str, ...]
+    skipped: int
+    """Trajectories on which nobody decided."""
+    people: dict[str, int]
+    """Decisions of each."""
+
+
+def audited(by_trajectory: Mapping[str, Mapping[str, Audit]]) -> Audited:
+    """The audits of trajectories, put together; by trajectory and reviewer."""
+    said, disputed, people, skipped = dict[str, Outcome](), [], dict[str, int](), 0
+    for name, audits in by_trajectory.items():
+        decided = {who: audit.outcome for who, audit in audits.items() if audit.outcome is not Outcome.UNKNOWN}
+        people |= {who: people.get(who, 0) + 1 for who in decided}
+        skipped += not decided
+        if len(set(decided.values())) == 1:
+            said[name] = next(iter(decided.values()))
+        elif decided:
+            disputed.append(name)
+    return Audited(said, tuple(sorted(disputed)), skipped, dict(sorted(people.items())))
 
 
 def honour(trajectory: Trajectory, reviews: ByReviewer, reviewed: Reviewed) -> Trajectory | Reject:

@@ -31,9 +31,10 @@ class ComplexitySettings(BaseModel):
         return self
 
 
-def wilson(passes: int, k: int, z: float = 1.96) -> tuple[float, float]:
+def wilson(passes: float, k: float, z: float = 1.96) -> tuple[float, float]:
     """Wilson score interval of a pass rate (95% for z = 1.96); everything, 0 to 1, when k is 0.
 
+    Of a weighted sample `k` is its effective size, which need not be whole.
     Source: Wilson 1927, J. Am. Stat. Assoc. 22.
     """
     if not 0 <= passes <= k:

@@ -1,8 +1,9 @@
 """All that a run knows of one trajectory, read from its parts when a page asks for it."""
 
 import glob
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,25 @@ from typing import Final, NamedTuple, TypeVar
 import duckdb
 
 from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.show.trajectory import Records
 from gog.pipelines.views.database import fetch_records, quoted
-from gog.schemas import TABLES, Complexity, Curated, Evidence, Region, Reject, Seed, Trajectory, Verdict
+from gog.schemas import (
+    TABLES,
+    Complexity,
+    Curated,
+    Evidence,
+    Method,
+    Outcome,
+    Region,
+    Reject,
+    Seed,
+    Trajectory,
+    Verdict,
+)
 from gog.schemas.base import Row
 from gog.schemas.rows import SchemaError
+from gog.transforms.evaluate.audit import Group, group_of
 
 R = TypeVar("R", bound=Row)
 
@@ -91,6 +106,41 @@ def verdicts_of(lake: Lake, run: str, trajectory_ids: Sequence[str]) -> list[Ver
         return reader.rows(Verdict, "trajectory_id", trajectory_ids, parts, len(trajectory_ids))
 
 
+def groups_of(lake: Lake, run: str) -> dict[str, Group]:
+    """The verdicts of a run that can be audited, by trajectory. Raises `SchemaError` or `duckdb.Error`."""
+    parts = lake.parts(run, "verdicts")
+    if not parts:
+        return {}
+    with open_reader() as connection:
+        sql = f"SELECT trajectory_id, outcome, method, reasons FROM {_files(parts)}"
+        rows = connection.execute(sql).fetchall()
+    try:
+        groups = {name: group_of(Outcome(o), Method(m), json.loads(reasons)) for name, o, m, reasons in rows}
+    except ValueError as error:
+        raise SchemaError(f"a verdict of the run {run} is damaged: {one_line(error, 200)}") from error
+    return {name: group for name, group in groups.items() if group is not None}
+
+
+def several_records(lake: Lake, run: str, trajectory_ids: Sequence[str]) -> dict[str, Records]:
+    """Some trajectories of a run with seed, verdict and evidence, by id. Raises `SchemaError` or `duckdb.Error`."""
+    with open_reader() as connection:
+        reader = _Reader(lake, run, "", connection)
+
+        def rows(record: type[R], column: str, ids: Iterable[str]) -> list[R]:
+            wanted = list(dict.fromkeys(ids))
+            parts = lake.parts(run, _TABLE_OF[record])
+            return reader.rows(record, column, wanted, parts, MOST_ROWS * len(trajectory_ids))
+
+        trajectories = rows(Trajectory, "trajectory_id", trajectory_ids)
+        seeds = {seed.seed_id: seed for seed in rows(Seed, "seed_id", (t.seed_id for t in trajectories))}
+        verdicts = {verdict.trajectory_id: verdict for verdict in rows(Verdict, "trajectory_id", trajectory_ids)}
+        ids = (name for t in trajectories for step in t.steps for name in step.evidence_ids)
+        evidence = {found.evidence_id: found for found in rows(Evidence, "evidence_id", ids)}
+    return {
+        t.trajectory_id: Records(t, seeds.get(t.seed_id), verdicts.get(t.trajectory_id), evidence) for t in trajectories
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     lake: Lake
@@ -114,9 +164,12 @@ class _Reader:
     ) -> list[R]:
         if not parts or not values:
             return []
-        files = ", ".join(quoted(glob.escape(str(path))) for path in parts)
-        sql = f"SELECT * FROM read_parquet([{files}]) WHERE {column} IN (SELECT unnest(?)) LIMIT {int(most)}"
+        sql = f"SELECT * FROM {_files(parts)} WHERE {column} IN (SELECT unnest(?)) LIMIT {int(most)}"
         return fetch_records(record, self.connection.execute(sql, [list(values)]))
+
+
+def _files(parts: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(quoted(glob.escape(str(path))) for path in parts)}])"
 
 
 def _shard(path: Path) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.lake.review_files import ReviewBook, read_reviews, reviewer_name
+from gog.pipelines.lake.review_files import AuditBook, ReviewBook, read_audits, read_reviews, reviewer_name
 from gog.pipelines.views.database import open_lake
-from gog.schemas import Box, Decision, Review
+from gog.schemas import Box, Decision, Outcome, Review
 
 ACCEPT, REJECT = Decision.ACCEPT, Decision.REJECT
 
@@ -47,6 +47,18 @@ def test_a_review_is_there_for_the_next_process_before_and_after_compaction(lake
     assert sum(1 for _ in lake.read_rows("run", "reviews")) == 3, "earlier reviews stay, too"
     with open_lake(lake.run_folder("run")) as views:
         assert views.execute("SELECT count(*), max(number) FROM reviews").fetchall() == [(3, 2)]
+
+
+def test_audits_are_kept_beside_reviews_in_the_same_way(lake: Lake) -> None:
+    add(book(lake), decision=ACCEPT)
+    audits = AuditBook(lake, "run")
+    first = audits.add("t1", "s", " ana\n", Outcome.WRONG)
+    assert read_audits(lake, "run") == {"t1": {"ana": first}}
+    second = AuditBook(lake, "run").add("t1", "s", "ana", Outcome.CORRECT)
+    assert (first.number, second.number) == (1, 2)
+    assert read_audits(lake, "run") == {"t1": {"ana": second}}
+    assert [row["outcome"] for row in lake.read_rows("run", "audits")] == ["wrong", "correct"], "earlier ones stay"
+    assert list(read_reviews(lake, "run")["t1"]) == ["ana"]
 
 
 def test_a_change_of_another_process_is_seen_once(lake: Lake) -> None:

@@ -13,8 +13,8 @@ from lakes import make_seed, reflective, small_run, source_of, verdict_of
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_sft
 from gog.pipelines.lake.image_files import ImageFiles
-from gog.pipelines.lake.reviews import EVERYBODY, ReviewState, honour, latest, review_stats, state_of
-from gog.schemas import CorrectedBox, Decision, Method, Reject, Review, Trajectory
+from gog.pipelines.lake.reviews import EVERYBODY, ReviewState, audited, honour, latest, review_stats, state_of
+from gog.schemas import Audit, CorrectedBox, Decision, Method, Outcome, Reject, Review, Trajectory
 from gog.transforms.export.rows import ExportSettings, Reviewed
 
 ACCEPT, REJECT = Decision.ACCEPT, Decision.REJECT
@@ -41,6 +41,22 @@ def test_the_latest_review_of_each_reviewer_counts() -> None:
     assert list(found["t"]) == ["ana", "ben"]
     assert found["t"]["ana"].number == 10
     assert found == latest(reversed(said))
+
+
+def test_audits_count_where_people_do_not_disagree() -> None:
+    def audit(trajectory: str, who: str, outcome: Outcome) -> Audit:
+        return Audit(trajectory_id=trajectory, seed_id="s", reviewer=who, number=1, outcome=outcome, made=1.0)
+
+    right, wrong, skipped = Outcome.CORRECT, Outcome.WRONG, Outcome.UNKNOWN
+    words = [
+        ("a", "ana", right),
+        ("a", "ben", wrong),
+        ("b", "ana", wrong),
+        ("b", "ben", skipped),
+        ("c", "ana", skipped),
+    ]
+    found = audited(latest(audit(*word) for word in words))
+    assert (found.said, found.disputed, found.skipped, found.people) == ({"b": wrong}, ("a",), 1, {"ana": 2, "ben": 1})
 
 
 @pytest.mark.parametrize(
