@@ -71,18 +71,16 @@ def _ask(run: "Run", sample: Sequence[str], book: "AuditBook", who: str) -> None
     """Go through the sample: first what nobody was asked, then what was skipped; back goes to what is decided."""
     from rich.rule import Rule
 
-    from gog.pipelines.show.audit import question_of, verdict_table
+    from gog.pipelines.lake.reviews import said_by
+    from gog.pipelines.show.audit import SAID, question_of, verdict_table
     from gog.pipelines.show.web.records import several_records
     from gog.pipelines.views.summary import console_for
-    from gog.schemas import Outcome
+    from gog.transforms.evaluate.audit import in_order
 
-    outcomes = {"right": Outcome.CORRECT, "wrong": Outcome.WRONG, "skip": Outcome.UNKNOWN}
-    words_of = {outcome: word for word, outcome in outcomes.items()}
-    said: dict[str, Outcome] = {n: by[who].outcome for n in sample if who in (by := book.latest.get(n, {}))}
-    decided = [n for n in sample if said.get(n, Outcome.UNKNOWN) is not Outcome.UNKNOWN]
-    waiting = [n for n in sample if n not in said] + [n for n in sample if said.get(n) is Outcome.UNKNOWN]
-    order = decided + waiting
-    at = front = len(decided)
+    words_of = {outcome: word for word, outcome in SAID.items()}
+    said = said_by(who, book.latest)
+    order, front = in_order(sample, said)
+    at = front
     console, records = console_for(sys.stdout), {}
     with _keys() as words:
         while front < len(order):
@@ -104,7 +102,7 @@ def _ask(run: "Run", sample: Sequence[str], book: "AuditBook", who: str) -> None
             if word == "back":
                 at = max(0, at - 1)
                 continue
-            said[name] = book.add(name, here.trajectory.seed_id, who, outcomes[word]).outcome
+            said[name] = book.add(name, here.trajectory.seed_id, who, SAID[word]).outcome
             at = front = max(front, at + 1)
     left = len(order) - front
     goes_on = f"; {left:,} left, the same command goes on" if left else f"; --size {2 * len(order)} asks about more"

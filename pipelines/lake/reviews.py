@@ -70,6 +70,12 @@ class Audited:
     """Decisions of each."""
 
 
+def said_by(who: str, by_trajectory: Mapping[str, Mapping[str, Audit]]) -> dict[str, Outcome]:
+    """What one person said, by trajectory, the latest word last."""
+    own = sorted((by[who] for by in by_trajectory.values() if who in by), key=lambda audit: audit.made)
+    return {audit.trajectory_id: audit.outcome for audit in own}
+
+
 def audited(by_trajectory: Mapping[str, Mapping[str, Audit]]) -> Audited:
     """The audits of trajectories, put together; by trajectory and reviewer."""
     said, disputed, people, skipped = dict[str, Outcome](), [], dict[str, int](), 0

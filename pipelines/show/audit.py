@@ -10,7 +10,7 @@ from rich.text import Text
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.show.trajectory import Records, Turn, view_of
 from gog.pipelines.views.summary import plain_table
-from gog.schemas import AnswerType, Hit, Seed
+from gog.schemas import AnswerType, Hit, Outcome, Seed
 from gog.transforms.evaluate.audit import AuditReport, Rate, Ruling
 from gog.transforms.verify.grounding import literal
 from gog.transforms.verify.leaks import leaks
@@ -25,6 +25,7 @@ TITLES: Final = {
     Ruling.UNSETTLED: ("Lost: left because nobody could tell, and people say right", "right"),
 }
 SHOWN_MISTAKES: Final = 10
+SAID: Final = {"right": Outcome.CORRECT, "wrong": Outcome.WRONG, "skip": Outcome.UNKNOWN}
 
 
 def question_of(records: Records) -> str:

@@ -70,6 +70,17 @@ def draw(groups: Mapping[str, Group], size: int, seed: int) -> list[str]:
     return sample
 
 
+def in_order(sample: Sequence[str], said: Mapping[str, Outcome]) -> tuple[list[str], int]:
+    """The sample as one person goes through it, and how many at its start are decided.
+
+    Then comes what was never asked, and last what was passed over (`unknown`), in the order of `said`.
+    """
+    decided = [name for name in sample if said.get(name, Outcome.UNKNOWN) is not Outcome.UNKNOWN]
+    drawn = set(sample)
+    skipped = [name for name, outcome in said.items() if outcome is Outcome.UNKNOWN and name in drawn]
+    return decided + [name for name in sample if name not in said] + skipped, len(decided)
+
+
 def _lot(seed: int, name: str) -> bytes:
     return hashlib.sha256(f"audit/{seed}/{name}".encode()).digest()
 

@@ -11,11 +11,12 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest
-from gog.pipelines.lake.review_files import ReviewBook
+from gog.pipelines.lake.review_files import AuditBook, Book, ReviewBook
 from gog.pipelines.show.trajectory import Records
 from gog.pipelines.show.web.index import RunIndex, signature
-from gog.pipelines.show.web.records import open_reader, read_records
-from gog.schemas import Box, Decision, Review
+from gog.pipelines.show.web.records import groups_of, open_reader, read_records
+from gog.schemas import Audit, Box, Decision, Outcome, Review
+from gog.transforms.evaluate.audit import Group, draw
 from gog.transforms.images import ImageError, decode_image
 from gog.transforms.recent import Recent
 from gog.transforms.services.gateway.prices import Price
@@ -47,6 +48,8 @@ class ServedLake:
         self._indexes: OrderedDict[str, tuple[RunIndex, float]] = OrderedDict()
         self._making = threading.Lock()
         self._books: dict[str, ReviewBook] = {}
+        self._audits: dict[str, AuditBook] = {}
+        self._sample: tuple[tuple[str, int, int, int], dict[str, Group], list[str]] | None = None
         self._writing = threading.Lock()
         self._thumbs: Recent[str, bytes] = Recent(MOST_THUMBS, len)
 
@@ -122,10 +125,30 @@ class ServedLake:
                 index[0].set_reviews(book.latest, trajectory_id)
             return dict(book.latest[trajectory_id])
 
+    def sample(self, run: str, size: int, seed: int) -> tuple[dict[str, Group], list[str]]:
+        """The verdicts of a run that can be audited, by trajectory, and the sample drawn of them."""
+        self._check(run)
+        key = run, signature(self.lake, run), size, seed
+        if self._sample is None or self._sample[0] != key:
+            groups = groups_of(self.lake, run)
+            self._sample = key, groups, draw(groups, size, seed)
+        return self._sample[1:]
+
+    def audits(self, run: str) -> Mapping[str, Mapping[str, Audit]]:
+        """The audits of a run that count, by trajectory and reviewer."""
+        with self._writing:
+            return self._audit_book(run).latest
+
+    def add_audit(self, run: str, trajectory_id: str, seed_id: str, reviewer: str, outcome: Outcome) -> None:
+        """Keep what a reviewer says of a verdict."""
+        with self._writing:
+            self._audit_book(run).add(trajectory_id, seed_id, reviewer, outcome)
+
     def compact(self) -> None:
         """Move journals into tables. A lake that cannot be written keeps its journals."""
         with self._writing:
-            for book in self._books.values():
+            books: list[Book[Any]] = [*self._books.values(), *self._audits.values()]
+            for book in books:
                 try:
                     book.compact()
                 except (LakeError, ValueError):
@@ -203,6 +226,12 @@ class ServedLake:
             book = self._book(run)
             if index.known is not book.latest:
                 index.set_reviews(book.latest)
+
+    def _audit_book(self, run: str) -> AuditBook:
+        self._check(run)
+        book = self._audits.setdefault(run, AuditBook(self.lake, run))
+        book.refresh()
+        return book
 
     def _book(self, run: str) -> ReviewBook:
         """The run's reviews as they are now."""

@@ -19,7 +19,8 @@ from jinja2 import Environment
 from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.review_files import LONGEST_COMMENT, MOST_BOXES, reviewer_name
-from gog.pipelines.lake.reviews import review_stats, state_of
+from gog.pipelines.lake.reviews import audited, review_stats, said_by, state_of
+from gog.pipelines.show.audit import SAID, TITLES, question_of, told
 from gog.pipelines.show.trajectory import TrajectoryView, rect, view_of
 from gog.pipelines.show.web import text
 from gog.pipelines.show.web.filters import FACETS, NOTHING, REVIEWS, SORTS, Filter
@@ -29,10 +30,13 @@ from gog.pipelines.show.web.served_lake import NotThereError, ServedLake
 from gog.pipelines.templates import templates
 from gog.schemas import REASONS, Box, BoxError, Decision
 from gog.schemas.rows import SchemaError
+from gog.transforms.evaluate.audit import in_order, report
 
 ADDRESS: Final = "127.0.0.1"
 PAGE: Final = 50
 """Rows on a page of the list."""
+AUDITED: Final = 50
+"""Verdicts that an audit draws unless its address says otherwise."""
 BODY_BYTES: Final = 64 << 10
 """Longest body of a request that is read."""
 COMPACT_AFTER_S: Final = 2.0
@@ -65,11 +69,13 @@ class Viewer:
         app.router.add_get("/runs/{run}/t/{id}", self._trajectory)
         app.router.add_get("/runs/{run}/seeds/{seed}", self._seed)
         app.router.add_get("/runs/{run}/reviews", self._stats)
+        app.router.add_get("/runs/{run}/audit", self._audit)
         app.router.add_get("/compare", self._compare)
         app.router.add_get("/images/{sha256}", self._image)
         app.router.add_get("/thumbs/{sha256}", self._thumb)
         app.router.add_get("/static/{name}", self._static_file)
         app.router.add_post("/runs/{run}/t/{id}/review", self._review)
+        app.router.add_post("/runs/{run}/t/{id}/audit", self._say)
         app.router.add_post("/reviewer", self._name_reviewer)
         app.on_response_prepare.append(add_headers)
         app.on_startup.append(self._warm)
@@ -145,6 +151,35 @@ class Viewer:
 
         return self._page(request, "reviews.html", run=run, **await to_thread(read))
 
+    async def _audit(self, request: web.Request) -> web.StreamResponse:
+        run, who, query = request.match_info["run"], self._who(request), request.query
+        size, seed = _number(query.get("size", ""), AUDITED), _number(query.get("seed", ""), 0)
+
+        def read() -> dict[str, Any]:
+            groups, sample = self.lake.sample(run, size, seed)
+            audits = self.lake.audits(run)
+            said = said_by(who, audits)
+            order, front = in_order(sample, said)
+            at = min(_number(query.get("place", ""), front + 1), len(order)) - 1
+            values = {"order": order, "at": at, "front": front, "size": size, "seed": seed, "said": said}
+            if "report" in query or (front == len(order) and "place" not in query):
+                words = audited({name: by for name, by in audits.items() if name in groups})
+                return values | {"report": report(groups, words.said), "words": words}
+            view = self._view_of(run, order[at])
+            return values | {"report": None, "view": view, "question": question_of(view.records)}
+
+        return self._page(request, "audit.html", run=run, TITLES=TITLES, told=told, **await to_thread(read))
+
+    async def _say(self, request: web.Request) -> web.StreamResponse:
+        run, name, who = request.match_info["run"], request.match_info["id"], self._who(request)
+        outcome = SAID.get(str((await _json(request)).get("word")))
+        if outcome is None:
+            raise web.HTTPUnprocessableEntity(text=f"an audit says one of {', '.join(SAID)}\n")
+        trajectory = (await to_thread(self.lake.records, run, name)).trajectory
+        await to_thread(self.lake.add_audit, run, name, trajectory.seed_id, who, outcome)
+        self._compact_later()
+        return web.Response(status=204)
+
     async def _image(self, request: web.Request) -> web.StreamResponse:
         data, kind = await to_thread(self.lake.picture, request.match_info["sha256"])
         return web.Response(body=data, content_type=kind, headers=_FOR_EVER)
@@ -165,8 +200,7 @@ class Viewer:
         trajectory = (await to_thread(self.lake.records, run, name)).trajectory
         change = read_change(body, {step.turn for step in trajectory.steps if step.box})
         reviews = await to_thread(self.lake.add_review, run, name, trajectory.seed_id, who, change)
-        if self._compacting is None or self._compacting.done():
-            self._compacting = asyncio.create_task(self._compact_soon())
+        self._compact_later()
         return self._page(request, "review.html", run=run, reviews=reviews)
 
     async def _name_reviewer(self, request: web.Request) -> web.StreamResponse:
@@ -183,6 +217,10 @@ class Viewer:
         """Make the first run's list while the browser is being opened; what goes wrong is told when it is asked for."""
         if self._run is not None:
             self._warming = asyncio.gather(to_thread(self.lake.index, self._run), return_exceptions=True)
+
+    def _compact_later(self) -> None:
+        if self._compacting is None or self._compacting.done():
+            self._compacting = asyncio.create_task(self._compact_soon())
 
     async def _compact_soon(self) -> None:
         await asyncio.sleep(COMPACT_AFTER_S)
@@ -276,8 +314,8 @@ async def _json(request: web.Request) -> Mapping[str, Any]:
     return body
 
 
-def _number(words: str) -> int:
-    return int(words) if words.isascii() and words.isdigit() and 0 < len(words) < 7 and int(words) else 1
+def _number(words: str, otherwise: int = 1) -> int:
+    return int(words) if words.isascii() and words.isdigit() and 0 < len(words) < 7 and int(words) else otherwise
 
 
 def _environment(static: Mapping[str, bytes]) -> Environment:
@@ -298,6 +336,7 @@ def _environment(static: Mapping[str, bytes]) -> Environment:
         "STATES_SHOWN": STATES_SHOWN,
         "REASONS": REASONS,
         "LONGEST_COMMENT": LONGEST_COMMENT,
+        "SAID": SAID,
         "state_of": state_of,
         "version": {name: hashlib.sha256(data).hexdigest()[:12] for name, data in static.items()},
     }

@@ -13,7 +13,7 @@ from lakes import make_seed, reflective, small_run, source_of, verdict_of
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_sft
 from gog.pipelines.lake.image_files import ImageFiles
-from gog.pipelines.lake.reviews import EVERYBODY, ReviewState, audited, honour, latest, review_stats, state_of
+from gog.pipelines.lake.reviews import EVERYBODY, ReviewState, audited, honour, latest, review_stats, said_by, state_of
 from gog.schemas import Audit, CorrectedBox, Decision, Method, Outcome, Reject, Review, Trajectory
 from gog.transforms.export.rows import ExportSettings, Reviewed
 
@@ -55,7 +55,10 @@ def test_audits_count_where_people_do_not_disagree() -> None:
         ("b", "ben", skipped),
         ("c", "ana", skipped),
     ]
-    found = audited(latest(audit(*word) for word in words))
+    kept = latest(audit(*word) for word in words)
+    assert said_by("ben", kept) == {"a": wrong, "b": skipped}
+    assert said_by("cat", kept) == {}
+    found = audited(kept)
     assert (found.said, found.disputed, found.skipped, found.people) == ({"b": wrong}, ("a",), 1, {"ana": 2, "ben": 1})
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gog.schemas import Method, Outcome
-from gog.transforms.evaluate.audit import MISTAKE, Group, Rate, Ruling, draw, group_of, report
+from gog.transforms.evaluate.audit import MISTAKE, Group, Rate, Ruling, draw, group_of, in_order, report
 
 A, R, U = Ruling.ACCEPTED, Ruling.REJECTED, Ruling.UNSETTLED
 OTHER = {Outcome.CORRECT: Outcome.WRONG, Outcome.WRONG: Outcome.CORRECT}
@@ -151,3 +151,10 @@ def test_nothing_is_claimed_of_groups_that_nobody_saw() -> None:
 def test_rulings(outcome: Outcome, reasons: list[str], ruling: Ruling | None) -> None:
     group = group_of(outcome, Method.NONE, reasons)
     assert (group.ruling if group else None) is ruling
+
+
+def test_a_person_goes_on_with_what_was_never_asked_and_ends_with_what_was_passed_over() -> None:
+    said = {"c": Outcome.UNKNOWN, "e": Outcome.WRONG, "a": Outcome.UNKNOWN, "b": Outcome.CORRECT, "z": Outcome.UNKNOWN}
+    assert in_order(list("abcdef"), said) == (list("be") + list("df") + list("ca"), 2)
+    assert in_order(list("ab"), {}) == (["a", "b"], 0)
+    assert in_order([], said) == ([], 0)

@@ -274,8 +274,30 @@ if (review) {
   });
 }
 
+/* An audit: a word on a verdict, then the next one. */
+
+const audit = $("#audit");
+async function say(button) {
+  if (audit.ariaBusy) return;
+  audit.ariaBusy = "true";
+  try {
+    await post(audit.dataset.url, { word: button.dataset.word });
+    location.assign(audit.dataset.next);
+  } catch (error) {
+    audit.ariaBusy = null;
+    tell(error.message);
+  }
+}
+for (const button of audit ? $$("[data-word]", audit) : []) button.addEventListener("click", () => say(button));
+
 /* Keys. */
 
+const AUDIT_KEYS = {
+  r: () => say($("[data-word=right]", audit)),
+  w: () => say($("[data-word=wrong]", audit)),
+  s: () => say($("[data-word=skip]", audit)),
+  b: () => $("#previous")?.click(),
+};
 const KEYS = {
   "/": () => ($("#q") ? $("#q").select() : $("#back")?.click()),
   "?": () => help.showModal(),
@@ -288,6 +310,7 @@ const KEYS = {
   u: () => review && decide(null),
   e: () => review && nextBox(),
   c: () => $("#comment")?.focus(),
+  ...(audit ? AUDIT_KEYS : {}),
 };
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || $("dialog[open]")) return;

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from viewing import View, hostile_run, viewed, with_manifest
 
 from gog.pipelines.lake.lake import Lake
-from gog.pipelines.lake.review_files import read_reviews
+from gog.pipelines.lake.review_files import read_audits, read_reviews
 
 ROOT = Path(__file__).parents[4]
 PICTURES = Path(os.environ.get("GOG_ARTIFACTS", ROOT / "artifacts")) / "view"
@@ -357,3 +357,35 @@ def _first(view: View) -> str:
     found = re.search(r'class="open" href="/([^"]+)"', view.get("/runs/small").text)
     assert found
     return view.address + found[1]
+
+
+def test_an_audit_goes_by_keys(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root) as view, watched(browser) as seen:
+        page = seen.page
+        page.goto(f"{view.address}runs/small")
+        page.get_by_role("link", name="Audit").click()
+        place = page.locator("nav.step")
+        for number, key in enumerate("rws", start=1):
+            expect(place).to_contain_text(f"{min(number, 3)} of 50")
+            if number == 1:
+                seen.keep("audit")
+            with page.expect_navigation():
+                page.keyboard.press(key)
+        expect(place).to_contain_text("3 of 50")
+        page.keyboard.press("b")
+        expect(place).to_contain_text("2 of 50")
+        expect(page.locator("[data-word=wrong]")).to_have_attribute("aria-pressed", "true")
+        with page.expect_navigation():
+            page.keyboard.press("r")
+        expect(place).to_contain_text("3 of 50")
+        page.get_by_role("link", name="Report").click()
+        expect(page.locator("main")).to_contain_text("You have decided on 2 of 50 verdicts.")
+        seen.keep("audit-report")
+    words = sorted(by["ana"].outcome.value for by in read_audits(lake, "small").values())
+    assert words == ["correct", "correct", "unknown"]
+
+
+def test_an_audit_fits_a_phone(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root) as view, watched(browser, size=PHONE, scheme="dark") as seen:
+        seen.page.goto(f"{view.address}runs/small/audit")
+        seen.keep("audit-phone")

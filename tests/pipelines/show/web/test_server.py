@@ -9,7 +9,8 @@ from lakes import reflective, small_run, write
 from viewing import SCRIPT, View, hostile_run, ids, viewed, with_manifest
 
 from gog.pipelines.lake.lake import Lake, Manifest
-from gog.schemas import Seed
+from gog.pipelines.lake.review_files import read_audits
+from gog.schemas import Outcome, Seed
 
 
 class Page(HTMLParser):
@@ -256,3 +257,36 @@ def test_the_same_seed_of_another_run_stands_beside(lake: Lake) -> None:
         both = view.get(f"/compare?a={values[0]}&b={values[-1]}")
         assert both.status == 200
         assert "two different seeds" not in both.text
+
+
+def test_an_audit_asks_one_after_the_other_and_ends_with_its_report(lake: Lake) -> None:
+    asked: list[str] = []
+    with viewed(lake.root) as view:
+        for word in ("wrong", "skip", "right", *["right"] * 10):
+            page = Page(view.get("/runs/small/audit").text)
+            (card,) = [a for a in page.all("section") if a.get("id") == "audit"]
+            asked.append(str(card["data-url"]).split("/")[-2])
+            assert view.post(str(card["data-url"]), {"word": word}).status == 204
+        assert asked[1] == asked[-1], "what was passed over comes last"
+        assert len(set(asked)) == len(asked) - 1 == 12
+        done = Page(view.get("/runs/small/audit").text)
+        assert "You have decided on 12 of 12 verdicts." in " ".join(done.said.split())
+        assert "False accepts" in done.said
+        back = Page(view.get("/runs/small/audit?place=1").text)
+        pressed = [a.get("aria-pressed") for a in back.all("button") if "data-word" in a]
+        assert pressed.count("true") == 1
+        assert view.post(f"/runs/small/t/{asked[0]}/audit", {"word": "maybe"}).status == 422
+        assert view.post("/runs/small/t/trajectory-none/audit", {"word": "right"}).status == 404
+        assert view.get("/runs/none/audit").status == 404
+    said = {name: by["ana"].outcome for name, by in read_audits(lake, "small").items()}
+    assert said == {name: Outcome.WRONG if name == asked[0] else Outcome.CORRECT for name in asked}
+
+
+def test_an_audit_shows_hostile_text_as_text(tmp_path: Path) -> None:
+    name = hostile_run(tmp_path / "lake")
+    with viewed(tmp_path / "lake") as view:
+        for query in ("", "?size=999999999&seed=-1&place=0", "?place=99999", "?report"):
+            page = view.get(f"/runs/hostile/audit{query}")
+            assert page.status == 200
+            assert SCRIPT not in page.text
+        assert view.post(f"/runs/hostile/t/{name}/audit", {"word": ["right"]}).status == 422
