@@ -104,7 +104,10 @@ def main(folder: Path, backbone: str) -> None:
         assert paid == {"score": 1.0, "acc": 1.0, "format": 1.0, **counts}, paid
         forged = text.replace("<answer>Kenya</answer>", "I do not know.")
         paid = asyncio.run(reward("x", forged, row["reward_model"]["ground_truth"], dict(data.extra_fields)))
-        assert paid["score"] == 0.0
+        assert (paid["score"], paid["unsettled"]) == (0.0, 0.0)
+        other = text.replace("<answer>Kenya</answer>", "<answer>Another country</answer>")
+        paid = asyncio.run(reward("x", other, row["reward_model"]["ground_truth"], dict(data.extra_fields)))
+        assert (paid["acc"], paid["unsettled"]) == (0.0, 1.0)
     masked = _check_mask(backbone, processor, rows[0], shown, tools, turns)
     print(f"verl, {backbone}: {len(rows)} rows, {len(tools)} tools, reward and configuration; {masked} tokens masked")
 

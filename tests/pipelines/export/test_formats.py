@@ -17,6 +17,7 @@ from PIL import Image
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.export.formats import FORMATS
+from gog.pipelines.export.formats.export_format import rendered, write_script
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import Exported, export_rl, export_sft
 from gog.pipelines.lake.lake import Lake
@@ -253,6 +254,20 @@ class TestOtherTrainers:
         env |= {"GOG_TEXT_SEARCH": "corpus:a", "GOG_IMAGE_SEARCH": "gallery:a"}
         said = subprocess.run([script], capture_output=True, text=True, env=env, check=False)
         assert (said.returncode, said.stdout.split()) == (2, ["-m", "gog_train.verl.check"])
+
+    @pytest.mark.parametrize(("atlas", "paid"), [(True, "zero"), (False, "")])
+    def test_verl_pays_what_nobody_settles_by_itself_only_where_all_names_are_known(
+        self, tmp_path: Path, atlas: bool, paid: str
+    ) -> None:
+        python, script = tmp_path / "python", tmp_path / "launch.sh"
+        python.write_text('#!/bin/sh\necho "paid: $GOG_UNSETTLED"\nexit 2\n')
+        python.chmod(0o755)
+        write_script(script, rendered("verl/launch.sh.j2", {"atlas": atlas, "example": "m"}))
+        (tmp_path / "chat_template.jinja").touch()
+        env = {"PATH": os.environ["PATH"], "PYTHON": str(python), "MODEL": "m"}
+        env |= {"GOG_TEXT_SEARCH": "corpus:a", "GOG_IMAGE_SEARCH": "gallery:a"}
+        said = subprocess.run([script], capture_output=True, text=True, env=env, check=False)
+        assert said.stdout == f"paid: {paid}\n"
 
     def test_what_a_format_cannot_say_is_a_reject(self, lake: Lake) -> None:
         trajectories = list(lake.read_table("small", "trajectories", Trajectory))
