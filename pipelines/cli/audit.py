@@ -187,5 +187,8 @@ def _report(
     if shown.mistaken.unseen:
         print(f"Of {shown.mistaken.unseen:,} verdicts, in groups where nobody has decided, nothing is known.")
     if shown.found:
-        print(f"Mistaken: {' '.join(shown.found[:SHOWN_MISTAKES])}" + " ..." * (len(shown.found) > SHOWN_MISTAKES))
-        print("`gog inspect --trajectory ID` draws one; `gog view` has it with all turns, and rejects it for exports.")
+        print("Mistaken (`gog view` has each with all turns, and rejects it for exports):")
+        for found in shown.found[:SHOWN_MISTAKES]:
+            print(f"  {found}  {', '.join(filter(None, groups[found]))}")
+        if len(shown.found) > SHOWN_MISTAKES:
+            print(f"  and {len(shown.found) - SHOWN_MISTAKES:,} more, which --json has")

@@ -100,7 +100,10 @@ def test_the_report_finds_what_was_planted(
     told = gog("audit", "--lake", copied.lake, "--report").out
     assert "False accepts" in told
     assert f"{report['mistaken']['value']:.1%} is mistaken" in told
-    assert "Mistaken: trajectory-" in told
+    one = min(mistaken)
+    verdict = verdicts(copied)[one]
+    ruling = "rejected" if verdict.reasons else "accepted"
+    assert f"  {one}  {', '.join((ruling, verdict.method, *verdict.reasons[:1]))}\n" in told
 
 
 def test_each_verdict_is_shown_with_what_it_was_made_from(
