@@ -30,11 +30,15 @@ _SMALLEST: Final = 1e-300
 
 
 class Number(NamedTuple):
-    """A number as written: its value, the value of its last written digit, and how many digits are significant."""
+    """A number as written: its value, the value of its last written digit, and how many digits are significant.
+
+    `unsure` says that its point may as well group thousands as part decimals.
+    """
 
     value: float
     step: float
     digits: int
+    unsure: bool = False
 
 
 def read_number(match: re.Match[str]) -> tuple[Number, ...]:
@@ -44,7 +48,9 @@ def read_number(match: re.Match[str]) -> tuple[Number, ...]:
     if _ONE_GROUP.fullmatch(digits):
         swapped = digits.translate(str.maketrans(".,", ",."))
         readings.append(_value(swapped))
-    return tuple(number for reading in readings if (number := _whole(match, *reading)) is not None)
+    unsure = len(readings) > 1 and "." in digits
+    numbers = (_whole(match, *reading) for reading in readings)
+    return tuple(number._replace(unsure=unsure) for number in numbers if number is not None)
 
 
 def _whole(match: re.Match[str], value: float, step: float, digits: int) -> Number | None:

@@ -43,6 +43,8 @@ class Quantity(NamedTuple):
     counted: str = ""
     ordinal: bool = False
     about: bool = False
+    unsure: bool = False
+    """Its point may as well group thousands."""
 
 
 class _Part(NamedTuple):
@@ -132,7 +134,9 @@ def _one(text: str) -> tuple[Quantity, ...]:
 def _of(number: Number, scale: float, part: _Part) -> Quantity:
     value = number.value * scale
     digits = number.digits if scale == 1.0 else significant(part.written)
-    return Quantity(value, value, number.step * scale, digits, part.unit, part.counted, part.ordinal)
+    return Quantity(
+        value, value, number.step * scale, digits, part.unit, part.counted, part.ordinal, unsure=number.unsure
+    )
 
 
 def _part(text: str) -> _Part | None:
@@ -237,6 +241,8 @@ def over_readings(outcomes: Sequence[Outcome]) -> Outcome:
 
 def _compare(answer: Quantity, gold: Quantity) -> Outcome:
     outcome = _values(answer, gold)
+    if answer.unsure != gold.unsure and outcome is Outcome.CORRECT:
+        return Outcome.UNKNOWN
     # "About 300" is no less than 300 where that is right, and nothing to refuse where it is not.
     return Outcome.UNKNOWN if (answer.about or gold.about) and outcome is Outcome.WRONG else outcome
 

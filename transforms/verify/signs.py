@@ -16,11 +16,13 @@ _SIGN: Final = re.compile(
     r"(?<![\w ])-(?=[\w.$€£¥₹])|(?<!\S)-(?=\S)|(?<!\S)- (?=[\d.$€£¥₹])"  # not of a compound, nor a dash
     r"|(?<=\w)-(?![\w ])|(?<=\w)- ?$"
     r"|[(\[{](?=[\d.-])|(?<=\d)[)\]}]"  # (5) may be a negative number
-    r"|(?<![\w.])\.(?=\d)"  # .5
+    r"|(?<![\w.])\.(?=\d)|(?<!\S)[@#!](?=\w)"  # .5, #5
+    r"|(?<=\d)(?: ?[^\W\d_]{1,2})(?![^\W_])"  # mW is no MW
     r"|(?<=\d)['\"′″’”!*?]+|(?<=\w)[*?'′’](?!\w)"  # 6', 5!, A*, Oslo?
     r"|[^\w\s\-.'\"′″’”!*?()\[\]{}]"  # judged one by one: mathematics, arrows
 )
-_CHARACTERS: Final = frozenset("-.'\"′″’”!*?")
+_NO_SYMBOLS: Final = frozenset({"st", "nd", "rd", "th", "am", "pm"})
+_CHARACTERS: Final = frozenset("@#-.'\"′″’”!*?")
 _STRAIGHT: Final = str.maketrans("′’″”", "''\"\"")
 _CATEGORIES: Final = frozenset({"Sm", "Sk", "So"})
 
@@ -36,6 +38,8 @@ def signs(text: str) -> str:
 def _kept(sign: str) -> str:
     if sign in "()[]{}":
         return sign
+    if sign.isalpha():
+        return "" if sign.lower() in _NO_SYMBOLS else sign
     if not set(sign) - _CHARACTERS:
         return sign.translate(_STRAIGHT).replace("''", '"')
     return sign if unicodedata.category(sign) in _CATEGORIES and sign not in "`´" else ""

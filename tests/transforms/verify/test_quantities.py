@@ -170,7 +170,9 @@ def test_of_two_years_or_counts_only_the_same_is_right(one: int, other: int) -> 
     [
         ("8,849 m", "8848.86 m", Outcome.CORRECT),
         ("29,032 ft", "8848.86 m", Outcome.CORRECT),
-        ("8.849 km", "8848.86 m", Outcome.CORRECT),
+        ("8.849 km", "8848.86 m", Outcome.UNKNOWN),
+        ("8.849 km", "about 8.849 km", Outcome.CORRECT),
+        ("5.000", "5", Outcome.UNKNOWN),
         ("8.9 km", "8848.86 m", Outcome.WRONG),
         ("9 km", "8848.86 m", Outcome.UNKNOWN),
         ("8.8 km", "8848.86 m", Outcome.UNKNOWN),

@@ -11,7 +11,8 @@ from gog.transforms.verify.signs import signs
         *(("AA-", "AA"), ("BBB−", "BBB"), ("Cl-", "Cl"), ("-5", "5"), ("－5", "5"), ("- 5", "5"), ("(5)", "5")),
         *((".5", "5"), (">12", "<12"), ("≥ 18", "≤ 18"), ("x<y", "x>y"), ("turn ←", "turn →"), ("10^-6", "10^6")),
         *(("10⁻⁶", "10⁶"), ("F♯ minor", "F minor"), ("6'1\"", "61"), ('6"', "6'"), ("6″", "6′"), ("A*", "A")),
-        *(("5!", "5"), ("Oslo?", "Oslo"), ("±5", "5"), ("C♭", "C")),
+        *(("5!", "5"), ("Oslo?", "Oslo"), ("±5", "5"), ("C♭", "C"), ("#5", "5"), ("@home", "home")),
+        *(("12 MW", "12 mW"), ("12 kn", "12 kN"), ("5K", "5k"), ("!Paris", "Paris")),
     ],
 )
 def test_signs_that_mean_something_stay(one: str, other: str) -> None:
@@ -49,7 +50,16 @@ def test_marks_that_mean_nothing_are_no_signs(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("≥ 18", "≥18"), ("x = -5", "x=−5"), ("6″", '6"'), ("5'10”", "5′10″"), ("－5", "-5")]
+    ("one", "other"),
+    [
+        ("≥ 18", "≥18"),
+        ("x = -5", "x=−5"),
+        ("6″", '6"'),
+        ("5'10”", "5′10″"),
+        ("－5", "-5"),
+        ("5 PM", "5 pm"),
+        ("12TH", "12th"),
+    ],
 )
 def test_one_sign_in_several_writings(one: str, other: str) -> None:
     assert signs(one) == signs(other)

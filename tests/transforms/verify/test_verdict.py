@@ -13,7 +13,7 @@ FOUND = make_evidence("e1", "Flag of Kenya")
 OTHER = make_evidence("e2", "Flag of Malawi")
 EMPTY = make_evidence("e3")
 EVIDENCE = {item.evidence_id: item for item in (FOUND, OTHER, EMPTY)}
-SEED = make_seed("Kenya")
+SEED = make_seed("Kenya", entity="Kenya")
 GAZED = make_trajectory([Turn("Look.", "gaze", FOUND), Turn("Kenya")])
 
 
