@@ -15,7 +15,7 @@ def main(lake: str, path: str | None = None) -> None:
     config = gog.load_config(path, lake=lake) if path else gog.load_config(lake=lake, source={"count": 48})
     result = gog.run(config)
     if result.stopped:
-        sys.exit(f"{result.stopped}: the same command goes on with a higher ceiling")
+        sys.exit(f"{result.stopped}; {result.advice}")
 
     run = gog.open_run(lake, config.run)
     outcomes = {verdict.trajectory_id: verdict.outcome for verdict in run.records(gog.Verdict)}

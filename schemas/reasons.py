@@ -32,6 +32,7 @@ REASONS: dict[str, str] = {
     "search.failed": "a search or a tool failed",
     "store.miss": "replay mode, and the answer is not in the store",
     "budget.reached": "the budget's ceiling was reached",
+    "judge.ill": "the judge's replies could not be read, many in a row, so the run stopped",
     "verify.wrong": "the answer is wrong",
     "verify.unknown": "the judge failed, so nobody knows",
     "verify.ungrounded": "the evidence does not entail the answer",
@@ -90,6 +91,7 @@ class FailureClass(StrEnum):
     NOT_FOUND = "not_found"
     BUDGET = "budget"
     STORE_MISS = "store_miss"
+    JUDGE_ILL = "judge_ill"
 
     @property
     def permanent(self) -> bool:
@@ -107,7 +109,11 @@ class FailureClass(StrEnum):
         return self in STOP_REASONS
 
 
-STOP_REASONS: Final = {FailureClass.BUDGET: "budget.reached", FailureClass.STORE_MISS: "store.miss"}
+STOP_REASONS: Final = {
+    FailureClass.BUDGET: "budget.reached",
+    FailureClass.STORE_MISS: "store.miss",
+    FailureClass.JUDGE_ILL: "judge.ill",
+}
 """Reasons to leave that say nothing of the unit: the run stopped buying, and a later run goes on with it."""
 _PERMANENT = frozenset({FailureClass.REFUSED, FailureClass.BAD_REQUEST, FailureClass.NOT_FOUND})
 _PASSING = frozenset(

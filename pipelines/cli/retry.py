@@ -38,18 +38,18 @@ def retry(
     run = one_run(config, lake, name)
     loaded = config_of(config, lake, name) if config else _own_config(run)
     before = count_rejects(run.lake, run.name, wanted)
-    stopped, after = "", before
+    result, after = None, before
     if before.total():
         with Progress(loaded, sys.stderr) as progress:
-            stopped = run_engine(loaded, retry=wanted, on_shard=progress.shard).stopped
+            result = run_engine(loaded, retry=wanted, on_shard=progress.shard)
         after = count_rejects(run.lake, run.name, wanted, STEPS_AGAIN)
     if as_json:
         lines = [{"reason": code, "before": before[code], "left": after[code]} for code in sorted(wanted)]
-        print_json({"run": run.name, "stopped": stopped, "reasons": lines})
+        print_json({"run": run.name, "stopped": result.stopped if result else "", "reasons": lines})
     else:
         print(_told(before, after, run.name))
-    if stopped:
-        raise FellShortError(f"{stopped}; everything is kept, go on with a higher ceiling")
+    if result and result.stopped:
+        raise FellShortError(f"{result.stopped}; everything is kept, {result.advice}")
 
 
 def _checked(code: str) -> str:
@@ -98,6 +98,12 @@ def _why(code: str) -> str:
             return "the ceiling holds: raise it in the config"
         case "store":
             return "replay calls nobody: set store.mode to record"
+        case "judge":
+            return "the judge still gives no verdicts: `gog doctor` asks it"
+        case _ if code == "verify.unknown":
+            return (
+                "what had no verdict was asked anew; `gog doctor` asks the judge, another one is named in another --run"
+            )
         case _ if code == "teacher.refused":
             return "the store keeps refusals, so that nobody pays for them twice"
         case _:

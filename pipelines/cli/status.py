@@ -59,7 +59,10 @@ def _show(state: "Status") -> None:
     from gog.pipelines.views.summary import console_for, print_summary
 
     console = console_for(sys.stdout)
-    say = f"{WORDS[state.state]}: {state.detail}" if state.detail else WORDS[state.state]
+    words = WORDS[state.state]
+    if state.state == "stopped" and "max_" not in state.detail and "ceiling" not in state.detail:
+        words = "stopped; `gog run` goes on once this is mended"
+    say = f"{words}: {state.detail}" if state.detail else words
     print(f"Run {state.run}: {say}")
     print(" | ".join(_facts(state)))
     if state.state != "done":

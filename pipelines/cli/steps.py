@@ -69,7 +69,7 @@ def work(
         retry = f"gog retry{pointing(config)}" + "".join(f" --reason {code}" for code in sorted(failed))
         print(f"{failed.total():,} left because something outside failed; once it works: {retry}")
     if result.stopped:
-        raise FellShortError(f"{result.stopped}; everything is kept, go on with a higher ceiling")
+        raise FellShortError(f"{result.stopped}; everything is kept, {result.advice}")
     if steps is None and not any(line["kept"] for line in summary["behaviours"]):
         why = f'gog inspect{pointing(config)} --sql "from reasons"'
         nothing = f"nothing was kept: `{why}` says why"

@@ -26,7 +26,7 @@ from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.prices import find_price
 from gog.transforms.services.http import close_client
-from gog.transforms.services.loop import run_on_loop, shared, unshare
+from gog.transforms.services.loop import peek, run_on_loop, shared, unshare
 from gog.transforms.services.models.provider import Server
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, TextSearch
 from gog.transforms.services.providers import DETECTORS, IMAGE_SEARCHES, MODELS, TEXT_SEARCHES, host_or_scheme
@@ -44,6 +44,13 @@ _budgets: list[tuple[int, Budget]] = []
 def services_for(config_json: str) -> Services:
     """The process's services for a config; opened on the first call, shared afterwards."""
     return shared(("services", config_json), lambda: open_services(Config.model_validate_json(config_json)))
+
+
+def begin(config: Config) -> None:
+    """Tell the process's services, where it has opened some, that another run begins."""
+    services: Services | None = peek(("services", config.model_dump_json()))
+    if services is not None:
+        services.begin()
 
 
 def images_for(root: str) -> ImageStore:

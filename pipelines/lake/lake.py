@@ -70,14 +70,14 @@ class Manifest(BaseModel):
     plugins: dict[str, str] = Field(default_factory=dict)
     """What the run takes from other distributions: `tool measure` from `gog-example 0.1.0`."""
     state: Literal["running", "done", "stopped", "failed"] = "running"
-    """`stopped`: at a ceiling of the budget; it can go on."""
+    """`stopped`: at a ceiling of the budget, or by an ill judge; it can go on."""
     detail: str = ""
     shards: dict[int, ShardState] = Field(default_factory=dict)
     counts: dict[str, int] = Field(default_factory=dict)
     spend: dict[str, float] = Field(default_factory=dict)
 
 
-STATES_SHOWN: Final = {"live": "at work now", "unfinished": "not finished", "stopped": "stopped at a ceiling"}
+STATES_SHOWN: Final = {"live": "at work now", "unfinished": "not finished", "stopped": "stopped before its end"}
 """States of a run on a page; the others are their own word."""
 
 
@@ -158,7 +158,7 @@ class Lake:
         write_atomic(self.run_folder(manifest.run) / "manifest.json", text.encode())
 
     def state(self, manifest: Manifest) -> str:
-        """What its run is at: live, done, stopped (at a ceiling), unfinished (killed or stopped by hand), failed."""
+        """What its run is at: live, done, stopped (ceiling, ill judge), unfinished (killed or by hand), failed."""
         if is_locked(self.run_folder(manifest.run) / "lock"):
             return "live"
         return "unfinished" if manifest.state == "running" else manifest.state

@@ -30,12 +30,17 @@ from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
 from gog.transforms.open_set import plugins
 from gog.transforms.passing_images import PassingImages
+from gog.transforms.services.gateway.gateway import Gateway
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
 from gog.transforms.services.providers import MODELS, embedded
+from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.schema import StoreError
+from gog.transforms.services.store.sqlite import Store
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError
+from gog.transforms.synthesize.judge import judge_call, try_judge
 
 State = Literal["ok", "warning", "problem"]
 
@@ -159,7 +164,7 @@ def _services(config: Config) -> Iterator[Check]:
             lake = own if (own.indexes / f"atlas-{world_version()}").exists() else lake
         names = {"teacher": config.teacher, "judge": config.judge, "labeller": config.labeller}
         for name, address in names.items():
-            yield _model(name, address, pictures, config)
+            yield _model(name, address, _judge if name == "judge" else _chat, pictures, config)
         for kind, address in named_services(config):
             if kind != "chat":
                 yield _answers(_NAMES[kind], address, partial(_ask, kind, address, config, pictures, lake))
@@ -174,14 +179,17 @@ def _rule_based(check: Check) -> Check:
     return Check(check.name, "warning", why, advice)
 
 
-def _model(name: str, address: str, pictures: PassingImages, config: Config) -> Check:
+_Ask = Callable[[str, PassingImages, Config], Awaitable[str]]
+
+
+def _model(name: str, address: str, ask: _Ask, pictures: PassingImages, config: Config) -> Check:
     """A model that a run starts itself is not: loading it would take minutes."""
     try:
         server = server_of(address, config)
     except ConfigError as error:
         return Check(name, "problem", str(error), "see its address in the config")
     if server is None:
-        check = _answers(name, address, partial(_chat, address, pictures, config))
+        check = _answers(name, address, partial(ask, address, pictures, config))
         return _rule_based(check) if embedded(address) and config.source.kind != "atlas" else check
     program = shutil.which(server.executable)
     if program is None:
@@ -203,12 +211,28 @@ def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Chec
         answer = asyncio.run(within())
     except ConfigError as error:
         return Check(name, "problem", str(error), "see its address in the config")
+    except JudgeError as error:
+        return Check(name, "problem", f"{address}: {error}", "see its chat template, thinking_tokens, or name another")
     except TimeoutError:
         return Check(name, "problem", f"{address}: no answer within 60 s", "is it up, and is its address right?")
     except ServiceError as error:
         return Check(name, "problem", f"{address}: {error}", "is it up, is its address right, is its key set?")
     took = 1000 * (time.perf_counter() - started)
     return Check(name, "ok", f"{address}: {answer} in {took:,.0f} ms")
+
+
+class JudgeError(Exception):
+    """A judge that answers, and whose verdicts are none or wrong."""
+
+
+async def _judge(address: str, pictures: PassingImages, config: Config) -> str:
+    """Asks live, and keeps nothing: what a judge said before it was mended tells nothing of it now."""
+    judge = open_at(MODELS, address, config, images=pictures)
+    with tempfile.TemporaryDirectory() as folder, Store(Path(folder), Mode.LIVE) as nowhere:
+        wrong = await try_judge(judge_call(Gateway(nowhere, retry=Retry(attempts=1)), judge))
+    if wrong:
+        raise JudgeError(wrong)
+    return f"{judge.id} tells a right answer from a wrong one"
 
 
 async def _chat(address: str, pictures: PassingImages, config: Config) -> str:

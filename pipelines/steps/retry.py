@@ -55,6 +55,7 @@ def forget_rejected(context: Context, reasons: frozenset[str], steps: Iterable[s
             context.forget("synthesize", hit)
         if hit:
             context.forget(step, hit)
+            context.forget("label", hit)  # whom it labels, and who is solvable, is for the verdicts to say
         forgotten.update(hit)
     return sorted(forgotten)
 

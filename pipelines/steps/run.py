@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 
 from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config, fingerprint
-from gog.pipelines.connect.services import check_ready, open_store
+from gog.pipelines.connect.services import begin, check_ready, open_store
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.sources.files import ShardSpec
 from gog.pipelines.steps.context import Context
@@ -32,6 +33,9 @@ from gog.transforms.services.loop import one_heap, tidy
 PHASE_ONE = ("ingest", "synthesize")
 STEPS = (*PHASE_ONE, "curate", "export_sft", "label", "export_rl")
 
+_ILL: Final = "the judge "
+"""How it begins that the judge is ill (`gog.transforms.synthesize.judge`)."""
+
 OnStep = Callable[[str, int, int], None]
 
 
@@ -41,10 +45,17 @@ class FunnelError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended. `stopped` says at which ceiling, empty when it is done."""
+    """How a run ended. `stopped` says at which ceiling, or that its judge is ill; empty when it is done."""
 
     manifest: Manifest
     stopped: str = ""
+
+    @property
+    def advice(self) -> str:
+        """What lets a run that stopped go on."""
+        if self.stopped.startswith(_ILL):
+            return "once `gog doctor` finds it well, the same command goes on"
+        return "go on with a higher ceiling"
 
 
 def run(
@@ -66,6 +77,7 @@ def run(
     if {"synthesize", "label"} & set(steps):
         check_ready(config)
     lake = Lake(Path(config.lake))
+    begin(config)
     with lake.lock(config.run):
         seeds = Seeds.of(config)
         specs = dict(enumerate(seeds.rows.shards()))
@@ -87,7 +99,7 @@ def run(
                 ingest(context, seeds, specs, batch)
             if "synthesize" in steps:
                 synthesize(context, [shard for shard in batch if context.done("ingest", shard)])
-                stopped = _ceiling(context, batch)
+                stopped = _stop(context, batch)
                 if stopped or (accept is not None and count_kept(context, light) >= accept):
                     break
         forget_seen(context)
@@ -97,7 +109,7 @@ def run(
                 work(context)
                 tidy()
                 if step == "label":
-                    stopped = _ceiling(context, context.shards_of("synthesize"), "label")
+                    stopped = _stop(context, context.shards_of("synthesize"), "label")
         return _end(context, manifest, stopped)
 
 
@@ -141,8 +153,8 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 
-def _ceiling(context: Context, shards: list[int], step: str = "synthesize") -> str:
-    """What the budget said, when something of these shards left because of it."""
+def _stop(context: Context, shards: list[int], step: str = "synthesize") -> str:
+    """What the budget said, when something of these shards left because of it, or why the judge was taken for ill."""
     said = ""
     for shard in shards:
         for reason, detail in reasons_of(context.lake, context.run, step, shard):
@@ -151,6 +163,11 @@ def _ceiling(context: Context, shards: list[int], step: str = "synthesize") -> s
                 if named:
                     return named + ceiling
                 said = said or "a ceiling of the budget was reached"
+            if reason == "judge.ill":
+                _, begins, words = detail.partition(_ILL)
+                if begins and words:
+                    return begins + words
+                said = f"{_ILL}gives replies without a verdict"
     return said
 
 
@@ -169,8 +186,8 @@ def _end(context: Context, manifest: Manifest, stopped: str) -> RunResult:
         }
     finished = context.done("export_rl", GLOBAL)
     # A step alone may go on with what there is; the run has still stopped.
-    short = stopped or _ceiling(context, context.shards_of("synthesize"))
-    short = short or _ceiling(context, context.shards_of("label"), "label")
+    short = stopped or _stop(context, context.shards_of("synthesize"))
+    short = short or _stop(context, context.shards_of("label"), "label")
     done = manifest.model_copy(
         update={
             "state": "stopped" if short else "failed" if wrong else "done" if finished else "running",

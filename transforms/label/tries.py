@@ -11,7 +11,6 @@ from gog.schemas import Complexity, Outcome, Reject, Seed, Unit
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.label.complexity import ComplexitySettings, complexity
 from gog.transforms.services.protocols import Policy
-from gog.transforms.synthesize.judge import judge_call
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, rollout
 from gog.transforms.synthesize.services import STOPS, Services
 from gog.transforms.verify.verdict import settle
@@ -58,8 +57,7 @@ async def label_seed(
 async def _outcome(services: Services, seed: Seed, attempt: Attempt) -> tuple[Outcome, str]:
     """The outcome of a try, and why it is unknown."""
     if attempt.trajectory is not None:
-        judge = judge_call(services.gateway, services.judge, "label")
-        outcome, _, why = await settle(attempt.trajectory.answer, seed, judge)
+        outcome, _, why = await settle(attempt.trajectory.answer, seed, services.ask_judge("label"))
         return outcome, why
     assert attempt.reject is not None
     failed = attempt.reject.reason.startswith("episode.")

@@ -30,7 +30,6 @@ from gog.transforms.episode.machine import EpisodeSettings, start, system_prompt
 from gog.transforms.episode.tools import known_tools
 from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
-from gog.transforms.synthesize.judge import judge_call
 from gog.transforms.synthesize.services import STOPS, Services, reject_reason
 from gog.transforms.verify.verdict import settle
 
@@ -100,7 +99,7 @@ async def screen_seed(services: Services, seed: Seed, settings: ScreenSettings, 
     stops = [reason for reason in [*map(reject_reason, failures), *(why for _, why in settled)] if reason in STOPS]
     if stops or screening is None:
         detail = str(failures[0]) if failures else "passes could not be judged"
-        final = stops[0] if stops else "screen.teacher_failed"
+        final = stops[0] if stops else "screen.teacher_failed" if failures else "verify.unknown"
         reject = Reject.of("screen", Unit.SEED, seed.seed_id, final, detail=detail, seed_id=seed.seed_id)
         return Screened(seed, None, reject=reject)
     if not screening.easy:
@@ -129,7 +128,7 @@ async def _outcome(services: Services, seed: Seed, reply: ChatReply) -> tuple[Ou
     action = parse_turn(reply.message, 0, known_tools()).action
     if not isinstance(action, Answer):
         return Outcome.WRONG, ""
-    outcome, _, why = await settle(action.text, seed, judge_call(services.gateway, services.judge, "screen"))
+    outcome, _, why = await settle(action.text, seed, services.ask_judge("screen"))
     return outcome, why
 
 

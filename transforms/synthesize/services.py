@@ -1,6 +1,6 @@
 """What the stages work with: the door to the outside and the services behind it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gog.schemas import FailureClass, reasons
 from gog.transforms.episode.crops import Cropper
@@ -8,6 +8,8 @@ from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.image_store import ImageStore
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, ServiceError, TextSearch
+from gog.transforms.synthesize.judge import JudgeWatch, judge_call
+from gog.transforms.verify.judge import JudgeCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,16 @@ class Services:
     image_search: ImageSearch
     labeller: Policy | None = None
     pages: PageReader | None = None
+    watch: JudgeWatch = field(default_factory=JudgeWatch)
+
+    def begin(self) -> None:
+        """For a run that begins where another has ended: a judge that was ill is given another chance."""
+        self.gateway.budget.go_on()
+        self.watch.forget()
+
+    def ask_judge(self, purpose: str = "verify") -> JudgeCall:
+        """The judge, watched: many replies in a row that cannot be read stop the run."""
+        return judge_call(self.gateway, self.judge, purpose, self.watch)
 
     def tools(self, top_k: int, purpose: str) -> EpisodeTools:
         """What the tools of an episode work with; `purpose` is that of their calls."""

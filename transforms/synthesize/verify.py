@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from gog.schemas import Evidence, Reject, Seed, Trajectory, Unit, Verdict
-from gog.transforms.synthesize.judge import judge_call
 from gog.transforms.synthesize.services import Services
 from gog.transforms.verify.verdict import verdict
 
@@ -26,11 +25,11 @@ async def verify_trajectory(
 ) -> Verified:
     """The verdict; the first of its reasons is the reject's, the others stand in the detail."""
     by_id = {item.evidence_id: item for item in evidence}
-    judge = judge_call(services.gateway, services.judge)
-    found = await verdict(trajectory, seed, by_id, no_tool_pass_rate, judge)
+    found = await verdict(trajectory, seed, by_id, no_tool_pass_rate, services.ask_judge())
     if not found.reasons:
         return Verified(trajectory, found, None)
-    return Verified(trajectory, found, leaves(seed, trajectory, found.reasons[0], ", ".join(found.reasons)))
+    detail = services.watch.ill if found.reasons[0] == "judge.ill" else ", ".join(found.reasons)
+    return Verified(trajectory, found, leaves(seed, trajectory, found.reasons[0], detail))
 
 
 def leaves(seed: Seed, trajectory: Trajectory, reason: str, detail: str) -> Reject:

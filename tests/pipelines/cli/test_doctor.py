@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 import yaml
 from calling import Gog, Place, place, tree
+from fakes import ScriptedPolicy, said
 
+from gog.pipelines.config.config import Config
+from gog.pipelines.connect import addresses
 from gog.pipelines.rehearse import doctor
+from gog.transforms.open_set import OpenSet
 
 
 class TestDoctor:
@@ -70,6 +74,32 @@ class TestDoctor:
         teacher = self.checks(gog, "-c", own)["teacher"]
         assert teacher["state"] == "warning"
         assert "name a model" in teacher["advice"]
+
+    @pytest.mark.parametrize(
+        ("reply", "found"),
+        [
+            ('{"verdict": "correct"}', "asked whether Berlin is the capital of France, it says right"),
+            ('{"verdict": "wrong"}', "asked whether Paris is the capital of France, it says wrong"),
+            ("I am a language model.", "it says nothing that can be read ('I am a language model.'); it is right"),
+        ],
+    )
+    def test_a_judge_that_cannot_be_read_or_tells_nothing_apart(
+        self, gog: Gog, copied: Place, monkeypatch: pytest.MonkeyPatch, reply: str, found: str
+    ) -> None:
+        def open_at(providers: OpenSet[Any], address: str, config: Config, **places: Any) -> Any:
+            judge = address == config.judge
+            return (
+                ScriptedPolicy(lambda _: said(reply))
+                if judge
+                else addresses.open_at(providers, address, config, **places)
+            )
+
+        monkeypatch.setattr(doctor, "open_at", open_at)
+        before = tree(copied.lake)
+        check = self.checks(gog, "-c", copied.config, code=1)["judge"]
+        assert check["state"] == "problem"
+        assert found in check["found"]
+        assert tree(copied.lake) == before
 
     def test_little_room_on_the_disk(self, gog: Gog, copied: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(doctor, "NO_ROOM", 1 << 62)

@@ -15,10 +15,11 @@ from gog.pipelines.connect import addresses, services
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.retry import count_rejects, forget_rejected
-from gog.schemas import FailureClass
+from gog.schemas import FailureClass, Message
 from gog.transforms.atlas.planner.policy import Planner
 from gog.transforms.open_set import OpenSet
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
+from gog.transforms.synthesize import judge
 
 
 class Flaky:
@@ -33,6 +34,17 @@ class Flaky:
         if self._fails(request):
             raise ServiceError(self._failure, "it is not well")
         return await self._planner.complete(request)
+
+
+class Mute:
+    """A planner that judges without saying anything of it."""
+
+    def __init__(self, planner: Planner) -> None:
+        self.id = planner.id
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Words that are no verdict."""
+        return ChatReply(Message(role="assistant", content="That is hard to say."))
 
 
 def second_rollout(request: ChatRequest) -> bool:
@@ -56,6 +68,61 @@ def failing(tmp_path: Path, finished: Place, monkeypatch: pytest.MonkeyPatch) ->
         return made
 
     return make
+
+
+@pytest.fixture
+def muted(tmp_path: Path, finished: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A run, not yet begun, whose judge says nothing that can be read."""
+    made = place(tmp_path, retry={"attempts": 1, "timeout_s": 60}, store={"mode": "record"})
+    shutil.copytree(finished.lake / "indexes", made.lake / "indexes")
+
+    def open_at(providers: OpenSet[Any], address: str, config: Config, **places: Any) -> Any:
+        service = addresses.open_at(providers, address, config, **places)
+        return Mute(service) if address == config.judge else service
+
+    monkeypatch.setattr(services, "open_at", open_at)
+    return made
+
+
+def test_after_the_judge_has_changed_it_is_asked_anew(
+    gog: Gog, muted: Place, finished: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "MOST_UNREAD", 1 << 20)
+    done = gog("run", "-c", muted.config)
+    assert "verify.unknown" in done.out + done.err
+    before = count_rejects(Lake(muted.lake), "tiny", ["verify.unknown"])["verify.unknown"]
+    assert before > 3
+    again = gog("retry", "--reason", "verify.unknown", "-c", muted.config)
+    assert f"{before} before, {before} left; what had no verdict was asked anew" in again.out
+    reopened(monkeypatch, muted)
+    done = gog("retry", "--reason", "verify.unknown", "-c", muted.config)
+    assert done.out == f"verify.unknown: {before} before, 0 left\n"
+    assert contents(muted.run) == contents(finished.run), "as if nothing had happened"
+    bought, _ = calls(load_config(muted.config))
+    assert gog("run", "-c", muted.config).code == 0
+    assert calls(load_config(muted.config))[0] == bought
+
+
+def test_a_judge_that_cannot_be_read_stops_the_run_and_nothing_is_lost(
+    gog: Gog, muted: Place, finished: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "MOST_UNREAD", 4)
+    for _ in range(2):
+        done = gog("run", "-c", muted.config)
+        assert done.code == 1
+        assert "gave 4 replies in a row without a verdict: 'That is hard to say.'" in done.error
+        assert "everything is kept, once `gog doctor` finds it well, the same command goes on" in done.error
+        stopped = json.loads(gog("status", "-c", muted.config, "--json").out)
+        assert stopped["state"] == "stopped"
+        assert all(line["balanced"] for line in stopped["funnel"])
+        assert count_rejects(Lake(muted.lake), "tiny", ["judge.ill"])["judge.ill"] > 0
+        assert "stopped; `gog run` goes on once this is mended: the judge" in gog("status", "-c", muted.config).out
+    reopened(monkeypatch, muted)
+    done = gog("run", "-c", muted.config)
+    assert "replies in a row" not in done.err
+    # What left in shards that were finished before the stop waits for a retry.
+    assert gog("retry", "--reason", "verify.unknown", "--reason", "label.unknown", "-c", muted.config).code == 0
+    assert contents(muted.run) == contents(finished.run), "as if nothing had happened"
 
 
 def reopened(monkeypatch: pytest.MonkeyPatch, made: Place) -> None:

@@ -63,6 +63,13 @@ def test_a_hard_seed_goes_on(tmp_path: Path, script: list[Told]) -> None:
     assert made.screening.k + made.screening.unknown == 4
 
 
+def test_passes_that_nobody_can_judge_are_not_the_teachers_fault(tmp_path: Path) -> None:
+    judge = ScriptedPolicy(lambda _: said("Hard to say."), id="judge:1")
+    made, _ = run(tmp_path, [answered("the land of lions")] * 4, judge=judge)
+    assert made.reject is not None
+    assert made.reject.reason == "verify.unknown"
+
+
 def test_a_teacher_that_cannot_be_asked(tmp_path: Path) -> None:
     made, _ = run(tmp_path, [DOWN, DOWN, DOWN, RIGHT])
     assert made.screening is None

@@ -83,6 +83,7 @@ class Budget:
         self._waiting: list[asyncio.Future[None]] = []
         self.reached = ""
         """Why calls are refused; empty while they are not."""
+        self._stop: tuple[FailureClass, str] | None = None
         unknown = sorted({p for p in providers if self._price(p) is None})
         if max_cost is not None and unknown:
             raise PriceError(f"max_cost is set, but no price is known for {', '.join(unknown)}: add it to prices")
@@ -117,13 +118,24 @@ class Budget:
         return self._before.hours + (self._clock() - self._began) / 3600
 
     def check(self, estimate: float = 0.0) -> None:
-        """Raise `BudgetReached` when a call of that cost can no longer be admitted."""
+        """Raise `BudgetReached` when a call of that cost can no longer be admitted, or what the run was stopped for."""
+        if self._stop:
+            raise ServiceError(*self._stop)
         if not self.reached:
             self.reached = self._ceiling(estimate)
             if self.reached:
                 self._wake()
         if self.reached:
             raise BudgetReached(self.reached)
+
+    def stop(self, failure: FailureClass, detail: str) -> None:
+        """Refuse every call from now on, for another reason than a ceiling; those in flight finish."""
+        self._stop = failure, detail
+        self._wake()
+
+    def go_on(self) -> None:
+        """Take back what `stop` was told."""
+        self._stop = None
 
     def _ceiling(self, estimate: float) -> str:
         if "calls" in self._final and self._calls >= self._may_call:

@@ -262,7 +262,7 @@ class Gateway:
                 f"{request.kind}/{request.provider}",
             )
         except ServiceError as error:
-            if error.failure is FailureClass.BUDGET:
+            if error.failure.unasked:
                 self._log(request, trace, error.failure)
                 raise
             kept = Kept(None, error.failure, error.detail)

@@ -104,7 +104,7 @@ class Tally:
     """Requests made, every attempt counted."""
     from_store: int
     failed: int
-    """Questions that ended in a failure; those that the budget refused were never asked."""
+    """Questions that ended in a failure; those that were refused because the run had stopped were never asked."""
     prompt_tokens: int
     completion_tokens: int
     cost: float

@@ -1,0 +1,107 @@
+"""The judge through the door: what is asked anew, what stops a run, and how a judge is tried."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from fakes import ScriptedPolicy, Told, said, services
+
+from gog.schemas import FailureClass
+from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
+from gog.transforms.services.store.records import Mode
+from gog.transforms.synthesize.judge import MOST_UNREAD, try_judge
+from gog.transforms.synthesize.services import Services
+from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling, closed_world_judge
+
+RIGHT, MUTE = said('{"verdict": "correct"}'), said("That is hard to say.")
+
+
+def question(number: int = 0) -> JudgeQuestion:
+    return JudgeQuestion("answer", "What is its capital?", ("Nairobi",), f"Answer {number}")
+
+
+def ask(world: Services, *questions: JudgeQuestion) -> list[JudgeReply | ServiceError]:
+    """The replies, or why there is none, one after another."""
+
+    async def each() -> list[JudgeReply | ServiceError]:
+        judge, replies = world.ask_judge(), list[JudgeReply | ServiceError]()
+        for one in questions:
+            try:
+                replies.append(await judge(one))
+            except ServiceError as error:
+                replies.append(error)
+        return replies
+
+    return asyncio.run(each())
+
+
+def process(folder: Path, told: Told, *questions: JudgeQuestion, mode: Mode = Mode.RECORD) -> tuple[list[str], int]:
+    """What a process over the store is told of the questions, and how many calls its judge gets."""
+    judge = ScriptedPolicy(lambda _: told, id="judge:1")
+    with services(folder, judge=judge, mode=mode) as (world, _):
+        replies = ask(world, *questions)
+    return [str(one.failure if isinstance(one, ServiceError) else one.ruling) for one in replies], len(judge.requests)
+
+
+@pytest.mark.parametrize(
+    ("ill", "words"),
+    [
+        (MUTE, "unknown"),
+        (ChatReply(RIGHT, "length"), "unknown"),
+        (ServiceError(FailureClass.NOT_FOUND), "not_found"),
+        (ServiceError(FailureClass.REFUSED), "refused"),
+    ],
+)
+def test_what_an_earlier_process_got_no_verdict_of_is_asked_anew_once(tmp_path: Path, ill: Told, words: str) -> None:
+    assert process(tmp_path, ill, question(), question()) == ([words] * 2, 1)
+    assert process(tmp_path, ill, question(), question()) == ([words] * 2, 1), "still ill"
+    assert process(tmp_path, RIGHT, mode=Mode.REPLAY) == ([], 0)
+    assert process(tmp_path, RIGHT, question(), mode=Mode.REPLAY) == ([words], 0), "a replay asks nobody"
+    assert process(tmp_path, RIGHT, question(), question()) == (["yes"] * 2, 1)
+    assert process(tmp_path, MUTE, question()) == (["yes"], 0), "a verdict is kept"
+    assert process(tmp_path, MUTE, question(), mode=Mode.REPLAY) == (["yes"], 0)
+
+
+def test_what_passes_is_asked_again_as_it_was(tmp_path: Path) -> None:
+    assert process(tmp_path, ServiceError(FailureClass.AUTH), question()) == (["auth"], 1)
+    assert process(tmp_path, RIGHT, question()) == (["yes"], 1)
+
+
+def test_many_replies_in_a_row_without_a_verdict_stop_all_that_goes_through_the_door(tmp_path: Path) -> None:
+    judge, teacher = ScriptedPolicy(lambda _: MUTE, id="judge:1"), ScriptedPolicy(lambda _: RIGHT)
+    with services(tmp_path, teacher, judge=judge) as (world, _):
+        replies = ask(world, *map(question, range(MOST_UNREAD + 3)))
+        assert all(isinstance(reply, JudgeReply) for reply in replies[:MOST_UNREAD])
+        assert len(judge.requests) == MOST_UNREAD
+        for error in replies[MOST_UNREAD:]:
+            assert isinstance(error, ServiceError)
+            assert error.failure is FailureClass.JUDGE_ILL
+            assert "the judge judge:1 gave 20 replies in a row without a verdict: 'That is hard to say.'" in str(error)
+        with pytest.raises(ServiceError, match="judge_ill"):
+            asyncio.run(world.gateway.chat(teacher, ChatRequest(()), "episode"))
+        assert teacher.requests == []
+        world.begin()
+        assert isinstance(ask(world, question(99))[0], JudgeReply), "the next run gives it another chance"
+
+
+def test_a_verdict_in_between_and_the_same_question_do_not_count(tmp_path: Path) -> None:
+    script: list[Told] = [*[MUTE] * (MOST_UNREAD - 1), RIGHT, *[MUTE] * (MOST_UNREAD - 1), RIGHT]
+    with services(tmp_path, judge=ScriptedPolicy(script, id="judge:1")) as (world, _):
+        replies = ask(world, *map(question, range(len(script))))
+    assert not any(isinstance(reply, ServiceError) for reply in replies)
+    with services(tmp_path, judge=ScriptedPolicy(lambda _: MUTE, id="judge:1"), mode=Mode.RECORD) as (world, _):
+        replies = ask(world, *[question()] * (2 * MOST_UNREAD))
+    assert not any(isinstance(reply, ServiceError) for reply in replies)
+
+
+def test_a_judge_is_tried_with_a_right_and_a_wrong_answer() -> None:
+    async def always(reply: JudgeReply) -> str:
+        async def judge(question: JudgeQuestion) -> JudgeReply:
+            return reply
+
+        return await try_judge(judge)
+
+    assert asyncio.run(try_judge(closed_world_judge)) == ""
+    assert "Berlin" in asyncio.run(always(JudgeReply(Ruling.YES, "yes")))
+    assert "Paris" in asyncio.run(always(JudgeReply(Ruling.NO, "no")))
+    assert "nothing that can be read ('???')" in asyncio.run(always(JudgeReply(Ruling.UNKNOWN, "???")))
