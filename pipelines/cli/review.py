@@ -19,7 +19,7 @@ def review() -> None:
 
 @app.command(epilog=example("gog review stats", "gog review stats --run fvqa --json"))
 def stats(config: OfConfig = None, lake: LakeOption = None, name: OfRun = None, as_json: JsonOption = False) -> None:
-    """How far people agree with each other and with the judge.
+    """How far people agree with each other, with the rules and with the judge.
 
     Cohen's kappa and the share of equal decisions, each with its 95% interval.
     """
@@ -58,6 +58,7 @@ def _plain(stats: "ReviewStats") -> dict[str, Any]:
         "reviewers": stats.reviewers,
         "people": pairs(stats.people),
         "verification": pairs(stats.verification),
+        "rules": pairs(stats.rules),
         "judge": pairs(stats.judge),
     }
 
@@ -79,7 +80,7 @@ def _print(stats: "ReviewStats") -> None:
             f"{pair.agreement.n:,}",
             *map(_told, (pair.agreement.agreed, pair.agreement.kappa)),
         )
-        for pair in (*stats.people, *stats.verification, *stats.judge)
+        for pair in (*stats.people, *stats.verification, *stats.rules, *stats.judge)
     ]
     console.print(plain_table("", ("between", "both", "agreed", "kappa"), pairs))
 

@@ -137,10 +137,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class ReviewStats:
-    """A run's reviews in numbers. `verification` and `judge` compare people, each and all together, with the engine.
+    """A run's reviews in numbers. `verification`, `rules` and `judge` compare people, each and all, with the engine.
 
-    Verification accepts a trajectory that is right and leaves for no reason; the judge, asked where rules settle
-    nothing, accepts what it calls correct. `everybody` are the trajectories on which all who decided agree.
+    Verification accepts a trajectory that is right and leaves for no reason; rules, and the judge where they settle
+    nothing, accept what they call correct. `everybody` are the trajectories on which all who decided agree.
     """
 
     states: dict[ReviewState, int]
@@ -148,6 +148,7 @@ class ReviewStats:
     """By name: accepted, rejected, boxes, comments."""
     people: tuple[Pair, ...]
     verification: tuple[Pair, ...]
+    rules: tuple[Pair, ...]
     judge: tuple[Pair, ...]
 
 
@@ -168,7 +169,7 @@ def review_stats(by_trajectory: Mapping[str, ByReviewer], verdicts: Iterable[Ver
             labels.setdefault(who, {})[name] = label
         if len(set(decided.values())) == 1:
             everybody[name] = next(iter(decided.values()))
-    verified, judged = _engine_labels(v for v in verdicts if v.trajectory_id in by_trajectory)
+    verified, ruled, judged = _engine_labels(v for v in verdicts if v.trajectory_id in by_trajectory)
     people = {who: labels[who] for who in sorted(labels)}
     raters = {EVERYBODY: everybody} | people if len(people) > 1 else people
     return ReviewStats(
@@ -176,22 +177,23 @@ def review_stats(by_trajectory: Mapping[str, ByReviewer], verdicts: Iterable[Ver
         reviewers=_reviewers(by_trajectory.values()),
         people=tuple(Pair(a, b, agreement(people[a], people[b])) for a, b in combinations(people, 2)),
         verification=tuple(Pair(who, "verification", agreement(raters[who], verified)) for who in raters),
+        rules=tuple(Pair(who, "rules", agreement(raters[who], ruled)) for who in raters) if ruled else (),
         judge=tuple(Pair(who, "judge", agreement(raters[who], judged)) for who in raters) if judged else (),
     )
 
 
-def _engine_labels(verdicts: Iterable[Verdict]) -> tuple[dict[str, str], dict[str, str]]:
-    """What verification as a whole, and its judge alone, say of each trajectory, in people's words."""
-    verified, judged = {}, {}
+def _engine_labels(verdicts: Iterable[Verdict]) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """What verification as a whole, its rules alone and its judge alone say of each trajectory, in people's words."""
+    verified, ruled, judged = {}, {}, {}
     for verdict in verdicts:
-        right = verdict.outcome is Outcome.CORRECT
-        label = UNKNOWN
-        if verdict.outcome is not Outcome.UNKNOWN:
-            label = _label(right and not verdict.reasons)
-        verified[verdict.trajectory_id] = label
+        name, right = verdict.trajectory_id, verdict.outcome is Outcome.CORRECT
+        settled = verdict.outcome is not Outcome.UNKNOWN
+        verified[name] = _label(right and not verdict.reasons) if settled else UNKNOWN
         if verdict.method is Method.JUDGE:
-            judged[verdict.trajectory_id] = UNKNOWN if verdict.outcome is Outcome.UNKNOWN else _label(right)
-    return verified, judged
+            judged[name] = _label(right) if settled else UNKNOWN
+        elif verdict.method is not Method.NONE:
+            ruled[name] = _label(right)
+    return verified, ruled, judged
 
 
 def _label(accepted: bool) -> str:

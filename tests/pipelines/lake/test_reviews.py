@@ -182,8 +182,10 @@ def test_agreement_of_people_with_people_and_with_the_engine(trajectory: Traject
     assert engine[EVERYBODY].agreed.value == 1
     judged = {pair.first: pair.agreement for pair in stats.judge}
     assert judged["ben"].n == 2
+    ruled = {pair.first: pair.agreement for pair in stats.rules}
+    assert [ruled[who].n for who in (EVERYBODY, "ana", "ben")] == [1, 1, 1], "what the judge settled is no rule's"
 
 
 def test_without_reviews_there_is_nothing_to_agree_on() -> None:
     stats = review_stats({}, [])
-    assert (stats.people, stats.verification, stats.judge, stats.reviewers) == ((), (), (), {})
+    assert (stats.people, stats.verification, stats.rules, stats.judge, stats.reviewers) == ((), (), (), (), {})
