@@ -54,7 +54,7 @@ def test_turns_and_their_results_as_they_happen(tmp_path: Path) -> None:
         "turn 3 Evidence: useful.",
         "answer Nairobi",
     ]
-    assert lines[7].startswith('turn 2 <tool_call> {"name": "fly"')
+    assert lines[7] == 'turn 2 fly(to="Nairobi")'
     assert lines[8].startswith("error Error: There is no tool")
 
 
