@@ -272,12 +272,15 @@ def _values(answer: Quantity, gold: Quantity) -> Outcome:
 def within(answers: Sequence[Quantity], low: float, high: float) -> Outcome:
     """Against an accepted range: inside it, outside it, or (for a range that only overlaps) unknown."""
     slack = 1e-9 * max(abs(low) if math.isfinite(low) else 0.0, abs(high) if math.isfinite(high) else 0.0)
-    outcomes = []
+    outcomes: list[Outcome] = []
     for answer in answers:
         inside = low - slack <= answer.low and answer.high <= high + slack
         outside = answer.high < low - slack or answer.low > high + slack
         outcomes.append(Outcome.CORRECT if inside else Outcome.WRONG if outside else Outcome.UNKNOWN)
-    return over_readings(outcomes)
+    outcome = over_readings(outcomes)
+    if outcome is Outcome.CORRECT and answers[0].unsure and set(outcomes) != {Outcome.CORRECT}:
+        return Outcome.UNKNOWN
+    return outcome
 
 
 def _converted(answer: Quantity, gold: Quantity) -> Quantity | None:

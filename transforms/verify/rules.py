@@ -205,7 +205,9 @@ def _in_range(given: Sequence[Quantity], gold: Gold, accepted: Sequence[Sequence
     else:
         measured = [one for reading in given if (one := in_unit(reading, unit)) is not None]
     outcome = within(measured, low, high) if len(measured) == len(given) else Outcome.UNKNOWN
-    return Outcome.UNKNOWN if outcome is Outcome.WRONG and given[0].about else outcome
+    # Where a percentage is wanted, 0.45 may be the share.
+    share = unit is not None and unit.dimension == "percent" and any(low <= 100 * one.low <= high for one in given)
+    return Outcome.UNKNOWN if outcome is Outcome.WRONG and (given[0].about or share) else outcome
 
 
 def check_date(answer: str, gold: Gold) -> Outcome:

@@ -5,6 +5,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from pathlib import Path
 
 import apache_beam as beam
@@ -17,7 +18,7 @@ from gog.pipelines.connect.services import close_stores, open_store
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.run import run
 from gog.schemas import Event, FailureClass, StageCount
-from gog.transforms.beam.counters import tally_call, totals
+from gog.transforms.beam.counters import begin_tally, tally_call, totals
 from gog.transforms.beam.window import WindowedAsync
 
 
@@ -69,7 +70,9 @@ def test_each_elements_calls_are_counted_once_in_its_own_step() -> None:
 
 
 def test_a_call_outside_an_element_is_no_ones() -> None:
+    tally = copy_context().run(begin_tally)
     tally_call(event())
+    assert not tally
 
 
 def check_counters(config: Config, log: str) -> None:

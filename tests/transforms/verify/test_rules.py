@@ -98,6 +98,13 @@ def test_a_range_of_the_source_is_taken_as_it_stands(answer: str, outcome: Outco
     assert check(answer, make_seed("50", kind=NUMBER, unit="km", low=45, high=55))[0] is outcome
 
 
+def test_a_mark_or_a_share_is_no_reason_to_settle_by_a_range() -> None:
+    assert check("10.000", make_seed("10", kind=NUMBER, low=9, high=11))[0] is UNKNOWN
+    assert check("10,000", make_seed("10", kind=NUMBER, low=9, high=11))[0] is UNKNOWN
+    assert check("0.45", make_seed("45%", kind=NUMBER, low=40, high=50))[0] is UNKNOWN
+    assert check("0.65", make_seed("45%", kind=NUMBER, low=40, high=50))[0] is WRONG
+
+
 def test_one_end_of_a_range_leaves_the_number_as_the_other() -> None:
     seed = make_seed("50", kind=NUMBER, low=45)
     assert [check(answer, seed)[0] for answer in ("44", "47", "50", "51")] == [WRONG, RIGHT, RIGHT, WRONG]
