@@ -9,6 +9,7 @@ from typing import Any
 import tiny_models
 from fakes import FakeSearch, hit, picture
 from lakes import level_of
+from verifying import closed_world_judge
 
 from gog.schemas import Seed, Split, content_id
 from gog.transforms.dialect.backbones import Backbone
@@ -22,7 +23,7 @@ from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.sqlite import Store
-from gog.transforms.verify.judge import JudgeCall, closed_world_judge
+from gog.transforms.verify.judge import JudgeCall
 from gog_train.processors import fit
 from gog_train.questions import questions
 from gog_train.services import TrainingServices

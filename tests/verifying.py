@@ -23,6 +23,9 @@ from gog.schemas import (
     Trajectory,
     Verdict,
 )
+from gog.transforms.verify.grounding import literal
+from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
+from gog.transforms.verify.rules import check
 
 SHA = "a" * 64
 
@@ -126,3 +129,15 @@ def make_verdict(trajectory: Trajectory, *, grounded: bool | None = True, useful
         grounded=grounded,
         gaze_useful=useful,
     )
+
+
+async def closed_world_judge(question: JudgeQuestion) -> JudgeReply:
+    """A judge by rule, for worlds where every accepted form is known: no model is asked.
+
+    An answer that matches no accepted form is wrong; an answer is grounded when the evidence names it word for word.
+    """
+    if question.kind == "answer":
+        right = check(question.candidate, question, closed=True)[0] is Outcome.CORRECT
+    else:
+        right = literal((question.candidate, *question.answers), question.evidence)
+    return JudgeReply(Ruling.YES if right else Ruling.NO, judge="rules:closed-world")

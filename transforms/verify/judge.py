@@ -1,8 +1,7 @@
 """The judge hook: what a judge is asked, what it may say, and how its reply is read.
 
 A judge is an async callable, normally a chat model behind the prompts `verify/answer` and `verify/grounding`. A reply
-that cannot be read is `unknown`, never a verdict. `closed_world_judge` is the judge for worlds whose names are all
-known: plain rules, no model.
+that cannot be read is `unknown`, never a verdict.
 """
 
 import json
@@ -13,10 +12,8 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from gog.prompts import Prompt
-from gog.schemas import AnswerType, Message, Outcome
+from gog.schemas import AnswerType, Message
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
-from gog.transforms.verify.grounding import literal
-from gog.transforms.verify.rules import check
 
 Kind = Literal["answer", "grounding"]
 
@@ -278,15 +275,3 @@ def _from_value(value: object) -> Ruling | None:
     if None in rulings or not rulings:
         return None
     return rulings.pop() if len(rulings) == 1 else Ruling.UNKNOWN
-
-
-async def closed_world_judge(question: JudgeQuestion) -> JudgeReply:
-    """A judge by rule, for worlds where every accepted form is known: no model is asked.
-
-    An answer that matches no accepted form is wrong; an answer is grounded when the evidence names it word for word.
-    """
-    if question.kind == "answer":
-        right = check(question.candidate, question, closed=True)[0] is Outcome.CORRECT
-    else:
-        right = literal((question.candidate, *question.answers), question.evidence)
-    return JudgeReply(Ruling.YES if right else Ruling.NO, judge="rules:closed-world")

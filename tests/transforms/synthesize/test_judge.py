@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from fakes import ScriptedPolicy, Told, said, services
+from verifying import closed_world_judge
 
 from gog.schemas import FailureClass
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.services.store.records import Mode
 from gog.transforms.synthesize.judge import MOST_UNREAD, try_judge
 from gog.transforms.synthesize.services import Services
-from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling, closed_world_judge
+from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 
 RIGHT, MUTE = said('{"verdict": "correct"}'), said("That is hard to say.")
 
