@@ -110,8 +110,10 @@ class GrpoSettings(TrainSettings):
     unsettled: Unsettled = "mask"
     """Without a judge, a rollout whose answer no rule settles. mask: it is out of the loss. zero: it is paid as wrong,
     right only where no other wording than the accepted ones is."""
+    panel: tuple[str, ...] = ()
+    """Further judges, asked beside it: most of those that can be read decide, and a tie is out of the loss."""
     judge_settings: ModelSettings = ModelSettings()
-    """How the judge is spoken to, as in `models` of a run's config: `{key_env: JUDGE_KEY}` names its key's variable."""
+    """How judges are spoken to, as in `models` of a run's config: `{key_env: JUDGE_KEY}` names a key's variable."""
     judge_window: int = Field(default=200, ge=20)
     """Questions to the judge over which its health is watched."""
     judge_health: float = Field(default=0.95, ge=0, le=1)
@@ -295,7 +297,7 @@ def _addresses(settings: GrpoSettings, export: Export) -> Addresses:
     return Addresses(
         text_search=settings.text_search,
         image_search=settings.image_search,
-        judge=settings.judge,
+        judges=(settings.judge, *settings.panel),
         calls=settings.output / "calls",
         store=settings.store,
         store_mode=settings.store_mode,

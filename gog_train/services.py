@@ -32,8 +32,8 @@ from gog.transforms.services.search.upload import NoUploaderError
 from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.services.store.sqlite import Store
-from gog.transforms.synthesize.judge import judge_call
-from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, Ruling
+from gog.transforms.synthesize.judge import Judges, judge_call, try_judge
+from gog.transforms.verify.judge import JudgeCall
 from gog_train.settings import TrainingError
 
 S = TypeVar("S")
@@ -44,11 +44,14 @@ RULES: Final = "rules:"
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the services are. `calls` is a folder for what the calls took; `store` one of answers that were kept."""
+    """Where the services are; several judges are a panel.
+
+    `calls` is a folder for what the calls took; `store` one of answers that were kept.
+    """
 
     text_search: str
     image_search: str
-    judge: str
+    judges: tuple[str, ...]
     calls: Path
     store: Path | None = None
     store_mode: StoreMode = "live"
@@ -100,30 +103,27 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
 
 
 def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeCall | None:
-    """The judge at its address, None for `rules:`. Raises `TrainingError`."""
-    if addresses.judge == RULES:
+    """The judge at its address, or the panel; None for `rules:`. Raises `TrainingError`."""
+    if addresses.judges == (RULES,):
         return None
     door = Gateway(calls, retry=Retry(attempts=4, timeout_s=addresses.judge_timeout_s))
     models = NamedModels(others=addresses.judge_settings, logs=addresses.calls / "logs")
-    model = _opened("judge", MODELS, Opening(addresses.judge, images, (models,)))
-    return judge_call(door, model, "reward")
+    opened = [_opened("judge", MODELS, Opening(address, images, (models,))) for address in addresses.judges]
+    if len({model.id for model in opened}) < len(opened):
+        raise TrainingError(f"panel: {', '.join(model.id for model in opened)}: each has to be another judge")
+    return judge_call(Judges(door, opened), "reward")
 
 
 def check_judge(judge: JudgeCall | None) -> None:
-    """Ask a judge, where there is one, an easy question. Raises `TrainingError` when it does not say yes."""
+    """Ask a judge, where there is one, about a right and a wrong answer. Raises `TrainingError` on another verdict."""
     if judge is None:
         return
-    question = JudgeQuestion("answer", "What is the capital of France?", ("Paris",), "Paris")
     try:
-        ruling = run_on_loop(_ruling(judge, question))
+        wrong = run_on_loop(try_judge(judge))
     except ServiceError as error:
         raise TrainingError(f"the judge does not answer ({error}): start it, or set `judge` to another") from error
-    if ruling is not Ruling.YES:
-        raise TrainingError(f"the judge says {ruling} of a right answer: is it a chat model that follows instructions?")
-
-
-async def _ruling(judge: JudgeCall, question: JudgeQuestion) -> Ruling:
-    return (await judge(question)).ruling
+    if wrong:
+        raise TrainingError(f"the judge: {wrong}; is it a chat model that follows instructions?")
 
 
 def _kept(addresses: Addresses) -> Store | None:

@@ -35,6 +35,7 @@ from gog.schemas.records import (
     StopReason,
     Trajectory,
     Verdict,
+    Vote,
 )
 from gog.schemas.selection import Audit, CorrectedBox, Curated, Decision, Grouping, Review, Side, Split
 from gog.schemas.tables import SORT_KEYS, TABLES
@@ -86,6 +87,7 @@ __all__ = [
     "Trajectory",
     "Unit",
     "Verdict",
+    "Vote",
     "canonical_json",
     "content_id",
     "plain",

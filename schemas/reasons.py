@@ -32,7 +32,7 @@ REASONS: dict[str, str] = {
     "search.failed": "a search or a tool failed",
     "store.miss": "replay mode, and the answer is not in the store",
     "budget.reached": "the budget's ceiling was reached",
-    "judge.ill": "the judge's replies could not be read, many in a row, so the run stopped",
+    "judge.ill": "the judge failed or could not be read, many times in a row, so the run stopped",
     "verify.wrong": "the answer is wrong",
     "verify.unknown": "the judge failed, so nobody knows",
     "verify.ungrounded": "the evidence does not entail the answer",

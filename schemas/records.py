@@ -205,6 +205,17 @@ class Method(StrEnum):
     NONE = "none"
 
 
+class Vote(Record):
+    """What one judge of a panel said to a question."""
+
+    judge: str
+    about: Literal["answer", "grounding"]
+    says: Literal["yes", "no", "unknown"]
+    """`unknown` abstains: the reply could not be read, or the judge failed."""
+    reply: str
+    """As it came, its first 2,000 characters; or what failed."""
+
+
 class Verdict(Row):
     """What verification says of a trajectory."""
 
@@ -214,7 +225,10 @@ class Verdict(Row):
     method: Method
     score: float
     judge: str = ""
+    """Id of the judge; of a panel, those of its members with commas."""
     judge_reply: str = ""
+    votes: tuple[Vote, ...] = ()
+    """Who of a panel said what, question by question; a judge alone has none."""
     grounded: bool | None = None
     """None: exempt (no search) or not judged."""
     literal: bool = False

@@ -1,7 +1,7 @@
 """Answers of an evaluation for its tests, without episodes: what was said, what came back, how it was scored."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from scoring import make_item
@@ -11,7 +11,9 @@ from gog.schemas import Behaviour, Evidence, FailureClass, Reflection, Reject, T
 from gog.transforms.evaluate.answered import Answered, scored
 from gog.transforms.evaluate.items import BenchItem
 from gog.transforms.evaluate.paradigms import Paradigm
+from gog.transforms.evaluate.protocols.scores import Grade
 from gog.transforms.services.protocols import ChatRequest, ServiceError
+from gog.transforms.synthesize.judge import Heard
 from gog.transforms.synthesize.rollout import Attempt
 
 SEED = make_seed("Kenya", entity="Kenya")
@@ -25,13 +27,13 @@ class Judge:
     def __init__(self, *replies: str | ServiceError) -> None:
         self.replies, self.asked = list(replies), list[ChatRequest]()
 
-    async def ask(self, request: ChatRequest) -> str:
+    async def ask(self, request: ChatRequest, read: Callable[[str], Grade | None]) -> Heard[Grade]:
         """The next reply."""
         self.asked.append(request)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, ServiceError):
             raise reply
-        return reply
+        return Heard(read(reply), reply, "judge:1")
 
 
 def episode(answer: str | None, *, evidence: Sequence[Evidence] = (), **changes: Any) -> Attempt:
@@ -64,7 +66,7 @@ def answered_by(
     """The attempt, scored."""
     item = item or make_item(image=b"picture")
     ask = (judge or Judge(NO)).ask
-    return asyncio.run(scored(item, SEED, paradigm, "policy:1", attempt, ask, "judge:1", judge_all=judge_all))
+    return asyncio.run(scored(item, SEED, paradigm, "policy:1", attempt, ask, judge_all=judge_all))
 
 
 def judged_trajectory(*turns: tuple[str, str, Reflection | None], answered: bool = True) -> tuple[Any, list[Evidence]]:

@@ -11,7 +11,7 @@ from typing import Final
 from gog.schemas import Behaviour, Outcome
 from gog.transforms.episode.machine import behaviour_of, is_reflective
 from gog.transforms.episode.tools import known_tools
-from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply, Ruling
+from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply
 from gog_train.environment import Ending, Rollout
 from gog_train.rewards.outcomes import paid_as
 from gog_train.rewards.terms import Finished, RewardSettings
@@ -51,7 +51,7 @@ class CountedJudge:
         """Ask. Raises `ServiceError`."""
         self.asked += 1
         reply = await self.judge(question)
-        self.answered += reply.ruling is not Ruling.UNKNOWN
+        self.answered += reply.readable
         return reply
 
 

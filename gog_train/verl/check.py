@@ -47,7 +47,10 @@ def check(environment: Mapping[str, str]) -> str:
     images = {name: value for name, value in manifest["other_files"].items() if name.startswith("images/")}
     check_files(folder, images, "images", AGAIN)
     _check_model(environment["MODEL"], manifest, folder / train["files"][0]["name"])
-    alone = environment.get("GOG_JUDGE", RULES) == RULES
+    judges = environment.get("GOG_JUDGE", RULES).split()
+    alone = judges == [RULES]
+    if len(judges) % 2 == 0:
+        raise TrainingError(f"a panel of {len(judges)} may tie, and verl can mask no rollout: name an odd number")
     if alone and environment.get("GOG_UNSETTLED") != "zero":
         raise TrainingError(f"there is no judge, and {ALONE}")
     _check_services(environment, manifest)
@@ -106,7 +109,7 @@ def _check_services(environment: Mapping[str, str], manifest: Mapping[str, Any])
     addresses = Addresses(
         environment["GOG_TEXT_SEARCH"],
         environment["GOG_IMAGE_SEARCH"],
-        environment.get("GOG_JUDGE", RULES),
+        tuple(environment.get("GOG_JUDGE", RULES).split()),
         Path(environment["GOG_CALLS"]),
         judge_settings=ModelSettings(key_env=environment.get("GOG_JUDGE_KEY_ENV", "")),
         search=tools.search,

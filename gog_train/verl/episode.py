@@ -70,7 +70,7 @@ def home(export: str, calls: str, text_search: str, image_search: str, pages: st
     manifest = read_manifest(folder, "rl", "verl")
     settings = EpisodeSettings.model_validate(manifest["episode"])
     tools = ToolSettings.model_validate(manifest["tools"])
-    addresses = Addresses(text_search, image_search, RULES, Path(calls), search=tools.search, pages=pages)
+    addresses = Addresses(text_search, image_search, (RULES,), Path(calls), search=tools.search, pages=pages)
     return Home(folder, settings, open_services(addresses, tools.crops, settings))
 
 

@@ -111,5 +111,5 @@ def _settings(format_weight: float, search_cost: float, more: tuple[tuple[str, f
 def _judge(address: str, key_env: str, thinking_tokens: int) -> JudgeCall | None:
     calls = Path(tempfile.mkdtemp(prefix="gog-judge-"))
     settings = ModelSettings(key_env=key_env, thinking_tokens=thinking_tokens)
-    addresses = Addresses("", "", address, calls, judge_settings=settings)
+    addresses = Addresses("", "", tuple(address.split()), calls, judge_settings=settings)
     return open_judge(addresses, Store(calls, Mode.LIVE), PassingImages())

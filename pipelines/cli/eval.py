@@ -47,7 +47,9 @@ def evaluate(
     policy: Annotated[
         str | None, option("--policy", "ADDRESS", "The model; the config's labeller unless given.")
     ] = None,
-    judge: Annotated[str | None, option("--judge", "ADDRESS", "The judge; the config's unless given.")] = None,
+    judge: Annotated[
+        list[str] | None, option("--judge", "ADDRESS", "The judge, the config's unless given; repeated for a panel.")
+    ] = None,
     paradigm: Annotated[
         list[str] | None, option("--paradigm", "NAME", f"One of {', '.join(ALL)}; may be repeated; all unless given.")
     ] = None,
@@ -76,8 +78,8 @@ def evaluate(
         raise UseError("a benchmark is named twice: give each split an evaluation of its own with --name")
     paradigms = _paradigms(paradigm)
     chosen = config_of(config, lake)
-    if judge is not None:
-        chosen = chosen.model_copy(update={"judge": judge})
+    if judge:
+        chosen = chosen.model_copy(update={"judge": judge[0], "panel": tuple(judge[1:])})
     evaluation = Evaluation(chosen, policy or chosen.labeller, name, judge_all=judge_all)
     with evaluation.begun():
         items = [evaluation.check(one, limit) for one in benches]  # of all, before the first costs anything

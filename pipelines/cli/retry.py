@@ -6,15 +6,11 @@ Without --config the run's own config is taken from its manifest.
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, option, print_json
-from gog.pipelines.cli.targets import config_of, one_run
-
-if TYPE_CHECKING:
-    from gog.pipelines.api import Run
-    from gog.pipelines.config.config import Config
+from gog.pipelines.cli.targets import config_of, one_run, own_config
 
 MORE = (
     "Shards that hold such rejects are done again; the store answers all that was answered before, so only what "
@@ -36,7 +32,7 @@ def retry(
 
     wanted = frozenset(_checked(code) for code in reason)
     run = one_run(config, lake, name)
-    loaded = config_of(config, lake, name) if config else _own_config(run)
+    loaded = config_of(config, lake, name) if config else own_config(run)
     before = count_rejects(run.lake, run.name, wanted)
     result, after = None, before
     if before.total():
@@ -65,13 +61,6 @@ def _checked(code: str) -> str:
     if code.partition(".")[0] in {"curate", "export", "filter"}:
         raise UseError(f"{code} is a decision over what there is, not a failure: change the config's part for it")
     return code
-
-
-def _own_config(run: "Run") -> "Config":
-    from gog.pipelines.config.config import parse_config
-
-    place = {"lake": str(run.lake.root), "run": run.name}
-    return parse_config(run.manifest.config | place, f"the manifest of the run {run.name!r}")
 
 
 def _told(before: Mapping[str, int], after: Mapping[str, int], run: str) -> str:

@@ -64,6 +64,14 @@ def one_run(config: str | None, lake: str | None, run: str | None) -> "Run":
     return runs_of(config, lake, run, several=False)[0]
 
 
+def own_config(run: "Run") -> "Config":
+    """The config that a run was made with, out of its manifest."""
+    from gog.pipelines.config.config import parse_config
+
+    place = {"lake": str(run.lake.root), "run": run.name}
+    return parse_config(run.manifest.config | place, f"the manifest of the run {run.name!r}")
+
+
 def reviewer_of(given: str | None) -> str:
     """Who reviews: the name that is given, or that of the login. `UseError` on one that is none."""
     from gog.pipelines.lake.review_files import reviewer_name

@@ -21,7 +21,7 @@ KINDS: Final[dict[str, OpenSet[Provider[Any]]]] = {
 
 def named_services(config: Config) -> list[tuple[str, str]]:
     """The kinds and addresses that a config names, each once."""
-    named = [("chat", address) for address in (config.teacher, config.judge, config.labeller)]
+    named = [("chat", address) for address in (config.teacher, *config.judges, config.labeller)]
     named += [("detect", config.detector)] if config.detector else []
     named += [("text_search", config.text_search), ("image_search", config.image_search)]
     named += [("page", config.pages)] if config.pages else []

@@ -113,6 +113,8 @@ class Config(ConfigTable):
     source: SourceSettings = AtlasSource()
     teacher: str = "planner:skill=0.85"
     judge: str = "planner:skill=1"
+    panel: tuple[str, ...] = ()
+    """Further judges: all are asked side by side, and most of those that can be read decide; a tie is unknown."""
     labeller: str = "planner:skill=0.5"
     """Policy whose complexity labels are made: normally the SFT model."""
     models: dict[str, ModelSettings] = Field(default_factory=dict)
@@ -155,6 +157,11 @@ class Config(ConfigTable):
     store: StoreSettings = StoreSettings()
 
     @property
+    def judges(self) -> tuple[str, ...]:
+        """The judge, and the others of its panel."""
+        return (self.judge, *self.panel)
+
+    @property
     def stages(self) -> StageSettings:
         """What the stages from screen to verify need to know."""
         return StageSettings(
@@ -169,7 +176,7 @@ class Config(ConfigTable):
 
 _NOT_IN_FINGERPRINT = {
     *("filters", "run", "lake", "window", "limits", "retry", "budget", "prices", "store"),
-    *("labeller", "label", "export", "models", "vllm", "checkpoint", "uploader"),
+    *("labeller", "label", "export", "models", "vllm", "checkpoint", "uploader", "panel"),
 }
 
 
@@ -181,6 +188,7 @@ def fingerprint(config: Config) -> str:
         dumped["filters"] = [use.identity for use in config.filters]
     for role in ("teacher", "judge"):
         dumped[role] = _model_of(config, dumped[role])
+    dumped |= {"panel": [_model_of(config, address) for address in config.panel]} if config.panel else {}
     return hashlib.sha256(canonical_json(dumped).encode()).hexdigest()[:16]
 
 

@@ -4,6 +4,7 @@ Whatever is wrong with an address is a `ConfigError` here.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -82,6 +83,9 @@ def check_addresses(config: Config, *, keyed: bool = True) -> None:
     for kind, address in named_services(config):
         with _told():
             checked(KINDS[kind], _opening(address, config, keyed=keyed))
+    twice = [judge for judge, seats in Counter(policy_id(at, config) for at in config.judges).items() if seats > 1]
+    if twice:
+        raise ConfigError(f"panel: {twice[0]} has two seats, and would say the same twice: name another judge")
     readers = [tool.name for tool in config.episode.offered if tool.asks == "page"]
     if config.pages:
         _check_reading(config)

@@ -70,7 +70,8 @@ def open_services(config: Config) -> Services:
     lake = Lake(Path(config.lake))
     images = lake.images
     store = open_store(config)
-    policies = {a: open_at(MODELS, a, config, images=images) for a in (config.teacher, config.judge, config.labeller)}
+    models = dict.fromkeys((config.teacher, *config.judges, config.labeller))
+    policies = {address: open_at(MODELS, address, config, images=images) for address in models}
     detector = open_at(DETECTORS, config.detector, config, images=images) if config.detector else None
     searched = open_at(TEXT_SEARCHES, config.text_search, config, lake=lake)
     pages = open_reader(config.pages, config) if config.pages else None
@@ -104,6 +105,7 @@ def open_services(config: Config) -> Services:
         image_search=image_search,
         labeller=policies[config.labeller],
         pages=pages,
+        panel=tuple(policies[address] for address in config.panel),
     )
 
 

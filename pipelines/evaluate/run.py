@@ -13,37 +13,44 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import episode_of, policy_id
-from gog.pipelines.connect.services import fetched_images, services_for
+from gog.pipelines.connect.services import begin, fetched_images, services_for
 from gog.pipelines.evaluate.journal import Journal
 from gog.pipelines.evaluate.window import in_window
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.pipelines.lake.lock import run_lock
-from gog.schemas import SCHEMA_VERSION, FailureClass
+from gog.schemas import SCHEMA_VERSION
+from gog.schemas.errors import UserError
 from gog.transforms.evaluate.answered import Answered, asked_of, missing_because, scored, stopped, with_image
 from gog.transforms.evaluate.benchmark import BENCHMARKS
 from gog.transforms.evaluate.benchmarks import atlas
 from gog.transforms.evaluate.items import BenchItem, Dropped
 from gog.transforms.evaluate.loading import Loaded, load_benchmark
 from gog.transforms.evaluate.paradigms import Paradigm, answer
-from gog.transforms.evaluate.protocols.scores import MissingError, ProtocolError
+from gog.transforms.evaluate.protocols.scores import Grade, MissingError, ProtocolError
 from gog.transforms.evaluate.results import Digest
 from gog.transforms.images import ImageError
+from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.services.search.fetched_images import FetchedImages
+from gog.transforms.services.store.records import Mode
 from gog.transforms.sources.row_images import ReadImage
+from gog.transforms.synthesize.judge import Heard, try_live
 from gog.transforms.synthesize.services import Services
-from gog.transforms.verify.judge import cut_off
 
 _FETCHING: Final = 16
 """Pictures that are fetched at once."""
 _LONGEST_NAME: Final = 58
 """Characters of a name: `eval-NAME` is a run's in the store."""
+
+
+class JudgeError(UserError):
+    """The judge does not answer, or cannot tell a right answer from a wrong one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,8 @@ class Evaluation:
         # A policy that was trained writes boxes as it was taught.
         self.config = config.model_copy(update=alone | {"episode": episode_of(policy, config)})
         self.policy = policy_id(policy, self.config)
-        self.judge = policy_id(config.judge, self.config)
+        self.judge = ", ".join(policy_id(judge, self.config) for judge in config.judges)
+        self._judge_tried = False
         # As benchmarks are reported: greedy, and without hints.
         self.rollout = config.label.rollout.model_copy(update={"temperature": 0.0, "hints": False})
 
@@ -124,6 +132,7 @@ class Evaluation:
                     raise ConfigError(f"{self.folder} was begun with another {', '.join(other)}: choose another --name")
             else:
                 write_atomic(path, (json.dumps(asked, ensure_ascii=False, indent=1) + "\n").encode())
+            begin(self.config)
             yield
 
     def _manifest(self) -> dict[str, object]:
@@ -162,6 +171,7 @@ class Evaluation:
         """Answer a benchmark, or what is left of it. `told` hears how many answers there are and how many failed.
 
         What stops the budget or a replay leaves the item for a later run, and goes on: the store may have others.
+        Raises `JudgeError`, before the first is asked, where the judge cannot tell a right answer from a wrong one.
         """
         evaluated = Evaluated(bench)
         services = services_for(self.config.model_dump_json())
@@ -171,7 +181,10 @@ class Evaluation:
             failed, stop, failure = 0, "", ""
             evaluated.answered = {paradigm: {} for paradigm in journals}
             units = self._units(evaluated, {each: self._kept(journal) for each, journal in journals.items()}, limit)
-            for row in in_window(units, lambda unit: self._one(services, *unit), self.config.window):
+            first = list(islice(units, 1))
+            if first:
+                self._try_judge(services)
+            for row in in_window(chain(first, units), lambda unit: self._one(services, *unit), self.config.window):
                 if stopped(row):
                     evaluated.left += 1
                     stop = stop or row.detail
@@ -183,6 +196,20 @@ class Evaluation:
                 told(sum(map(len, evaluated.answered.values())), failed)
             evaluated.why = stop or failure
         return evaluated
+
+    def _try_judge(self, services: Services) -> None:
+        """Once in a process. Raises `JudgeError`."""
+        if self._judge_tried or services.gateway.store.mode is Mode.REPLAY:
+            return
+        try:
+            wrong = run_on_loop(try_live(services.judges.judges, self.config.retry))
+        except ServiceError as error:
+            raise JudgeError(f"the judge {self.judge} does not answer ({error}): start it, or name another") from error
+        if wrong:
+            raise JudgeError(
+                f"the judge {self.judge}: {wrong}; see its chat template, thinking_tokens, or name another"
+            )
+        self._judge_tried = True
 
     def _kept(self, journal: Journal) -> dict[str, Digest]:
         rows = (Digest.of(row, judge_all=self.judge_all) for row in journal.rows())
@@ -234,15 +261,10 @@ class Evaluation:
         assert policy is not None
         attempt = await answer(services, policy, seed, paradigm, self.rollout, self.config.episode)
 
-        async def ask(request: ChatRequest) -> str:
-            reply = await services.gateway.chat(services.judge, request, "judge")
-            if cut := cut_off(reply):
-                raise ServiceError(FailureClass.MALFORMED, cut)
-            return reply.message.text
+        async def ask(request: ChatRequest, read: Callable[[str], Grade | None]) -> Heard[Grade]:
+            return await services.judges.hear(request, read, "judge")
 
-        return await scored(
-            item, seed, paradigm, self.policy, attempt, ask, services.judge.id, judge_all=self.judge_all
-        )
+        return await scored(item, seed, paradigm, self.policy, attempt, ask, judge_all=self.judge_all)
 
 
 class _Ahead:

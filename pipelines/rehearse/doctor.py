@@ -30,17 +30,14 @@ from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
 from gog.transforms.open_set import plugins
 from gog.transforms.passing_images import PassingImages
-from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
 from gog.transforms.services.providers import MODELS, embedded
-from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.schema import StoreError
-from gog.transforms.services.store.sqlite import Store
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError
-from gog.transforms.synthesize.judge import judge_call, try_judge
+from gog.transforms.synthesize.judge import try_live
 
 State = Literal["ok", "warning", "problem"]
 
@@ -162,9 +159,10 @@ def _services(config: Config) -> Iterator[Check]:
         with suppress(LakeError):
             own = Lake(Path(config.lake), create=False)
             lake = own if (own.indexes / f"atlas-{world_version()}").exists() else lake
-        names = {"teacher": config.teacher, "judge": config.judge, "labeller": config.labeller}
-        for name, address in names.items():
-            yield _model(name, address, _judge if name == "judge" else _chat, pictures, config)
+        yield _model("teacher", config.teacher, _chat, pictures, config)
+        for number, address in enumerate(config.judges, 1):
+            yield _model("judge" if number == 1 else f"judge {number}", address, _judge, pictures, config)
+        yield _model("labeller", config.labeller, _chat, pictures, config)
         for kind, address in named_services(config):
             if kind != "chat":
                 yield _answers(_NAMES[kind], address, partial(_ask, kind, address, config, pictures, lake))
@@ -226,11 +224,8 @@ class JudgeError(Exception):
 
 
 async def _judge(address: str, pictures: PassingImages, config: Config) -> str:
-    """Asks live, and keeps nothing: what a judge said before it was mended tells nothing of it now."""
     judge = open_at(MODELS, address, config, images=pictures)
-    with tempfile.TemporaryDirectory() as folder, Store(Path(folder), Mode.LIVE) as nowhere:
-        wrong = await try_judge(judge_call(Gateway(nowhere, retry=Retry(attempts=1)), judge))
-    if wrong:
+    if wrong := await try_live((judge,), Retry(attempts=1)):
         raise JudgeError(wrong)
     return f"{judge.id} tells a right answer from a wrong one"
 

@@ -69,7 +69,8 @@ def rules_of(config: Config) -> Iterator[Rule]:
     services = {"text_search": config.text_search, "image_search": config.image_search, "page": config.pages}
     tools = [(service, kind) for kind, service in services.items() if kind in asks]
     yield Rule(config.teacher, "chat", "screen", "pass", Range(1, 1))
-    yield Rule(config.judge, "chat", "screen", "pass", one)
+    for judge in config.judges:
+        yield Rule(judge, "chat", "screen", "pass", one)
     if config.detector:
         yield Rule(config.detector, "detect", "propose", "hard seed", Range(1, 1))
     if config.propose.teacher:
@@ -90,11 +91,13 @@ def rules_of(config: Config) -> Iterator[Rule]:
             yield Rule(config.pages, "page", purpose, unit, pages)
             if config.reading.summary:
                 yield Rule(config.judge, "chat", purpose, unit, pages)
-    yield Rule(config.judge, "chat", "verify", "trajectory", Range(0, 2))
+    for judge in config.judges:
+        yield Rule(judge, "chat", "verify", "trajectory", Range(0, 2))
     yield Rule(config.labeller, "chat", "label", "try", turns)
     for service, kind in tools:
         yield Rule(service, kind, "label", "try", Range(*SEARCHES[kind]))
-    yield Rule(config.judge, "chat", "label", "try", one)
+    for judge in config.judges:
+        yield Rule(judge, "chat", "label", "try", one)
 
 
 def assumed_line(rule: Rule, units: Mapping[str, Range], config: Config) -> Line:

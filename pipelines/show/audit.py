@@ -64,7 +64,9 @@ def verdict_table(records: Records, picture: Path | None, *, whole: bool = False
         for turn in view.turns:
             add(f"turn {turn.number}", turn.words, "", longest)
     add("verdict", f"{view.outcome}; {view.judgement}" if view.judgement else view.outcome, "", LONG)
-    add("judge's reply", verdict.judge_reply if verdict else "")
+    for vote in verdict.votes if verdict else ():
+        add(f"{vote.says} on {vote.about}", f"{vote.judge}: {vote.reply}")
+    add("judge's reply", verdict.judge_reply if verdict and not verdict.votes else "")
     return table
 
 

@@ -5,6 +5,7 @@ outside; who draws it cuts it and makes it harmless.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -239,6 +240,7 @@ def judgement_of(verdict: Verdict) -> str:
     phrases = [] if verdict.method is Method.NONE else [f"settled by {verdict.method}"]
     if verdict.method is Method.JUDGE and verdict.judge:
         phrases[0] += f" ({verdict.judge})"
+    phrases += _disagreement(verdict)
     if verdict.grounded is not None:
         where = "word for word in the evidence" if verdict.literal else "in the evidence"
         phrases.append(f"grounded {where}" if verdict.grounded else "not grounded")
@@ -247,6 +249,17 @@ def judgement_of(verdict: Verdict) -> str:
     phrases += ["leaked"] if verdict.leaked else []
     leaves = [f"leaves for {', '.join(verdict.reasons)}"] if verdict.reasons else []
     return "; ".join(filter(None, [", ".join(phrases), *leaves]))
+
+
+def _disagreement(verdict: Verdict) -> list[str]:
+    """Where judges of a panel said different things: how many said which."""
+    phrases = []
+    for about in dict.fromkeys(vote.about for vote in verdict.votes):
+        said = Counter(vote.says for vote in verdict.votes if vote.about == about)
+        if len(said) > 1:
+            counts = ", ".join(f"{number} {says}" for says, number in sorted(said.items(), reverse=True))
+            phrases.append(f"the judges disagree on the {about} ({counts})")
+    return phrases
 
 
 def rect(box: Box, width: float, height: float) -> tuple[float, float, float, float]:

@@ -49,7 +49,7 @@ NAMES: Final = {
     "image_sha256": "hash of the image, which is its name in the lake",
     "images": "the numbered images of the episode, as a JSON list: 0 is the original, then each crop",
     "interval_width": "mean width of the 95% Wilson intervals",
-    "judge": "model that judged",
+    "judge": "model that judged; of a panel all, with commas",
     "judge_reply": "what it said",
     "judged": "what the next turn made of the result: useful, off_target or ambiguous",
     "kept": "curation kept it; as a count, how many it kept",

@@ -236,6 +236,50 @@ QUERIES: Final[dict[str, Query]] = {
         """,
         {"kind": "answer or entity"},
     ),
+    "votes": Query(
+        "A line for each thing that a judge of a panel said.",
+        """
+        SELECT trajectory_id, seed_id, outcome, vote.about, vote.judge, vote.says,
+            CASE WHEN 2 * yes > yes + no THEN 'yes' WHEN 2 * no > yes + no THEN 'no' ELSE 'unknown' END AS panel,
+            vote.reply
+        FROM (
+            SELECT *, count(*) FILTER (vote.says = 'yes') OVER question AS yes,
+                count(*) FILTER (vote.says = 'no') OVER question AS no
+            FROM (
+                SELECT trajectory_id, seed_id, outcome, unnest(from_json(votes, '[{
+                    "judge": "VARCHAR", "about": "VARCHAR", "says": "VARCHAR", "reply": "VARCHAR"
+                }]')) AS vote
+                FROM verdicts
+            ) WINDOW question AS (PARTITION BY trajectory_id, vote.about)
+        )
+        """,
+        {
+            "about": "answer or grounding",
+            "judge": "member of the panel",
+            "says": "yes, no, or unknown: it abstained",
+            "panel": "what most of those say who did not abstain",
+            "reply": "what it said, as it came",
+        },
+    ),
+    "panel": Query(
+        "How the judges of a panel voted.",
+        """
+        SELECT judge, about, count(*) AS asked,
+            count(*) FILTER (says = 'yes') AS yes, count(*) FILTER (says = 'no') AS no,
+            count(*) FILTER (says = 'unknown') AS abstained,
+            count(*) FILTER (says <> 'unknown' AND panel <> 'unknown' AND says <> panel) AS outvoted
+        FROM votes GROUP BY judge, about ORDER BY about, judge
+        """,
+        {
+            "about": "answer or grounding",
+            "judge": "member of the panel",
+            "asked": "questions",
+            "yes": "replies",
+            "no": "replies",
+            "abstained": "replies that could not be read, and failures",
+            "outvoted": "replies that most of the panel did not share",
+        },
+    ),
     "pairs": Query(
         "Right and wrong trajectories of the same seed.",
         """

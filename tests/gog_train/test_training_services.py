@@ -26,7 +26,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def opened(world: Path, folder: Path, mode: StoreMode) -> TrainingServices:
     addresses = Addresses(
-        f"corpus:{world}", f"gallery:{world}", RULES, folder / "calls", store=folder / "store", store_mode=mode
+        f"corpus:{world}", f"gallery:{world}", (RULES,), folder / "calls", store=folder / "store", store_mode=mode
     )
     return open_services(addresses, CropSettings(), EPISODE)
 

@@ -15,13 +15,14 @@ from gog.transforms.evaluate.protocols.protocol import Protocol
 from gog.transforms.evaluate.protocols.scores import Grade, Score
 from gog.transforms.images import decode_image, phash, sha256_hex
 from gog.transforms.services.protocols import ChatRequest, ServiceError
+from gog.transforms.synthesize.judge import Heard
 from gog.transforms.synthesize.rollout import Attempt
 from gog.transforms.synthesize.services import STOPS, reject_reason
 from gog.transforms.verify.grounding import target_names
 from gog.transforms.verify.rules import check
 
-AskJudge = Callable[[ChatRequest], Awaitable[str]]
-"""Asks the judge; its reply. Raises `ServiceError`."""
+AskJudge = Callable[[ChatRequest, Callable[[str], Grade | None]], Awaitable[Heard[Grade]]]
+"""Asks the judge, or a panel, and reads each reply: None for one that gives no grade. Raises `ServiceError`."""
 
 
 class Answered(BaseModel):
@@ -111,7 +112,6 @@ async def scored(
     policy: str,
     attempt: Attempt,
     ask: AskJudge,
-    judge: str,
     *,
     judge_all: bool = False,
 ) -> Answered:
@@ -125,8 +125,8 @@ async def scored(
     scores, opinion = (official.unknown(item), JUDGE.unknown(item)), Grade.UNKNOWN
     if not failure:
         try:
-            judged, opinion = await _judged(item, prediction, ask, judge, judge_all=judge_all)
-            scores = (judged if official is JUDGE else await score(official, item, prediction, ask, judge)), judged
+            judged, opinion = await _judged(item, prediction, ask, judge_all=judge_all)
+            scores = (judged if official is JUDGE else await score(official, item, prediction, ask)), judged
         except ServiceError as error:
             failure, detail = reject_reason(error), str(error)
     return Answered(
@@ -160,35 +160,39 @@ _RULED: Final = {
 }
 
 
-async def _judged(
-    item: BenchItem, prediction: str, ask: AskJudge, judge: str, *, judge_all: bool
-) -> tuple[Score, Grade]:
+async def _judged(item: BenchItem, prediction: str, ask: AskJudge, *, judge_all: bool) -> tuple[Score, Grade]:
     """The score by the judge protocol, and what the judge says of the prediction where it was asked."""
     by_rule = JUDGE.score(item, prediction)
     if not by_rule.needs_judge and not (judge_all and prediction.strip()):
         return by_rule, Grade.UNKNOWN
-    said = await _ask(JUDGE, item, prediction, ask, judge)
+    said = await _ask(JUDGE, item, prediction, ask)
     return (said if by_rule.needs_judge else by_rule), said.grade
 
 
-async def score(protocol: Protocol, item: BenchItem, prediction: str, ask: AskJudge, judge: str) -> Score:
+async def score(protocol: Protocol, item: BenchItem, prediction: str, ask: AskJudge) -> Score:
     """The score by rule, or by the judge where the protocol needs one. A judge that fails leaves it unknown.
 
     Raises `ServiceError` where the run stopped (budget, replay): the item is asked again by a later run.
     """
     by_rule = protocol.score(item, prediction)
-    return await _ask(protocol, item, prediction, ask, judge) if by_rule.needs_judge else by_rule
+    return await _ask(protocol, item, prediction, ask) if by_rule.needs_judge else by_rule
 
 
-async def _ask(protocol: Protocol, item: BenchItem, prediction: str, ask: AskJudge, judge: str) -> Score:
+async def _ask(protocol: Protocol, item: BenchItem, prediction: str, ask: AskJudge) -> Score:
     assert protocol.ask is not None
+    assert protocol.read is not None
+    read = protocol.read
+
+    def grade(reply: str) -> Grade | None:
+        return None if (found := read(reply)) is Grade.UNKNOWN else found
+
     try:
-        reply = await ask(protocol.ask(item, prediction))
+        heard = await ask(protocol.ask(item, prediction), grade)
     except ServiceError as error:
         if reject_reason(error) in STOPS:
             raise
-        return protocol.unknown(item, judge, f"the judge failed: {error}")
-    return protocol.judged(item, reply, judge)
+        return protocol.unknown(item, reply=f"the judge failed: {error}")
+    return protocol.said(item, heard.says or Grade.UNKNOWN, heard.raw, heard.judge)
 
 
 def stopped(answered: Answered) -> bool:

@@ -8,13 +8,15 @@ from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.image_store import ImageStore
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, ServiceError, TextSearch
-from gog.transforms.synthesize.judge import JudgeWatch, judge_call
+from gog.transforms.synthesize.judge import Judges, JudgeWatch, judge_call
 from gog.transforms.verify.judge import JudgeCall
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One process's services. `labeller` is the policy whose complexity labels are made."""
+    """One process's services. `labeller` is the policy whose complexity labels are made; `panel` are judges beside the
+    judge.
+    """
 
     gateway: Gateway
     images: ImageStore
@@ -26,6 +28,7 @@ class Services:
     image_search: ImageSearch
     labeller: Policy | None = None
     pages: PageReader | None = None
+    panel: tuple[Policy, ...] = ()
     watch: JudgeWatch = field(default_factory=JudgeWatch)
 
     def begin(self) -> None:
@@ -33,9 +36,14 @@ class Services:
         self.gateway.budget.go_on()
         self.watch.forget()
 
+    @property
+    def judges(self) -> Judges:
+        """The judge, or the panel, watched: many replies in a row without a verdict stop the run."""
+        return Judges(self.gateway, (self.judge, *self.panel), self.watch)
+
     def ask_judge(self, purpose: str = "verify") -> JudgeCall:
-        """The judge, watched: many replies in a row that cannot be read stop the run."""
-        return judge_call(self.gateway, self.judge, purpose, self.watch)
+        """The judge, or the panel, as verification asks it."""
+        return judge_call(self.judges, purpose)
 
     def tools(self, top_k: int, purpose: str) -> EpisodeTools:
         """What the tools of an episode work with; `purpose` is that of their calls."""

@@ -49,11 +49,17 @@ class JudgeQuestion:
 
 @dataclass(frozen=True, slots=True)
 class JudgeReply:
-    """What a judge said: its ruling, the reply as it came, and the judge's id."""
+    """What a judge said: its ruling, the reply as it came, the judge's id; of a panel also what each member said."""
 
     ruling: Ruling
     raw: str = ""
     judge: str = ""
+    votes: tuple["JudgeReply", ...] = ()
+
+    @property
+    def readable(self) -> bool:
+        """Whether a verdict was heard at all: a panel that disagrees is not ill."""
+        return any(reply.ruling is not Ruling.UNKNOWN for reply in (self, *self.votes))
 
 
 JudgeCall = Callable[[JudgeQuestion], Awaitable[JudgeReply]]

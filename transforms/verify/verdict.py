@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from gog.schemas import Evidence, Method, Outcome, Seed, Trajectory, Verdict
+from gog.schemas import Evidence, Method, Outcome, Seed, Trajectory, Verdict, Vote
 from gog.schemas.reasons import STOP_REASONS
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify import grounding
@@ -17,6 +17,9 @@ LEAST_PASS_RATE: Final = 0.5
 MAX_CANDIDATE: Final = 2000
 """Characters of an answer that a judge is shown."""
 
+MAX_VOTE: Final = 2000
+"""Characters of a panel's replies that are kept, each."""
+
 _OUTCOMES: Final = {Ruling.YES: Outcome.CORRECT, Ruling.NO: Outcome.WRONG, Ruling.UNKNOWN: Outcome.UNKNOWN}
 
 
@@ -26,29 +29,37 @@ class _Asked:
     def __init__(self, judge: JudgeCall | None) -> None:
         self._judge = judge
         self.replies: list[JudgeReply] = []
+        self.votes: list[Vote] = []
         self.reason = "verify.unknown"
 
     async def ask(self, kind: Kind, seed: Seed | JudgeQuestion, answer: str, evidence: str = "") -> Ruling:
         if self._judge is None:
             return Ruling.UNKNOWN
-        question = JudgeQuestion(
-            kind=kind,
-            question=seed.question,
-            answers=seed.answers,
-            candidate=answer[:MAX_CANDIDATE],
-            evidence=evidence,
-            answer_type=seed.answer_type,
-            answer_unit=seed.answer_unit,
-            answer_low=seed.answer_low,
-            answer_high=seed.answer_high,
-        )
         try:
-            reply = await self._judge(question)
+            reply = await self._judge(question_of(kind, seed, answer, evidence))
         except ServiceError as error:
             self.reason = STOP_REASONS.get(error.failure, self.reason)
             return Ruling.UNKNOWN
         self.replies.append(reply)
+        self.votes += (
+            Vote(judge=one.judge, about=kind, says=one.ruling.value, reply=one.raw[:MAX_VOTE]) for one in reply.votes
+        )
         return reply.ruling
+
+
+def question_of(kind: Kind, seed: Seed | JudgeQuestion, answer: str, evidence: str = "") -> JudgeQuestion:
+    """What a judge is asked about an answer to the seed."""
+    return JudgeQuestion(
+        kind=kind,
+        question=seed.question,
+        answers=seed.answers,
+        candidate=answer[:MAX_CANDIDATE],
+        evidence=evidence,
+        answer_type=seed.answer_type,
+        answer_unit=seed.answer_unit,
+        answer_low=seed.answer_low,
+        answer_high=seed.answer_high,
+    )
 
 
 async def settle(
@@ -106,6 +117,7 @@ async def verdict(
         score=1.0 if outcome is Outcome.CORRECT else 0.0,
         judge=next((reply.judge for reply in asked.replies if reply.judge), ""),
         judge_reply="\n".join(reply.raw[:4000] for reply in asked.replies if reply.raw),
+        votes=tuple(asked.votes),
         grounded=grounded,
         literal=bool(answer) and grounding.literal(forms, grounding.hits_text(evidence)),
         leaked=leaked,

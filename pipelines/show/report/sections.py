@@ -22,7 +22,8 @@ CELLS: Final = 32
 def sections(connection: duckdb.DuckDBPyConnection) -> list[Section]:
     """All sections, in the order of the page."""
     parts = (_funnel, _reasons, _behaviours, _turns, _levels, _gazes, searches, latency, _regions, over_time, spend)
-    return [section(connection) for section in parts]
+    panel = [_panel(connection)] if connection.execute("SELECT 1 FROM panel LIMIT 1").fetchall() else []
+    return [*(section(connection) for section in parts), *panel]
 
 
 def _funnel(connection: duckdb.DuckDBPyConnection) -> Section:
@@ -66,6 +67,25 @@ def _reasons(connection: duckdb.DuckDBPyConnection) -> Section:
         axes.grid(axis="x", linewidth=0.6)
 
     return drawn(section, draw, 0.5 + 0.26 * len(most))
+
+
+def _panel(connection: duckdb.DuckDBPyConnection) -> Section:
+    """Only of a run whose judges are several."""
+    rows = rows_of(connection.execute("FROM panel"))
+    columns = ("judge", "about", "asked", "yes", "no", "abstained", "outvoted")
+    lead = "How each judge of the panel voted; outvoted are replies that most of the others did not share."
+    section = Section("panel", "Panel of judges", lead, "", columns, table_lines(rows, columns))
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
+        names = [f"{row['judge']} ({row['about']})" for row in rows]
+        parts = {says: [row[says] for row in rows] for says in ("yes", "no", "abstained")}
+        stacked(axes, names, parts, (GOOD, BAD, NONE))
+        ended(axes, [row["asked"] for row in rows], [f"{row['outvoted']:,} outvoted" for row in rows])
+        axes.grid(axis="x", linewidth=0.6)
+        legend(figure, axes)
+
+    return drawn(section, draw, 0.9 + 0.26 * len(rows))
 
 
 def _behaviours(connection: duckdb.DuckDBPyConnection) -> Section:

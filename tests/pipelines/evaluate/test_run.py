@@ -11,13 +11,13 @@ from typing import Any
 
 import published
 import pytest
-from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, hit, services
+from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, hit, said, services
 
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.services import close_stores
 from gog.pipelines.evaluate import run
 from gog.pipelines.evaluate.results import results_of, write_results
-from gog.pipelines.evaluate.run import Bench, Evaluated, Evaluation
+from gog.pipelines.evaluate.run import Bench, Evaluated, Evaluation, JudgeError
 from gog.pipelines.lake.lake import LakeError
 from gog.schemas import FailureClass, Message
 from gog.transforms.evaluate.answered import Answered
@@ -30,6 +30,7 @@ from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.services.search.fetched_images import Fetch, FetchedImages
 from gog.transforms.services.store.records import Mode
+from gog.transforms.synthesize.judge import MOST_UNREAD
 
 YES = Message(role="assistant", content="<judge>Yes</judge>\nso.")
 ONE = (Paradigm.DIRECT,)
@@ -41,17 +42,30 @@ def always(told: Told) -> Callable[[ChatRequest], Told]:
 
 
 @dataclass
+class TriedJudge(ScriptedPolicy):
+    """A judge that is well when it is tried; of all else it says what its script says."""
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """The trial's answer is right where it names Paris twice."""
+        text = request.messages[0].text
+        if "capital of France" in text:
+            return ChatReply(said('{"verdict": "correct"}' if text.count("Paris") > 1 else '{"verdict": "wrong"}'))
+        return await super().complete(request)
+
+
+@dataclass
 class World:
     """A lake, and evaluations in it whose services are fakes."""
 
     folder: Path
     patch: pytest.MonkeyPatch
     policy: ScriptedPolicy = field(default_factory=lambda: ScriptedPolicy(always(answered("Tower 1"))))
-    judge: ScriptedPolicy = field(default_factory=lambda: ScriptedPolicy(always(YES), "judge:1"))
+    judge: ScriptedPolicy = field(default_factory=lambda: TriedJudge(always(YES), "judge:1"))
     search: FakeSearch = field(default_factory=lambda: FakeSearch(lambda _: (hit("Tower 1"),), "search:1"))
     mode: Mode = Mode.LIVE
     budget: Budget | None = None
     judge_all: bool = False
+    panel: tuple[ScriptedPolicy, ...] = ()
     config: Config = field(default_factory=Config)
 
     def evaluation(self, name: str = "eval", policy: str = "planner:skill=0.5") -> Evaluation:
@@ -70,7 +84,7 @@ class World:
                 budget=self.budget,
             )
             world, _ = stack.enter_context(fakes)
-            self.patch.setattr(run, "services_for", lambda _: replace(world, labeller=self.policy))
+            self.patch.setattr(run, "services_for", lambda _: replace(world, labeller=self.policy, panel=self.panel))
             evaluation = self.evaluation()
             stack.enter_context(evaluation.begun())
             return evaluation.run(bench, paradigms, **options)
@@ -402,3 +416,52 @@ def test_real_rows_go_through_all_of_it(world: World) -> None:
     found = world.run(bench, limit=5)
     assert len(found.answered[Paradigm.DIRECT]) == 5
     assert {row.item.official.grade for row in found.answered[Paradigm.DIRECT].values()} == {Grade.INCORRECT}
+
+
+def test_an_ill_judge_stops_the_evaluation_and_what_it_said_is_asked_anew(world: World, tmp_path: Path) -> None:
+    path = published.table(tmp_path / "many.parquet", [published.fvqa_row(n) for n in range(MOST_UNREAD + 6)])
+    bench, world.mode, world.config = Bench.parse(f"fvqa={path}"), Mode.RECORD, Config(window=1)
+    world.judge.script = always(Message(role="assistant", content="Hard to say."))
+    found = world.run(bench)
+    assert found.left > 0
+    assert "20 replies in a row without a verdict: 'Hard to say.'" in found.why
+    assert found.unsettled == MOST_UNREAD
+    world.judge.script = always(YES)
+    again = world.run(bench)
+    assert (set(grades(again)), again.left, again.unsettled) == ({"correct"}, 0, 0)
+    assert world.asked[0] == MOST_UNREAD + 6, "answers were kept"
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        (YES, "asked whether Paris is the capital of France, it says nothing that can be read"),
+        (said('{"verdict": "correct"}'), "asked whether Berlin is the capital of France, it says right"),
+        (DOWN, "does not answer"),
+    ],
+)
+def test_a_judge_that_is_no_judge_is_found_before_anything_is_asked(
+    world: World, fvqa: Bench, told: Told, found: str
+) -> None:
+    well, world.judge = world.judge, ScriptedPolicy(always(told), "judge:2")
+    with pytest.raises(JudgeError, match=found):
+        world.run(fvqa)
+    assert world.policy.requests == []
+    world.judge = well
+    world.run(fvqa)
+    world.judge = ScriptedPolicy(always(told), "judge:2")
+    assert world.run(fvqa).unsettled == 0, "where nothing is left to ask, nobody is tried"
+
+
+def test_most_of_a_panel_grade_an_answer(world: World, fvqa: Bench) -> None:
+    no = Message(role="assistant", content="<judge>No</judge>")
+    world.panel = (TriedJudge(always(no), "judge:2"), TriedJudge(always(YES), "judge:3"))
+    found = world.run(fvqa)
+    assert grades(found) == ["correct"] * 5
+    (judged,) = {row.item.judged.judge for row in found.answered[Paradigm.DIRECT].values() if row.item.judged.judge}
+    assert judged == "judge:1, judge:2, judge:3"
+
+
+def test_a_panel_that_ties_leaves_the_answer_unknown(world: World, fvqa: Bench) -> None:
+    world.panel = (TriedJudge(always(Message(role="assistant", content="<judge>No</judge>")), "judge:2"),)
+    assert sorted(grades(world.run(fvqa))) == ["correct", *["unknown"] * 4]

@@ -106,7 +106,7 @@ def test_its_price_is_the_users_to_say(tmp_path: Path, address: str) -> None:
 
 
 def test_a_training_searches_with_it(tmp_path: Path) -> None:
-    addresses = Addresses("shelf:hall", "gallery:atlas", RULES, tmp_path / "calls")
+    addresses = Addresses("shelf:hall", "gallery:atlas", (RULES,), tmp_path / "calls")
     services = open_services(addresses, CropSettings(), EpisodeSettings())
     assert services.tools.text_search.id == "shelf:hall-us"
     services.close()

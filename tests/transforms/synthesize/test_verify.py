@@ -10,7 +10,7 @@ from gog.schemas import FailureClass, Outcome, Unit
 from gog.schemas.rows import check_row, to_row
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
-from gog.transforms.synthesize.judge import judge_call
+from gog.transforms.synthesize.judge import Judges, judge_call
 from gog.transforms.synthesize.rollout import RolloutSettings, rollout
 from gog.transforms.synthesize.verify import Verified, verify_trajectory
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
@@ -109,7 +109,7 @@ def test_what_is_judged_cannot_write_into_the_prompt(tmp_path: Path, kind: str) 
         )
 
         async def ask() -> JudgeReply:
-            return await judge_call(world.gateway, world.judge)(question)
+            return await judge_call(Judges(world.gateway, (world.judge,)))(question)
 
         reply = asyncio.run(ask())
     assert reply.ruling is Ruling.NO

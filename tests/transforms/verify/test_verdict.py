@@ -149,3 +149,23 @@ def test_a_huge_answer_is_cut_before_it_is_judged() -> None:
     judge = Judge(Ruling.NO)
     _verdict(GAZED.model_copy(update={"answer": "Malawi " * 10_000}), judge)
     assert len(judge.asked[0].candidate) == 2000
+
+
+def test_what_each_judge_of_a_panel_said_is_kept() -> None:
+    async def panel(question: JudgeQuestion) -> JudgeReply:
+        votes = (
+            JudgeReply(Ruling.YES, "yes", "a"),
+            JudgeReply(Ruling.NO, "n" * 5000, "b"),
+            JudgeReply(Ruling.YES, "", "c"),
+        )
+        return JudgeReply(Ruling.YES, "all", "a, b, c", votes)
+
+    found = _verdict(GAZED.model_copy(update={"answer": "The land around Nairobi"}), panel)
+    assert (found.outcome, found.judge) == (Outcome.CORRECT, "a, b, c")
+    said = [(vote.about, vote.judge, vote.says, len(vote.reply)) for vote in found.votes]
+    assert said == [
+        (about, *vote)
+        for about in ("answer", "grounding")
+        for vote in (("a", "yes", 3), ("b", "no", 2000), ("c", "yes", 0))
+    ]
+    assert _verdict(GAZED, Judge(Ruling.YES)).votes == (), "a judge alone is named beside its reply"

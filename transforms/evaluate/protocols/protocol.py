@@ -30,7 +30,10 @@ class Protocol:
     def judged(self, item: BenchItem, reply: str, judge: str = "") -> Score:
         """The score that a judge's reply makes. Only for a protocol that has a judge."""
         assert self.read is not None
-        grade = self.read(reply)
+        return self.said(item, self.read(reply), reply, judge)
+
+    def said(self, item: BenchItem, grade: Grade, reply: str, judge: str = "") -> Score:
+        """The score of the grade that a judge gave, or a panel."""
         method: Settled = "none" if grade is Grade.UNKNOWN else "judge"
         return graded(item, self.name, grade, method, self.groups(item), judge=judge, reply=reply)
 
