@@ -106,7 +106,7 @@ def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeC
     """The judge at its address, or the panel; None for `rules:`. Raises `TrainingError`."""
     if addresses.judges == (RULES,):
         return None
-    door = Gateway(calls, retry=Retry(attempts=4, timeout_s=addresses.judge_timeout_s))
+    door = Gateway(calls, retry=Retry(attempts=4, timeout_s=addresses.judge_timeout_s, patience_s=0))
     models = NamedModels(others=addresses.judge_settings, logs=addresses.calls / "logs")
     opened = [_opened("judge", MODELS, Opening(address, images, (models,))) for address in addresses.judges]
     if len({model.id for model in opened}) < len(opened):

@@ -133,6 +133,9 @@ class Config(ConfigTable):
     pages: str = ""
     """Who reads the pages of text search's hits, and those of the tool `visit` (`local:` or `jina:`); empty: nobody."""
     reading: ReadingSettings = ReadingSettings()
+    contact: str = Field(default="", max_length=200, pattern=r"^[ -~]*$")
+    """Your e-mail address or URL, which sites are told whose pages and pictures are fetched: Wikimedia refuses
+    whoever names none."""
     uploader: UploadSettings | None = None
     """Where pictures are lent to image searches that take them by address; without it nothing is uploaded."""
     episode: EpisodeSettings = EpisodeSettings()
@@ -176,7 +179,7 @@ class Config(ConfigTable):
 
 _NOT_IN_FINGERPRINT = {
     *("filters", "run", "lake", "window", "limits", "retry", "budget", "prices", "store"),
-    *("labeller", "label", "export", "models", "vllm", "checkpoint", "uploader", "panel"),
+    *("contact", "labeller", "label", "export", "models", "vllm", "checkpoint", "uploader", "panel"),
 }
 
 

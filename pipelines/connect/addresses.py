@@ -32,6 +32,7 @@ from gog.transforms.services.providers import (
     open_service,
     provider_at,
 )
+from gog.transforms.services.public_web import Contact
 from gog.transforms.services.search.index_folder import Bundled
 
 S = TypeVar("S")
@@ -150,10 +151,11 @@ def _opening(
 ) -> Opening:
     config = config or Config()
     sections = (config.search, config.detect, config.reading, config.vllm, config.checkpoint, config.uploader)
+    contact = Contact(config.contact)
     models = NamedModels(config.models, logs=Path(config.lake) / LOGS)
     worlds = [Bundled(lambda kind: atlas_world(lake.indexes) / kind)] if lake else []
     calls = keyed and config.store.mode != "replay"
-    return Opening(address, images or PassingImages(), (*sections, models, *worlds), calls)
+    return Opening(address, images or PassingImages(), (*sections, models, contact, *worlds), calls)
 
 
 def _check_reading(config: Config) -> None:

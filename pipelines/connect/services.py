@@ -4,6 +4,7 @@ import atexit
 import os
 from collections.abc import Hashable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from gog.pipelines.config.addresses import named_services
@@ -30,7 +31,8 @@ from gog.transforms.services.loop import peek, run_on_loop, shared, unshare
 from gog.transforms.services.models.provider import Server
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, TextSearch
 from gog.transforms.services.providers import DETECTORS, IMAGE_SEARCHES, MODELS, TEXT_SEARCHES, host_or_scheme
-from gog.transforms.services.search.fetched_images import FetchedImages
+from gog.transforms.services.public_web import Contact
+from gog.transforms.services.search.fetched_images import FetchedImages, public_fetch
 from gog.transforms.services.store.records import AnyStore
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.synthesize.services import Services
@@ -61,7 +63,11 @@ def images_for(root: str) -> ImageStore:
 def fetched_images(config: Config) -> FetchedImages:
     """Images at addresses, kept in the lake whatever the run."""
     return FetchedImages(
-        Path(config.lake) / "fetched", config.ingest.image, retry=config.retry, replay=config.store.mode == "replay"
+        Path(config.lake) / "fetched",
+        config.ingest.image,
+        retry=config.retry,
+        replay=config.store.mode == "replay",
+        make_fetch=partial(public_fetch, contact=Contact(config.contact)),
     )
 
 

@@ -1,13 +1,14 @@
 """From a model's message to an action: native tool calls first, then one tolerant tag grammar.
 
 The tag grammar is for models without tools. It reads `<tool_call>{json}</tool_call>` (Hermes, DeepEyes's
-`image_zoom_in_tool`), `<gaze>[x1, y1, x2, y2]</gaze>`, `<text_search>q</text_search>`, `<image_search/>` and
-MMSearch-R1's `<search><img></search>`. Nothing is ever evaluated; whatever does not parse is a `Mistake`.
+`image_zoom_in_tool`), XML in its place (`xml_calls` beside this), `<gaze>[x1, y1, x2, y2]</gaze>`,
+`<text_search>q</text_search>`, `<image_search/>` and MMSearch-R1's `<search><img></search>`. Nothing is ever evaluated;
+whatever does not parse is a `Mistake`.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 from pydantic import JsonValue
 
 from gog.schemas import Frame, Function, Message, ToolCall, plain
+from gog.transforms.dialect.xml_calls import XML_AROUND, XML_CALL, read_xml
 
 FRAME_TEXT: Mapping[Frame, str] = {
     Frame.PER_MILLE: "in thousandths of the image's width and height (0 to 1000)",
@@ -90,6 +92,8 @@ _UNREADABLE_SHOWN = 1000
 """Characters of arguments that are no JSON, kept in the history."""
 _AS_WRITTEN = "unreadable"
 _NAME = re.compile(r"[\w.-]{1,64}")
+_NAMESPACE = re.compile(r"[.:/]|__")
+_NUMBER = re.compile(r"[:_]\d{1,4}$")
 _ENDS = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|endoftext|>", "<end_of_turn>", "</s>")
 """Tokens that end a turn."""
 
@@ -148,17 +152,21 @@ def _grammar(tools: tuple[ToolForm, ...]) -> re.Pattern[str]:
     """The tags of a call. No part may run across the next tag of its kind: the time stays linear in the text."""
     tagged = "".join(f"|(?P<t{number}>{tool.tag})" for number, tool in enumerate(tools) if tool.tag)
     json_tag = r"<tool_call>(?P<json>[^<]*(?:<(?!/?tool_call>)[^<]*)*)(?:</tool_call>)?"
-    return re.compile(json_tag + tagged, re.IGNORECASE)
+    return re.compile(f"{json_tag}|(?P<xml>{XML_CALL}){tagged}", re.IGNORECASE)
 
 
 def _lift_tags(text: str, tools: tuple[ToolForm, ...]) -> tuple[list[tuple[str, str]], str]:
     """Name and arguments of each call written as a tag, and the text without them."""
     tags = _grammar(tools)
     calls = [_tag_call(tag, tools) for tag in tags.finditer(text) if tag["json"] is None or tag["json"].strip()]
+    if calls:
+        text = XML_AROUND.sub("", text)
     return calls, (tags.sub("\n", text).strip() if calls else text)
 
 
 def _tag_call(tag: re.Match[str], tools: tuple[ToolForm, ...]) -> tuple[str, str]:
+    if (xml := read_xml(tag["xml"] or tag["json"] or "")) is not None:
+        return xml
     if tag["json"] is None:
         tool = next(tool for number, tool in enumerate(tools) if tool.tag and tag[f"t{number}"] is not None)
         whole = re.fullmatch(tool.tag, tag[0], re.IGNORECASE)
@@ -217,7 +225,7 @@ def _read_calls(
     aliases = {alias: tool.name for tool in tools for alias in tool.aliases if alias not in by_name}
     for name, arguments in asked:
         call_id = f"call_{turn}_{len(calls)}"
-        name = name.removeprefix("functions.")
+        name = _own_name(name, by_name.keys() | aliases.keys())
         name = aliases.get(name, name)
         if native and not _NAME.fullmatch(name):
             name = "unknown"
@@ -236,6 +244,14 @@ def _read_calls(
         calls.append(ToolCall(id=call_id, function=function))
     assert first is not None
     return tuple(calls), first
+
+
+def _own_name(name: str, known: Set[str]) -> str:
+    """The tool's own name where it is written with a namespace or a number (`functions.gaze:0`, `mcp__eyes__gaze`)."""
+    if name in known:
+        return name
+    bare = _NUMBER.sub("", name.partition("<|")[0].strip())
+    return next((part for part in (bare, _NAMESPACE.split(bare)[-1]) if part in known), name)
 
 
 def _read_call(

@@ -6,11 +6,9 @@ travel to another host. Proxies of the environment are not used.
 """
 
 import asyncio
-import email.utils
 import io
 import json
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +21,7 @@ from yarl import URL
 
 from gog.schemas import FailureClass
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.waits import named_wait
 
 LIMIT_BYTES: Final = 32 << 20
 """Longest body that is read, decompressed."""
@@ -45,6 +44,8 @@ _FAILURES: Final = {
     **dict.fromkeys((401, 402, 403, 407), FailureClass.AUTH),
     **dict.fromkeys((404, 410), FailureClass.NOT_FOUND),
 }
+_WAITING: Final = frozenset({FailureClass.RATE_LIMITED, FailureClass.OVERLOADED})
+"""Failures whose words may name a time to come again."""
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
 
@@ -100,7 +101,7 @@ async def call(
         ) as response:
             if not 200 <= response.status < 300:
                 shown = (await response.content.read(_READ_OF_A_REFUSAL)).decode("utf-8", "replace")
-                raise refusal(response.status, response.headers.get("Retry-After"), hide(shown, secrets))
+                raise refusal(response.status, response.headers, hide(shown, secrets))
             body = _without(await _body(response, limit_bytes), secrets)
             return HttpReply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
     except aiohttp.ClientPayloadError as error:
@@ -195,22 +196,8 @@ async def _body(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def refusal(status: int, retry_after: str | None, shown: str) -> ServiceError:
-    """The failure of an answer that is not 2xx, with what it says and its `Retry-After`."""
+def refusal(status: int, headers: Mapping[str, str], shown: str) -> ServiceError:
+    """The failure of an answer that is not 2xx, with what it says, and how long it asks to be left alone."""
     detail = f"HTTP {status}: {' '.join(shown.split())[:_SHOWN]}".rstrip(": ")
     failure = _FAILURES.get(status, FailureClass.SERVER if status >= 500 else FailureClass.BAD_REQUEST)
-    return ServiceError(failure, detail, _seconds(retry_after))
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """A `Retry-After` header (RFC 9110, section 10.2.3: seconds or a date) in seconds from now."""
-    if not retry_after:
-        return None
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
+    return ServiceError(failure, detail, named_wait(headers, shown if failure in _WAITING else ""))

@@ -2,7 +2,7 @@
 
 The address is checked where the connection is made, after the name was resolved, so neither a name nor a redirect
 leads to loopback, a private network or a cloud's metadata. Bytes are counted after decompression. Nothing is sent
-that tells who asks, and proxies of the environment are not used.
+that tells who asks but the contact that a user names, and proxies of the environment are not used.
 """
 
 import asyncio
@@ -33,6 +33,24 @@ PORTS: Final = frozenset({80, 443, 8000, 8080, 8443})
 _CONNECT_S: Final = 10.0
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whom a site may write to about what is fetched: an e-mail address or a URL; empty for nobody.
+
+    Some sites, Wikimedia's among them, refuse whoever names none.
+    """
+
+    name: str = ""
+
+    @property
+    def user_agent(self) -> str:
+        """What is sent as `User-Agent`."""
+        return f"{USER_AGENT} ({self.name})" if self.name else USER_AGENT
+
+
+NOBODY: Final = Contact()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +118,15 @@ async def fetch_public(
     allow: Allow = is_public,
     cut: bool = False,
     visit: Callable[[URL], Awaitable[None]] | None = None,
+    contact: Contact = NOBODY,
 ) -> Fetched:
     """The file at a public http or https address, following at most five redirects.
 
     `types` are media types that are taken (`text/html`), whole families among them (`image/`); a body without a type
     is taken. A body over `limit_bytes` (decompressed) is refused, and all must be done within `timeout_s`; with `cut`
     what has come until then is returned, and `Fetched.cut` says why it ends. `allow` says which addresses and ports
-    may be connected to; `visit` is called before each request, those of redirects among them, and may raise.
+    may be connected to; `visit` is called before each request, those of redirects among them, and may raise; `contact`
+    is told to the site.
 
     Raises `ServiceError`: bad_request (address, redirect, size or type not taken), timeout, network, not_found, auth,
     rate_limited, overloaded, server.
@@ -120,7 +140,7 @@ async def fetch_public(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
+                headers={"User-Agent": contact.user_agent, "Accept-Encoding": "gzip, deflate"},
             ) as session,
         ):
             taken = _Taken(tuple(types), limit_bytes, timeout_s, deadline, cut)
@@ -260,7 +280,7 @@ def _redirected(asked: URL, location: str, allow: Allow) -> URL:
 
 async def _read(response: aiohttp.ClientResponse, taken: _Taken) -> Fetched:
     if not 200 <= response.status < 300:
-        raise refusal(response.status, response.headers.get("Retry-After"), "")
+        raise refusal(response.status, response.headers, "")
     media_type, charset = _content_type(response.headers.get("Content-Type", ""))
     if media_type and not any(media_type == t or (t.endswith("/") and media_type.startswith(t)) for t in taken.types):
         raise _bad(f"the media type {media_type!r} is not taken, only {', '.join(taken.types)}")

@@ -103,6 +103,7 @@ SAME: list[dict[str, Any]] = [
     {"store": {"backend": "segments", "path": "gs://bucket/store", "lifetimes": {"refused": 30}}},
     {"prices": {"my/model": {"per_call": 0.1}}},
     {"uploader": {"put": "https://x.example/{name}", "url": "https://x.example/{name}"}},
+    {"contact": "me@example.org"},
     {"detect": {"batch": 2, "device": "cpu"}},
     {"labeller": "planner:skill=0.1"},
     {"label": {"k": 3}},

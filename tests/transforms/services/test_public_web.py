@@ -21,6 +21,7 @@ from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.public_web import (
     MAX_REDIRECTS,
     Address,
+    Contact,
     Fetched,
     _redirected,
     check_url,
@@ -411,3 +412,14 @@ def test_odd_content_types_do_no_harm(header: str) -> None:
 
     with suppress(ServiceError):
         assert run(go()).data == b"x"
+
+
+def test_a_contact_is_told_where_one_is_named() -> None:
+    sent: list[str] = []
+
+    async def look(request: web.Request) -> web.Response:
+        sent.append(request.headers["User-Agent"])
+        return web.Response(text="x", content_type="text/html")
+
+    run(fetched({"/": look}, contact=Contact("me@example.org")))
+    assert sent == ["glance-or-gaze (me@example.org)"]

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
+from gog.schemas import FailureClass
 from gog.transforms.services.protocols import ServiceError
 
 T = TypeVar("T")
@@ -22,7 +23,9 @@ _log = logging.getLogger(__name__)
 class Retry(BaseModel):
     """How passing failures are tried again, and how long one attempt may take.
 
-    There are `attempts` in all, with pauses between them that double from `initial_s` to `longest_s`.
+    There are `attempts` in all, with pauses between them that double from `initial_s` to `longest_s`. Where there may
+    be several, a refusal for the rate (429) goes on to be tried until its pauses come to `patience_s`: a quota of a few
+    calls a minute refuses a call many times before its turn comes, and that is no fault of the call.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +34,7 @@ class Retry(BaseModel):
     initial_s: float = Field(default=0.5, ge=0)
     longest_s: float = Field(default=30.0, ge=0)
     timeout_s: float = Field(default=120.0, gt=0)
+    patience_s: float = Field(default=600.0, ge=0)
 
     def pause(self, attempt: int, retry_after: float | None, draw: float) -> float:
         """Seconds to wait after the attempt of that number (from 1); `draw` in [0, 1) spreads callers apart."""
@@ -59,22 +63,31 @@ async def with_retries(
         if not error.failure.passing:
             raise
         failed: list[ServiceError] = [error]
+    paused = 0.0
 
     async def attempt() -> T:
         if failed:  # tenacity begins with what has already happened
             raise failed.pop()
         return await make()
 
+    def over(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        limited = isinstance(error, ServiceError) and error.failure is FailureClass.RATE_LIMITED
+        patient = limited and retry.attempts > 1 and paused < retry.patience_s
+        return state.attempt_number >= retry.attempts and not patient
+
     def wait(state: RetryCallState) -> float:
+        nonlocal paused
         error = state.outcome.exception() if state.outcome else None
         retry_after = error.retry_after if isinstance(error, ServiceError) else None
         pause = retry.pause(state.attempt_number, retry_after, rng.random())
+        paused += pause
         _log.info("retry request=%s after=%d pause_s=%.1f error=%.300r", name, state.attempt_number, pause, error)
         return pause
 
     again = AsyncRetrying(
         sleep=sleep,
-        stop=stop_after_attempt(retry.attempts),
+        stop=over,
         wait=wait,
         retry=retry_if_exception(lambda error: isinstance(error, ServiceError) and error.failure.passing),
         reraise=True,

@@ -14,7 +14,16 @@ from gog.transforms.services.pages.reading import ReadingSettings
 from gog.transforms.services.pages.robots import Robots
 from gog.transforms.services.protocols import Page, ServiceError
 from gog.transforms.services.provider import Provider
-from gog.transforms.services.public_web import Allow, Fetched, check_url, fetch_public, is_public, text_of
+from gog.transforms.services.public_web import (
+    NOBODY,
+    Allow,
+    Contact,
+    Fetched,
+    check_url,
+    fetch_public,
+    is_public,
+    text_of,
+)
 
 LIMIT_BYTES: Final = 8 << 20
 HTML_BYTES: Final = 2 << 20
@@ -27,15 +36,27 @@ PARSING: Final = 2
 _BUSY: Final = frozenset({FailureClass.RATE_LIMITED, FailureClass.OVERLOADED})
 """One site's refusals: told as its failure, or the gate would slow the reading of all others."""
 _PDF: Final = "application/pdf"
+_PDF_MARK: Final = b"%PDF-"
+"""Within the first 1,024 bytes, as readers of PDF take it."""
 _HTML: Final = ("text/html", "application/xhtml+xml")
-_TYPES: Final = (*_HTML, "text/plain", "text/markdown", _PDF)
+_BYTES: Final = ("application/octet-stream", "binary/octet-stream", "application/x-pdf", "application/force-download")
+"""What servers call a file whose type they do not know; it is taken where it is a PDF."""
+_TYPES: Final = (*_HTML, "text/plain", "text/markdown", _PDF, *_BYTES)
 
 
 class LocalReader:
     """Reads pages itself; fills `PageReader`. For one event loop."""
 
-    def __init__(self, *, robots: bool = True, allow: Allow = is_public, timeout_s: float = TIMEOUT_S) -> None:
-        """`robots` off reads what robots.txt forbids; `allow` says which addresses may be connected to.
+    def __init__(
+        self,
+        *,
+        robots: bool = True,
+        allow: Allow = is_public,
+        timeout_s: float = TIMEOUT_S,
+        contact: Contact = NOBODY,
+    ) -> None:
+        """`robots` off reads what robots.txt forbids; `allow` says which addresses may be connected to;
+        `contact` is told to the sites.
 
         Raises `ImportError` without trafilatura or protego.
         """
@@ -44,8 +65,8 @@ class LocalReader:
 
         # It reports what is odd about pages, which is nobody's business here.
         logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-        self._allow, self._timeout_s = allow, timeout_s
-        self._robots = Robots(allow=allow) if robots else None
+        self._allow, self._timeout_s, self._contact = allow, timeout_s, contact
+        self._robots = Robots(allow=allow, contact=contact) if robots else None
         self._parsing = asyncio.Semaphore(PARSING)
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         """Of the sites that somebody reads now."""
@@ -71,6 +92,7 @@ class LocalReader:
                     allow=self._allow,
                     cut=True,
                     visit=self._robots.check if self._robots else None,
+                    contact=self._contact,
                 )
         except ServiceError as error:
             if error.failure in _BUSY:
@@ -82,10 +104,15 @@ class LocalReader:
     async def _text(self, fetched: Fetched) -> tuple[str, str]:
         """The text, and why it is not all of it."""
         async with self._parsing:
-            if fetched.media_type == _PDF or (not fetched.media_type and fetched.data.startswith(b"%PDF-")):
+            unnamed = not fetched.media_type or fetched.media_type in _BYTES
+            if fetched.media_type == _PDF or (unnamed and _PDF_MARK in fetched.data[:1024]):
                 if fetched.cut:
                     raise ServiceError(FailureClass.BAD_REQUEST, f"the PDF was {fetched.cut}")
                 return await pdf_text(fetched.data), ""
+            if fetched.media_type in _BYTES:
+                raise ServiceError(
+                    FailureClass.BAD_REQUEST, f"the media type {fetched.media_type!r} is not taken, but for PDF"
+                )
             if fetched.media_type and fetched.media_type not in _HTML:
                 return text_of(fetched.data, fetched.charset), fetched.cut
             cut = fetched.cut if len(fetched.data) <= HTML_BYTES else f"cut at {HTML_BYTES:,} bytes"
@@ -117,5 +144,5 @@ READER = Provider(
     example="local:",
     packages=("trafilatura", "protego"),
     extra="web",
-    open=lambda opening: LocalReader(robots=opening.of(ReadingSettings).robots),
+    open=lambda opening: LocalReader(robots=opening.of(ReadingSettings).robots, contact=opening.of(Contact)),
 )

@@ -15,7 +15,7 @@ from yarl import URL
 
 from gog.schemas import FailureClass
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.public_web import USER_AGENT, Allow, fetch_public, is_public, text_of
+from gog.transforms.services.public_web import NOBODY, USER_AGENT, Allow, Contact, fetch_public, is_public, text_of
 
 if TYPE_CHECKING:
     from protego import Protego
@@ -32,10 +32,18 @@ class Robots:
     """What sites allow us; for one event loop."""
 
     def __init__(
-        self, *, allow: Allow = is_public, hosts: int = 2000, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        allow: Allow = is_public,
+        hosts: int = 2000,
+        clock: Callable[[], float] = time.monotonic,
+        contact: Contact = NOBODY,
     ) -> None:
-        """Keeps the rules of the `hosts` sites asked about last; `allow` is the fetcher's; `clock` is in seconds."""
-        self._allow, self._hosts, self._clock = allow, hosts, clock
+        """Keeps the rules of the `hosts` sites asked about last; `allow` and `contact` are the fetcher's.
+
+        `clock` is in seconds.
+        """
+        self._allow, self._hosts, self._clock, self._contact = allow, hosts, clock, contact
         self._known: OrderedDict[URL, tuple[float, Protego | None]] = OrderedDict()
         self._asking: WeakValueDictionary[URL, asyncio.Lock] = WeakValueDictionary()
 
@@ -70,6 +78,7 @@ class Robots:
                 types=("text/", "application/octet-stream"),
                 allow=self._allow,
                 cut=True,
+                contact=self._contact,
             )
         except ServiceError as error:
             if error.failure in _UNAVAILABLE:

@@ -19,7 +19,7 @@ from gog.transforms.images import ImageError, ImageLimits
 from gog.transforms.services.gateway.retry import Retry, with_retries
 from gog.transforms.services.loop import joined, run_on_loop, shared
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.public_web import fetch_public
+from gog.transforms.services.public_web import NOBODY, Contact, fetch_public
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """The bytes at an address; `ServiceError` where it does not give them."""
@@ -31,11 +31,13 @@ _GONE: Final = frozenset({FailureClass.NOT_FOUND, FailureClass.BAD_REQUEST, Fail
 """Failures that the next run would meet again."""
 
 
-def public_fetch(limits: ImageLimits, timeout_s: float) -> Fetch:
+def public_fetch(limits: ImageLimits, timeout_s: float, contact: Contact = NOBODY) -> Fetch:
     """A fetcher of public addresses: no more bytes than an image may have."""
 
     async def fetch(url: str) -> bytes:
-        fetched = await fetch_public(url, limit_bytes=limits.max_bytes, timeout_s=timeout_s, types=TYPES)
+        fetched = await fetch_public(
+            url, limit_bytes=limits.max_bytes, timeout_s=timeout_s, types=TYPES, contact=contact
+        )
         return fetched.data
 
     return fetch

@@ -7,7 +7,7 @@ that found nothing.
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -111,6 +111,22 @@ def found_in(rows: object, names: Names, top_k: int) -> tuple[Found, ...]:
 def hits_in(rows: object, names: Names, top_k: int) -> tuple[Hit, ...]:
     """The hits of `found_in`."""
     return tuple(found.hit for found in found_in(rows, names, top_k))
+
+
+def result_of(urls: Sequence[Any], title: Any, texts: Sequence[Any]) -> dict[str, str]:
+    """What an engine shows above its results as one of them: `url` (the first web address), `title`, `content`."""
+    addresses = (url for url in urls if isinstance(url, str) and url.startswith(("http://", "https://")))
+    said = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
+    return {
+        "url": next(addresses, ""),
+        "title": title if isinstance(title, str) else "",
+        "content": "; ".join(said[:20]),
+    }
+
+
+def listed(value: Any) -> list[Any]:
+    """A list as it is; anything else is none."""
+    return value if isinstance(value, list) else []
 
 
 def shortened(query: str, characters: int, count: int) -> str:

@@ -1,8 +1,8 @@
 """`searxng:https://HOST` a SearXNG instance, normally one's own.
 
 Wire format: https://docs.searxng.org/dev/search_api.html (GET `/search` with `q`, `format=json`, `language`; answers
-`results`, a list, and `unresponsive_engines`). JSON must be allowed in the instance's settings (`search.formats`,
-https://docs.searxng.org/admin/settings/settings_search.html); where it is not, it answers HTTP 403.
+`results`, a list, `infoboxes`, `answers` and `unresponsive_engines`). JSON must be allowed in the instance's settings
+(`search.formats`, https://docs.searxng.org/admin/settings/settings_search.html); where it is not, it answers HTTP 403.
 """
 
 import re
@@ -15,11 +15,11 @@ from gog.transforms.services.http import key_in
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.search.index_folder import clean
-from gog.transforms.services.search.results import Names, ask, hits_in, shortened
+from gog.transforms.services.search.results import Names, ask, hits_in, listed, result_of, shortened
 from gog.transforms.services.search.settings import SearchSettings
 
 _SPENT: Final = re.compile(r"(?!)")
-_PAGES: Final = Names(url="url", snippet="content")
+_PAGES: Final = Names(url="url", snippet="content")  # those of `result_of` too
 
 
 class SearxngSearch:
@@ -51,11 +51,34 @@ class SearxngSearch:
                 hint = "allow json in search.formats of its settings.yml"
                 raise ServiceError(error.failure, f"{error.detail[:200]} ({hint})") from None
             raise
-        hits = hits_in(reply.get("results"), _PAGES, top_k)
+        results = reply.get("results")
+        above = [*_boxes(reply.get("infoboxes")), *_answers(reply.get("answers"))]
+        hits = hits_in([*above, *results] if isinstance(results, list) else results, _PAGES, top_k)
         silent = _silent(reply.get("unresponsive_engines"))
         if not hits and silent:
             raise ServiceError(FailureClass.OVERLOADED, f"no results, and these engines did not answer: {silent}")
         return hits
+
+
+def _boxes(infoboxes: Any) -> list[dict[str, str]]:
+    """Infoboxes as results: their text and attributes, at the address that they stand for."""
+    rows = []
+    for box in infoboxes if isinstance(infoboxes, list) else []:
+        if isinstance(box, dict):
+            links = [link.get("url") for link in listed(box.get("urls")) if isinstance(link, dict)]
+            facts = [
+                f"{fact['label']}: {fact['value']}"
+                for fact in listed(box.get("attributes"))
+                if isinstance(fact, dict) and isinstance(fact.get("label"), str) and isinstance(fact.get("value"), str)
+            ]
+            rows.append(result_of([box.get("id"), *links], box.get("infobox"), [box.get("content"), *facts]))
+    return rows
+
+
+def _answers(answers: Any) -> list[dict[str, str]]:
+    """Answers that have an address, as results."""
+    found = [one for one in listed(answers) if isinstance(one, dict)]
+    return [result_of([one.get("url")], one.get("engine"), [one.get("answer")]) for one in found]
 
 
 def _silent(engines: Any) -> str:

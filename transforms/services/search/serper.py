@@ -2,7 +2,8 @@
 
 Wire format: https://serper.dev (its playground writes the requests): POST with the key in `X-API-KEY`; `/search` takes
 `q`, `gl`, `hl`, `num` and `/lens` takes `url`, `gl`, `hl`; both answer `organic`, a list of results, beside an echo of
-`searchParameters`. A used up account is told with HTTP 400 and "Not enough credits".
+`searchParameters`; a search may have an `answerBox` and a `knowledgeGraph` above. A used up account is told with HTTP
+400 and "Not enough credits".
 """
 
 import re
@@ -12,7 +13,7 @@ from typing import Any, Final
 from gog.schemas import Hit
 from gog.transforms.services.provider import Provider
 from gog.transforms.services.search.lens import Lens, lens_provider
-from gog.transforms.services.search.results import Found, Locale, Names, ask, found_in, hits_in, shortened
+from gog.transforms.services.search.results import Found, Locale, Names, ask, found_in, hits_in, result_of, shortened
 from gog.transforms.services.search.settings import SearchSettings
 
 URL: Final = "https://google.serper.dev"
@@ -49,7 +50,8 @@ class SerperSearch:
             },
             secrets=(self._key,),
         )
-        return hits_in(_organic(reply), _PAGES, top_k)
+        above, organic = _above(reply), _organic(reply)
+        return hits_in([*above, *organic] if isinstance(organic, list) else organic, _PAGES, top_k)
 
 
 class SerperLens(Lens):
@@ -68,6 +70,20 @@ class SerperLens(Lens):
             secrets=(self.key,),
         )
         return found_in(_organic(reply), _MATCHES, top_k)
+
+
+def _above(reply: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The answer and the knowledge graph, which stand above the results, as the first of them."""
+    rows = []
+    if isinstance(answer := reply.get("answerBox"), dict):
+        said = [answer.get("answer"), answer.get("snippet")]
+        rows.append(result_of([answer.get("link"), answer.get("sourceLink")], answer.get("title"), said))
+    if isinstance(graph := reply.get("knowledgeGraph"), dict):
+        facts = graph.get("attributes")
+        named = [f"{name}: {fact}" for name, fact in facts.items()] if isinstance(facts, dict) else []
+        links = [graph.get("descriptionLink"), graph.get("website")]
+        rows.append(result_of(links, graph.get("title"), [graph.get("type"), graph.get("description"), *named]))
+    return [row | {"link": row["url"], "snippet": row["content"]} for row in rows]
 
 
 def _organic(reply: Mapping[str, Any]) -> object:

@@ -13,7 +13,8 @@ from gog.schemas import FailureClass
 from gog.transforms.services.gateway.bucket import Bucket
 from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.rate import LEAST_RATE, AdaptiveRate
-from gog.transforms.services.gateway.retry import Retry
+from gog.transforms.services.gateway.retry import Retry, with_retries
+from gog.transforms.services.protocols import ServiceError
 
 Limiter = Callable[[float], float]
 """At a time: seconds until the next call is borne; 0 when this one is."""
@@ -178,3 +179,35 @@ def test_a_rate_after_a_long_rest_still_climbs() -> None:
             break
     assert rate.bucket is not None
     assert rate.bucket.rate > 20 * LEAST_RATE
+
+
+@pytest.mark.parametrize("says_when", [True, False])
+@pytest.mark.parametrize(("per_minute", "calls"), [(1, 6), (5, 30)])
+def test_a_quota_of_a_few_calls_a_minute_costs_no_call(per_minute: int, calls: int, says_when: bool) -> None:
+    outcomes: list[str] = []
+
+    async def scenario(clock: Clock) -> None:
+        gate, rng = Gate(clock=clock, sleep=clock.sleep), random.Random(0)
+        limit, began = window(per_minute / 60, 60.0), clock.now
+
+        async def ask_once() -> None:
+            async with gate.admit() as admission:
+                await clock.sleep(0.02)
+                wait = limit(clock.now)
+                after = float(math.ceil(wait)) if says_when else None
+                gate.report(admission, FailureClass.RATE_LIMITED if wait else None, after)
+            if wait:
+                raise ServiceError(FailureClass.RATE_LIMITED, "slow down", after)
+
+        async def call() -> None:
+            try:
+                await with_retries(ask_once, Retry(), rng, clock.sleep)
+                outcomes.append("answered")
+            except ServiceError as error:
+                outcomes.append(error.failure)
+
+        await asyncio.gather(*(call() for _ in range(calls)))
+        assert clock.now - began < 1.8 * 60 * calls / per_minute
+
+    play(scenario)
+    assert outcomes == ["answered"] * calls

@@ -20,7 +20,9 @@ def test_passing_failures_are_tried_again_and_asked_anew_by_the_next_run(tmp_pat
     async def scenario() -> None:
         teacher, naps = Teacher(fails(failure)), Naps()
         with Store(tmp_path) as store:
-            gateway = Gateway(store, run="r", retry=Retry(attempts=4, initial_s=1.0, longest_s=3.0), sleep=naps)
+            gateway = Gateway(
+                store, run="r", retry=Retry(attempts=4, initial_s=1.0, longest_s=3.0, patience_s=0), sleep=naps
+            )
             with pytest.raises(ServiceError) as caught:
                 await gateway.chat(teacher, request(), "episode")
             assert caught.value.failure is failure

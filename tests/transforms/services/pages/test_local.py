@@ -16,6 +16,7 @@ from gog.transforms.services.pages import pdf
 from gog.transforms.services.pages.local import A_HOST, HTML_BYTES, LocalReader, html_text
 from gog.transforms.services.pages.pdf import pdf_text
 from gog.transforms.services.protocols import Page, ServiceError
+from gog.transforms.services.public_web import Contact
 
 FACT = "The capital of Chad is N'Djamena, a city of more than a million people where two rivers meet."
 MORE = "It was founded in 1900 and called Fort-Lamy until 1973, after an officer who had died in battle nearby."
@@ -192,6 +193,28 @@ def test_any_text_is_html(text: str) -> None:
 def test_the_text_of_a_pdf() -> None:
     page = read(made_pdf("Fort-Lamy was the capital of Chad."), "application/pdf")
     assert page.text.strip() == "Fort-Lamy was the capital of Chad."
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "binary/octet-stream", "application/x-pdf"])
+def test_a_pdf_by_any_name_is_read_and_other_bytes_are_not(kind: str) -> None:
+    assert read(made_pdf("Fort-Lamy was the capital of Chad."), kind).text.strip().startswith("Fort-Lamy")
+    with pytest.raises(ServiceError, match="is not taken, but for PDF"):
+        read(b"\x00\x01" * 100, kind)
+
+
+def test_sites_are_told_the_contact() -> None:
+    sent: list[str] = []
+
+    async def look(request: web.Request) -> web.Response:
+        sent.append(request.headers["User-Agent"])
+        return web.Response(text="<p>Chad</p>", content_type="text/html")
+
+    async def go() -> None:
+        async with site({"*": look}) as base:
+            await LocalReader(allow=anywhere, contact=Contact("me@example.org")).read(f"{base}/page")
+
+    run(go())
+    assert sent == ["glance-or-gaze (me@example.org)"] * 2, "robots.txt and the page"
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.4\n", b"%PDF-1.7\n" + b"\x00" * 1000, made_pdf("x")[:200]])

@@ -58,3 +58,22 @@ def test_searxng_ids_and_addresses() -> None:
     for address in ("sx.example", "ftp://sx.example", "https://u:p@sx.example", "https://"):
         with pytest.raises(ValueError, match=r"address|URL|host"):
             SearxngSearch(address, "en")
+
+
+def test_infoboxes_and_answers_with_an_address_are_hits() -> None:
+    box = {
+        "infobox": "Chad",
+        "id": "https://en.wikipedia.org/wiki/Chad",
+        "content": "Country in Africa",
+        "urls": [{"title": "Official", "url": "https://chad.example/"}],
+        "attributes": [{"label": "Capital", "value": "N'Djamena"}, {"label": 3}],
+    }
+    above = {
+        "infoboxes": [box, {"infobox": "Other", "id": 3, "urls": [{"url": "https://chad.example/"}]}, None],
+        "answers": [{"answer": "5 km", "url": "https://answer.example/", "engine": "units"}, "no address"],
+    }
+    found = answered({"results": [], "unresponsive_engines": [["google", "x"]]} | above, searxng)[0]
+    assert [(hit.title, hit.url, hit.snippet) for hit in found] == [
+        ("Chad", "https://en.wikipedia.org/wiki/Chad", "Country in Africa; Capital: N'Djamena"),
+        ("Other", "https://chad.example/", ""),
+    ]

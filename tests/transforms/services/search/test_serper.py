@@ -99,3 +99,25 @@ def test_serper_lens() -> None:
     assert seen.body == {"url": f"https://lent.example/{sha256}.png", "gl": "de", "hl": "de"}
     assert seen.headers["x-api-key"] == KEY
     assert answered({"searchParameters": {"type": "lens"}}, serper_lens)[0] == ()
+
+
+def test_what_stands_above_the_results_are_hits() -> None:
+    above = {
+        "answerBox": {"title": "Chad / Capital", "answer": "N'Djamena", "link": "https://answer.example/"},
+        "knowledgeGraph": {
+            "title": "Chad",
+            "type": "Country in Africa",
+            "description": "Chad is a landlocked country.",
+            "descriptionLink": "https://en.wikipedia.org/wiki/Chad",
+            "attributes": {"Population": "19 million"},
+        },
+    }
+    hits, _ = answered(SERPER | above, serper)
+    assert [(hit.rank, hit.title, hit.snippet) for hit in hits] == [
+        (1, "Chad / Capital", "N'Djamena"),
+        (2, "Chad", "Country in Africa; Chad is a landlocked country.; Population: 19 million"),
+    ]
+    alone = {"searchParameters": {"q": "x"}, "answerBox": above["answerBox"]}
+    assert [hit.url for hit in answered(alone, serper)[0]] == ["https://answer.example/"]
+    odd = {"organic": [], "answerBox": "x", "knowledgeGraph": {"title": 3, "attributes": [1]}}
+    assert answered(odd, serper)[0] == ()

@@ -17,29 +17,39 @@ MAX_CALLS: Final = 64
 _MAX_TOKENS: Final = 1 << 40
 _TAG = re.compile(r"</?(?:think|thinking|reason)>", re.IGNORECASE)
 
+_FILTERS: Final = ("content_filter", "safety", "prohibited_content", "blocklist", "recitation")
+"""How the reason begins for which a filter ended a reply; Google's have more behind it."""
+
 Json = dict[str, Any]
 
 
 def read_reply(data: Any) -> ChatReply:
     """The reply of an answer's JSON, whatever that is.
 
+    A reply that reached its limit of tokens before it said anything is the model's own, and empty.
+
     Raises `ServiceError`: refused (the model's refusal, or a content filter), malformed (no reply that can be read),
-    rate_limited and overloaded (an error of that code inside a 200).
+    and what an error of some code inside a 200 says.
     """
+    if isinstance(data, list) and len(data) == 1:  # Google's errors come in a list
+        data = data[0]
     choice = _choice(data)
+    ended = str(choice.get("finish_reason")).lower()
+    if ended.startswith(_FILTERS):
+        raise ServiceError(FailureClass.REFUSED, "the endpoint's content filter took the reply")
+    cut = ended in ("length", "max_tokens", "max_output_tokens")
     said = choice.get("message")
+    if said is None and cut:
+        said = {}
     if not isinstance(said, dict):
         raise malformed("its choice has no message")
     calls = tuple(_call(call, index) for index, call in enumerate(_list(said, "tool_calls")[:MAX_CALLS]))
     content, refusal, thoughts = _spoken(said)
-    ended = choice.get("finish_reason")
-    if ended == "content_filter":
-        raise ServiceError(FailureClass.REFUSED, "the endpoint's content filter took the reply")
     if refusal and not calls and not content.strip():
         raise ServiceError(FailureClass.REFUSED, f"the model refused: {one_line(refusal)}")
-    if not (content or calls or thoughts) and said.get("content") is None:
+    if not (content or calls or thoughts or cut) and not isinstance(said.get("content"), str):
         raise malformed("its message is empty")
-    finish = "length" if ended in ("length", "max_tokens") else "tool_calls" if calls else "stop"
+    finish = "length" if cut else "tool_calls" if calls else "stop"
     usage = data.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     try:
@@ -59,8 +69,10 @@ def _choice(data: Any) -> Json:
     choices = data.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     error = (first.get("error") if isinstance(first, dict) else None) or data.get("error")
+    if not error and data.get("object") == "error":
+        error = {key: value for key, value in data.items() if key != "object"}
     if error:
-        raise inner_failure(error)
+        raise inner_failure(data, error)
     if not isinstance(first, dict):
         raise malformed("it has no choices")
     return first
@@ -69,22 +81,23 @@ def _choice(data: Any) -> Json:
 def _spoken(said: Json) -> tuple[str, str, list[str]]:
     """Content, refusal and reasoning of a message, whose content is text or parts."""
     texts: list[str] = []
-    thoughts = [_text(said.get(key), key) for key in ("reasoning_content", "reasoning")]
+    thoughts = [_thought(said.get(key)) for key in ("reasoning_content", "reasoning")]
     refusal = _text(said.get("refusal"), "refusal")
     content = said.get("content")
+    if not isinstance(content, str | list | dict | None):
+        raise malformed("its content is neither text nor parts")
     for part in [] if content is None else content if isinstance(content, list) else [content]:
         if isinstance(part, str):
             texts.append(part)
             continue
+        # Parts of kinds that we know nothing of are passed over: what is said stands in the others.
         kind = part.get("type") if isinstance(part, dict) else None
         if kind in ("text", "output_text"):
             texts.append(_text(part.get("text"), "text"))
         elif kind == "refusal":
             refusal = refusal or _text(part.get("refusal"), "refusal")
         elif kind in ("thinking", "reasoning"):
-            thoughts.append(_thought(part.get(kind)))
-        else:
-            raise malformed("its content is neither text nor parts")
+            thoughts.append(_thought(part.get(kind) or part.get("text")))
     # Servers in passing from one name to the other send both.
     unique = list(dict.fromkeys(filter(None, thoughts)))
     for text in ("".join(texts), *unique):
@@ -94,10 +107,10 @@ def _spoken(said: Json) -> tuple[str, str, list[str]]:
 
 
 def _thought(value: Any) -> str:
-    """A part of reasoning: text, or a list of texts (Mistral)."""
-    if not isinstance(value, list):
-        return _text(value, "thinking")
-    return "".join(_text(part.get("text"), "thinking") for part in value if isinstance(part, dict))
+    """Reasoning: text, or a list of texts (Mistral); in any other form it is passed over."""
+    parts = value if isinstance(value, list) else [value]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _thoughts_apart(message: Message) -> Message:

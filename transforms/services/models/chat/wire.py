@@ -14,6 +14,8 @@ from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.protocols import ChatRequest
 
 _IMAGES_BELOW: Final = "(The images follow.)"
+_NO_WORDS: Final = "(nothing)"
+"""A turn that reached its limit while it thought; many endpoints refuse an empty message in a history."""
 _TOKEN: Final = re.compile(r"<(?=[|｜][\w▁]{1,40}[|｜]>)")
 """The beginning of a control token such as `<|im_end|>`."""
 
@@ -99,6 +101,8 @@ def _assistant(message: Message, settings: ModelSettings) -> Json:
     good = [call for call in message.tool_calls if _readable(call)]
     bad = [tag_of(call.function.name, call.function.arguments) for call in message.tool_calls if not _readable(call)]
     said: Json = {"role": "assistant", "content": _tame("\n".join(filter(None, [*bad, message.text])))}
+    if not (said["content"] or good):
+        said["content"] = _NO_WORDS
     thought = _tame(message.reasoning_content or "")
     if thought and settings.past_reasoning == "think":
         said["content"] = f"<think>\n{thought}\n</think>\n\n{said['content']}"

@@ -31,6 +31,13 @@ BAD, AUTH = FailureClass.BAD_REQUEST, FailureClass.AUTH
         (FailureClass.NOT_FOUND, "HTTP 404: The model `x` does not exist.", AUTH),
         (FailureClass.SERVER, "HTTP 500: content filter crashed", FailureClass.SERVER),
         (FailureClass.RATE_LIMITED, "HTTP 429: quota", FailureClass.RATE_LIMITED),
+        (FailureClass.RATE_LIMITED, "HTTP 429: You exceeded your quota", FailureClass.RATE_LIMITED),
+        (BAD, 'HTTP 400: {"error":{"message":"No connected db.","type":"no_db_connection","code":"400"}}', AUTH),
+        (BAD, "HTTP 400: Budget has been exceeded! Current cost: 26.0, Max budget: 0.25", AUTH),
+        (BAD, "HTTP 400: ExceededBudget: End User=me over budget. Spend=0.1, Budget=0.01", AUTH),
+        (BAD, "HTTP 400: Your credit balance is too low to access the Anthropic API.", AUTH),
+        (BAD, "HTTP 400: Authentication Error, LiteLLM Virtual Key expected.", AUTH),
+        (BAD, "HTTP 400: the caption of a credit card in the picture", BAD),
     ],
 )
 def test_the_class_of_a_failure(came: FailureClass, detail: str, read: FailureClass) -> None:
@@ -39,6 +46,20 @@ def test_the_class_of_a_failure(came: FailureClass, detail: str, read: FailureCl
     assert detail in error.detail
     if read is came and not read.permanent and came is not AUTH:
         assert error.retry_after == 3.0
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        'HTTP 429: {"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}',
+        'HTTP 429: {"error":{"message":"Key over budget","type":"budget_exceeded","code":"429"}}',
+        "HTTP 429: Rate limit exceeded: free-models-per-day",
+    ],
+)
+def test_a_quota_that_is_used_up_is_the_set_up(detail: str) -> None:
+    error = read_failure(ServiceError(FailureClass.RATE_LIMITED, detail))
+    assert error.failure is AUTH
+    assert "used up" in error.detail
 
 
 def test_only_what_would_be_refused_again_is_kept() -> None:

@@ -139,7 +139,6 @@ def test_words_of_refusal_in_the_content_are_an_answer() -> None:
         completion({"text": "x"}),
         completion([{"type": "audio"}]),
         completion([{"type": "text", "text": 3}]),
-        completion(reasoning_content=3),
         completion(tool_calls={}),
         completion(tool_calls=[None]),
         completion(tool_calls=[{"function": {}}]),
@@ -148,7 +147,6 @@ def test_words_of_refusal_in_the_content_are_an_answer() -> None:
         completion("x" * (MAX_CHARACTERS + 1)),
         completion(tool_calls=[call(arguments="x" * (MAX_CHARACTERS + 1))]),
         {"error": "out of memory"},
-        {"error": {"message": "the model crashed", "code": 500}},
         {"choices": [{"error": {"message": "the model crashed"}}]},
     ],
     ids=lambda data: json.dumps(data)[:40],
@@ -161,11 +159,63 @@ def test_what_is_no_reply_is_malformed(data: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "known"),
-    [(429, FailureClass.RATE_LIMITED), (503, FailureClass.OVERLOADED), ([], FailureClass.MALFORMED)],
+    "answer",
+    [
+        completion(None, finish="length"),
+        completion(None, finish="length", reasoning_content="still thinking"),
+        completion([{"type": "reasoning", "text": "hm"}], finish="length"),
+        completion("", finish="max_output_tokens"),
+        {"choices": [{"index": 0, "finish_reason": "length", "message": {"role": "assistant"}}]},
+        {"choices": [{"index": 0, "finish_reason": "MAX_TOKENS"}], "usage": {"completion_tokens": 16}},
+        [{"choices": [{"index": 0, "finish_reason": "length"}]}],
+    ],
 )
-def test_an_error_in_a_200_may_have_a_code(code: Any, known: FailureClass) -> None:
-    assert failure({"error": {"message": "slow down", "code": code}}).failure is known
+def test_a_reply_that_reached_its_limit_before_it_spoke_is_the_models_own_end(answer: Any) -> None:
+    reply = read_reply(answer)
+    assert (reply.message.text, reply.finish_reason) == ("", "length")
+
+
+def test_parts_of_unknown_kinds_are_passed_over() -> None:
+    parts = [
+        {"type": "redacted_thinking", "data": "x"},
+        {"type": "text", "text": "a bridge"},
+        {"type": "annotation"},
+        3,
+    ]
+    assert read_reply(completion(parts, reasoning={"effort": 1})).message.text == "a bridge"
+
+
+def test_filters_of_google_are_refusals() -> None:
+    assert failure(completion(None, finish="content_filter: PROHIBITED_CONTENT")).failure is FailureClass.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("answer", "known"),
+    [
+        ({"error": {"message": "slow down", "code": 429}}, FailureClass.RATE_LIMITED),
+        ({"error": {"message": "slow down", "code": "429", "type": "None"}}, FailureClass.RATE_LIMITED),
+        ({"error": {"message": "slow down", "code": 503}}, FailureClass.OVERLOADED),
+        ({"error": {"message": "the model crashed", "code": 500}}, FailureClass.SERVER),
+        ({"error": {"message": "slow down", "code": []}}, FailureClass.MALFORMED),
+        ({"error": {"message": "No auth credentials found", "code": 401}}, FailureClass.AUTH),
+        ({"error": {"message": "Insufficient credits", "code": 402}}, FailureClass.AUTH),
+        ({"error": {"message": "Key limit exceeded", "code": 403}}, FailureClass.AUTH),
+        ({"error": {"message": "over budget", "type": "budget_exceeded", "code": "429"}}, FailureClass.AUTH),
+        ({"error": {"message": "x", "type": "rate_limit_error"}}, FailureClass.RATE_LIMITED),
+        ({"error": "Unauthorized", "status": 401}, FailureClass.AUTH),
+        ({"object": "error", "message": "The model `x` does not exist.", "code": 404}, FailureClass.AUTH),
+        ([{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "x"}}], FailureClass.RATE_LIMITED),
+        (completion(None) | {"error": {"message": "Provider returned error", "code": 502}}, FailureClass.SERVER),
+    ],
+    ids=lambda answer: json.dumps(answer)[:60],
+)  # fmt: skip
+def test_an_error_in_a_200_is_what_it_says(answer: Any, known: FailureClass) -> None:
+    assert failure(answer).failure is known
+
+
+def test_a_wait_named_in_an_error_of_a_200_is_kept() -> None:
+    error = {"code": 429, "message": "quota", "details": [{"retryDelay": "20s"}]}
+    assert failure({"error": error}).retry_after == 20
 
 
 JSON = st.recursive(
@@ -188,7 +238,7 @@ def test_any_json_is_a_reply_or_a_service_error(data: Any) -> None:
     try:
         reply = read_reply(data)
     except ServiceError as error:
-        assert error.failure in (FailureClass.MALFORMED, FailureClass.REFUSED)  # noqa: PT017
+        assert error.detail  # noqa: PT017
         return
     assert isinstance(reply, ChatReply)
     assert reply.message.role == "assistant"
