@@ -4,7 +4,7 @@ The best of each seed, without near-copies, in the shares of behaviours that the
 that no split crosses.
 """
 
-from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, example
+from gog.pipelines.cli.options import ConfigOption, DemoOption, LakeOption, RunOption, SeedOption, example
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 
@@ -12,8 +12,12 @@ EXAMPLES = example("gog curate -c fvqa.yaml")
 
 
 def curate(
-    config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, seed: SeedOption = None
+    config: ConfigOption = None,
+    demo: DemoOption = False,
+    lake: LakeOption = None,
+    name: RunOption = None,
+    seed: SeedOption = None,
 ) -> None:
-    loaded = config_of(config, lake, name, seed)
+    loaded = config_of(config, lake, name, seed, demo=demo)
     needs(loaded, "verdicts", "gog synthesize")
     work(loaded, ("curate",))

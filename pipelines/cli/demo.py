@@ -14,6 +14,6 @@ EXAMPLES = example("gog demo", "gog demo --lake /tmp/lake")
 def demo(lake: LakeOption = None) -> None:
     from gog.pipelines.show.demo import show_demo
 
-    loaded = config_of(None, lake)
+    loaded = config_of(None, lake, demo=True)
     work(loaded)
     show_demo(loaded, pointing(loaded, run=False))

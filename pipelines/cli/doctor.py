@@ -9,7 +9,7 @@ from dataclasses import asdict
 from rich.text import Text
 
 from gog.pipelines.cli.errors import FellShortError
-from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, RunOption, example, print_json
+from gog.pipelines.cli.options import ConfigOption, DemoOption, JsonOption, LakeOption, RunOption, example, print_json
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
 
@@ -17,12 +17,16 @@ EXAMPLES = example("gog doctor", "gog doctor -c fvqa.yaml --json")
 
 
 def doctor(
-    config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, as_json: JsonOption = False
+    config: ConfigOption = None,
+    demo: DemoOption = False,
+    lake: LakeOption = None,
+    name: RunOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     from gog.pipelines.rehearse.doctor import doctor as examine
     from gog.pipelines.views.summary import console_for
 
-    checks = examine(config_of(config, lake, name))
+    checks = examine(config_of(config, lake, name, demo=demo))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

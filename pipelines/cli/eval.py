@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gog.pipelines.cli.errors import FellShortError, UseError
-from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, option, print_json
-from gog.pipelines.cli.targets import config_of
+from gog.pipelines.cli.options import (
+    ConfigOption,
+    DemoOption,
+    JsonOption,
+    LakeOption,
+    command_app,
+    example,
+    option,
+    print_json,
+)
+from gog.pipelines.cli.targets import config_of, lake_of
 from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
@@ -61,6 +70,7 @@ def evaluate(
     ] = False,
     name: Annotated[str, option("--name", "NAME", "Name of the evaluation in the lake.")] = "eval",
     config: ConfigOption = None,
+    demo: DemoOption = False,
     lake: LakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,7 +87,7 @@ def evaluate(
     if len({one.name for one in benches}) < len(benches):
         raise UseError("a benchmark is named twice: give each split an evaluation of its own with --name")
     paradigms = _paradigms(paradigm)
-    chosen = config_of(config, lake)
+    chosen = config_of(config, lake, demo=demo)
     if judge:
         chosen = chosen.model_copy(update={"judge": judge[0], "panel": tuple(judge[1:])})
     evaluation = Evaluation(chosen, policy or chosen.labeller, name, judge_all=judge_all)
@@ -129,7 +139,7 @@ def compare(a: A, b: B, lake: LakeOption = None, as_json: JsonOption = False) ->
     from gog.pipelines.evaluate.tables import print_comparisons
     from gog.pipelines.views.summary import console_for
 
-    folder = lake or "./lake"
+    folder = lake_of(lake)
     compared = comparisons(read_place(folder, a), read_place(folder, b))
     if as_json:
         print_json([one._asdict() | {"comparison": asdict(one.comparison)} for one in compared])
@@ -153,7 +163,7 @@ def agreement(
     from gog.pipelines.evaluate.tables import print_judges, print_rules_and_judge
     from gog.pipelines.views.summary import console_for
 
-    folder = lake or "./lake"
+    folder = lake_of(lake)
     first = read_place(folder, a)
     if b is not None:
         agreed = agreements(first, read_place(folder, b))

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, SeedOption, example, option
+from gog.pipelines.cli.options import ConfigOption, DemoOption, LakeOption, RunOption, SeedOption, example, option
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.export.formats import FORMATS
@@ -29,6 +29,7 @@ EXAMPLES = example(
 def export(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="sft or rl.")],
     config: ConfigOption = None,
+    demo: DemoOption = False,
     lake: LakeOption = None,
     name: RunOption = None,
     seed: SeedOption = None,
@@ -57,7 +58,7 @@ def export(
     if kind not in {"sft", "rl"}:
         raise typer.BadParameter("there are two exports: sft and rl", param_hint="KIND")
     target = _target(kind, form, backbone)
-    loaded = config_of(config, lake, name, seed)
+    loaded = config_of(config, lake, name, seed, demo=demo)
     if reviewed is not None:
         if kind == "rl":
             raise typer.BadParameter("reviews are of trajectories; RL splits hold seeds", param_hint="--reviewed")

@@ -6,7 +6,16 @@ them there, since it keeps the selection that it began with.
 
 from typing import Annotated
 
-from gog.pipelines.cli.options import BeamOptions, ConfigOption, LakeOption, RunOption, SeedOption, example, option
+from gog.pipelines.cli.options import (
+    BeamOptions,
+    ConfigOption,
+    DemoOption,
+    LakeOption,
+    RunOption,
+    SeedOption,
+    example,
+    option,
+)
 from gog.pipelines.cli.steps import work
 from gog.pipelines.cli.targets import config_of
 
@@ -15,6 +24,7 @@ EXAMPLES = example("gog ingest -c fvqa.yaml", "gog ingest -c fvqa.yaml --where c
 
 def ingest(
     config: ConfigOption = None,
+    demo: DemoOption = False,
     lake: LakeOption = None,
     name: RunOption = None,
     seed: SeedOption = None,
@@ -29,7 +39,7 @@ def ingest(
 ) -> None:
     from gog.pipelines.config.config import parse_config
 
-    loaded = config_of(config, lake, name, seed)
+    loaded = config_of(config, lake, name, seed, demo=demo)
     asked = {"limit": limit, "sample": sample, "where": where or None}
     given = {key: value for key, value in asked.items() if value is not None}
     if given:

@@ -26,4 +26,5 @@ def init(
     if not file.resolve().parent.is_dir():
         raise UseError(f"there is no folder {file.resolve().parent}")
     write_atomic(file, bundled_text("atlas" if atlas else "template").encode())
-    print(f"{file}: edit it, then `gog doctor -c {file}` and `gog plan -c {file}`")
+    named = "" if file == Path(OWN_CONFIG) else f" -c {file}"
+    print(f"{file}: edit it, then `gog doctor{named}` and `gog plan{named}`")

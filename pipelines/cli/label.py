@@ -5,7 +5,16 @@ The pool is every hard seed that SFT does not train on. Another policy labels al
 
 from typing import Annotated
 
-from gog.pipelines.cli.options import BeamOptions, ConfigOption, LakeOption, RunOption, SeedOption, example, option
+from gog.pipelines.cli.options import (
+    BeamOptions,
+    ConfigOption,
+    DemoOption,
+    LakeOption,
+    RunOption,
+    SeedOption,
+    example,
+    option,
+)
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 
@@ -17,6 +26,7 @@ EXAMPLES = example(
 
 def label(
     config: ConfigOption = None,
+    demo: DemoOption = False,
     lake: LakeOption = None,
     name: RunOption = None,
     seed: SeedOption = None,
@@ -25,7 +35,7 @@ def label(
         str | None, option("--policy", "ADDRESS", "Address of the policy; the config's labeller.")
     ] = None,
 ) -> None:
-    loaded = config_of(config, lake, name, seed)
+    loaded = config_of(config, lake, name, seed, demo=demo)
     if policy is not None:
         loaded = loaded.model_copy(update={"labeller": policy})
     needs(loaded, "curated", "gog curate")

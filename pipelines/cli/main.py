@@ -36,11 +36,13 @@ FIRST: Final = """\
 First steps:
   gog demo                 the whole engine on the bundled world
   gog view                 what came of it, in the browser
-  gog init                 a config for your own data; edit it, then
-  gog doctor -c gog.yaml   what works and what does not
-  gog plan -c gog.yaml     what a run would do and cost
-  gog run -c gog.yaml
+  gog init                 writes gog.yaml for your own data; edit it, then
+  gog doctor               what works and what does not
+  gog plan                 what a run would do and cost
+  gog run
 
+\b
+Commands take the gog.yaml that is here; -c FILE names another.
 \b
 `gog COMMAND --help` has an example. Exit codes: 0 done, 1 the job fell
 short, 2 wrong use."""

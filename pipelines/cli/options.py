@@ -4,7 +4,6 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -17,13 +16,6 @@ _AGE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-def _passed_over(path: str | None) -> str | None:
-    """Says so where somebody has a config and works on the bundled world all the same."""
-    if path is None and Path(OWN_CONFIG).is_file():
-        print(f"gog: this is the bundled world; for {OWN_CONFIG}, which is here, add -c {OWN_CONFIG}", file=sys.stderr)
-    return path
-
-
 def option(names: str, metavar: str, about: str, **more: Any) -> Any:
     """An option of a command with a value: its names, as they are typed, what the value is called, and its help."""
     return typer.Option(*names.split(), metavar=metavar, help=about, **more)
@@ -31,14 +23,10 @@ def option(names: str, metavar: str, about: str, **more: Any) -> Any:
 
 ConfigOption = Annotated[
     str | None,
-    option(
-        "--config -c",
-        "FILE",
-        "A YAML file; `gog init` writes one. Without it, the bundled world.",
-        callback=_passed_over,
-    ),
+    option("--config -c", "FILE", "A YAML file; `gog init` writes one. Unless given, ./gog.yaml."),
 ]
-OfConfig = Annotated[str | None, option("--config -c", "FILE", "The config whose lake and run are meant.")]
+OfConfig = Annotated[str | None, option("--config -c", "FILE", "The config whose lake and run are meant; ./gog.yaml.")]
+DemoOption = Annotated[bool, typer.Option("--demo", help="The bundled world in place of a config.")]
 LakeOption = Annotated[str | None, option("--lake", "FOLDER", "The lake's folder; the config's, or ./lake.")]
 RunOption = Annotated[str | None, option("--run", "NAME", "Name of the run; the config's unless given.")]
 OfRun = Annotated[str | None, option("--run", "NAME", "Name of the run; needed where the lake has several.")]

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, RunOption, example, print_json
+from gog.pipelines.cli.options import ConfigOption, DemoOption, JsonOption, LakeOption, RunOption, example, print_json
 from gog.pipelines.cli.status import spell
 from gog.pipelines.cli.targets import config_of
 
@@ -25,11 +25,15 @@ EXAMPLES = example("gog plan -c fvqa.yaml", "gog plan -c fvqa.yaml --json")
 
 
 def plan(
-    config: ConfigOption = None, lake: LakeOption = None, name: RunOption = None, as_json: JsonOption = False
+    config: ConfigOption = None,
+    demo: DemoOption = False,
+    lake: LakeOption = None,
+    name: RunOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     from gog.pipelines.rehearse.plan import plan as make_plan
 
-    planned = make_plan(config_of(config, lake, name))
+    planned = make_plan(config_of(config, lake, name, demo=demo))
     if as_json:
         plain = asdict(planned)
         for key in ("units", "calls", "tokens", "seconds"):

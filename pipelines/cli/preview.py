@@ -7,7 +7,7 @@ seed's best trajectory is drawn below LAKE/previews.
 import sys
 from typing import Annotated
 
-from gog.pipelines.cli.options import ConfigOption, LakeOption, RunOption, example, option
+from gog.pipelines.cli.options import ConfigOption, DemoOption, LakeOption, RunOption, example, option
 from gog.pipelines.cli.targets import config_of
 
 EXAMPLES = example("gog preview -n 5 -c fvqa.yaml")
@@ -16,6 +16,7 @@ EXAMPLES = example("gog preview -n 5 -c fvqa.yaml")
 def preview(
     count: Annotated[int, option("-n", "NUMBER", "How many seeds.", min=1)] = 5,
     config: ConfigOption = None,
+    demo: DemoOption = False,
     lake: LakeOption = None,
     name: RunOption = None,
 ) -> None:
@@ -23,4 +24,4 @@ def preview(
     from gog.pipelines.rehearse.transcript import Teller
     from gog.pipelines.views.summary import console_for
 
-    show_preview(config_of(config, lake, name), count, Teller(console_for(sys.stdout)))
+    show_preview(config_of(config, lake, name, demo=demo), count, Teller(console_for(sys.stdout)))

@@ -1,6 +1,6 @@
 """Try again what was rejected for a reason.
 
-Without --config the run's own config is taken from its manifest.
+Without --config and ./gog.yaml, the config that the run was made with.
 """
 
 import sys
@@ -10,7 +10,7 @@ from typing import Annotated
 
 from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, option, print_json
-from gog.pipelines.cli.targets import config_of, one_run, own_config
+from gog.pipelines.cli.targets import config_of, one_run
 
 MORE = (
     "Shards that hold such rejects are done again; the store answers all that was answered before, so only what "
@@ -32,7 +32,7 @@ def retry(
 
     wanted = frozenset(_checked(code) for code in reason)
     run = one_run(config, lake, name)
-    loaded = config_of(config, lake, name) if config else own_config(run)
+    loaded = config_of(config, str(run.lake.root), run.name)
     before = count_rejects(run.lake, run.name, wanted)
     result, after = None, before
     if before.total():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from gog.pipelines.cli.errors import FellShortError
 from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, command_app, example, option, print_json
-from gog.pipelines.cli.targets import config_of, one_run, own_config
+from gog.pipelines.cli.targets import config_of, one_run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +53,7 @@ def stats(
     agreement = review_stats(latest, verdicts_of(run.lake, run.name, list(latest)))
     with open_lake(run.folder) as connection:
         panel = panel_pairs(connection)
-        chosen = (config_of(config, lake, name) if config else own_config(run)) if ask else None
+        chosen = config_of(config, str(run.lake.root), run.name) if ask else None
         asked = ask_judge(connection, chosen, ask) if chosen and ask else None
     if as_json:
         of_judge = {"rules_and_judge": asdict(asked) if asked else None, "panel": _pairs(panel)}

@@ -13,6 +13,7 @@ from gog.pipelines.cli.options import (
     AcceptOption,
     BeamOptions,
     ConfigOption,
+    DemoOption,
     JsonOption,
     LakeOption,
     OlderThan,
@@ -41,6 +42,7 @@ EXAMPLES = example("gog run -c fvqa.yaml", "gog run -c fvqa.yaml --accept 5000",
 
 def run(
     config: ConfigOption = None,
+    demo: DemoOption = False,
     lake: LakeOption = None,
     name: RunOption = None,
     seed: SeedOption = None,
@@ -50,7 +52,7 @@ def run(
     beam: BeamOptions = None,
     as_json: JsonOption = False,
 ) -> None:
-    loaded = _refreshing(config_of(config, lake, name, seed), refresh, older_than)
+    loaded = _refreshing(config_of(config, lake, name, seed, demo=demo), refresh, older_than)
     work(loaded, accept=accept, beam=beam, as_json=as_json)
 
 

@@ -21,7 +21,7 @@ from gog.pipelines.cli.options import (
     print_json,
     seconds_of,
 )
-from gog.pipelines.cli.targets import config_of
+from gog.pipelines.cli.targets import store_config
 from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOpt
     from gog.pipelines.views.summary import console_for, plain_table
     from gog.transforms.services.store.upkeep import runs_in, statistics
 
-    loaded = config_of(config, lake)
+    loaded = store_config(config, lake)
     with closing(_open(loaded)) as store:
         groups, runs = statistics(store.database), runs_in(store.database)
     if as_json:
@@ -84,7 +84,7 @@ def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOp
     from gog.transforms.services.store.upkeep import Problem
     from gog.transforms.services.store.upkeep import verify as find_problems
 
-    loaded = config_of(config, lake)
+    loaded = store_config(config, lake)
     problems: list[Problem] = []
     count = 0
     if loaded.store.backend == "segments":
@@ -122,7 +122,7 @@ def export(
     from gog.transforms.services.store.cassette import write_cassette
     from gog.transforms.services.store.upkeep import Choice, choose, runs_in
 
-    loaded = config_of(config, lake)
+    loaded = store_config(config, lake)
     with closing(_open(loaded)) as store:
         database = store.database
         known = runs_in(database)
@@ -150,7 +150,7 @@ def import_(
     from gog.transforms.services.store.cassette import Cassette
     from gog.transforms.services.store.records import Mode
 
-    loaded = config_of(config, lake)
+    loaded = store_config(config, lake)
     if not file.is_file():
         raise UseError(f"{file}: no such file")
     cassette = Cassette(file)
@@ -189,7 +189,7 @@ def gc(
     from gog.transforms.services.store.segment_files import compact
     from gog.transforms.services.store.upkeep import Choice, keys_of, runs_in, statistics
 
-    loaded = config_of(config, lake)
+    loaded = store_config(config, lake)
     selected = bool(older_than or kind or failures or unreachable)
     packed = loaded.store.backend == "segments"
     if not selected and not packed:

@@ -7,6 +7,7 @@ from gog.pipelines.cli.options import (
     AcceptOption,
     BeamOptions,
     ConfigOption,
+    DemoOption,
     LakeOption,
     RunOption,
     SeedOption,
@@ -20,12 +21,13 @@ EXAMPLES = example("gog synthesize -c fvqa.yaml")
 
 def synthesize(
     config: ConfigOption = None,
+    demo: DemoOption = False,
     lake: LakeOption = None,
     name: RunOption = None,
     seed: SeedOption = None,
     accept: AcceptOption = None,
     beam: BeamOptions = None,
 ) -> None:
-    loaded = config_of(config, lake, name, seed)
+    loaded = config_of(config, lake, name, seed, demo=demo)
     needs(loaded, "seeds", "gog ingest")
     work(loaded, ("synthesize",), accept=accept, beam=beam)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from gog.pipelines.config.paths import as_written, rooted
 from gog.pipelines.config.sources import SOURCE_FORMS, AtlasSource, SourceSettings
 from gog.schemas import Behaviour, FailureClass, canonical_json
 from gog.schemas.errors import UsageError
@@ -27,6 +28,7 @@ from gog.transforms.filters.use import FilterUse
 from gog.transforms.images import CropSettings
 from gog.transforms.ingest.seeds import IngestLimits
 from gog.transforms.label.tries import LabelSettings
+from gog.transforms.nearby import beside
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.gateway.gate import Limits
 from gog.transforms.services.gateway.prices import Price
@@ -104,6 +106,8 @@ class StoreSettings(ConfigTable):
 class Config(ConfigTable):
     """A run."""
 
+    folder: str = ""
+    """Where it was read from: relative paths in the file start there. It cannot be set."""
     run: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "run"
     lake: str = "./lake"
     seed: int = 0
@@ -178,6 +182,7 @@ class Config(ConfigTable):
 
 
 _NOT_IN_FINGERPRINT = {
+    "folder",
     *("filters", "run", "lake", "window", "limits", "retry", "budget", "prices", "store"),
     *("contact", "labeller", "label", "export", "models", "vllm", "checkpoint", "uploader", "panel"),
 }
@@ -185,6 +190,7 @@ _NOT_IN_FINGERPRINT = {
 
 def fingerprint(config: Config) -> str:
     """16 hex digits that change when, and only when, records from seeds to groups could."""
+    config = as_written(config)
     dumped = config.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
     dumped["detect"] = config.detect.suffix
     if config.filters:
@@ -263,15 +269,22 @@ def load_config(path: Path | str | None = None, **changes: Any) -> Config:
 
     `changes` stand in for its keys, in sections key by key: `load_config(lake="/data/lake", source={"count": 48})`.
     """
-    config = bundled("atlas") if path is None else parse_config(_yaml(Path(path)), str(path))
+    config = bundled("atlas") if path is None else _read(Path(path))
     return parse_config(_changed(config.model_dump(mode="json"), changes), "changes") if changes else config
+
+
+def _read(path: Path) -> Config:
+    data = _yaml(path)
+    if isinstance(data, dict) and data.get("folder"):
+        raise ConfigError(f"{path}: folder: relative paths start in the folder of the file; this key cannot be set")
+    return rooted(parse_config(data, str(path)), "" if str(path.parent) == "." else str(path.parent))
 
 
 def _yaml(path: Path) -> Any:
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; `gog init` writes one") from None
+        raise ConfigError(f"{path}: no such file{beside(path, '*.y*ml')}; `gog init` writes one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     except yaml.YAMLError as error:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config, fingerprint
+from gog.pipelines.config.kept import kept
 from gog.pipelines.connect.services import begin, check_ready, open_store
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.sources.files import ShardSpec
@@ -135,7 +136,7 @@ def _begin(lake: Lake, config: Config, seeds: Seeds, specs: dict[int, ShardSpec]
     manifest = Manifest(
         run=config.run,
         fingerprint=made,
-        config=config.model_dump(mode="json"),
+        config=kept(config),
         versions=versions(),
         plugins=plugins_of(config),
         state="running",

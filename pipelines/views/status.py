@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gog.pipelines.config.config import Config, ConfigError, parse_config
+from gog.pipelines.config.config import Config, ConfigError
+from gog.pipelines.config.kept import taken_up
 from gog.pipelines.connect.stores import read_store
 from gog.pipelines.lake.lake import STEP_TABLES, Lake, Manifest
 from gog.pipelines.views.database import open_lake
@@ -99,7 +100,7 @@ def _events(
 ) -> tuple[Spent, list[Tally], list[Tally], list[Tally]]:
     """What the run has used, and its events: all, since its process began, and of the last minute."""
     try:
-        store = read_store(parse_config(manifest.config | {"lake": str(lake.root)}, "manifest"))
+        store = read_store(taken_up(manifest.config, lake.root, manifest.run))
     except ConfigError:  # of another version
         store = None
     if store is None:
@@ -155,7 +156,7 @@ class _Pace:
     def eta(self, step: str) -> float | None:
         """Seconds to the end of the step, by what was done of it since the process began."""
         try:
-            config = parse_config(self.manifest.config, "manifest")
+            config = taken_up(self.manifest.config, self.lake.root, self.manifest.run)
         except ConfigError:
             return None
         began = self.began

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from gog.transforms.image_store import ImageStore
 from gog.transforms.passing_images import PassingImages
@@ -64,6 +64,8 @@ class Provider(Generic[S]):
     """What its price is looked up by; the name where it is empty."""
     embedded: bool = False
     """Whether it runs in this process and costs nothing."""
+    rest: Literal["name", "path", "either"] = "name"
+    """What stands behind its scheme: a path on this machine, something else, or a path where there is one."""
     packages: tuple[str, ...] = ()
     """Modules that opening needs,"""
     extra: str = ""

@@ -4,15 +4,17 @@ An address is `SCHEME:REST` or a URL; `my_pkg.my_mod.PROVIDER:REST` names a prov
 """
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from gog.transforms.open_set import OpenSet, UnknownMemberError
 from gog.transforms.services.models.provider import ModelProvider
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, TextSearch
 from gog.transforms.services.provider import Opening, Provider, ProviderError
+from gog.transforms.services.search.index_folder import BUNDLED
 
 S = TypeVar("S")
 P = TypeVar("P", bound=Provider[Any])
@@ -95,6 +97,16 @@ def embedded(name: str) -> bool:
     """Whether an address, or an id, is that of an embedded service."""
     scheme = scheme_of(name) if ":" in name else ""
     return any(scheme in providers and providers[scheme].embedded for providers in PROVIDERS)
+
+
+def path_in(address: str) -> Literal["name", "path", "either"]:
+    """Whether what stands behind an address's scheme is a path; what nobody fills, or cannot be loaded, has none."""
+    scheme, _, rest = address.partition(":")
+    for providers in PROVIDERS if rest.strip() != BUNDLED else ():
+        with suppress(UnknownMemberError):
+            if scheme in providers:
+                return providers[scheme].rest
+    return "name"
 
 
 def embedded_names() -> frozenset[str]:

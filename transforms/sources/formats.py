@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from gog.schemas.errors import UsageError
+from gog.transforms.nearby import beside
 
 LINE_LIMIT: Final = 128 << 20
 """Bytes of a line or a CSV field; longer ones are broken rows."""
@@ -61,13 +62,13 @@ def find_files(path: str) -> tuple[Path, tuple[str, ...]]:
     if Path(path).is_dir():
         raise SourceError(f"{path} is a folder: name a file in it, or a pattern such as {path.rstrip('/')}/*.jsonl")
     if not glob.has_magic(path):
-        raise SourceError(f"{path}: no such file")
+        raise SourceError(f"{path}: no such file{beside(path)}")
     parts = Path(path).parts
     fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     folder = Path(*parts[:fixed])
     files = sorted(file for file in folder.glob("/".join(parts[fixed:])) if file.is_file())
     if not files:
-        raise SourceError(f"{path}: no file matches")
+        raise SourceError(f"{path}: no file matches{beside(path)}")
     return folder, tuple(name.relative_to(folder).as_posix() for name in files)
 
 

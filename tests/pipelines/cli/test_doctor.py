@@ -32,7 +32,7 @@ class TestDoctor:
     def test_before_the_first_run(self, gog: Gog, warm: Place, tmp_path: Path) -> None:
         checks = self.checks(gog, "-c", warm.config)
         assert "1 runs" not in checks["lake"]["found"]
-        done = gog("doctor", "--lake", tmp_path / "none")
+        done = gog("doctor", "--demo", "--lake", tmp_path / "none")
         assert done.code == 0
         assert not (tmp_path / "none").exists()
         assert all(line.split()[0] in {"ok", "warning"} or line.startswith(" ") for line in done.out.splitlines())

@@ -20,7 +20,8 @@ from gog.pipelines.cli.main import call
 from gog.pipelines.connect.services import close_stores
 from gog.transforms.evaluate.paradigms import Paradigm
 
-SMALL = ("--bench", "atlas", "--limit", "4")
+FEW = ("--bench", "atlas", "--limit", "4")
+SMALL = (*FEW, "--demo")
 
 
 @pytest.fixture(scope="session")
@@ -138,12 +139,12 @@ def test_judge_against_judge_is_over_equal_answers(gog: Gog, lake: Path) -> None
     ("arguments", "said"),
     [
         ((), "name a benchmark"),
-        (("--bench", "vqa"), "is no benchmark: there are atlas"),
-        (("--bench", "fvqa"), "not bundled: give the path of fvqa_test.parquet"),
-        (("--bench", "fvqa=nowhere.parquet"), "nowhere.parquet"),
+        (("--bench", "vqa", "--demo"), "is no benchmark: there are atlas"),
+        (("--bench", "fvqa", "--demo"), "not bundled: give the path of fvqa_test.parquet"),
+        (("--bench", "fvqa=nowhere.parquet", "--demo"), "nowhere.parquet"),
         (("--bench", "atlas", "--bench", "atlas"), "named twice"),
-        (("--bench", "atlas", "--paradigm", "magic"), "no paradigm 'magic': one of direct"),
-        (("--bench", "atlas", "--policy", "nobody:"), "is no address of a model"),
+        (("--bench", "atlas", "--paradigm", "magic", "--demo"), "no paradigm 'magic': one of direct"),
+        (("--bench", "atlas", "--policy", "nobody:", "--demo"), "is no address of a model"),
         (("--bench", "atlas", "--limit", "0"), "limit"),
         (("compare", "base", "nothing"), "there is no evaluation 'nothing'"),
         (("compare", "base/magic", "tuned"), "there is no evaluation 'base/magic'"),
@@ -188,7 +189,7 @@ def config(folder: Path, **keys: Any) -> Path:
 
 def test_at_a_ceiling_it_ends_with_exit_code_1_and_goes_on_with_a_higher_one(gog: Gog, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
-    arguments = ("eval", *SMALL, "--paradigm", "policy", "--lake", lake)
+    arguments = ("eval", *FEW, "--paradigm", "policy", "--lake", lake)
     done = gog(*arguments, "-c", config(tmp_path, budget={"max_calls": 3}))
     assert done.code == 1
     assert "max_calls" in done.error
@@ -201,7 +202,7 @@ def test_at_a_ceiling_it_ends_with_exit_code_1_and_goes_on_with_a_higher_one(gog
 def test_a_money_ceiling_without_a_price_is_refused_first(gog: Gog, tmp_path: Path) -> None:
     path = config(tmp_path, budget={"max_cost": 1.0}, models={"m": {"key_env": ""}})
     policy = ("--policy", "http://127.0.0.1:9/v1#m")
-    done = gog("eval", *SMALL, *policy, "--lake", tmp_path / "lake", "-c", path)
+    done = gog("eval", *FEW, *policy, "--lake", tmp_path / "lake", "-c", path)
     assert done.code == 2
     assert "price" in done.error
 
@@ -225,7 +226,7 @@ def livevqa(folder: Path) -> str:
 
 
 def test_a_published_benchmark_from_end_to_end(gog: Gog, tmp_path: Path) -> None:
-    arguments = ("--bench", f"livevqa={livevqa(tmp_path)}", "--bench", "atlas", "--limit", "4")
+    arguments = ("--bench", f"livevqa={livevqa(tmp_path)}", "--bench", "atlas", "--limit", "4", "--demo")
     done = gog("eval", *arguments, "--paradigm", "direct", "--paradigm", "policy", "--lake", tmp_path / "lake")
     assert done.code == 0, done.err
     assert "policy, paper: GoG-3-8B-Think-RL" in done.out
@@ -244,7 +245,7 @@ def test_a_published_benchmark_from_end_to_end(gog: Gog, tmp_path: Path) -> None
 def test_hostile_names_are_shown_as_they_are(gog: Gog, tmp_path: Path) -> None:
     rows = [published.fvqa_row(n, data_id=f"[red]{n}\x1b[2J\r\n\u202e") for n in range(2)]
     path = published.table(tmp_path / "fvqa_test.parquet", rows)
-    arguments = ("--bench", f"fvqa={path}", "--paradigm", "direct", "--lake", tmp_path / "lake")
+    arguments = ("--bench", f"fvqa={path}", "--paradigm", "direct", "--demo", "--lake", tmp_path / "lake")
     done = gog("eval", *arguments)
     assert done.code == 0
     assert "\x1b" not in done.out

@@ -156,6 +156,8 @@ def test_the_benchmarks_that_a_run_is_kept_apart_from(gog: Gog, tmp_path: Path) 
 
 
 def test_without_benchmarks_in_the_config_it_says_what_to_add(gog: Gog, tmp_path: Path) -> None:
-    done = gog("index", "benchmarks", "--lake", tmp_path / "lake")
+    config = tmp_path / "none.yaml"
+    config.write_text("")
+    done = gog("index", "benchmarks", "-c", config, "--lake", tmp_path / "lake")
     assert done.code == 2
     assert "decontaminate" in done.error

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from calling import Gog
 
 from gog.pipelines.config.config import load_config
@@ -31,16 +30,6 @@ class TestInit:
     def test_atlas(self, gog: Gog, tmp_path: Path) -> None:
         assert gog("init", tmp_path / "a.yaml", "--atlas").code == 0
         assert load_config(tmp_path / "a.yaml").source.kind == "atlas"
-
-    def test_a_config_that_is_passed_over_is_told_of(
-        self, gog: Gog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        assert gog("init").code == 0
-        done = gog("plan")
-        assert (done.code, "Run atlas" in done.out) == (0, True)
-        assert done.error == "gog: this is the bundled world; for gog.yaml, which is here, add -c gog.yaml"
-        assert "bundled world" not in gog("plan", "-c", "gog.yaml").error
 
     def test_a_folder_that_is_not_there(self, gog: Gog, tmp_path: Path) -> None:
         assert gog("init", tmp_path / "none" / "a.yaml").code == 2

@@ -124,6 +124,7 @@ def _fits(opening: Opening) -> bool:
 
 DETECTOR = Provider(
     name="onnx",
+    rest="path",
     example="onnx:model.onnx",
     packages=("onnxruntime",),
     extra="onnx",

@@ -103,6 +103,7 @@ def read_result(result: Any) -> tuple[Detection, ...]:
 
 DETECTOR = Provider(
     name="ultralytics",
+    rest="either",
     example="ultralytics:yolo11n.pt",
     packages=("ultralytics",),
     extra="detect",

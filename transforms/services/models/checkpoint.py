@@ -158,6 +158,7 @@ def _served(opening: Opening) -> Server:
 
 MODEL = ModelProvider(
     name="checkpoint",
+    rest="path",
     example="checkpoint:FOLDER",
     fits=lambda opening: bool(checkpoint_id(opening.rest)),
     open=_open,

@@ -95,6 +95,7 @@ def _server(opening: Opening) -> Server:
 
 MODEL = ModelProvider(
     name="vllm",
+    rest="either",
     example="vllm:MODEL",
     fits=_fits,
     open=_open,

@@ -284,6 +284,7 @@ def _window(sentence: str, weights: dict[str, float], limit: int) -> str:
 
 TEXT_SEARCH = Provider(
     name="corpus",
+    rest="path",
     example="corpus:atlas",
     embedded=True,
     fits=lambda opening: has_index(opening, "corpus"),

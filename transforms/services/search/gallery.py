@@ -224,6 +224,7 @@ def _read(path: Path, start: int, length: int) -> bytes:
 
 IMAGE_SEARCH = Provider(
     name="gallery",
+    rest="path",
     example="gallery:atlas",
     embedded=True,
     fits=lambda opening: has_index(opening, "gallery"),

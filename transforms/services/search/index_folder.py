@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gog.schemas import canonical_json
 from gog.schemas.errors import UsageError
 from gog.transforms.atomic import take_place
+from gog.transforms.nearby import close_to
 from gog.transforms.services.provider import Opening, ProviderError
 
 _HEAD = "index.json"
@@ -71,6 +72,10 @@ def clean(text: str, limit: int) -> str:
     return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())[:limit]
 
 
+BUNDLED: Final = "atlas"
+"""What stands behind the scheme for an index of the bundled world; else it is a folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bundled:
     """Where the bundled world's indexes are: from `corpus` or `gallery` to the folder, made where it is not there."""
@@ -80,15 +85,22 @@ class Bundled:
 
 def has_index(opening: Opening, kind: str) -> bool:
     """Whether the address's rest is a folder with an index, or `atlas`. Raises `ProviderError` where it is not."""
-    if opening.rest != "atlas" and not (Path(opening.rest) / kind).is_dir():
+    if opening.rest != BUNDLED and not (Path(opening.rest) / kind).is_dir():
         raise ProviderError(
             f"{opening.address}: there is no index in {opening.rest!r}; "
-            f"`gog index build --out {opening.rest or 'index'}` makes one"
+            f"`gog index build --out {opening.rest or 'index'}` makes one{_others(opening.rest, kind)}"
         )
     return True
+
+
+def _others(folder: str, kind: str) -> str:
+    """The indexes beside the one that is not there."""
+    found = sorted(str(index.parent) for index in Path(folder).parent.glob(f"*/{kind}") if index.is_dir())
+    told = close_to(folder, found)
+    return f"; {told}" if told else ""
 
 
 def index_of(opening: Opening, kind: str) -> Path:
     """The folder of the index that `has_index` was asked about."""
     bundled = opening.find(Bundled)
-    return bundled.folder(kind) if bundled and opening.rest == "atlas" else Path(opening.rest) / kind
+    return bundled.folder(kind) if bundled and opening.rest == BUNDLED else Path(opening.rest) / kind
