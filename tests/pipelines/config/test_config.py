@@ -35,7 +35,7 @@ def test_the_template_names_every_section_with_its_default() -> None:
     path = next(path for path in CONFIGS if path.name == "template.yaml")
     data = yaml.safe_load(path.read_text())
     written, defaults = parse_config(data), Config()
-    assert set(Config.model_fields) - set(data) <= {"folder", "crops", "ingest", "propose", "retry"}
+    assert set(Config.model_fields) - set(data) <= {"folder", "panel", "crops", "ingest", "propose", "retry"}
     for name in set(data) - {"run", "source", "text_search", "image_search"}:
         assert getattr(written, name) == getattr(defaults, name), name
 
@@ -119,6 +119,7 @@ OTHER: list[dict[str, Any]] = [
     {"shard_size": 3},
     {"teacher": "planner:skill=0.1"},
     {"judge": "planner:skill=0.1"},
+    {"panel": ["planner:skill=0.1"]},
     {"detector": ""},
     {"detect": {"confidence": 0.5}},
     {"decontaminate": {"against": [{"benchmark": "atlas"}]}},
