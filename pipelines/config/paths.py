@@ -3,36 +3,37 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel
 
 from gog.transforms.services.providers import path_in
 
-if TYPE_CHECKING:
-    from gog.pipelines.config.config import Config
+C = TypeVar("C", bound=BaseModel)
+"""The config: its class is made of what stands here."""
 
 _OF_SOURCE: Final = ("path", "image_root", "images", "with_kb")
 _ADDRESSES: Final = ("teacher", "judge", "labeller", "detector", "text_search", "image_search", "pages")
 
 
-def rooted(config: "Config", folder: str) -> "Config":
+def rooted(config: C, folder: str) -> C:
     """The config as read from a file in `folder`: its relative paths lead there. Empty is the current folder."""
 
     def there(path: str) -> str:
         return str(Path(folder, path))
 
-    return _moved(config, there).model_copy(update={"folder": folder}) if folder else config
+    moved: C = _moved(config, there).model_copy(update={"folder": folder}) if folder else config
+    return moved
 
 
-def as_written(config: "Config") -> "Config":
+def as_written(config: C) -> C:
     """The config with its paths relative to the folder that it was read from: the same from wherever it is read."""
-
-    def from_there(path: str) -> str:
-        return os.path.relpath(path, config.folder or ".")
-
-    return _moved(config, from_there).model_copy(update={"folder": ""})
+    folder = getattr(config, "folder", "") or "."
+    written: C = _moved(config, lambda path: os.path.relpath(path, folder)).model_copy(update={"folder": ""})
+    return written
 
 
-def _moved(config: "Config", move: Callable[[str], str]) -> "Config":
+def _moved(config: Any, move: Callable[[str], str]) -> Any:
     """The config with each path on this machine changed; names of a hub that are no folder here stay."""
 
     def path(value: str) -> str:
@@ -58,7 +59,7 @@ def _moved(config: "Config", move: Callable[[str], str]) -> "Config":
     source = config.source
     changed: dict[str, Any] = {key: path(value) for key in _OF_SOURCE if (value := getattr(source, key, None))}
     if source.kind == "hf":
-        changed["name"] = name(getattr(source, "name"))  # noqa: B009 - of this kind alone
+        changed["name"] = name(source.name)
     apart = config.decontaminate
     against = tuple(one.model_copy(update={"path": path(one.path)}) for one in apart.against)
     addresses: dict[str, Any] = {role: address(getattr(config, role)) for role in _ADDRESSES}
