@@ -12,8 +12,11 @@ from gog.transforms.sources.mapping import FieldMapping, SourceRow
 
 
 def png(colour: tuple[int, int, int] = (9, 9, 9), size: tuple[int, int] = (40, 30)) -> bytes:
+    """A picture of one colour with a lighter corner: there is something to see in it."""
     out = io.BytesIO()
-    Image.new("RGB", size, colour).save(out, "PNG")
+    image = Image.new("RGB", size, colour)
+    image.paste((250, 250, 250), (0, 0, size[0] // 4, size[1] // 4))
+    image.save(out, "PNG")
     return out.getvalue()
 
 

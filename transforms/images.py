@@ -23,12 +23,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from gog.schemas import Box
 from gog.schemas.boxes import pad, pixel_rect
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
 """Formats that are read; everything else is unreadable."""
 
 MAX_ASPECT: Final = 200
 """Longest side over shortest: the Qwen-VL image processors refuse more."""
 
+_ALIKE: Final = 48
+"""Levels: a colour whose channels are all nearer to the ground than this is lost on it."""
 _SUFFIXES: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 _ORIENTATION_TAG: Final = 0x0112
 _UPRIGHT: Final = {
@@ -135,6 +137,12 @@ def load_image(data: bytes, limits: ImageLimits) -> LoadedImage:
     return LoadedImage(_decode(stored, limits)[1], stored, "jpg", original=False)
 
 
+def is_blank(image: Image.Image) -> bool:
+    """Whether a picture is of one colour: no channel has two values more than two levels apart."""
+    extremes = image.convert("RGB").getextrema()
+    return all(isinstance(pair, tuple) and pair[1] - pair[0] <= 2 for pair in extremes)
+
+
 def decode_image(data: bytes) -> Image.Image:
     """The upright RGB pixels of a file of ours, which may be small. Raises `ImageError`."""
     return _decode(data, _OURS)[1]
@@ -214,7 +222,10 @@ def _decode(data: bytes, limits: ImageLimits) -> tuple[str, Image.Image, bool]:
         # Decoders meet hostile bytes with whatever they stumble over: struct.error, KeyError, SyntaxError, ...
         detail = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
-            detail = f"not an image of the formats {', '.join(FORMATS)}"
+            heic = data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"msf1")
+            detail = (
+                "HEIC is not read: convert it to JPEG" if heic else f"not an image of the formats {', '.join(FORMATS)}"
+            )
         raise ImageError("ingest.image_unreadable", detail[:300]) from error
 
 
@@ -285,7 +296,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB: wide numbers scaled, transparency over white."""
+    """8-bit RGB: wide numbers scaled, transparency over a ground that shows the picture."""
     if image.mode.startswith("I;16"):
         return _grey(np.asarray(image).astype(np.float64) / 257)
     if image.mode in ("I", "F"):
@@ -294,9 +305,26 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         if image.mode in ("La", "RGBa"):
             image = image.convert(image.mode.replace("a", "A"))
         rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        level = _background(rgba)
+        behind = Image.new("RGBA", rgba.size, (level, level, level, 255))
+        return Image.alpha_composite(behind, rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _background(rgba: Image.Image) -> int:
+    """Grey level that shows a picture on transparent ground: the first of white, black and grey on which no more than
+    a tenth of it is lost, else the one on which the least is.
+    """
+    small = rgba.resize((min(rgba.width, 512), min(rgba.height, 512)), Image.Resampling.NEAREST)
+    pixels = np.asarray(small).astype(np.int16)
+    opacity = pixels[..., 3] / 255
+    if not opacity.any() or opacity.min() == 1:
+        return 255
+    lost = {
+        level: float((opacity * (np.abs(pixels[..., :3] - level).max(axis=-1) < _ALIKE)).sum() / opacity.sum())
+        for level in (255, 0, 128)
+    }
+    return next((level for level, share in lost.items() if share <= 0.1), min(lost, key=lambda level: lost[level]))
 
 
 def _scaled(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -1,8 +1,8 @@
 """The `source` section of a config: where rows come from, which of them, and what their columns hold."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from gog.transforms.atlas.scenes import Kind
 from gog.transforms.sources.mapping import FieldMapping
@@ -28,7 +28,7 @@ class Selection(BaseModel):
         return self.limit is None and self.sample is None and not self.where
 
 
-FileKind = Literal["jsonl", "json", "csv", "parquet", "webdataset"]
+FileKind = Literal["jsonl", "json", "csv", "tsv", "parquet", "webdataset"]
 
 
 class AtlasSource(Selection):
@@ -42,16 +42,40 @@ class AtlasSource(Selection):
 
 
 class FileSource(Selection):
-    """Rows in files: JSONL, a JSON list, CSV, Parquet, or WebDataset tars."""
+    """Rows in files: JSONL, a JSON list, CSV, TSV, Parquet, or WebDataset tars; as they are, or compressed with gzip,
+    zstd, bzip2 or xz.
+    """
 
     kind: FileKind
     path: str
-    """A file, or a pattern with `*`."""
+    """A file, or a pattern with `*` or braces: `part-{000..012}.tar`."""
+    delimiter: str = ""
+    """What parts the cells of a CSV: one character, or `tab`. Empty: a tab in files named .tsv, else a comma, or what
+    else parts a header without one.
+    """
+    quote: str = '"'
+    """What quotes the cells of a CSV; empty where quotes are text."""
     dataset: str
     version: str = ""
     image_root: str | None = None
     """Folder that image paths are relative to; the file's own folder by default."""
     mapping: FieldMapping
+
+    @field_validator("delimiter", "quote", mode="before")
+    @classmethod
+    def _one_character(cls, value: Any) -> Any:
+        value = {"tab": "\t", "\\t": "\t"}.get(value, value) if isinstance(value, str) else value
+        if isinstance(value, str) and (len(value) > 1 or value in ("\n", "\r")):
+            raise ValueError(f"{value!r} is not one character")
+        return value
+
+    @model_validator(mode="after")
+    def _of_csv(self) -> Self:
+        if self.delimiter and self.delimiter == self.quote:
+            raise ValueError("delimiter and quote are the same character")
+        if self.kind not in ("csv", "tsv") and (self.delimiter or self.quote != '"'):
+            raise ValueError(f"delimiter and quote are of csv and tsv, not of {self.kind}")
+        return self
 
 
 class HubSource(Selection):
@@ -59,7 +83,7 @@ class HubSource(Selection):
 
     kind: Literal["hf"]
     name: str
-    """`owner/name`, or a folder."""
+    """`owner/name`, or a folder: one of files, or one that `save_to_disk` wrote."""
     config: str | None = None
     split: str = "train"
     revision: str | None = None

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,22 +19,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from gog.pipelines.config.sources import FileKind
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.scenes import Kind
-from gog.transforms.sources import formats, parquet_format, tar_format
+from gog.transforms.sources import formats
+from gog.transforms.sources.csv_format import AS_USUAL, Dialect
 from gog.transforms.sources.formats import SourceError, Span
+from gog.transforms.sources.kinds import format_of
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
 from gog.transforms.sources.picture_files import LocalImages
+from gog.transforms.sources.unpacking import plain_file
 
 __all__ = ["ATLAS_MAPPING", "AtlasRows", "FileKind", "FileRows", "LocalImages", "ShardSpec", "Source", "SourceError"]
 
 _DRAWING: Final = 2
 """Scenes drawn at once."""
-
-_FORMATS: Final[Mapping[str, formats.Format]] = {
-    **formats.TEXT_FORMATS,
-    "parquet": (parquet_format.parquet_spans, parquet_format.parquet_rows),
-    "webdataset": (tar_format.webdataset_spans, tar_format.webdataset_rows),
-}
-"""What lays out the shards of a file, and what reads one."""
 
 ATLAS_MAPPING: Final = FieldMapping(
     columns={
@@ -91,20 +88,31 @@ def first_rows(source: Source) -> Iterator[SourceRow]:
 class FileRows:
     """Rows in one file, or in all files that a pattern with `*` matches, by name. A shard lies in one file."""
 
-    def __init__(self, path: str, kind: FileKind, shard_rows: int) -> None:
-        """`SourceError` when there is no such file."""
+    def __init__(
+        self,
+        path: str,
+        kind: FileKind,
+        shard_rows: int,
+        dialect: Dialect = AS_USUAL,
+        unpacked: Path | None = None,
+    ) -> None:
+        """`dialect` says how CSV is written, `unpacked` where compressed files are unpacked to, which are refused
+        without it. `SourceError` when there is no such file.
+        """
         if shard_rows < 1:
             raise ValueError("a shard has at least one row")
         self._kind: FileKind = kind
+        self._dialect = dialect
         self._shard_rows = shard_rows
         self.folder, self._names = formats.find_files(path)
+        self._plain = {name: plain_file(self.folder / name, unpacked) for name in self._names}
 
     def shards(self) -> Iterator[ShardSpec]:
         """All shards, in order; the files are read once."""
-        shard, (spans, _) = 0, _FORMATS[self._kind]
-        for name in self._names:
-            with formats.readable(self.folder / name):
-                for span in spans(self.folder / name, self._shard_rows):
+        shard, (spans, _) = 0, format_of(self._kind, self._dialect)
+        for name, path in self._plain.items():
+            with formats.readable(path):
+                for span in spans(path, self._shard_rows):
                     yield ShardSpec(
                         shard=shard, file=name, start=span.start, stop=span.stop, first=span.first, rows=span.rows
                     )
@@ -112,10 +120,10 @@ class FileRows:
 
     def read_shard(self, spec: ShardSpec) -> Iterator[SourceRow]:
         """The rows of a shard. `SourceError` when it is not of this source, or the source has changed since."""
-        if spec.file not in self._names:
+        if spec.file not in self._plain:
             raise SourceError(f"{spec.file!r} is no file of this source; has it changed since the run began?")
-        path = self.folder / spec.file
-        count, (_, rows) = 0, _FORMATS[self._kind]
+        path = self._plain[spec.file]
+        count, (_, rows) = 0, format_of(self._kind, self._dialect)
         with formats.readable(path):
             for number, data, error in rows(path, Span(spec.start, spec.stop, spec.first, spec.rows)):
                 count += 1

@@ -1,4 +1,4 @@
-"""Any repository that `datasets` opens, as a source: streamed once, kept in the lake as Parquet, read from there.
+"""What `datasets` opens, as a source: streamed once, kept in the lake as Parquet, read from there.
 
 A stream cannot be read from the middle, and may change; shards must be read alone and give the same again. So the
 rows go through once, in batches, into `LAKE/sources/NAME/`; with a limit no more than that is streamed.
@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,6 +36,8 @@ def hub_rows(settings: HubSource, lake: Path, shard_rows: int) -> FileRows:
 def _folder(settings: HubSource, lake: Path) -> Path:
     """Named by what decides the rows. A limit does where it is all that is selected by."""
     identity = [settings.name, settings.config, settings.split, settings.revision, _limit(settings)]
+    if _saved(settings):  # saved again, it holds other rows
+        identity += [file.stat().st_mtime_ns for file in sorted(Path(settings.name).rglob("state.json"))]
     digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
     plain = "".join(char if char.isalnum() or char in "-._" else "-" for char in settings.name.strip("/"))[-60:]
     return lake / "sources" / f"{plain.lstrip('.') or 'rows'}-{digest}"
@@ -59,18 +61,34 @@ def _stream(settings: HubSource, folder: Path) -> None:
 
 def _batches(settings: HubSource) -> Iterator[pa.Table]:
     """The rows as Arrow tables, images not decoded."""
-    import datasets
-
     try:
-        stream = datasets.load_dataset(
-            settings.name, settings.config, split=settings.split, revision=settings.revision, streaming=True
-        )
-        yield from stream.with_format("arrow").iter(batch_size=_BATCH)
+        yield from _opened(settings).with_format("arrow").iter(batch_size=_BATCH)
     except SourceError:
         raise
     # `datasets` raises whatever its reader of the format raises; the user needs its message, not its trace.
     except Exception as error:
         raise SourceError(f"{settings.name} cannot be streamed: {_line(error)}") from error
+
+
+def _saved(settings: HubSource) -> bool:
+    """Whether it is a folder that `save_to_disk` wrote."""
+    return any((Path(settings.name) / name).is_file() for name in ("state.json", "dataset_dict.json"))
+
+
+def _opened(settings: HubSource) -> Any:
+    """The split, streamed; or what `save_to_disk` wrote, a data set of one split or a folder of several."""
+    import datasets
+
+    if not _saved(settings):
+        return datasets.load_dataset(
+            settings.name, settings.config, split=settings.split, revision=settings.revision, streaming=True
+        )
+    saved = datasets.load_from_disk(settings.name)
+    if not isinstance(saved, datasets.DatasetDict):
+        return saved
+    if settings.split not in saved:
+        raise SourceError(f"{settings.name} has no split {settings.split!r}; it has {', '.join(map(repr, saved))}")
+    return saved[settings.split]
 
 
 def _write(batches: Iterator[pa.Table], folder: Path, limit: int | None) -> int:

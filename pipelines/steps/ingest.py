@@ -24,7 +24,8 @@ from gog.transforms.beam.ingest import Ingest
 from gog.transforms.duplicates.near import NearDuplicates
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.services.loop import shared, unshare
-from gog.transforms.sources.mapping import FieldMapping, check_mapping
+from gog.transforms.sources.csv_format import Dialect
+from gog.transforms.sources.mapping import FieldMapping, MappingError, check_mapping
 from gog.transforms.sources.picture_files import LocalImages
 from gog.transforms.sources.row_images import ReadImage
 
@@ -66,10 +67,16 @@ class Seeds:
                 dataset, version = source.dataset or source.name, source.revision or ""
                 folder = Path(source.image_root) if source.image_root else rows.folder
             case FileSource():
-                rows = FileRows(source.path, source.kind, size)
+                dialect = Dialect(source.delimiter, source.quote)
+                rows = FileRows(source.path, source.kind, size, dialect, Path(config.lake) / "sources")
                 dataset, version = source.dataset, source.version
                 folder = Path(source.image_root) if source.image_root else Path(source.path).parent
-        check_mapping(islice(first_rows(rows), 100), source.mapping)
+        try:
+            check_mapping(islice(first_rows(rows), 100), source.mapping)
+        except MappingError as error:
+            if isinstance(source, FileSource) and source.kind == "csv" and not source.delimiter:
+                raise MappingError(f"{error} (if other signs than commas part them, set source.delimiter)") from error
+            raise
         web = source.mapping.image_text == "url"
         read = fetched_images(config) if web else LocalImages(folder, limits)
         return cls(rows, source.mapping, dataset, version, read)

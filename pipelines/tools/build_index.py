@@ -11,7 +11,9 @@ from gog.transforms.services.search.corpus import build_corpus
 from gog.transforms.services.search.gallery import build_gallery
 from gog.transforms.sources.row_images import safe_path
 
-SUFFIXES: Final = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES: Final = frozenset(
+    {".avif", ".bmp", ".gif", ".ico", ".j2k", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
 """Endings of files that are taken for pictures where no text names them."""
 COLUMNS: Final = ("image", "title", "text", "url")
 

@@ -21,6 +21,7 @@ from gog.transforms.images import (
     cut_crop,
     decode_image,
     encode,
+    is_blank,
     load_image,
     phash,
     sha256_hex,
@@ -141,7 +142,7 @@ class TestRefused:
         data = file_of(picture(200, 150), kind)
         assert reason(data[: len(data) * 2 // 3]) == "ingest.image_unreadable"
 
-    @pytest.mark.parametrize("kind", ["PPM", "ICO", "PCX", "TGA", "EPS"])
+    @pytest.mark.parametrize("kind", ["TGA", "DDS", "PCX", "EPS"])
     def test_formats_off_the_list(self, kind: str) -> None:
         assert reason(file_of(picture(), kind)) == "ingest.image_unreadable"
 
@@ -260,8 +261,41 @@ class TestKept:
 
     def test_transparent_colour_of_a_png(self) -> None:
         loaded = load_image(file_of(corners(), "PNG", transparency=RED), LIMITS)
-        assert loaded.image.getpixel((5, 5)) == WHITE
+        assert loaded.image.getpixel((5, 5)) == (0, 0, 0), "a third of the picture would be lost on white"
         assert loaded.image.getpixel((75, 5)) == GREEN
+
+    @pytest.mark.parametrize("colour", [WHITE, (255, 255, 230), (0, 0, 0), RED, (128, 128, 128)])
+    @pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("PNG", "LA"), ("WEBP", "RGBA"), ("PNG", "P")])
+    def test_what_lies_on_transparent_ground_is_seen(self, colour: tuple[int, int, int], kind: str, mode: str) -> None:
+        image = Image.new("RGBA", (60, 40), (*colour, 0))
+        image.paste((*colour, 255), (20, 10, 40, 30))
+        options = {"lossless": True} if kind == "WEBP" else {}
+        shown = load_image(file_of(image.convert(mode), kind, **options), LIMITS).image
+        levels = np.asarray(shown.convert("L")).astype(int)
+        assert abs(levels[20, 30] - levels[2, 2]) > 40
+
+    def test_black_and_white_on_transparent_ground_are_both_seen(self) -> None:
+        image = Image.new("RGBA", (60, 40), (0, 0, 0, 0))
+        image.paste((255, 255, 255, 255), (5, 5, 25, 35))
+        image.paste((0, 0, 0, 255), (35, 5, 55, 35))
+        shown = load_image(file_of(image, "PNG"), LIMITS).image
+        assert len({shown.getpixel(place) for place in ((2, 2), (10, 10), (40, 10))}) == 3
+
+    @pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "PPM", "ICO"])
+    def test_further_formats_become_png(self, kind: str) -> None:
+        loaded = load_image(file_of(corners().resize((64, 64)), kind), LIMITS)
+        assert (loaded.suffix, loaded.image.size, loaded.original) == ("png", (64, 64), False)
+        assert decode_image(loaded.data).tobytes() == loaded.image.tobytes()
+        assert reason(file_of(corners(), kind)[:40]) in ("ingest.image_unreadable", "ingest.image_tiny")
+
+    def test_heic_is_named(self) -> None:
+        with pytest.raises(ImageError, match="HEIC"):
+            load_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", LIMITS)
+
+    def test_blank_pictures(self) -> None:
+        assert is_blank(Image.new("RGB", (40, 40), RED))
+        assert is_blank(decode_image(file_of(Image.new("L", (40, 40), 90), "JPEG")))
+        assert not is_blank(corners())
 
     @pytest.mark.parametrize(
         ("kind", "mode"), [("PNG", "1"), ("PNG", "P"), ("BMP", "RGB"), ("GIF", "L"), ("TIFF", "L")]

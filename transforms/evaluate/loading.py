@@ -20,6 +20,7 @@ from gog.transforms.ingest.seeds import IngestLimits, answers_of, question_of
 from gog.transforms.sources import formats
 from gog.transforms.sources.cells import RowError
 from gog.transforms.sources.formats import Rows, SourceError, find_files
+from gog.transforms.sources.kinds import format_of
 from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow
 from gog.transforms.sources.picture_files import LocalImages
 from gog.transforms.sources.row_images import ReadImage, image_bytes, image_url
@@ -74,7 +75,8 @@ def kind_of_file(path: str) -> Kind:
     """The format of a file by its ending. `SourceError` for another."""
     suffix = Path(path).suffix.lower().lstrip(".")
     if suffix not in ("jsonl", "json", "csv", "parquet"):
-        raise SourceError(f"{path}: the name of a published file ends in .jsonl, .json, .csv or .parquet")
+        packed = "; unpack it first" if suffix in ("gz", "zst", "bz2", "xz", "zip") else ""
+        raise SourceError(f"{path}: the name of a published file ends in .jsonl, .json, .csv or .parquet{packed}")
     return cast(Kind, suffix)
 
 
@@ -215,12 +217,6 @@ def _storable(item: BenchItem) -> BenchItem:
 
 def _rows(kind: Kind, path: Path) -> Rows:
     """All rows of a file, in bounded memory."""
-    if kind == "parquet":
-        from gog.transforms.sources import parquet_format
-
-        form: formats.Format = (parquet_format.parquet_spans, parquet_format.parquet_rows)
-    else:
-        form = formats.TEXT_FORMATS[kind]
-    spans, rows = form
+    spans, rows = format_of(kind)
     for span in spans(path, 1 << 40):
         yield from rows(path, span)

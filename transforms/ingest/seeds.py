@@ -17,14 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gog.schemas import AnswerType, Reject, Seed, Unit, content_id
 from gog.transforms.dialect.observations import neutralise
 from gog.transforms.filters.use import FilterUse, filters_after, refusal
-from gog.transforms.images import ImageError, ImageLimits, load_image, phash
+from gog.transforms.images import ImageError, ImageLimits, is_blank, load_image, phash
 from gog.transforms.sources.cells import (
     MISSING,
     RowError,
     clean_text,
-    json_list,
     jsonable,
     kind_of,
+    listed_answers,
     lookup,
     no_column,
     scalar_text,
@@ -136,6 +136,8 @@ def _seed(
     source_id = fields.text("id") or None
     extra = _extra(row, mapping, limits) | ({SOURCE_ID: source_id} if source_id else {})
     loaded = load_image(image_bytes(row, mapping, read_image), limits.image)
+    if is_blank(loaded.image):
+        raise ImageError("ingest.image_blank", f"{loaded.width}x{loaded.height} pixels of one colour")
     sha256 = loaded.sha256
     seed = Seed(
         seed_id=content_id("seed", [dataset, question, answers, sha256]),
@@ -185,7 +187,7 @@ def answers_of(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> t
     for column in mapping.answers:
         value = lookup(row.data, column)
         present = present or value is not MISSING
-        for answer in _flat(value, column):
+        for answer in _flat(value, column, mapping.answer_separator):
             if len(answer) > limits.answer_chars:
                 raise RowError("ingest.bad_row", f"an answer has {len(answer)} characters, limit {limits.answer_chars}")
             if text := clean_text(answer, column).strip():
@@ -199,8 +201,8 @@ def answers_of(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> t
     return tuple(answers)
 
 
-def _flat(value: Any, column: str) -> list[str]:
-    """All answers in a value: one, a list (of lists), or a list as JSON text."""
+def _flat(value: Any, column: str, separator: str) -> list[str]:
+    """All answers in a value: one, a list (of lists), a list as text, or several with the separator between them."""
     flat: list[str] = []
     stack = [value]
     while stack:
@@ -212,8 +214,10 @@ def _flat(value: Any, column: str) -> list[str]:
                 continue
             case list() | tuple():
                 stack.extend(reversed(item))
-            case str() if item is value and (items := json_list(item)) is not None:
+            case str() if item is value and (items := listed_answers(item)) is not None:
                 stack.extend(reversed(items))
+            case str() if item is value and separator:
+                flat.extend(item.split(separator))
             case _:
                 if (text := scalar_text(item)) is None:
                     raise RowError("ingest.bad_row", f"{column!r} holds {kind_of(item)}, not answers")

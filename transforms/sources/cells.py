@@ -14,6 +14,21 @@ from gog.transforms.images import sha256_hex
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
+_LONGEST_LIST: Final = 200_000
+"""Characters of a text that is looked at as a list of Python's or numpy's."""
+_ARRAY: Final = re.compile(r"(?:np\.|numpy\.)?array\((\[.*\])(?:,\s*dtype=[^()]{1,30})?\)", re.DOTALL)
+_BRACKETS: Final = re.compile(r"\[.*\]|\(.*\)|\{.*\}", re.DOTALL)
+_LIST_TOKEN: Final = re.compile(
+    r"""(?P<open>[\[({])|(?P<close>[\])}])|(?P<comma>,)|(?P<space>\s++)|(?P<cut>\.\.\.)
+    |(?P<numpy>(?:np|numpy)\.str_\()?+(?P<text>'(?:[^'\\\n]|\\[^\n])*+'|"(?:[^"\\\n]|\\[^\n])*+")(?(numpy)\))
+    |(?:None|nan)\b
+    |(?P<number>[-+]?\d++(?:\.\d*+)?+(?:[eE][-+]?\d++)?+|True|False)(?=[\s,\]])""",
+    re.VERBOSE,
+)
+_ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_SEVERAL: Final = re.compile(r"[|;\n]|[^\d\s],[^\d\s]")
+
+
 class RowError(Exception):
     """The row cannot become a seed: the reject's reason, and one line of detail."""
 
@@ -112,6 +127,55 @@ def json_list(text: str) -> list[Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, list) else None
+
+
+def listed_answers(text: str) -> list[Any] | None:
+    """The items of a list that a cell holds as text: JSON, or as Python or numpy prints one; None where it holds none.
+
+    Nothing is evaluated but single strings in quotes. `RowError` where numpy cut the list short.
+    """
+    if (items := json_list(text)) is not None:
+        return items
+    if len(text) > _LONGEST_LIST:
+        return None
+    array = _ARRAY.fullmatch(text.strip())
+    body = array[1] if array else text.strip()
+    if not _BRACKETS.fullmatch(body):
+        return None
+    found: list[Any] = []
+    depth, at = 0, 0
+    while at < len(body):
+        token = _LIST_TOKEN.match(body, at)
+        if token is None or (depth == 0 and at > 0):
+            return None
+        at = token.end()
+        match token.lastgroup:
+            case "open":
+                depth += 1
+            case "close":
+                depth -= 1
+            case "text":
+                found.append(_ESCAPE.sub(_unescaped, token["text"][1:-1]))
+            case "number" if body[0] != "[":  # (1, 2) and {1, 2} are points and sets of numbers rather than answers
+                return None
+            case "number":
+                found.append(token["number"])
+            case "cut":
+                raise RowError("ingest.bad_row", "a list that numpy cut short with '...': write it out, as JSON")
+    return found if depth == 0 and (body[0] == "[" or found) else None
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    """The sign that a backslash and what follows stand for in a string of Python."""
+    if code := match[1] or match[2] or match[3]:
+        return chr(int(code, 16)) if int(code, 16) < 0x110000 else match[0]
+    return {"n": "\n", "t": "\t", "r": "\r"}.get(match[4], match[4] if match[4] in ("\\", "'", '"') else match[0])
+
+
+def looks_like_list(text: str) -> bool:
+    """Whether one text seems to hold several answers."""
+    plain = text.strip()
+    return bool(_SEVERAL.search(plain)) or (plain[:1] in ("[", "{") and plain[-1:] in ("]", "}"))
 
 
 def kind_of(value: Any) -> str:

@@ -1,16 +1,16 @@
-"""File formats of rows: where the shards of a file are, and the rows of one. `parquet_format` has Parquet.
+"""File formats of rows: where the shards of a file are, and the rows of one. JSONL and JSON are here; `kinds` has all.
 
 Each format is two functions. `*_spans(path, rows)` goes over the file once and yields spans of at most so many rows;
 `*_rows(path, span)` yields (number, data, error) of a span's rows. A broken row has an error; `data` is then the
 start of what was there.
 """
 
-import csv
 import glob
 import json
 import mmap
+import os
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -23,6 +23,8 @@ LINE_LIMIT: Final = 128 << 20
 
 _SAMPLE: Final = 1000
 _BOM: Final = b"\xef\xbb\xbf"
+_BRACES: Final = re.compile(r"(.*?)(?:\{(\d{1,18}\.\.\d{1,18}|[^{}]*,[^{}]*)\}|$)", re.DOTALL)
+_MOST_FILES: Final = 100_000
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]', re.DOTALL)
 
 Rows = Iterator[tuple[int, dict[str, Any], str]]
@@ -59,7 +61,13 @@ def find_files(path: str) -> tuple[Path, tuple[str, ...]]:
     """Folder of a file or pattern, and the names of the files below it, sorted. `SourceError` when there is none."""
     if Path(path).is_file():
         return Path(path).parent, (Path(path).name,)
+    if len(several := _without_braces(path)) > 1:
+        found = [folder / name for one in several for folder, names in (find_files(one),) for name in names]
+        shared = Path(os.path.commonpath([file.parent for file in found]))
+        return shared, tuple(dict.fromkeys(file.relative_to(shared).as_posix() for file in found))
     if Path(path).is_dir():
+        if any((Path(path) / name).is_file() for name in ("dataset_dict.json", "state.json")):
+            raise SourceError(f"{path} is a folder that `datasets` saved: its source is `kind: hf` with `name: {path}`")
         raise SourceError(f"{path} is a folder: name a file in it, or a pattern such as {path.rstrip('/')}/*.jsonl")
     if not glob.has_magic(path):
         raise SourceError(f"{path}: no such file{beside(path)}")
@@ -72,7 +80,40 @@ def find_files(path: str) -> tuple[Path, tuple[str, ...]]:
     return folder, tuple(name.relative_to(folder).as_posix() for name in files)
 
 
-def _grouped(rows: Iterator[tuple[int, int, int]], size: int) -> Iterator[Span]:
+def after_bom(file: BinaryIO, path: Path) -> int:
+    """Where the text of a file begins: behind its byte order mark, where it has one. Leaves the file there.
+
+    `SourceError` on a text of two bytes a character.
+    """
+    begin = file.read(3)
+    if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise SourceError(f"{path} is UTF-16 text: save it as UTF-8")
+    start = len(_BOM) if begin == _BOM else 0
+    file.seek(start)
+    return start
+
+
+def _without_braces(path: str) -> list[str]:
+    """The paths that a pattern with braces means, as shells write them: `part-{000..012}.tar`, `{train,extra}.csv`.
+
+    `SourceError` where they are more than 100,000.
+    """
+    paths = [""]
+    for text, choice in _BRACES.findall(path):
+        if choice and ".." in choice:
+            first, _, last = choice.partition("..")
+            width = len(first) if first.startswith("0") or len(first) == len(last) else 0
+            numbers = range(int(first), int(last) + 1)
+            choices = [f"{number:0{width}d}" for number in numbers[: _MOST_FILES + 1]]
+        else:
+            choices = choice.split(",") if choice else [""]
+        if len(paths) * len(choices) > _MOST_FILES:
+            raise SourceError(f"{path} means more than {_MOST_FILES:,} files")
+        paths = [before + text + each for before in paths for each in choices]
+    return paths
+
+
+def grouped(rows: Iterator[tuple[int, int, int]], size: int) -> Iterator[Span]:
     """Spans of `size` rows out of (first byte, byte behind the last, number) of each row."""
     span: Span | None = None
     for start, stop, number in rows:
@@ -107,8 +148,8 @@ def _lines(file: BinaryIO, start: int, stop: int | None, number: int) -> Iterato
 def jsonl_spans(path: Path, rows: int) -> Iterator[Span]:
     """Spans of bytes."""
     with path.open("rb", buffering=1 << 20) as file:
-        start = len(_BOM) if file.read(3) == _BOM else 0
-        yield from _grouped(((a, b, number) for a, b, number, _ in _lines(file, start, None, 1)), rows)
+        start = after_bom(file, path)
+        yield from grouped(((a, b, number) for a, b, number, _ in _lines(file, start, None, 1)), rows)
 
 
 def jsonl_rows(path: Path, span: Span) -> Rows:
@@ -149,7 +190,7 @@ def json_spans(path: Path, rows: int) -> Iterator[Span]:
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty: expected a JSON list of objects")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = len(_BOM) if data[:3] == _BOM else 0
+        start = after_bom(file, path)
         while data[start : start + 1].isspace():
             start += 1
         if data[start : start + 1] != b"[":
@@ -161,7 +202,7 @@ def json_spans(path: Path, rows: int) -> Iterator[Span]:
             stop -= 1
         # Closed before the file is: the search holds it, and whoever reads may stop anywhere.
         with closing(_elements(data, start + 1, stop)) as elements:
-            for span in _grouped(((a, b, n) for n, (a, b) in enumerate(elements, start=1)), rows):
+            for span in grouped(((a, b, n) for n, (a, b) in enumerate(elements, start=1)), rows):
                 if hasattr(mmap, "MADV_DONTNEED"):  # what was gone over need not stay in memory
                     data.madvise(mmap.MADV_DONTNEED, 0, span.stop)
                 yield span
@@ -197,91 +238,5 @@ def _elements(data: mmap.mmap, start: int, stop: int) -> Generator[tuple[int, in
         yield start, stop
 
 
-# CSV: a row is a record, which may have line breaks in quotes; its number is that of the record, without the header.
-
-
-class _Lines:
-    """Lines of a file as text, with the place of the next one. Bytes that are not UTF-8 become surrogates."""
-
-    def __init__(self, file: BinaryIO, offset: int) -> None:
-        file.seek(offset)
-        self._file = file
-        self.offset = offset
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self._file.readline(LINE_LIMIT + 1)
-        if not line:
-            raise StopIteration
-        self.offset += len(line)
-        return line.decode("utf-8", "surrogateescape")
-
-
-def _records(file: BinaryIO, offset: int, stop: int | None) -> Iterator[tuple[int, int, list[str] | str]]:
-    """(first byte, byte behind, fields or what is wrong) of the records that are not blank."""
-    csv.field_size_limit(LINE_LIMIT)
-    lines = _Lines(file, offset)
-    reader = csv.reader(lines)
-    while stop is None or lines.offset < stop:
-        start = lines.offset
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield start, lines.offset, f"not CSV: {error}"
-            reader = csv.reader(lines)
-            continue
-        if fields:
-            yield start, lines.offset, fields
-
-
-def _header(file: BinaryIO, path: Path) -> tuple[list[str], int]:
-    start = len(_BOM) if file.read(3) == _BOM else 0
-    first = next(_records(file, start, None), None)
-    if first is None or isinstance(first[2], str):
-        raise SourceError(f"{path}: expected a line with the names of the columns")
-    names = [name.strip() for name in first[2]]
-    if len(set(names)) < len(names) or "" in names:
-        raise SourceError(f"{path}: the names of the columns are not each once and not empty: {', '.join(names)[:300]}")
-    return names, first[1]
-
-
-def csv_spans(path: Path, rows: int) -> Iterator[Span]:
-    """Spans of bytes. `SourceError` without a header."""
-    with path.open("rb", buffering=1 << 20) as file:
-        _, offset = _header(file, path)
-        records = _records(file, offset, None)
-        yield from _grouped(((a, b, n) for n, (a, b, _) in enumerate(records, start=1)), rows)
-
-
-def csv_rows(path: Path, span: Span) -> Rows:
-    """The rows of a span; all values are text."""
-    with path.open("rb", buffering=1 << 20) as file:
-        names, _ = _header(file, path)
-        for number, (_, _, fields) in enumerate(_records(file, span.start, span.stop), start=span.first):
-            yield number, *_named(names, fields)
-
-
-def _named(names: list[str], fields: list[str] | str) -> tuple[dict[str, Any], str]:
-    if isinstance(fields, str):
-        return {}, fields
-    error = ""
-    if len(fields) != len(names):
-        error = f"{len(fields)} fields where the header names {len(names)} columns"
-    elif any("\udc80" <= char <= "\udcff" for field in fields if not field.isascii() for char in field):
-        fields = [field.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for field in fields]
-        error = "not UTF-8"
-    return dict(zip(names, fields, strict=False)), error
-
-
 Format = tuple[Callable[[Path, int], Iterator[Span]], Callable[[Path, Span], Rows]]
 """Where the spans of a file are, and the rows of one."""
-
-TEXT_FORMATS: Final[Mapping[str, Format]] = {
-    "jsonl": (jsonl_spans, jsonl_rows),
-    "json": (json_spans, json_rows),
-    "csv": (csv_spans, csv_rows),
-}

@@ -26,12 +26,18 @@ class FieldMapping(BaseModel):
 
     question: str = "question"
     answers: tuple[str, ...] = ("answers",)
-    """Columns of accepted answers, the main one first. Each holds one answer, a list, or a list as JSON text."""
+    """Columns of accepted answers, the main one first. Each holds one answer, a list, or a list as text: JSON, or
+    as Python or numpy prints it.
+    """
+    answer_separator: str = ""
+    """What stands between several answers in one text: `|`."""
     image: str = "image"
-    """Bytes, a struct with `bytes` and `path` (as `datasets` writes it), a data URL, or text: see `image_text`."""
+    """Bytes, a struct with `bytes` and `path` (as `datasets` writes it) or `url`, a data URL, base64 (in bytes, too), a
+    list of one of these, or other text: see `image_text`.
+    """
     image_text: Literal["path", "base64", "url"] = "path"
-    """What text in the image column is: a path below the source's image folder, the file in base64, or its address
-    in the web, which is fetched once.
+    """What other text in the image column is: a path, relative to the source's image folder or absolute and below it;
+    the file in base64; or its address in the web, which is fetched once.
     """
     columns: dict[Column, str] = Field(default_factory=dict)
     """Columns of the other fields of a seed."""

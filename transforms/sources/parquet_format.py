@@ -62,8 +62,9 @@ def _parquet_values(file: pq.ParquetFile, span: Span) -> Iterator[tuple[dict[str
 
 def _batch_values(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], str]]:
     try:
-        yield from [(row, "") for row in batch.to_pylist()]
-    except (ValueError, OverflowError) as error:  # text that is not UTF-8, times that Python does not have
+        yield from [(row, "") for row in batch.to_pylist(maps_as_pydicts="strict")]
+    # Text that is not UTF-8, times that Python does not have, maps with a key twice.
+    except (ValueError, OverflowError, KeyError) as error:
         if batch.num_rows > 1:
             for index in range(batch.num_rows):
                 yield from _batch_values(batch.slice(index, 1))

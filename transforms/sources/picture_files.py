@@ -1,8 +1,9 @@
 """Pictures in files: below a folder by their paths, or by OVEN ids in a folder or in tars."""
 
 import stat
+import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from gog.transforms.images import ImageError, ImageLimits
@@ -13,7 +14,7 @@ from gog.transforms.sources.tar_format import IMAGES, tar_members
 
 
 class LocalImages:
-    """Files below a folder, by the relative paths that rows name (see `safe_path`)."""
+    """Files below a folder, by the paths that rows name: relative to it, or absolute and below it."""
 
     def __init__(self, folder: Path, limits: ImageLimits | None = None) -> None:
         self._folder = folder
@@ -23,12 +24,12 @@ class LocalImages:
         """The bytes. `ImageError` when no plain file is there, a link leads out of the folder, or it is too large."""
         try:
             root = self._folder.resolve()
-            real = (root / path).resolve(strict=True)
+            real = _existing(root, path).resolve(strict=True)
             if not real.is_relative_to(root):
-                raise ImageError("ingest.image_unreadable", f"{path!r} leads out of the image folder")
+                raise ImageError("ingest.image_unreadable", f"{path[:200]!r} is not below the image folder {root}")
             status = real.stat()
             if not stat.S_ISREG(status.st_mode):
-                raise ImageError("ingest.image_unreadable", f"{path!r} is not a file")
+                raise ImageError("ingest.image_unreadable", f"{path[:200]!r} is not a file")
             if status.st_size > self._limits.max_bytes:
                 raise ImageError(
                     "ingest.image_bomb", f"the file has {status.st_size} bytes, limit {self._limits.max_bytes}"
@@ -37,9 +38,25 @@ class LocalImages:
         except ImageError:
             raise
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise ImageError("ingest.image_unreadable", f"no file {path!r} in the image folder") from error
+            raise ImageError("ingest.image_unreadable", f"no file {path[:200]!r} in the image folder") from error
         except (OSError, RuntimeError, ValueError) as error:  # loops of links, names that no disk takes
-            raise ImageError("ingest.image_unreadable", f"{path!r} cannot be read: {type(error).__name__}") from error
+            raise ImageError(
+                "ingest.image_unreadable", f"{path[:200]!r} cannot be read: {type(error).__name__}"
+            ) from error
+
+
+def _existing(root: Path, path: str) -> Path:
+    """The path below the root, in the form of Unicode in which the disk has it: a letter with an accent is one sign in
+    rows and two in names that a Mac wrote, or the other way round.
+    """
+    whole = root / path
+    if path.isascii() or whole.exists():
+        return whole
+    place = Path("/") if whole.is_absolute() and path.startswith("/") else root
+    for part in PurePosixPath(path).parts:
+        forms = [place / part, *(place / unicodedata.normalize(form, part) for form in ("NFC", "NFD"))]
+        place = next((form for form in forms if form.exists()), place / part)
+    return place
 
 
 class OvenImages:

@@ -2,14 +2,28 @@
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from gog.transforms.images import ImageError
 from gog.transforms.sources.cells import RowError, kind_of, lookup
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
+
+_KEYS: Final = ("bytes", "path", "url", "image_url", "image", "base64", "b64_json", "data", "src", "file_name")
+"""What the parts of a struct are called that hold a picture, or say where it is: the first that is not empty counts."""
+_DEEPEST: Final = 6
+_BASE64_STARTS: Final = ("/9j/", "_9j_", "iVBORw0KGgo", "R0lGOD", "UklGR", "Qk", "SUkqA", "TU0AK", "AAAA")
+"""How JPEG, PNG, GIF, WebP, BMP, TIFF, and AVIF or JPEG 2000 begin in base64."""
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-\s]+=*")
+_LONGEST_START: Final = 200
+"""Characters that tell base64 from a path, which is shorter or has other signs."""
+_SHORTEST_BASE64: Final = 60
+_LONGEST_PATH: Final = 1000
+_OTHER_ALPHABET: Final = str.maketrans("-_", "+/")
 
 ReadImage = Callable[[str], bytes]
 """Bytes of a file below the source's image folder, or at an address. Raises `ImageError`."""
@@ -18,52 +32,89 @@ ReadImage = Callable[[str], bytes]
 def image_url(row: SourceRow, mapping: FieldMapping) -> str | None:
     """The address of a row's image, where it has one that must be fetched."""
     value = _image(row, mapping)
-    fetched = mapping.image_text == "url" and isinstance(value, str) and value.strip() and not value.startswith("data:")
-    return str(value).strip() if fetched else None
+    if mapping.image_text != "url" or not isinstance(value, str) or not value.strip() or _inline(value) is not None:
+        return None
+    return value.strip()
+
+
+def image_path(row: SourceRow, mapping: FieldMapping) -> str | None:
+    """The path of a row's image as it stands there, where the row names a file."""
+    value = _image(row, mapping)
+    named = mapping.image_text == "path" and isinstance(value, str) and value.strip() and _inline(value) is None
+    return value.strip() if named else None
 
 
 def _image(row: SourceRow, mapping: FieldMapping) -> Any:
-    """What the image column holds, out of a list of one and of a struct."""
+    """What the image column holds, out of lists of one and of structs, also where they are written as JSON text."""
     value = lookup(row.data, mapping.image)
-    if isinstance(value, list | tuple) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, Mapping):
-        data = value.get("bytes")
-        value = data if data is not None else value.get("path")
+    for _ in range(_DEEPEST):
+        if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                return value
+        if isinstance(value, list | tuple) and len(value) == 1:
+            value = value[0]
+        elif isinstance(value, list | tuple) and len(value) > 8 and all(type(n) is int and 0 <= n < 256 for n in value):
+            value = bytes(value)
+        elif isinstance(value, Mapping):
+            value = next((value[key] for key in _KEYS if value.get(key) not in (None, "", b"")), None)
+        else:
+            break
     return value
 
 
 def image_bytes(row: SourceRow, mapping: FieldMapping, read_image: ReadImage | None) -> bytes:
     """The file of the image as it is in the row, in the image folder, or at its address; not decoded.
 
-    `read_image` gets a path below the image folder, or the address. Raises `ImageError`, and `RowError` where the
-    column holds no image.
+    `read_image` gets a path as the row has it (without `file://`), or the address. Raises `ImageError`, and `RowError`
+    where the column holds no image.
     """
     value = _image(row, mapping)
-    match value:
-        case bytes() | bytearray() | memoryview():
-            return bytes(value)
-        case str() if value.startswith("data:"):
-            return _base64(value.partition(",")[2])
-        case str() if value.strip() and mapping.image_text == "base64":
-            return _base64(value)
-        case str() if value.strip() and mapping.image_text == "url":
-            if read_image is None:
-                raise ImageError("ingest.image_unavailable", "the row names an address, and nothing fetches it here")
-            return read_image(checked_url(value))
-        case str() if value.strip():
-            if read_image is None:
-                raise ImageError("ingest.image_unreadable", "the row names a file, and no image folder is set")
-            return read_image(safe_path(value))
-        case None | "":
-            raise ImageError("ingest.image_unreadable", f"{mapping.image!r} is empty")
-        case _:
-            raise RowError("ingest.bad_row", f"{mapping.image!r} holds {kind_of(value)}, not an image")
+    if isinstance(value, bytes | bytearray | memoryview):
+        raw = bytes(value)
+        text = raw[:_LONGEST_START].decode("ascii", "replace")
+        return inline if (inline := _inline(text, lambda: raw.decode("ascii", "replace"))) is not None else raw
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise ImageError("ingest.image_unreadable", f"{mapping.image!r} is empty")
+    if not isinstance(value, str):
+        raise RowError("ingest.bad_row", f"{mapping.image!r} holds {kind_of(value)}, not an image")
+    if (inline := _inline(value)) is not None:
+        return inline
+    if mapping.image_text == "base64":
+        return _base64(value)
+    if read_image is None:
+        what = (
+            "an address, and nothing fetches it here"
+            if mapping.image_text == "url"
+            else "a file, and no image folder is set"
+        )
+        reason = "ingest.image_unavailable" if mapping.image_text == "url" else "ingest.image_unreadable"
+        raise ImageError(reason, f"the row names {what}")
+    return read_image(checked_url(value) if mapping.image_text == "url" else plain_path(value))
+
+
+def _inline(text: str, whole: Callable[[], str] | None = None) -> bytes | None:
+    """The file that a text holds: as a data URL, or as base64 that begins as pictures do. None where it names one.
+
+    `whole` gives the text where `text` is no more than its start.
+    """
+    start = text[:_LONGEST_START].lstrip()
+    if start[:5].lower() == "data:":
+        head, _, body = (whole() if whole else text).partition(",")
+        if not head.lower().rstrip().endswith(";base64"):
+            raise ImageError("ingest.image_unreadable", f"a data URL that is not base64: {head.strip()[:80]!r}")
+        return _base64(unquote(body) if "%" in body else body)
+    if start.startswith(_BASE64_STARTS) and _BASE64.fullmatch(start.rstrip()) and len(start) >= _SHORTEST_BASE64:
+        return _base64(whole() if whole else text)
+    return None
 
 
 def _base64(text: str) -> bytes:
+    """Base64 of either alphabet, with white space and without padding as well."""
+    plain = "".join(text.split()).translate(_OTHER_ALPHABET).rstrip("=")
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ImageError("ingest.image_unreadable", f"not base64: {error}") from error
 
@@ -76,6 +127,21 @@ def checked_url(text: str) -> str:
     return url
 
 
+def plain_path(text: str) -> str:
+    """A path as a row names it, absolute or relative, without `file://`; whether it leaves the folder is for who reads
+    it. `ImageError` for anything that names no file of this machine.
+    """
+    path = text.strip()
+    if path[:5].lower() == "file:":
+        parts = urlsplit(path)
+        if parts.netloc not in ("", "localhost"):
+            raise ImageError("ingest.image_unreadable", f"{text[:200]!r} is on another machine")
+        path = unquote(parts.path)
+    if path.startswith("/") and "\0" not in path and len(path) <= _LONGEST_PATH and path.isprintable():
+        return path
+    return safe_path(path)
+
+
 def safe_path(text: str) -> str:
     """A relative path with forward slashes that does not leave its folder; `ImageError` for anything else."""
     if "://" in text:
@@ -85,7 +151,7 @@ def safe_path(text: str) -> str:
         path.is_absolute()
         or ".." in path.parts
         or not path.name
-        or len(text) > 1000
+        or len(text) > _LONGEST_PATH
         or re.match(r"[A-Za-z]:", str(path))
         or not str(path).isprintable()
     ):

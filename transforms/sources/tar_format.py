@@ -2,7 +2,8 @@
 
 A row is a run of members with one key: the path up to the first dot of the file name. Its columns are the extensions
 in lower case: `json` is parsed, text (`txt`, `cls`, `text`) decoded, anything else bytes. `__key__` is the key, and
-`image` the member that holds the picture, whatever its extension. Compressed tars cannot be read from the middle.
+`image` the member `KEY.jpg` or of another picture's extension; `KEY.mask.png` is a column of its own. Hidden files
+(`._1.png`, which macOS adds) are passed over. Compressed tars cannot be read from the middle.
 """
 
 import json
@@ -13,7 +14,10 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 from gog.transforms.sources.formats import LINE_LIMIT, Rows, SourceError, Span, unreadable
 
-IMAGES: Final = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
+IMAGES: Final = (
+    *("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"),
+    *("avif", "jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "ico"),
+)
 _TEXTS: Final = ("txt", "text", "cls", "caption")
 _BLOCK: Final = 512
 
@@ -53,8 +57,10 @@ def tar_members(file: BinaryIO, path: Path, start: int = 0, stop: int | None = N
 
 
 def _key(name: str) -> tuple[str, str]:
-    """Key and extension of a member."""
+    """Key and extension of a member; the extension of a hidden file is empty, as that of a file without one."""
     folder, slash, file = name.rpartition("/")
+    if file.startswith("."):
+        return name, ""
     stem, _, extension = file.partition(".")
     return f"{folder}{slash}{stem}", extension.lower()
 
@@ -99,7 +105,7 @@ def webdataset_rows(path: Path, span: Span) -> Rows:
             value, wrong = _value(extension, data.read(member.size))
             row[extension] = value
             error = error or wrong
-            if extension.rpartition(".")[2] in IMAGES:
+            if extension in IMAGES:
                 row.setdefault("image", value)
         if row:
             yield number, row, error
@@ -110,7 +116,7 @@ def _value(extension: str, raw: bytes) -> tuple[Any, str]:
     if kind not in {"json", *_TEXTS}:
         return raw, ""
     try:
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")
         return (json.loads(text), "") if kind == "json" else (text.strip(), "")
     except UnicodeDecodeError as error:
         return raw[:1000].decode("utf-8", "backslashreplace"), f"{extension!r} is not UTF-8 at byte {error.start}"

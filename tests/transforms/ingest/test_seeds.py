@@ -179,6 +179,7 @@ class TestRejected:
             ({"image": "https://example.org/a.png"}, "ingest.image_unreadable"),
             ({"image": "a.png"}, "ingest.image_unreadable"),
             ({"image": png(size=(1, 1))}, "ingest.image_tiny"),
+            ({"image": png((250, 250, 250))}, "ingest.image_blank"),
         ],
     )
     def test_bad_rows(self, data: dict[str, Any], reason: str) -> None:
