@@ -209,7 +209,7 @@ class Vote(Record):
     """What one judge of a panel said to a question."""
 
     judge: str
-    about: Literal["answer", "grounding"]
+    about: Literal["answer", "grounding", "leak"]
     says: Literal["yes", "no", "unknown"]
     """`unknown` abstains: the reply could not be read, or the judge failed."""
     reply: str
@@ -233,7 +233,8 @@ class Verdict(Row):
     """None: exempt (no search) or not judged."""
     literal: bool = False
     """The answer stands word for word in the evidence."""
-    leaked: bool = False
+    leaked: bool | None = False
+    """None where no rule can tell, and no judge could say or was asked, since the trajectory leaves anyway."""
     gaze_useful: bool | None = None
     """The evidence of a gaze names the target entity; None without a gaze or without a known entity."""
     reasons: tuple[str, ...] = ()

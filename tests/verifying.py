@@ -138,6 +138,8 @@ async def closed_world_judge(question: JudgeQuestion) -> JudgeReply:
     """
     if question.kind == "answer":
         right = check(question.candidate, question, closed=True)[0] is Outcome.CORRECT
+    elif question.kind == "leak":
+        right = literal(question.answers, question.evidence)
     else:
         right = literal((question.candidate, *question.answers), question.evidence)
     return JudgeReply(Ruling.YES if right else Ruling.NO, judge="rules:closed-world")

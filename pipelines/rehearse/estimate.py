@@ -92,7 +92,7 @@ def rules_of(config: Config) -> Iterator[Rule]:
             if config.reading.summary:
                 yield Rule(config.judge, "chat", purpose, unit, pages)
     for judge in config.judges:
-        yield Rule(judge, "chat", "verify", "trajectory", Range(0, 2))
+        yield Rule(judge, "chat", "verify", "trajectory", Range(0, 3))
     yield Rule(config.labeller, "chat", "label", "try", turns)
     for service, kind in tools:
         yield Rule(service, kind, "label", "try", Range(*SEARCHES[kind]))

@@ -14,6 +14,7 @@ from gog.schemas import AnswerType, Hit, Outcome, Seed
 from gog.transforms.evaluate.audit import AuditReport, Rate, Ruling
 from gog.transforms.verify.grounding import literal
 from gog.transforms.verify.leaks import leaks
+from gog.transforms.verify.suspicions import suspicions
 
 SHORT_HITS: Final = 4
 SHORT: Final = 220
@@ -58,9 +59,10 @@ def verdict_table(records: Records, picture: Path | None, *, whole: bool = False
     add("picture", picture or "")
     for number, line in enumerate(_evidence_lines(view.turns, forms, whole)):
         add("" if number else "evidence", line, "", longest)
-    for line in leaks(records.trajectory, seed) if seed and verdict and verdict.leaked else ():
+    doubtful = seed is not None and verdict is not None and verdict.leaked is not False
+    for line in leaks(records.trajectory, seed) or suspicions(records.trajectory, seed) if seed and doubtful else ():
         add("leak", line)
-    if whole or (verdict and verdict.leaked):
+    if whole or doubtful:
         for turn in view.turns:
             add(f"turn {turn.number}", turn.words, "", longest)
     add("verdict", f"{view.outcome}; {view.judgement}" if view.judgement else view.outcome, "", LONG)

@@ -246,7 +246,7 @@ def judgement_of(verdict: Verdict) -> str:
         phrases.append(f"grounded {where}" if verdict.grounded else "not grounded")
     if verdict.gaze_useful is not None:
         phrases.append("the gaze found the target" if verdict.gaze_useful else "no gaze found the target")
-    phrases += ["leaked"] if verdict.leaked else []
+    phrases += {True: ["leaked"], False: [], None: ["nobody could say whether it leaked"]}[verdict.leaked]
     leaves = [f"leaves for {', '.join(verdict.reasons)}"] if verdict.reasons else []
     return "; ".join(filter(None, [", ".join(phrases), *leaves]))
 

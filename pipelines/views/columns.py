@@ -57,7 +57,7 @@ NAMES: Final = {
     "label": "what is expected in the region",
     "language": "language of the question",
     "latency_s": "seconds that the call took",
-    "leaked": "the reasoning names a hint, a plan or the gold answer before evidence did",
+    "leaked": "the reasoning names a hint, a plan or the gold answer before evidence did; null where nobody could say",
     "least": "least pass rate of the seeds",
     "level": "0 passes nearly always, 1 about half, 2 mostly fails yet is solvable",
     "licence": "licence of the row",

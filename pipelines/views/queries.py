@@ -254,7 +254,7 @@ QUERIES: Final[dict[str, Query]] = {
         )
         """,
         {
-            "about": "answer or grounding",
+            "about": "answer, grounding or leak",
             "judge": "member of the panel",
             "says": "yes, no, or unknown: it abstained",
             "panel": "what most of those say who did not abstain",
@@ -271,7 +271,7 @@ QUERIES: Final[dict[str, Query]] = {
         FROM votes GROUP BY judge, about ORDER BY about, judge
         """,
         {
-            "about": "answer or grounding",
+            "about": "answer, grounding or leak",
             "judge": "member of the panel",
             "asked": "questions",
             "yes": "replies",

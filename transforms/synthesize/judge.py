@@ -195,6 +195,13 @@ def _prompt(question: JudgeQuestion) -> Prompt:
             answers=" | ".join(one_line(answer) for answer in question.answers),
             candidate=one_line(question.candidate),
         )
+    if question.kind == "leak":
+        return render(
+            "verify/leak",
+            question=one_line(question.question),
+            answers=" | ".join(one_line(answer) for answer in question.answers),
+            notes=neutralise(question.evidence),
+        )
     return render(
         "verify/grounding",
         question=one_line(question.question),

@@ -1,7 +1,7 @@
 """The judge hook: what a judge is asked, what it may say, and how its reply is read.
 
-A judge is an async callable, normally a chat model behind the prompts `verify/answer` and `verify/grounding`. A reply
-that cannot be read is `unknown`, never a verdict.
+A judge is an async callable, normally a chat model behind the prompts `verify/answer`, `verify/grounding` and
+`verify/leak`. A reply that cannot be read is `unknown`, never a verdict.
 """
 
 import json
@@ -15,7 +15,7 @@ from gog.prompts import Prompt
 from gog.schemas import AnswerType, Message
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
 
-Kind = Literal["answer", "grounding"]
+Kind = Literal["answer", "grounding", "leak"]
 
 MAX_REPLY: Final = 20_000
 """Characters of a reply, its thoughts left out, that are read; a longer one is unknown."""
@@ -34,7 +34,9 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JudgeQuestion:
-    """What a judge is asked: whether the candidate means an accepted answer, or whether the evidence entails it."""
+    """What a judge is asked: whether the candidate means an accepted answer, whether the evidence entails it, or
+    whether notes, which then are the evidence, leak.
+    """
 
     kind: Kind
     question: str
@@ -90,6 +92,7 @@ _KEYS: Final[dict[Kind, frozenset[str]]] = {
     "grounding": frozenset(
         {"verdict", "judgement", "judgment", "grounded", "is_grounded", "supported", "is_supported", "entailed"}
     ),
+    "leak": frozenset({"leaked", "is_leaked", "leak", "leaks"}),
 }
 """What a verdict is called where it was asked for: whatever else stands there makes the reply unknown."""
 _LOOSE: Final = frozenset({"result", "label", "rating", "decision", "conclusion", "outcome", "grade", "value"})

@@ -5,16 +5,17 @@ A phrase that the question or a search result uses first is no leak. Coordinates
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gog.schemas import AnswerType, Message, Seed, StopReason, Trajectory
-from gog.transforms.verify.normalise import contains, normalise, unspaced
+from gog.transforms.verify.normalise import contains, normalise, unspaced, visible
 
 _REGION: Final = r"(?:regions?|box(?:es)?|bounding[- ]box(?:es)?|areas?|crops?|detections?|proposals?)"
 _GIVEN: Final = r"(?:regions?|box(?:es)?|bounding[- ]box(?:es)?|detections?|proposals?)"
+# All in small letters: the text is, and a pattern that ignores case costs four times as much.
 _HINT: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    re.compile(pattern)
     for pattern in (
         r"\b(?:the|these|those|my|your|provided|given|supplied|region|per|with|by|from)\s+hints?\b"
         r"(?!\s+(?:of|at|that|to|towards?|about|as)\b)",
@@ -34,10 +35,12 @@ _HINT: Final = tuple(
         r"\bbox(?:es)?\s*(?:#|no\.?|number)?\s*\d+\b",
         # German, Spanish, French
         r"\b(?:laut|nach|gemäß|wie)\s+(?:\w+\s+)?hinweis(?:e|en)?\b|\b(?:der|dem|den|die)\s+hinweise?n?\s+(?:sagt|nach|zufolge|nennt)",
-        r"\bdetektor\w*|\b(?:vor)?geschlagenen?\s+(?:region|bereich|box|ausschnitt)\w*|\bvorgegebenen?\s+(?:region|bereich|box)\w*",
-        r"\b(?:según|siguiendo|como\s+dice)\s+(?:la|las|el|los)\s+(?:pistas?|indicaci[oó]n(?:es)?|sugerencias?)\b|\bel\s+detector\b",
+        r"\b(?:der|des)\s+detektors?\s+(?:zeigt|fand|findet|sagt|meldet|schlägt|gibt|hat|nennt)|\b(?:vor)?geschlagenen?\s+(?:region|bereich|box|ausschnitt)\w*|\bvorgegebenen?\s+(?:region|bereich|box)\w*",
+        r"\b(?:según|siguiendo|como\s+dice)\s+(?:la|las|el|los)\s+(?:pistas?|indicaci[oó]n(?:es)?|sugerencias?)\b"
+        r"|\bel\s+detector\s+(?:encontr|halló|muestra|mostr|dice|dijo|señal|propon|propuso|marc|indic|da\b|dio\b)",
         r"\b(?:regi[oó]n(?:es)?|cajas?|recuadros?)\s+(?:sugerid|propuest|proporcionad|dad|indicad)[oa]s?\b",
-        r"\b(?:selon|d['’]après|suivant)\s+(?:l['’]|les?\s+|la\s+)indices?\b|\ble\s+détecteur\b",
+        r"\b(?:selon|d['’]après|suivant)\s+(?:l['’]|les?\s+|la\s+)indices?\b"
+        r"|\ble\s+détecteur\s+(?:montre|a\b|trouve|dit|signale|propose|donne|indique)",
         r"\b(?:régions?|boîtes?|zones?)\s+(?:suggérée?s?|proposée?s?|fournie?s?|données?|indiquée?s?)\b",
         # Chinese, Japanese, Arabic
         r"(?:根据|按照?|依照)提示|提示(?:说|中|里|显示|给出|所)|检测器|檢測器|候选(?:区域|框)|候選(?:區域|框)|第\s*[\d一二三四五六七八九十]+\s*个?(?:框|区域|候选)|(?:给定|提供|建议)的?(?:区域|框)",
@@ -46,7 +49,7 @@ _HINT: Final = tuple(
     )
 )
 _PLAN: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    re.compile(pattern)
     for pattern in (
         r"\b(?:the|this|that|provided|given)\s+(?:plan|note)\s+(?:says?|said|requires?|asks?|tells?|calls?\s+for|wants?|"
         r"states?|instructs?|demands?|dictates?|expects?)\b",
@@ -80,21 +83,22 @@ def leaks(trajectory: Trajectory, seed: Seed) -> tuple[str, ...]:
     All assistant turns are searched for hints and plans, the turns before the final one for the gold answer.
     """
     named: list[str] = []
-    shown = seed.question
     golds = leakable(seed)
-    last = _final_turn(trajectory)
-    turn = -1
+    for turn, (words, shown, last) in enumerate(told_turns(trajectory, seed)):
+        named += [f"turn {turn}: {what}" for what in _phrases(words, shown)]
+        if golds and not last:
+            named += [f"turn {turn}: gold: {gold}" for gold in _named_early(words, shown, golds)]
+    return tuple(dict.fromkeys(named))
+
+
+def told_turns(trajectory: Trajectory, seed: Seed) -> Iterator[tuple[str, str, bool]]:
+    """Of each turn of the model what it says, what was shown before it, and whether it is the one that answered."""
+    shown, last = seed.question, _final_turn(trajectory)
     for position, message in enumerate(trajectory.messages):
         if message.role == "tool":
             shown = f"{shown}\n{message.text}"
-        if message.role != "assistant":
-            continue
-        turn += 1
-        words = _said(message)
-        named += [f"turn {turn}: {what}" for what in _phrases(words, shown)]
-        if position != last and golds:
-            named += [f"turn {turn}: gold: {gold}" for gold in _named_early(words, shown, golds)]
-    return tuple(dict.fromkeys(named))
+        if message.role == "assistant":
+            yield _said(message), shown, position == last
 
 
 def _said(message: Message) -> str:
@@ -111,14 +115,13 @@ def _final_turn(trajectory: Trajectory) -> int:
 
 def _phrases(said: str, shown: str) -> list[str]:
     """Phrases of hints and plans; one that was shown before is somebody else's word."""
-    said, known = " ".join(said.split()), " ".join(shown.lower().split())
+    said, known = (" ".join(visible(text).lower().split()) for text in (said, shown))
     phrases = []
     for kind, patterns in (("hint", _HINT), ("plan", _PLAN)):
         for pattern in patterns:
             for match in pattern.finditer(said):
-                words = match[0].lower()
-                if words not in known:
-                    phrases.append(f"{kind}: {words}")
+                if match[0] not in known:
+                    phrases.append(f"{kind}: {match[0]}")
                     break
     return phrases
 

@@ -10,6 +10,7 @@ from gog.transforms.verify import grounding
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply, Kind, Ruling
 from gog.transforms.verify.leaks import leaks
 from gog.transforms.verify.rules import check
+from gog.transforms.verify.suspicions import suspicions
 
 LEAST_PASS_RATE: Final = 0.5
 """No-tool pass rate from which an answer without any search is taken for known rather than guessed."""
@@ -94,16 +95,18 @@ async def verdict(
 ) -> Verdict:
     """What verification says of a trajectory; it is verified when `reasons` is empty.
 
-    The judge is asked about the answer only when no rule settles it, and about grounding only for a right answer
-    that leaked nothing. A judge that fails makes the verdict unknown, never wrong. `no_tool_pass_rate` is None when
-    no pass without tools could be settled. `KeyError` when a step's evidence is missing.
+    The judge is asked about the answer only when no rule settles it, about leaks only where a rule cannot tell, and
+    about grounding only for a right answer that leaked nothing. A judge that fails makes the verdict unknown, never
+    wrong. `no_tool_pass_rate` is None when no pass without tools could be settled. `KeyError` when a step's evidence is
+    missing.
     """
     asked = _Asked(judge)
     outcome, method = await _settle(trajectory.answer, seed, asked)
     evidence = grounding.evidence_of(trajectory, evidence_by_id)
-    leaked = bool(leaks(trajectory, seed))
     reasons = {Outcome.WRONG: ["verify.wrong"], Outcome.UNKNOWN: [asked.reason], Outcome.CORRECT: []}[outcome]
-    reasons += ["verify.leaked"] * leaked
+    leaked = await _leaked(trajectory, seed, asked if not reasons else None)
+    if leaked is not False and (leaked or not reasons):
+        reasons.append("verify.leaked" if leaked else asked.reason)
     grounded = None
     if not reasons:
         grounded, reasons = await _ground(trajectory, seed, evidence, no_tool_pass_rate, asked)
@@ -124,6 +127,17 @@ async def verdict(
         gaze_useful=grounding.gaze_useful(trajectory, seed, evidence_by_id),
         reasons=tuple(reasons),
     )
+
+
+async def _leaked(trajectory: Trajectory, seed: Seed, asked: _Asked | None) -> bool | None:
+    """Whether it leaked, by rule, or else by the judge where there is a suspicion; None where nobody can say."""
+    if leaks(trajectory, seed):
+        return True
+    places = suspicions(trajectory, seed)
+    if not places:
+        return False
+    ruling = await asked.ask("leak", seed, "", "\n".join(places)) if asked else Ruling.UNKNOWN
+    return {Ruling.YES: True, Ruling.NO: False, Ruling.UNKNOWN: None}[ruling]
 
 
 async def _ground(

@@ -10,6 +10,7 @@ from gog.schemas import AnswerType
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.verify.leaks import leaks
 from gog.transforms.verify.rules import check
+from gog.transforms.verify.suspicions import suspicions
 
 SIZE = 100_000
 SHAPES = [
@@ -25,7 +26,9 @@ def of_rules(text: str) -> None:
 
 
 def of_leaks(text: str) -> None:
-    leaks(make_trajectory([Turn(text), Turn("Kenya")]), make_seed("Kenya"))
+    trajectory, seed = make_trajectory([Turn(text, "gaze"), Turn("Kenya")]), make_seed("Kenya", "United Kingdom")
+    leaks(trajectory, seed)
+    suspicions(trajectory, seed)
 
 
 @pytest.mark.parametrize("look", [of_rules, reflection_of], ids=lambda look: look.__name__)

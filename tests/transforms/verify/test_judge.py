@@ -233,3 +233,18 @@ def test_hostile_replies_take_no_time(shape: str, length: int) -> None:
 def test_chatter_around_a_verdict_changes_nothing(before: str, right: bool, after: str) -> None:
     word = "correct" if right else "wrong"
     assert parse_reply("answer", f'{before}{{"verdict": "{word}"}}{after}') is (YES if right else NO)
+
+
+@pytest.mark.parametrize(
+    ("reply", "ruling"),
+    [
+        ('{"leaked": true}', Ruling.YES),
+        ('```json\n{"leaked": false}\n```', Ruling.NO),
+        ("<leaked>yes</leaked>", Ruling.YES),
+        ("no", Ruling.NO),
+        ('{"leaked": "perhaps"}', Ruling.UNKNOWN),
+        ("The notes leak nothing of note.", Ruling.UNKNOWN),
+    ],
+)
+def test_a_ruling_on_leaks(reply: str, ruling: Ruling) -> None:
+    assert parse_reply("leak", reply) is ruling

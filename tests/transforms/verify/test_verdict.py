@@ -169,3 +169,27 @@ def test_what_each_judge_of_a_panel_said_is_kept() -> None:
         for vote in (("a", "yes", 3), ("b", "no", 2000), ("c", "yes", 0))
     ]
     assert _verdict(GAZED, Judge(Ruling.YES)).votes == (), "a judge alone is named beside its reply"
+
+
+@pytest.mark.parametrize(
+    ("said", "leaked", "reasons"),
+    [
+        (Ruling.NO, False, ()),
+        (Ruling.YES, True, ("verify.leaked",)),
+        (Ruling.UNKNOWN, None, ("verify.unknown",)),
+        (FailureClass.TIMEOUT, None, ("verify.unknown",)),
+        (FailureClass.BUDGET, None, ("budget.reached",)),
+    ],
+)
+def test_what_may_be_a_leak_is_for_the_judge(
+    said: Ruling | FailureClass, leaked: bool | None, reasons: tuple[str, ...]
+) -> None:
+    doubtful = make_trajectory([Turn("The Kenyan flag, I look.", "gaze", FOUND), Turn("Kenya")])
+    judge = Judge(said, Ruling.YES)
+    found = _verdict(doubtful, judge)
+    assert (found.outcome, found.leaked, found.reasons) == (Outcome.CORRECT, leaked, reasons)
+    assert _kinds(judge) == (["leak"] if reasons else ["leak", "grounding"])
+    assert "Kenyan flag" in judge.asked[0].evidence
+    wrong = Judge(Ruling.NO)
+    other = _verdict(doubtful.model_copy(update={"answer": "Malawi"}), wrong)
+    assert (other.leaked, other.reasons, _kinds(wrong)) == (None, ("verify.wrong",), ["answer"])

@@ -10,6 +10,7 @@ _ANSWER = re.compile(r"\nQuestion: (.*)\nAccepted answers: (.*)\nAnswer to judge
 _PEERS = re.compile(r"\nQuestion: (.*)\nAccepted answers: (.*)\nResponse: (.*)\Z", re.DOTALL)
 _GRADED = re.compile(r"\nQuestion: (.*)\n(Gold target|Reference answer): (.*)\nPredicted answer: (.*)\Z", re.DOTALL)
 _GROUNDING = re.compile(r"\nQuestion: (.*?)\nAnswer: (.*?)\nEvidence:\n?(.*)\Z", re.DOTALL)
+_LEAK = re.compile(r"\nAccepted answers: (.*?)\nNotes:\n?(.*)\Z", re.DOTALL)
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|not|unsure|unknown)\b|/|\?", re.IGNORECASE)
 _FILLER = frozenset(
     re.findall(
@@ -53,6 +54,14 @@ def judge_grounding(prompt: str) -> str:
     """The reply to a rendered `verify/grounding`, as JSON."""
     asked = _GROUNDING.search(prompt)
     return json.dumps({"grounded": asked is not None and supported(asked[2], asked[3])})
+
+
+def judge_leak(prompt: str) -> str:
+    """The reply to a rendered `verify/leak`, as JSON: notes leak that name an accepted answer."""
+    asked = _LEAK.search(prompt)
+    notes = normalise(asked[2]) if asked is not None else ""
+    named = asked is None or any(_within(normalise(form), notes) for form in _accepted(asked[1]))
+    return json.dumps({"leaked": named})
 
 
 def _accepted(text: str) -> list[str]:

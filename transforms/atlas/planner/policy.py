@@ -13,7 +13,13 @@ from gog.schemas.boxes import to_frame
 from gog.transforms.atlas.planner.chance import Chance, digest
 from gog.transforms.atlas.planner.dialogue import Dialogue, frame_of, read_dialogue
 from gog.transforms.atlas.planner.eyes import Eyes
-from gog.transforms.atlas.planner.judge import grade_prediction, judge_answer, judge_grounding, judge_response
+from gog.transforms.atlas.planner.judge import (
+    grade_prediction,
+    judge_answer,
+    judge_grounding,
+    judge_leak,
+    judge_response,
+)
 from gog.transforms.atlas.planner.next_action import next_move
 from gog.transforms.atlas.planner.request import UNKNOWN, Move, PlannerState
 from gog.transforms.atlas.planner.tasks import planned_turn, proposals, without_tools
@@ -34,6 +40,7 @@ _JUDGING = {
     "You decide whether a response to a question about a picture is correct": judge_response,
     "You grade a predicted answer to a question": grade_prediction,
     "You judge whether evidence supports an answer.": judge_grounding,
+    "You look for leaks in notes": judge_leak,
 }
 """How a note begins that asks for a judgement, and what answers it."""
 _SCREEN = "Answer the question from the image and from what you know"
