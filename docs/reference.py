@@ -19,8 +19,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from gog.pipelines.cli.main import COMMANDS, command_of
-from gog.pipelines.config.config import Config, models_in
+from gog.pipelines.config.config import Config
 from gog.pipelines.config.field_docs import field_docs
+from gog.pipelines.config.problems import models_in
 from gog.pipelines.views.database import open_lake
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.views.queries import QUERIES

@@ -4,7 +4,7 @@ The best of each seed, without near-copies, in the shares of behaviours that the
 that no split crosses.
 """
 
-from gog.pipelines.cli.options import ConfigOption, DemoOption, LakeOption, RunOption, SeedOption, example
+from gog.pipelines.cli.options import ConfigOption, DemoOption, LakeOption, MinKept, RunOption, SeedOption, example
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 
@@ -17,7 +17,8 @@ def curate(
     lake: LakeOption = None,
     name: RunOption = None,
     seed: SeedOption = None,
+    min_kept: MinKept = 1,
 ) -> None:
     loaded = config_of(config, lake, name, seed, demo=demo)
     needs(loaded, "verdicts", "gog synthesize")
-    work(loaded, ("curate",))
+    work(loaded, ("curate",), min_kept=min_kept)

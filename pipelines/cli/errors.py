@@ -8,6 +8,8 @@ from gog.pipelines.lake.one_line import one_line
 
 FELL_SHORT: Final = 1
 STOPPED: Final = 130
+PROBLEMS: Final = 20
+"""How many keys of a config are told of at once."""
 
 
 class UseError(ValueError):
@@ -23,7 +25,7 @@ class FellShortError(Exception):
 
 
 class ErrorLine(NamedTuple):
-    """An error in one line, and its exit code."""
+    """An error in one line, or with a line below it for each of several problems, and its exit code."""
 
     line: str
     code: int
@@ -44,6 +46,13 @@ def error_line(error: BaseException) -> ErrorLine | None:
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
         return ErrorLine("stopped; what was finished is kept, the same command goes on", STOPPED)
     if isinstance(error, UserError):
+        problems: tuple[str, ...] = getattr(error, "problems", ())
+        if len(problems) > 1:
+            begins = str(error).removesuffix("; ".join(problems)).rstrip(": ")
+            shown = [one_line(problem) for problem in problems[:PROBLEMS]]
+            lines = [f"{begins}: {len(problems)} keys are wrong", *shown]
+            lines += [f"... and {len(problems) - PROBLEMS} more"] if len(problems) > PROBLEMS else []
+            return ErrorLine("\n  ".join(lines), error.exit_code)
         return ErrorLine(one_line(error), error.exit_code)
     if isinstance(error, OSError) and error.errno is not None:
         from gog.pipelines.lake.disk import disk_advice

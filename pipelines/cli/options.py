@@ -33,6 +33,7 @@ OfRun = Annotated[str | None, option("--run", "NAME", "Name of the run; needed w
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 SeedOption = Annotated[int | None, option("--seed", "NUMBER", "Seed of every draw; the config's unless given.")]
 AcceptOption = Annotated[int | None, option("--accept", "NUMBER", "Stop when so many trajectories are kept.", min=1)]
+MinKept = Annotated[int, option("--min-kept", "NUMBER", "Exit code 1 where less is kept.", min=0)]
 OlderThan = Annotated[str | None, option("--older-than", "AGE", "Only what was kept before: 30d, 12h, 2w.")]
 BeamOptions = Annotated[
     list[str] | None, typer.Argument(help="Options for Beam, after `--`.", metavar="-- BEAM OPTIONS")

@@ -16,6 +16,7 @@ from gog.pipelines.cli.options import (
     DemoOption,
     JsonOption,
     LakeOption,
+    MinKept,
     OlderThan,
     RunOption,
     SeedOption,
@@ -37,7 +38,7 @@ RUNNERS = (
     "stopped a run, the same command goes on."
 )
 ON_FLINK = "gog run -c fvqa.yaml -- --runner=FlinkRunner --flink_master=HOST:8081"
-EXAMPLES = example("gog run -c fvqa.yaml", "gog run -c fvqa.yaml --accept 5000", ON_FLINK, more=RUNNERS)
+EXAMPLES = example("gog run -c fvqa.yaml", "gog run -c fvqa.yaml --accept 5000 --min-kept 4000", ON_FLINK, more=RUNNERS)
 
 
 def run(
@@ -46,6 +47,7 @@ def run(
     lake: LakeOption = None,
     name: RunOption = None,
     seed: SeedOption = None,
+    min_kept: MinKept = 1,
     accept: AcceptOption = None,
     refresh: Refresh = None,
     older_than: OlderThan = None,
@@ -53,7 +55,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     loaded = _refreshing(config_of(config, lake, name, seed, demo=demo), refresh, older_than)
-    work(loaded, accept=accept, beam=beam, as_json=as_json)
+    work(loaded, accept=accept, min_kept=min_kept, beam=beam, as_json=as_json)
 
 
 def _refreshing(config: "Config", kinds: list[str] | None, older_than: str | None) -> "Config":

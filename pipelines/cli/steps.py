@@ -3,12 +3,14 @@
 import logging
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import beam_args, print_json
 from gog.pipelines.cli.targets import pointing
+from gog.schemas import REASONS
 
 if TYPE_CHECKING:
     from gog.pipelines.config.config import Config
@@ -34,10 +36,14 @@ def work(
     steps: tuple[str, ...] | None = None,
     *,
     accept: int | None = None,
+    min_kept: int = 1,
     beam: list[str] | None = None,
     as_json: bool = False,
 ) -> None:
-    """Run the steps, all unless named, and print what came of them. Raises `FellShortError`."""
+    """Run the steps, all unless named, and print what came of them.
+
+    Raises `FellShortError` where a run stopped, where less than `min_kept` was kept, and where a step left nothing.
+    """
     from gog.pipelines.cli.progress import Progress
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.show.report.page import write_report
@@ -58,7 +64,7 @@ def work(
     elif steps is None:
         print_summary(summary, console_for(sys.stdout))
     else:
-        stages = [stage for step in steps for stage in STAGES_OF.get(step, (step,))]
+        stages = [stage for step in steps for stage in _stages_of(step)]
         print_funnel(summary, console_for(sys.stdout), stages)
     if steps is None:
         report = write_report(Lake(Path(config.lake), create=False), config.run)
@@ -70,12 +76,40 @@ def work(
         print(f"{failed.total():,} left because something outside failed; once it works: {retry}")
     if result.stopped:
         raise FellShortError(f"{result.stopped}; everything is kept, {result.advice}")
-    if steps is None and not any(line["kept"] for line in summary["behaviours"]):
-        why = f'gog inspect{pointing(config)} --sql "from reasons"'
-        nothing = f"nothing was kept: `{why}` says why"
-        if failed:
-            raise FellShortError(nothing)
-        print(f"gog: {nothing}", file=sys.stderr)
+    _check_left(config, summary, ("curate", "export_sft") if steps is None else steps, min_kept)
+
+
+def _check_left(config: "Config", summary: "Summary", steps: Sequence[str], min_kept: int) -> None:
+    """Raise `FellShortError` where a step left nothing, or too little was kept, with the reason that took most."""
+    why = f'`gog inspect{pointing(config)} --sql "from reasons"` says why'
+    if "curate" in steps:
+        kept = sum(line["kept"] for line in summary["behaviours"])
+        if kept < min_kept:
+            few = f"{kept:,} kept of at least {min_kept:,}" if kept else "nothing was kept"
+            raise FellShortError(f"{few}{_took_most(summary, None)}; {why}")
+        if not kept:
+            return
+    for step in steps:
+        lines = [line for line in summary["funnel"] if line["stage"] in _stages_of(step)]
+        if lines and not sum(line["passed"] for line in lines):
+            done = {"export": "exported", "label": "labelled"}.get(step.partition("_")[0], f"left by {step}")
+            raise FellShortError(f"nothing was {done}{_took_most(summary, _stages_of(step))}; {why}")
+
+
+def _stages_of(step: str) -> tuple[str, ...]:
+    """The stages of the funnel that a step counts."""
+    return STAGES_OF.get(step, (step,))
+
+
+def _took_most(summary: "Summary", stages: Sequence[str] | None) -> str:
+    """The reason that most left for, of these stages or of all, in words; what passed over is no loss."""
+    lines = [line for line in summary["reasons"] if stages is None or line["stage"] in stages]
+    taken = sum((Counter({line["reason"]: line["rejects"]}) for line in lines), Counter[str]())
+    if not taken:
+        return ", since nothing came in"
+    (reason, count), *_ = taken.most_common(1)
+    meaning = f" ({REASONS[reason]})" if reason in REASONS else ""
+    return f": {reason} took {count:,}{meaning}"
 
 
 def _failed(summary: "Summary") -> Counter[str]:

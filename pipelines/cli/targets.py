@@ -85,15 +85,19 @@ def lake_of(lake: str | None) -> str:
 
 def store_config(path: str | None, lake: str | None = None) -> "Config":
     """The config whose store is meant; where there is none, that of the lake's runs, or of an empty lake."""
-    from gog.pipelines.config.config import Config, load_config
+    from gog.pipelines.config.config import load_config, parse_config
     from gog.pipelines.config.kept import taken_up
 
     if path is not None or Path(OWN_CONFIG).is_file():
         config = load_config(path) if path is not None else _config_here(lake, None)
-        return config.model_copy(update={"lake": lake}) if lake else config
+        return parse_config(config.model_dump(mode="json") | {"lake": lake}, "command line") if lake else config
     root = lake or "./lake"
     made = next(iter(_runs_in(root).values()), None)
-    return taken_up(made.manifest.config, made.lake.root, made.name) if made else Config(lake=root)
+    return (
+        taken_up(made.manifest.config, made.lake.root, made.name)
+        if made
+        else parse_config({"lake": root}, "command line")
+    )
 
 
 def _own() -> "Config | None":
@@ -128,6 +132,8 @@ def runs_of(config: str | None, lake: str | None, run: str | None, *, several: b
     """
     loaded = config_of(config, lake, run) if config else None
     root = loaded.lake if loaded else lake_of(lake)
+    if "://" in root:
+        raise UseError(f"{root} is no folder: mount the bucket, or ask it with `gog inspect --lake ADDRESS --run NAME`")
     named = run or (loaded.run if loaded else None)
     if not (Path(root) / "lake.json").exists():
         raise UseError(

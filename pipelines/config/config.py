@@ -7,16 +7,16 @@ given anew: the labeller with its settings, and the export's, whose steps note w
 import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gog.pipelines.config.paths import as_written, rooted
-from gog.pipelines.config.sources import SOURCE_FORMS, AtlasSource, SourceSettings
+from gog.pipelines.config.problems import problems_of
+from gog.pipelines.config.sources import AtlasSource, SourceSettings
 from gog.schemas import Behaviour, FailureClass, canonical_json
 from gog.schemas.errors import UsageError
 from gog.transforms.curate.balance import BalanceSettings
@@ -48,7 +48,14 @@ from gog.transforms.synthesize.settings import StageSettings, SynthesizeSettings
 
 
 class ConfigError(UsageError, ValueError):
-    """The configuration is wrong; the message is one line that names the key and says what to do."""
+    """The configuration is wrong; the message is one line that names the keys and says what to do.
+
+    `problems` has what is wrong key by key, where that is known.
+    """
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 class ConfigTable(BaseModel):
@@ -168,6 +175,15 @@ class Config(ConfigTable):
         """The judge, and the others of its panel."""
         return (self.judge, *self.panel)
 
+    @field_validator("lake")
+    @classmethod
+    def _folder(cls, lake: str) -> str:
+        if "://" in lake:
+            raise ValueError(
+                f"{lake} is no folder: mount the bucket and name the folder; store.path alone takes an address"
+            )
+        return lake
+
     @property
     def stages(self) -> StageSettings:
         """What the stages from screen to verify need to know."""
@@ -217,51 +233,9 @@ def parse_config(data: Any, origin: str = "config") -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        message = _first_error(error)
+        problems = problems_of(error, Config)
     # Raised here, so that it does not hold pydantic's error, whose circle with its traceback Python cannot free.
-    raise ConfigError(f"{origin}: {message}")
-
-
-def _first_error(error: ValidationError) -> str:
-    """The first error in one line, with the key that it is about."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    parts = [str(part) for part in first["loc"]]
-    if parts[:1] == ["source"] and parts[1:2] and parts[1] in SOURCE_FORMS:
-        del parts[1]  # pydantic names the kind that it took; the file has no such key
-    where = ".".join(parts)
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where}: {_plain_message(first)}{more}"
-
-
-def _plain_message(error: Any) -> str:
-    match error["type"]:
-        case "extra_forbidden":
-            close = get_close_matches(str(error["loc"][-1]), _keys_beside(error["loc"]), 1)
-            return f"unknown key; did you mean {close[0]}?" if close else "unknown key"
-        case "missing":
-            return "this key is needed"
-        case "string_pattern_mismatch" if error["loc"][-1] == "run":
-            return f"{str(error['input'])[:80]!r}: letters, digits, dot, dash and underscore, at most 64 of them"
-        case _:
-            return str(error["msg"])
-
-
-def _keys_beside(loc: tuple[int | str, ...]) -> set[str]:
-    """The keys of the section that the key at `loc` is in."""
-    models: list[type[BaseModel]] = [Config]
-    for part in loc[:-1]:
-        inner = [
-            below for m in models if part in m.model_fields for below in models_in(m.model_fields[str(part)].annotation)
-        ]
-        models = inner or models  # a place in a list, or the kind of a source, is no key
-    return {key for model in models for key in model.model_fields}
-
-
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The models that stand in an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in models_in(argument)]
+    raise ConfigError(f"{origin}: {'; '.join(problems)}", tuple(problems))
 
 
 def load_config(path: Path | str | None = None, **changes: Any) -> Config:

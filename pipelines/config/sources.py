@@ -1,5 +1,6 @@
 """The `source` section of a config: where rows come from, which of them, and what their columns hold."""
 
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
@@ -115,7 +116,10 @@ class PublishedSource(Selection):
         from gog.transforms.evaluate.benchmark import BENCHMARKS  # only a config that names one loads them
 
         if kind not in BENCHMARKS or BENCHMARKS[kind].bundled:
-            raise ValueError(f"{kind!r} is no kind of source: {', '.join([*_FORMS, *BENCHMARKS])}")
+            known = [*_FORMS, *BENCHMARKS]
+            close = get_close_matches(kind, known, 1)
+            meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            raise ValueError(f"{kind!r} is no kind of source; {meant}")
         return kind
 
 

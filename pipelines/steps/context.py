@@ -15,6 +15,7 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
 from gog.pipelines.lake.disk import disk_advice
 from gog.pipelines.lake.lake import STEP_TABLES, Lake, LakeError
+from gog.pipelines.steps.runner import gave_up
 from gog.schemas import Seed
 from gog.transforms.beam.counters import totals
 from gog.transforms.beam.parts import WriteParts
@@ -114,7 +115,8 @@ def finish(pipeline: beam.Pipeline, step: str) -> None:
     """Run a step's pipeline to its end, and log what it counted.
 
     Beam tells of a failed step in a wrapping of its own, and in the log. Where an error of ours is inside, that one is
-    raised, and a `LakeError` where it is the disk's; anything else is a bug and comes as Beam gives it.
+    raised, a `LakeError` where it is the disk's, and a `RunnerError` from a runner that is not the local one; anything
+    else is a bug and comes as Beam gives it.
     """
     beams = logging.getLogger("apache_beam.runners")
     level = beams.level
@@ -132,7 +134,11 @@ def finish(pipeline: beam.Pipeline, step: str) -> None:
         for cause in causes:
             if isinstance(cause, OSError) and (advice := disk_advice(cause)):
                 raise LakeError(f"cannot write to the lake: {advice}") from error
-        raise
+        runner = type(pipeline.runner).__name__
+        if runner == LOCAL_RUNNER:
+            raise
+        _log.info("the runner's error", exc_info=error)
+        raise gave_up(runner, error) from error
     finally:
         beams.setLevel(level)
 

@@ -26,6 +26,7 @@ from gog.pipelines.steps.export import export_rl, export_sft
 from gog.pipelines.steps.ingest import Seeds, forget_seen, ingest
 from gog.pipelines.steps.label import label
 from gog.pipelines.steps.retry import forget_rejected, reasons_of, stops
+from gog.pipelines.steps.runner import check_runner
 from gog.pipelines.steps.synthesize import synthesize
 from gog.pipelines.views.database import build_views, check_funnel, open_lake
 from gog.schemas.errors import UserError
@@ -71,9 +72,10 @@ def run(
     """Do what is missing of a run, and again what stopped at a ceiling or was rejected for a reason in `retry`.
 
     `accept` stops phase one as soon as that many trajectories would be kept. Raises `ConfigError`
-    on an address that nobody fills, before anything is done, `LakeError` when another process
+    on an address that nobody fills and `RunnerOptionError`, before anything is done, `LakeError` when another process
     writes to the run or the run was made with another config, `FunnelError` when rows were lost.
     """
+    check_runner(runner_args)
     _small_memory()
     if {"synthesize", "label"} & set(steps):
         check_ready(config)

@@ -93,7 +93,9 @@ def test_a_teacher_that_is_down_ends_a_run_with_exit_code_1_and_says_how_to_ask_
     assert done.code == 1
     retry = f"gog retry --lake {warm.lake} --reason screen.teacher_failed"
     assert f"8 left because something outside failed; once it works: {retry}\n" in done.out
-    assert done.error == f'gog: nothing was kept: `gog inspect --lake {warm.lake} --sql "from reasons"` says why'
+    most = "screen.teacher_failed took 8 (the teacher could not be asked)"
+    why = f'`gog inspect --lake {warm.lake} --sql "from reasons"` says why'
+    assert done.error == f"gog: nothing was kept: {most}; {why}"
 
 
 def test_a_run_that_another_process_writes(gog: Gog, copied: Place) -> None:
@@ -234,3 +236,14 @@ def test_a_plug_ins_error_says_how_the_command_ends(base: type[UserError], code:
 
     assert error_line(NoQuotaError("no quota:\nask for more")) == ("no quota: ask for more", code)
     assert error_line(RuntimeError("a bug")) is None
+
+
+def test_all_that_is_wrong_with_a_config_is_told_at_once(gog: Gog, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("sead: 1\nteacher: 3\nstore: {mode: recrod}\nsource: {kind: jsnl, path: x}\n")
+    done = gog("plan", "-c", tmp_path / "bad.yaml")
+    assert (done.code, done.out) == (2, "")
+    first, *more = done.err.splitlines()
+    assert first == f"gog: {tmp_path / 'bad.yaml'}: 4 keys are wrong"
+    for said in ("sead: unknown key; did you mean seed?", "store.mode: ", "teacher: ", "did you mean jsonl?"):
+        assert sum(said in line for line in more) == 1
+    assert len(more) == 4

@@ -11,8 +11,9 @@ from calling import Gog, Place, contents
 def test_the_export_again_after_a_change_of_its_settings(gog: Gog, copied: Place) -> None:
     copied.config.write_text(copied.config.read_text().replace("max_tokens: 16000", "max_tokens: 256"))
     done = gog("export", "sft", "-c", copied.config)
-    assert done.code == 0
+    assert done.code == 1
     assert "export.too_long" in done.out
+    assert "nothing was exported: export.too_long took" in done.error
     assert not list((copied.run / "exports" / "sft").glob("*.parquet"))
 
 

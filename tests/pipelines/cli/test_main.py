@@ -77,7 +77,7 @@ def test_version(gog: Gog) -> None:
         (["retry"], "--reason"),
         (["index", "build"], "--images"),
         (["preview", "-n", "none"], "-n"),
-        (["run", "--", "flink"], "--name=value"),
+        (["run", "--demo", "--", "flink"], "--name=value"),
         (["run", "--seed", "many"], "--seed"),
     ],
 )

@@ -1,12 +1,14 @@
 """`gog run`: what it makes, that it goes on where it stopped, what it prints, and what ends it in one line."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from calling import Gog, Place, contents, place
+import yaml
+from calling import Gog, Place, contents, place, tree
 from runs import calls, check_nothing_lost
 
 from gog.pipelines.config.config import load_config
@@ -129,3 +131,55 @@ def test_a_missing_key_is_told_before_anything_is_done(gog: Gog, tmp_path: Path)
     assert done.code == 2
     assert "A_KEY_THAT_NOBODY_SET is not set" in done.error
     assert not made.run.exists()
+
+
+@pytest.mark.parametrize("option", ["--runnner=FlinkRunner", "--runner=NoRunner", "--runner=DataflowRunner"])
+def test_options_that_beam_does_not_know_are_refused_before_anything_is_done(
+    gog: Gog, warm: Place, option: str
+) -> None:
+    before = tree(warm.lake)
+    done = gog("run", "-c", warm.config, "--", option)
+    assert (done.code, done.out) == (2, "")
+    assert "bug" not in done.error
+    assert tree(warm.lake) == before
+
+
+def test_a_runner_that_cannot_be_started_is_told_in_one_line(
+    gog: Gog, warm: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("Unable to fetch remote job server jar:\nno network")
+
+    monkeypatch.setattr("apache_beam.runners.portability.flink_runner.FlinkRunner.run_pipeline", refuse)
+    done = gog("run", "-c", warm.config, "--", "--runner=FlinkRunner")
+    assert (done.code, done.out) == (1, "")
+    assert "FlinkRunner could not go on: Unable to fetch remote job server jar" in done.error
+    assert "--flink_job_server_jar=FILE" in done.error
+
+
+def test_a_lake_at_an_address_is_refused_and_no_folder_is_made(
+    gog: Gog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (("run", "--demo"), ("demo",), ("status",), ("store", "stats"), ("view",)):
+        done = gog(*command, "--lake", "gs://bucket/lake")
+        assert done.code == 2
+        assert "gs://bucket/lake is no folder: mount the bucket" in done.error
+    assert not list(tmp_path.iterdir())
+
+
+def test_less_kept_than_is_wanted_is_exit_code_1_with_the_reason_that_took_most(gog: Gog, copied: Place) -> None:
+    done = gog("run", "-c", copied.config, "--min-kept", 1000)
+    assert done.code == 1
+    assert re.search(r"\d kept of at least 1,000: \w+\.\w+ took \d+ \(.+\); `gog inspect", done.error)
+    assert gog("run", "-c", copied.config, "--min-kept", 1).code == 0
+
+
+def test_nothing_kept_is_exit_code_1_though_nothing_outside_failed(gog: Gog, warm: Place) -> None:
+    data = yaml.safe_load(warm.config.read_text())
+    data["synthesize"] |= {"rollouts": 0, "composed": 1}
+    warm.config.write_text(yaml.safe_dump(data | {"teacher": "planner:skill=0"}))
+    done = gog("run", "-c", warm.config)
+    assert done.code == 1
+    assert "nothing was kept: " in done.error
+    assert " took " in done.error

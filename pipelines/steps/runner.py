@@ -1,0 +1,83 @@
+"""Options for Beam, before anything is done with them: what no runner knows is refused, and so is what cannot start."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, NoReturn
+
+from apache_beam.options import pipeline_options as beam_options
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+from apache_beam.runners.runner import create_runner
+
+from gog.schemas.errors import UsageError, UserError
+
+HAND_ON: Final = ("flinkrunner", "sparkrunner", "portablerunner", "prismrunner", "kafkastreamsrunner")
+"""Runners that hand what Beam does not know here to their job server, which has options of its own."""
+_JARS: Final = {"flinkrunner": "flink_job_server_jar", "sparkrunner": "spark_job_server_jar"}
+
+
+class RunnerOptionError(UsageError, ValueError):
+    """An option for Beam is wrong; the message is one line that says what to do."""
+
+
+class RunnerError(UserError):
+    """A runner could not be started, or gave up; the message is one line in its words."""
+
+
+class _Parser(beam_options._BeamArgumentParser):
+    """Beam's own options."""
+
+    def error(self, message: str) -> NoReturn:
+        """An error of ours instead of the end of the process."""
+        raise RunnerOptionError(f"options for Beam: {message}")
+
+
+def check_runner(args: Sequence[str]) -> None:
+    """Raise `RunnerOptionError` on an option that nobody knows, and on a runner that cannot run with these."""
+    if not args:
+        return
+    parser = _Parser(allow_abbrev=False)
+    for section in beam_options.PipelineOptions.__subclasses__():
+        section._add_argparse_args(parser)
+    known, unknown = parser.parse_known_args(list(args))
+    name = (known.runner or "").rpartition(".")[2].lower()
+    if name and not name.endswith("runner"):
+        name += "runner"
+    options = sorted(parser._option_string_actions)
+    for arg in unknown:
+        option = arg.partition("=")[0]
+        close = get_close_matches(option, options, 1, 0.8)
+        if close or name not in HAND_ON:
+            meant = f"did you mean {close[0]}?" if close else "Beam's documentation lists them"
+            raise RunnerOptionError(f"Beam has no option {option}; {meant}")
+    if known.runner:
+        _check_named(known.runner, name, args)
+    jar = getattr(known, _JARS.get(name, ""), None)
+    if jar and "://" not in jar and not Path(jar).is_file():
+        raise RunnerOptionError(f"--{_JARS[name]}: there is no file {jar}")
+
+
+def _check_named(named: str, name: str, args: Sequence[str]) -> None:
+    """A runner that is not there, or that misses options."""
+    if name == "dataflowrunner" and find_spec("apitools") is None:
+        raise RunnerOptionError(f"{named} needs apache-beam's extra: pip install 'apache-beam[gcp]'")
+    try:
+        runner = create_runner(named)
+    except (ImportError, AttributeError, ValueError) as error:
+        names = list(beam_options.StandardOptions.KNOWN_RUNNER_NAMES)
+        close = get_close_matches(named, names, 1)
+        meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+        known = named in names and f"cannot be loaded ({error})"
+        raise RunnerOptionError(f"--runner={named} {known or f'is no runner; {meant}'}") from None
+    wrong = PipelineOptionsValidator(beam_options.PipelineOptions([*args]), runner).validate()
+    if wrong:
+        raise RunnerOptionError(f"{named}: {' '.join(wrong)}")
+
+
+def gave_up(runner: str, error: Exception) -> RunnerError:
+    """The error of a runner that is not ours, in one line."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    jar = _JARS.get(runner.lower(), "")
+    advice = f"; name its job server with --{jar}=FILE, or one that listens with --job_endpoint" if jar else ""
+    return RunnerError(f"{runner} could not go on: {said[:300]}{advice if 'jar' in said or 'java' in said else ''}")
