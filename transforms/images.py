@@ -92,6 +92,8 @@ class LoadedImage:
     """jpg, png or webp."""
     original: bool
     """Whether `data` is the file as it came."""
+    kind: str
+    """The format in which it came, one of `FORMATS`."""
 
     @property
     def width(self) -> int:
@@ -130,11 +132,11 @@ def load_image(data: bytes, limits: ImageLimits) -> LoadedImage:
     """
     raw, image, plain = _decode(data, limits)
     if plain:
-        return LoadedImage(image, data, _SUFFIXES[raw], original=True)
+        return LoadedImage(image, data, _SUFFIXES[raw], original=True, kind=raw)
     if raw != "JPEG":
-        return LoadedImage(image, _png(image), "png", original=False)
+        return LoadedImage(image, _png(image), "png", original=False, kind=raw)
     stored = jpeg(image, 95)
-    return LoadedImage(_decode(stored, limits)[1], stored, "jpg", original=False)
+    return LoadedImage(_decode(stored, limits)[1], stored, "jpg", original=False, kind=raw)
 
 
 def is_blank(image: Image.Image) -> bool:

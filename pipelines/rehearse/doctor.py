@@ -13,7 +13,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,8 +22,7 @@ from gog.pipelines.connect.addresses import open_at, open_reader, server_of
 from gog.pipelines.connect.stores import read_store, size_of, store_path
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.sources.files import first_rows
-from gog.pipelines.steps.ingest import Seeds
+from gog.pipelines.rehearse.understood import advice_on_pictures, told, understood
 from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
@@ -73,7 +71,7 @@ def doctor(config: Config) -> list[Check]:
         _versions(),
         *_lake(config),
         _store(config),
-        _source(config),
+        *_source(config),
         *_services(config),
         _gpu(),
         *_extras(),
@@ -133,23 +131,33 @@ def _store(config: Config) -> Check:
     return Check("store", "ok", summary)
 
 
-def _source(config: Config) -> Check:
+def _source(config: Config) -> Iterator[Check]:
+    """The source, its pictures, and three seeds as they are understood."""
     try:
-        seeds = Seeds.of(config)
-        rows = list(islice(first_rows(seeds.rows), 100))
-        if not rows:
-            return Check("source", "problem", "it has no rows", "see source.path in the config")
-        bad = [row.error for row in rows if row.error]
+        found = understood(config, 3)
     except (SourceError, MappingError) as error:
-        return Check("source", "problem", str(error), "see source in the config")
+        yield Check("source", "problem", str(error), "see source in the config")
+        return
+    if not found.opened:
+        yield Check("source", "problem", "it has no rows", "see source.path in the config")
+        return
     where = getattr(config.source, "path", "") or getattr(config.source, "name", "") or "the bundled world"
-    if bad:
-        return Check("source", "warning", f"{where}: {len(bad)} of the first rows cannot be read: {bad[0]}")
-    root = getattr(config.source, "image_root", None)
-    if root and not Path(root).is_dir():
-        why = f"{where} can be read, but there is no folder {root}"
-        return Check("source", "warning", why, "see source.image_root in the config")
-    return Check("source", "ok", f"{where} can be read")
+    bad = [reject for reject in found.rejects if not reject.reason.startswith("ingest.image_")]
+    state: State = "ok" if not bad and not found.lists else "warning" if len(bad) < found.opened else "problem"
+    left = f": {len(bad)} of the first {found.opened} rows leave: {bad[0].detail}" if bad else " can be read"
+    yield Check("source", state, f"{where}{left}", "; ".join(told(found)))
+    images = [reject for reject in found.rejects if reject.reason.startswith("ingest.image_")]
+    if images:
+        state = "problem" if len(images) == found.opened - len(bad) else "warning"
+        why = f"{len(images)} of the first {found.opened} cannot be used: {images[0].detail}"
+        yield Check("pictures", state, why, advice_on_pictures(found, config))
+    elif found.seeds:
+        yield Check("pictures", "ok", f"{found.opened - len(bad)} were opened")
+    for number, shown in enumerate(found.seeds, start=1):
+        seed = shown.seed
+        picture = f"{shown.picture} ({shown.kind}, {shown.pixels.width} x {shown.pixels.height})"
+        answers = ", ".join(repr(answer) for answer in seed.answers[:5])
+        yield Check(f"seed {number}", "ok", f"{seed.question[:200]!r} of {picture}: {answers} ({seed.answer_type})")
 
 
 def _services(config: Config) -> Iterator[Check]:

@@ -17,13 +17,13 @@ class LocalImages:
     """Files below a folder, by the paths that rows name: relative to it, or absolute and below it."""
 
     def __init__(self, folder: Path, limits: ImageLimits | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._limits = limits or ImageLimits()
 
     def __call__(self, path: str) -> bytes:
         """The bytes. `ImageError` when no plain file is there, a link leads out of the folder, or it is too large."""
         try:
-            root = self._folder.resolve()
+            root = self.folder.resolve()
             real = _existing(root, path).resolve(strict=True)
             if not real.is_relative_to(root):
                 raise ImageError("ingest.image_unreadable", f"{path[:200]!r} is not below the image folder {root}")

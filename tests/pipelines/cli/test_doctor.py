@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import published
 import pytest
 import yaml
 from calling import Gog, Place, place, tree
@@ -65,6 +66,7 @@ class TestDoctor:
 
     def test_the_planner_over_data_of_ones_own_is_a_warning(self, gog: Gog, copied: Place, tmp_path: Path) -> None:
         (tmp_path / "rows.jsonl").write_text('{"q": "What is it?", "a": "a bridge", "i": "bridge.jpg"}\n')
+        (tmp_path / "bridge.jpg").write_bytes(published.picture(1))
         mapping = {"question": "q", "answers": ["a"], "image": "i"}
         source = {"kind": "jsonl", "path": str(tmp_path / "rows.jsonl"), "dataset": "d", "mapping": mapping}
         data = yaml.safe_load(copied.config.read_text()) | {"source": source, "detector": ""}
@@ -100,6 +102,29 @@ class TestDoctor:
         assert check["state"] == "problem"
         assert found in check["found"]
         assert tree(copied.lake) == before
+
+    def test_pictures_are_opened_and_seeds_shown(self, gog: Gog, copied: Place, tmp_path: Path) -> None:
+        (tmp_path / "photos" / "in").mkdir(parents=True)
+        (tmp_path / "photos" / "in" / "1.jpg").write_bytes(published.picture(1))
+        (tmp_path / "rows.csv").write_text("q,a,i,note\nWhat is it?,a bridge|a road,in/1.jpg,x\n")
+        mapping = {"question": "q", "answers": ["a"], "image": "i"}
+        source = {"kind": "csv", "path": str(tmp_path / "rows.csv"), "dataset": "d", "mapping": mapping}
+        own = tmp_path / "own.yaml"
+        data = yaml.safe_load(copied.config.read_text()) | {"source": source, "detector": ""}
+        own.write_text(yaml.safe_dump(data))
+        checks = self.checks(gog, "-c", own, code=1)
+        assert checks["pictures"]["state"] == "problem"
+        assert checks["pictures"]["advice"] == f"set source.image_root: {tmp_path / 'photos'}"
+        own.write_text(yaml.safe_dump(data | {"source": source | {"image_root": str(tmp_path / "wrong")}}))
+        assert self.checks(gog, "-c", own, code=1)["pictures"]["state"] == "problem"
+        own.write_text(yaml.safe_dump(data | {"source": source | {"image_root": str(tmp_path / "photos")}}))
+        checks = self.checks(gog, "-c", own)
+        assert checks["pictures"]["state"] == "ok"
+        told = ["What is it?", str(tmp_path / "photos" / "in" / "1.jpg"), "JPEG", "a bridge|a road", "string"]
+        assert [word for word in told if word not in checks["seed 1"]["found"]] == []
+        assert checks["source"]["state"] == "warning"
+        assert "ignored: note" in checks["source"]["advice"]
+        assert "answer_separator" in checks["source"]["advice"]
 
     def test_little_room_on_the_disk(self, gog: Gog, copied: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(doctor, "NO_ROOM", 1 << 62)

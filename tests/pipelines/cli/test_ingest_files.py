@@ -380,3 +380,32 @@ def test_cells_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(parquet([row(0, answer=day), row(1, answer=day)]))
     found_answers = answers(tmp_path, {"kind": "parquet", "path": str(tmp_path / "rows.parquet")})
     assert found_answers == [("2024-05-06",), ("2024-05-06",)]
+
+
+def test_show_says_how_rows_are_understood(gog: Gog, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    pictures(tmp_path / "photos")
+    rows = [
+        row(0, answer="a|b", kind="number", note="n"),
+        row(1, image="gone.jpg"),
+        row(2, answer="['x', 'y']"),
+        row(1),
+    ]
+    (tmp_path / "rows.jsonl").write_bytes(lines(rows))
+    source = {"kind": "jsonl", "path": str(tmp_path / "rows.jsonl"), "image_root": str(tmp_path / "photos")}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config(tmp_path, source, columns={"answer_type": "kind"})))
+    done = gog("ingest", "-c", path, "--show", "3")
+    assert done.code == 0, done.err
+    assert "rows.jsonl#1" in done.out
+    assert f"{tmp_path / 'photos' / '0.jpg'} (JPEG, " in done.out
+    assert "What is 0?" in done.out
+    assert "'x', 'y'" in done.out
+    assert "number" in done.out
+    assert "ignored: note" in done.out
+    assert "'a|b'" in done.out.partition("look like several")[2]
+    assert "gone.jpg" in done.out.partition("Left out")[2]
+    assert not (tmp_path / "lake" / "runs").exists()
+    path.write_text(yaml.safe_dump(config(tmp_path, source | {"image_root": str(tmp_path)})))
+    done = gog("ingest", "-c", path, "--show", "3")
+    assert (done.code, f"set source.image_root: {tmp_path / 'photos'}" in done.out) == (1, True)
