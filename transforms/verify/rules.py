@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from gog.schemas import AnswerType, Method, Outcome
 from gog.transforms.verify.dates import compare_dates, parse_dates
 from gog.transforms.verify.normalise import fold, normalise, squeezed, unwrapped
+from gog.transforms.verify.numerals import in_digits
 from gog.transforms.verify.quantities import Quantity, compare, in_unit, parse, within
 from gog.transforms.verify.signs import signs
 from gog.transforms.verify.units import Unit, unit_of
@@ -162,10 +163,10 @@ def _check_yes_no(answer: str, gold: Gold) -> Checked:
 
 def check_number(answer: str, gold: Gold) -> Outcome:
     """The answer's quantity against the accepted range or quantities; see `quantities.compare` for what equal means."""
-    given = parse(answer)
+    given = _parsed(answer)
     if not given:
         return Outcome.UNKNOWN
-    accepted = [readings for form in gold.answers if (readings := parse(form))]
+    accepted = [readings for form in gold.answers if (readings := _parsed(form))]
     if gold.answer_unit:
         # A unit that is in no table is one of its own: an answer that names none is in it.
         unit = unit_of(gold.answer_unit) or Unit(gold.answer_unit)
@@ -175,6 +176,11 @@ def check_number(answer: str, gold: Gold) -> Outcome:
     if gold.answer_low is not None or gold.answer_high is not None:
         return _in_range(given, gold, accepted)
     return _best([compare(given, each) for each in accepted], all_read=len(accepted) == len(gold.answers))
+
+
+def _parsed(text: str) -> tuple[Quantity, ...]:
+    """As digits, or else in words; of names only English ones are, since 百 and quince may be no numbers."""
+    return parse(text) or (parse(written) if (written := in_digits(unwrapped(text).rstrip(" .。!"))) else ())
 
 
 def _same_bare_number(answer: str, accepted: Sequence[str]) -> bool:

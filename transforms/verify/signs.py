@@ -16,7 +16,7 @@ _SIGN: Final = re.compile(
     r"(?<![\w ])-(?=[\w.$€£¥₹])|(?<!\S)-(?=\S)|(?<!\S)- (?=[\d.$€£¥₹])"  # not of a compound, nor a dash
     r"|(?<=\w)-(?![\w ])|(?<=\w)- ?$"
     r"|[(\[{](?=[\d.-])|(?<=\d)[)\]}]"  # (5) may be a negative number
-    r"|(?<![\w.])\.(?=\d)|(?<!\S)[@#!](?=\w)"  # .5, #5
+    r"|(?<![\w.])\.(?=\d)|(?<![\w.,·])(?P<point>[,·])(?=\d)|(?<!\S)[@#!](?=\w)"  # .5, #5
     r"|(?<=\d)(?: ?[^\W\d_]{1,2})(?![^\W_])"  # mW is no MW
     r"|(?<=\d)['\"′″’”!*?]+|(?<=\w)[*?'′’](?!\w)"  # 6', 5!, A*, Oslo?
     r"|[^\w\s\-.'\"′″’”!*?()\[\]{}]"  # judged one by one: mathematics, arrows
@@ -32,7 +32,9 @@ def signs(text: str) -> str:
     """The signs, in order, of a text as `visible` shows it: of sign, comparison, power, foot and inch, doubt."""
     shown = _PAIRS.sub(lambda pair: next((part for part in pair.groups()[1:] if part is not None), ""), visible(text))
     shown = " ".join(shown.translate(MINUS).split())
-    return "".join(sign for match in _SIGN.finditer(shown) if (sign := _kept(match[0].strip())))
+    return "".join(
+        sign for match in _SIGN.finditer(shown) if (sign := "." if match["point"] else _kept(match[0].strip()))
+    )
 
 
 def _kept(sign: str) -> str:

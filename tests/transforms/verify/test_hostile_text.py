@@ -15,7 +15,7 @@ from gog.transforms.verify.suspicions import suspicions
 SIZE = 100_000
 SHAPES = [
     *("1", "1,", "1.", "-", "*", '"', "'", "( ", "1 ", "a b ", "one ", "and ", "$", "1/", "^2", "″", "1e9", "“"),
-    *("é", "\u0301", "百万", "evidence: ", "region ", "[1, 2, "),
+    *("é", "\u0301", "百万", "二十", "zwei ", "evidence: ", "region ", "[1, 2, "),
 ]
 
 
