@@ -1,5 +1,6 @@
-"""Searches out of local indexes and stores, as rollouts use them."""
+"""Searches out of local indexes and stores, as rollouts use them; and judges, as the reward asks them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,23 @@ from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.images import CropSettings
+from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.loop import run_on_loop
+from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.sqlite import Store
+from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 from gog_train.environment import Ending, Rollout
-from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, open_services
+from gog_train.services import (
+    RULES,
+    Addresses,
+    StoreMode,
+    TrainingServices,
+    check_judge,
+    open_judge,
+    open_services,
+)
+from gog_train.settings import TrainingError
 
 EPISODE = EpisodeSettings().in_frame(BACKBONES["qwen3-vl"].spec)
 SEARCH = call("text_search", query="capital of Kenya")
@@ -64,3 +79,35 @@ def test_live_searches_leave_no_answers_behind(world: Path, tmp_path: Path) -> N
     assert [event.kind for event in store.events("")] == ["text_search"]
     services.close()
     assert not (tmp_path / "store").exists()
+
+
+def test_a_panel_judges_a_reward_and_each_member_is_tried(tmp_path: Path) -> None:
+    judges = ("planner:skill=1", "planner:skill=0.9", "planner:skill=0.8")
+    addresses = Addresses("", "", judges, tmp_path / "calls")
+    question = JudgeQuestion("answer", "What is the capital of Kenya?", ("Nairobi",), "In Nairobi")
+    with Store(tmp_path / "calls", Mode.LIVE) as calls:
+        judge = open_judge(addresses, calls, PassingImages())
+        assert judge is not None
+        check_judge(judge)
+
+        async def asked() -> JudgeReply:
+            return await judge(question)
+
+        reply = run_on_loop(asked())
+        assert (len(reply.votes), reply.ruling) == (3, Ruling.YES)
+        with pytest.raises(TrainingError, match="each has to be another judge"):
+            open_judge(replace(addresses, judges=judges[:1] * 2), calls, PassingImages())
+
+
+def test_a_judge_that_calls_all_right_or_does_not_answer_is_none() -> None:
+    async def flattering(question: JudgeQuestion) -> JudgeReply:
+        return JudgeReply(Ruling.YES, "yes", "judge:1")
+
+    async def down(question: JudgeQuestion) -> JudgeReply:
+        raise ServiceError(FailureClass.NETWORK, "refused")
+
+    with pytest.raises(TrainingError, match="asked whether Berlin is the capital of France, it says right"):
+        check_judge(flattering)
+    with pytest.raises(TrainingError, match="does not answer"):
+        check_judge(down)
+    check_judge(None)

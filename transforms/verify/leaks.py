@@ -13,7 +13,7 @@ from gog.transforms.verify.normalise import contains, normalise, unspaced, visib
 
 _REGION: Final = r"(?:regions?|box(?:es)?|bounding[- ]box(?:es)?|areas?|crops?|detections?|proposals?)"
 _GIVEN: Final = r"(?:regions?|box(?:es)?|bounding[- ]box(?:es)?|detections?|proposals?)"
-# All in small letters: the text is, and a pattern that ignores case costs four times as much.
+# All in small letters, as the text is made: no pattern has to ignore case.
 _HINT: Final = tuple(
     re.compile(pattern)
     for pattern in (

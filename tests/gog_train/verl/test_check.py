@@ -190,6 +190,12 @@ def test_a_model_or_a_search_that_does_not_fit(
     assert told in str(caught.value)
 
 
+def test_a_panel_that_may_tie(environment: Environment) -> None:
+    environment["GOG_JUDGE"] = "planner:skill=1 planner:skill=0.9"
+    with pytest.raises(TrainingError, match="a panel of 2 may tie"):
+        check(environment)
+
+
 def test_a_judge_that_is_down(
     environment: Environment,
     closed_port: int,

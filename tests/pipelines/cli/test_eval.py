@@ -279,3 +279,22 @@ def test_stopped_in_the_middle_it_keeps_what_was_answered(gog: Gog, tmp_path: Pa
     assert after.startswith(before)
     assert 30 <= after.count(b"\n") <= 31, "at most one torn line"
     assert results(lake, "eval")["benchmarks"]["fvqa"]["paradigms"]["policy"]["items"] == 30
+
+
+def test_several_judges_are_a_panel(gog: Gog, tmp_path: Path) -> None:
+    judges = [part for skill in ("1", "0.9", "0.8") for part in ("--judge", f"planner:skill={skill}")]
+    done = gog(
+        "eval",
+        "--demo",
+        "--bench",
+        "atlas",
+        "--limit",
+        "2",
+        "--paradigm",
+        "direct",
+        *judges,
+        "--lake",
+        tmp_path / "lake",
+    )
+    assert done.code == 0, done.err
+    assert results(tmp_path / "lake", "eval")["judge"].count("planner:2?skill=") == 3

@@ -8,7 +8,7 @@ from lakes import EPISODE, TEACHER, make_seed, reflective, verdict_of
 
 from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.show.trajectory import COLOURS, Gaze, Records, behaviour_words, judgement_of, rect, turns_of, view_of
-from gog.schemas import WHOLE, Box, EpisodeImage, FailureClass, Method, Outcome, Seed, Step, Verdict
+from gog.schemas import WHOLE, Box, EpisodeImage, FailureClass, Method, Outcome, Seed, Step, Verdict, Vote
 from gog.transforms.episode.machine import Episode, act, start
 from gog.transforms.services.gateway.prices import Price
 
@@ -142,3 +142,15 @@ class TestWords:
 
 def test_a_box_on_a_picture() -> None:
     assert rect(Box(0.1, 0.25, 0.5, 0.75), 1000, 400) == (100, 100, 400, 200)
+
+
+def test_judges_that_disagree_are_told(records: Records) -> None:
+    votes = [
+        Vote(judge=who, about="answer", says=says, reply="")
+        for who, says in zip("abc", ("yes", "no", "yes"), strict=True)
+    ]
+    verdict = verdict_of(records.trajectory).model_copy(update={"votes": tuple(votes), "leaked": None})
+    told = judgement_of(verdict)
+    assert "the judges disagree on the answer (2 yes, 1 no)" in told
+    assert "nobody could say whether it leaked" in told
+    assert "disagree" not in judgement_of(verdict.model_copy(update={"votes": tuple(votes[::2])}))
