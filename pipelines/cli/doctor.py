@@ -6,6 +6,7 @@ Each service of the config gets one small call. Exit code 1 when there is a prob
 import sys
 from dataclasses import asdict
 
+from rich.table import Table
 from rich.text import Text
 
 from gog.pipelines.cli.errors import FellShortError
@@ -32,12 +33,17 @@ def doctor(
     else:
         console = console_for(sys.stdout)
         styles = {"ok": "green", "warning": "yellow", "problem": "red"}
-        for check in checks:
-            state, name = f"{check.state:7}  ", f"{check.name:13}  "
-            line = Text.assemble((state, styles[check.state]), (name, "bold"), one_line(check.found))
-            console.print(line, soft_wrap=True)
+        for check in checks if console.is_terminal else ():
+            row = Table.grid(padding=(0, 2))
+            state, name = Text(f"{check.state:7}", styles[check.state]), Text(f"{check.name:13}", "bold")
+            row.add_row(state, name, Text(one_line(check.found)))
             if check.advice:
-                console.print(Text(f"{'':24}{check.advice}", style="dim"), soft_wrap=True)
+                row.add_row("", "", Text(check.advice, "dim"))
+            console.print(row)
+        for check in () if console.is_terminal else checks:  # a line each, however long
+            print(f"{check.state:7}  {check.name:13}  {one_line(check.found)}")
+            if check.advice:
+                print(f"{'':24}{check.advice}")
     problems = sum(check.state == "problem" for check in checks)
     if problems:
         raise FellShortError(f"{problems} problem{'s' * (problems > 1)}")

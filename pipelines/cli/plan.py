@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from gog.pipelines.cli.options import ConfigOption, DemoOption, JsonOption, LakeOption, RunOption, example, print_json
-from gog.pipelines.cli.status import spell
 from gog.pipelines.cli.targets import config_of
+from gog.pipelines.cli.words import spell
 
 if TYPE_CHECKING:
     from gog.pipelines.rehearse.plan import Plan
@@ -58,6 +58,9 @@ def _ranges(value: Any, digits: int | None = None) -> Any:
 
 
 def _show_plan(planned: "Plan") -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
     from gog.pipelines.views.summary import console_for, plain_table
 
     synthesized = planned.done["synthesize"]
@@ -67,7 +70,9 @@ def _show_plan(planned: "Plan") -> None:
         print("Nothing is left to ask: `gog run` finishes it from what is there")
         return
     units = {name: planned.units[name].high for name in UNITS}
-    print("At most " + ", ".join(f"{units[name]:,.0f} {unit}" for name, unit in UNITS.items() if units[name]))
+    most = ", ".join(f"{units[name]:,.0f} {unit}" for name, unit in UNITS.items() if units[name])
+    console = console_for(sys.stdout)
+    console.print(f"At most {most}", markup=False)
     print()
     lines = []
     for line in planned.lines:
@@ -82,19 +87,29 @@ def _show_plan(planned: "Plan") -> None:
         _spread(planned.tokens),
         _money(planned.cost) if planned.cost else "",
     )
-    table = plain_table("Calls", ("service", "kind", "purpose", ">calls", ">tokens", ">cost $"), lines, total)
-    console_for(sys.stdout).print(table)
+    table = plain_table("Calls", ("service", "=kind", "=purpose", ">calls", ">tokens", ">cost $"), lines, total)
+    console.print(table)
     if planned.cost is None:
         print("Money  unknown: a service outside has no known price")
     elif not planned.cost.high:
-        print("Money  $0.00: every service is embedded and free")
+        print(f"Money  $0.00: {_free(planned)}")
     else:
         print(f"Money  ${_money(planned.cost)}")
     print(f"Time   {spell(planned.seconds.low)} to {spell(planned.seconds.high)} of work")
     if planned.store_bytes:
         print(f"Store  {planned.store_bytes / 1e6:,.1f} MB: what it has answered before costs no call again")
     for note in planned.notes:
-        print(f"  {note}")
+        console.print(Padding(Text(note), (0, 0, 0, 2), expand=False))
+
+
+def _free(planned: "Plan") -> str:
+    """Why nothing costs money."""
+    from gog.transforms.services.providers import embedded
+
+    outside = sorted({line.service.rstrip(":") for line in planned.lines if not embedded(line.service)})
+    if not outside:
+        return "every service is embedded and free"
+    return f"{', '.join(outside)} {'cost' if len(outside) > 1 else 'costs'} nothing by its price; the rest is embedded"
 
 
 def _money(of: "Range") -> str:

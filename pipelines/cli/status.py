@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, print_json
 from gog.pipelines.cli.targets import runs_of
+from gog.pipelines.cli.words import spell
 
 if TYPE_CHECKING:
     from gog.pipelines.views.status import Status
@@ -56,6 +57,8 @@ def _facts(state: "Status") -> list[str]:
 
 
 def _show(state: "Status") -> None:
+    from rich.text import Text
+
     from gog.pipelines.views.summary import console_for, print_summary
 
     console = console_for(sys.stdout)
@@ -63,23 +66,14 @@ def _show(state: "Status") -> None:
     if state.state == "stopped" and "max_" not in state.detail and "ceiling" not in state.detail:
         words = "stopped; `gog run` goes on once this is mended"
     say = f"{words}: {state.detail}" if state.detail else words
-    print(f"Run {state.run}: {say}")
-    print(" | ".join(_facts(state)))
+    console.print(Text(f"Run {state.run}: {say}"))
+    console.print(Text(" | ".join(_facts(state))))
     if state.state != "done":
-        print("Steps:  " + "   ".join(f"{step.step} {step.done}/{step.of}" for step in state.steps))
+        console.print(Text("Steps:  " + "   ".join(f"{step.step} {step.done}/{step.of}" for step in state.steps)))
     if state.per_minute is not None:
         step = "ingest and synthesize" if state.step in {"ingest", "synthesize"} else state.step
         eta = f"about {spell(state.eta_s)} to go" if state.eta_s is not None else "too early to say how long"
         rate = f"{state.per_minute / 60:,.1f} questions a second in the last minute"
-        print(f"Now:    {step or 'at its end'}, {rate}, {eta}")
+        console.print(Text(f"Now:    {step or 'at its end'}, {rate}, {eta}"))
     print()
     print_summary(state.summary, console)
-
-
-def spell(seconds: float) -> str:
-    """A length of time as people say it."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -67,7 +67,7 @@ def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOpt
         for group in groups
     ]
     total = ("all", "", "", f"{sum(g.entries for g in groups):,}", f"{sum(g.bytes for g in groups) / 1e6:,.1f}", "")
-    columns = ("kind", "provider", "failure", ">entries", ">MB", ">age in days", ">cost $")
+    columns = ("=kind", "provider", "failure", ">entries", ">MB", ">age in days", ">cost $")
     table = plain_table(store_path(loaded), columns, lines, (*total, f"{sum(g.cost for g in groups):,.2f}"))
     console_for(sys.stdout).print(table)
     print("Events: " + (", ".join(f"{run} {count:,}" for run, count in runs.items()) or "none"))

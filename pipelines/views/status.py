@@ -6,7 +6,7 @@ shard at work has come is read off the calls that it has made.
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,7 +75,7 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
         summary = summarise(views)
         ((kept,),) = views.execute("SELECT count(*) FROM curated").fetchall()
     asked_a_minute = sum(tally.events for tally in minute) * MINUTE / max(1.0, min(MINUTE, now - began))
-    eta = _Pace(lake, manifest, summary, all_events, session, began, now).eta(at_work) if at_work else None
+    pace = _Pace(lake, manifest, lambda: summary, all_events, session, began, now).eta(at_work) if at_work else None
     return Status(
         run=run,
         state=state,
@@ -90,9 +90,37 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
         hours=spent.hours,
         per_minute=asked_a_minute if live else None,
         step=at_work,
-        eta_s=eta,
+        eta_s=pace.left_s if pace else None,
         summary=summary,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StepPace:
+    """How far a step is; ingest and synthesize are told together."""
+
+    step: str
+    share: float
+    """Of its rows, those of earlier processes too."""
+    left_s: float
+    """Seconds to its end."""
+
+
+def pace_of(lake: Lake, run: str) -> StepPace | None:
+    """How far the step at work is; None where that cannot be told yet. Reads what other processes can see, too."""
+    manifest = lake.read_manifest(run)
+    if manifest is None:
+        return None
+    now, folder = time.time(), lake.run_folder(run)
+    began = (folder / "manifest.json").stat().st_mtime
+    step = _at_work(lake, run, [_step(lake, manifest, step) for step in STEP_TABLES], began)
+    _, all_events, session, _ = _events(lake, manifest, began, now)
+
+    def summary() -> Summary:
+        with open_lake(folder) as views:
+            return summarise(views)
+
+    return _Pace(lake, manifest, summary, all_events, session, began, now).eta(step) if step else None
 
 
 def _events(
@@ -147,14 +175,14 @@ class _Pace:
 
     lake: Lake
     manifest: Manifest
-    summary: Summary
+    summary: Callable[[], Summary]
     all_events: list[Tally]
     session: list[Tally]
     began: float
     now: float
 
-    def eta(self, step: str) -> float | None:
-        """Seconds to the end of the step, by what was done of it since the process began."""
+    def eta(self, step: str) -> "StepPace | None":
+        """How far the step is, and seconds to its end by what was done of it since the process began."""
         try:
             config = taken_up(self.manifest.config, self.lake.root, self.manifest.run)
         except ConfigError:
@@ -178,11 +206,12 @@ class _Pace:
         worked = min(max(finished, asked), total)
         if not total or worked / total < _UNMEASURED:
             return None
-        return max(0.0, (self.now - began) * (total - worked) / worked)
+        left = max(0.0, (self.now - began) * (total - worked) / worked)
+        return StepPace(step, (before + worked) / (before + total), left)
 
     def _turns(self, config: Config) -> float:
         """Turns of an episode, by those of the teacher."""
-        hard = sum(line["entered"] for line in self.summary["funnel"] if line["stage"] == "propose")
+        hard = sum(line["entered"] for line in self.summary()["funnel"] if line["stage"] == "propose")
         episodes = hard * config.synthesize.rollouts
         return max(1.0, _asked(self.all_events, "chat", "episode") / episodes) if episodes else 1.0
 

@@ -1,5 +1,6 @@
 """What came of a run, in tables: the funnel, the spend, the mix of behaviours, the levels."""
 
+import os
 from collections.abc import Sequence
 from typing import Any, Final, TextIO
 
@@ -30,7 +31,8 @@ def console_for(stream: TextIO) -> Console:
     """A console: as the terminal is, or without colours and of a fixed width where there is none."""
     if stream.isatty():
         return Console(file=stream, highlight=False)
-    return Console(file=stream, highlight=False, width=PLAIN_WIDTH, color_system=None, force_terminal=False)
+    width = int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdecimal() else PLAIN_WIDTH
+    return Console(file=stream, highlight=False, width=max(80, width), color_system=None, force_terminal=False)
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -48,11 +50,15 @@ def print_funnel(summary: Summary, console: Console, stages: Sequence[str]) -> N
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:
-    """A table; a column whose name begins with `>` is of numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    """A table; a column whose name begins with `>` is of numbers, one with `=` of short words that are not broken."""
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
     for name in columns:
         if name.startswith(">"):
             table.add_column(name[1:], justify="right", no_wrap=True)
+        elif name.startswith("="):
+            table.add_column(name[1:], no_wrap=True)
         else:
             table.add_column(name, overflow="fold")
     return table
@@ -78,7 +84,7 @@ def _add(table: Table, cells: Sequence[object], style: str | None = None) -> Non
 
 def _funnel(summary: Summary) -> Table | None:
     """Each stage, and under it why things left."""
-    table = _table("Funnel", ("stage", "counts", ">entered", ">passed", ">rejected", "why"))
+    table = _table("Funnel", ("=stage", "=counts", ">entered", ">passed", ">rejected", "why"))
     for line in summary["funnel"]:
         here = line["stage"], line["unit"]
         why = [
@@ -95,9 +101,16 @@ def _funnel(summary: Summary) -> Table | None:
 
 def _spend(summary: Summary) -> Table | None:
     lines = summary["spend"]
-    # The version of an index says little here and is long.
-    cells = [(line["provider"].partition("@")[0], line["kind"], line["purpose"], *_spent([line])) for line in lines]
-    columns = ("provider", "kind", "purpose", ">calls", ">from store", ">failed", ">tokens", ">cost $")
+    # The version of an index says little here and is long. The busiest first, each named once.
+    groups: dict[str, list[Row]] = {}
+    for line in lines:
+        groups.setdefault(line["provider"].partition("@")[0], []).append(line)
+    cells = [
+        (name if place == 0 else "", line["kind"], line["purpose"], *_spent([line]))
+        for name, theirs in groups.items()
+        for place, line in enumerate(theirs)
+    ]
+    columns = ("provider", "=kind", "=purpose", ">calls", ">from\nstore", ">failed", ">tokens", ">cost $")
     total = ("all", "", "", *_spent(lines)) if len(lines) > 1 else ()
     return plain_table("Calls", columns, cells, total) if lines else None
 
@@ -108,7 +121,7 @@ def _spent(lines: Sequence[Row]) -> tuple[str, ...]:
         for name in ("calls", "from_store", "failed", "prompt_tokens", "completion_tokens", "cost")
     }
     tokens = total["prompt_tokens"] + total["completion_tokens"]
-    counts = (total["calls"], total["from_store"], total["failed"], tokens)
+    counts = (total["calls"] - total["from_store"], total["from_store"], total["failed"], tokens)
     return (*(f"{count:,}" for count in counts), f"{total['cost']:.2f}")
 
 

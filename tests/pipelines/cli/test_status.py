@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from calling import Gog, Place
 from lakes import small_run
 
@@ -90,3 +92,19 @@ def test_a_lake_that_lost_its_store(gog: Gog, copied: Place) -> None:
     found = status(gog, "--lake", copied.lake)
     assert (found["state"], found["calls"]) == ("done", 0)
     assert not (copied.lake / "store").exists()
+
+
+def test_tables_fit_eighty_columns_and_count_calls_as_the_line_does(
+    gog: Gog, finished: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in (("status",), ("plan", "--demo"), ("store", "stats")):
+        out = gog(*command, "--lake", finished.lake).out
+        assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
+        words = {word for line in out.splitlines() for word in line.split()}
+        assert "image_search" in words, "no word of a kind is broken"
+    out = gog("status", "--lake", finished.lake).out
+    made = re.search(r"([\d,]+) calls made", out)
+    total = next(line.split() for line in out.splitlines() if line.startswith(" all ") and "%" not in line)
+    assert made is not None
+    assert total[1] == made[1]

@@ -37,14 +37,14 @@ class TestPrinted:
         text = printed(summary_of(lake))
         assert words(text, "verify") == [["verify", "trajectory", "12", "6", "6", "verify.wrong", "6"]]
         assert words(text, "planner:skill=0.85") == [
-            ["planner:skill=0.85", "chat", "episode", "4", "2", "1", "220", "0.02"]
+            ["planner:skill=0.85", "chat", "episode", "2", "2", "1", "220", "0.02"]
         ]
         assert ["rollout", "mixed", "10", "4", "4", "100.0%", "100.0%"] in words(text, "rollout")
         assert ["all", "all", "12", "6", "6", "100.0%", "100.0%"] in words(text, "all")
         assert words(text, "planner:skill=0.5 ")[1][1:] == ["1", "1", "33.3%", "0.50", "0.50", "0.50"]
 
     def test_is_plain_without_a_terminal(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", "40"), ("TERM", "xterm-256color")):
+        for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", "100"), ("TERM", "xterm-256color")):
             monkeypatch.setenv(name, value)
         text = printed(summary_of(lake))
         assert "\x1b" not in text
