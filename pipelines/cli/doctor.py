@@ -35,8 +35,8 @@ def doctor(
         styles = {"ok": "green", "warning": "yellow", "problem": "red"}
         for check in checks if console.is_terminal else ():
             row = Table.grid(padding=(0, 2))
-            state, name = Text(f"{check.state:7}", styles[check.state]), Text(f"{check.name:13}", "bold")
-            row.add_row(state, name, Text(one_line(check.found)))
+            state, part = Text(f"{check.state:7}", styles[check.state]), Text(f"{check.name:13}", "bold")
+            row.add_row(state, part, Text(one_line(check.found)))
             if check.advice:
                 row.add_row("", "", Text(check.advice, "dim"))
             console.print(row)
