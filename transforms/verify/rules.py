@@ -51,6 +51,9 @@ class Gold(Protocol):
         """Greatest accepted number."""
 
 
+MOST_SYMBOL: Final = 2
+"""Letters of a symbol, as of a chemical element, whose case tells it apart."""
+
 _LEAD_IN: Final = re.compile(
     r"^(?:(?:so|thus|therefore|hence|well|ok|okay),?\s+)?"
     r"(?:(?:the|my)\s+)?(?:(?:final|short|correct)\s+)?answer(?:\s+is|\s*:)\s*(?:that\s+)?(?:(?:it|this)\s+is\s+)?:?"
@@ -138,9 +141,20 @@ def _exact(answer: str, accepted: Sequence[str]) -> Method | None:
     tight = {(squeezed(form), marks) for form, marks in forms}
     for position, form in enumerate(accepted):
         wanted, marks = normalise(form), signs(form)
-        if wanted and ((wanted, marks) in forms or (squeezed(wanted), marks) in tight):
+        same = wanted and ((wanted, marks) in forms or (squeezed(wanted), marks) in tight)
+        if same and not _other_symbol(answer, form):
             return Method.ALIAS if position else Method.EXACT
     return None
+
+
+def _other_symbol(answer: str, form: str) -> bool:
+    """Whether both are the same few letters in another case: CO is not Co. Small letters may be anybody's, and so are
+    yes and no.
+    """
+    said, wanted = strip_lead_in(answer).rstrip("."), form.strip()
+    if len(said) > MOST_SYMBOL or said == wanted or said.lower() != wanted.lower() or said.lower() in _YES | _NO:
+        return False
+    return not said.islower() and not wanted.islower()
 
 
 def yes_or_no(text: str) -> bool | None:
