@@ -17,7 +17,14 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from gog.transforms.services.models.chat.serving import WrongRequestError, error_body, read_request, write_reply
+from gog.transforms.services.models.chat.serving import (
+    WrongRequestError,
+    error_body,
+    read_request,
+    stopped,
+    write_reply,
+)
+from gog.transforms.services.models.chat.web import deliver, errors_as_json
 from gog.transforms.services.protocols import ChatReply, ChatRequest
 from gog_train.checkpoints import read_notes
 from gog_train.generate import Prompt, PromptError, open_generator
@@ -64,7 +71,7 @@ class CheckpointServer:
 
     def application(self) -> web.Application:
         """The routes, and the worker that answers."""
-        app = web.Application(client_max_size=BODY_BYTES)
+        app = web.Application(client_max_size=BODY_BYTES, middlewares=[errors_as_json])
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
@@ -83,27 +90,31 @@ class CheckpointServer:
         listed = {"id": self._name, "object": "model", "created": 0, "owned_by": "glance-or-gaze"}
         return web.json_response({"object": "list", "data": [listed]})
 
-    async def _chat(self, request: web.Request) -> web.Response:
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
         try:
             asked = read_request(await request.read())
             if asked.model != self._name:
-                return _wrong(404, f"The model {asked.model[:200]!r} does not exist; this is {self._name!r}")
+                why = f"The model {asked.model[:200]!r} does not exist; this is {self._name!r}"
+                return _wrong(404, why, "model_not_found")
+            if asked.json_object:
+                return _wrong(400, "response_format: a policy writes no JSON; leave it out")
             async with self._preparing:
                 images = {hashlib.sha256(data).hexdigest(): data for data in asked.images}
-                prompt = await asyncio.to_thread(self._generator.prompt, asked.request, images)
+                prompts = [await asyncio.to_thread(self._generator.prompt, one, images) for one in asked.requests]
         except web.HTTPRequestEntityTooLarge:
             return _wrong(413, f"the request is longer than {BODY_BYTES:,} bytes")
         except (WrongRequestError, PromptError) as error:
             return _wrong(400, str(error))
-        waiting = _Waiting(prompt, asyncio.get_running_loop().create_future())
-        self._waiting.put_nowait(waiting)
+        waiting = [_Waiting(prompt, asyncio.get_running_loop().create_future()) for prompt in prompts]
+        for one in waiting:
+            self._waiting.put_nowait(one)
         try:
-            reply = await waiting.reply
+            replies = [stopped(reply, asked.stop) for reply in await asyncio.gather(*(one.reply for one in waiting))]
         except RuntimeError as error:
             why = f"the model failed: {' '.join(str(error).split())[:300]}"
             return web.json_response(error_body(why, "server_error"), status=500)
         self._answered += 1
-        return web.json_response(write_reply(reply, self._name, self._answered, int(time.time())))
+        return await deliver(request, write_reply(replies, self._name, self._answered, int(time.time())), asked)
 
     async def _work(self) -> None:
         while True:
@@ -131,8 +142,8 @@ class CheckpointServer:
                 waiting.reply.set_result(reply)
 
 
-def _wrong(status: int, message: str) -> web.Response:
-    return web.json_response(error_body(message, "invalid_request_error"), status=status)
+def _wrong(status: int, message: str, code: str | None = None) -> web.Response:
+    return web.json_response(error_body(message, "invalid_request_error", code), status=status)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -34,6 +34,7 @@ REASONS: dict[str, str] = {
     "store.miss": "replay mode, and the answer is not in the store",
     "budget.reached": "the budget's ceiling was reached",
     "judge.ill": "the judge failed or could not be read, many times in a row, so the run stopped",
+    "setup.wrong": "a service refused all calls alike, so the run stopped: its key, model, quota or options are wrong",
     "verify.wrong": "the answer is wrong",
     "verify.unknown": "the judge failed, so nobody knows",
     "verify.ungrounded": "the evidence does not entail the answer",
@@ -93,6 +94,7 @@ class FailureClass(StrEnum):
     BUDGET = "budget"
     STORE_MISS = "store_miss"
     JUDGE_ILL = "judge_ill"
+    SETUP = "setup"
 
     @property
     def permanent(self) -> bool:
@@ -114,6 +116,7 @@ STOP_REASONS: Final = {
     FailureClass.BUDGET: "budget.reached",
     FailureClass.STORE_MISS: "store.miss",
     FailureClass.JUDGE_ILL: "judge.ill",
+    FailureClass.SETUP: "setup.wrong",
 }
 """Reasons to leave that say nothing of the unit: the run stopped buying, and a later run goes on with it."""
 _PERMANENT = frozenset({FailureClass.REFUSED, FailureClass.BAD_REQUEST, FailureClass.NOT_FOUND})

@@ -7,6 +7,7 @@ What anybody rejected in `gog view` stays out; with `--reviewed require` all tha
 whose box was corrected is not trained.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,12 @@ def export(
             f"The model to train, of {', '.join(BACKBONES)}: boxes, sizes and tools as it has them.",
         ),
     ] = None,
+    thinking: Annotated[
+        bool,
+        typer.Option(
+            "--thinking/--no-thinking", help="Whether the backbone thinks: reasoning as thoughts, or as text."
+        ),
+    ] = True,
     reviewed: Annotated[
         Reviewed | None,
         typer.Option("--reviewed", help="What SFT splits make of reviews (`gog view`); the config's unless given."),
@@ -58,6 +65,9 @@ def export(
     if kind not in {"sft", "rl"}:
         raise typer.BadParameter("there are two exports: sft and rl", param_hint="KIND")
     target = _target(kind, form, backbone)
+    if target.backbone is None and not thinking:
+        raise typer.BadParameter("parquet leaves reasoning as it is: name a --format", param_hint="--no-thinking")
+    target = replace(target, thinking=thinking)
     loaded = config_of(config, lake, name, seed, demo=demo)
     if reviewed is not None:
         if kind == "rl":

@@ -6,11 +6,15 @@ Without --config and ./gog.yaml, the config that the run was made with.
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, option, print_json
 from gog.pipelines.cli.targets import config_of, one_run
+
+if TYPE_CHECKING:
+    from gog.pipelines.api import Run
+    from gog.pipelines.config.config import Config
 
 MORE = (
     "Shards that hold such rejects are done again; the store answers all that was answered before, so only what "
@@ -32,13 +36,14 @@ def retry(
 
     wanted = frozenset(_checked(code) for code in reason)
     run = one_run(config, lake, name)
-    loaded = config_of(config, str(run.lake.root), run.name)
+    loaded = _asking_anew(config_of(config, str(run.lake.root), run.name), wanted)
     before = count_rejects(run.lake, run.name, wanted)
-    result, after = None, before
+    result, after, bought = None, before, 0.0
     if before.total():
         with Progress(loaded, sys.stderr) as progress:
             result = run_engine(loaded, retry=wanted, on_shard=progress.shard)
         after = count_rejects(run.lake, run.name, wanted, STEPS_AGAIN)
+        bought = result.manifest.spend.get("calls", 0) - run.manifest.spend.get("calls", 0)
     if as_json:
         lines = [{"reason": code, "before": before[code], "left": after[code]} for code in sorted(wanted)]
         print_json({"run": run.name, "stopped": result.stopped if result else "", "reasons": lines})
@@ -46,6 +51,40 @@ def retry(
         print(_told(before, after, run.name))
     if result and result.stopped:
         raise FellShortError(f"{result.stopped}; everything is kept, {result.advice}")
+    if not bought and after == before:
+        raise FellShortError(_instead(run, wanted, after.total()))
+
+
+def _asking_anew(config: "Config", wanted: frozenset[str]) -> "Config":
+    """The config, told to ask anew what failed outside, were it for good: the set-up may have been mended since."""
+    from gog.schemas import FailureClass
+    from gog.schemas.reasons import OUTSIDE
+
+    if not wanted & OUTSIDE:
+        return config
+    none = dict.fromkeys((FailureClass.BAD_REQUEST, FailureClass.NOT_FOUND), 0.0)
+    store = config.store.model_copy(update={"lifetimes": config.store.lifetimes | none})
+    return config.model_copy(update={"store": store})
+
+
+def _instead(run: "Run", wanted: frozenset[str], left: int) -> str:
+    """What to type where nothing was asked."""
+    from gog.pipelines.steps.retry import STEPS_AGAIN, count_rejects
+    from gog.schemas.reasons import OUTSIDE
+
+    said = "nothing was asked"
+    if left:
+        return (
+            f"{said}: the answers behind what is left are kept; `gog run --run NAME --refresh chat` buys them anew "
+            "under another name, which another teacher needs as well"
+        )
+    others = count_rejects(run.lake, run.name, OUTSIDE - wanted, STEPS_AGAIN)
+    found = [f"--reason {code} ({count:,})" for code, count in others.most_common() if count]
+    if found:
+        return f"{said}: the run {run.name!r} has none such; type `gog retry` with {', '.join(found)}"
+    return (
+        f"{said}: the run {run.name!r} has nothing that failed outside; `gog status --run {run.name}` shows what left"
+    )
 
 
 def _checked(code: str) -> str:
@@ -96,4 +135,4 @@ def _why(code: str) -> str:
         case _ if code == "teacher.refused":
             return "the store keeps refusals, so that nobody pays for them twice"
         case _:
-            return "what fails for good (not found, refused) is kept by the store, what passes can be tried again"
+            return "they were asked anew and failed again: `gog doctor` asks each service"

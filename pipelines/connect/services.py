@@ -22,6 +22,7 @@ from gog.pipelines.connect.stores import make_budget, make_store, prices_of, sto
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.image_store import ImageStore
+from gog.transforms.services.gateway.breaker import Breaker
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Gateway
@@ -99,7 +100,10 @@ def open_services(config: Config) -> Services:
             gates[service.id] = by_provider.setdefault(provider, _gate(config, provider, server))
     budget = make_budget(config, store, gates)
     _budgets.append((os.getpid(), budget))
-    gateway = Gateway(store, budget=budget, gates=gates, retry=config.retry, run=config.run, seed=config.seed)
+    breaker = Breaker(one.provider for one in store.tally(config.run) if one.events - one.from_store > one.failed)
+    gateway = Gateway(
+        store, budget=budget, breaker=breaker, gates=gates, retry=config.retry, run=config.run, seed=config.seed
+    )
     return Services(
         gateway=gateway,
         images=images,

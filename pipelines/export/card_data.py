@@ -59,6 +59,8 @@ class CardFacts:
     format: str = "parquet"
     backbone: str = ""
     """Name of the backbone that a trainer's format is for."""
+    thinking: bool = True
+    """Whether that writes reasoning in thoughts."""
     shared: Sequence[tuple[Any, ...]] = ()
     """(answer or entity, rows): what the export's seeds share with the benchmarks that they were kept apart from."""
 
@@ -132,6 +134,7 @@ def card_facts(
         frame=episode.frame.value,
         format=target.format,
         backbone=target.backbone.name if target.backbone else "",
+        thinking=target.thinking,
         shared=_all(connection, _SHARED),
     )
 

@@ -96,7 +96,7 @@ def export_sft(
             shown = reframe(shown, seed, evidence, run.episode, episode)
         if isinstance(shown, Reject):
             return shown
-        row = sft_row(shown, seed, verdict, split, settings, episode)
+        row = sft_row(shown, seed, verdict, split, settings, episode, target.thinking if target.backbone else None)
         if isinstance(row, SftRow) and not form.learnable(row):
             unit = Unit.TRAJECTORY
             return Reject.of(SFT_STAGE, unit, row.id, "export.untrained", seed_id=seed.seed_id)

@@ -23,9 +23,10 @@ from gog.pipelines.connect.stores import read_store, size_of, store_path
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.rehearse.understood import advice_on_pictures, told, understood
-from gog.schemas import SCHEMA_VERSION, ImagePart, Message, TextPart
+from gog.schemas import SCHEMA_VERSION, WHOLE, EpisodeImage, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
+from gog.transforms.images import decode_image
 from gog.transforms.open_set import plugins
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.gateway.retry import Retry
@@ -35,6 +36,7 @@ from gog.transforms.services.providers import MODELS, embedded
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError
+from gog.transforms.synthesize.form import cut_before_words, form_faults, form_requests
 from gog.transforms.synthesize.judge import try_live
 
 State = Literal["ok", "warning", "problem"]
@@ -42,6 +44,8 @@ State = Literal["ok", "warning", "problem"]
 LITTLE_ROOM: Final = 5 * 1 << 30
 NO_ROOM: Final = 200 * 1 << 20
 """Bytes free on the lake's disk: below the one a warning, below the other a problem."""
+ANSWERED_S: Final = 120.0
+"""Seconds within which a service has to answer; a teacher may think at length."""
 PACKAGES: Final = ("apache-beam", "pyarrow", "duckdb", "pydantic", "pillow", "numpy")
 EXTRAS: Final = {
     "detect": ("ultralytics", "YOLO detectors"),
@@ -167,7 +171,7 @@ def _services(config: Config) -> Iterator[Check]:
         with suppress(LakeError):
             own = Lake(Path(config.lake), create=False)
             lake = own if (own.indexes / f"atlas-{world_version()}").exists() else lake
-        yield _model("teacher", config.teacher, _chat, pictures, config)
+        yield _model("teacher", config.teacher, _teach, pictures, config)
         for number, address in enumerate(config.judges, 1):
             yield _model("judge" if number == 1 else f"judge {number}", address, _judge, pictures, config)
         yield _model("labeller", config.labeller, _chat, pictures, config)
@@ -208,7 +212,7 @@ def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Chec
 
     async def within() -> str:
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(ANSWERED_S):
                 return await ask()
         finally:
             await close_client()
@@ -217,32 +221,56 @@ def _answers(name: str, address: str, ask: Callable[[], Awaitable[str]]) -> Chec
         answer = asyncio.run(within())
     except ConfigError as error:
         return Check(name, "problem", str(error), "see its address in the config")
-    except JudgeError as error:
-        return Check(name, "problem", f"{address}: {error}", "see its chat template, thinking_tokens, or name another")
+    except ShortcomingError as error:
+        return Check(name, error.state, f"{address}: {error}", error.advice)
     except TimeoutError:
-        return Check(name, "problem", f"{address}: no answer within 60 s", "is it up, and is its address right?")
+        return Check(
+            name, "problem", f"{address}: no answer within {ANSWERED_S:g} s", "is it up, and is its address right?"
+        )
     except ServiceError as error:
         return Check(name, "problem", f"{address}: {error}", "is it up, is its address right, is its key set?")
     took = 1000 * (time.perf_counter() - started)
     return Check(name, "ok", f"{address}: {answer} in {took:,.0f} ms")
 
 
-class JudgeError(Exception):
-    """A judge that answers, and whose verdicts are none or wrong."""
+class ShortcomingError(Exception):
+    """A model that answers, and not as it should."""
+
+    def __init__(self, found: str, advice: str, state: State = "problem") -> None:
+        super().__init__(found)
+        self.advice, self.state = advice, state
 
 
 async def _judge(address: str, pictures: PassingImages, config: Config) -> str:
     judge = open_at(MODELS, address, config, images=pictures)
     if wrong := await try_live((judge,), Retry(attempts=1)):
-        raise JudgeError(wrong)
+        raise ShortcomingError(wrong, "see its chat template, thinking_tokens, or name another")
     return f"{judge.id} tells a right answer from a wrong one"
+
+
+async def _teach(address: str, pictures: PassingImages, config: Config) -> str:
+    """The teacher with turns of an episode as a run asks for them, side by side."""
+    policy, made = open_at(MODELS, address, config, images=pictures), config.synthesize
+    row = atlas_row(0, 0)
+    size = decode_image(row.image).size
+    image = EpisodeImage(sha256=_sample(pictures), width=size[0], height=size[1], box=WHOLE)
+    asked = form_requests(config.episode, row.question, image, made.rollout.sampling, composed=made.composed > 0)
+    replies = dict(zip(asked, await asyncio.gather(*map(policy.complete, asked.values())), strict=True))
+    if faults := form_faults(replies):
+        found, advice = (" and ".join(fault.found for fault in faults), "; ".join(fault.advice for fault in faults))
+        raise ShortcomingError(found, advice, "problem" if any(fault.fatal for fault in faults) else "warning")
+    written = sum(reply.completion_tokens for reply in replies.values())
+    return f"{policy.id} keeps to the form in {len(replies)} turns of {written:,} tokens"
 
 
 async def _chat(address: str, pictures: PassingImages, config: Config) -> str:
     policy = open_at(MODELS, address, config, images=pictures)
     content = (ImagePart(image=_sample(pictures)), TextPart(text="What is in this picture? Answer in one word."))
-    request = ChatRequest((Message(role="user", content=content),), sampling=Sampling(max_tokens=16))
-    reply = await policy.complete(request)
+    reply = await policy.complete(
+        ChatRequest((Message(role="user", content=content),), sampling=Sampling(max_tokens=512))
+    )
+    if fault := cut_before_words(reply):
+        raise ShortcomingError(fault.found, fault.advice)
     return f"{policy.id} wrote {reply.completion_tokens} tokens"
 
 

@@ -12,7 +12,7 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
 from gog.pipelines.lake.lake import Lake, write_atomic
 from gog.pipelines.rehearse.samples import booked, part_of
-from gog.pipelines.rehearse.transcript import Teller
+from gog.pipelines.rehearse.transcript import COMPOSED, Teller
 from gog.pipelines.show.contact_sheet import contact_sheet, pick_example, png_bytes
 from gog.pipelines.show.trajectory import Records, view_of
 from gog.pipelines.steps.ingest import Seeds
@@ -64,6 +64,7 @@ def preview(config: Config, count: int, teller: Teller) -> list[Path]:
             sheets.append(path)
         if number == count:
             break
+    teller.form()
     return sheets
 
 
@@ -94,7 +95,7 @@ async def _through(
     on_turn = None
     if stage.name == "synthesize" and item.trajectory is None:
         acted = item.sample_index < config.synthesize.rollouts
-        how = "rollout" if acted else "composed"
+        how = "rollout" if acted else COMPOSED
         on_turn = teller.attempt(item.sample_index, config.synthesize.attempts, how)
     outcome = await stage.run(services, config.stages, item, on_turn)
     match outcome.result:

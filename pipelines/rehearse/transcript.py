@@ -16,6 +16,8 @@ from gog.transforms.synthesize.propose import Proposed
 from gog.transforms.synthesize.screen import Screened
 
 HITS: Final = 3
+COMPOSED: Final = "composed"
+"""How an attempt is made that is no rollout."""
 LONG: Final = 600
 _OUTCOMES: Final = {Outcome.CORRECT: "green", Outcome.WRONG: "red", Outcome.UNKNOWN: "yellow"}
 
@@ -25,6 +27,8 @@ class Teller:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._judging = self._silent = self._composed = self._off_plan = 0
+        """Turns after a result, those of them that do not say what it is worth; composed attempts, those that left."""
 
     def unread(self, reject: Reject) -> None:
         """A row that is no seed."""
@@ -63,6 +67,7 @@ class Teller:
         self._console.print()
         self._console.print(Text(f"Attempt {index + 1} of {attempts} ({how})", style="bold cyan"))
         shown = 0
+        self._composed += how == COMPOSED
 
         def on_turn(driven: Driven) -> None:
             nonlocal shown
@@ -70,6 +75,9 @@ class Teller:
             turn = turns_of(episode.steps, episode.messages, episode.images, evidence)[-1]
             if turn.number > shown:
                 self._turn(turn)
+                if any(step.evidence_ids for step in episode.steps[:-1]):
+                    self._judging += 1
+                    self._silent += episode.steps[-1].reflection is None
             if episode.pending is None:
                 self._result(turn)
             shown = turn.number
@@ -85,6 +93,7 @@ class Teller:
 
     def rejected(self, reject: Reject) -> None:
         """An attempt, or a seed, that left."""
+        self._off_plan += reject.reason == "compose.off_plan"
         self._line("left", f"{reject.reason}{f': {reject.detail}' if reject.detail else ''}", "yellow")
 
     def verdict(self, trajectory: Trajectory, verdict: Verdict) -> None:
@@ -92,6 +101,16 @@ class Teller:
         state = [] if verdict.reasons else ["verified"]
         phrases = [f"{verdict.outcome}, {behaviour_words(trajectory)}", judgement_of(verdict), *state]
         self._line("verdict", "; ".join(filter(None, phrases)), _OUTCOMES[verdict.outcome])
+
+    def form(self) -> None:
+        """What the teacher did not keep to, where that is most of it, and what to do."""
+        advice = "name a teacher that follows its system prompt, or set synthesize.composed to 0; `gog doctor` tries it"
+        if 2 * self._silent > self._judging:
+            words = "turns after a result do not say what it is worth (no `Evidence:` line)"
+            self._line("form", f"{self._silent} of {self._judging} {words}: {advice}", "yellow")
+        if 2 * self._off_plan > self._composed:
+            words = "composed attempts left their plan (compose.off_plan)"
+            self._line("form", f"{self._off_plan} of {self._composed} {words}: {advice}", "yellow")
 
     def drawn(self, path: Path) -> None:
         """A contact sheet."""

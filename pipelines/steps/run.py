@@ -30,6 +30,7 @@ from gog.pipelines.steps.runner import check_runner
 from gog.pipelines.steps.synthesize import synthesize
 from gog.pipelines.views.database import build_views, check_funnel, open_lake
 from gog.schemas.errors import UserError
+from gog.transforms.services.gateway.breaker import STOPPED
 from gog.transforms.services.loop import one_heap, tidy
 
 PHASE_ONE = ("ingest", "synthesize")
@@ -47,7 +48,7 @@ class FunnelError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended. `stopped` says at which ceiling, or that its judge is ill; empty when it is done."""
+    """How a run ended. `stopped` says at which ceiling, or what of its judge or set-up is wrong; empty when done."""
 
     manifest: Manifest
     stopped: str = ""
@@ -55,7 +56,7 @@ class RunResult:
     @property
     def advice(self) -> str:
         """What lets a run that stopped go on."""
-        if self.stopped.startswith(_ILL):
+        if self.stopped.startswith((_ILL, STOPPED)):
             return "once `gog doctor` finds it well, the same command goes on"
         return "go on with a higher ceiling"
 
@@ -157,7 +158,9 @@ def versions() -> dict[str, str]:
 
 
 def _stop(context: Context, shards: list[int], step: str = "synthesize") -> str:
-    """What the budget said, when something of these shards left because of it, or why the judge was taken for ill."""
+    """What the budget said, when something of these shards left because of it, or why the judge was taken for ill, or
+    what is wrong with the set-up.
+    """
     said = ""
     for shard in shards:
         for reason, detail in reasons_of(context.lake, context.run, step, shard):
@@ -171,6 +174,11 @@ def _stop(context: Context, shards: list[int], step: str = "synthesize") -> str:
                 if begins and words:
                     return begins + words
                 said = f"{_ILL}gives replies without a verdict"
+            if reason == "setup.wrong":
+                _, begins, words = detail.partition(STOPPED)
+                if begins and words:
+                    return begins + words
+                said = STOPPED + detail
     return said
 
 

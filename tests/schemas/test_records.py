@@ -131,7 +131,7 @@ def test_reasons_that_blame_the_outside_are_of_the_list() -> None:
 
 
 def test_failures_are_permanent_passing_or_ours() -> None:
-    ours = {FailureClass.AUTH, FailureClass.BUDGET, FailureClass.STORE_MISS, FailureClass.JUDGE_ILL}
+    ours = {FailureClass.AUTH, FailureClass.BUDGET, FailureClass.STORE_MISS, FailureClass.JUDGE_ILL, FailureClass.SETUP}
     for failure in FailureClass:
         assert failure.permanent + failure.passing + (failure in ours) == 1, failure
 

@@ -35,6 +35,7 @@ from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.episode.trajectory import original_image, policy_view
 from gog.transforms.export.coordinates import coordinates_in, rewrite_boxes
 from gog.transforms.export.text import in_json
+from gog.transforms.export.thoughts import placed_thoughts
 
 SFT_STAGE: Final = "export_sft"
 RL_STAGE: Final = "export_rl"
@@ -135,14 +136,19 @@ def sft_row(
     split: Split,
     settings: ExportSettings,
     episode: EpisodeSettings,
+    thinking: bool | None = None,
 ) -> SftRow | Reject:
-    """The trajectory as the policy will meet it, or why it stays out."""
+    """The trajectory as the policy will meet it, or why it stays out.
+
+    `thinking` says of a trainer's row whether its backbone thinks; None leaves the reasoning where the teacher had it.
+    """
     messages = [_harmless(message) for message in policy_view(trajectory, episode)]
     if found := _first_coordinates(messages):
         return reject_sft(trajectory, "export.coordinates_in_text", f"a turn writes {found[:200]!r}")
     tokens = trajectory_tokens(messages, trajectory.tools, trajectory.images, episode)
     if tokens > settings.max_tokens:
         return reject_sft(trajectory, "export.too_long", f"about {tokens} tokens, the limit is {settings.max_tokens}")
+    chat = trained_messages(messages, trajectory.steps)
     return SftRow(
         id=trajectory.trajectory_id,
         seed_id=seed.seed_id,
@@ -151,7 +157,7 @@ def sft_row(
         category=seed.category,
         question=seed.question,
         answer=trajectory.answer or "",
-        messages=in_json(trained_messages(messages, trajectory.steps)),
+        messages=in_json(chat if thinking is None else placed_thoughts(chat, thinking=thinking)),
         tools=in_json(trajectory.tools),
         image_sha256=tuple(sha256 for message in messages for sha256 in message.images),
         origin=trajectory.origin.value,

@@ -33,6 +33,8 @@ class Target:
 
     format: str = OWN
     backbone: Backbone | None = None
+    thinking: bool = THINKING
+    """Whether the backbone thinks: a turn's reasoning stands in `<think>` tags; else it is plain text."""
 
     def __post_init__(self) -> None:
         if (self.format == OWN) != (self.backbone is None):
@@ -63,7 +65,7 @@ class Target:
                 "factor": backbone.factor,
                 "min_pixels": backbone.min_pixels,
                 "max_pixels": backbone.max_pixels,
-                "thinking": THINKING,
+                "thinking": self.thinking,
             },
         }
 

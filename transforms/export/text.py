@@ -26,7 +26,12 @@ def escaped(text: str) -> str:
 
 
 def thought_and_text(message: Mapping[str, Any]) -> str:
-    """What a turn of the assistant says before its call: the reasoning in `<think>` tags, then the content."""
+    """What a turn of the assistant says before its call: the reasoning in `<think>` tags, then the content.
+
+    Where the reasoning is null the model does not think, and there are no tags.
+    """
+    if message.get("reasoning_content", "") is None:
+        return with_placeholders(message["content"])
     thought = escaped(message.get("reasoning_content") or "")
     return f"<think>\n{thought}\n</think>\n\n{with_placeholders(message['content'])}"
 

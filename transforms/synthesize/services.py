@@ -34,6 +34,7 @@ class Services:
     def begin(self) -> None:
         """For a run that begins where another has ended: a judge that was ill is given another chance."""
         self.gateway.budget.go_on()
+        self.gateway.breaker.forget()
         self.watch.forget()
 
     @property

@@ -28,7 +28,8 @@ async def verify_trajectory(
     found = await verdict(trajectory, seed, by_id, no_tool_pass_rate, services.ask_judge())
     if not found.reasons:
         return Verified(trajectory, found, None)
-    detail = services.watch.ill if found.reasons[0] == "judge.ill" else ", ".join(found.reasons)
+    stopped = services.gateway.budget.stopped if found.reasons[0] in ("judge.ill", "setup.wrong") else ""
+    detail = stopped or ", ".join(found.reasons)
     return Verified(trajectory, found, leaves(seed, trajectory, found.reasons[0], detail))
 
 

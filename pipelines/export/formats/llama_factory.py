@@ -27,7 +27,8 @@ def _recipe(folder: Path, backbone: Backbone, facts: CardFacts, episode: Episode
         "example": backbone.example,
         "min_pixels": backbone.min_pixels,
         "most_pixels": 2 * backbone.max_pixels,
-        "template": backbone.llama_factory,
+        "template": (not facts.thinking and backbone.llama_factory_plain) or backbone.llama_factory,
+        "thinking": facts.thinking,
         "cutoff": CUTOFF,
         "validation": Split.VALIDATION.value in facts.filled,
     }

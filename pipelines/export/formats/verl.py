@@ -19,7 +19,6 @@ from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.episode.tools import BUILT_IN
 from gog.transforms.export import verl
 from gog.transforms.export.rows import RlRow, SftRow
-from gog.transforms.export.target import THINKING
 from gog.transforms.image_store import ImageStore
 
 _TOOL_CLASS: Final = "gog_train.verl.tools.EpisodeTool"
@@ -105,7 +104,7 @@ def _recipe(folder: Path, backbone: Backbone, facts: CardFacts, episode: Episode
     (folder / "grpo.yaml").write_text(rendered("verl/grpo.yaml.j2", values), "utf-8")
     write_script(folder / "launch.sh", rendered("verl/launch.sh.j2", values))
     (folder / "tools.yaml").write_text(_tools_yaml(episode), "utf-8")
-    (folder / "chat_template.jinja").write_text(backbone.template(thinking=THINKING).text, "utf-8")
+    (folder / "chat_template.jinja").write_text(backbone.template(thinking=facts.thinking).text, "utf-8")
 
 
 def _tools_yaml(episode: EpisodeSettings) -> str:

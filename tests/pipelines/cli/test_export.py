@@ -47,6 +47,24 @@ def test_an_export_for_a_trainer_stands_beside_the_runs_own(gog: Gog, copied: Pl
     assert contents(copied.run) == contents(finished.run)
 
 
+@pytest.mark.parametrize("thinking", [True, False])
+def test_every_format_has_a_switch_for_thinking(gog: Gog, copied: Place, thinking: bool) -> None:
+    switch = [] if thinking else ["--no-thinking"]
+    for kind, form in (("sft", "trl"), ("sft", "llama-factory"), ("sft", "ms-swift"), ("rl", "verl")):
+        assert gog("export", kind, "-c", copied.config, "--format", form, "--backbone", "qwen3-vl", *switch).code == 0
+        folder = copied.run / "exports" / f"{form}-qwen3-vl" / kind
+        assert json.loads((folder / "manifest.json").read_text())["backbone"]["thinking"] is thinking
+        if form in ("llama-factory", "ms-swift"):
+            assert ("<think>" in (folder / "train.jsonl").read_text()) is thinking
+        if form == "llama-factory":
+            recipe = (folder / "sft.yaml").read_text()
+            assert f"template: {'qwen3_vl' if thinking else 'qwen3_vl_nothink'}\n" in recipe
+            assert f"enable_thinking: {str(thinking).lower()}\n" in recipe
+        if form == "verl":
+            assert f"set thinking = {str(thinking).lower()} " in (folder / "chat_template.jinja").read_text()
+    assert gog("export", "sft", "-c", copied.config, "--no-thinking").code == 2
+
+
 def test_push_uploads_what_was_exported(gog: Gog, copied: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from gog.pipelines.export import hub
 

@@ -162,7 +162,8 @@ def test_what_the_store_keeps_is_not_asked_again(
 
 def test_without_a_config_the_runs_own_is_taken(gog: Gog, copied: Place, finished: Place) -> None:
     done = gog("retry", "--reason", "verify.wrong", "--reason", "teacher.timeout", "--lake", copied.lake)
-    assert done.code == 0, done.err
+    assert done.code == 1
+    assert "nothing was asked" in done.err
     wrong, timeout = sorted(done.out.splitlines(), reverse=True)
     assert wrong.startswith("verify.wrong: ")
     assert wrong.endswith("so they come out the same")
@@ -172,7 +173,7 @@ def test_without_a_config_the_runs_own_is_taken(gog: Gog, copied: Place, finishe
 
 def test_nothing_is_done_where_there_is_nothing_to_retry(gog: Gog, copied: Place) -> None:
     before = (copied.run / "manifest.json").stat().st_mtime_ns
-    assert gog("retry", "--reason", "teacher.timeout", "--lake", copied.lake).code == 0
+    assert gog("retry", "--reason", "teacher.timeout", "--lake", copied.lake).code == 1
     assert (copied.run / "manifest.json").stat().st_mtime_ns == before
 
 

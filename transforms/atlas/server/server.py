@@ -19,6 +19,9 @@ from aiohttp import web
 from gog.transforms.atlas.planner.policy import Planner, planner_id, skill_of
 from gog.transforms.atlas.server.faults import Fault, Lot, Lots, Manners
 from gog.transforms.atlas.server.pictures import Pictures, TooManyImagesError
+from gog.transforms.dialect.turns import load_object
+from gog.transforms.images import ImageError, decode_image
+from gog.transforms.recent import Recent
 from gog.transforms.services.gateway.bucket import Bucket
 from gog.transforms.services.models.chat.serving import (
     Asked,
@@ -26,9 +29,12 @@ from gog.transforms.services.models.chat.serving import (
     WrongRequestError,
     error_body,
     read_request,
+    stopped,
     truncated,
     write_reply,
 )
+from gog.transforms.services.models.chat.web import deliver, errors_as_json
+from gog.transforms.services.protocols import ChatReply
 
 BODY_BYTES: Final = 64 << 20
 """Longest body of a request that is read."""
@@ -46,13 +52,15 @@ class PlannerServer:
         self.faults: Counter[str] = Counter()
         self._pictures = Pictures()
         self._lots = Lots(self.manners)
+        self._readable: Recent[int, bool] = Recent(10_000)
+        """Images, by hash, that were decoded once: each turn of an episode sends all of them again."""
         self._planner = lru_cache(maxsize=64)(self._make_planner)
         rate = self.manners.rate_limit
         self._limiter = Bucket(rate, max(1.0, rate), time.monotonic()) if rate else None
 
     def application(self) -> web.Application:
         """The routes."""
-        app = web.Application(client_max_size=BODY_BYTES)
+        app = web.Application(client_max_size=BODY_BYTES, middlewares=[errors_as_json])
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
@@ -106,19 +114,26 @@ class PlannerServer:
             return self._wrong(400, str(error))
         planner = self._planner(asked.model)
         if planner is None:
-            return self._wrong(404, f"The model {asked.model!r} does not exist; /v1/models lists some")
+            why = f"The model {asked.model!r} does not exist; /v1/models lists some"
+            return self._wrong(404, why, "model_not_found")
         lot = self._lots.draw(body)
         if lot.fault is not None:
             self.faults[lot.fault.value] += 1
         if (early := self._early(request, lot)) is not None:
             return early
         try:
-            reply = await self._reply(planner, asked)
+            replies = await self._replies(planner, asked)
         except TooManyImagesError:
             return self._refusal(503, "too many images under way", 1.0)
+        except ImageError as error:
+            return self._wrong(400, f"image_url: the image cannot be read ({error})")
+        wants_json = asked.json_object or asked.request.response_schema is not None
+        if wants_json and any(load_object(reply.message.text) is None for reply in replies):
+            return self._wrong(400, "response_format: this program writes JSON only as a judge; leave it out")
+        reply = write_reply(replies, planner.id, self.requests, int(time.time()))
         seconds = lot.latency_s + (self.manners.stall_s if lot.fault is Fault.STALL else 0.0)
         await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
-        return await self._deliver(request, reply, lot.fault)
+        return await self._deliver(request, reply, asked, lot.fault)
 
     def _early(self, request: web.Request, lot: Lot) -> web.Response | None:
         """What is said before anybody thinks, by faults that begin so."""
@@ -137,12 +152,19 @@ class PlannerServer:
                 return web.Response()
         return None
 
-    async def _reply(self, planner: Planner, asked: Asked) -> Json:
+    async def _replies(self, planner: Planner, asked: Asked) -> list[ChatReply]:
+        """A reply for each choice. Raises `TooManyImagesError` and `ImageError`."""
         with self._pictures.held(asked.images):
-            reply = await planner.complete(asked.request)
-        return write_reply(reply, planner.id, self.requests, int(time.time()))
+            for data in asked.images:
+                if self._readable.get(digest := hash(data)) is None:
+                    await asyncio.to_thread(decode_image, data)
+                    self._readable.put(digest, True)
+            replies = [await planner.complete(request) for request in asked.requests]
+        return [_within(stopped(reply, asked.stop), asked.request.sampling.max_tokens) for reply in replies]
 
-    async def _deliver(self, request: web.Request, reply: Json, fault: Fault | None) -> web.StreamResponse:
+    async def _deliver(
+        self, request: web.Request, reply: Json, asked: Asked, fault: Fault | None
+    ) -> web.StreamResponse:
         match fault:
             case Fault.TRUNCATED:
                 reply = truncated(reply)
@@ -150,6 +172,8 @@ class PlannerServer:
                 reply = reply | {"choices": []}
             case None:
                 self.answered += 1
+        if asked.stream and fault not in (Fault.MALFORMED, Fault.CUT_BODY):
+            return await deliver(request, reply, asked)
         body = json.dumps(reply, ensure_ascii=False).encode()
         if fault is Fault.MALFORMED:
             body = body[: len(body) // 2]
@@ -169,9 +193,9 @@ class PlannerServer:
         kind = "rate_limit_error" if status == 429 else "server_error"
         return web.json_response(error_body(message, kind), status=status, headers=headers)
 
-    def _wrong(self, status: int, message: str) -> web.Response:
+    def _wrong(self, status: int, message: str, code: str | None = None) -> web.Response:
         self.faults[f"wrong-request-{status}"] += 1
-        return web.json_response(error_body(message, "invalid_request_error"), status=status)
+        return web.json_response(error_body(message, "invalid_request_error", code), status=status)
 
     def _make_planner(self, name: str) -> Planner | None:
         """The planner of that name: its id or its address in a config. None for any other name."""
@@ -197,6 +221,19 @@ async def serving(server: PlannerServer, host: str = "127.0.0.1", port: int = 0)
         yield f"http://{shown}:{runner.addresses[0][1]}/v1"
     finally:
         await runner.cleanup()
+
+
+def _within(reply: ChatReply, max_tokens: int) -> ChatReply:
+    """The reply as it ends at its limit, in thought and text; calls come last."""
+    if reply.completion_tokens <= max_tokens:
+        return reply
+    thought, room = reply.message.reasoning_content or "", 4 * max_tokens
+    changes = {
+        "reasoning_content": thought[:room] or None,
+        "content": reply.message.text[: max(0, room - len(thought))],
+    }
+    message = reply.message.model_copy(update=changes | {"tool_calls": ()})
+    return ChatReply(message, "length", reply.prompt_tokens, max_tokens)
 
 
 def _reset(request: web.Request) -> None:

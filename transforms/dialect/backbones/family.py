@@ -64,7 +64,9 @@ class Backbone:
     """Linear layers of the transformer blocks, by name, of the language model and of the vision tower."""
 
     llama_factory: str
-    """LLaMA-Factory's name of the chat template."""
+    """LLaMA-Factory's name of the chat template,"""
+    llama_factory_plain: str = ""
+    """and of the one without thoughts, where that is another."""
     swift_budget: Literal["pixels", "tokens"] = "pixels"
     """What ms-swift limits an image by."""
 

@@ -15,6 +15,7 @@ BACKBONE = Backbone(
     min_pixels=256 * 256,
     max_pixels=1280 * 32 * 32,
     llama_factory="qwen3_vl",
+    llama_factory_plain="qwen3_vl_nothink",
     swift_budget="tokens",
     opens_thought=True,
 )

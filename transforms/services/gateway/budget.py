@@ -133,6 +133,11 @@ class Budget:
         self._stop = failure, detail
         self._wake()
 
+    @property
+    def stopped(self) -> str:
+        """What `stop` was told; empty where it was not."""
+        return self._stop[1] if self._stop else ""
+
     def go_on(self) -> None:
         """Take back what `stop` was told."""
         self._stop = None

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,11 +18,13 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from gog.schemas import Event, FailureClass, Hit
+from gog.transforms.services.gateway.breaker import Breaker
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gate import Gate
 from gog.transforms.services.gateway.json_replies import repair
 from gog.transforms.services.gateway.prices import FREE
 from gog.transforms.services.gateway.retry import Retry, with_retries
+from gog.transforms.services.gateway.statistics import Statistics
 from gog.transforms.services.protocols import (
     ChatReply,
     ChatRequest,
@@ -51,24 +52,6 @@ _PAGE_ATTEMPTS = 2
 """A search goes on without a page whose site is down; five attempts would hold it up for minutes."""
 _MAY_BE_CHARGED = frozenset({FailureClass.TIMEOUT, FailureClass.MALFORMED, FailureClass.REFUSED})
 """Failures after which the provider may have done the work: they are charged by estimate."""
-
-
-@dataclass(slots=True)
-class Statistics:
-    """What this process asked and got. Written on the event loop, read from anywhere."""
-
-    calls: int = 0
-    """Requests made, every attempt counted."""
-    from_store: int = 0
-    joined: int = 0
-    """Requests that waited for an identical one in flight."""
-    in_flight: int = 0
-    """Requests at a provider now."""
-    cost: float = 0.0
-    failures: Counter[FailureClass] = field(default_factory=Counter)
-    """Questions that ended in a failure, stored ones included."""
-    tokens: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Prompt and completion tokens bought, by provider."""
 
 
 @dataclass(slots=True)
@@ -122,6 +105,7 @@ class Gateway:
         store: AnyStore,
         *,
         budget: Budget | None = None,
+        breaker: Breaker | None = None,
         gates: Mapping[str, Gate] | None = None,
         retry: Retry | None = None,
         run: str = "",
@@ -130,12 +114,14 @@ class Gateway:
     ) -> None:
         """`gates` are by service id; several ids may share one, and an id without one gets its own with defaults.
 
-        `retry` also bounds each attempt; `seed` draws the jitter of pauses; `sleep` is for tests.
+        Without a `breaker` nothing stops a run whose set-up is wrong. `retry` also bounds each attempt; `seed` draws
+        the jitter of pauses; `sleep` is for tests.
         """
         self.store, self.budget, self.run = store, budget or Budget(), run
         self.statistics = Statistics()
         self.on_event: Callable[[Event], None] | None = None
         """Told of every call on the event loop, as soon as it has ended."""
+        self.breaker = breaker or Breaker(active=False)
         self._gates = dict(gates or {})
         self._retry, self._sleep = retry or Retry(), sleep
         self._rng = random.Random(seed)
@@ -204,7 +190,7 @@ class Gateway:
         flight = self._flights.get(request.key)
         if flight is not None:
             return await self._join(request, trace, flight)
-        kept = self.store.get(request.key)
+        kept = self.breaker.doubted(request.provider, request.key) or self.store.get(request.key)
         if kept is not None:
             self.statistics.from_store += 1
             self._log(request, trace, kept.failure, from_store=True)
@@ -252,19 +238,24 @@ class Gateway:
         """Make the request, retried; keep what came of it, with its event."""
         if request.ready is not None:
             await request.ready()
-        tokens = (0, 0)
+        tokens, service = (0, 0), (request.kind, request.provider)
         try:
             answer, text = await with_retries(
                 partial(self._attempt, request, trace),
                 self._retry_of(request),
                 self._rng,
                 self._sleep,
-                f"{request.kind}/{request.provider}",
+                "/".join(service),
+                partial(self.breaker.passes, *service),
             )
         except ServiceError as error:
             if error.failure.unasked:
                 self._log(request, trace, error.failure)
                 raise
+            self._stop_at(self.breaker.give_up(*service, error))
+            if self.breaker.is_setup(*service, error):
+                self._log(request, trace, error.failure)
+                raise ServiceError(FailureClass.SETUP, error.detail) from None
             kept = Kept(None, error.failure, error.detail)
         else:
             kept = Kept(text)
@@ -275,9 +266,20 @@ class Gateway:
         entry = Entry(
             request.key, request.kind, request.provider, request.purpose, request.text, kept, trace.cost, *tokens
         )
+        if self.breaker.doubts(entry):
+            self.store.log(self.run, event)
+            return self._read(request, kept)
+        for bad in (
+            self.breaker.answer(request.provider, trace.clock) if kept.failure in (None, FailureClass.REFUSED) else ()
+        ):
+            await self.store.put(bad, self.run)
         # Another process may have been first with an answer: then all go on with that one.
         held = await self.store.put(entry, self.run, event)
         return answer if held is kept and kept.failure is None else self._read(request, held)
+
+    def _stop_at(self, why: str) -> None:
+        if why and not self.budget.stopped:
+            self.budget.stop(FailureClass.SETUP, why)
 
     def _retry_of(self, request: _Request[Any]) -> Retry:
         if request.kind != "page":
@@ -292,7 +294,10 @@ class Gateway:
         price = self.budget.price(request.provider)
         estimate = price.cost(request.prompt_tokens, request.completion_tokens)
         self.budget.check(estimate)
-        async with gate.admit(request.prompt_tokens + request.completion_tokens) as admission:
+        async with (
+            self.breaker.turn(request.kind, request.provider),
+            gate.admit(request.prompt_tokens + request.completion_tokens) as admission,
+        ):
             await self.budget.admit(estimate)
             trace.attempts += 1
             self.statistics.calls += 1
@@ -303,6 +308,7 @@ class Gateway:
             except ServiceError as error:
                 cost = estimate if error.failure in _MAY_BE_CHARGED else 0.0
                 gate.report(admission, error.failure, error.retry_after, tokens=0)
+                self._stop_at(self.breaker.refuse(request.kind, request.provider, error))
                 raise
             else:
                 tokens = self._tokens(request, answer)

@@ -51,8 +51,9 @@ async def with_retries(
     rng: random.Random,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     name: str = "",
+    passes: Callable[[ServiceError], bool] = lambda error: error.failure.passing,
 ) -> T:
-    """The result of `make`, tried again while its `ServiceError` is a passing one; the last error is raised.
+    """The result of `make`, tried again while its `ServiceError` is one that `passes`; the last error is raised.
 
     `name` is what the log calls the request.
     """
@@ -60,7 +61,7 @@ async def with_retries(
         # tenacity costs more than the rest of a call together; a call that succeeds at once does without it.
         return await make()
     except ServiceError as error:
-        if not error.failure.passing:
+        if not passes(error):
             raise
         failed: list[ServiceError] = [error]
     paused = 0.0
@@ -89,7 +90,7 @@ async def with_retries(
         sleep=sleep,
         stop=over,
         wait=wait,
-        retry=retry_if_exception(lambda error: isinstance(error, ServiceError) and error.failure.passing),
+        retry=retry_if_exception(lambda error: isinstance(error, ServiceError) and passes(error)),
         reraise=True,
     )
     return await again(attempt)

@@ -182,7 +182,7 @@ class Store(AnyStore):
 
     def tally(self, run: str, since: float = 0.0) -> list[Tally]:
         sql = f"""SELECT provider, kind, purpose, count(*), sum(attempts), sum(from_store),
-            count(failure) FILTER (WHERE failure NOT IN ('budget', 'judge_ill')),
+            count(failure) FILTER (WHERE failure NOT IN ('budget', 'judge_ill', 'setup')),
             sum(prompt_tokens), sum(completion_tokens), sum(cost),
             total(latency_s) FILTER (WHERE NOT from_store)
             FROM events WHERE {OF_RUN} AND started >= ?2 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""

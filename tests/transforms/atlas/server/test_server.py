@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 from fakes import MemoryImages, picture
 
@@ -210,15 +212,19 @@ def test_what_else_can_be_asked() -> None:
 
 
 @pytest.mark.parametrize("damaged", [b"\x89PNG\r\n\x1a\nnothing", b"\xff\xd8\xffno", b"RIFFxxxx"])
-def test_a_damaged_picture_shows_nothing_and_breaks_nothing(damaged: bytes) -> None:
+def test_a_damaged_picture_is_a_bad_request(damaged: bytes) -> None:
     url = "data:image/png;base64," + base64.b64encode(damaged).decode()
     part = {"type": "image_url", "image_url": {"url": url}}
     said = {"model": "planner:", "messages": [{"role": "user", "content": [part, {"type": "text", "text": "What?"}]}]}
 
-    async def ask(address: str) -> Any:
-        return await call_json("POST", f"{address}/chat/completions", payload=said)
+    async def ask(address: str) -> ServiceError:
+        with pytest.raises(ServiceError) as caught:
+            await call_json("POST", f"{address}/chat/completions", payload=said)
+        return caught.value
 
-    assert visit(PlannerServer(), ask)["choices"]
+    error = visit(PlannerServer(), ask)
+    assert error.failure is FailureClass.BAD_REQUEST
+    assert "the image cannot be read" in error.detail
 
 
 def test_a_request_that_is_too_long_is_refused() -> None:
@@ -233,3 +239,69 @@ def test_a_request_that_is_too_long_is_refused() -> None:
     error = visit(server, ask)
     assert error.failure in {FailureClass.BAD_REQUEST, FailureClass.NETWORK}
     assert server.answered == 0
+
+
+def asked(**changes: Any) -> Any:
+    """Status and body of a request for a reply as any client makes it."""
+    parts = [{"type": "text", "text": "Question: What is at the top right?"}]
+    picture_url = "data:image/png;base64," + base64.b64encode(picture()).decode()
+    parts.insert(0, {"type": "image_url", "image_url": {"url": changes.pop("picture", picture_url)}})  # type: ignore[dict-item]
+    tool = {"type": "function", "function": {"name": "gaze", "parameters": {"type": "object"}}}
+    sent = {"model": MODEL, "messages": [{"role": "user", "content": parts}], "tools": [tool]} | changes
+    path, method = sent.pop("path", "/chat/completions"), sent.pop("method", "POST")
+
+    async def go(address: str) -> Any:
+        async with aiohttp.ClientSession() as session, session.request(method, address + path, json=sent) as response:
+            return response.status, await response.text()
+
+    return visit(PlannerServer(), go)
+
+
+def test_choices_and_a_stream_say_the_same() -> None:
+    status, body = asked(n=3, seed=1)
+    choices = json.loads(body)["choices"]
+    assert (status, [choice["index"] for choice in choices]) == (200, [0, 1, 2])
+    status, body = asked(n=3, seed=1, stream=True, stream_options={"include_usage": True})
+    assert status == 200
+    events = [line.removeprefix("data: ") for line in body.splitlines() if line]
+    assert events.pop() == "[DONE]"
+    chunks = [json.loads(event) for event in events]
+    assert chunks[-1]["usage"]["completion_tokens"] > 0
+    for choice in choices:
+        parts = [part for chunk in chunks for part in chunk["choices"] if part["index"] == choice["index"]]
+        assert (parts[0]["delta"]["content"], parts[-1]["finish_reason"]) == (
+            choice["message"]["content"],
+            choice["finish_reason"],
+        )
+
+
+def test_stop_and_limits_are_kept() -> None:
+    whole = json.loads(asked(seed=1, tools=[])[1])["choices"][0]
+    assert "<answer>" in whole["message"]["content"]
+    ended = json.loads(asked(seed=1, tools=[], stop=["</answer>"])[1])["choices"][0]
+    assert ended["message"]["content"] == whole["message"]["content"].removesuffix("</answer>")
+    short = json.loads(asked(seed=1, tools=[], max_completion_tokens=1)[1])
+    assert (short["choices"][0]["finish_reason"], short["usage"]["completion_tokens"]) == ("length", 1)
+
+
+BROKEN = "data:image/png;base64," + base64.b64encode(picture()[:60]).decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "changes"),
+    [
+        (400, "cannot be read", {"picture": BROKEN}),
+        (400, "logprobs", {"logprobs": True}),
+        (400, "tool_choice", {"tool_choice": "required"}),
+        (400, "response_format", {"response_format": {"type": "json_object"}}),
+        (404, "does not exist", {"model": "gpt-9"}),
+        (404, "/v1/chat/completions", {"path": "/responses"}),
+        (405, "/v1/chat/completions", {"method": "GET"}),
+    ],
+)
+def test_errors_are_openais_json(status: int, said: str, changes: dict[str, Any]) -> None:
+    came, body = asked(**changes)
+    error = json.loads(body)["error"]
+    assert came == status
+    assert said in error["message"]
+    assert set(error) == {"message", "type", "param", "code"}

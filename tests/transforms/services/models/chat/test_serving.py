@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from gog.schemas import ImagePart, Message, TextPart
 from gog.transforms.images import sha256_hex
 from gog.transforms.services.models.chat.reply import read_reply
-from gog.transforms.services.models.chat.serving import WrongRequestError, read_request, truncated, write_reply
+from gog.transforms.services.models.chat.serving import (
+    WrongRequestError,
+    read_request,
+    stopped,
+    truncated,
+    write_reply,
+)
 from gog.transforms.services.models.chat.settings import ModelSettings
 from gog.transforms.services.models.chat.wire import request_body
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
@@ -53,7 +59,7 @@ def test_a_request_of_our_client_is_understood_as_it_was_meant() -> None:
 
 def test_what_is_left_out_has_the_apis_defaults() -> None:
     request = read_request(body()).request
-    assert (request.sampling.temperature, request.sampling.top_p, request.sample_index) == (1.0, 1.0, 0)
+    assert (request.sampling.temperature, request.sampling.top_p) == (1.0, 1.0)
     assert request.messages == (Message(role="user", content="Hi"),)
 
 
@@ -68,8 +74,13 @@ def test_what_is_left_out_has_the_apis_defaults() -> None:
         (body(messages=[]), "messages"),
         (body(messages=[{"role": "critic", "content": ""}]), "role"),
         (body(messages=[HI["messages"][0]] * 1001), "messages"),
-        (body(stream=True), "stream"),
-        (body(n=2), "n: "),
+        (body(n=0), "n: "),
+        (body(n=1000), "n: "),
+        (body(logprobs=True), "logprobs"),
+        (body(top_logprobs=2), "logprobs"),
+        (body(tool_choice="required"), "tool_choice"),
+        (body(tool_choice={"type": "function", "function": {"name": "gaze"}}), "tool_choice"),
+        (body(response_format={"type": "grammar"}), "response_format"),
         (body(seed=1 << 70), "seed"),
         (body(temperature=-1), "temperature"),
         (body(tools=["gaze"]), "tools"),
@@ -114,14 +125,31 @@ def test_a_reply_comes_through_as_it_was(text: str, arguments: str, thought: str
         called("gaze", arguments, text=text, think=thought, call_id=sha("x")[:8]),
     ):
         reply = ChatReply(message, "tool_calls" if message.tool_calls else "stop", tokens, 7)
-        assert read_reply(json.loads(json.dumps(write_reply(reply, "planner:", 1, 0)))) == reply
+        assert read_reply(json.loads(json.dumps(write_reply([reply], "planner:", 1, 0)))) == reply
 
 
 @pytest.mark.parametrize("message", [called("gaze", {"label": "it"}), Message(role="assistant", content="Nairobi")])
 def test_a_truncated_reply_says_so(message: Message) -> None:
-    whole = write_reply(ChatReply(message), "planner:", 1, 0)
+    whole = write_reply([ChatReply(message)], "planner:", 1, 0)
     cut = read_reply(truncated(whole))
     assert cut.finish_reason == "length"
     shorter = [(said.text + "".join(c.function.arguments for c in said.tool_calls)) for said in (cut.message, message)]
     assert 0 < len(shorter[0]) < len(shorter[1])
     assert read_reply(whole).message == message
+
+
+def test_without_a_seed_samples_differ_at_a_temperature_and_are_the_same_without() -> None:
+    assert len({read_request(body()).request.sample_index for _ in range(5)}) > 1
+    assert {read_request(body(temperature=0)).request.sample_index for _ in range(5)} == {0}
+    assert read_request(body(seed=3, n=2)).requests == tuple(read_request(body(seed=seed)).request for seed in (3, 4))
+
+
+def test_tools_that_may_not_be_called_are_none() -> None:
+    tool = {"type": "function", "function": {"name": "gaze"}}
+    assert read_request(body(tools=[tool], tool_choice="none")).request.tools == ()
+    assert read_request(body(tools=[tool], tool_choice="auto")).request.tools == (tool,)
+
+
+@pytest.mark.parametrize(("stop", "left"), [(["c"], "ab"), (["x", "d", "b"], "a"), ([], "abcd"), (["a"], "")])
+def test_a_reply_ends_before_a_stop(stop: list[str], left: str) -> None:
+    assert stopped(ChatReply(Message(role="assistant", content="abcd")), stop).message.text == left
