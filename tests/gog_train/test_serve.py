@@ -1,6 +1,7 @@
 """The server of a checkpoint: batches of what waits, errors as an endpoint says them, spoken to by our own client."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,32 @@ def test_whoever_hangs_up_is_not_answered() -> None:
 def test_a_folder_that_is_no_checkpoint_ends_with_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--checkpoint", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path} has no gog.json")
+
+
+def test_choices_streams_stops_and_errors_are_as_other_servers_have_them() -> None:
+    asked = {"model": NAME, "messages": [{"role": "user", "content": "hi"}]}
+    answers: list[tuple[int, str]] = []
+
+    async def speak(base: str) -> None:
+        async with aiohttp.ClientSession() as session:
+            for more in (
+                {"n": 2, "seed": 3},
+                {"n": 2, "seed": 3, "stream": True},
+                {"seed": 345, "stop": "4"},
+                {"logprobs": True},
+                {"response_format": {"type": "json_object"}},
+            ):
+                async with session.post(f"{base}/chat/completions", json=asked | more) as response:
+                    answers.append((response.status, await response.text()))
+            async with session.post(f"{base}/completions", json=asked) as response:
+                answers.append((response.status, await response.text()))
+
+    talk(CheckpointServer(Parrot(), NAME, 8), speak)
+    assert [status for status, _ in answers] == [200, 200, 200, 400, 400, 404]
+    several, stream, stopped, *errors = [body for _, body in answers]
+    said = [choice["message"]["content"] for choice in json.loads(several)["choices"]]
+    assert [text.count("3") or text.count("4") for text in said] == [1, 1]
+    events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: {")]
+    assert [part["delta"]["content"] for event in events for part in event["choices"] if part["delta"]] == said
+    assert "4" not in json.loads(stopped)["choices"][0]["message"]["content"]
+    assert all(json.loads(body)["error"]["message"] for body in errors)
