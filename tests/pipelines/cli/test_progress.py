@@ -12,7 +12,7 @@ from gog.pipelines.cli.progress import Progress
 from gog.pipelines.config.config import load_config
 from gog.pipelines.views.status import StepPace
 from gog.schemas import FailureClass
-from gog.transforms.services.gateway.gateway import Statistics
+from gog.transforms.services.gateway.statistics import Statistics
 
 
 def test_progress_is_a_plain_line_without_a_terminal(finished: Place, monkeypatch: pytest.MonkeyPatch) -> None:
