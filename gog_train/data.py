@@ -85,6 +85,22 @@ class Export:
         return data
 
 
+def as_messages(rows: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Rows of an SFT export as TRL's own trainer takes them; for `with_transform` of a `datasets.Dataset`.
+
+    Messages and tools are read from their JSON, and every image part holds its picture, the crops in the replies of
+    tools too, which TRL fills in for no one: `images` is therefore empty.
+    """
+    messages = [json.loads(text) for text in rows["messages"]]
+    for conversation, images in zip(messages, rows["images"], strict=True):
+        contents = [message["content"] for message in conversation if isinstance(message["content"], list)]
+        parts = [part for content in contents for part in content if part["type"] == "image"]
+        for part, image in zip(parts, images, strict=True):
+            part["image"] = image
+    read = {"messages": messages, "images": [[] for _ in messages]}
+    return read | ({"tools": [json.loads(text) for text in rows["tools"]]} if "tools" in rows else {})
+
+
 def open_export(
     folder: Path, kind: Kind, backbone: str, levels: Collection[int] = (1, 2), *, rows: bool = True
 ) -> Export:

@@ -103,7 +103,7 @@ def calls(config: Config) -> tuple[int, int]:
 def exported(config: Config, kind: str, split: str = "*") -> Rows:
     """Rows of an export, all columns."""
     folder = run_folder(config) / "exports" / kind
-    return [row for path in sorted(folder.glob(f"{split}-*.parquet")) for row in pq.read_table(path).to_pylist()]
+    return [row for path in sorted(folder.glob(f"data/{split}-*.parquet")) for row in pq.read_table(path).to_pylist()]
 
 
 def messages_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def export(
         print(f"{form}: {rows}" + "".join(f"; {number} {reason}" for reason, number in done.rejected.items()))
         print(f"{folder}: README.md says how to load it")
     else:
-        print(f"{folder}: README.md is its card; load it with\n  load_dataset('parquet', data_dir='{folder}')")
+        print(f"{folder}: README.md is its card; load it with\n  load_dataset('parquet', data_dir='{folder / 'data'}')")
     if push is not None:
         from gog.pipelines.export.hub import push_export
 

@@ -121,6 +121,7 @@ class SplitWriter:
 
     def _open(self) -> pq.ParquetWriter:
         if self._writer is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
             self._paths.append(self._folder / f"{self._split}-{len(self._paths):05d}.parquet")
             plain = [field.name for field in self._schema if not pa.types.is_nested(field.type)]
             self._writer = pq.ParquetWriter(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from gog.pipelines.export.formats import FORMATS
-from gog.pipelines.export.formats.export_format import Pictures, SplitPlace, Writer, own_parquet
+from gog.pipelines.export.formats.export_format import DATA, Pictures, SplitPlace, Writer, own_parquet
 from gog.pipelines.export.parquet import SplitWriter
 from gog.schemas import Reject, Split
 from gog.transforms.export.rows import RlRow, SftRow
@@ -42,14 +42,13 @@ class SplitFiles:
         family = ModelSettings(family=target.backbone.name) if target.backbone else ModelSettings()
         pictures = Pictures(folder / IMAGES_FOLDER, family)
         place = SplitPlace(folder, Split.TRAIN, row, rows_per_file, tools, pictures)
-        form, table, index = FORMATS[target.format], folder, {}
+        form, rows, index = FORMATS[target.format], folder, {}
         if not form.own_columns:
-            table = folder / ".spill" / "rows"
-            table.mkdir(parents=True)
-            index = {split: own_parquet(replace(place, folder=table, split=split)) for split in Split}
+            rows = folder / ".spill" / "rows"
+            index = {split: own_parquet(replace(place, folder=rows, split=split)) for split in Split}
         open_split = form.writers["sft" if row is SftRow else "rl"]
         writers = {split: open_split(replace(place, split=split)) for split in Split}
-        return cls(folder, table, writers, index, keeps_rejects=target.backbone is not None)
+        return cls(folder, rows / DATA, writers, index, keeps_rejects=target.backbone is not None)
 
     @property
     def rows(self) -> dict[Split, int]:

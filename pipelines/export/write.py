@@ -274,7 +274,10 @@ def _write_texts(
             split.value: {
                 "rows": facts.splits.get(split.value, 0),
                 "levels": splits.levels[split],
-                "files": [{"name": p.name, "bytes": p.stat().st_size, "sha256": _sha256(p)} for p in paths],
+                "files": [
+                    {"name": p.relative_to(folder).as_posix(), "bytes": p.stat().st_size, "sha256": _sha256(p)}
+                    for p in paths
+                ],
             }
             for split, paths in splits.files.items()
         },

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config
 from gog.pipelines.export import write as splits
+from gog.pipelines.export.formats.export_format import DATA
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.write import Exported
 from gog.pipelines.lake.lake import Lake, write_atomic, write_part
@@ -67,7 +68,8 @@ def _export(context: Context, kind: str, inputs: str, write: Callable[[Callable[
     folder = context.lake.run_folder(context.run)
     mark = folder / "exports" / f".{kind}.json"
     recover(folder / "exports" / kind)
-    wanted = {"inputs": inputs, "settings": context.config.export.model_dump(mode="json")}
+    # The layout is part of it: a mark of before the folder of data has none.
+    wanted = {"inputs": inputs, "settings": context.config.export.model_dump(mode="json"), "layout": DATA}
     in_place = (folder / "exports" / kind / "manifest.json").exists()
     if in_place and context.done(step, GLOBAL) and read_mark(mark) == wanted:
         return

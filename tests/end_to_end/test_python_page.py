@@ -19,4 +19,4 @@ def test_the_page_runs(page: str, blocks: int, tmp_path: Path) -> None:
         [sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
-    assert list((tmp_path / "lake" / "runs").glob("*/exports/sft/train-*.parquet"))
+    assert list((tmp_path / "lake" / "runs").glob("*/exports/sft/data/train-*.parquet"))

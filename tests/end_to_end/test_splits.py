@@ -30,7 +30,7 @@ SPLITS = ("train", "validation")
 def opened(config: Config, kind: str, cache: Path) -> datasets.DatasetDict:
     """The export as the library `datasets` opens it."""
     folder = run_folder(config) / "exports" / kind
-    patterns = {split: str(folder / f"{split}-*.parquet") for split in SPLITS}
+    patterns = {split: str(folder / "data" / f"{split}-*.parquet") for split in SPLITS}
     return datasets.load_dataset("parquet", data_files=patterns, cache_dir=str(cache))
 
 

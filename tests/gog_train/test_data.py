@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tiny_models
 from families import FAMILIES
 from lakes import EPISODE, small_run, source_of
 
@@ -17,7 +18,8 @@ from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl, export_sft
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.target import TOOLS, Target
-from gog_train.data import Export, ExportError, Kind, open_export
+from gog_train.data import Export, ExportError, Kind, as_messages, open_export
+from gog_train.processors import fit
 
 QWEN3, QWEN25 = "qwen3-vl", "qwen2.5-vl"
 
@@ -42,7 +44,7 @@ def sft(made: Path, tmp_path: Path) -> Path:
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], None], split: str = "train") -> None:
     """Change every row of a split, and the hashes in the manifest with it."""
-    (path,) = folder.glob(f"{split}-*.parquet")
+    (path,) = folder.glob(f"data/{split}-*.parquet")
     table = pq.read_table(path)
     rows = table.to_pylist()
     for row in rows:
@@ -55,7 +57,7 @@ def sign(folder: Path, path: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     for split in manifest["splits"].values():
         for file in split["files"]:
-            if file["name"] == path.name:
+            if file["name"] == path.relative_to(folder).as_posix():
                 file["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
@@ -168,22 +170,22 @@ class TestRefuses:
         assert "nothing of its episode or its tools; export it again with" in self.open(sft)
 
     def test_a_file_that_is_missing(self, sft: Path) -> None:
-        next(sft.glob("validation-*")).unlink()
+        next(sft.glob("data/validation-*")).unlink()
         assert "is missing; copy the whole folder" in self.open(sft)
 
     def test_a_file_that_was_changed(self, sft: Path) -> None:
-        path = next(sft.glob("train-*"))
+        path = next(sft.glob("data/train-*"))
         path.write_bytes(path.read_bytes()[:-1] + b"x")
         assert "is not the file that was exported" in self.open(sft)
 
     def test_a_file_that_is_no_parquet(self, sft: Path) -> None:
-        path = next(sft.glob("train-*"))
+        path = next(sft.glob("data/train-*"))
         path.write_bytes(b"PAR1 nothing")
         sign(sft, path)
         assert "cannot be read" in self.open(sft)
 
     def test_a_column_that_is_missing(self, sft: Path) -> None:
-        path = next(sft.glob("train-*"))
+        path = next(sft.glob("data/train-*"))
         pq.write_table(pq.read_table(path).drop_columns(["tools"]), path)
         sign(sft, path)
         assert "no column 'tools'" in self.open(sft)
@@ -236,3 +238,45 @@ def test_a_wrong_box_in_a_turn_that_is_not_learned_is_history(sft: Path) -> None
     rewrite(sft, boxed([0, 0, 1100, 500]))
     rewrite(sft, with_turns(lambda message: message.update(train=False)))
     assert len(open_export(sft, "sft", QWEN3).rows("train")) == 4
+
+
+def test_an_export_from_before_the_folder_of_data_is_read(made: Path, tmp_path: Path) -> None:
+    old = Path(shutil.copytree(made / "trl-qwen3-vl" / "sft", tmp_path / "old"))
+    for path in (old / "data").iterdir():
+        path.rename(old / path.name)
+    manifest = (old / "manifest.json").read_text().replace('"data/', '"')
+    (old / "manifest.json").write_text(manifest)
+    new = open_export(made / "trl-qwen3-vl" / "sft", "sft", "qwen3-vl").rows("train")
+    assert open_export(old, "sft", "qwen3-vl").rows("train")["id"] == new["id"]
+
+
+def test_trl_takes_the_messages_after_one_line(made: Path) -> None:
+    from datasets import load_dataset
+    from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+    folder = made / "trl-qwen3-vl" / "sft" / "data"
+    data = load_dataset("parquet", data_dir=str(folder))["train"].with_transform(as_messages)
+    rows = [data[number] for number in range(2)]
+    parts = [
+        [part for message in row["messages"] if isinstance(message["content"], list) for part in message["content"]]
+        for row in rows
+    ]
+    pictures = [part["image"] for content in parts for part in content if part["type"] == "image"]
+    assert len(pictures) > len(rows), "the first image of each row, and crops"
+    processor = tiny_models.processor("qwen3-vl")
+    fit(processor, BACKBONES["qwen3-vl"].template(thinking=True), BACKBONES["qwen3-vl"])
+    batch = DataCollatorForVisionLanguageModeling(processor)(rows)
+    assert len(batch["image_grid_thw"]) == len(pictures)
+
+
+def test_the_folder_of_data_opens_as_it_is(made: Path) -> None:
+    import pandas  # type: ignore[import-untyped, unused-ignore]
+
+    for export in ("sft", "trl-qwen3-vl/rl", "trl-qwen3-vl/sft"):
+        folder = made / export / "data"
+        found = pandas.read_parquet(folder)
+        assert sorted(found["id"]) == sorted(pq.read_table(folder).column("id").to_pylist())
+        counts = json.loads((made / export / "manifest.json").read_text())["splits"]
+        assert dict(found["split"].value_counts()) == {
+            name: split["rows"] for name, split in counts.items() if split["rows"]
+        }

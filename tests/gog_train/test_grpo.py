@@ -290,7 +290,7 @@ def test_an_image_that_is_cut_off_is_refused(qwen3: dict[str, Any], tmp_path: Pa
     import pyarrow.parquet as pq
 
     copy = rewritten(qwen3, tmp_path)
-    (path,) = copy.glob("train-*.parquet")
+    (path,) = copy.glob("data/train-*.parquet")
     table = pq.read_table(path)
     rows = table.to_pylist()
     for row in rows:

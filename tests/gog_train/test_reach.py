@@ -49,7 +49,7 @@ def test_advice_is_for_what_a_wrong_answer_teaches_nothing() -> None:
 @pytest.mark.usefixtures("_small")
 def test_of_the_world_numbers_dates_and_yes_or_no_are_settled_both_ways(tiny: Config, tmp_path: Path) -> None:
     folder = trl_export(tiny, "rl", small("qwen3-vl"), tmp_path)
-    files = sorted(folder.glob("*.parquet"))
+    files = sorted(folder.rglob("*.parquet"))
     rows = [one for path in files for one in pq.read_table(path, columns=list(GOLD)).to_pylist()]
     counts = reach(rows, "mask", judge=False).counts
     assert counts.total() == len(rows) > 10

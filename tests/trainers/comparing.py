@@ -14,7 +14,7 @@ IGNORED = -100
 
 def compare(got: Sequence[tuple[list[int], list[int]]], trl: Path, processor: Any, backbone: str) -> None:
     """Raise unless tokens and labels of all rows are ours, in the order of the TRL export."""
-    (path,) = trl.glob("train-*.parquet")
+    (path,) = trl.glob("data/train-*.parquet")
     wanted = pq.read_table(path, columns=["messages", "tools"]).to_pylist()
     assert len(got) == len(wanted) > 0
     for (tokens, labels), row in zip(got, wanted, strict=True):

@@ -21,6 +21,9 @@ from gog.transforms.services.models.chat.settings import ModelSettings
 CUTOFF: Final = 16384
 """Tokens of the longest row that is trained on; estimates of the export are rough."""
 
+DATA: Final = "data"
+"""Folder of an export's Parquet files: apart from card and manifest, so that whatever reads Parquet opens it."""
+
 Columns = Callable[[Any, Sequence[str]], dict[str, Any]]
 """A row for JSON, of an `SftRow` or `RlRow` and the paths of its images below the export."""
 
@@ -128,7 +131,7 @@ def json_lines(columns: Columns) -> Callable[[SplitPlace], Writer]:
 
 def own_parquet(place: SplitPlace) -> SplitWriter:
     """Opens a split as Parquet with the engine's own columns."""
-    return SplitWriter(place.folder, place.split.value, export_schema(place.row), place.rows_per_file)
+    return SplitWriter(place.folder / DATA, place.split.value, export_schema(place.row), place.rows_per_file)
 
 
 def write_script(path: Path, text: str) -> None:

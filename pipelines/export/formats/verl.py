@@ -11,7 +11,7 @@ import pyarrow as pa
 import yaml
 
 from gog.pipelines.export.card_data import CardFacts
-from gog.pipelines.export.formats.export_format import ExportFormat, SplitPlace, rendered, write_script
+from gog.pipelines.export.formats.export_format import DATA, ExportFormat, SplitPlace, rendered, write_script
 from gog.pipelines.export.parquet import IMAGES, SplitWriter, with_features
 from gog.schemas import Split
 from gog.transforms.dialect.backbones import Backbone
@@ -37,7 +37,7 @@ class VerlSplit(SplitWriter):
         self._pictures = place.pictures
         self._originals: dict[str, str] = {}
         schema, fit = verl_schema(place.tools), place.pictures.fit
-        super().__init__(place.folder, place.split.value, schema, place.rows_per_file, self._verl, fit)
+        super().__init__(place.folder / DATA, place.split.value, schema, place.rows_per_file, self._verl, fit)
 
     def add(self, row: SftRow | RlRow, images: ImageStore | None) -> None:
         """Write a row with its image."""
@@ -88,8 +88,8 @@ def _recipe(folder: Path, backbone: Backbone, facts: CardFacts, episode: Episode
     def parquet(split: Split) -> str:
         # Nobody validates on a split that is not there: verl wants a file, and gets the one it trains on.
         name = split if split.value in facts.filled else Split.TRAIN
-        paths = sorted(folder.glob(f"{name.value}-*.parquet"))
-        return ", ".join(f'"${{oc.env:GOG_EXPORT}}/{path.name}"' for path in paths)
+        paths = sorted((folder / DATA).glob(f"{name.value}-*.parquet"))
+        return ", ".join(f'"${{oc.env:GOG_EXPORT}}/{DATA}/{path.name}"' for path in paths)
 
     values = {
         "train_files": parquet(Split.TRAIN),
@@ -124,4 +124,4 @@ def _tools_yaml(episode: EpisodeSettings) -> str:
     return yaml.safe_dump({"tools": tools}, sort_keys=False, allow_unicode=True, width=1000)
 
 
-FORMAT = ExportFormat("verl", {"rl": VerlSplit}, _CARD, "{}-*.parquet", recipe=_recipe)
+FORMAT = ExportFormat("verl", {"rl": VerlSplit}, _CARD, f"{DATA}/{{}}-*.parquet", recipe=_recipe)

@@ -107,7 +107,7 @@ def image_outside(environment: Environment) -> None:
 
 
 def rows_changed(environment: Environment) -> None:
-    path = next(Path(environment["GOG_EXPORT"]).glob("train-*"))
+    path = next(Path(environment["GOG_EXPORT"]).glob("data/train-*"))
     path.write_bytes(path.read_bytes()[:-1])
 
 

@@ -14,7 +14,7 @@ def test_the_export_again_after_a_change_of_its_settings(gog: Gog, copied: Place
     assert done.code == 1
     assert "export.too_long" in done.out
     assert "nothing was exported: export.too_long took" in done.error
-    assert not list((copied.run / "exports" / "sft").glob("*.parquet"))
+    assert not list((copied.run / "exports" / "sft").rglob("*.parquet"))
 
 
 @pytest.mark.parametrize(

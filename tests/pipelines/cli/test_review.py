@@ -20,7 +20,7 @@ ACCEPT, REJECT = Decision.ACCEPT, Decision.REJECT
 
 def exported(place: Place, kind: str = "sft") -> dict[str, Mapping[str, Any]]:
     """Rows of an export by id."""
-    found = sorted((place.run / "exports" / kind).glob("*.parquet"))
+    found = sorted((place.run / "exports" / kind / "data").glob("*.parquet"))
     return {row["id"]: row for path in found for row in pq.read_table(path).to_pylist()}
 
 

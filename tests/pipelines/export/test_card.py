@@ -57,7 +57,7 @@ class TestCard:
         assert matter["license"] == "cc-by-4.0"
         assert matter["language"] == ["en", "pt"]
         assert matter["size_categories"] == ["1K<n<10K"]
-        files = [{"split": split, "path": f"{split}-*.parquet"} for split in ("train", "validation")]
+        files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in ("train", "validation")]
         assert matter["configs"] == [{"config_name": "default", "data_files": files}]
 
     def test_a_split_without_rows_is_not_in_the_front_matter(self) -> None:

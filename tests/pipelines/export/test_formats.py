@@ -49,7 +49,7 @@ def rl(lake: Lake, form: str, backbone: str) -> Exported:
 
 
 def rows_of(folder: Path, split: str = "*") -> list[dict[str, Any]]:
-    return [row for path in sorted(folder.glob(f"{split}-*.parquet")) for row in pq.read_table(path).to_pylist()]
+    return [row for path in sorted(folder.glob(f"data/{split}-*.parquet")) for row in pq.read_table(path).to_pylist()]
 
 
 def manifest_of(done: Exported) -> dict[str, Any]:
@@ -214,7 +214,7 @@ class TestOtherTrainers:
         from datasets import load_dataset
 
         done = rl(lake, "verl", backbone)
-        data = load_dataset("parquet", data_files=str(done.folder / "train-*.parquet"), split="train")
+        data = load_dataset("parquet", data_files=str(done.folder / "data" / "train-*.parquet"), split="train")
         for number, row in enumerate(data):
             assert row["prompt"][1]["content"].startswith("<image>Image 0")
             assert (row["agent_name"], row["extra_info"]["index"]) == ("tool_agent", number)
@@ -223,7 +223,7 @@ class TestOtherTrainers:
             original = (done.folder / begin["image"]).read_bytes()
             assert hashlib.sha256(original).hexdigest() == Path(begin["image"]).stem, "tools cut from the original"
         config = yaml.safe_load((done.folder / "grpo.yaml").read_text())
-        assert config["data"]["train_files"] == ["${oc.env:GOG_EXPORT}/train-00000-of-00001.parquet"]
+        assert config["data"]["train_files"] == ["${oc.env:GOG_EXPORT}/data/train-00000-of-00001.parquet"]
         assert config["data"]["val_files"] == config["data"]["train_files"], "there is no other split here"
         tools = yaml.safe_load((done.folder / "tools.yaml").read_text())["tools"]
         asked = json.loads(rows_of(rl(lake, "trl", backbone).folder)[0]["tools"])

@@ -42,11 +42,12 @@ def rl(lake: Lake, settings: ExportSettings = SETTINGS, on_reject: Callable[[Rej
 
 
 def digest(folder: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def rows_of(folder: Path, split: str) -> list[dict[str, Any]]:
-    return [row for path in sorted(folder.glob(f"{split}-*.parquet")) for row in pq.read_table(path).to_pylist()]
+    return [row for path in sorted(folder.glob(f"data/{split}-*.parquet")) for row in pq.read_table(path).to_pylist()]
 
 
 class TestSplits:
@@ -85,17 +86,17 @@ class TestSplits:
     def test_files_are_numbered_and_row_groups_small(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(parquet, "GROUP_ROWS", 2)
         folder = sft(lake, ExportSettings(rows_per_file=3)).folder
-        names = [path.name for path in sorted(folder.glob("train-*"))]
+        names = [path.name for path in sorted(folder.glob("data/train-*"))]
         assert names == ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
-        metadata = pq.read_metadata(folder / names[0])
+        metadata = pq.read_metadata(folder / "data" / names[0])
         assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [2, 1]
 
     def test_large_images_end_a_row_group(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(parquet, "GROUP_BYTES", 1)
-        assert pq.read_metadata(sft(lake).folder / "train-00000-of-00001.parquet").num_row_groups == 4
+        assert pq.read_metadata(sft(lake).folder / "data" / "train-00000-of-00001.parquet").num_row_groups == 4
 
     def test_text_is_compressed_and_images_are_not_again(self, lake: Lake) -> None:
-        group = pq.read_metadata(sft(lake).folder / "train-00000-of-00001.parquet").row_group(0)
+        group = pq.read_metadata(sft(lake).folder / "data" / "train-00000-of-00001.parquet").row_group(0)
         columns = {group.column(n).path_in_schema: group.column(n).compression for n in range(group.num_columns)}
         assert columns.pop("images.list.element.bytes") == "UNCOMPRESSED"
         assert set(columns.values()) == {"ZSTD"}
@@ -115,8 +116,8 @@ class TestLoading:
         from datasets import Features, Image, List, load_dataset
 
         folder = export(lake).folder
-        found = [split.value for split in Split if any(folder.glob(f"{split}-*"))]
-        files = {split: str(folder / f"{split}-*.parquet") for split in found}
+        found = [split.value for split in Split if any(folder.glob(f"data/{split}-*"))]
+        files = {split: str(folder / "data" / f"{split}-*.parquet") for split in found}
         data = load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "cache"))
         assert data["train"].features["images"] == List(Image())
         assert Features.from_arrow_schema(export_schema(row)) == data["train"].features
@@ -172,7 +173,7 @@ class TestSameBytes:
         assert digest(sft(lake).folder) == before
 
     def test_no_paths_of_this_machine_are_in_it(self, lake: Lake, tmp_path: Path) -> None:
-        for path in sft(lake).folder.iterdir():
+        for path in sft(lake).folder.rglob("*.*"):
             assert str(tmp_path).encode() not in path.read_bytes()
 
 
@@ -299,7 +300,8 @@ if not exchange:
     atomic._exchange = lambda one, other: False
 
 def digest(folder):
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 def child(rows_per_file, kill_at=None, counted=None):
     # No thread has been started yet: a fork is safe, and a hundred times faster than a new process.

@@ -140,7 +140,7 @@ def test_splits_leave_out_what_people_rejected_and_do_not_teach_a_corrected_gaze
         folder = lake.run_folder("small")
         run = replace(source_of(lake), reviews=latest(said))
         export_sft(run, ExportRequest(settings), rejects.append)
-        files = sorted((folder / "exports" / "sft").glob("*.parquet"))
+        files = sorted((folder / "exports" / "sft" / "data").glob("*.parquet"))
         rows = [row for path in files for row in pq.read_table(path).to_pylist()]
         return {row["id"]: row["messages"] for row in rows}, {r.id: r.reason for r in rejects}
 

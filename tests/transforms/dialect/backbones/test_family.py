@@ -76,7 +76,7 @@ def test_an_episode_and_its_trajectories_come_in_the_frame_of_the_family(tiles: 
     assert EPISODE.in_frame(tiles.spec).spec == FrameSpec(Frame.PIXELS, 28, 448 * 448, 448 * 448)
     recorded = {row.trajectory_id: row for row in lake.read_table("small", "trajectories", Trajectory)}
     done = sft(lake, "trl", tiles)
-    rows = [row for path in done.folder.glob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    rows = [row for path in done.folder.glob("data/*.parquet") for row in pq.read_table(path).to_pylist()]
     assert len(rows) == 6
     assert not done.rejected
     for row in rows:
