@@ -17,6 +17,7 @@ from importlib.metadata import requires
 from importlib.resources import files
 from typing import Any, Final, Literal
 
+from gog.transforms.extras import install
 from gog_train.checkpoints import check_notes, git_revision, resumed, version_of, versions
 from gog_train.data import Export, ExportError, open_export
 from gog_train.grpo import EXAMPLES as GRPO_EXAMPLES
@@ -148,7 +149,7 @@ def _versions(vllm: bool) -> Iterator[Check]:
         if installed is not None and installed.partition("+")[0] != pinned:
             other.append(f"{name} {installed} ({pinned})")
     shown = ", ".join(f"{name} {installed}" for name in pins() if (installed := version_of(name)))
-    how = f"pip install -c gog_train/{PINS} 'glance-or-gaze[train]' torchvision vllm"
+    how = f"{install('train')} -c gog_train/{PINS} torchvision vllm"
     if wrong:
         yield Check("versions", "problem", "; ".join(wrong), how)
     elif other:

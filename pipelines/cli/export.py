@@ -4,15 +4,16 @@ Parquet with the images inside, as `load_dataset` reads it. For RL the pool must
 format, a second export beside it: every trajectory replayed in the backbone's frame.
 
 What anybody rejected in `gog view` stays out; with `--reviewed require` all that nobody accepted, too. A gaze
-whose box was corrected is not trained.
+whose box was corrected is not trained. What would take the place of an export with more rows is refused without
+--replace, and told what it would leave.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gog.pipelines.cli.errors import FellShortError
 from gog.pipelines.cli.options import ConfigOption, DemoOption, LakeOption, RunOption, SeedOption, example, option
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
@@ -60,6 +61,10 @@ def export(
         Reviewed | None,
         typer.Option("--reviewed", help="What SFT splits make of reviews (`gog view`); the config's unless given."),
     ] = None,
+    out: Annotated[Path | None, option("--out", "FOLDER", "Write it there; the run's own exports stay.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of an export with more rows, which is kept otherwise.")
+    ] = False,
     push: Annotated[str | None, option("--push", "REPO", "Upload it as a dataset of the Hugging Face hub.")] = None,
 ) -> None:
     if kind not in {"sft", "rl"}:
@@ -74,16 +79,20 @@ def export(
             raise typer.BadParameter("reviews are of trajectories; RL splits hold seeds", param_hint="--reviewed")
         loaded = loaded.model_copy(update={"export": loaded.export.model_copy(update={"reviewed": reviewed})})
     needs(loaded, *(("curated", "gog curate") if kind == "sft" else ("complexity", "gog label")))
-    work(loaded, (f"export_{kind}",))
+    if out is None:
+        work(loaded, (f"export_{kind}",), replace=replace)
     folder = Path(loaded.lake) / "runs" / loaded.run / "exports" / kind
-    if target.backbone is not None:
+    if target.backbone is not None or out is not None:
         from gog.pipelines.steps.export import export_for
 
-        done = export_for(loaded, kind, target)
+        done = export_for(loaded, kind, target, out=out, may_replace=replace)
         folder = done.folder
-        rows = ", ".join(f"{number} {split}" for split, number in done.rows.items())
-        print(f"{form}: {rows}" + "".join(f"; {number} {reason}" for reason, number in done.rejected.items()))
+        rows = ", ".join(f"{number:,} {split}" for split, number in done.rows.items())
+        print(f"{form}: {rows}" + "".join(f"; {number:,} {reason}" for reason, number in done.rejected.items()))
         print(f"{folder}: README.md says how to load it")
+        if not sum(done.rows.values()):
+            most = max(done.rejected.items(), key=lambda pair: pair[1], default=None)
+            raise FellShortError("nothing was exported" + (f": {most[0]} took {most[1]:,}" if most else ""))
     else:
         print(f"{folder}: README.md is its card; load it with\n  load_dataset('parquet', data_dir='{folder / 'data'}')")
     if push is not None:

@@ -37,6 +37,7 @@ def work(
     *,
     accept: int | None = None,
     min_kept: int = 1,
+    replace: bool = True,
     beam: list[str] | None = None,
     as_json: bool = False,
 ) -> None:
@@ -56,7 +57,9 @@ def work(
     if any(arg.startswith("--runner") for arg in args):
         logging.disable(logging.NOTSET)  # what another runner has to say is in its log alone
     with Progress(config, sys.stderr) as progress:
-        result = run_engine(config, steps=steps or STEPS, accept=accept, runner_args=args, on_shard=progress.shard)
+        result = run_engine(
+            config, steps=steps or STEPS, accept=accept, runner_args=args, on_shard=progress.shard, replace=replace
+        )
     with open_lake(Path(config.lake) / "runs" / config.run) as views:
         summary = summarise(views)
     if as_json:

@@ -1,6 +1,6 @@
 """What an export reads and what is asked of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,3 +34,9 @@ class ExportRequest:
     target: Target = PLAIN
     tools: ToolSettings = TOOLS
     policy: str | None = None
+    out: Path | None = None
+    """The folder of the export, where it is not that of the run."""
+    replace: bool = True
+    """Whether it may take the place of one with more rows."""
+    on_ready: Callable[[], None] = field(default=lambda: None)
+    """Called when it is whole and about to take its place."""

@@ -29,6 +29,7 @@ from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.reviews import honour
 from gog.pipelines.views.database import open_lake
 from gog.schemas import SCHEMA_VERSION, Complexity, Evidence, Reject, Seed, Split, StageCount, Trajectory, Unit, Verdict
+from gog.schemas.errors import UsageError, UserError
 from gog.schemas.rows import from_row
 from gog.transforms.atomic import passing_folder, recover, swap_in
 from gog.transforms.dialect.backbones import BACKBONES
@@ -47,6 +48,14 @@ MOST_RANGES: Final = 50
 
 Reading = tuple[str, "SftRow | RlRow | Reject"]
 """The id of a row and what became of it."""
+
+
+class SmallerExportError(UserError):
+    """The export would take the place of one with more rows; that one is kept."""
+
+
+class NoExportError(UsageError):
+    """What stands where the export should go is something else; it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +151,9 @@ def _export(
 ) -> Exported:
     kind, stage, unit = ("sft", SFT_STAGE, Unit.TRAJECTORY) if row is SftRow else ("rl", RL_STAGE, Unit.SEED)
     target, episode = request.target, request.target.episode(run.episode)
-    final = run.folder / "exports" / target.folder / kind
+    final = request.out or run.folder / "exports" / target.folder / kind
+    there = _rows_in(final) if request.out or not request.replace else None
+    before = None if request.replace else there
     passing = passing_folder(final)
     spill = passing / ".spill"
     try:
@@ -160,15 +171,37 @@ def _export(
             count = StageCount(stage=stage, unit=unit, shard=0, entered=entered, passed=passed)
             facts = card_facts(connection, files.table, count, rejected, target, episode)
         shutil.rmtree(spill)
+        if before is not None and passed < before:
+            shutil.rmtree(passing)
+            left = ", ".join(f"{reason} {number:,}" for reason, number in rejected.most_common(3))
+            why = f" ({left} left out)" if left else ""
+            raise SmallerExportError(
+                f"{final} has {before:,} rows and this export would have {passed:,}{why}: nothing was replaced; "
+                "--replace does it, --out FOLDER writes it elsewhere"
+            )
         if target.backbone:
             FORMATS[target.format].recipe(passing, target.backbone, facts, episode)
         _write_texts(passing, facts, files, rejected, run, request)
+        request.on_ready()
         swap_in(final)
     except OSError as error:
         raise LakeError(f"cannot write {final}: {error.strerror or error}; the export before it is kept") from error
     except duckdb.Error as error:
         raise LakeError(f"cannot read the tables of {run.folder}: {' '.join(str(error).split())[:300]}") from error
     return Exported(final, count, files.rows, dict(sorted(rejected.items())))
+
+
+def _rows_in(folder: Path) -> int | None:
+    """Rows of the export in a folder; None where there is none. Raises `NoExportError` on something else."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return None
+    try:
+        splits = json.loads((folder / "manifest.json").read_bytes())["splits"]
+        return sum(int(split["rows"]) for split in splits.values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise NoExportError(
+            f"{folder} is there already and holds no export: name another folder, or remove it"
+        ) from None
 
 
 def _write_rows(

@@ -26,6 +26,7 @@ from gog.pipelines.rehearse.understood import advice_on_pictures, told, understo
 from gog.schemas import SCHEMA_VERSION, WHOLE, EpisodeImage, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
+from gog.transforms.extras import install
 from gog.transforms.images import decode_image
 from gog.transforms.open_set import plugins
 from gog.transforms.passing_images import PassingImages
@@ -311,7 +312,7 @@ def _extras() -> Iterator[Check]:
             installed = f"{package} {version(package)}" if importlib.util.find_spec(package) else ""
         except PackageNotFoundError:
             installed = ""
-        missing = f"not installed; for {use}: pip install 'glance-or-gaze[{name}]'"
+        missing = f"not installed; for {use}: {install(name)}"
         yield Check(f"extra {name}", "ok", installed or missing)
 
 

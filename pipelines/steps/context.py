@@ -40,6 +40,8 @@ class Context:
     on_shard: Callable[[str, int, int], None] = field(default=lambda step, shard, shards: None)
     """Told of each shard before it starts: step, how many are done, how many there are."""
     fingerprint: str = ""
+    replace: bool = True
+    """Whether an export may take the place of one with more rows."""
 
     @property
     def run(self) -> str:

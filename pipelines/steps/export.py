@@ -28,24 +28,34 @@ def export_sft(context: Context) -> None:
     reviews = read_reviews(context.lake, context.run)
     reviewed = digest_reviews(reviews, context.config.export.reviewed)
     inputs = context.digest("curate", ("curated", "groups")) + reviewed
-    _export(context, "sft", inputs, partial(splits.export_sft, _source(context, reviews), _request(context.config)))
+    _export(context, "sft", inputs, partial(splits.export_sft, _source(context, reviews)))
 
 
 def export_rl(context: Context) -> None:
     """Write the RL splits, unless they are those of these labels."""
     inputs = context.digest("label", ("complexity",)) + context.digest("curate", ("groups",))
-    _export(context, "rl", inputs, partial(splits.export_rl, _source(context), _request(context.config)))
+    _export(context, "rl", inputs, partial(splits.export_rl, _source(context)))
 
 
-def export_for(config: Config, kind: str, target: Target, policy: str | None = None) -> Exported:
-    """Write the splits of a run for a trainer, beside the run's own. Raises `LakeError`.
+def export_for(
+    config: Config,
+    kind: str,
+    target: Target,
+    policy: str | None = None,
+    *,
+    out: Path | None = None,
+    may_replace: bool = True,
+) -> Exported:
+    """Write the splits of a run for a trainer, beside the run's own, or to a folder elsewhere.
+
+    Raises `LakeError`, and where it may not take the place of what is there `SmallerExportError` or `NoExportError`.
 
     `policy` names whose levels the RL splits go by, where several have labelled the run.
     """
     lake = Lake(Path(config.lake), create=False)
     manifest = lake.read_manifest(config.run)
     context = Context(config, lake, fingerprint=manifest.fingerprint if manifest else "")
-    request = replace(_request(config), target=target, policy=policy)
+    request = replace(_request(config), target=target, policy=policy, out=out, replace=may_replace)
     with lake.lock(config.run):
         if kind == "sft":
             return splits.export_sft(_source(context, read_reviews(lake, config.run)), request)
@@ -63,7 +73,9 @@ def _request(config: Config) -> ExportRequest:
     return ExportRequest(config.export, tools=ToolSettings(crops=config.crops, search=config.search))
 
 
-def _export(context: Context, kind: str, inputs: str, write: Callable[[Callable[[Reject], None]], Exported]) -> None:
+def _export(
+    context: Context, kind: str, inputs: str, write: Callable[[ExportRequest, Callable[[Reject], None]], Exported]
+) -> None:
     step = f"export_{kind}"
     folder = context.lake.run_folder(context.run)
     mark = folder / "exports" / f".{kind}.json"
@@ -74,10 +86,14 @@ def _export(context: Context, kind: str, inputs: str, write: Callable[[Callable[
     if in_place and context.done(step, GLOBAL) and read_mark(mark) == wanted:
         return
     context.on_shard(step, 0, 1)
-    context.forget(step)
-    mark.unlink(missing_ok=True)
+
+    def on_ready() -> None:
+        context.forget(step)
+        mark.unlink(missing_ok=True)
+
     rejects: list[Reject] = []
-    exported = write(rejects.append)
+    in_place = in_place and not context.replace
+    exported = write(replace(_request(context.config), replace=not in_place, on_ready=on_ready), rejects.append)
     write_part(context.lake.part_path(context.run, "rejects", step, GLOBAL), "rejects", rejects)
     write_part(context.lake.part_path(context.run, "funnel", step, GLOBAL), "funnel", [exported.count])
     write_atomic(mark, json.dumps(wanted, sort_keys=True).encode())

@@ -17,6 +17,7 @@ from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config, fingerprint
 from gog.pipelines.config.kept import kept
 from gog.pipelines.connect.services import begin, check_ready, open_store
+from gog.pipelines.export.write import SmallerExportError
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.sources.files import ShardSpec
 from gog.pipelines.steps.context import Context
@@ -69,12 +70,14 @@ def run(
     retry: frozenset[str] = frozenset(),
     runner_args: tuple[str, ...] = (),
     on_shard: OnStep = lambda step, shard, shards: None,
+    replace: bool = True,
 ) -> RunResult:
     """Do what is missing of a run, and again what stopped at a ceiling or was rejected for a reason in `retry`.
 
     `accept` stops phase one as soon as that many trajectories would be kept. Raises `ConfigError`
     on an address that nobody fills and `RunnerOptionError`, before anything is done, `LakeError` when another process
-    writes to the run or the run was made with another config, `FunnelError` when rows were lost.
+    writes to the run or the run was made with another config, `SmallerExportError` unless exports may `replace` larger
+    ones, `FunnelError` when rows were lost.
     """
     check_runner(runner_args)
     _small_memory()
@@ -93,7 +96,7 @@ def run(
             in_phase_one = context.local and step in PHASE_ONE
             on_shard(step, place if in_phase_one else done, len(specs) if in_phase_one else shards)
 
-        context = Context(config, lake, runner_args, on_step, manifest.fingerprint)
+        context = Context(config, lake, runner_args, on_step, manifest.fingerprint, replace)
         forget_rejected(context, retry | stops(config), steps)
         shards = list(specs)
         stopped, light = "", dict[int, Light]()
@@ -110,7 +113,11 @@ def run(
         tidy()
         for step, work in (("curate", curate), ("export_sft", export_sft), ("label", label), ("export_rl", export_rl)):
             if step in steps and not stopped:
-                work(context)
+                try:
+                    work(context)
+                except SmallerExportError:
+                    _end(context, manifest, stopped)
+                    raise
                 tidy()
                 if step == "label":
                     stopped = _stop(context, context.shards_of("synthesize"), "label")

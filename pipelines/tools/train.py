@@ -20,6 +20,7 @@ from gog.pipelines.export.card import escaped
 from gog.pipelines.lake.lake import write_atomic
 from gog.pipelines.templates import templates
 from gog.schemas.errors import UsageError
+from gog.transforms.extras import install
 
 Stage = Literal["sft", "grpo"]
 Json = dict[str, Any]
@@ -75,7 +76,7 @@ def examine(launch: Launch) -> Json:
     if not isinstance(report, dict) or "checks" not in report:
         why = " ".join((done.stderr.strip().splitlines() or ["nothing was said"])[-1].split())[:300]
         raise LaunchError(
-            f"{launch.interpreter} cannot run gog_train ({why}): install 'glance-or-gaze[train]' there, or name "
+            f"{launch.interpreter} cannot run gog_train ({why}): there, {install('train')}, or name "
             "another environment's interpreter with --python"
         )
     return report

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from gog.transforms.extras import install
 from gog.transforms.open_set import OpenSet, UnknownMemberError
 from gog.transforms.services.models.provider import ModelProvider
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, TextSearch
@@ -89,7 +90,7 @@ def check_installed(provider: Provider[object], address: str) -> None:
     """Raise `ProviderError` where a package that it needs is not there; loads nothing."""
     for package in provider.packages:
         if find_spec(package) is None:
-            extra = f": pip install 'glance-or-gaze[{provider.extra}]'" if provider.extra else ""
+            extra = f": {install(provider.extra)}" if provider.extra else ""
             raise ProviderError(f"{address}: {package} is not installed{extra}")
 
 

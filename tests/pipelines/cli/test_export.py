@@ -10,7 +10,14 @@ from calling import Gog, Place, contents
 
 def test_the_export_again_after_a_change_of_its_settings(gog: Gog, copied: Place) -> None:
     copied.config.write_text(copied.config.read_text().replace("max_tokens: 16000", "max_tokens: 256"))
-    done = gog("export", "sft", "-c", copied.config)
+    before = contents(copied.run)
+    refused = gog("export", "sft", "-c", copied.config)
+    assert refused.code == 1
+    assert "rows and this export would have 0 (export.too_long " in refused.error
+    assert "--replace does it, --out FOLDER writes it elsewhere" in refused.error
+    assert contents(copied.run) == before
+    assert json.loads((copied.run / "manifest.json").read_text())["state"] == "done"
+    done = gog("export", "sft", "-c", copied.config, "--replace")
     assert done.code == 1
     assert "export.too_long" in done.out
     assert "nothing was exported: export.too_long took" in done.error
@@ -79,3 +86,20 @@ def test_push_uploads_what_was_exported(gog: Gog, copied: Place, monkeypatch: py
     assert done.code == 0, done.err
     assert asked == [(copied.run / "exports" / "verl-qwen3-vl" / "rl", "me/rl")]
     assert "uploaded to https://hub.example/me/rl" in done.out
+
+
+def test_an_export_elsewhere_leaves_the_runs_own(gog: Gog, copied: Place, tmp_path: Path) -> None:
+    before, out = contents(copied.run), tmp_path / "out"
+    done = gog("export", "sft", "-c", copied.config, "--out", out)
+    assert done.code == 0, done.err
+    assert (out / "manifest.json").exists()
+    assert list(out.rglob("*.parquet"))
+    assert contents(copied.run) == before
+    copied.config.write_text(copied.config.read_text().replace("max_tokens: 16000", "max_tokens: 256"))
+    assert "nothing was replaced" in gog("export", "sft", "-c", copied.config, "--out", out).error
+    assert list(out.rglob("*.parquet"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("mine")
+    refused = gog("export", "sft", "-c", copied.config, "--out", tmp_path / "mine", "--replace")
+    assert (refused.code, "holds no export" in refused.error) == (2, True)
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "mine"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gog.schemas import Box, BoxError, FailureClass, plain
+from gog.transforms.extras import install
 from gog.transforms.image_store import ImageStore, open_image
 from gog.transforms.images import ImageError
 from gog.transforms.services.detectors.batches import Batches
@@ -33,9 +34,7 @@ class UltralyticsDetector:
             from ultralytics.utils.events import events
         except (ImportError, RuntimeError) as error:
             said = str(error).splitlines()[0][:200]
-            raise ProviderError(
-                f"ultralytics cannot be imported ({said}): pip install 'glance-or-gaze[detect]'"
-            ) from None
+            raise ProviderError(f"ultralytics cannot be imported ({said}): {install('detect')}") from None
         events.enabled = False
         try:
             self._model: Any = YOLO(weights)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from gog.schemas import FailureClass
+from gog.transforms.extras import install
 from gog.transforms.services.protocols import ServiceError
 
 MAX_PAGES: Final = 50
@@ -30,7 +31,7 @@ def pdf_version() -> str:
 async def pdf_text(data: bytes) -> str:
     """The text of the first pages of a PDF. Raises `ServiceError` (`bad_request`) when it has no readable text."""
     if not pdf_version():
-        raise _bad("it is a PDF, and pypdf is not installed: pip install 'glance-or-gaze[pdf]'")
+        raise _bad(f"it is a PDF, and pypdf is not installed: {install('pdf')}")
     # No keys of the environment for a process that reads what strangers wrote.
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG", "SYSTEMROOT") if name in os.environ}
     child = await asyncio.create_subprocess_exec(
