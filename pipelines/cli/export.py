@@ -8,6 +8,7 @@ whose box was corrected is not trained. What would take the place of an export w
 --replace, and told what it would leave.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +63,7 @@ def export(
         typer.Option("--reviewed", help="What SFT splits make of reviews (`gog view`); the config's unless given."),
     ] = None,
     out: Annotated[Path | None, option("--out", "FOLDER", "Write it there; the run's own exports stay.")] = None,
-    replace: Annotated[
+    may_replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of an export with more rows, which is kept otherwise.")
     ] = False,
     push: Annotated[str | None, option("--push", "REPO", "Upload it as a dataset of the Hugging Face hub.")] = None,
@@ -80,12 +81,12 @@ def export(
         loaded = loaded.model_copy(update={"export": loaded.export.model_copy(update={"reviewed": reviewed})})
     needs(loaded, *(("curated", "gog curate") if kind == "sft" else ("complexity", "gog label")))
     if out is None:
-        work(loaded, (f"export_{kind}",), replace=replace)
+        work(loaded, (f"export_{kind}",), replace=may_replace)
     folder = Path(loaded.lake) / "runs" / loaded.run / "exports" / kind
     if target.backbone is not None or out is not None:
         from gog.pipelines.steps.export import export_for
 
-        done = export_for(loaded, kind, target, out=out, may_replace=replace)
+        done = export_for(loaded, kind, target, out=out, may_replace=may_replace)
         folder = done.folder
         rows = ", ".join(f"{number:,} {split}" for split, number in done.rows.items())
         print(f"{form}: {rows}" + "".join(f"; {number:,} {reason}" for reason, number in done.rejected.items()))
