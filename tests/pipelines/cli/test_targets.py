@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from calling import Gog, Place
+from PIL import Image
 
 SOURCE = {"kind": "jsonl", "path": "rows.jsonl", "dataset": "own", "image_root": "photos"}
 MAPPING = {"question": "q", "answers": ["a"], "image": "i"}
@@ -19,6 +20,8 @@ def own_config(folder: Path, **keys: Any) -> Path:
     folder.mkdir(exist_ok=True)
     rows = [{"q": f"Which city is this, {n}?", "a": "Paris", "i": "a.png"} for n in range(2)]
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "photos").mkdir()
+    Image.effect_noise((96, 96), 80).save(folder / "photos" / "a.png")
     for part in ("corpus", "gallery"):
         (folder / "index" / part).mkdir(parents=True)
     data = {"run": "own", "source": SOURCE | {"mapping": MAPPING}, "lake": "data"}
