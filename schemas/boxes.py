@@ -168,6 +168,11 @@ def iou(a: Box, b: Box) -> float:
     return shared / union if union > 0 else 0.0
 
 
+def same_place(a: Box, b: Box) -> bool:
+    """Whether two boxes are of one place: they share a quarter of the smaller one."""
+    return intersection(a, b) >= min(a.area, b.area) / 4
+
+
 def resolve(box: Box, parent: Box) -> Box:
     """A box drawn on a crop, as a box on the image that the crop was cut from.
 

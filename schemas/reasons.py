@@ -40,6 +40,7 @@ REASONS: dict[str, str] = {
     "verify.ungrounded": "the evidence does not entail the answer",
     "verify.leaked": "the reasoning names a hint, a plan or the gold answer before evidence did",
     "curate.not_best": "other right attempts of the seed were better",
+    "curate.off_focus": "composed, and its gaze is of another place than that of all right rollouts of the seed",
     "curate.near_duplicate": "another kept trajectory asks nearly the same of nearly the same image",
     "curate.benchmark_overlap": "a page or crop is in a benchmark",
     "curate.over_quota": "its behaviour has filled its share",

@@ -230,7 +230,7 @@ def region_of(seed: Seed, box: Box, label: str = "a flag", number: int = 0) -> R
     return Region(region_id=f"region-{number}", seed_id=seed.seed_id, box=box, label=label, score=0.9, source="d")
 
 
-def obedient(request: ChatRequest, *, answer: str = "Nairobi", query: str = "capital of that country") -> Message:
+def obedient(request: ChatRequest, *, answer: str = "Nairobi", query: str = "capital of Kenya") -> Message:
     """A teacher that writes whatever turn a composing note asks for."""
     note = request.messages[-1].text
     wanted = note.split("nothing else:\n", 1)[1].split("\n", 1)[0]

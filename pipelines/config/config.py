@@ -69,8 +69,8 @@ class Curate(ConfigTable):
 
     keep: int = Field(default=1, ge=1)
     """Trajectories a seed, at most."""
-    prefer_reflective: bool = False
-    """Of several right attempts prefer one that noticed and changed a wrong focus."""
+    prefer_reflective: bool = True
+    """Of several right attempts prefer one that noticed and changed a wrong focus, before one with fewer tool calls."""
     balance: BalanceSettings = BalanceSettings(shares={Behaviour.DIRECT: 0.435})
     splits: SplitSettings = SplitSettings()
     near_duplicate_bits: int = Field(default=4, ge=0, le=16)

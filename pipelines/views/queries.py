@@ -45,6 +45,14 @@ QUERIES: Final[dict[str, Query]] = {
         """,
         {"rejects": "how many left for it", "share": "of what entered the stage"},
     ),
+    "over_quota": Query(
+        "What balance left out, why, and what to change.",
+        """
+        SELECT coalesce(detail, '') AS detail, count(*) AS rejects FROM rejects WHERE reason = 'curate.over_quota'
+        GROUP BY ALL ORDER BY rejects DESC, detail
+        """,
+        {"detail": "why, and what to change", "rejects": "trajectories that were left out"},
+    ),
     "spend": Query(
         "Calls to the outside world, by provider and purpose.",
         """

@@ -19,7 +19,7 @@ PLAIN_WIDTH: Final = 120
 Row = dict[str, Any]
 Summary = dict[str, list[Row]]
 
-_PARTS: Final = ("funnel", "reasons", "spend", "behaviours", "categories", "levels", "benchmark_warnings")
+_PARTS: Final = ("funnel", "reasons", "over_quota", "spend", "behaviours", "categories", "levels", "benchmark_warnings")
 
 
 def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
@@ -40,6 +40,13 @@ def print_summary(summary: Summary, console: Console) -> None:
     for table in (_funnel(summary), _warnings(summary), _spend(summary), _behaviours(summary), _levels(summary)):
         if table is not None:
             console.print(table)
+        if table is not None and table.title == "Funnel":
+            _print_over_quota(summary, console)
+
+
+def _print_over_quota(summary: Summary, console: Console) -> None:
+    for line in summary.get("over_quota", []):
+        console.print(Text(one_line(line["detail"], 1000)), end="\n\n")
 
 
 def print_funnel(summary: Summary, console: Console, stages: Sequence[str]) -> None:
@@ -47,6 +54,8 @@ def print_funnel(summary: Summary, console: Console, stages: Sequence[str]) -> N
     lines = {name: [line for line in summary[name] if line["stage"] in stages] for name in ("funnel", "reasons")}
     if (table := _funnel(lines)) is not None:
         console.print(table)
+    if "curate" in stages:
+        _print_over_quota(summary, console)
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:

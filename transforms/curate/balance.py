@@ -32,9 +32,12 @@ class BalanceSettings(BaseModel):
     groups: dict[str, tuple[Behaviour, ...]] = Field(default_factory=dict)
     total: int | None = Field(default=None, ge=0)
     """Trajectories to keep, at most."""
-    scarce: Literal["strict", "fill"] = "strict"
-    """When a group has too few: `strict` shrinks the total until the shares fit; `fill` keeps what the scarce group
+    scarce: Literal["floor", "strict", "fill"] = "floor"
+    """When a group has too few: `strict` shrinks the total until the shares fit; `floor` does so too, but to no less
+    than its share of what there is, and comes as near to the shares as that allows; `fill` keeps what the scarce group
     has, and leaves the others at their share of the whole."""
+    floor: float = Field(default=0.95, ge=0, le=1)
+    """Share of the trajectories that `floor` keeps at least: what was made is worth more than an exact mix."""
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -98,7 +101,27 @@ def balance(items: Iterable[LightTrajectory], settings: BalanceSettings, run_see
     quotas = _quotas(supply, targets, settings)
     kept = sorted(item.trajectory_id for name, quota in quotas.items() for item in pools[name][:quota])
     over = sorted(item for name, quota in quotas.items() for item in pools[name][quota:])
-    return Balanced(tuple(kept), tuple(item.reject("curate.over_quota", item.behaviour) for item in over))
+    cost = _cost(supply, quotas, targets, settings) if over else ""
+    return Balanced(tuple(kept), tuple(item.reject("curate.over_quota", cost) for item in over))
+
+
+def _cost(
+    supply: Mapping[str, int], quotas: Mapping[str, int], targets: Mapping[str, float], settings: BalanceSettings
+) -> str:
+    """What balance takes away, why, and what to change, in a sentence."""
+    everything, kept = sum(supply.values()), sum(quotas.values())
+    words = f"balance left out {everything - kept} of {everything}"
+    if settings.total is not None and kept == settings.total:
+        return f"{words}: curate.balance.total is {settings.total}"
+    scarce = [name for name, share in targets.items() if share and supply[name] < share * everything]
+    short = ", ".join(f"{name} has {supply[name]}, its share of {targets[name]:.1%} wants" for name in scarce)
+    wanted = ", ".join(str(math.ceil(targets[name] * everything - 1e-9)) for name in scarce)
+    ways = "seed more of them, lower the share"
+    if settings.scarce == "strict":
+        ways = f"{ways}, or set curate.balance.scarce: floor"
+    elif settings.scarce == "floor":
+        ways = f"{ways}, or raise curate.balance.floor ({settings.floor:g})"
+    return f"{words}: {short} {wanted}; {ways}" if scarce else f"{words}, which no share wants"
 
 
 def _draw(trajectory_id: str, run_seed: int) -> bytes:
@@ -123,7 +146,32 @@ def _quotas(supply: Mapping[str, int], targets: Mapping[str, float], settings: B
     present = {name: share for name, share in targets.items() if share and supply[name]}
     scale = sum(present.values())
     shares = {name: present.get(name, 0.0) / scale if scale else 0.0 for name in targets}
-    return _largest(most, shares, supply)
+    quotas = _largest(most, shares, supply)
+    least = math.ceil(settings.floor * most - 1e-9)
+    if settings.scarce == "strict" or sum(quotas.values()) >= least:
+        return quotas
+    return _nearest(least, shares, supply)
+
+
+def _nearest(total: int, shares: Mapping[str, float], supply: Mapping[str, int]) -> dict[str, int]:
+    """`total` of what there is, as near to the shares as it can be: a group that has too few gives all that it has, and
+    the others share the rest. What no share wants comes last.
+    """
+    quotas = dict.fromkeys(shares, 0)
+    open_groups = {name for name, share in shares.items() if share}
+    while open_groups:
+        left = total - sum(quotas[name] for name in shares if name not in open_groups)
+        scale = sum(shares[name] for name in open_groups)
+        wanted = _apportion(left, {name: shares[name] / scale for name in sorted(open_groups)})
+        short = {name for name in open_groups if wanted[name] >= supply[name]}
+        quotas |= {name: supply[name] if name in short else wanted[name] for name in open_groups}
+        if not short:
+            break
+        open_groups -= short
+    for name in sorted(shares, key=lambda name: (-supply[name], name)):
+        missing = total - sum(quotas.values())
+        quotas[name] += max(0, min(missing, supply[name] - quotas[name]))
+    return quotas
 
 
 def _largest(most: int, shares: Mapping[str, float], supply: Mapping[str, int]) -> dict[str, int]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gog.schemas import Behaviour, Reject, Trajectory, Unit, Verdict
+from gog.schemas import Behaviour, Box, Origin, Reject, Trajectory, Unit, Verdict
+from gog.schemas.boxes import same_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +22,23 @@ class Candidate:
 
 
 def select(
-    candidates: Sequence[Candidate], keep: int = 1, *, prefer_reflective: bool = False
+    candidates: Sequence[Candidate], keep: int = 1, *, prefer_reflective: bool = True
 ) -> tuple[tuple[Candidate, ...], tuple[Reject, ...]]:
     """The best `keep` attempts of one seed, best first, and `curate.not_best` for the others.
 
     Order: grounded (an attempt exempt from grounding counts as grounded), then no gaze that found nothing of use (an
-    attempt that needed no gaze is as good as one whose gaze was useful), then reflective where that is preferred,
-    then fewest tool calls, then a behaviour not kept yet; what is still equal goes by trajectory id. Raises
+    attempt that needed no gaze is as good as one whose gaze was useful), then a rollout before a composed attempt of
+    which nobody knows that it looked at the target, then reflective where that is preferred, then fewest tool calls,
+    then a behaviour not kept yet; what is still equal goes by trajectory id. A composed attempt that looked elsewhere
+    than all rollouts of its seed did leaves as `curate.off_focus`, unless its gaze names the target. Raises
     `ValueError` on attempts of several seeds and on one that is not verified.
     """
     if len({candidate.trajectory.seed_id for candidate in candidates}) > 1:
         raise ValueError("best of k is chosen among the attempts of one seed")
     if any(candidate.verdict.reasons for candidate in candidates):
         raise ValueError("only verified attempts can be chosen")
-    left = list(candidates)
+    astray = [candidate for candidate in candidates if _astray(candidate, candidates)]
+    left = [candidate for candidate in candidates if candidate not in astray]
     kept: list[Candidate] = []
     while left and len(kept) < keep:
         behaviours = {candidate.trajectory.behaviour for candidate in kept}
@@ -43,19 +47,40 @@ def select(
         kept.append(best)
     detail = f"kept: {', '.join(one.trajectory.trajectory_id for one in kept) or 'none'}"
     rejects = [
-        candidate.reject("curate.not_best", detail)
-        for candidate in sorted(left, key=lambda candidate: candidate.trajectory.trajectory_id)
+        *(candidate.reject("curate.not_best", detail) for candidate in left),
+        *(candidate.reject("curate.off_focus", "all rollouts looked at another place") for candidate in astray),
     ]
-    return tuple(kept), tuple(rejects)
+    return tuple(kept), tuple(sorted(rejects, key=lambda reject: reject.id))
+
+
+def _astray(candidate: Candidate, candidates: Sequence[Candidate]) -> bool:
+    """Whether it is a composed attempt whose gaze is of another place than that of every rollout that gazed."""
+    if candidate.trajectory.origin is not Origin.COMPOSE or candidate.verdict.gaze_useful is True:
+        return False
+    ours = _last_gaze(candidate)
+    theirs = [
+        box
+        for other in candidates
+        if other.trajectory.origin is Origin.ROLLOUT and other.verdict.gaze_useful is not False
+        if (box := _last_gaze(other)) is not None
+    ]
+    return ours is not None and bool(theirs) and not any(same_place(ours, box) for box in theirs)
+
+
+def _last_gaze(candidate: Candidate) -> Box | None:
+    """The last region that the attempt looked at, and that it is trained on."""
+    boxes = [step.box for step in candidate.trajectory.steps if step.box is not None and step.train]
+    return boxes[-1] if boxes else None
 
 
 def _rank(
     candidate: Candidate, kept: frozenset[Behaviour] | set[Behaviour], prefer_reflective: bool
-) -> tuple[bool, bool, bool, int, bool, str]:
+) -> tuple[bool, bool, bool, bool, int, bool, str]:
     trajectory, verdict = candidate.trajectory, candidate.verdict
     return (
         verdict.grounded is False,
         verdict.gaze_useful is False,
+        trajectory.origin is Origin.COMPOSE and verdict.gaze_useful is None,
         prefer_reflective and not trajectory.reflective,
         sum(bool(message.tool_calls) for message in trajectory.messages),
         trajectory.behaviour in kept,

@@ -22,8 +22,8 @@ class SplitSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rl_share: float = Field(default=0.3, ge=0, le=1)
-    """Of the groups; the others are for SFT."""
+    rl_share: float = Field(default=0.05, ge=0, le=1)
+    """Of the groups, kept from SFT; seeds that SFT did not train on are RL's anyway."""
     validation_share: float = Field(default=0.05, ge=0, le=1)
     """Of the groups, on either side."""
     hub_share: float = Field(default=0.05, gt=0, le=1)

@@ -3,7 +3,6 @@
 The teacher sees the image, the question, what the tools returned so far and the next action; never the gold answer.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from gog.prompts import prompt_hash, render
 from gog.schemas import (
-    AnswerType,
     Behaviour,
     Evidence,
     Function,
@@ -22,19 +20,21 @@ from gog.schemas import (
     Seed,
     ToolCall,
 )
-from gog.schemas.boxes import Box, from_frame, to_frame
+from gog.schemas.boxes import to_frame
 from gog.transforms.dialect.turns import Answer, Call, parse_turn, plain_text
 from gog.transforms.episode.driver import Driven, OnTurn, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.episode.reflection import reflection_of
-from gog.transforms.episode.tool import EpisodeTools, ToolRequest
-from gog.transforms.episode.tools import TOOLS, known_tools
+from gog.transforms.episode.tool import EpisodeTools
+from gog.transforms.episode.tools import known_tools
 from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
-from gog.transforms.synthesize.plans import Looked, Plan, PlannedAction, draw_plan
+from gog.transforms.synthesize.focus import find_focus
+from gog.transforms.synthesize.look import look_around
+from gog.transforms.synthesize.plans import Plan, PlannedAction, draw_plan
+from gog.transforms.synthesize.queries import names_a_find
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, broken, finished, reject_attempt
 from gog.transforms.synthesize.services import Services
-from gog.transforms.verify.grounding import answer_names, hits_text, literal, target_names
 
 
 class ComposeSettings(BaseModel):
@@ -47,10 +47,8 @@ class ComposeSettings(BaseModel):
     )
     reflective_share: float = Field(default=0.5, ge=0, le=1)
     """Share of plans that begin with a search that missed, where there is one."""
-    searches: int = Field(default=4, ge=1)
-    """Gazes to run before a plan is drawn, besides the glance."""
-    min_score: float = Field(default=0.7, ge=0, le=1)
-    """Least score of a focus where the target is not known."""
+    searches: int = Field(default=8, ge=1)
+    """Gazes to run before a plan is drawn, besides the glance, at most: four at a time, until one names the target."""
 
 
 class OffPlanError(Exception):
@@ -75,17 +73,19 @@ async def compose(
         return Attempt(seed, evidence=evidence, reject=reject_attempt(seed, sample_index, reason, detail))
 
     try:
-        looked = await look_around(seed, regions, settings, episode, tools)
+        looked = await look_around(seed, regions, settings.searches, episode, tools)
     except ServiceError as error:
         return broken(seed, sample_index, error)
     seen = tuple(look.evidence for look in looked)
+    try:
+        focus, unknown = await find_focus(services, seed, looked)
+    except ServiceError as error:
+        return broken(seed, sample_index, error, seen)
     key = f"{run_seed}/{seed.seed_id}/{sample_index}"
     text_helps = "text_search" in episode.tools
-    plan = draw_plan(
-        looked, settings.weights, settings.reflective_share, settings.min_score, key, text_helps=text_helps
-    )
+    plan = draw_plan(looked, focus, settings.weights, settings.reflective_share, key, text_helps=text_helps)
     if plan is None:
-        return reject("compose.no_plan", "no search named the target or scored well enough", seen)
+        return reject("compose.no_plan", unknown or "no kind of plan that has a weight fits what was found", seen)
     driven, off_plan = await _write(services, seed, plan, sample_index, sampling, episode, tools, on_turn)
     if off_plan:
         return reject("compose.off_plan", off_plan, _once((*seen, *driven.evidence)))
@@ -102,48 +102,9 @@ async def compose(
     return finished(seed, make_trajectory(seed, driven, making), driven.evidence, driven.cut)
 
 
-async def look_around(
-    seed: Seed,
-    regions: tuple[Region, ...],
-    settings: ComposeSettings,
-    episode: EpisodeSettings,
-    tools: EpisodeTools,
-) -> list[Looked]:
-    """Run the glance and a gaze at each of the best regions, at once. Raises `ToolError` when one fails."""
-    places: list[Region | None] = []
-    if "image_search" in episode.tools:
-        places.append(None)
-    if "gaze" in episode.tools:
-        places.extend(regions[: settings.searches])
-    image = original_image(seed)
-
-    async def look(region: Region | None) -> Looked:
-        tool = TOOLS["image_search" if region is None else "gaze"]
-        request = ToolRequest(tool, "", box=_as_written(region, seed, episode) if region else None)
-        evidence = (await tools.run(request, image)).evidence
-        best = evidence.model_copy(update={"hits": evidence.hits[:1]})
-        named = literal((*target_names(seed), *answer_names(seed)), hits_text([best]))
-        # A number stands in many a snippet by chance.
-        holds = seed.answer_type is AnswerType.STRING and literal(seed.answers, hits_text([evidence]))
-        return Looked(region, evidence, named, holds)
-
-    # All of them end before the first failure is raised: none is left running behind the attempt.
-    found = await asyncio.gather(*(look(place) for place in places), return_exceptions=True)
-    for look_or_error in found:
-        if isinstance(look_or_error, BaseException):
-            raise look_or_error
-    return [look for look in found if not isinstance(look, BaseException)]
-
-
 def _once(evidence: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
     """Each piece of evidence once, in order."""
     return tuple({item.evidence_id: item for item in evidence}.values())
-
-
-def _as_written(region: Region, seed: Seed, episode: EpisodeSettings) -> Box:
-    """The region's box as the frame can write it, so that a planned gaze finds the very crop that was searched."""
-    values = to_frame(region.box, episode.spec, seed.width, seed.height)
-    return from_frame(values, episode.spec, seed.width, seed.height)
 
 
 async def _write(
@@ -218,6 +179,8 @@ async def _turn(
         case Call(tool=tool, arguments=written) if tool == action.tool:
             # What is searched is the plan's; words are the teacher's own, never the detector's.
             own = {name: written[name] for name in ("query", "label") if name in written}
+            if tool == "text_search" and not names_a_find(str(own.get("query", "")), seed.question, driven.evidence):
+                raise OffPlanError(f"turn {driven.episode.turns} should search by a name that was found")
             return _with_arguments(reply, parsed.message, tool, arguments | own, driven.episode.turns)
     raise OffPlanError(f"turn {driven.episode.turns} should be {action.tool or 'an answer'}")
 

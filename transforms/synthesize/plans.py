@@ -9,24 +9,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gog.schemas import Behaviour, Evidence, Reflection, Region
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """A promising search that has run: the glance (no region) or a gaze at a region."""
-
-    region: Region | None
-    evidence: Evidence
-    names_target: bool
-    """Its best hit names the target (known from the gold entity or answer)."""
-    holds_answer: bool
-    """An accepted answer stands in its hits."""
-
-    @property
-    def score(self) -> float:
-        """Similarity of the best hit, 0 when there is none."""
-        return max((hit.score or 0.0 for hit in self.evidence.hits), default=0.0)
+from gog.schemas import Behaviour, Reflection, Region
+from gog.transforms.synthesize.look import Looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +35,19 @@ class Plan:
 
 def draw_plan(
     looked: Sequence[Looked],
+    focus: Looked | None,
     weights: Mapping[Behaviour, float],
     reflective_share: float,
-    min_score: float,
     key: str,
     *,
     text_helps: bool = True,
 ) -> Plan | None:
     """A plan for what the searches returned, or None when nothing supports one that has a weight.
 
-    `key` (seed id and run seed) decides every draw. With a known target the focus is the search that names it;
-    without one it is the best score, at least `min_score`. Plans that look at nothing (direct, text) are drawn by
-    weight alone. `text_helps` says whether there is a text search.
+    `key` (seed id and run seed) decides every draw. `focus` is the search that looked at the target; where none is
+    known, only plans that look at nothing (direct, text) are drawn, by weight alone. `text_helps` says whether there is
+    a text search.
     """
-    focus = _focus(looked, min_score)
     kinds = _kinds(focus, text_helps)
     wanted = [(kind, weights[kind]) for kind in kinds if weights.get(kind, 0.0) > 0]
     if not wanted:
@@ -81,8 +64,7 @@ def draw_plan(
     after_wrong = None if wrong is None else Reflection.OFF_TARGET
     actions.append(PlannedAction(_tool(focus), focus.region, reflection=after_wrong))
     actions += [text, answer] if kind is Behaviour.MIXED else [answer]
-    used_gold = any(look.names_target or look.holds_answer for look in looked)
-    return Plan(f"{kind}{'' if wrong is None else '+wrong_first'}", tuple(actions), used_gold)
+    return Plan(f"{kind}{'' if wrong is None else '+wrong_first'}", tuple(actions), used_gold=True)
 
 
 def _kinds(focus: Looked | None, text_helps: bool) -> list[Behaviour]:
@@ -102,17 +84,11 @@ def _tool(look: Looked) -> str:
     return "image_search" if look.region is None else "gaze"
 
 
-def _focus(looked: Sequence[Looked], min_score: float) -> Looked | None:
-    naming = [look for look in looked if look.names_target]
-    pool = naming or [look for look in looked if look.score >= min_score]
-    return max(pool, key=lambda look: (look.score, look.region is None), default=None)
-
-
 def _wrong(looked: Sequence[Looked], focus: Looked, key: str) -> Looked | None:
-    """A search that missed: it names something else, or nothing well. One with the focus' own tool is preferred,
-    so that the kind of the plan is the behaviour of its trajectory.
+    """A search that missed: of another place, and it names something else, or nothing well. One with the focus' own
+    tool is preferred, so that the kind of the plan is the behaviour of its trajectory.
     """
-    missed = [look for look in looked if look is not focus and not look.names_target and not look.holds_answer]
+    missed = [look for look in looked if not (look.overlaps(focus) or look.names_target or look.holds_answer)]
     if not missed:
         return None
     missed = [look for look in missed if (look.region is None) == (focus.region is None)] or missed

@@ -54,7 +54,9 @@ def _reasons(connection: duckdb.DuckDBPyConnection) -> Section:
         connection.execute("SELECT stage, unit, reason, rejects, round(100 * share, 1) AS percent FROM reasons")
     )
     columns = ("stage", "unit", "reason", "rejects", "percent")
-    lead = "Why rows left. The percentage is of what entered the stage."
+    details = [detail for (detail,) in connection.execute("SELECT detail FROM over_quota").fetchall() if detail]
+    balance = "".join(f" {detail[0].upper()}{detail[1:]}." for detail in details)
+    lead = f"Why rows left. The percentage is of what entered the stage.{balance}"
     section = Section("reasons", "Reasons", lead, "", columns, table_lines(rows, columns), empty="Nothing left.")
     if not rows:
         return section

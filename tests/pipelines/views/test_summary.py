@@ -95,4 +95,5 @@ class TestPlain:
             "categories",
             "levels",
             "benchmark_warnings",
+            "over_quota",
         }

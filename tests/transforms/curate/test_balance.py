@@ -1,3 +1,5 @@
+import itertools
+import math
 import random
 from collections import Counter
 
@@ -33,7 +35,7 @@ def share_settings(draw: st.DrawFn) -> BalanceSettings:
     return BalanceSettings(
         shares=shares,
         total=draw(st.none() | st.integers(0, 200)),
-        scarce=draw(st.sampled_from(["strict", "fill"])),
+        scarce=draw(st.sampled_from(["floor", "strict", "fill"])),
     )
 
 
@@ -63,14 +65,14 @@ def test_strict_shares_come_out_within_rounding(supply: dict[str, int], settings
 
 @given(supplies, st.floats(0.05, 0.95))
 def test_strict_keeps_as_many_as_the_shares_allow(supply: dict[str, int], share: float) -> None:
-    kept = balance(_items(**supply), BalanceSettings(shares={D: share})).kept
+    kept = balance(_items(**supply), BalanceSettings(shares={D: share}, scarce="strict")).kept
     direct, others = supply["direct"], sum(supply.values()) - supply["direct"]
     if direct and others:
         assert len(kept) >= int(min(direct / share, others / (1 - share)))
 
 
 def test_the_share_of_the_paper_comes_out_within_three_points() -> None:
-    settings = BalanceSettings(shares={D: 0.435})
+    settings = BalanceSettings(shares={D: 0.435}, scarce="strict")
     kept = _counts(balance(_items(direct=500, gaze=300, mixed=200, glance=100), settings))
     assert abs(kept["direct"] / kept.total() - 0.435) < 0.03
     assert _counts(balance(_items(direct=500, gaze=600), settings)) == {"direct": 462, "gaze": 600}
@@ -78,27 +80,55 @@ def test_the_share_of_the_paper_comes_out_within_three_points() -> None:
 
 def test_a_scarce_group_shrinks_the_total_or_is_kept_whole() -> None:
     items = _items(direct=100, gaze=900)
-    strict = balance(items, BalanceSettings(shares={D: 0.435}))
+    strict = balance(items, BalanceSettings(shares={D: 0.435}, scarce="strict"))
     assert _counts(strict) == {"direct": 100, "gaze": 131}
     assert abs(100 / 231 - 0.435) < 0.01
     fill = balance(items, BalanceSettings(shares={D: 0.435}, scarce="fill"))
     assert _counts(fill) == {"direct": 100, "gaze": 565}
 
 
+@given(supplies, share_settings())
+def test_the_floor_keeps_its_share_and_a_group_has_less_than_its_own_only_where_it_gave_all(
+    supply: dict[str, int], settings: BalanceSettings
+) -> None:
+    settings = settings.model_copy(update={"scarce": "floor", "total": None})
+    kept = _counts(balance(_items(**supply), settings))
+    strict = _counts(balance(_items(**supply), settings.model_copy(update={"scarce": "strict"})))
+    assert kept.total() == max(strict.total(), math.ceil(settings.floor * sum(supply.values()) - 1e-9))
+    assert all(strict[name] <= kept[name] <= supply[name] for name in supply)
+    wanted = [(name, share) for name, share in settings.shares.items() if share]
+    for (name, share), (other, part) in itertools.permutations(wanted, 2):
+        # Rounding may give a place to either.
+        if kept[name] > share / part * (kept[other] + 1) + 1:
+            assert kept[other] == supply[other]
+
+
+def test_what_is_made_is_kept_though_a_group_is_scarce() -> None:
+    settings = BalanceSettings(shares={D: 0.435})
+    assert _counts(balance(_items(direct=6, gaze=100, mixed=18), settings))["direct"] == 6
+    assert len(balance(_items(direct=6, gaze=100, mixed=18), settings).kept) == 118
+    few = BalanceSettings(shares={D: 0.3, G: 0.3, T: 0.4}, floor=0.5)
+    assert _counts(balance(_items(direct=10, gaze=50, text=100), few)) == {"direct": 10, "gaze": 30, "text": 40}
+    none = BalanceSettings(shares={D: 0.435}, floor=0.0)
+    assert balance(_items(gaze=50, direct=10), none) == balance(
+        _items(gaze=50, direct=10), BalanceSettings(shares={D: 0.435}, scarce="strict")
+    )
+
+
 def test_where_a_group_has_nothing_the_others_keep_their_shares() -> None:
-    result = balance(_items(gaze=100, text=400), BalanceSettings(shares={D: 0.4, G: 0.3, T: 0.3}))
+    shares = {D: 0.4, G: 0.3, T: 0.3}
+    result = balance(_items(gaze=100, text=400), BalanceSettings(shares=shares, scarce="strict"))
     assert _counts(result) == {"gaze": 100, "text": 100}
 
 
 def test_behaviours_without_a_share_leave_when_the_shares_leave_nothing() -> None:
-    assert _counts(balance(_items(direct=10, gaze=10, text=5), BalanceSettings(shares={D: 0.5, G: 0.5}))) == {
-        "direct": 10,
-        "gaze": 10,
-    }
+    settings = BalanceSettings(shares={D: 0.5, G: 0.5}, scarce="strict")
+    assert _counts(balance(_items(direct=10, gaze=10, text=5), settings)) == {"direct": 10, "gaze": 10}
 
 
 def test_groups_share_a_quota() -> None:
-    settings = BalanceSettings(shares={"none": 0.4, "search": 0.6}, groups={"none": (D,), "search": (T, L, G, M)})
+    groups = {"none": (D,), "search": (T, L, G, M)}
+    settings = BalanceSettings(shares={"none": 0.4, "search": 0.6}, groups=groups, scarce="strict")
     kept = _counts(balance(_items(direct=40, gaze=30, mixed=200), settings))
     assert (kept["direct"], kept["gaze"] + kept["mixed"]) == (40, 61)
 

@@ -76,7 +76,9 @@ def test_several_trajectories_of_one_seed_are_no_copies() -> None:
 def test_the_shares_come_out_of_the_settings() -> None:
     kinds = [Behaviour.DIRECT, Behaviour.GAZE, Behaviour.MIXED, Behaviour.TEXT]
     seeds = [seed(n) for n in range(400)]
-    found = decide(seeds, [tried(n, kinds[n % 4]) for n in range(400)], BalanceSettings(shares={"direct": 0.435}))
+    found = decide(
+        seeds, [tried(n, kinds[n % 4]) for n in range(400)], BalanceSettings(shares={"direct": 0.435}, scarce="strict")
+    )
     share = sum(c.behaviour is Behaviour.DIRECT for c in found.kept) / len(found.kept)
     assert share == pytest.approx(0.435, abs=0.01)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from verifying import Turn, make_evidence, make_trajectory, make_verdict
 
-from gog.schemas import Behaviour
+from gog.schemas import Behaviour, Box, Origin, Step, Trajectory
 from gog.transforms.curate.select import Candidate, select
 
 FOUND = make_evidence("e1", "x")
@@ -53,6 +53,49 @@ def test_reflective_ones_are_preferred_where_wanted_though_longer() -> None:
     plain, reflective = _candidate("a", calls=1), _candidate("b", calls=3, reflective=True)
     assert _kept(plain, reflective) == ["a"]
     assert _kept(plain, reflective, prefer_reflective=True) == ["b"]
+
+
+def _at(candidate: Candidate, origin: Origin, box: Box | None) -> Candidate:
+    """The attempt with a gaze at a box, made so."""
+    steps = () if box is None else (Step(turn=0, action="gaze", box=box),)
+    changed = {"origin": origin, "steps": steps, "plan": "gaze" if origin is Origin.COMPOSE else ""}
+    return Candidate(Trajectory.model_validate(candidate.trajectory.model_dump() | changed), candidate.verdict)
+
+
+LEFT, RIGHT = Box(0.1, 0.1, 0.4, 0.4), Box(0.6, 0.1, 0.9, 0.4)
+
+
+def test_no_composed_attempt_beats_a_rollout_unless_its_gaze_names_the_target() -> None:
+    rollout = _at(_candidate("z", calls=3), Origin.ROLLOUT, LEFT)
+    reflective = _candidate("a", reflective=True)
+    assert _kept(rollout, _at(reflective, Origin.COMPOSE, LEFT), prefer_reflective=True) == ["z"]
+    named = _candidate("a", reflective=True, useful=True)
+    assert _kept(rollout, _at(named, Origin.COMPOSE, LEFT), prefer_reflective=True) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("useful", "rollouts", "reason"),
+    [
+        (None, [RIGHT], "curate.off_focus"),
+        (None, [RIGHT, LEFT], "curate.not_best"),
+        (None, [None], "curate.not_best"),
+        (True, [RIGHT], None),
+    ],
+)
+def test_a_composed_gaze_where_no_rollout_looked_is_off_focus(
+    useful: bool | None, rollouts: list[Box | None], reason: str | None
+) -> None:
+    composed = _at(_candidate("c", useful=useful), Origin.COMPOSE, LEFT)
+    others = [_at(_candidate(f"r{n}", calls=2), Origin.ROLLOUT, box) for n, box in enumerate(rollouts)]
+    kept, rejects = select([composed, *others])
+    assert {reject.id: reject.reason for reject in rejects}.get("c") == reason
+    assert len(kept) + len(rejects) == 1 + len(others)
+
+
+def test_where_rollouts_found_nothing_of_use_their_place_says_nothing() -> None:
+    composed = _at(_candidate("c"), Origin.COMPOSE, LEFT)
+    astray = _at(_candidate("r", useful=False), Origin.ROLLOUT, RIGHT)
+    assert _kept(composed, astray) == ["c"]
 
 
 def test_the_others_leave_with_their_reason() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import (
@@ -64,14 +66,19 @@ def run(
     episode: EpisodeSettings = SETTINGS,
     sample_index: int = 0,
     on_turn: OnTurn | None = None,
+    seed: Mapping[str, Any] | None = None,
+    judge: list[Told] | None = None,
 ) -> tuple[Attempt, ScriptedPolicy]:
-    """One composed attempt."""
+    """One composed attempt at the seed with those fields."""
     policy = ScriptedPolicy(teach)
-    with services(folder, policy, text=world.text, image=world.image) as (door, images):
+    told = ScriptedPolicy(judge or [], id="judge:1")
+    with services(folder, policy, text=world.text, image=world.image, judge=told) as (door, images):
         world.images = images
-        seed = seed_of(images)
-        regions = (region_of(seed, HALF_LEFT, number=1), region_of(seed, WINDOW, "the flag", number=2))
-        made = asyncio.run(compose(door, seed, regions, sample_index, settings, RolloutSettings(), episode, 7, on_turn))
+        asked = seed_of(images, **(seed or {}))
+        regions = (region_of(asked, HALF_LEFT, number=1), region_of(asked, WINDOW, "the flag", number=2))
+        made = asyncio.run(
+            compose(door, asked, regions, sample_index, settings, RolloutSettings(), episode, 7, on_turn)
+        )
     assert (made.trajectory is None) != (made.reject is None)
     if made.reject is not None:
         check_row("rejects", to_row(made.reject))
@@ -110,14 +117,16 @@ def test_a_text_search_is_the_teachers_own(tmp_path: Path) -> None:
     made, _ = run(tmp_path, world, REFLECTIVE_MIXED)
     assert made.trajectory is not None
     assert made.trajectory.plan == "mixed+wrong_first"
-    assert world.text.asked == ["capital of that country"]
+    assert world.text.asked == ["capital of Kenya"]
     assert [item.tool for item in made.evidence] == ["gaze", "gaze", "text_search"]
 
 
 def test_the_teacher_never_sees_the_gold_answer(tmp_path: Path) -> None:
     """Nothing that was sent names answer or entity when no evidence does."""
     world = World((), (), (hit("A flag", "Of some country.", 0.95),), (hit("Flags", "Many."),))
-    _, policy = run(tmp_path, world, ComposeSettings(weights={Behaviour.MIXED: 1.0}))
+    mixed = ComposeSettings(weights={Behaviour.MIXED: 1.0})
+    teach = partial(obedient, query="capital of the country with that flag")
+    _, policy = run(tmp_path, world, mixed, teach, seed={"entity": None}, judge=[said('{"look": 1}')])
     assert len(policy.requests) >= 3
     assert "nairobi" not in policy.heard.lower()
     assert "kenya" not in policy.heard.lower()
@@ -195,6 +204,24 @@ def test_no_plan_keeps_what_was_looked_at(tmp_path: Path, world: World) -> None:
     assert made.reject.reason == "compose.no_plan"
     assert len(made.evidence) == 3
     assert policy.requests == []
+
+
+@pytest.mark.parametrize("query", ["flag at the top right", "its capital", "x"])
+def test_a_query_that_names_nothing_of_what_was_found_is_off_the_plan(tmp_path: Path, query: str) -> None:
+    made, _ = run(tmp_path, kenya(), REFLECTIVE_MIXED, partial(obedient, query=query))
+    assert made.reject is not None
+    assert (made.reject.reason, made.reject.detail) == (
+        "compose.off_plan",
+        "turn 2 should search by a name that was found",
+    )
+
+
+def test_a_judge_that_cannot_be_asked_as_the_run_has_stopped_is_no_missing_plan(tmp_path: Path) -> None:
+    stopped = ServiceError(FailureClass.BUDGET, "the ceiling")
+    made, _ = run(tmp_path, kenya(), REFLECTIVE_GAZE, seed={"entity": None}, judge=[stopped])
+    assert made.reject is not None
+    assert made.reject.reason == "budget.reached"
+    assert len(made.evidence) == 3
 
 
 def test_a_failed_search_is_a_reject(tmp_path: Path) -> None:
