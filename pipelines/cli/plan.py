@@ -4,6 +4,8 @@ Ranges: from what `gog preview` asked for some seeds of this config, else from a
 """
 
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +40,7 @@ def plan(
         plain = asdict(planned)
         for key in ("units", "calls", "tokens", "seconds"):
             plain[key] = _ranges(plain[key])
-        plain["cost"] = _ranges(plain["cost"], 4)
+        plain["cost"], plain["kept"] = _ranges(plain["cost"], 4), _ranges(plain["kept"])
         plain["lines"] = [
             {key: line[key] for key in ("service", "kind", "purpose")}
             | {"sampled": line["sampled"] is not None, "cost": _ranges(line["cost"], 4)}
@@ -73,12 +75,14 @@ def _show_plan(planned: "Plan") -> None:
     most = ", ".join(f"{units[name]:,.0f} {unit}" for name, unit in UNITS.items() if units[name])
     console = console_for(sys.stdout)
     console.print(f"At most {most}", markup=False)
+    if planned.kept is not None:
+        console.print(f"It will keep {planned.kept.low:,.0f} to {planned.kept.high:,.0f} trajectories", markup=False)
     print()
-    lines = []
+    lines, names = [], _short_names(line.service for line in planned.lines)
     for line in planned.lines:
         purpose = line.purpose + (" +" if line.sampled else "")
         money = "" if line.cost is None else _money(line.cost)
-        lines.append((line.service, line.kind, purpose, _spread(line.calls), _spread(line.tokens), money))
+        lines.append((names[line.service], line.kind, purpose, _spread(line.calls), _spread(line.tokens), money))
     total = (
         "all",
         "",
@@ -100,6 +104,14 @@ def _show_plan(planned: "Plan") -> None:
         print(f"Store  {planned.store_bytes / 1e6:,.1f} MB: what it has answered before costs no call again")
     for note in planned.notes:
         console.print(Padding(Text(note), (0, 0, 0, 2), expand=False))
+
+
+def _short_names(services: Iterable[str]) -> dict[str, str]:
+    """Services as a table has room for them: a model without the address of its endpoint, if that tells them apart."""
+    addresses = set(services)
+    short = {address: address.partition("#")[2] or address for address in addresses}
+    counts = Counter(short.values())
+    return {address: name if counts[name] == 1 else address for address, name in short.items()}
 
 
 def _free(planned: "Plan") -> str:

@@ -28,6 +28,7 @@ from gog.pipelines.rehearse.estimate import (
     rules_of,
     sampled_line,
 )
+from gog.pipelines.rehearse.outcomes import kept_of, read_outcomes
 from gog.pipelines.rehearse.samples import NOTHING, Column, Range, Samples, added, interval, read_samples
 from gog.pipelines.steps.ingest import Seeds
 from gog.pipelines.steps.run import made_from
@@ -56,6 +57,8 @@ class Plan:
     notes: tuple[str, ...]
     previewed: int = 0
     """Seeds whose preview was taken for the lines that are sampled."""
+    kept: Range | None = None
+    """Trajectories for SFT; None without a preview."""
 
 
 def plan(config: Config) -> Plan:
@@ -78,7 +81,14 @@ def plan(config: Config) -> Plan:
     lines = [line for line in lines if line.calls.high]
     cost = _cost(lines, left)
     earlier = _earlier(lake, config, made_from(config, seeds)) if lake else ()
-    notes = (*_assumptions(lines, previewed, config), *earlier, *_prices(lines, cost, config), *_keys(config))
+    kept = kept_of(read_outcomes(lake, config), sum(sizes.values()), config) if lake else None
+    notes = (
+        *_assumptions(lines, previewed, config),
+        *([kept.words] if kept else ()),
+        *earlier,
+        *_prices(lines, cost, config),
+        *_keys(config),
+    )
     return Plan(
         run=config.run,
         rows=sum(sizes.values()),
@@ -94,6 +104,7 @@ def plan(config: Config) -> Plan:
         store_bytes=store_bytes,
         notes=notes,
         previewed=previewed,
+        kept=kept.range if kept else None,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
 from gog.pipelines.lake.lake import Lake, write_atomic
+from gog.pipelines.rehearse.outcomes import keep_outcome
 from gog.pipelines.rehearse.samples import booked, part_of
 from gog.pipelines.rehearse.transcript import COMPOSED, Teller
 from gog.pipelines.show.contact_sheet import contact_sheet, pick_example, png_bytes
@@ -54,6 +55,7 @@ def preview(config: Config, count: int, teller: Teller) -> list[Path]:
         services.gateway.run = part_of(config, seed.seed_id)
         outcome = _Made()
         run_on_loop(_through(STAGES, services, Item(seed), config, teller, outcome))
+        keep_outcome(lake, config, seed.seed_id, outcome.trajectories, outcome.verdicts)
         example = pick_example(outcome.trajectories, outcome.verdicts)
         if example is not None:
             verdict = outcome.verdicts.get(example.trajectory_id)

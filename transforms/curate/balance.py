@@ -90,19 +90,31 @@ def balance(items: Iterable[LightTrajectory], settings: BalanceSettings, run_see
     others leave as `curate.over_quota`. With `strict` a group that has nothing at all cannot be waited for: the
     other groups then keep their shares among themselves.
     """
-    home = {behaviour: name for name in settings.shares for behaviour in settings.members(name)}
     pools: dict[str, list[LightTrajectory]] = defaultdict(list)
     for item in items:
-        pools[home.get(item.behaviour, FREE)].append(item)
+        pools[group_of(item.behaviour, settings)].append(item)
     for pool in pools.values():
         pool.sort(key=lambda item: (_draw(item.trajectory_id, run_seed), item.trajectory_id))
-    supply = {name: len(pools[name]) for name in [*sorted(settings.shares), FREE]}
-    targets = _targets(supply, settings.shares)
-    quotas = _quotas(supply, targets, settings)
+    quotas, cost = share_out({name: len(pool) for name, pool in pools.items()}, settings)
     kept = sorted(item.trajectory_id for name, quota in quotas.items() for item in pools[name][:quota])
     over = sorted(item for name, quota in quotas.items() for item in pools[name][quota:])
-    cost = _cost(supply, quotas, targets, settings) if over else ""
     return Balanced(tuple(kept), tuple(item.reject("curate.over_quota", cost) for item in over))
+
+
+def share_out(supply: Mapping[str, int], settings: BalanceSettings) -> tuple[dict[str, int], str]:
+    """How many of each group stay, and what that costs, in a sentence; empty where all stay.
+
+    `supply` counts by group: the names of the shares, and `FREE`.
+    """
+    counts = {name: supply.get(name, 0) for name in [*sorted(settings.shares), FREE]}
+    targets = _targets(counts, settings.shares)
+    quotas = _quotas(counts, targets, settings)
+    return quotas, _cost(counts, quotas, targets, settings) if quotas != counts else ""
+
+
+def group_of(behaviour: Behaviour, settings: BalanceSettings) -> str:
+    """The group that a behaviour counts to."""
+    return next((name for name in settings.shares if behaviour in settings.members(name)), FREE)
 
 
 def _cost(

@@ -57,6 +57,7 @@ class TestPlan:
 class TestPlanFromPreviews:
     def test_previewed_seeds_give_an_interval_that_holds_the_run(self, gog: Gog, warm: Place, finished: Place) -> None:
         assumed = planned(gog, "-c", warm.config)
+        assert assumed["kept"] is None
         assert (assumed["previewed"], any(line["sampled"] for line in assumed["lines"])) == (0, False)
         assert gog("preview", "-n", "5", "-c", warm.config).code == 0
         plan = planned(gog, "-c", warm.config)
@@ -64,12 +65,17 @@ class TestPlanFromPreviews:
         assert {line["purpose"] for line in plan["lines"] if line["sampled"]} >= {"screen", "episode", "compose"}
         assert all(not line["sampled"] for line in plan["lines"] if line["purpose"] == "label")
         assert any("preview of 5 seeds" in note for note in plan["notes"])
-        assert "screen +" in gog("plan", "-c", warm.config).out
+        shown = gog("plan", "-c", warm.config).out
+        assert "screen +" in shown
+        assert f"It will keep {plan['kept']['low']} to {plan['kept']['high']} trajectories" in shown
+        assert any("of 5 previewed seeds had a right attempt" in note for note in plan["notes"])
         status = json.loads(gog("status", "--lake", finished.lake, "--json").out)
         made = sum(line["calls"] for line in status["spend"] if line["purpose"] == "screen")
         found = [line["calls"] for line in plan["lines"] if line["purpose"] == "screen"]
         assert sum(calls["low"] for calls in found) <= made <= sum(calls["high"] for calls in found)
         assert plan["calls"]["low"] <= status["calls"] <= plan["calls"]["high"]
+        kept = next(line for line in status["funnel"] if line["stage"] == "curate")
+        assert kept["passed"] <= plan["kept"]["high"] + 1
 
     def test_another_config_was_not_previewed(self, gog: Gog, warm: Place) -> None:
         assert gog("preview", "-n", "1", "-c", warm.config).code == 0

@@ -110,9 +110,31 @@ def test_what_is_made_is_kept_though_a_group_is_scarce() -> None:
     few = BalanceSettings(shares={D: 0.3, G: 0.3, T: 0.4}, floor=0.5)
     assert _counts(balance(_items(direct=10, gaze=50, text=100), few)) == {"direct": 10, "gaze": 30, "text": 40}
     none = BalanceSettings(shares={D: 0.435}, floor=0.0)
-    assert balance(_items(gaze=50, direct=10), none) == balance(
-        _items(gaze=50, direct=10), BalanceSettings(shares={D: 0.435}, scarce="strict")
-    )
+    strict = BalanceSettings(shares={D: 0.435}, scarce="strict")
+    assert balance(_items(gaze=50, direct=10), none).kept == balance(_items(gaze=50, direct=10), strict).kept
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"scarce": "strict"},
+            "balance left out 110 of 124: direct has 6, its share of 43.5% wants 54; seed more of them, lower the"
+            " share, or set curate.balance.scarce: floor",
+        ),
+        (
+            {},
+            "balance left out 6 of 124: direct has 6, its share of 43.5% wants 54; seed more of them, lower the share,"
+            " or raise curate.balance.floor (0.95)",
+        ),
+        ({"total": 10, "floor": 1.0}, "balance left out 114 of 124: curate.balance.total is 10"),
+    ],
+    ids=["strict", "floor", "total"],
+)
+def test_what_balance_costs_is_said_with_what_to_change(settings: dict[str, object], words: str) -> None:
+    mix = BalanceSettings.model_validate({"shares": {D: 0.435}} | settings)
+    rejects = balance(_items(direct=6, gaze=100, mixed=18), mix).rejects
+    assert {reject.detail for reject in rejects} == {words}
 
 
 def test_where_a_group_has_nothing_the_others_keep_their_shares() -> None:
