@@ -1,6 +1,6 @@
 """Ask a run in SQL (DuckDB), or draw a trajectory.
 
-Without --sql a shell: DuckDB's own where it is installed, over lake.duckdb; else a prompt of ours.
+Without --sql a shell. Queries read the run's own files and write none.
 """
 
 import shutil
@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from gog.pipelines.cli.errors import UseError
 from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, option, print_json
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
 
 MORE = (
     "Answers: funnel, reasons, spend, providers, overview, turns, tool_calls, searches, behaviours, categories, "
-    "levels, region_sources, pairs; a view for each table; macros such as trajectory(id) and why(code). Queries "
-    "only read. With an address (s3://, gs://) as the lake, DuckDB reads it with its extension httpfs. For notebooks "
-    "and DuckDB's own shell there is LAKE/runs/RUN/lake.duckdb."
+    "levels, region_sources, pairs; a view for each table; macros such as trajectory(id) and why(code). With "
+    "--unsafe a query may do what you may: read and write any file, load extensions; and the shell is DuckDB's own, "
+    "over lake.duckdb, where that is installed. With an address (s3://, gs://) as the lake, DuckDB reads it with its "
+    "extension httpfs. For notebooks and DuckDB's own shell there is LAKE/runs/RUN/lake.duckdb."
 )
 EXAMPLES = example(
     "gog inspect                                        a shell",
@@ -42,9 +45,10 @@ def inspect(
     config: OfConfig = None,
     lake: LakeOption = None,
     name: OfRun = None,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Let queries read and write any file.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    from gog.pipelines.views.database import open_lake
+    from gog.pipelines.views.database import confine, open_lake
     from gog.pipelines.views.sql import SHOWN_ROWS, QueryError, ask, shell, show
     from gog.pipelines.views.summary import console_for
 
@@ -59,12 +63,15 @@ def inspect(
             print(_draw(run, trajectory, out))
             return
     with open_lake(folder) as views:
+        if not unsafe:
+            confine(views, folder)
         if sql is None and not as_json:
-            if not (isinstance(folder, Path) and _duckdb_shell(folder)):
-                shell(views, sys.stdin, console_for(sys.stdout))
+            if not (unsafe and isinstance(folder, Path) and _duckdb_shell(folder)):
+                shell(views, sys.stdin, console_for(sys.stdout), unsafe=unsafe)
             return
+        query = sql if sql is not None else sys.stdin.read()
         try:
-            answer = ask(views, sql if sql is not None else sys.stdin.read(), None if as_json else SHOWN_ROWS)
+            answer = ask(views, query, None if as_json else SHOWN_ROWS, unsafe=unsafe)
         except QueryError as error:
             raise UseError(f"{error} (`gog inspect` and .tables show what there is)") from error
     if as_json:

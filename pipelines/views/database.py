@@ -80,6 +80,22 @@ def open_lake(
     return connection
 
 
+def confine(connection: duckdb.DuckDBPyConnection, run_folder: Path | str) -> None:
+    """Leave a connection of `open_lake` nothing but the run's own files, for good.
+
+    Files in these folders could still be written: `gog.pipelines.views.sql.ask` takes only what reads.
+    """
+    if isinstance(run_folder, str):
+        folders = [f"{run_folder.rstrip('/')}/"]
+    else:
+        # A table's folder may be a link to another disk. DuckDB compares patterns too, in which `[` is escaped.
+        real = {str((run_folder / name).resolve()) for name in ("", *TABLES)}
+        folders = sorted(real | {glob.escape(folder) for folder in real})
+    connection.execute(f"SET allowed_directories = [{', '.join(map(quoted, folders))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
 def build_views(run_folder: Path, path: Path | None = None) -> Path:
     """Write `lake.duckdb` into the run's folder, or to `path`, whole or not at all. Raises `LakeError`."""
     path = path or run_folder / DATABASE

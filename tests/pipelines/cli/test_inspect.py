@@ -12,7 +12,7 @@ from lakes import small_run
 from rich.console import Console
 
 from gog.pipelines.lake.lake import Lake, Manifest
-from gog.pipelines.views.database import build_views, open_lake
+from gog.pipelines.views.database import build_views, confine, open_lake
 from gog.pipelines.views.sql import SHOWN_ROWS, QueryError, ask, shell, show
 
 
@@ -26,6 +26,7 @@ def lake(tmp_path: Path) -> Lake:
 @pytest.fixture
 def views(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     with open_lake(lake.run_folder("small")) as connection:
+        confine(connection, lake.run_folder("small"))
         yield connection
 
 
@@ -68,19 +69,98 @@ def test_a_query_that_cannot_be_answered_is_wrong_use(gog: Gog, lake: Lake, sql:
         "install httpfs",
         "set memory_limit = '1GB'",
         "export database 'x'",
+        "import database '.'",
+        "pragma import_database('.')",
+        "pragma threads = 1",
+        "checkpoint",
+        "prepare x as select 1",
+        "explain analyze copy (select 1) to 'x.csv'",
+        "explain analyse copy (select 1) to 'x.csv'",
+        "/* */ explain /* */ analyze copy (select 1) to 'x.csv'",
+        "explain (analyze, format json) copy (select 1) to 'x.csv'",
+        "explain (format 'json)', analyze) copy (select 1) to 'x.csv'",
+        "explain analyze create table x as select 1",
+        "explain analyze with x as (copy (select 1) to 'x.csv') from x",
+        "with x as (copy (select 1) to 'x.csv') from x",
+        "with x as materialized (copy seeds to 'x.parquet') select 1",
+        "with x as (insert into seeds select * from seeds) from x",
     ],
 )
 def test_queries_only_read(
-    views: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str
+    views: duckdb.DuckDBPyConnection, lake: Lake, monkeypatch: pytest.MonkeyPatch, sql: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    before = set(tmp_path.iterdir())
-    with pytest.raises(QueryError, match="only read"):
+    folder = lake.run_folder("small")  # what they could write to, were it for the allowed folders alone
+    monkeypatch.chdir(folder)
+    before = set(folder.rglob("*"))
+    with pytest.raises(QueryError, match=r"only read|syntax error"):
         ask(views, sql)
-    assert set(tmp_path.iterdir()) == before
+    assert set(folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize("sql", ["explain from funnel", "describe funnel", "show tables", "from levels"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "from read_text('/etc/passwd')",
+        "from read_blob('/proc/self/environ')",
+        "from read_csv('../../../../secret.txt')",
+        "from read_text('link.txt')",
+        "from glob('/etc/*')",
+        "explain analyze from read_text('/etc/passwd')",
+        "from sniff_csv('/etc/passwd')",
+        "from query('from read_text(''/etc/passwd'')')",
+        "from duckdb_secrets()",
+    ],
+)
+def test_queries_read_the_runs_own_files(
+    views: duckdb.DuckDBPyConnection, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    monkeypatch.chdir(lake.run_folder("small"))
+    (tmp_path / "secret.txt").write_text("secret\n")
+    Path("link.txt").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(QueryError, match="--unsafe lets them"):
+        ask(views, sql)
+
+
+def test_settings_are_locked(views: duckdb.DuckDBPyConnection) -> None:
+    for sql in ("SET enable_external_access = true", "SET allowed_directories = ['/']", "RESET lock_configuration"):
+        with pytest.raises(duckdb.Error):
+            views.execute(sql)
+
+
+def test_unsafe_queries_do_what_the_user_may(gog: Gog, lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("a\n4711\n")
+    sql = f"copy (from '{tmp_path}/mine.csv') to '{tmp_path}/copy.csv'"
+    assert gog("inspect", "--lake", lake.root, "--sql", sql).code == 2
+    assert not (tmp_path / "copy.csv").exists()
+    assert gog("inspect", "--lake", lake.root, "--unsafe", "--sql", sql).code == 0
+    assert (tmp_path / "copy.csv").read_text() == "a\n4711\n"
+
+
+@pytest.mark.parametrize("odd", ["a[b] *", "it's", "plain"])
+def test_tables_may_be_links_and_folders_have_any_name(gog: Gog, tmp_path: Path, odd: str) -> None:
+    lake = small_run(tmp_path / odd)
+    lake.write_manifest(Manifest(run="small", fingerprint="x", state="done"))
+    table, elsewhere = lake.table_folder("small", "seeds"), tmp_path / "other disk"
+    table.rename(elsewhere)
+    table.symlink_to(elsewhere, target_is_directory=True)
+    done = gog("inspect", "--lake", lake.root, "--json", "--sql", "select count(*) as n from seeds")
+    assert json.loads(done.out) == [{"n": 6}]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "explain from funnel",
+        "explain analyze from funnel",
+        "Explain (format json) from levels",
+        "describe funnel",
+        "summarize funnel",
+        "show tables",
+        "from levels; -- so",
+        "values (1)",
+        "with x as (from levels) from x order by 1",
+    ],
+)
 def test_ways_to_read(views: duckdb.DuckDBPyConnection, sql: str) -> None:
     assert ask(views, sql).rows
 
@@ -182,7 +262,8 @@ class Terminal(io.StringIO):
 
 
 class TestDuckdbsOwnShell:
-    """A program `duckdb` on the path is started in the run's folder, for somebody at a terminal."""
+    """A program `duckdb` on the path is started in the run's folder, for somebody at a terminal who
+    says --unsafe."""
 
     @pytest.fixture
     def program(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -197,19 +278,24 @@ class TestDuckdbsOwnShell:
     def test_is_started(self, gog: Gog, lake: Lake, program: Path, tmp_path: Path) -> None:
         folder = lake.run_folder("small")
         build_views(folder)
-        done = gog("inspect", "--lake", lake.root)
+        done = gog("inspect", "--lake", lake.root, "--unsafe")
         assert (tmp_path / "said").read_text() == f"{folder} -readonly lake.duckdb\n"
         assert "4711" not in done.out
+
+    def test_not_unasked(self, gog: Gog, lake: Lake, program: Path, tmp_path: Path) -> None:
+        build_views(lake.run_folder("small"))
+        assert "4711" in gog("inspect", "--lake", lake.root).out
+        assert not (tmp_path / "said").exists()
 
     def test_one_that_cannot_read_the_file_makes_place_for_ours(
         self, gog: Gog, lake: Lake, program: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         build_views(lake.run_folder("small"))
         monkeypatch.setenv("CODE", "1")
-        assert "4711" in gog("inspect", "--lake", lake.root).out
+        assert "4711" in gog("inspect", "--lake", lake.root, "--unsafe").out
 
     def test_not_without_the_file(self, gog: Gog, lake: Lake, program: Path, tmp_path: Path) -> None:
-        assert "4711" in gog("inspect", "--lake", lake.root).out
+        assert "4711" in gog("inspect", "--lake", lake.root, "--unsafe").out
         assert not (tmp_path / "said").exists()
 
     def test_not_for_what_is_piped_in(
@@ -217,7 +303,7 @@ class TestDuckdbsOwnShell:
     ) -> None:
         build_views(lake.run_folder("small"))
         monkeypatch.setattr("sys.stdin", io.StringIO("select 4711 as n;\n"))
-        assert "4711" in gog("inspect", "--lake", lake.root).out
+        assert "4711" in gog("inspect", "--lake", lake.root, "--unsafe").out
         assert not (tmp_path / "said").exists()
 
 
