@@ -6,18 +6,19 @@ datasets is imported inside of the functions.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from gog.transforms.dialect.backbones import Backbone
 from gog_train.collator import row_length
 from gog_train.data import Export
+from gog_train.mix import mixed, told
 
 SHOWN: Final = 5
 """Rows that are named in a message."""
 
-COLUMNS: Final = ("id", "messages", "tools", "images")
+COLUMNS: Final = ("id", "behaviour", "messages", "tools", "images")
 
 Say = Callable[[str], None]
 
@@ -27,7 +28,7 @@ class Rows:
     """The rows of a split that fit, and those that are too long."""
 
     dataset: Any
-    """`datasets.Dataset` of `id`, `messages`, `tools` and `images`."""
+    """`datasets.Dataset` of `COLUMNS`."""
     left_out: tuple[tuple[str, int], ...] = ()
     """Id of a row and its length in tokens."""
     tokens: int = 0
@@ -65,13 +66,23 @@ def fitting_rows(dataset: Any, processor: Any, backbone: Backbone, max_length: i
     return Rows(dataset.select(kept), tuple(left_out), total)
 
 
+def with_mix(rows: Rows, shares: Mapping[str, float], say: Say) -> Rows:
+    """The rows as an epoch draws them (`gog_train.mix`)."""
+    if not shares:
+        return rows
+    behaviours = list(rows.dataset["behaviour"])
+    numbers = mixed(behaviours, shares)
+    say(f"an epoch draws {len(numbers)} rows: {told(behaviours, numbers)}")
+    return replace(rows, dataset=rows.dataset.select(numbers))
+
+
 def trainable(rows: Rows) -> Any:
     """The dataset with its JSON text read, row by row as it is asked for."""
 
     def read(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
         return columns | {key: [json.loads(text) for text in columns[key]] for key in ("messages", "tools")}
 
-    return rows.dataset.with_transform(read)
+    return rows.dataset.remove_columns("behaviour").with_transform(read)
 
 
 def write_left_out(output: Path, splits: Mapping[str, Rows], max_length: int) -> None:

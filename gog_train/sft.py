@@ -8,16 +8,17 @@ torch, transformers, peft and TRL are imported inside of the functions.
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field, model_validator
 
+from gog.schemas import Behaviour
 from gog.transforms.dialect.backbones import Backbone
 from gog_train.checkpoints import resumed
 from gog_train.collator import EpisodeCollator, pictures
 from gog_train.data import Export
 from gog_train.processors import backbone_of, check
-from gog_train.rows import Rows, fitting_rows, rows_of, trainable, write_left_out
+from gog_train.rows import Rows, fitting_rows, rows_of, trainable, with_mix, write_left_out
 from gog_train.settings import TrainingError, TrainSettings
 from gog_train.stages import (
     Trained,
@@ -63,6 +64,8 @@ class SftSettings(TrainSettings):
     """Rows a step, over all devices."""
     device_batch_size: int = Field(default=1, ge=1)
     """Rows a device holds at a time; the rest of a batch is accumulated."""
+    mix: dict[Behaviour, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    """Shares of behaviours in an epoch, such as direct: 0.435: rows of a scarce one come up to 4 times."""
     max_length: int = Field(default=16384, ge=256)
     """Tokens of a row, images included. A longer row is left out and listed in OUTPUT/left_out.jsonl; none is cut."""
     evaluate_every: int | None = Field(default=None, ge=1)
@@ -76,6 +79,8 @@ class SftSettings(TrainSettings):
     def _whole_batches(self) -> "SftSettings":
         if self.batch_size % self.device_batch_size:
             raise ValueError("device_batch_size has to divide batch_size")
+        if sum(self.mix.values()) > 1 + 1e-9:
+            raise ValueError("the shares of mix add up to more than 1")
         return self
 
 
@@ -173,7 +178,8 @@ def _splits(settings: SftSettings, export: Export, processor: Any) -> dict[str, 
     }
     if not splits["train"]:
         raise TrainingError(f"no row of {settings.export} has at most {settings.max_length} tokens: raise max_length")
-    return splits
+    shares = {str(name): share for name, share in settings.mix.items()}
+    return splits | {"train": with_mix(splits["train"], shares, say)}
 
 
 def _metrics(result: Mapping[str, float], history: Sequence[Mapping[str, Any]]) -> dict[str, float]:

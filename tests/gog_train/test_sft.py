@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import tiny_models
 
@@ -17,6 +18,7 @@ from gog_train import stages
 from gog_train.checkpoints import read_notes, save
 from gog_train.collator import EpisodeCollator
 from gog_train.data import ExportError, open_export
+from gog_train.mix import mixed
 from gog_train.processors import fit, load_model, load_processor
 from gog_train.rows import Rows, rows_of
 from gog_train.settings import TrainingError
@@ -224,6 +226,22 @@ def test_another_export_is_refused(
     assert message in str(caught.value)
     assert "gog export" in str(caught.value)
     assert not options["output"].exists()
+
+
+def test_an_epoch_draws_the_mix_and_says_so(options: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    trained = train(SftSettings(**options | {"mix": {"direct": 0.5}, "max_steps": 1}))
+    assert trained.finished
+    card = json.loads((options["output"] / "run.json").read_text())
+    rows = pq.read_table(next(options["export"].rglob("train-*.parquet"))).column("behaviour").to_pylist()
+    drawn = len(mixed(rows, {"direct": 0.5}))
+    assert drawn > len(rows)
+    assert card["rows"]["train"]["trained"] == drawn
+    assert f"an epoch draws {drawn} rows: direct " in "".join(capsys.readouterr())
+
+
+def test_a_mix_of_more_than_everything_is_refused() -> None:
+    with pytest.raises(ValueError, match="the shares of mix add up to more than 1"):
+        SftSettings.model_validate({"export": "e", "output": "o", "model": "m", "mix": {"direct": 0.6, "gaze": 0.6}})
 
 
 @pytest.mark.parametrize(
