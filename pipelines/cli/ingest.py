@@ -103,7 +103,7 @@ def _show(config: "Config", count: int) -> None:
         console.print(Text(f"  {reject.id} {reject.reason}: {one_line(reject.detail, 300)}"), soft_wrap=True)
     for line in told(found):
         console.print(Text(line), soft_wrap=True)
-    if any(reject.reason == "ingest.image_unreadable" for reject in found.rejects):
-        console.print(Text(f"Pictures are missing: {advice_on_pictures(found, config)}"), soft_wrap=True)
+    if advice := advice_on_pictures(found, config):
+        console.print(Text(f"Pictures are missing: {advice}"), soft_wrap=True)
     if not found.seeds:
         raise FellShortError(f"none of the first {found.opened} rows becomes a seed")

@@ -32,6 +32,9 @@ class Line:
     """The calls of one service for one purpose."""
 
     service: str
+    """Its address; its id where only a preview has asked it."""
+    name: str
+    """What its price is looked up by."""
     kind: str
     purpose: str
     calls: Range
@@ -85,6 +88,7 @@ def rules_of(config: Config) -> Iterator[Rule]:
             yield Rule(service, kind, "compose", "composed", Range(1, 3 + synthesize.compose.searches))
         elif kind == "text_search" and plans_text:
             yield Rule(service, kind, "compose", "composed", one)
+    yield Rule(config.judge, "chat", "compose", "composed", one)
     if config.pages and config.reading.pages and "text_search" in asks:
         pages = Range(0, SEARCHES["text_search"][1] * config.reading.pages)
         for purpose, unit in (("episode", "rollout"), ("compose", "composed"), ("label", "try")):
@@ -102,7 +106,7 @@ def rules_of(config: Config) -> Iterator[Rule]:
 
 def assumed_line(rule: Rule, units: Mapping[str, Range], config: Config) -> Line:
     """The line where no seed was previewed."""
-    return _assumed(rule, units[rule.unit] * rule.each, _price(rule, config))
+    return _assumed(rule, units[rule.unit] * rule.each, price_name(rule.service, rule.kind, config), config)
 
 
 def sampled_line(rule: Rule, samples: Samples, left: int, config: Config) -> Line | None:
@@ -111,42 +115,40 @@ def sampled_line(rule: Rule, samples: Samples, left: int, config: Config) -> Lin
         return None
     name = price_name(rule.service, rule.kind, config)
     column = samples.take(rule.kind, rule.purpose, name if rule.kind == "chat" else f"{name}:")
-    price = _price(rule, config)
-    return _observed(rule, column, price, left) if column else _assumed(rule, unseen(samples.seeds, left), price)
+    if column is None:
+        return _assumed(rule, unseen(samples.seeds, left), name, config)
+    return _observed(rule, column, name, left, config)
 
 
 def lines_left(samples: Samples, left: int, config: Config) -> Iterator[Line]:
     """Lines of what previewed seeds asked that no rule has taken."""
     for (kind, purpose, provider), column in sorted(samples.columns.items()):
         rule = Rule(provider, kind, purpose, "", NOTHING)
-        yield _observed(rule, column, find_price(provider, prices_of(config)), left)
+        yield _observed(rule, column, provider, left, config)
 
 
-def _price(rule: Rule, config: Config) -> Price | None:
-    """Price of the rule's service."""
-    return find_price(price_name(rule.service, rule.kind, config), prices_of(config))
-
-
-def _observed(rule: Rule, column: Column, price: Price | None, left: int) -> Line:
+def _observed(rule: Rule, column: Column, name: str, left: int, config: Config) -> Line:
     """The line of so many seeds as those that were previewed."""
-    line = _assumed(rule, interval(column.calls, left), price)
+    line = _assumed(rule, interval(column.calls, left), name, config)
     # Requests that another run had bought have no time here; they take as long as the others.
     timed = interval(column.seconds, left) * (sum(column.calls) / column.timed) if column.timed else line.seconds
     return replace(
         line,
         tokens=interval(added([column.read, column.written]), left),
-        cost=None if price is None else interval(dollars(column, price), left),
+        cost=None if line.price is None else interval(dollars(column, line.price), left),
         seconds=timed,
         sampled=column,
     )
 
 
-def _assumed(rule: Rule, calls: Range, price: Price | None) -> Line:
-    """The line of so many calls whose tokens and times nobody has seen."""
+def _assumed(rule: Rule, calls: Range, name: str, config: Config) -> Line:
+    """The line of so many calls whose tokens and times nobody has seen. `name` is what the price is looked up by."""
+    price = find_price(name, prices_of(config))
     read, written = (Range(*PROMPT), Range(*WRITTEN)) if rule.kind == "chat" else (NOTHING, NOTHING)
     cost = None
     if price is not None:
         cost = calls * Range(price.cost(read.low, written.low), price.cost(read.high, written.high))
     slow, fast = EMBEDDED_RATE
     seconds = Range(calls.low / fast, calls.high / slow) if embedded(rule.service) else calls * Range(*LATENCY_S)
-    return Line(rule.service, rule.kind, rule.purpose, calls, calls * read.plus(written), cost, seconds, price=price)
+    tokens = calls * read.plus(written)
+    return Line(rule.service, name, rule.kind, rule.purpose, calls, tokens, cost, seconds, price=price)

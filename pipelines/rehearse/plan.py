@@ -221,11 +221,10 @@ def _earlier(lake: Lake, config: Config, signature: str) -> Iterator[str]:
 
 
 def _prices(lines: Sequence[Line], cost: Range | None, config: Config) -> Iterator[str]:
-    unknown = sorted({line.service for line in lines if line.price is None})
+    unknown = sorted({line.name for line in lines if line.price is None})
     if unknown:
         refused = "; with max_cost set a run is refused" if config.budget.max_cost is not None else ""
-        named = ", ".join(name.rstrip(":") for name in unknown)
-        yield f"no price is known for {named}: add it to prices in the config{refused}"
+        yield f"no price is known for {', '.join(unknown)}: add it to prices in the config{refused}"
     paid = {line.service: line.price for line in lines if line.price and line.price != FREE}
     for service, price in sorted(paid.items()):
         listed = next((one for one in list_prices().values() if one.price == price and one.id in service), None)

@@ -15,13 +15,13 @@ from gog.pipelines.config.sources import FileSource, HubSource
 from gog.pipelines.sources.files import first_rows
 from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import Reject, Seed
-from gog.transforms.images import load_image
+from gog.transforms.images import ImageError, load_image
 from gog.transforms.ingest.seeds import filter_seed, to_seed
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.sources.cells import RowError, column_names, listed_answers, looks_like_list, lookup
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
 from gog.transforms.sources.picture_files import LocalImages
-from gog.transforms.sources.row_images import image_bytes, image_path, image_url
+from gog.transforms.sources.row_images import image_bytes, image_path, image_url, plain_path
 
 LOOKED_AT: Final = 100
 """Rows that are read, at most."""
@@ -53,8 +53,12 @@ class Understood:
     """Columns that the mapping does not name."""
     lists: tuple[str, ...]
     """Answers that look like several, and are taken as one."""
+    missing: str
+    """The first path of a picture at which there is no file below the image folder; empty where there is none."""
     image_root: str
-    """Where the pictures of rows that miss them were found; empty where nowhere."""
+    """The folder below which that path lies, found near the rows or by itself; empty where nowhere."""
+    found_by_path: bool
+    """Whether the picture of another row was found by its path."""
 
 
 def understood(config: Config, count: int) -> Understood:
@@ -70,17 +74,19 @@ def understood(config: Config, count: int) -> Understood:
         shown: list[ShownSeed] = []
         rejects: list[Reject] = []
         missing: list[str] = []
+        by_path = False
         least = 0 if isinstance(seeds.read_image, FetchedImages) else OPENED
         for row in rows:
             if len(shown) >= count and len(shown) + len(rejects) >= least:
                 break
             found = _outcome(row, seeds, config)
+            path = _path_of(row, seeds)
             if isinstance(found, ShownSeed):
                 shown.append(found)
+                by_path = by_path or bool(path)
                 continue
             rejects.append(found)
-            path = None if row.error else image_path(row, seeds.mapping)
-            if path and found.reason == "ingest.image_unreadable":
+            if path and found.reason == "ingest.image_unreadable" and not _is_there(row, seeds):
                 missing.append(path)
     own = isinstance(config.source, FileSource | HubSource)
     return Understood(
@@ -89,7 +95,9 @@ def understood(config: Config, count: int) -> Understood:
         len(shown) + len(rejects),
         _ignored(rows, seeds.mapping) if own else (),
         _lists(rows, seeds.mapping) if own else (),
-        _root_of(missing[0], config) if missing and own else "",
+        missing[0] if missing and own else "",
+        _root_of(missing, config) if missing and own else "",
+        by_path,
     )
 
 
@@ -104,6 +112,24 @@ def _outcome(row: SourceRow, seeds: Seeds, config: Config) -> ShownSeed | Reject
         return found
     loaded = load_image(image_bytes(row, seeds.mapping, seeds.read_image), limits.image)
     return ShownSeed(row.row_id, found.seed, _place(row, seeds), loaded.kind, loaded.image)
+
+
+def _path_of(row: SourceRow, seeds: Seeds) -> str:
+    """The path by which a row names its picture; empty where it names none of this machine."""
+    path = None if row.error else image_path(row, seeds.mapping)
+    try:
+        return plain_path(path) if path else ""
+    except ImageError:
+        return path or ""
+
+
+def _is_there(row: SourceRow, seeds: Seeds) -> bool:
+    """Whether the picture that a row names can be read at all, whatever is in it."""
+    try:
+        image_bytes(row, seeds.mapping, seeds.read_image)
+    except ImageError:
+        return False
+    return True
 
 
 def _place(row: SourceRow, seeds: Seeds) -> str:
@@ -142,12 +168,16 @@ def _is_list(text: str) -> bool:
         return True
 
 
-def _root_of(path: str, config: Config) -> str:
-    """The folder below which a picture lies that a row names; empty where it is not found near the rows."""
+def _root_of(paths: Sequence[str], config: Config) -> str:
+    """The folder below which the pictures lie that rows name: all that have absolute paths, else the first; empty where
+    it is not found near the rows.
+    """
     source = config.source
-    if Path(path).is_absolute():
-        return str(Path(path).parent) if Path(path).is_file() else ""
-    parts = Path(path.replace("\\", "/")).parts
+    absolute = [Path(path) for path in paths if Path(path).is_absolute()]
+    if absolute:
+        there = [str(path.parent) for path in absolute if path.is_file()]
+        return os.path.commonpath(there) if there else ""
+    parts = Path(paths[0].replace("\\", "/")).parts
     near = Path(source.path).parent if isinstance(source, FileSource) else Path(getattr(source, "name", ""))
     for file in islice(_files(near), _SEARCHED):
         if file.name == parts[-1] and file.parts[-len(parts) :] == parts:
@@ -185,7 +215,13 @@ def answers_like_lists(config: Config) -> tuple[str, ...]:
 
 
 def advice_on_pictures(found: Understood, config: Config) -> str:
-    """What to set where pictures are missing."""
+    """What to do about pictures that are missing; empty where none are."""
+    if not found.missing:
+        return ""
+    if found.found_by_path:
+        lies = f"lies below {found.image_root}" if found.image_root else "was not found near the rows"
+        here = "those of other rows are below source.image_root: put it there, too, or let both be below one folder"
+        return f"{found.missing[:200]!r} {lies}, {here}"
     if found.image_root:
         return f"set source.image_root: {found.image_root}"
     root = getattr(config.source, "image_root", None)

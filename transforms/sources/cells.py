@@ -26,7 +26,7 @@ _LIST_TOKEN: Final = re.compile(
     re.VERBOSE,
 )
 _ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
-_SEVERAL: Final = re.compile(r"[|;\n]|[^\d\s],[^\d\s]")
+_SEVERAL: Final = re.compile(r"[|;\n\t¦‖•｜；、]|<br|\[SEP\]|\s/\s|[^\d\s],[^\d\s]", re.IGNORECASE)
 
 
 class RowError(Exception):

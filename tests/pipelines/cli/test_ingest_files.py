@@ -409,3 +409,37 @@ def test_show_says_how_rows_are_understood(gog: Gog, tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(config(tmp_path, source | {"image_root": str(tmp_path)})))
     done = gog("ingest", "-c", path, "--show", "3")
     assert (done.code, f"set source.image_root: {tmp_path / 'photos'}" in done.out) == (1, True)
+
+
+def test_show_tells_pictures_in_two_folders_from_broken_ones(gog: Gog, tmp_path: Path) -> None:
+    photos, others = tmp_path / "photos", tmp_path / "others"
+    for folder in (photos, others / "a", others / "b"):
+        folder.mkdir(parents=True)
+        pictures(folder)
+    (photos / "broken.jpg").write_bytes(published.picture(0)[:60])
+    source = {"kind": "jsonl", "path": str(tmp_path / "rows.jsonl"), "image_root": str(photos)}
+    path = tmp_path / "config.yaml"
+
+    def shown(*images: str) -> str:
+        (tmp_path / "rows.jsonl").write_bytes(lines([row(0, image=image) for image in images]))
+        path.write_text(yaml.safe_dump(config(tmp_path, source)))
+        return gog("ingest", "-c", path, "--show", "3").out
+
+    assert "Pictures are missing" not in shown("0.jpg", "broken.jpg")
+    elsewhere = [str(others / "a" / "0.jpg"), (others / "b" / "0.jpg").as_uri()]
+    assert f"set source.image_root: {others}\n" in shown(*elsewhere)
+    told = shown("0.jpg", *elsewhere).partition("Pictures are missing: ")[2]
+    assert f"'{elsewhere[0]}' lies below {others}, those of other rows are below source.image_root" in told
+    assert "set source.image_root" not in told
+    assert "'gone.jpg' was not found near the rows" in shown("0.jpg", "gone.jpg")
+
+
+@pytest.mark.parametrize("text", ["a | b", "a; b", "a¦b", "猫、犬", "a<br/>b", "a / b", "a,b", "a\tb"])
+def test_answers_that_look_like_several_are_named(gog: Gog, tmp_path: Path, text: str) -> None:
+    pictures(tmp_path)
+    (tmp_path / "rows.jsonl").write_bytes(lines([row(0, answer=text), row(1, answer="12,5 m, AC/DC, Paris, France")]))
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config(tmp_path, {"kind": "jsonl", "path": str(tmp_path / "rows.jsonl")})))
+    told = gog("ingest", "-c", path, "--show", "2").out.partition("look like several")[2]
+    assert repr(text) in told
+    assert "12,5 m" not in told

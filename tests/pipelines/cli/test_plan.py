@@ -110,10 +110,19 @@ class TestPlanOfMoney:
         made = place(tmp_path, teacher="http://127.0.0.1:9/v1#my/model", budget={"max_cost": 5})
         plan = planned(gog, "-c", made.config)
         assert plan["cost"] is None
-        assert any("no price is known for http://127.0.0.1:9/v1#my/model" in note for note in plan["notes"])
+        assert any("no price is known for my/model" in note for note in plan["notes"])
         done = gog("run", "-c", made.config)
         assert done.code == 2
         assert "no price is known for my/model" in done.error
+
+    def test_a_model_has_one_name_whoever_asks_it_for_what(self, gog: Gog, tmp_path: Path) -> None:
+        address = "http://127.0.0.1:9/v1#mine"
+        made = place(tmp_path, judge=address)
+        plan = planned(gog, "-c", made.config)
+        assert {line["purpose"] for line in plan["lines"] if line["service"] == address} >= {"verify", "compose"}
+        table = gog("plan", "-c", made.config).out
+        assert " mine  " in table
+        assert "127.0.0.1" not in table
 
     def test_keys_are_not_needed_and_the_missing_one_is_named(
         self, gog: Gog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
