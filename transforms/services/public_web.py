@@ -21,17 +21,15 @@ from yarl import URL
 from gog.schemas import FailureClass
 from gog.transforms.services.http import refusal
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.public_addresses import Address, is_public
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Allow = Callable[[Address, int], bool]
 """Whether a connection to an address and port may be made."""
 
 USER_AGENT: Final = "glance-or-gaze"
 MAX_REDIRECTS: Final = 5
 MAX_URL: Final = 2000
-PORTS: Final = frozenset({80, 443, 8000, 8080, 8443})
 _CONNECT_S: Final = 10.0
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -66,24 +64,6 @@ class Fetched:
     charset: str
     url: str
     cut: str = ""
-
-
-def is_public(address: Address, port: int) -> bool:
-    """Whether an address is of the public internet and the port one of `PORTS`.
-
-    Addresses that carry an IPv4 address (mapped, NAT64, 6to4, Teredo) are as public as that one is.
-    """
-    inner: Address | None = None
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if inner is not None:
-        return is_public(inner, port)
-    odd = address.is_multicast or address.is_reserved or address.is_loopback or address.is_link_local
-    if isinstance(address, ipaddress.IPv6Address):
-        odd = odd or address.is_site_local
-    return port in PORTS and address.is_global and not odd
 
 
 def check_url(url: str, allow: Allow = is_public) -> URL:

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import ipaddress
 import socket
 import time
 from collections.abc import Mapping
@@ -11,22 +10,21 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from websites import Handler, anywhere, endless, failure, moved, refused, run, site
 from yarl import URL
 
 from gog.schemas import FailureClass
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.public_addresses import Address, is_public
 from gog.transforms.services.public_web import (
     MAX_REDIRECTS,
-    Address,
     Contact,
     Fetched,
     _redirected,
     check_url,
     fetch_public,
-    is_public,
     text_of,
 )
 
@@ -43,47 +41,6 @@ async def fetched(pages: Pages, path: str = "/", **options: Any) -> Fetched:
 async def true_fetch(url: str) -> Fetched:
     """With the predicate that is used in earnest."""
     return await fetch_public(url, limit_bytes=1000, timeout_s=20, types=("text/html",))
-
-
-NOT_PUBLIC = [
-    *("127.0.0.1", "127.8.8.8", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1"),
-    *("169.254.169.254", "169.254.0.1", "100.64.0.1", "100.127.255.255", "224.0.0.1", "239.1.1.1", "240.0.0.1"),
-    *("255.255.255.255", "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "192.0.0.1"),
-    *("::1", "::", "fe80::1", "fc00::1", "fd12::1", "fec0::1", "ff02::1", "2001:db8::1", "64:ff9b:1::1", "::7f00:1"),
-    *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe"),
-    *("2002:7f00:1::1", "2002:a00:1::", "2001:0:102:304::80ff:fffe", "fd00:ec2::254"),
-]
-PUBLIC = [
-    "8.8.8.8",
-    "1.1.1.1",
-    "93.184.215.14",
-    "2606:4700::1111",
-    "2a00:1450:4001::8",
-    "::ffff:8.8.8.8",
-    "64:ff9b::808:808",
-]
-
-
-@pytest.mark.parametrize("address", NOT_PUBLIC)
-def test_addresses_that_are_not_public(address: str) -> None:
-    assert not is_public(ipaddress.ip_address(address), 443)
-
-
-@pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_at_usual_ports(address: str) -> None:
-    assert is_public(ipaddress.ip_address(address), 443)
-    assert is_public(ipaddress.ip_address(address), 80)
-    assert not is_public(ipaddress.ip_address(address), 22)
-    assert not is_public(ipaddress.ip_address(address), 6379)
-
-
-@given(st.integers(0, 2**32 - 1))
-@example(int(ipaddress.IPv4Address("127.0.0.1")))
-@example(int(ipaddress.IPv4Address("8.8.8.8")))
-def test_an_address_in_an_address_is_as_public_as_it_is(number: int) -> None:
-    plain = is_public(ipaddress.IPv4Address(number), 80)
-    for within in (0xFFFF << 32, 0x0064FF9B << 96):
-        assert is_public(ipaddress.IPv6Address(within | number), 80) is plain
 
 
 @pytest.mark.parametrize(

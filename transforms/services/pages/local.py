@@ -14,6 +14,7 @@ from gog.transforms.services.pages.reading import ReadingSettings
 from gog.transforms.services.pages.robots import Robots
 from gog.transforms.services.protocols import Page, ServiceError
 from gog.transforms.services.provider import Provider
+from gog.transforms.services.public_addresses import is_public
 from gog.transforms.services.public_web import (
     NOBODY,
     Allow,
@@ -21,7 +22,6 @@ from gog.transforms.services.public_web import (
     Fetched,
     check_url,
     fetch_public,
-    is_public,
     text_of,
 )
 

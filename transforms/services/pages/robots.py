@@ -15,7 +15,8 @@ from yarl import URL
 
 from gog.schemas import FailureClass
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.public_web import NOBODY, USER_AGENT, Allow, Contact, fetch_public, is_public, text_of
+from gog.transforms.services.public_addresses import is_public
+from gog.transforms.services.public_web import NOBODY, USER_AGENT, Allow, Contact, fetch_public, text_of
 
 if TYPE_CHECKING:
     from protego import Protego

@@ -13,7 +13,8 @@ from gog.transforms.image_store import ImageStore
 from gog.transforms.images import ImageError, ImageLimits, encode, load_image
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Opening, Provider
-from gog.transforms.services.public_web import Allow, fetch_public, is_public
+from gog.transforms.services.public_addresses import is_public
+from gog.transforms.services.public_web import Allow, fetch_public
 from gog.transforms.services.search.results import Found, Locale
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.search.upload import Uploader, uploader_for

@@ -11,7 +11,7 @@ from websites import anywhere, endless, failure, moved, run, site
 from gog.schemas import FailureClass, Hit
 from gog.transforms.images import decode_image
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.public_web import is_public
+from gog.transforms.services.public_addresses import is_public
 from gog.transforms.services.search.lens import THUMBNAIL_BYTES, Lens, Thumbnails, inline
 from gog.transforms.services.search.results import Found, Locale
 from gog.transforms.services.search.upload import HttpUploader, UploadSettings
