@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from gog.schemas import FailureClass
 from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.public_web import Address
+from gog.transforms.services.public_addresses import Address
 
 T = TypeVar("T")
 

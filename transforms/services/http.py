@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -33,9 +33,20 @@ HIDDEN: Final = "***"
 _SHORTEST_KEY: Final = 16
 """Characters from which on a key is cut out of answers, too."""
 
-_NAMES_OF_KEYS: Final = re.compile(
-    r"(?:^|[_.-])(?:(?:api|auth|access|secret|subscription)?[_-]?(?:key|token|secret)|sig(?:nature)?)$", re.I
+_HARMLESS: Final = frozenset(
+    {
+        *("api-version", "api_version", "version", "model", "model_id", "deployment", "engine", "task", "profile"),
+        *("language", "lang", "locale", "hl", "gl", "region", "location", "format", "size", "conf", "iou", "imgsz"),
+        *("timeout", "max_tokens", "stream", "safe", "safesearch", "name", "uploadtype"),
+        # Of a signed address at Azure and S3, all but the signature and who signed.
+        *("sv", "ss", "srt", "sr", "sp", "se", "st", "spr", "comp", "x-amz-algorithm", "x-amz-date", "x-amz-expires"),
+        *("x-amz-signedheaders", "x-amz-acl"),
+    }
 )
+"""Parameters that an endpoint's address may have: names of keys are too many to be listed."""
+_LONGEST_HARMLESS: Final = 64
+"""Characters of such a parameter's value."""
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z_.-]{0,29}")
 
 _FAILURES: Final = {
     429: FailureClass.RATE_LIMITED,
@@ -148,15 +159,20 @@ def hide(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def key_in(address: str) -> str:
-    """What of an address looks like a key: `a password`, or the name of a parameter; empty where nothing does.
+    """What of an address may be a key: `a user name or password`, or a parameter that is not known to be harmless, by
+    its name; empty where nothing may be.
 
     Addresses stand in configs, which are kept with the run.
     """
     parts = urlsplit(address)
-    if parts.username or parts.password:
+    if parts.username is not None or parts.password is not None:
         return "a user name or password"
-    names = (name for name, value in parse_qsl(parts.query) if value and _NAMES_OF_KEYS.search(name))
-    return next(names, "")
+    for pair in parts.query.split("&"):
+        name, named, value = pair.partition("=")
+        if pair and (unquote_plus(name).lower() not in _HARMLESS or len(value) > _LONGEST_HARMLESS):
+            # What has no name, or is no word, may be the key itself.
+            return name if named and _WORD.fullmatch(name) else "what is behind the ?"
+    return ""
 
 
 def _written(secret: str) -> list[str]:

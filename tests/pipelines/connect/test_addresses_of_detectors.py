@@ -34,7 +34,15 @@ def test_addresses_that_nobody_fills(address: str, said: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("address", [f"http://u:{KEY}@h/detect", f"http://h/detect?access_token={KEY}"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"http://u:{KEY}@h/detect",
+        f"http://h/detect?access_token={KEY}",
+        f"http://h/detect?jwt={KEY}",
+        f"http://h/detect?{KEY}",
+    ],
+)
 def test_a_key_in_an_address_is_refused_and_not_shown(address: str) -> None:
     with pytest.raises(ConfigError, match="GOG_DETECTOR_KEY") as caught:
         check_addresses(Config(detector=address))

@@ -17,6 +17,24 @@ from gog.transforms.services.models.server_process import ChildModel
 from gog.transforms.services.providers import MODELS, host_or_scheme
 
 KEY = "sk-planted-0123456789"
+NAMES_OF_KEYS = (
+    *(
+        "auth",
+        "password",
+        "code",
+        "jwt",
+        "sas",
+        "credential",
+        "X-Amz-Credential",
+        "bearer",
+        "key",
+        "k",
+        "sig",
+        "pwd",
+        "id",
+    ),
+    *("Ocp-Apim-Subscription-Key", "session", "ticket", "X-Goog-Signature", "access%5Ftoken", "%6Bey", "x;key"),
+)
 
 
 def config(**changes: Any) -> Config:
@@ -66,7 +84,19 @@ def test_addresses_that_say_too_little(address: str, said: str) -> None:
         open_at(MODELS, address, images=MemoryImages())
 
 
-@pytest.mark.parametrize("address", [f"https://user:{KEY}@h/v1#m", f"https://h/v1?api-version=1&api_key={KEY}#m"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"https://user:{KEY}@h/v1#m",
+        f"https://{KEY}@h/v1#m",
+        f"https://h/v1?api-version=1&api_key={KEY}#m",
+        *(f"https://h/v1?{name}={KEY}#m" for name in NAMES_OF_KEYS),
+        f"https://h/v1?{KEY}#m",
+        f"https://h/v1?{KEY}=1#m",
+        f"https://h/v1?api-version=1&{KEY}#m",
+        f"https://h/v1?version={KEY * 4}#m",
+    ],
+)
 def test_a_key_in_an_address_is_refused_and_not_shown(address: str) -> None:
     with pytest.raises(ConfigError, match="key_env") as caught:
         open_at(MODELS, address, images=MemoryImages())

@@ -106,6 +106,7 @@ def test_a_replay_needs_no_keys(tmp_path: Path) -> None:
         ({"text_search": "searxng:sx.example"}, "searxng:https://HOST"),
         ({"text_search": "searxng:https://u:planted@sx.example"}, "without a user name"),
         ({"text_search": "searxng:https://sx.example/?token=planted"}, "without a user name or key"),
+        ({"text_search": "searxng:https://sx.example/?code=planted"}, "without a user name or key"),
         ({"text_search": "serper:us"}, "no address of a text search"),
         ({"text_search": "google"}, "no address of a text search"),
         ({"image_search": "tavily:"}, "no address of an image search"),

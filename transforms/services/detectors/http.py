@@ -74,7 +74,8 @@ def _fits(opening: Opening) -> bool:
         return False
     if host and (key := key_in(opening.address)):
         raise ProviderError(
-            f"{parts.scheme}://{host}: no key in an address ({key}); the key goes into the variable {KEY}"
+            f"{parts.scheme}://{host}: no key, or what may be one, in an address ({key}); the key goes into the "
+            f"variable {KEY}"
         )
     return bool(host)
 

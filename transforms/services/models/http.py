@@ -20,7 +20,8 @@ def _endpoint(opening: Opening) -> tuple[str, str]:
     if key := key_in(url):
         shown = f"{parts.scheme}://{host}"
         raise ProviderError(
-            f"{shown}: no key in an address ({key}); name its variable in key_env of {model or 'MODEL'}'s settings"
+            f"{shown}: no key, or what may be one, in an address ({key}); name its variable in key_env of "
+            f"{model or 'MODEL'}'s settings"
         )
     if not host:
         raise ProviderError(f"{opening.address!r} names no host; for example 'http://127.0.0.1:8000/v1#MODEL'")

@@ -28,6 +28,7 @@ class SearxngSearch:
     def __init__(self, address: str, language: str) -> None:
         """`address` is the instance's. Raises `ValueError` when it is no http or https address, or holds a key."""
         url = URL(address)
+        # Nothing behind a ? is sent; written down it would be.
         if url.scheme not in ("http", "https") or not url.host or key_in(address):
             raise ValueError("an http or https address without a user name or key is needed")
         self._url, self._language = url.with_query(None).with_fragment(None), language

@@ -7,6 +7,7 @@ guesses who does not have the picture, and it is deleted as soon as the search h
 import asyncio
 import logging
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol, Self
@@ -20,6 +21,9 @@ from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Opening, ProviderError
 
 _DELETE_S: Final = 15.0
+_FILLED_IN: Final = re.compile(r"(?<=[?&])(?:[\w.-]+=)?\{key\}")
+"""A place of a query, or the whole of it, that the key is put into later."""
+_KEYED_HEADERS: Final = re.compile(r"auth|cookie|key|token|secret|signature|password|credential", re.IGNORECASE)
 _log = logging.getLogger(__name__)
 
 
@@ -59,10 +63,13 @@ class UploadSettings(BaseModel):
             parts = urlsplit(address)
             if parts.scheme not in ("http", "https") or not parts.hostname or "{name}" not in address:
                 raise ValueError(f"{field} must be an http or https address with {{name}} in it")
-            if found := key_in(address.replace("{key}", "")):
+            if found := key_in(_FILLED_IN.sub("", address)):
                 raise ValueError(
-                    f"{field} must not hold a key ({found}): name a variable in key_env, and put {{key}} there"
+                    f"{field} must not hold a key, or what may be one ({found}): name a variable in key_env, and put "
+                    "{key} there"
                 )
+        if keyed := next(filter(_KEYED_HEADERS.search, self.headers), ""):
+            raise ValueError(f"headers must not hold a key ({keyed}): name a variable in key_env")
         if "{key}" in self.put and not self.key_env:
             raise ValueError("put has {key} in it: name the environment variable that holds it in key_env")
         return self

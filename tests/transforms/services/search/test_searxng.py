@@ -54,7 +54,7 @@ def test_searxng_that_does_not_speak_json() -> None:
 
 def test_searxng_ids_and_addresses() -> None:
     assert SearxngSearch("https://sx.example", "en").id == "searxng:sx.example:en"
-    assert SearxngSearch("http://localhost:8888/searx/?a=b#c", "en").id == "searxng:localhost:8888/searx:en"
+    assert SearxngSearch("http://localhost:8888/searx/?language=b#c", "en").id == "searxng:localhost:8888/searx:en"
     for address in ("sx.example", "ftp://sx.example", "https://u:p@sx.example", "https://"):
         with pytest.raises(ValueError, match=r"address|URL|host"):
             SearxngSearch(address, "en")
