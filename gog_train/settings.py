@@ -128,7 +128,7 @@ def _shown(default: object) -> str:
 
 
 def _read_file(name: str) -> dict[str, Any]:
-    import yaml
+    from gog.transforms.yaml_text import YamlError, load_yaml
 
     path = Path(name)
     try:
@@ -136,13 +136,13 @@ def _read_file(name: str) -> dict[str, Any]:
             text = files("gog_train").joinpath("configs", f"{name}.yaml").read_text("utf-8")
         else:
             text = path.read_text("utf-8")
-        values = yaml.safe_load(text)
+        values = load_yaml(text)
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(bundled_configs())
         reason = getattr(error, "strerror", None) or error
         raise TrainingError(f"cannot read {name}: {reason}; --config takes a YAML file or one of {known}") from None
-    except yaml.YAMLError as error:
-        raise TrainingError(f"{name} is not YAML: {' '.join(str(error).split())[:200]}") from None
+    except YamlError as error:
+        raise TrainingError(f"{name} is not YAML: {error}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise TrainingError(f"{name} has to be a mapping of settings, such as `model: FOLDER`")
     return values
@@ -150,13 +150,13 @@ def _read_file(name: str) -> dict[str, Any]:
 
 def _value(kind: type[S], name: str, text: str) -> object:
     """A value of the command line: text, which pydantic reads; lists and `null` as in YAML."""
-    import yaml
+    from gog.transforms.yaml_text import YamlError, load_yaml
 
     if text == "null" or text.startswith(("[", "{")):
         try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise TrainingError(f"--{name.replace('_', '-')}: {text[:100]!r} cannot be read") from None
+            return load_yaml(text)
+        except YamlError as error:
+            raise TrainingError(f"--{name.replace('_', '-')}: {text[:100]!r} cannot be read: {error}") from None
     if "tuple" in str(kind.model_fields[name].annotation):
         return text.split(",")
     return text

@@ -11,7 +11,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gog.pipelines.config.paths import as_written, rooted
@@ -45,6 +44,7 @@ from gog.transforms.services.search.upload import UploadSettings
 from gog.transforms.synthesize.propose import ProposeSettings
 from gog.transforms.synthesize.screen import ScreenSettings
 from gog.transforms.synthesize.settings import StageSettings, SynthesizeSettings
+from gog.transforms.yaml_text import YamlError, load_yaml
 
 
 class ConfigError(UsageError, ValueError):
@@ -256,15 +256,13 @@ def _read(path: Path) -> Config:
 
 def _yaml(path: Path) -> Any:
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
+        data = load_yaml(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file{beside(path, '*.y*ml')}; `gog init` writes one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}: not valid YAML{line}") from None
+    except YamlError as error:
+        raise ConfigError(f"{path}: not valid YAML, {error}") from None
     return {} if data is None else data
 
 
@@ -279,7 +277,7 @@ def _changed(data: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
 def bundled(name: str) -> Config:
     """A config that comes with the engine."""
-    return parse_config(yaml.safe_load(bundled_text(name)), f"{name}.yaml")
+    return parse_config(load_yaml(bundled_text(name)), f"{name}.yaml")
 
 
 def bundled_text(name: str) -> str:
