@@ -82,7 +82,8 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def _wrong(problem: str, at: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
+    mark: Any = at.start_mark
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 def _line(error: yaml.YAMLError) -> str:

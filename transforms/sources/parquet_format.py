@@ -5,24 +5,46 @@ A row group is decoded from its start, so files with groups near a shard's size 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gog.transforms.sources.formats import Rows, Span, unreadable
 
+_ROWS_PER_BYTE: Final = 8
+"""Of a group, more than which are counted before they are believed: most footers say the truth."""
+
 
 def parquet_spans(path: Path, rows: int) -> Iterator[Span]:
-    """Spans of rows, counted from 0. `SourceError` when the file is damaged."""
+    """Spans of rows, counted from 0. `SourceError` when the file is damaged, or its footer says what is not so."""
     try:
         with pq.ParquetFile(path) as file:
-            count = file.metadata.num_rows
+            count = _count(file, path.stat().st_size)
     except pa.ArrowException as error:
         raise unreadable(path, error) from error
     for start in range(0, count, rows):
         stop = min(count, start + rows)
         yield Span(start, stop, start + 1, stop - start)
+
+
+def _count(file: pq.ParquetFile, size: int) -> int:
+    """Rows of a file of `size` bytes. Raises `ArrowInvalid` where its footer lies."""
+    said = file.metadata.num_rows
+    groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
+    rows = [group.num_rows for group in groups]
+    if min(rows, default=0) < 0 or sum(rows) != said:
+        raise pa.ArrowInvalid(f"its footer says {said} rows, and its groups say {sum(rows)}")
+    for at, group in enumerate(groups):
+        columns = [group.column(number) for number in range(group.num_columns)]
+        held = sum(max(0, column.total_compressed_size) for column in columns)
+        if rows[at] > _ROWS_PER_BYTE * min(size, held):
+            least = min(columns, key=lambda column: column.total_compressed_size, default=None)
+            names = [least.path_in_schema] if least else []
+            there = sum(batch.num_rows for batch in file.iter_batches(1 << 16, row_groups=[at], columns=names))
+            if there != rows[at]:
+                raise pa.ArrowInvalid(f"its footer says {rows[at]} rows in group {at}, and {there} are there")
+    return said
 
 
 def parquet_rows(path: Path, span: Span) -> Rows:
@@ -33,6 +55,8 @@ def parquet_rows(path: Path, span: Span) -> Rows:
             for data, error in _parquet_values(file, span):
                 yield at + 1, data, error
                 at += 1
+        if at < span.stop:
+            raise pa.ArrowInvalid("its footer says more rows than are there")
     except (OSError, pa.ArrowException) as failure:
         detail = f"the file is damaged: {' '.join(str(failure).split())[:200]}"
         for number in range(at + 1, span.stop + 1):
