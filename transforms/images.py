@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gog.schemas import Box
 from gog.schemas.boxes import pad, pixel_rect
+from gog.transforms.decode_cost import DEAR_SCANS, CostError, WatchedFile, count_scans
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
 """Formats that are read; everything else is unreadable."""
@@ -127,8 +128,8 @@ def load_image(data: bytes, limits: ImageLimits) -> LoadedImage:
     """Decode a file from outside, and decide what is stored of it.
 
     A plain file (upright, one frame, 8 bits a channel, grey or RGB, no transparency; JPEG, PNG or WebP) is stored
-    as it came. Anything else becomes a PNG, or a JPEG of quality 95 when it was a JPEG; the pixels returned are
-    then those of the new file. Raises `ImageError`.
+    as it came, unless it is dear to decode. Anything else becomes a PNG, or a JPEG of quality 95 when it was a JPEG;
+    the pixels returned are then those of the new file. Raises `ImageError`.
     """
     raw, image, plain = _decode(data, limits)
     if plain:
@@ -218,7 +219,7 @@ def _decode(data: bytes, limits: ImageLimits) -> tuple[str, Image.Image, bool]:
             return _decode_checked(data, limits)
     except ImageError:
         raise
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, CostError) as error:
         raise ImageError("ingest.image_bomb", str(error)) from error
     except Exception as error:
         # Decoders meet hostile bytes with whatever they stumble over: struct.error, KeyError, SyntaxError, ...
@@ -232,10 +233,11 @@ def _decode(data: bytes, limits: ImageLimits) -> tuple[str, Image.Image, bool]:
 
 
 def _decode_checked(data: bytes, limits: ImageLimits) -> tuple[str, Image.Image, bool]:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+    with Image.open(WatchedFile(data), formats=FORMATS) as opened:
         _check_size(*opened.size, limits)
         # A JPEG with further pictures behind the first (phones, stereo cameras) calls itself MPO.
         kind = "JPEG" if opened.format == "MPO" else str(opened.format)
+        scans = count_scans(data) if kind == "JPEG" else 1
         frames = getattr(opened, "n_frames", 1) if kind in _SUFFIXES else 1
         opened.load()
         _check_size(*opened.size, limits)
@@ -244,6 +246,7 @@ def _decode_checked(data: bytes, limits: ImageLimits) -> tuple[str, Image.Image,
             kind in _SUFFIXES
             and frames == 1
             and turn is None
+            and scans <= DEAR_SCANS
             and opened.mode in ("RGB", "L")
             and "transparency" not in opened.info
             and (kind != "PNG" or data[24] == 8)

@@ -30,7 +30,7 @@ def parquet_spans(path: Path, rows: int) -> Iterator[Span]:
 
 def _count(file: pq.ParquetFile, size: int) -> int:
     """Rows of a file of `size` bytes. Raises `ArrowInvalid` where its footer lies."""
-    said = file.metadata.num_rows
+    said = int(file.metadata.num_rows)
     groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
     rows = [group.num_rows for group in groups]
     if min(rows, default=0) < 0 or sum(rows) != said:
