@@ -4,18 +4,22 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, option, print_json
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
 
+if TYPE_CHECKING:
+    from gog.pipelines.tools.build_index import IndexReport
+
 SHOWN: Final = 10
 MORE: Final = (
-    "Each line of the texts is a JSON object with image (a file below the pictures' folder), title, text and url; "
-    "all are optional, but one of the first three is there. A text with an image can be found by its picture and by "
-    "its words. Pictures without a text go in under their file names."
+    "Texts are files, or folders with them: .md, .txt and .html, each a page under its path, and JSONL. Each line of "
+    "JSONL is an object with image (a file below the pictures' folder), title, text and url; all are optional, but one "
+    "of the first three is there. A text with an image can be found by its picture and by its words. Pictures without "
+    "a text go in under their file names."
 )
 APART: Final = (
     "`gog run` does this by itself; here it can be seen before. A row that can be found by neither has no picture at "
@@ -32,7 +36,10 @@ app = command_app(
 @app.command(epilog=example("gog index build --images photos --texts captions.jsonl --out index", more=MORE))
 def build(
     images: Annotated[Path | None, option("--images", "FOLDER", "Pictures, in this folder and below it.")] = None,
-    texts: Annotated[Path | None, option("--texts", "FILE", "JSONL: a caption or a page a line.")] = None,
+    texts: Annotated[
+        list[Path] | None,
+        option("--texts", "PATH", "Pages and captions: a folder, or a file of .md, .txt, .html or JSONL. Repeatable."),
+    ] = None,
     out: Annotated[Path, option("--out", "FOLDER", "The index; an earlier one is replaced.")] = Path("index"),
     as_json: JsonOption = False,
 ) -> None:
@@ -43,8 +50,8 @@ def build(
     from gog.pipelines.cli.progress import PLAIN_EVERY
     from gog.pipelines.tools.build_index import build_index
 
-    if images is None and texts is None:
-        raise UseError("nothing to index: name a folder with --images, a file with --texts, or both")
+    if images is None and not texts:
+        raise UseError("nothing to index: name a folder with --images, texts with --texts, or both")
     if images is not None and not images.is_dir():
         raise UseError(f"{images} is no folder: --images takes a folder of pictures")
     shown = time.monotonic()
@@ -55,7 +62,7 @@ def build(
             shown = time.monotonic()
             print(f"{number:,} pictures", file=sys.stderr, flush=True)
 
-    report = build_index(images, texts, out, on_picture=on_picture)
+    report = build_index(images, texts or [], out, on_picture=on_picture)
     if as_json:
         skipped = [{"where": where, "why": why} for where, why in report.skipped]
         print_json({"out": str(out)} | asdict(report) | {"skipped": skipped})
@@ -68,8 +75,21 @@ def build(
         if len(report.skipped) > SHOWN:
             print(f"left out: {len(report.skipped) - SHOWN:,} more (--json lists them all)")
         print(f'In a config:  text_search: "corpus:{out}"  image_search: "gallery:{out}"')
+    if short := _short(report, images, texts or []):
+        raise FellShortError(short)
+
+
+def _short(report: "IndexReport", images: Path | None, texts: list[Path]) -> str:
+    """What was asked for and did not come."""
     if not report.pictures and not report.pages:
-        raise FellShortError("nothing could be indexed: every picture and line was left out")
+        return "nothing could be indexed: every picture and text was left out"
+    if images is not None and not report.pictures:
+        return f"no picture could be indexed: {images} has none that can be read"
+    if images is not None and report.captions and not report.matched:
+        return f"none of {report.captions:,} pictures that the texts name is in {images}: write paths below it"
+    if texts and not report.pages:
+        return f"no page could be indexed: nothing in {', '.join(map(str, texts))} has a text"
+    return ""
 
 
 @app.command(epilog=example("gog index benchmarks -c fvqa.yaml", more=APART))

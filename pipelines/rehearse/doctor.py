@@ -52,7 +52,7 @@ EXTRAS: Final = {
     "detect": ("ultralytics", "YOLO detectors"),
     "onnx": ("onnxruntime", "detectors in ONNX files"),
     "web": ("trafilatura", "reading pages (in pipelines)"),
-    "pdf": ("pypdf", "pages that are PDF"),
+    "pdf": ("pdftext", "pages that are PDF"),
     "train": ("trl", "training with gog_train"),
     "dev": ("pytest", "tests and checks"),
 }

@@ -120,6 +120,82 @@ def test_nothing_to_index(gog: Gog, tmp_path: Path) -> None:
     assert gog("index", "build", "--texts", tmp_path / "none.jsonl").code == 2
 
 
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    folder = tmp_path / "pages"
+    (folder / "more").mkdir(parents=True)
+    (folder / "lake.md").write_text(
+        "---\ntitle: Lake Ohrid\n---\n\n# Overview\n\nThe *lake* is the oldest\nof **Europe**.\n\n"
+        "- It is [deep](https://d).\n"
+    )
+    (folder / "bridge.txt").write_text("The bridge was\nfinished in 1894.\n\nIt opens for ships.\n")
+    (folder / "more" / "mill.html").write_text(
+        "<html><head><title>Mills &amp; wind</title></head><body><article><p>A mill grinds\ncorn into flour, all\n"
+        "the year round.</p></article></body></html>"
+    )
+    (folder / "captions.jsonl").write_text(json.dumps({"title": "Owls", "text": "Owls hunt at night."}) + "\n")
+    (folder / "scan.docx").write_bytes(b"PK")
+    (folder / ".hidden.md").write_text("# Secret")
+    return folder
+
+
+def test_folders_of_documents_are_pages(gog: Gog, documents: Path, tmp_path: Path) -> None:
+    found = json.loads(gog("index", "build", "--texts", documents, "--out", tmp_path / "i", "--json").out)
+    assert found["pages"] == 4
+    assert [(left["where"], left["why"][:18]) for left in found["skipped"]] == [(str(documents), "1 files with .docx")]
+    hits = {
+        query: search_text(tmp_path / "i", query)[0] for query in ("oldest Europe", "finished", "corn flour", "owls")
+    }
+    assert [(hit.title, hit.url) for hit in hits.values()] == [
+        ("Lake Ohrid", "lake.md"),
+        ("bridge", "bridge.txt"),
+        ("Mills & wind", "more/mill.html"),
+        ("Owls", "captions.jsonl#1"),
+    ]
+    assert hits["oldest Europe"].snippet == "Overview The lake is the oldest of Europe. It is deep."
+    assert hits["finished"].snippet == "The bridge was finished in 1894. It opens for ships."
+    assert "grinds corn into flour, all the year round." in hits["corn flour"].snippet
+    one = json.loads(gog("index", "build", "--texts", documents / "lake.md", "--out", tmp_path / "o", "--json").out)
+    assert one["pages"] == 1
+    both = ("--texts", documents / "lake.md", "--texts", documents / "captions.jsonl")
+    assert json.loads(gog("index", "build", *both, "--out", tmp_path / "b", "--json").out)["pages"] == 2
+
+
+def test_a_title_alone_does_not_hide_the_page_that_it_names(gog: Gog, photos: Path, tmp_path: Path) -> None:
+    lines = [
+        {"image": "mill.PNG", "title": "Old Mill", "url": "https://a/mill"},
+        {"title": "Old Mill", "text": "It grinds corn. The owner is called Ada.", "url": "https://a/mill"},
+        {"image": "red_barn.png", "title": "Red barn"},
+        {"title": "red barn", "text": "It was built by Bob.", "url": "https://a/barn"},
+        {"image": "more/lake-at-night.png", "title": "Lake at night"},
+    ]
+    (tmp_path / "t.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    args = ("--images", photos, "--texts", tmp_path / "t.jsonl", "--out", tmp_path / "i")
+    found = json.loads(gog("index", "build", *args, "--json").out)
+    assert (found["pictures"], found["captions"], found["matched"], found["pages"]) == (3, 3, 3, 3)
+    assert "Ada" in search_text(tmp_path / "i", "Old Mill")[0].snippet
+    assert "Bob" in search_text(tmp_path / "i", "red barn")[0].snippet
+    assert search_text(tmp_path / "i", "lake night")[0].title == "Lake at night", "no other page has that name"
+    assert search_pictures(tmp_path / "i", picture(2))[0].title == "Old Mill"
+
+
+def test_what_was_asked_for_and_did_not_come_is_exit_code_1(gog: Gog, photos: Path, tmp_path: Path) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_text(json.dumps({"image": "photos/mill.PNG", "title": "Mill", "text": "A mill."}) + "\n")
+    done = gog("index", "build", "--images", photos, "--texts", file, "--out", tmp_path / "i")
+    assert done.code == 1
+    assert "none of 1 pictures that the texts name is in" in done.error
+    file.write_text("\n")
+    done = gog("index", "build", "--images", photos, "--texts", file, "--out", tmp_path / "i")
+    assert done.code == 1
+    assert "no page could be indexed" in done.error
+    (tmp_path / "empty").mkdir()
+    file.write_text(json.dumps({"text": "A mill."}) + "\n")
+    done = gog("index", "build", "--images", tmp_path / "empty", "--texts", file, "--out", tmp_path / "i")
+    assert done.code == 1
+    assert "no picture could be indexed" in done.error
+
+
 def test_photographs_of_the_news_find_themselves(gog: Gog, tmp_path: Path) -> None:
     if not os.environ.get("GOG_REAL_DATA"):
         pytest.skip("GOG_REAL_DATA is not set")

@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 from yarl import URL
 
 from gog.schemas import FailureClass
+from gog.transforms.services.pages.html import html_text
 from gog.transforms.services.pages.pdf import MAX_TEXT, pdf_text, pdf_version
 from gog.transforms.services.pages.reading import ReadingSettings
 from gog.transforms.services.pages.robots import Robots
@@ -71,7 +72,7 @@ class LocalReader:
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         """Of the sites that somebody reads now."""
         pdf = pdf_version()
-        self._id = f"local:trafilatura-{version('trafilatura')}" + (f"+pypdf-{pdf}" if pdf else "")
+        self._id = f"local:trafilatura-{version('trafilatura')}+lines" + (f"+pdftext-{pdf}" if pdf else "")
         self._id += "" if robots else "+norobots"
 
     @property
@@ -108,7 +109,7 @@ class LocalReader:
             if fetched.media_type == _PDF or (unnamed and _PDF_MARK in fetched.data[:1024]):
                 if fetched.cut:
                     raise ServiceError(FailureClass.BAD_REQUEST, f"the PDF was {fetched.cut}")
-                return await pdf_text(fetched.data), ""
+                return await pdf_text(fetched.data)
             if fetched.media_type in _BYTES:
                 raise ServiceError(
                     FailureClass.BAD_REQUEST, f"the media type {fetched.media_type!r} is not taken, but for PDF"
@@ -122,21 +123,6 @@ class LocalReader:
     def _turn(self, url: URL) -> asyncio.Semaphore:
         """Waits until few enough pages of the site are in flight."""
         return self._hosts.setdefault(url.host or "", asyncio.Semaphore(A_HOST))
-
-
-def html_text(html: str) -> str:
-    """The main text of an HTML document, one line a paragraph; empty where there is none.
-
-    Raises `ServiceError` (`bad_request`) on what cannot be read as HTML.
-    """
-    import trafilatura
-
-    try:
-        text = trafilatura.extract(html, include_comments=False, include_tables=True, with_metadata=False)
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError, AssertionError) as error:
-        # What its parsers raise on documents that were made to break them.
-        raise ServiceError(FailureClass.BAD_REQUEST, f"not readable as HTML ({type(error).__name__})") from None
-    return text or ""
 
 
 READER = Provider(

@@ -26,11 +26,9 @@ from gog.transforms.services.protocols import (
     ServiceError,
     TextSearch,
 )
-from gog.transforms.services.search.corpus import joined, passages, query_words, words
+from gog.transforms.services.search.excerpts import excerpt, query_words, sentences, words
 from gog.transforms.services.search.index_folder import clean
 
-PASSAGE: Final = 300
-"""Characters of a passage at most; a longer paragraph is cut between sentences."""
 SUMMARISED: Final = 12_000
 """Characters of a page that are summarised: the passages that fit the query best."""
 _PROMPT: Final = "read/summary"
@@ -135,26 +133,15 @@ class Reading:
 
 
 def relevant(text: str, query: str, limit: int) -> str:
-    """The passages that hold most of the query's words, rare ones above all, in the text's order, on one line.
+    """What a text says of a query: the passages around the sentences that hold most of its words, on one line.
 
-    At most `limit` characters; empty when no word of the query is in the text.
+    Rare words count above all. At most `limit` characters; empty when no word of the query is in the text.
     """
-    paragraphs = (line for line in text.splitlines() if line.strip())
-    parts = [clean(part, len(part)) for line in paragraphs for part in passages(line, PASSAGE)]
-    words_of = [set(words(part)) for part in parts]
-    counts = Counter(word for holds in words_of for word in holds)
-    # As rare as a word is among the passages: inverse document frequency.
-    weights = {w: math.log(1 + len(parts) / counts[w]) for w in query_words(query) if counts[w]}
-    gains = [round(sum(weight for word, weight in weights.items() if word in holds), 6) for holds in words_of]
-    chosen: list[int] = []
-    room = limit
-    for i in sorted(range(len(parts)), key=lambda i: (-gains[i], i)):
-        if gains[i] <= 0:
-            break
-        if not chosen or len(parts[i]) + 3 <= room:
-            chosen.append(i)
-            room -= len(parts[i]) + 3
-    return joined(parts, chosen)[:limit]
+    found = sentences(text)
+    counts = Counter(word for sentence in found for word in set(words(sentence)))
+    # As rare as a word is among the sentences: inverse document frequency.
+    weights = {w: math.log(1 + len(found) / counts[w]) for w in query_words(query) if counts[w]}
+    return excerpt(found, weights, limit) if weights else ""
 
 
 def _request(query: str, text: str, limit: int) -> ChatRequest:

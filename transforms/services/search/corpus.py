@@ -14,9 +14,7 @@ import hashlib
 import json
 import logging
 import math
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -27,6 +25,7 @@ from pydantic import ValidationError
 from gog.schemas import FailureClass, Hit, canonical_json
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Provider
+from gog.transforms.services.search.excerpts import excerpt, passages, query_words, sentences, words
 from gog.transforms.services.search.index_folder import (
     IndexFolderError,
     building,
@@ -43,21 +42,7 @@ SNIPPET: Final = 320
 TITLE_WEIGHT: Final = 4
 """A word of the title counts as often."""
 MAX_PAGE: Final = 1_000_000
-MAX_QUERY_WORDS: Final = 64
-FORMAT: Final = f"bm25v1t{TITLE_WEIGHT}"
-_CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-_WORD: Final = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
-_SENTENCE_END: Final = re.compile(
-    r"(?<=[.!?])(?<!\bSt\.)(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\b[A-Z]\.)\s+(?=[^\sa-z])|(?<=[。！？])|\n+"
-)
-_STOP: Final = frozenset(
-    re.findall(
-        r"\w+",
-        """a an and are as at be belong belongs by do does for from how in is it its of on or that the this to was
-        were what when where which who whose with""",
-    )
-)
-_LETTERS: Final = str.maketrans({"ł": "l", "đ": "d", "ø": "o", "ı": "i", "ß": "ss", "æ": "ae", "œ": "oe"})
+FORMAT: Final = f"bm25v2t{TITLE_WEIGHT}"
 
 
 class CorpusReport(NamedTuple):
@@ -66,43 +51,6 @@ class CorpusReport(NamedTuple):
     pages: int
     passages: int
     skipped: tuple[tuple[str, str], ...]
-
-
-def words(text: str) -> list[str]:
-    """Words of a text, folded: no case, no accents; characters of Chinese, Japanese and Korean each alone."""
-    text = re.sub("[’‘ʻʼ'`]", "", text)
-    folded = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
-    folded = unicodedata.normalize("NFC", "".join(ch for ch in folded if not unicodedata.combining(ch)))
-    return _WORD.findall(folded)
-
-
-def query_words(query: str) -> list[str]:
-    """The words that a query is about, each once: common ones are dropped, unless there are no others."""
-    found = list(dict.fromkeys(words(query[:4000])))
-    return ([word for word in found if word not in _STOP] or found)[:MAX_QUERY_WORDS]
-
-
-def passages(text: str, size: int = PASSAGE) -> Iterator[str]:
-    """The text in parts of about `size` characters, cut between paragraphs, then sentences, then anywhere."""
-    part = ""
-    for paragraph in re.split(r"\n\s*\n", text):
-        for piece in _pieces(paragraph.strip(), size):
-            if part and len(part) + len(piece) > size:
-                yield part
-                part = ""
-            part = f"{part}\n{piece}" if part else piece
-    if part:
-        yield part
-
-
-def _pieces(paragraph: str, size: int) -> Iterator[str]:
-    if len(paragraph) <= size:
-        if paragraph:
-            yield paragraph
-        return
-    for sentence in _SENTENCE_END.split(paragraph):
-        for start in range(0, len(sentence), size):
-            yield sentence[start : start + size]
 
 
 def build_corpus(articles: Iterable[tuple[str, str, str]], folder: Path, *, name: str | None = None) -> CorpusReport:
@@ -125,7 +73,7 @@ def build_corpus(articles: Iterable[tuple[str, str, str]], folder: Path, *, name
                     skipped.append((address or f"page {number}", reason))
                     continue
                 pages += 1
-                for passage in passages(body) if words(body) else [heading]:
+                for passage in passages(body, PASSAGE) if words(body) else [heading]:
                     entry = {"url": address, "title": heading, "text": passage}
                     line = f"{canonical_json(entry)}\n".encode()
                     handle.write(line)
@@ -196,7 +144,7 @@ class Corpus:
         return len(self._rows)
 
     async def search(self, query: str, top_k: int) -> tuple[Hit, ...]:
-        """The best passage of each of the best pages, as a snippet of its sentences that fit the query best.
+        """The best passage of each of the best pages, as a snippet: what stands around the sentence that fits best.
 
         A query without words, or with none that a page has, finds nothing. Raises `ServiceError` (`server`) when
         the index is damaged.
@@ -244,42 +192,11 @@ class Corpus:
                     rank=len(seen),
                     title=entry["title"],
                     url=entry["url"],
-                    snippet=snippet(entry["text"], weights),
+                    snippet=excerpt(sentences(entry["text"]), weights, SNIPPET),
                     score=min(1.0, float(scores[index])),
                 )
                 if len(seen) == top_k:
                     return
-
-
-def snippet(text: str, weights: dict[str, float], limit: int = SNIPPET) -> str:
-    """The sentences that hold most of the weighted words, in the text's order, in at most `limit` characters."""
-    sentences = [clean(s, len(s)) for s in _SENTENCE_END.split(text) if s.strip()]
-    gains = [sum(weights.get(word, 0.0) for word in set(words(s))) for s in sentences]
-    order = sorted(range(len(sentences)), key=lambda i: (-gains[i], i))
-    chosen: list[int] = []
-    room = limit
-    for i in order:
-        size = len(sentences[i]) + 3
-        if size <= room and (gains[i] > 0 or not chosen):
-            chosen.append(i)
-            room -= size
-    if not chosen and order:
-        return _window(sentences[order[0]], weights, limit)
-    return joined(sentences, chosen)
-
-
-def joined(pieces: Sequence[str], chosen: Iterable[int]) -> str:
-    """The chosen pieces in the text's order, with a mark where some are left out between them."""
-    order = sorted(chosen)
-    parts = [pieces[i] if n == 0 or order[n - 1] == i - 1 else f"… {pieces[i]}" for n, i in enumerate(order)]
-    return " ".join(parts)
-
-
-def _window(sentence: str, weights: dict[str, float], limit: int) -> str:
-    """The part of an overlong sentence that begins a little before its first word that was asked for."""
-    at = next((m.start() for m in re.finditer(r"\S+", sentence) if any(w in weights for w in words(m.group()))), 0)
-    start = max(0, min(at - limit // 4, len(sentence) - limit))
-    return sentence[start : start + limit].strip()
 
 
 TEXT_SEARCH = Provider(

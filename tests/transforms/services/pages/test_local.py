@@ -13,7 +13,8 @@ from websites import anywhere, endless, failure, refused, run, site
 
 from gog.schemas import FailureClass
 from gog.transforms.services.pages import pdf
-from gog.transforms.services.pages.local import A_HOST, HTML_BYTES, LocalReader, html_text
+from gog.transforms.services.pages.html import html_text
+from gog.transforms.services.pages.local import A_HOST, HTML_BYTES, LocalReader
 from gog.transforms.services.pages.pdf import pdf_text
 from gog.transforms.services.protocols import Page, ServiceError
 from gog.transforms.services.public_web import Contact
@@ -231,10 +232,10 @@ def test_a_pdf_that_was_cut_is_not_read() -> None:
     assert refused(go()) == "the PDF was cut at 8,388,608 bytes"
 
 
-def test_without_pypdf_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pypdf", None)
+def test_without_pdftext_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pdftext", None)
     assert "[pdf]'" in refused(pdf_text(made_pdf("x")))
-    assert "pypdf" not in LocalReader().id
+    assert "pdftext" not in LocalReader().id
 
 
 def test_a_pdf_reader_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -252,8 +253,8 @@ def test_a_pdf_reader_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_a_pdf_reader_sees_no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "tell.py").write_text("import os\nprint(sorted(os.environ))\n")
+    (tmp_path / "tell.py").write_text("import os\nprint()\nprint(sorted(os.environ))\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("SERPER_API_KEY", "planted")
     monkeypatch.setattr(pdf, "__name__", "tell")
-    assert "SERPER" not in run(pdf_text(b""))
+    assert "SERPER" not in run(pdf_text(b""))[0]

@@ -14,7 +14,8 @@ from gog.transforms.atlas.facts import countries
 from gog.transforms.atlas.questions import ATTRIBUTES, ask_fact, facts_of
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.services.protocols import ServiceError, TextSearch
-from gog.transforms.services.search.corpus import SNIPPET, Corpus, build_corpus, passages, query_words, snippet, words
+from gog.transforms.services.search.corpus import SNIPPET, Corpus, build_corpus
+from gog.transforms.services.search.excerpts import query_words
 from gog.transforms.services.search.index_folder import IndexFolderError
 
 PAGES = [
@@ -162,33 +163,12 @@ def test_long_pages_are_cut_into_passages_and_found_once(tmp_path: Path) -> None
     assert "under the oak" in hit.snippet
 
 
-@given(st.text(max_size=2000), st.integers(20, 200))
-def test_passages_keep_every_word(text: str, size: int) -> None:
-    parts = list(passages(text, size))
-    assert all(part.strip() for part in parts)
-    assert "".join("".join(part.split()) for part in parts) == "".join(text.split())
-
-
-def test_snippets_show_what_was_asked_for_in_the_order_of_the_text() -> None:
-    text = "Alpha is first. Beta is second. Gamma is third. Delta is fourth."
-    assert snippet(text, {"delta": 2.0, "alpha": 1.0}) == "Alpha is first. … Delta is fourth."
-    assert snippet(text, {"delta": 2.0, "alpha": 1.0}, limit=20) == "Delta is fourth."
-    long = "x" * 50 + " " + "word " * 300 + "needle " + "word " * 300
-    assert "needle" in snippet(long, {"needle": 1.0}, limit=200)
-    assert len(snippet(long, {"needle": 1.0}, limit=200)) <= 200
-    assert snippet("", {"a": 1.0}) == ""
-
-
-def test_words_fold() -> None:
-    assert words("Côte d’Ivoire’s N'Djamena, São_Tomé 41,284!") == [
-        "cote",
-        "divoires",
-        "ndjamena",
-        "sao",
-        "tome",
-        "41",
-        "284",
-    ]
+def test_a_snippet_shows_what_stands_beside_the_sentence_that_was_asked_for(tmp_path: Path) -> None:
+    text = "Cats sleep. The old tower is tall. It was finished in 1894. Visitors pay nothing. " + "Dogs bark. " * 60
+    build_corpus([("https://t", "Sights", text)], tmp_path / "c")
+    (hit,) = find(Corpus.open(tmp_path / "c"), "tower")
+    assert hit.snippet.startswith("Cats sleep. The old tower is tall. It was finished in 1894. Visitors pay nothing.")
+    assert SNIPPET - 20 < len(hit.snippet) <= SNIPPET
 
 
 def test_no_pickle_in_the_folder(tmp_path: Path) -> None:
