@@ -120,7 +120,7 @@ class Progress(_Shown):
         if silent >= SILENT and self._step in CALLING and stats.in_flight:
             return [f"nothing has come back for {spell(silent)}: {stats.in_flight} calls in flight"]
         counts += [f"{rate:,.0f}/s", f"${stats.cost:,.2f}"]
-        failed = sum(stats.failures.values())
+        failed = sum(count for failure, count in stats.failures.items() if not failure.unasked)
         return counts + ([f"{failed:,} failed"] if failed else [])
 
     def _moving(self, back: int) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from typing import Final, NamedTuple
 
+from gog.transforms.services.store.rows import ASKED
+
 STAGES: Final = ("ingest", "screen", "propose", "synthesize", "verify", "curate", "export_sft", "label", "export_rl")
 """Stages in the order of the pipelines."""
 
@@ -55,7 +57,7 @@ QUERIES: Final[dict[str, Query]] = {
     ),
     "spend": Query(
         "Calls to the outside world, by provider and purpose.",
-        """
+        f"""
         SELECT provider, kind, purpose,
             count(*) AS calls,
             count(*) FILTER (from_store) AS from_store,
@@ -64,7 +66,8 @@ QUERIES: Final[dict[str, Query]] = {
             coalesce(sum(completion_tokens) FILTER (NOT from_store), 0)::BIGINT AS completion_tokens,
             coalesce(sum(cost), 0)::DOUBLE AS cost,
             median(latency_s) FILTER (NOT from_store) AS median_s
-        FROM events GROUP BY provider, kind, purpose ORDER BY cost DESC, calls DESC, provider, kind, purpose
+        FROM events WHERE {ASKED} GROUP BY provider, kind, purpose
+        ORDER BY cost DESC, calls DESC, provider, kind, purpose
         """,
         {
             "from_store": "calls that the store answered",
@@ -74,7 +77,7 @@ QUERIES: Final[dict[str, Query]] = {
     ),
     "providers": Query(
         "How fast and how sound each provider is.",
-        """
+        f"""
         SELECT provider, kind,
             count(*) AS calls,
             count(*) FILTER (from_store) AS from_store,
@@ -83,7 +86,7 @@ QUERIES: Final[dict[str, Query]] = {
             quantile_cont(latency_s, 0.5) FILTER (NOT from_store) AS median_s,
             quantile_cont(latency_s, 0.95) FILTER (NOT from_store) AS p95_s,
             coalesce(sum(greatest(attempts - 1, 0)), 0)::BIGINT AS retries
-        FROM events GROUP BY provider, kind ORDER BY kind, provider
+        FROM events WHERE {ASKED} GROUP BY provider, kind ORDER BY kind, provider
         """,
         {"from_store": "calls that the store answered", "answered": "share of the calls that did not fail"},
     ),

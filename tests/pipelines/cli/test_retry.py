@@ -116,6 +116,11 @@ def test_a_judge_that_cannot_be_read_stops_the_run_and_nothing_is_lost(
         assert stopped["state"] == "stopped"
         assert all(line["balanced"] for line in stopped["funnel"])
         assert count_rejects(Lake(muted.lake), "tiny", ["judge.ill"])["judge.ill"] > 0
+        # What was refused after the stop is no call, here or in the line of a run.
+        asked = [line for line in stopped["spend"] if line["kind"] == "chat"]
+        assert all(line["failed"] == 0 for line in asked), asked
+        assert stopped["calls"] == sum(line["calls"] - line["from_store"] for line in stopped["spend"])
+        assert "failed" not in done.err
         assert "stopped; `gog run` goes on once this is mended: the judge" in gog("status", "-c", muted.config).out
     reopened(monkeypatch, muted)
     done = gog("run", "-c", muted.config)

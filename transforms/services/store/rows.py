@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gog.schemas import Event, FailureClass
+from gog.schemas.reasons import STOP_REASONS
 from gog.transforms.services.store.records import Dated, Entry, Kept
 from gog.transforms.services.store.schema import EVENT_COLUMNS, StoreError
 
@@ -23,6 +24,8 @@ ANSWER_COLUMNS: Final = (
 )
 OF_RUN: Final = "(run = ?1 OR (run > ?1 || '/' AND run < ?1 || '0'))"
 """The run and its parts, `RUN/PART`: the character after `/` is `0`."""
+ASKED: Final = f"(attempts > 0 OR failure IS NULL OR failure NOT IN {tuple(map(str, STOP_REASONS))})"
+"""Events of what was asked, and not refused since the run had stopped."""
 KEEP_FIRST: Final = """ON CONFLICT (key) DO UPDATE SET purpose = excluded.purpose, failure = excluded.failure,
         detail = excluded.detail, answer = excluded.answer, created = excluded.created, cost = excluded.cost,
         prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens

@@ -35,7 +35,16 @@ from gog.transforms.services.store.records import (
     Spent,
     Tally,
 )
-from gog.transforms.services.store.rows import KEEP_FIRST, OF_RUN, entry_row, event_row, hours_of, insert, kept_of
+from gog.transforms.services.store.rows import (
+    ASKED,
+    KEEP_FIRST,
+    OF_RUN,
+    entry_row,
+    event_row,
+    hours_of,
+    insert,
+    kept_of,
+)
 from gog.transforms.services.store.schema import (
     EVENT_COLUMNS,
     FILE,
@@ -182,10 +191,9 @@ class Store(AnyStore):
 
     def tally(self, run: str, since: float = 0.0) -> list[Tally]:
         sql = f"""SELECT provider, kind, purpose, count(*), sum(attempts), sum(from_store),
-            count(failure) FILTER (WHERE failure NOT IN ('budget', 'judge_ill', 'setup')),
-            sum(prompt_tokens), sum(completion_tokens), sum(cost),
+            count(failure), sum(prompt_tokens), sum(completion_tokens), sum(cost),
             total(latency_s) FILTER (WHERE NOT from_store)
-            FROM events WHERE {OF_RUN} AND started >= ?2 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+            FROM events WHERE {OF_RUN} AND {ASKED} AND started >= ?2 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
         return [Tally(*row) for row in self._rows(sql, (run, since))]
 
     def spend(self, run: str) -> Spent:
