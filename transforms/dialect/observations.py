@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 
 from gog.schemas import FailureClass, Hit
+from gog.transforms.dialect.control_tokens import TOKENS
 
 HIT_LINE = re.compile(r"^\[(\d+)\] (.*) \| score ([0-9.]+|-) \| (\S*)$", re.MULTILINE)
 
@@ -22,12 +23,18 @@ _WORDS = (
     "vision_end|information|grounding|observation|code|start_of_turn|end_of_turn|im_start|im_end|bos|eos|pad|unk|mask|"
     "sys|ref|box|quad|arg_key|arg_value"
 )
+_FAMILIES = sorted({token for tokens in TOKENS.values() for token in tokens})
+_TAGS = "|".join(re.escape(token[1:]) for token in _FAMILIES if token[0] == "<")
+_BRACKETS = "|".join(re.escape(token) for token in _FAMILIES if token[0] != "<")
 _CONTROL = re.compile(
-    rf"<(?=\s{{0,4}}(?:/?\s{{0,4}}(?:(?:{_WORDS})(?![\w-])|s>)|/?[|｜]))"
+    rf"<(?=\s{{0,4}}(?:/?\s{{0,4}}(?:(?:\w{{1,20}}:)?(?:{_WORDS})(?![\w-])|s>)|/?[|｜]|\w{{1,30}}[|｜]>"
+    rf"|(?:special|unused|extra_id)_?\d{{1,5}}>|{_TAGS}))"
     r"|\[(?=/?(?:INST|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|AVAILABLE_TOOLS|SYSTEM_PROMPT|THINK|IMG|IMG_END|IMG_BREAK|ARGS|"
-    r"CALL_ID|PREFIX|SUFFIX|MIDDLE)\])",
+    r"CALL_ID|PREFIX|SUFFIX|MIDDLE)\])"
+    rf"|(?-i:(?={_BRACKETS})[\[\]◁])",
     re.IGNORECASE,
 )
+_BROKEN = {"<": "‹", "◁": "‹", "[": "(", "]": ")"}
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
@@ -36,11 +43,12 @@ _UNPRINTABLE = re.compile(
 def neutralise(text: str) -> str:
     """Foreign text with chat-template control tokens and tool tags broken, and invisible characters removed.
 
-    The `<` of a token or tag becomes `‹` and the `[` of one `(`, so that the text stays readable and no template or
+    Those are of the families in `gog.transforms.dialect.control_tokens`, and others of their kinds. The `<` of a token
+    or tag becomes `‹` and the bracket of one `(` or `)`, so that the text stays readable and no template or
     parser can act on it.
     """
     text = _UNPRINTABLE.sub("", text)
-    return _CONTROL.sub(lambda found: "‹" if found[0] == "<" else "(", text)
+    return _CONTROL.sub(lambda found: _BROKEN[found[0]], text)
 
 
 def one_line(text: str) -> str:

@@ -85,6 +85,15 @@ MAX_CALLS = 8
 """Calls of one turn that are kept in its message; only the first one is done."""
 
 _THINK = re.compile(r"<(/?)(?:think|thinking|reason)>", re.IGNORECASE)
+_CHANNELS = re.compile(
+    r"(?:<\|start\|>assistant)?<\|channel\|>analysis(?:<\|constrain\|>\w*)?<\|message\|>(?P<harmony>.*?)"
+    r"(?:<\|end\|>|(?=<\|(?:start|channel)\|>)|\Z)"
+    r"|<\|channel>thought\b(?P<gemma>.*?)(?:<channel\|>|\Z)"
+    r"|(?P<final>(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Thoughts in channels of Harmony and Gemma, and the head of what is no thought."""
+_SPELLINGS = re.compile(r"<(/?)\w{1,20}:think>|\[(/?)THINK\]|◁(/?)think▷")
 ANSWER_TAG = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
 _MAX_BRACKETS = 64
 _UNREADABLE = frozenset({"bad_json", "unknown_tool"})
@@ -135,16 +144,29 @@ def _read_answer(said: Message) -> Parsed:
 def split_reasoning(message: Message) -> tuple[str, str]:
     """Content and reasoning: every thought in the content moves to the reasoning, an unfinished one too.
 
-    Text before a closing tag without an opening one is a thought: some templates open it in the prompt.
+    Text before a closing tag without an opening one is a thought: some templates open it in the prompt. Thoughts are
+    those of Harmony's analysis channel too, and of other families' own tags.
     """
     content: list[str] = []
     thought = [part.strip() for part in _THINK.split(message.reasoning_content or "")[::2]]
-    texts, slashes = (parts := _THINK.split(message.text))[::2], parts[1::2]
+    texts, slashes = (parts := _THINK.split(_tagged(message.text)))[::2], parts[1::2]
     inside = bool(slashes) and slashes[0] == "/"
     for text, slash in zip(texts, [*slashes, ""], strict=True):
         (thought if inside else content).append(text.strip())
         inside = slash == ""
     return "\n".join(filter(None, content)), "\n".join(filter(None, thought))
+
+
+def _tagged(text: str) -> str:
+    """The text with its thoughts in tags, however its family writes them."""
+    text = _SPELLINGS.sub(lambda found: f"<{'/' if '/' in found[0] else ''}think>", text)
+    return _CHANNELS.sub(_channel, text)
+
+
+def _channel(found: re.Match[str]) -> str:
+    if found["final"]:
+        return ""
+    return f"<think>{_THINK.sub('', found['harmony'] or found['gemma'] or '')}</think>"
 
 
 @cache

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import FailureClass, Hit, Message
+from gog.transforms.dialect.control_tokens import TOKENS
 from gog.transforms.dialect.observations import (
     HIT_LINE,
     clip_tokens,
@@ -86,6 +87,12 @@ CONTROL = [
     "<box>",
     "<quad>",
     "<arg_key>",
+    "<foo:tool_call>",
+    "</seed:think>",
+    "<anything|>",
+    "<SPECIAL_12>",
+    "<unused7>",
+    "<extra_id_0>",
 ]
 
 
@@ -97,6 +104,16 @@ def test_control_tokens_are_broken(token: str, around: str) -> None:
     assert token not in made
     assert len(made) == len(text)
     assert neutralise(made) == made
+
+
+@pytest.mark.parametrize("family", TOKENS)
+def test_control_tokens_of_a_family_are_broken(family: str) -> None:
+    for token in TOKENS[family]:
+        for text in (token, f"a{token}b", f"{token}{token}", f"<{token}>"):
+            made = neutralise(text)
+            assert token not in made
+            assert len(made) == len(text)
+            assert neutralise(made) == made
 
 
 def test_a_token_split_by_invisible_characters_is_broken_too() -> None:
@@ -117,6 +134,8 @@ def test_a_token_split_by_invisible_characters_is_broken_too() -> None:
         "<b>bold</b> <br/> <p class='x'>",
         "array[0], [1] and [citation needed]",
         "I <3 flags",
+        "[audio] plays, [ref] 3, [mask] on",
+        "a<turn and b|>",
         "imagine <imaginary>, <answers>, <think-tank>",
         "Ĉu ŝi manĝas? 北京 は 🇰🇪 ß",
         "line one\n\tline two",

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import Frame, Function, Message, ToolCall
-from gog.transforms.dialect.turns import FRAME_TEXT, MAX_CALLS, Answer, Call, Mistake, Parsed, parse_turn, plain_text
+from gog.transforms.dialect.turns import (
+    FRAME_TEXT,
+    MAX_CALLS,
+    Answer,
+    Call,
+    Mistake,
+    Parsed,
+    parse_turn,
+    plain_text,
+    split_reasoning,
+)
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.episode.tools import BUILT_IN, known_tools
 from gog.transforms.episode.tools.text_search import MAX_QUERY
@@ -479,3 +489,25 @@ def test_schemas_name_the_frame_and_are_json(frame: Frame) -> None:
 def test_plain_text_is_reasoning_and_content() -> None:
     assert plain_text(said("b", think="a")) == "a\nb"
     assert plain_text(said("b")) == "b"
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "thought"),
+    [
+        (
+            "<|channel|>analysis<|message|>Maybe <answer>Uganda</answer>.<|end|>"
+            "<|start|>assistant<|channel|>final<|message|><answer>Kenya</answer>",
+            "<answer>Kenya</answer>",
+            "Maybe <answer>Uganda</answer>.",
+        ),
+        ("<|channel|>analysis<|message|><answer>Uganda</answer>", "", "<answer>Uganda</answer>"),
+        ("<|channel|>analysis<|message|>a</think><answer>U</answer><|end|>b", "b", "a<answer>U</answer>"),
+        ("<|channel>thought\n<answer>Uganda</answer><channel|>Kenya", "Kenya", "<answer>Uganda</answer>"),
+        ("<seed:think><answer>U</answer></seed:think>K", "K", "<answer>U</answer>"),
+        ("[THINK]<answer>U</answer>[/THINK]K", "K", "<answer>U</answer>"),
+        ("◁think▷<answer>U</answer>◁/think▷K", "K", "<answer>U</answer>"),
+        ("I think [think] of <|channel|>s", "I think [think] of <|channel|>s", ""),
+    ],
+)
+def test_an_answer_in_a_thought_of_any_family_is_none(text: str, content: str, thought: str) -> None:
+    assert split_reasoning(Message(role="assistant", content=text)) == (content, thought)
