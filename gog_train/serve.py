@@ -26,6 +26,7 @@ from gog.transforms.services.models.chat.serving import (
 )
 from gog.transforms.services.models.chat.web import deliver, errors_as_json
 from gog.transforms.services.protocols import ChatReply, ChatRequest
+from gog.transforms.services.request_log import REQUESTS
 from gog_train.checkpoints import read_notes
 from gog_train.generate import Prompt, PromptError, open_generator
 from gog_train.settings import TrainingError
@@ -168,7 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _serve(server: CheckpointServer, host: str, port: int) -> None:
-    runner = web.AppRunner(server.application(), access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        server.application(), access_log=None, logger=REQUESTS, handler_cancellation=True, shutdown_timeout=1.0
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, backlog=1024).start()

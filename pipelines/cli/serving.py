@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import ipaddress
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -21,12 +22,21 @@ async def serve(serving: AbstractAsyncContextManager[str], host: str, port: int,
         async with AsyncExitStack() as stack:
             with _listening(host, port):
                 address = await stack.enter_async_context(serving)
+            if not _is_loopback(host):
+                print(f"gog: whoever reaches {host} may ask this server: it has no key", file=sys.stderr)
             tell(address)
             sys.stdout.flush()
             await ended.wait()
     finally:
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(signum)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @contextmanager

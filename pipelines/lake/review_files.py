@@ -37,7 +37,18 @@ def reviewer_name(text: str) -> str:
     name = one_line(text)
     if not name or len(name) > LONGEST_NAME:
         raise ValueError(f"a reviewer has a name of 1 to {LONGEST_NAME} characters")
+    if not is_text(name):
+        raise ValueError("a reviewer's name is text: it has half of a character in it")
     return name
+
+
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can hold it: JSON can write halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Book(Generic[Word]):

@@ -18,7 +18,7 @@ from jinja2 import Environment
 
 from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.lake.review_files import LONGEST_COMMENT, MOST_BOXES, reviewer_name
+from gog.pipelines.lake.review_files import LONGEST_COMMENT, MOST_BOXES, is_text, reviewer_name
 from gog.pipelines.lake.reviews import audited, review_stats, said_by, state_of
 from gog.pipelines.show.audit import SAID, TITLES, question_of, told
 from gog.pipelines.show.trajectory import TrajectoryView, rect, view_of
@@ -31,6 +31,7 @@ from gog.pipelines.templates import templates
 from gog.schemas import REASONS, Box, BoxError, Decision
 from gog.schemas.rows import SchemaError
 from gog.transforms.evaluate.audit import in_order, report
+from gog.transforms.services.request_log import REQUESTS
 
 ADDRESS: Final = "127.0.0.1"
 PAGE: Final = 50
@@ -274,6 +275,8 @@ def read_change(body: Mapping[str, Any], gazes: set[int]) -> dict[str, Any]:
         if "comment" in body:
             if not isinstance(body["comment"], str) or len(body["comment"]) > LONGEST_COMMENT:
                 raise ValueError(f"a comment is text of at most {LONGEST_COMMENT} characters")
+            if not is_text(body["comment"]):
+                raise ValueError("a comment is text: it has half of a character in it")
             change["comment"] = body["comment"]
         if "boxes" in body:
             if not isinstance(body["boxes"], dict):
@@ -307,7 +310,7 @@ def _box(values: Any) -> Box | None:
 async def _json(request: web.Request) -> Mapping[str, Any]:
     try:
         body = json.loads(await request.read())
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, web.RequestPayloadError):
         body = None
     if not isinstance(body, dict):
         raise web.HTTPBadRequest(text="the body is no JSON object\n")
@@ -346,7 +349,7 @@ def _environment(static: Mapping[str, bytes]) -> Environment:
 @asynccontextmanager
 async def serving(viewer: Viewer, port: int) -> AsyncIterator[str]:
     """Serve on the loopback meanwhile; gives the address. Port 0 takes a free one. Raises `OSError`."""
-    runner = web.AppRunner(viewer.application(), access_log=None, handle_signals=False)
+    runner = web.AppRunner(viewer.application(), access_log=None, logger=REQUESTS, handle_signals=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, ADDRESS, port)

@@ -1,12 +1,18 @@
 """`gog serve-planner`: what it prints, how it ends, and wrong use."""
 
+import asyncio
+import os
+import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import yaml
 from calling import Gog
 from serving import served
 
+from gog.pipelines.cli.serving import serve
 from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.connect.addresses import check_addresses
 
@@ -48,3 +54,19 @@ def test_a_port_that_is_taken(gog: Gog) -> None:
         done = gog("serve-planner", "--port", str(port))
     assert done.code == 1
     assert f"{port}" in done.error
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [("127.0.0.1", False), ("localhost", False), ("::1", False), ("0.0.0.0", True), ("a.example", True)],
+)
+def test_an_address_that_others_reach_is_warned_of(capsys: pytest.CaptureFixture[str], host: str, told: bool) -> None:
+    @asynccontextmanager
+    async def serving() -> AsyncIterator[str]:
+        yield "http://x"
+
+    def end(address: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    asyncio.run(serve(serving(), host, 8000, end))
+    assert (f"whoever reaches {host} may ask" in capsys.readouterr().err) is told

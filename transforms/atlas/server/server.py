@@ -35,6 +35,7 @@ from gog.transforms.services.models.chat.serving import (
 )
 from gog.transforms.services.models.chat.web import deliver, errors_as_json
 from gog.transforms.services.protocols import ChatReply
+from gog.transforms.services.request_log import REQUESTS
 
 BODY_BYTES: Final = 64 << 20
 """Longest body of a request that is read."""
@@ -212,7 +213,9 @@ class PlannerServer:
 async def serving(server: PlannerServer, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
     """Serve meanwhile; gives the base URL, which ends in `/v1`. Port 0 picks a free one. Raises `OSError`."""
     # Whoever hangs up is not answered: a stalled request ends with its caller.
-    runner = web.AppRunner(server.application(), access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        server.application(), access_log=None, logger=REQUESTS, handler_cancellation=True, shutdown_timeout=1.0
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=1024)

@@ -120,7 +120,7 @@ def test_a_reviewer_has_the_name_that_the_browser_gave(lake: Lake) -> None:
         own = cookie.partition(";")[0]
         assert "Żaneta; &lt;b&gt;" in view.get("/runs/small", Cookie=own).text
         assert "login" in view.get("/runs/small", Cookie="gog_reviewer=%00").text
-        for name in ("", "x" * 61, 7, None, "\u200b"):
+        for name in ("", "x" * 61, 7, None, "\u200b", "a\ud800"):
             assert view.post("/reviewer", {"name": name}).status == 422
 
 
@@ -128,6 +128,7 @@ NO_REVIEWS: tuple[object, ...] = (
     [],
     "text",
     {"decision": "maybe"},
+    {"comment": "half of a character: \ud800"},
     {"decision": 1},
     {"comment": 7},
     {"comment": "x" * 4001},

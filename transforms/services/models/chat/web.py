@@ -14,6 +14,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     """Errors of the server itself in OpenAI's form: no such path, wrong method, and what is a bug of ours."""
     try:
         return await handler(request)
+    except web.RequestPayloadError:
+        said = "the request's body is not what its headers say"
+        return web.json_response(error_body(said, "invalid_request_error"), status=400)
     except web.HTTPException as error:
         if error.status < 400:
             raise
