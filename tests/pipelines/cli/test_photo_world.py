@@ -80,7 +80,9 @@ def test_what_is_right_is_kept_and_composed_attempts_look_at_the_target(
 ) -> None:
     made = run_by_defaults(gog, tmp_path, Manners(knows_places=knows_places), entity=entity)
     assert made.verified_seeds >= QUESTIONS * 0.6
-    assert sum(made.kept.values()) >= 0.8 * made.verified_seeds, made
+    # Two or three of sixteen groups can be RL's, one of these large: they are kept, for it.
+    kept = sum(made.kept.values()) + made.rejects.get("curate.reserved_for_rl", 0)
+    assert kept >= 0.8 * made.verified_seeds, made
     hits, gazes = made.verified_on_gold.get("compose", (0, 0))
     assert hits >= 0.98 * gazes, made
     assert gazes >= 5, made

@@ -17,7 +17,7 @@ _MARKUP: Final = re.findall(
 )
 _CONTAINERS: Final = frozenset({"article", "blockquote", "body", "center", "div", "main", "section"})
 MAX_WRAPPED: Final = 1000
-"""Elements of a page whose bare text is put into paragraphs: trafilatura's time grows with the square of these."""
+"""A page with more elements that hold bare text and links is left as it is: trafilatura would read it twice."""
 _SPACE: Final = re.compile(r"[ \t\n\r\f]+")
 
 
@@ -63,8 +63,9 @@ def _unwrap(page: "HtmlElement") -> None:
             depth -= kept
             if not depth and element.tail:
                 element.tail = _SPACE.sub(" ", element.tail)
-    for element in containers[:MAX_WRAPPED]:
-        _wrap_bare_text(element)
+    if len(containers) <= MAX_WRAPPED:
+        for element in containers:
+            _wrap_bare_text(element)
 
 
 def _wrap_bare_text(container: "HtmlElement") -> None:

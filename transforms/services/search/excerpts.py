@@ -94,7 +94,8 @@ def excerpt(text: Sequence[str], weights: Mapping[str, float], limit: int) -> st
         found += 1
         room -= size
         room -= _grow(text, chosen, best, min(room, max(0, limit // count - size)))
-    _grow(text, chosen, order[0], room)
+    # What is left goes to what follows: a reader with less room reads the beginning.
+    _grow(text, chosen, order[0], room, back=False)
     return _joined(text, chosen)
 
 
@@ -102,8 +103,8 @@ _MARK: Final = " … "
 """Between sentences that are not neighbours."""
 
 
-def _grow(text: Sequence[str], chosen: set[int], at: int, room: int) -> int:
-    """Take the neighbours of a sentence in, from both sides by turns, and return the characters that they take.
+def _grow(text: Sequence[str], chosen: set[int], at: int, room: int, *, back: bool = True) -> int:
+    """Take neighbours of a sentence in, from both sides by turns or those after it, and return the characters taken.
 
     A passage that would begin with a continuation (a line that begins small) goes back to what that continues.
     """
@@ -111,7 +112,7 @@ def _grow(text: Sequence[str], chosen: set[int], at: int, room: int) -> int:
     ahead = True
     while True:
         before, after = _next(first, -1, chosen), _next(last, 1, chosen)
-        can_before = before >= 0 and len(text[before]) + 1 <= room - used
+        can_before = back and before >= 0 and len(text[before]) + 1 <= room - used
         can_after = after < len(text) and len(text[after]) + 1 <= room - used
         if not (can_before or can_after):
             return used

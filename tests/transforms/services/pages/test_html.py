@@ -47,6 +47,7 @@ def test_bare_text_with_marks_in_it_is_a_paragraph() -> None:
     "body",
     [
         "<div>x<b>y</b></div>" * 5000,
+        "<div>x<a>y</a></div>" * 5000,
         "<div>x<b>y</b>" * 7000,
         "<p>word\n" * 14_000,
         "x<a>y</a>" * 10_000,
@@ -55,9 +56,9 @@ def test_bare_text_with_marks_in_it_is_a_paragraph() -> None:
         "\n" * 100_000 + "x",
         "<p>" + " \n" * 50_000 + "</p>",
     ],
-    ids=["divs", "nested", "paragraphs", "links", "pre", "code", "empty", "space"],
+    ids=["divs", "links in divs", "nested", "paragraphs", "links", "pre", "code", "empty", "space"],
 )
 def test_no_page_of_100_kb_costs_much(body: str) -> None:
     begun = time.process_time()
     html_text(body)
-    assert time.process_time() - begun < 3, "a quarter of it where nothing else runs"
+    assert time.process_time() - begun < 3, "under one, where nothing else runs"
