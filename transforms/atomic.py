@@ -2,13 +2,62 @@
 
 import ctypes
 import errno
+import glob
 import os
+import re
 import secrets
 import shutil
+import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+ABANDONED_S: Final = 3600.0
+"""What was last written to longer ago, and has no writer that lives, was left by a process that was killed."""
+_ELSEWHERE_S: Final = 86_400.0
+"""The same where the writer was on another machine, of which nobody here knows whether it lives."""
+_HOST: Final = re.sub(r"[^a-z0-9]", "", socket.gethostname().lower())[:20] or "host"
+_WRITER: Final = re.compile(r"\.([a-z0-9]{1,20})-(\d{1,10})-[0-9a-f]{12}\.tmp$")
+
+
+def passing_beside(final: Path) -> Path:
+    """A name beside a file or folder for what will take its place; it says who writes, for `sweep`."""
+    return final.with_name(f".{final.name}.{_HOST}-{os.getpid()}-{secrets.token_hex(6)}.tmp")
+
+
+def sweep(paths: Iterable[Path]) -> None:
+    """Remove those passing files and folders whose writer was killed: old, and of no process that lives."""
+    for path in list(paths):
+        with suppress(OSError):
+            writer = _WRITER.search(path.name)
+            here = writer is None or writer[1] == _HOST
+            if _age_s(path) > (ABANDONED_S if here else _ELSEWHERE_S) and not (
+                writer and here and _is_alive(int(writer[2]))
+            ):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def sweep_beside(final: Path) -> None:
+    """`sweep` what earlier writers of a file or folder left beside it."""
+    sweep(final.parent.glob(f".{glob.escape(final.name)}.*"))
+
+
+def _age_s(path: Path) -> float:
+    """Seconds since anything of it was written."""
+    return time.time() - max(part.lstat().st_mtime for part in (path, *path.rglob("*")))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 @contextmanager
@@ -18,7 +67,7 @@ def in_place_of(path: Path, *, sync: bool = False, within: Path | None = None) -
     It is a hidden name in the folder `within`, of the same file system, or beside `path`; a folder cannot take the
     place of one that holds something. With `sync` a file outlives a power cut. Raises `OSError`.
     """
-    fresh = (within or path.parent) / f".{path.name}.{secrets.token_hex(6)}.tmp"
+    fresh = passing_beside((within or path.parent) / path.name)
     try:
         yield fresh
         if sync:

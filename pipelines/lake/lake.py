@@ -130,7 +130,9 @@ class Lake:
 
     def lock(self, run: str) -> AbstractContextManager[None]:
         """The lock to hold, as a context, while writing to a run."""
-        return run_lock(self.run_folder(run), (self.images.passing.glob("*"), self.indexes.glob(".*")))
+        kept = [self.root / "sources", self.root / "fetched"]
+        passing = [folder.rglob(pattern) for folder in kept for pattern in (".*.tmp", ".passing-*")]
+        return run_lock(self.run_folder(run), (self.images.passing.glob("*"), self.indexes.glob(".*"), *passing))
 
     def read_manifest(self, run: str) -> Manifest | None:
         """The run's manifest; None when there is no such run."""

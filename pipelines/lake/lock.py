@@ -2,18 +2,13 @@
 
 import json
 import os
-import shutil
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Final
 
 from gog.pipelines.lake.disk import LakeError, disk_errors
-
-ABANDONED_S: Final = 3600.0
-"""A passing file that is older was left by a process that was killed; none takes a minute to write."""
+from gog.transforms.atomic import sweep
 
 
 @contextmanager
@@ -52,10 +47,7 @@ def run_lock(folder: Path, shared: Iterable[Iterable[Path]] = ()) -> Iterator[No
 def _clear(folder: Path, shared: Iterable[Iterable[Path]]) -> None:
     for path in folder.rglob("*.tmp"):
         path.unlink(missing_ok=True)
-    for path in chain.from_iterable(shared):
-        with suppress(OSError):
-            if path.stat().st_mtime < time.time() - ABANDONED_S:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    sweep(chain.from_iterable(shared))
 
 
 def is_locked(path: Path) -> bool:

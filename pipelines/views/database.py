@@ -24,7 +24,6 @@ import pyarrow as pa
 
 from gog.pipelines.lake.disk import disk_advice
 from gog.pipelines.lake.lake import LakeError
-from gog.pipelines.lake.lock import ABANDONED_S
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.views.columns import column_comment
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
@@ -33,6 +32,7 @@ from gog.schemas import OLD_STAGES, TABLES
 from gog.schemas.arrow import arrow_schema
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row
+from gog.transforms.atomic import ABANDONED_S
 
 R = TypeVar("R", bound=Row)
 

@@ -1,11 +1,14 @@
 """What is written beside its place and renamed is there as a whole or not at all."""
 
 import os
+import re
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from gog.transforms.atomic import in_place_of, take_place, write_file
+from gog.transforms.atomic import ABANDONED_S, in_place_of, passing_beside, sweep, sweep_beside, take_place, write_file
 
 
 def test_a_file_takes_the_place_of_another_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -50,3 +53,40 @@ def test_a_folder_takes_the_place_of_one_that_holds_something(tmp_path: Path) ->
         (tmp_path / name / name).touch()
     take_place(tmp_path / "new", tmp_path / "old")
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["old", "old/new"]
+
+
+def _old(path: Path, seconds: float = ABANDONED_S + 60) -> Path:
+    """A passing folder with a file, last written to so long ago."""
+    path.mkdir()
+    (path / "part").write_text("half")
+    for one in (path / "part", path):
+        os.utime(one, (time.time() - seconds,) * 2)
+    return path
+
+
+def test_what_a_kill_left_is_swept_and_what_lives_is_not(tmp_path: Path) -> None:
+    final = tmp_path / "OUT [1]"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    own = passing_beside(final)
+    dead = own.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+    elsewhere = re.sub(r"[a-z0-9]+-\d+-", "otherhost-1-", own.name)
+    live = _old(own)
+    swept = [_old(tmp_path / dead), _old(tmp_path / ".OUT [1].0123456789ab")]
+    young, far = _old(tmp_path / dead.replace("OUT [1].", "OUT [1].x."), 10), _old(tmp_path / elsewhere)
+    other = _old(tmp_path / ".OUT 2.0123456789ab")
+    sweep_beside(final)
+    assert not any(path.exists() for path in swept)
+    assert all(path.exists() for path in (live, young, far, other))
+    for path in (far / "part", far):
+        os.utime(path, (time.time() - 90_000,) * 2)
+    sweep_beside(final)
+    assert not far.exists()
+
+
+def test_a_folder_that_is_still_written_to_is_young(tmp_path: Path) -> None:
+    passing = _old(tmp_path / ".OUT.0123456789ab")
+    (passing / "part").write_text("more")
+    os.utime(passing, (time.time() - 9_000,) * 2)
+    sweep([passing, tmp_path / "nowhere"])
+    assert passing.exists()

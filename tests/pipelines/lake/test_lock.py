@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,27 @@ def test_clears_what_killed_writers_of_any_run_left_long_ago(tmp_path: Path) -> 
     old, fresh = (lake.images.passing / name for name in (".a.jpg.1.tmp", ".b.jpg.2.tmp"))
     for path in (old, fresh, lake.indexes / ".atlas.1" / "half", lake.indexes / "atlas" / "whole"):
         path.write_bytes(b"half")
-    for path in (old, lake.indexes / ".atlas.1", lake.indexes / "atlas", lake.images.path(kept)):
+    for path in (
+        old,
+        lake.indexes / ".atlas.1" / "half",
+        lake.indexes / ".atlas.1",
+        lake.indexes / "atlas",
+        lake.images.path(kept),
+    ):
         os.utime(path, (0, 0))
     with lake.lock("r"):
         assert [path.name for path in lake.images.passing.iterdir()] == [".b.jpg.2.tmp"]
         assert [path.name for path in lake.indexes.iterdir()] == ["atlas"]
         assert lake.images.read(kept) == b"kept"
+
+
+def test_clears_what_killed_readers_of_sources_left_long_ago(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    left = [tmp_path / "sources" / ".rows.0123456789ab.tmp", tmp_path / "fetched" / "ab" / ".passing-1"]
+    kept = [tmp_path / "sources" / ".mine.csv", tmp_path / "sources" / "rows.csv"]
+    for path in left + kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+        os.utime(path, (time.time() - 7200,) * 2)
+    with lake.lock("r"):
+        assert [path.exists() for path in left + kept] == [False, False, True, True]

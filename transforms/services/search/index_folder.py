@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 from gog.schemas import canonical_json
 from gog.schemas.errors import UsageError
-from gog.transforms.atomic import take_place
+from gog.transforms.atomic import passing_beside, sweep_beside, take_place
 from gog.transforms.nearby import close_to
 from gog.transforms.services.provider import Opening, ProviderError
 
@@ -29,7 +28,8 @@ def building(folder: Path, *, replace: bool = True) -> Iterator[Path]:
     An earlier folder of that name is replaced, or kept, and the new one dropped, with `replace` off. Raises
     `IndexFolderError` when the disk fails.
     """
-    fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}")
+    fresh = passing_beside(folder)
+    sweep_beside(folder)
     try:
         fresh.mkdir(parents=True)
         yield fresh
