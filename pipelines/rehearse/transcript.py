@@ -28,7 +28,7 @@ class Teller:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._judging = self._silent = self._composed = self._off_plan = 0
-        """Turns after a result, those of them that do not say what it is worth; composed attempts, those that left."""
+        """Turns after a result, those silent on its worth; composed attempts that had a plan, those that left it."""
 
     def unread(self, reject: Reject) -> None:
         """A row that is no seed."""
@@ -94,6 +94,7 @@ class Teller:
     def rejected(self, reject: Reject) -> None:
         """An attempt, or a seed, that left."""
         self._off_plan += reject.reason == "compose.off_plan"
+        self._composed -= reject.reason == "compose.no_plan"
         self._line("left", f"{reject.reason}{f': {reject.detail}' if reject.detail else ''}", "yellow")
 
     def verdict(self, trajectory: Trajectory, verdict: Verdict) -> None:
@@ -103,9 +104,12 @@ class Teller:
         self._line("verdict", "; ".join(filter(None, phrases)), _OUTCOMES[verdict.outcome])
 
     def form(self) -> None:
-        """What the teacher did not keep to, where that is most of it, and what to do."""
+        """What the teacher did not keep to, and what to do.
+
+        Told from a fifth of its turns on: an attempt has two or three of them, and a composed one needs each.
+        """
         advice = "name a teacher that follows its system prompt, or set synthesize.composed to 0; `gog doctor` tries it"
-        if 2 * self._silent > self._judging:
+        if 5 * self._silent > self._judging:
             words = "turns after a result do not say what it is worth (no `Evidence:` line)"
             self._line("form", f"{self._silent} of {self._judging} {words}: {advice}", "yellow")
         if 2 * self._off_plan > self._composed:

@@ -72,7 +72,7 @@ def form_faults(replies: Mapping[str, ChatReply]) -> list[Fault]:
         faults.append(Fault(f"it neither calls a tool nor answers ({mistake.code}: {words!r})", advice, fatal=True))
     if "after" in said and judged["after"] is None:
         advice = (
-            "no attempt of it can be reflective, and composed ones leave as compose.off_plan: name a teacher that "
+            "attempts without it are not reflective, and composed ones leave as compose.off_plan: name a teacher that "
             "follows its system prompt, or set synthesize.composed to 0"
         )
         faults.append(Fault("after a result it does not say what that is worth (no `Evidence:` line)", advice))

@@ -145,3 +145,19 @@ def test_preview_says_what_a_teacher_without_the_form_costs(gog: Gog, tmp_path: 
     assert done.code == 0, done.err
     assert "turns after a result do not say what it is worth" in " ".join(done.out.split())
     assert "composed attempts left their plan" in " ".join(done.out.split())
+
+
+def test_preview_tells_a_teacher_that_forgets_the_form_now_and_then(gog: Gog, tmp_path: Path, finished: Place) -> None:
+    """A third of its turns is enough: half of its composed attempts would leave."""
+    turns = iter(range(1, 10_000))
+
+    def manner(request: web.Request, body: dict[str, Any]) -> Answer:
+        if not body.get("tools"):
+            return said("<answer>x</answer>")
+        return searching("I search." if next(turns) % 3 == 0 else "Evidence: useful. I search.")
+
+    with misbehaving(manner) as server:
+        made = run_at(server, tmp_path, finished, synthesize={"rollouts": 2, "composed": 0})
+        done = gog("preview", "-n", "2", "-c", made.config)
+    assert done.code == 0, done.err
+    assert "turns after a result do not say what it is worth" in " ".join(done.out.split())
