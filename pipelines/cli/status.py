@@ -4,6 +4,7 @@ Without --run: the lake's run, or a line for each where there are several.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,8 @@ def status(config: OfConfig = None, lake: LakeOption = None, name: OfRun = None,
     elif len(statuses) == 1:
         _show(statuses[0])
     else:
-        for state in statuses:
-            print(_line(state))
-        print("\nOne of them in full: gog status --run NAME")
+        _list(statuses)
+        print("One of them in full: gog status --run NAME")
 
 
 def _plain(state: "Status") -> dict[str, object]:
@@ -45,8 +45,17 @@ def _plain(state: "Status") -> dict[str, object]:
     return plain | summary
 
 
-def _line(state: "Status") -> str:
-    return " | ".join([f"{state.run:20}", f"{state.state:10}", *_facts(state)])
+def _list(statuses: Sequence["Status"]) -> None:
+    """A line for each run."""
+    from gog.pipelines.views.summary import console_for, plain_table
+
+    columns = ("run", "=state", ">kept", ">calls", ">from\nstore", ">failed", ">tokens", ">cost $", "=time")
+    lines = []
+    for state in statuses:
+        counts = (state.kept, state.calls, state.from_store, state.failed, state.tokens)
+        figures = [f"{count:,}" for count in counts]
+        lines.append((state.run, state.state, *figures, f"{state.cost:,.2f}", spell(state.hours * 3600)))
+    console_for(sys.stdout).print(plain_table("Runs", columns, lines))
 
 
 def _facts(state: "Status") -> list[str]:

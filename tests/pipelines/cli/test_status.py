@@ -75,6 +75,8 @@ def test_several_runs_are_listed_and_one_is_shown_in_full(gog: Gog, copied: Plac
     listed = gog("status", "--lake", copied.lake).out
     assert "Funnel" not in listed
     assert "--run NAME" in listed
+    assert max(len(line) for line in listed.splitlines()) <= 80
+    assert [line.split()[:2] for line in listed.splitlines() if "stopped" in line] == [["small", "stopped"]]
     shown = gog("status", "--lake", copied.lake, "--run", "small").out
     assert "Run small: stopped at a ceiling" in shown
     assert "max_calls: 5 of 5" in shown
