@@ -41,8 +41,12 @@ class Place:
         return self.lake / "runs" / "tiny"
 
 
-SMALL: dict[str, Any] = {"label": {"k": 2}, "screen": {"passes": 2}, "curate": {"splits": {"validation_share": 0.3}}}
-"""A run of few calls."""
+SMALL: dict[str, Any] = {
+    "label": {"k": 2},
+    "screen": {"passes": 2},
+    "curate": {"splits": {"validation_share": 0.3, "rl_share": 0.3}, "balance": {"shares": {"direct": 0.435}}},
+}
+"""A run of few calls, with seeds for RL."""
 
 
 def place(folder: Path, count: int = 8, shard_size: int = 4, **changes: Any) -> Place:
