@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+os.environ.pop("COLUMNS", None)  # tables are as wide as without a terminal, wherever the tests run
+
 # Before any test module imports: libraries read these when they are imported, and hand them to child processes.
 _HOME = tempfile.mkdtemp(prefix="gog-tests-")
 os.environ |= {

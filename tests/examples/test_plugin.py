@@ -71,7 +71,7 @@ def test_the_package_has_one_of_each_kind() -> None:
 
 
 def test_doctor_lists_all_of_it(python: Path, tmp_path: Path) -> None:
-    checks = json.loads(gog(python, "doctor", "--json", "--lake", str(tmp_path / "lake")))
+    checks = json.loads(gog(python, "doctor", "--demo", "--json", "--lake", str(tmp_path / "lake")))
     listed = [check for check in checks if check["name"] == "plug-ins" and PROJECT["name"] in check["found"]]
     members = ", ".join(f"{group} {NAMES[group]}" for group in sorted(NAMES))
     assert [(check["state"], check["found"]) for check in listed] == [("ok", f"{ORIGIN}: {members}")]

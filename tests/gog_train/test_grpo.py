@@ -314,7 +314,7 @@ def test_an_export_for_another_backbone_or_processor_is_refused(
 
 def test_a_judge_that_cannot_judge_is_refused(qwen3: dict[str, Any]) -> None:
     for told, message in (
-        (completion("I would rather not say."), "says unknown of a right answer"),
+        (completion("I would rather not say."), "it says nothing that can be read"),
         (refusal(401, "no key"), "the judge does not answer"),
     ):
         with pytest.raises(TrainingError, match=message):

@@ -61,6 +61,10 @@ FIXED: dict[str, tuple[str, dict[str, Any]]] = {
         "verify/grounding",
         {"question": "What is it?", "candidate": "c", "evidence": "text_search: q\n- a: b"},
     ),
+    "compose-focus": (
+        "compose/focus",
+        {"question": "What is it?", "answers": "a | b", "looks": [{"place": "the whole image", "titles": "A wall"}]},
+    ),
     "verify-leak": ("verify/leak", {"question": "What is it?", "answers": "a | b", "notes": "I was told so."}),
     "read-summary": ("read/summary", {"query": "capital of Chad", "words": 150, "page": "N'Djamena is a city."}),
     "chat-json": ("chat/json", {"schema": '{"type":"object"}'}),

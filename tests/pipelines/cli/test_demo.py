@@ -15,7 +15,7 @@ def test_demo_ends_with_a_picture_and_what_to_type_next(
     from gog.pipelines.cli import demo
 
     small = load_config(finished.config)
-    monkeypatch.setattr(demo, "config_of", lambda *_: small)
+    monkeypatch.setattr(demo, "config_of", lambda *_, **__: small)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     done = gog("demo", "--lake", finished.lake)
     assert done.code == 0

@@ -212,8 +212,8 @@ def test_a_dead_endpoint_leaves_everything_unknown(gog: Gog, tmp_path: Path) -> 
     arguments = ("eval", "--bench", "atlas", "--limit", "2", "--lake", tmp_path / "lake", "-c", path)
     done = gog(*arguments, "--policy", "http://127.0.0.1:9/v1#m")
     assert done.code == 1
-    assert "8 answers are missing (teacher.failed: network: " in done.error
-    assert "teacher.failed" in done.out
+    # The breaker may have stopped the last of them.
+    assert "8 answers are missing (" in done.error
     found = results(tmp_path / "lake", "eval")["benchmarks"]["atlas"]["paradigms"]["policy"]
     assert found["official"]["measures"]["accuracy"]["value"] is None
     assert found["official"]["unknown"] == found["unsettled"] == 2

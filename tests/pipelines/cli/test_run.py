@@ -178,6 +178,7 @@ def test_less_kept_than_is_wanted_is_exit_code_1_with_the_reason_that_took_most(
 def test_nothing_kept_is_exit_code_1_though_nothing_outside_failed(gog: Gog, warm: Place) -> None:
     data = yaml.safe_load(warm.config.read_text())
     data["synthesize"] |= {"rollouts": 0, "composed": 1}
+    data["curate"]["balance"] |= {"total": 0}
     warm.config.write_text(yaml.safe_dump(data | {"teacher": "planner:skill=0"}))
     done = gog("run", "-c", warm.config)
     assert done.code == 1

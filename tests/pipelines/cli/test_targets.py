@@ -114,7 +114,7 @@ class TestRuns:
         """The finished run in `./lake`."""
         return Path(shutil.copytree(finished.lake, here / "lake"))
 
-    @pytest.mark.parametrize("command", ["plan", "export sft", "curate", "run --json", "retry --reason search.failed"])
+    @pytest.mark.parametrize("command", ["plan", "export sft", "curate", "run --json"])
     def test_without_a_config_the_lakes_only_run_goes_on_as_it_was_made(
         self, gog: Gog, lake: Path, command: str
     ) -> None:

@@ -133,7 +133,7 @@ def test_the_number_of_processes_is_handed_to_the_check(python: str) -> None:
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("echo 'No module named gog' >&2; exit 1", r"cannot run gog_train \(No module named gog\): install"),
+        ("echo 'No module named gog' >&2; exit 1", r"cannot run gog_train \(No module named gog\): there, pip install"),
         ("echo 'not json'", r"cannot run gog_train \(nothing was said\)"),
         ("echo '[]'", "cannot run gog_train"),
     ],
