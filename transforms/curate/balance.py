@@ -125,15 +125,18 @@ def _cost(
     words = f"balance left out {everything - kept} of {everything}"
     if settings.total is not None and kept == settings.total:
         return f"{words}: curate.balance.total is {settings.total}"
-    scarce = [name for name, share in targets.items() if share and supply[name] < share * everything]
-    short = ", ".join(f"{name} has {supply[name]}, its share of {targets[name]:.1%} wants" for name in scarce)
-    wanted = ", ".join(str(math.ceil(targets[name] * everything - 1e-9)) for name in scarce)
+    wanted = {name: math.ceil(share * everything - 1e-9) for name, share in targets.items() if share}
+    short = " and ".join(
+        f"{name} has {supply[name]}, its share of {targets[name]:.1%} wants {want}"
+        for name, want in wanted.items()
+        if supply[name] < want
+    )
     ways = "seed more of them, lower the share"
     if settings.scarce == "strict":
         ways = f"{ways}, or set curate.balance.scarce: floor"
     elif settings.scarce == "floor":
         ways = f"{ways}, or raise curate.balance.floor ({settings.floor:g})"
-    return f"{words}: {short} {wanted}; {ways}" if scarce else f"{words}, which no share wants"
+    return f"{words}: {short}; {ways}" if short else f"{words}, which no share wants"
 
 
 def _draw(trajectory_id: str, run_seed: int) -> bytes:

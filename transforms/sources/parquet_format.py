@@ -48,14 +48,18 @@ def _count(file: pq.ParquetFile, size: int) -> int:
 
 
 def parquet_rows(path: Path, span: Span) -> Rows:
-    """The rows of a span; those that are damaged have an error."""
+    """The rows of a span. Those that are damaged, or that the footer says and nobody finds, have an error.
+
+    Fewer rows than the span has where the footer itself says fewer: the file is another one by now.
+    """
     at = span.start
     try:
         with pq.ParquetFile(path) as file:
             for data, error in _parquet_values(file, span):
                 yield at + 1, data, error
                 at += 1
-        if at < span.stop:
+            missing = at < span.stop <= file.metadata.num_rows
+        if missing:
             raise pa.ArrowInvalid("its footer says more rows than are there")
     except (OSError, pa.ArrowException) as failure:
         detail = f"the file is damaged: {' '.join(str(failure).split())[:200]}"

@@ -5,7 +5,6 @@ names none, or several places or a tiny one might be it, the judge says which se
 the seed names none and the judge cannot say, it is the one place whose best hit is titled with an accepted answer.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -15,6 +14,7 @@ from gog.schemas import Seed
 from gog.schemas.boxes import Box
 from gog.schemas.reasons import STOP_REASONS
 from gog.transforms.dialect.observations import neutralise, one_line
+from gog.transforms.dialect.replies import object_in
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.synthesize.look import Looked
 from gog.transforms.synthesize.services import Services
@@ -112,12 +112,8 @@ def _said(look: Looked) -> str:
 
 def parse_look(text: str, searches: int) -> int | None:
     """The number that a judge's reply names, 0 for its `null`; None where no JSON object names one search."""
-    _, _, said = text.rpartition("</think>")
-    try:
-        loaded = json.loads(said[said.index("{") : said.rindex("}") + 1])
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(loaded, dict) or "look" not in loaded:
+    loaded = object_in(text)
+    if loaded is None or "look" not in loaded:
         return None
     look = loaded["look"]
     if look is None:

@@ -1,15 +1,15 @@
 """Propose: regions worth a gaze, from the detector and, if asked for, from the teacher."""
 
-import json
 import re
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.prompts import render
-from gog.schemas import BoxError, ImagePart, Message, Region, Seed, TextPart, plain
+from gog.schemas import BoxError, ImagePart, Message, Region, Seed, TextPart
 from gog.schemas.boxes import from_frame
 from gog.transforms.dialect.observations import neutralise
+from gog.transforms.dialect.replies import object_in
 from gog.transforms.dialect.turns import FRAME_TEXT
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.trajectory import original_image
@@ -97,12 +97,7 @@ async def _teacher_regions(
 
 def parse_regions(text: str, seed: Seed, episode: EpisodeSettings) -> tuple[Detection, ...]:
     """Regions out of a model's JSON; entries that are not boxes are left out."""
-    _, _, said = text.rpartition("</think>")
-    try:
-        loaded = plain(json.loads(said[said.find("{") : said.rfind("}") + 1]))
-    except (ValueError, RecursionError):
-        return ()
-    entries = loaded.get("regions") if isinstance(loaded, dict) else None
+    entries = (object_in(text) or {}).get("regions")
     regions = []
     for entry in entries if isinstance(entries, list) else []:
         try:

@@ -127,9 +127,14 @@ def test_what_is_made_is_kept_though_a_group_is_scarce() -> None:
             "balance left out 6 of 124: direct has 6, its share of 43.5% wants 54; seed more of them, lower the share,"
             " or raise curate.balance.floor (0.95)",
         ),
+        (
+            {"shares": {D: 0.4, M: 0.3}},
+            "balance left out 6 of 124: direct has 6, its share of 40.0% wants 50 and mixed has 18, its share of 30.0%"
+            " wants 38; seed more of them, lower the share, or raise curate.balance.floor (0.95)",
+        ),
         ({"total": 10, "floor": 1.0}, "balance left out 114 of 124: curate.balance.total is 10"),
     ],
-    ids=["strict", "floor", "total"],
+    ids=["strict", "floor", "two", "total"],
 )
 def test_what_balance_costs_is_said_with_what_to_change(settings: dict[str, object], words: str) -> None:
     mix = BalanceSettings.model_validate({"shares": {D: 0.435}} | settings)

@@ -1,7 +1,6 @@
 """The local reader: what becomes of HTML, text and PDF, and what it does not read."""
 
 import asyncio
-import io
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pdfs import pdf_of
 from websites import anywhere, endless, failure, refused, run, site
 
 from gog.schemas import FailureClass
@@ -39,29 +39,6 @@ def read(body: bytes | str, media_type: str = "text/html", **headers: str) -> Pa
             return await LocalReader(allow=anywhere).read(f"{base}/page")
 
     return run(go())
-
-
-def made_pdf(text: str) -> bytes:
-    """A PDF of one page, written by hand (PDF 1.4)."""
-    stream = f"BT /F1 24 Tf 72 720 Td ({text}) Tj ET".encode("latin-1")
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
-        b"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>",
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream),
-    ]
-    out = io.BytesIO(b"%PDF-1.4\n")
-    out.seek(0, io.SEEK_END)
-    places = []
-    for number, content in enumerate(objects, 1):
-        places.append(out.tell())
-        out.write(b"%d 0 obj\n%s\nendobj\n" % (number, content))
-    start = out.tell()
-    out.write(b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1))
-    out.writelines(b"%010d 00000 n \n" % place for place in places)
-    out.write(b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start))
-    return out.getvalue()
 
 
 def test_boilerplate_is_cut() -> None:
@@ -192,13 +169,13 @@ def test_any_text_is_html(text: str) -> None:
 
 
 def test_the_text_of_a_pdf() -> None:
-    page = read(made_pdf("Fort-Lamy was the capital of Chad."), "application/pdf")
+    page = read(pdf_of([[(72, 720, "Fort-Lamy was the capital of Chad.")]]), "application/pdf")
     assert page.text.strip() == "Fort-Lamy was the capital of Chad."
 
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "binary/octet-stream", "application/x-pdf"])
 def test_a_pdf_by_any_name_is_read_and_other_bytes_are_not(kind: str) -> None:
-    assert read(made_pdf("Fort-Lamy was the capital of Chad."), kind).text.strip().startswith("Fort-Lamy")
+    assert read(pdf_of([[(72, 720, "Fort-Lamy was the capital of Chad.")]]), kind).text.strip().startswith("Fort-Lamy")
     with pytest.raises(ServiceError, match="is not taken, but for PDF"):
         read(b"\x00\x01" * 100, kind)
 
@@ -218,7 +195,7 @@ def test_sites_are_told_the_contact() -> None:
     assert sent == ["glance-or-gaze (me@example.org)"] * 2, "robots.txt and the page"
 
 
-@pytest.mark.parametrize("data", [b"", b"%PDF-1.4\n", b"%PDF-1.7\n" + b"\x00" * 1000, made_pdf("x")[:200]])
+@pytest.mark.parametrize("data", [b"", b"%PDF-1.4\n", b"%PDF-1.7\n" + b"\x00" * 1000, pdf_of([[(72, 720, "x")]])[:200]])
 def test_what_is_no_pdf(data: bytes) -> None:
     assert refused(pdf_text(data)) == "the PDF cannot be read"
 
@@ -234,7 +211,7 @@ def test_a_pdf_that_was_cut_is_not_read() -> None:
 
 def test_without_pdftext_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pdftext", None)
-    assert "[pdf]'" in refused(pdf_text(made_pdf("x")))
+    assert "[pdf]'" in refused(pdf_text(pdf_of([[(72, 720, "x")]])))
     assert "pdftext" not in LocalReader().id
 
 
