@@ -61,6 +61,7 @@ COMMANDS: Final = (
         "eval",
         "index",
         "store",
+        "forget",
         "serve-planner",
     ),
 )

@@ -214,6 +214,7 @@ def _write_rows(
         if name <= before:
             raise LakeError(f"{name} is in the tables twice: remove the run's folder and run again")
         before = name
+        outcome = _with_pictures(outcome, images)
         if isinstance(outcome, Reject):
             rejected[outcome.reason] += 1
             files.reject(outcome)
@@ -221,6 +222,18 @@ def _write_rows(
         else:
             files.add(outcome, images)
     return rejected
+
+
+def _with_pictures(outcome: SftRow | RlRow | Reject, images: ImageStore) -> SftRow | RlRow | Reject:
+    """The row, or its reject where a picture of it is missing."""
+    if isinstance(outcome, Reject):
+        return outcome
+    missing = next((sha256 for sha256 in outcome.image_sha256 if not images.has(sha256)), None)
+    if missing is None:
+        return outcome
+    stage, unit = (SFT_STAGE, Unit.TRAJECTORY) if isinstance(outcome, SftRow) else (RL_STAGE, Unit.SEED)
+    detail = f"the image {missing} is not in the lake"
+    return Reject.of(stage, unit, outcome.id, "export.image_missing", detail=detail, seed_id=outcome.seed_id)
 
 
 def _ids(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, str] | None = None) -> list[str]:

@@ -12,6 +12,7 @@ import apache_beam as beam
 from gog.pipelines.config.config import Config
 from gog.pipelines.config.sources import AtlasSource, FileSource, HubSource, PublishedSource
 from gog.pipelines.connect.services import fetched_images, images_for
+from gog.pipelines.lake.forgotten import left_out
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.sources.benchmarks import benchmarks_of
 from gog.pipelines.sources.files import ATLAS_MAPPING, AtlasRows, FileRows, ShardSpec, Source, first_rows
@@ -104,6 +105,7 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
                 seeds.read_image,
                 benchmarks,
                 context.config.filters,
+                left_out(context.lake),
             )
         )
         context.write("ingest", rows, counts, batch)

@@ -20,6 +20,7 @@ from gog.transforms.filters.use import FilterUse
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import ImageError
 from gog.transforms.ingest.duplicates import Duplicates
+from gog.transforms.ingest.forgotten import NOTHING_LEFT_OUT, LeftOut, check_forgotten
 from gog.transforms.ingest.seeds import Ingested, IngestLimits, filter_seed, to_seed
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.sources.cells import shortened
@@ -52,12 +53,14 @@ class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
         read_image: ReadImage | None,
         benchmarks: Callable[[], BenchmarkIndex] | None = None,
         filters: tuple[FilterUse, ...] = (),
+        left_out: LeftOut = NOTHING_LEFT_OUT,
     ) -> None:
-        """All callables are picklable. `benchmarks` opens what no seed may overlap."""
+        """All callables are picklable. `benchmarks` opens what no seed may overlap; `left_out` was forgotten."""
         super().__init__()
         self.read, self.seen = read, seen
         self.window = FETCHING if isinstance(read_image, FetchedImages) else DECODING
-        self.decode = partial(_decoder, images, mapping, limits, dataset, version, read_image, benchmarks, filters)
+        made_of = (images, mapping, limits, dataset, version, read_image, benchmarks, filters, left_out)
+        self.decode = partial(_decoder, *made_of)
 
     def expand(self, specs: Any) -> Any:
         out = (
@@ -88,6 +91,7 @@ def _decoder(
     read_image: ReadImage | None,
     open_benchmarks: Callable[[], BenchmarkIndex] | None,
     filters: tuple[FilterUse, ...],
+    left_out: LeftOut,
 ) -> Callable[[tuple[int, int, SourceRow]], Awaitable[Iterable[Decoded]]]:
     store = images()
     benchmarks = open_benchmarks() if open_benchmarks is not None else None
@@ -97,6 +101,8 @@ def _decoder(
     def decode(source_row: SourceRow, read: ReadImage | None) -> tuple[SourceRow, Ingested | Reject]:
         """The seed with its image kept; neither the row nor the seed carries bytes any further."""
         found = to_seed(source_row, mapping, dataset=dataset, version=version, limits=limits, read_image=read)
+        if isinstance(found, Ingested):
+            found = check_forgotten(source_row, found, left_out)
         if isinstance(found, Ingested) and benchmarks is not None:
             found = check_seed(source_row, found, benchmarks)
         if isinstance(found, Ingested):
