@@ -66,7 +66,10 @@ def export(
     may_replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of an export with more rows, which is kept otherwise.")
     ] = False,
-    push: Annotated[str | None, option("--push", "REPO", "Upload it as a dataset of the Hugging Face hub.")] = None,
+    push: Annotated[
+        str | None,
+        option("--push", "REPO", "Upload it to its folder, sft or rl, of a dataset on the Hugging Face hub."),
+    ] = None,
 ) -> None:
     if kind not in {"sft", "rl"}:
         raise typer.BadParameter("there are two exports: sft and rl", param_hint="KIND")
@@ -99,7 +102,7 @@ def export(
     if push is not None:
         from gog.pipelines.export.hub import push_export
 
-        print(f"uploaded to {push_export(folder, push)}")
+        print(f"uploaded to {push_export(folder, push, print)}")
 
 
 def _target(kind: str, form: str, backbone: str | None) -> Target:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,15 +78,16 @@ def test_push_uploads_what_was_exported(gog: Gog, copied: Place, monkeypatch: py
 
     asked: list[tuple[Path, str]] = []
 
-    def push(folder: Path, repo: str) -> str:
+    def push(folder: Path, repo: str, tell: Callable[[str], None]) -> str:
         asked.append((folder, repo))
+        tell("adds 3")
         return f"https://hub.example/{repo}"
 
     monkeypatch.setattr(hub, "push_export", push)
     done = gog("export", "rl", "-c", copied.config, "--format", "verl", "--backbone", "qwen3-vl", "--push", "me/rl")
     assert done.code == 0, done.err
     assert asked == [(copied.run / "exports" / "verl-qwen3-vl" / "rl", "me/rl")]
-    assert "uploaded to https://hub.example/me/rl" in done.out
+    assert "adds 3\nuploaded to https://hub.example/me/rl" in done.out
 
 
 def test_an_export_elsewhere_leaves_the_runs_own(gog: Gog, copied: Place, tmp_path: Path) -> None:
