@@ -2,11 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from calling import Gog, Place, contents
+from datasets import load_dataset
+from hub_stand_in import Hub
 
 
 def test_the_export_again_after_a_change_of_its_settings(gog: Gog, copied: Place) -> None:
@@ -73,21 +75,24 @@ def test_every_format_has_a_switch_for_thinking(gog: Gog, copied: Place, thinkin
     assert gog("export", "sft", "-c", copied.config, "--no-thinking").code == 2
 
 
-def test_push_uploads_what_was_exported(gog: Gog, copied: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gog.pipelines.export import hub
-
-    asked: list[tuple[Path, str]] = []
-
-    def push(folder: Path, repo: str, tell: Callable[[str], None]) -> str:
-        asked.append((folder, repo))
-        tell("adds 3")
-        return f"https://hub.example/{repo}"
-
-    monkeypatch.setattr(hub, "push_export", push)
-    done = gog("export", "rl", "-c", copied.config, "--format", "verl", "--backbone", "qwen3-vl", "--push", "me/rl")
-    assert done.code == 0, done.err
-    assert asked == [(copied.run / "exports" / "verl-qwen3-vl" / "rl", "me/rl")]
-    assert "adds 3\nuploaded to https://hub.example/me/rl" in done.out
+def test_both_kinds_in_one_dataset(gog: Gog, copied: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(tmp_path / "hub")
+    hub.put("notes.md", "mine")
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: hub)
+    for kind in ("sft", "rl", "sft"):
+        done = gog("export", kind, "-c", copied.config, "--push", "me/fvqa")
+        assert done.code == 0, done.err
+        assert "uploaded to https://huggingface.co/datasets/me/fvqa" in done.out
+    assert "replaces" in done.out
+    assert "removes" not in done.out
+    assert hub.files()["notes.md"] == b"mine"
+    for kind in ("sft", "rl"):
+        data = load_dataset(str(hub.folder), kind, cache_dir=str(tmp_path / "cache"))
+        exported = json.loads((copied.run / "exports" / kind / "manifest.json").read_text())["splits"]
+        assert {split: rows.num_rows for split, rows in data.items()} == {
+            split: part["rows"] for split, part in exported.items() if part["rows"]
+        }
+        assert contents(hub.folder / kind) == contents(copied.run / "exports" / kind)
 
 
 def test_an_export_elsewhere_leaves_the_runs_own(gog: Gog, copied: Place, tmp_path: Path) -> None:
