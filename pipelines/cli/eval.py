@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 ALL = ("direct", "prompted", "full-search", "policy")
 MORE = (
     "Benchmarks: fvqa, infoseek, simplevqa, mmsearch, livevqa, dynvqa, each with =PATH of its published files, and "
-    "atlas, which is bundled. A split stands behind a colon: livevqa:News=data/livevqa."
+    "atlas, which is bundled. A split stands behind a colon: livevqa:News=data/livevqa. Any other name is one of your "
+    "own questions: mine=FILE, rows in the form of the config's source, or YAML with a `source` of its own."
 )
 
 app = command_app(

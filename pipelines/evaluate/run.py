@@ -9,10 +9,12 @@ An evaluation is no run: it has no shards and no tables. Its calls are booked in
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
@@ -27,9 +29,9 @@ from gog.pipelines.lake.lock import run_lock
 from gog.schemas import SCHEMA_VERSION
 from gog.schemas.errors import UserError
 from gog.transforms.evaluate.answered import Answered, asked_of, missing_because, scored, stopped, with_image
-from gog.transforms.evaluate.benchmark import BENCHMARKS
+from gog.transforms.evaluate.benchmark import BENCHMARKS, benchmark_named
 from gog.transforms.evaluate.benchmarks import atlas
-from gog.transforms.evaluate.items import BenchItem, Dropped
+from gog.transforms.evaluate.items import BenchItem, BenchmarkError, Dropped
 from gog.transforms.evaluate.loading import Loaded, load_benchmark
 from gog.transforms.evaluate.paradigms import Paradigm, answer
 from gog.transforms.evaluate.protocols.scores import Grade, MissingError, ProtocolError
@@ -67,8 +69,8 @@ class Bench:
         head, _, path = text.partition("=")
         name, _, split = head.partition(":")
         if name not in BENCHMARKS:
-            raise ConfigError(f"{name!r} is no benchmark: there are {', '.join(BENCHMARKS)}")
-        splits = BENCHMARKS[name].splits
+            _of_ones_own(name, path)
+        splits = benchmark_named(name).splits
         if split and split not in splits:
             raise ConfigError(f"{name} has no split {split!r}: there are {', '.join(splits)}")
         return cls(name, path, split or splits[0])
@@ -76,7 +78,7 @@ class Bench:
     @property
     def bundled(self) -> bool:
         """Whether it comes with the engine."""
-        return BENCHMARKS[self.name].bundled
+        return benchmark_named(self.name).bundled
 
 
 @dataclass(slots=True)
@@ -158,7 +160,14 @@ class Evaluation:
         next(self._load(bench, self._fetcher(bench, 1)), None)
         questions = self._load(bench, None, pictures=False)
         items = (item for item in questions if isinstance(item, BenchItem) and not _unscorable(item))
-        return sum(1 for _ in islice(items, limit))
+        count = sum(1 for _ in islice(items, limit))
+        if not count and benchmark_named(bench.name).own:
+            why = next((item for item in self._load(bench, None, pictures=False) if isinstance(item, Dropped)), None)
+            raise BenchmarkError(
+                f"{bench.name}: {bench.path} has no question that can be asked"
+                + (f": {why.row_id}: {why.detail or why.reason}" if why else "")
+            )
+        return count
 
     def run(
         self,
@@ -243,12 +252,16 @@ class Evaluation:
                 return
 
     def _load(self, bench: Bench, fetch: ReadImage | None, *, pictures: bool = True) -> Loaded:
+        if benchmark_named(bench.name).own:
+            from gog.pipelines.evaluate.own import own_items  # sources load Beam
+
+            return own_items(self.config, bench.name, bench.path, bench.split, pictures=pictures)
         limits = self.config.ingest
         return load_benchmark(bench.name, bench.path, bench.split, pictures=pictures, fetch=fetch, limits=limits)
 
     def _fetcher(self, bench: Bench, limit: int | None) -> "_Ahead | None":
         """Fetches pictures that a benchmark has only addresses of; None for a benchmark that has files."""
-        published = BENCHMARKS[bench.name].published
+        published = benchmark_named(bench.name).published
         if published is None or published.image_text != "url":
             return None
         questions = self._load(bench, None, pictures=False)
@@ -297,10 +310,19 @@ class _Ahead:
             self._failed[url] = error
 
 
+def _of_ones_own(name: str, path: str) -> None:
+    """Raise `ConfigError` unless NAME=PATH can be a benchmark of one's own: a name of one of ours, misspelt, cannot."""
+    meant = get_close_matches(name, BENCHMARKS, 1)
+    if meant or not path or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", name):
+        hint = f" (did you mean {meant[0]}?)" if meant else ""
+        known = ", ".join(BENCHMARKS)
+        raise ConfigError(f"{name!r} is no benchmark: there are {known}{hint}; mine=FILE is one of your own questions")
+
+
 def _unscorable(item: BenchItem) -> bool:
     """Whether the official protocol cannot score the item. Raises `MissingError`: then it could score none."""
     try:
-        BENCHMARKS[item.benchmark].official.score(item, "0")
+        benchmark_named(item.benchmark).official.score(item, "0")
     except MissingError:
         raise
     except ProtocolError:

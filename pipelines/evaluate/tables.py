@@ -11,7 +11,7 @@ from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.views.summary import plain_table
 from gog.transforms.evaluate.average import Average
 from gog.transforms.evaluate.behaviour import Behaviours
-from gog.transforms.evaluate.benchmark import BENCHMARKS
+from gog.transforms.evaluate.benchmark import benchmark_named
 from gog.transforms.evaluate.compare import Difference
 from gog.transforms.evaluate.items import DROPPED
 from gog.transforms.evaluate.protocols.agreement import Agreement, RulesAndJudge
@@ -155,7 +155,7 @@ def _remarks(results: Results) -> Iterable[str]:
     """What a reader has to know of the numbers."""
     if any(row.accuracy.keys() & results.benchmarks.keys() for row in published()):
         yield "The paper's rows were judged by another model over other search engines: they are for orientation."
-    elsewhere = sorted(name for name in results.benchmarks if not BENCHMARKS[name].bundled)
+    elsewhere = sorted(name for name in results.benchmarks if not benchmark_named(name).bundled)
     if results.judge.startswith("planner:") and elsewhere:
         yield (
             f"The judge is a rule-based program: its numbers of {', '.join(elsewhere)} are worth little. Name a model "

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gog.schemas import Evidence, Outcome, Seed, Trajectory, content_id
 from gog.transforms.evaluate.behaviour import Course, course_of
-from gog.transforms.evaluate.benchmark import BENCHMARKS
+from gog.transforms.evaluate.benchmark import benchmark_named
 from gog.transforms.evaluate.items import BenchItem
 from gog.transforms.evaluate.paradigms import Paradigm
 from gog.transforms.evaluate.protocols.peers import JUDGE
@@ -121,7 +121,7 @@ async def scored(
         assert attempt.reject is not None
         failure, detail = attempt.reject.reason, attempt.reject.detail
     prediction = (trajectory.answer or "") if trajectory is not None else ""
-    official = BENCHMARKS[item.benchmark].official
+    official = benchmark_named(item.benchmark).official
     scores, opinion = (official.unknown(item), JUDGE.unknown(item)), Grade.UNKNOWN
     if not failure:
         try:

@@ -17,7 +17,9 @@ from gog.transforms.open_set import OpenSet
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What the engine knows of a benchmark. It has files (`published`), or is bundled (`items`)."""
+    """What the engine knows of a benchmark. It has files (`published`), or is bundled (`items`); neither is one of
+    somebody's own questions.
+    """
 
     name: str
     splits: tuple[str, ...]
@@ -40,7 +42,12 @@ class Benchmark:
     @property
     def bundled(self) -> bool:
         """Whether it comes with the engine."""
-        return self.published is None
+        return self.items is not None
+
+    @property
+    def own(self) -> bool:
+        """Whether it is of somebody's own questions."""
+        return self.published is None and self.items is None
 
     def set_at(self, path: str, split: str = "") -> tuple[PublishedSet, str]:
         """The published set at a path, and its files. Only for one that is published."""
@@ -49,6 +56,11 @@ class Benchmark:
 
 
 BENCHMARKS: Final = OpenSet[Benchmark]("benchmark", "gog.benchmarks", "gog.transforms.evaluate.benchmarks", "BENCHMARK")
+
+
+def benchmark_named(name: str) -> Benchmark:
+    """The benchmark of that name, else one of somebody's own questions: scored by the judge protocol."""
+    return BENCHMARKS[name] if name in BENCHMARKS else Benchmark(name, ("all",), "", "rows, or YAML", JUDGE)
 
 
 def protocol_named(name: str) -> Protocol:

@@ -24,6 +24,7 @@ def sft(row: SftRow, images: Sequence[str]) -> dict[str, Any]:
     system, *messages = json.loads(row.messages)
     return {
         "id": row.id,
+        "source_id": row.source_id,
         "conversations": _conversation(messages),
         "system": with_placeholders(system["content"]),
         "tools": row.tools,

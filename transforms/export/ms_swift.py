@@ -14,13 +14,20 @@ from gog.transforms.export.text import call_of, in_json, thought_and_text, with_
 def sft(row: SftRow, images: Sequence[str]) -> dict[str, Any]:
     """A row of an SFT file; `images` are paths relative to the file."""
     messages = [said for message in json.loads(row.messages) for said in _turn(message)]
-    return {"id": row.id, "messages": messages, "tools": row.tools, "images": list(images)}
+    return {
+        "id": row.id,
+        "source_id": row.source_id,
+        "messages": messages,
+        "tools": row.tools,
+        "images": list(images),
+    }
 
 
 def rl(row: RlRow, images: Sequence[str]) -> dict[str, Any]:
     """A row of a GRPO file: the prompt, and in columns of their own what the reward needs."""
     return {
         "id": row.id,
+        "source_id": row.source_id,
         "messages": [said for message in json.loads(row.prompt) for said in _turn(message)],
         "tools": row.tools,
         "images": list(images),

@@ -36,6 +36,7 @@ from gog.transforms.episode.trajectory import original_image, policy_view
 from gog.transforms.export.coordinates import coordinates_in, rewrite_boxes
 from gog.transforms.export.text import in_json
 from gog.transforms.export.thoughts import placed_thoughts
+from gog.transforms.ingest.seeds import source_id_of
 
 SFT_STAGE: Final = "export_sft"
 RL_STAGE: Final = "export_rl"
@@ -96,6 +97,7 @@ class SftRow:
     language: str
     licence: str
     source_url: str
+    source_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class RlRow:
     language: str
     licence: str
     source_url: str
+    source_id: str
 
 
 def sft_row(
@@ -176,6 +179,7 @@ def sft_row(
         language=seed.language,
         licence=seed.licence,
         source_url=seed.source_url,
+        source_id=source_id_of(seed),
     )
 
 
@@ -213,6 +217,7 @@ def rl_row(
         language=seed.language,
         licence=seed.licence,
         source_url=seed.source_url,
+        source_id=source_id_of(seed),
     )
 
 

@@ -42,6 +42,7 @@ def rl(row: RlRow, index: int, original: str) -> dict[str, Any]:
             "index": index,
             "split": row.split.value,
             "seed_id": row.seed_id,
+            "source_id": row.source_id,
             "level": row.level,
             "pass_rate": row.pass_rate,
             "need_tools_kwargs": bool(names),

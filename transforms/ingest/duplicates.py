@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from gog.schemas import Reject, Seed
 from gog.transforms.duplicates.near import NearDuplicates
 from gog.transforms.images import sha256_hex
-from gog.transforms.ingest.seeds import SOURCE_ID, Ingested, reject_row
+from gog.transforms.ingest.seeds import Ingested, reject_row, source_id_of
 from gog.transforms.sources.mapping import SourceRow
 
 
@@ -37,8 +37,7 @@ class Duplicates:
 
     def add_known(self, seed: Seed) -> None:
         """Know a seed of a finished shard, as it stands in the lake; for a run that goes on."""
-        source_id = seed.extra.get(SOURCE_ID)
-        self._add(seed, source_id if isinstance(source_id, str) else None)
+        self._add(seed, source_id_of(seed) or None)
         if self.near is not None:
             self.near.add_or_find(seed.seed_id, seed.image_phash, seed.question)
 

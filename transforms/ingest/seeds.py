@@ -96,6 +96,12 @@ def to_seed(
         return reject_row(row, "ingest.bad_row", f"{where}: {first['msg']}")
 
 
+def source_id_of(seed: Seed) -> str:
+    """The source's own id of a seed; empty where it has none."""
+    source_id = seed.extra.get(SOURCE_ID)
+    return source_id if isinstance(source_id, str) else ""
+
+
 def reject_row(row: SourceRow, reason: str, detail: str, seed_id: str = "") -> Reject:
     """The reject of a row; its payload is the row, with bytes as their hash and size, and long text cut."""
     payload = json.dumps(shortened(row.data), ensure_ascii=False)

@@ -71,6 +71,7 @@ def verl_schema(tools: Sequence[str]) -> pa.Schema:
                     ("index", pa.int64()),
                     ("split", _TEXT),
                     ("seed_id", _TEXT),
+                    ("source_id", _TEXT),
                     ("level", pa.int64()),
                     ("pass_rate", pa.float64()),
                     ("need_tools_kwargs", pa.bool_()),

@@ -242,6 +242,75 @@ def test_a_published_benchmark_from_end_to_end(gog: Gog, tmp_path: Path) -> None
     assert len(images) == len({path.stem for path in images})
 
 
+def own_questions(folder: Path) -> Path:
+    """Rows with ids, one of them twice, one without an answer and one without its picture."""
+    folder.mkdir()
+    (folder / "a.png").write_bytes(published.picture(1, form="PNG"))
+    rows = [
+        {"nr": "q-7", "q": "What is this?", "a": "Tower", "img": "a.png"},
+        {"nr": "q-8", "q": "Who built it?", "a": ["Ann", "Ann B."], "img": "a.png"},
+        {"nr": "q-8", "q": "When?", "a": "1901", "img": "a.png"},
+        {"nr": "q-9", "q": "Why?", "a": "", "img": "a.png"},
+        {"nr": "q-10", "q": "Where?", "a": "Spain", "img": "gone.png"},
+    ]
+    path = folder / "mine.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+MAPPING = {"question": "q", "answers": ["a"], "image": "img", "columns": {"id": "nr"}}
+
+
+@pytest.mark.parametrize("described", [True, False], ids=["yaml", "the config's mapping"])
+def test_a_benchmark_of_ones_own_questions(gog: Gog, tmp_path: Path, described: bool) -> None:
+    rows = own_questions(tmp_path / "mine")
+    source = {"kind": "jsonl", "path": "elsewhere.jsonl", "dataset": "d", "mapping": MAPPING}
+    if described:
+        mine = tmp_path / "mine" / "mine.yaml"
+        mine.write_text(yaml.safe_dump({"source": source | {"path": "mine.jsonl"}}))
+        bench, path = f"mine={mine}", config(tmp_path)
+    else:
+        bench, path = f"mine={rows}", config(tmp_path, source=source | {"limit": 1})
+    arguments = ("eval", "--bench", bench, "--paradigm", "direct", "--lake", tmp_path / "lake", "-c", path)
+    done = gog(*arguments)
+    assert done.code == 0, done.err
+    part = results(tmp_path / "lake", "eval")["benchmarks"]["mine"]
+    assert part["dropped"] == {"no_answer": 1, "image_unreadable": 1}
+    answers = part["paradigms"]["direct"]["answers"]
+    assert [answer["item_id"] for answer in answers] == ["q-7", "q-8", "q-8#2"]
+    assert gog(*arguments).code == 0
+    assert gog("eval", "compare", "eval/direct", "eval/direct", "--lake", tmp_path / "lake").code == 0
+
+
+@pytest.mark.parametrize(
+    ("bench", "said"),
+    [
+        ("mine", "mine=FILE is one of your own questions"),
+        ("fvaq=x.parquet", "did you mean fvqa?"),
+        ("../mine=x.jsonl", "is no benchmark"),
+        ("mine=mine.jsonl", "nothing says what its columns are"),
+        ("mine=nowhere.yaml", "nowhere.yaml: no such file"),
+        ("mine:test=mine.jsonl", "mine has no split 'test'"),
+    ],
+)
+def test_what_is_no_benchmark_of_ones_own(gog: Gog, tmp_path: Path, bench: str, said: str) -> None:
+    done = gog("eval", "--demo", "--bench", bench, "--lake", tmp_path / "lake")
+    assert (done.code, said in done.error) == (2, True), done.error
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [({"question": "frage"}, "frage"), ({"answers": ["none"]}, "none")], ids=["question", "answers"]
+)
+def test_own_questions_that_the_mapping_does_not_fit(
+    gog: Gog, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    rows = own_questions(tmp_path / "mine")
+    source = {"kind": "jsonl", "path": "x.jsonl", "dataset": "d", "mapping": MAPPING | change}
+    path = config(tmp_path, source=source)
+    done = gog("eval", "--bench", f"mine={rows}", "--lake", tmp_path / "lake", "-c", path)
+    assert (done.code, said in done.error) == (2, True), done.error
+
+
 def test_hostile_names_are_shown_as_they_are(gog: Gog, tmp_path: Path) -> None:
     rows = [published.fvqa_row(n, data_id=f"[red]{n}\x1b[2J\r\n\u202e") for n in range(2)]
     path = published.table(tmp_path / "fvqa_test.parquet", rows)

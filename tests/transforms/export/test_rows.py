@@ -165,6 +165,14 @@ class TestRlRow:
         assert "Xanadu" not in row.prompt
         assert "Zembla" not in repr(row)
 
+    def test_the_sources_own_id_goes_along(self, images: ImageFiles) -> None:
+        for extra, known in (({"source_id": "q-7"}, "q-7"), ({}, ""), ({"source_id": 7}, "")):
+            seed = make_seed(1, images, extra=extra)
+            row = rl_row(seed, level_of(seed, 2), Split.TRAIN, SETTINGS, EPISODE)
+            assert not isinstance(row, Reject)
+            assert row.source_id == known
+            assert row_of(reflective(seed, images).trajectory, seed).source_id == known
+
     def test_a_level_that_is_not_wanted_is_a_reject(self, seed: Seed) -> None:
         reject = rl_row(seed, level_of(seed, 0), Split.TRAIN, SETTINGS, EPISODE)
         assert isinstance(reject, Reject)
