@@ -162,12 +162,14 @@ def _read_lines(path: Path, where: str, lines: list[Text], skipped: list[tuple[s
 
 def _read_document(path: Path, where: str, lines: list[Text], skipped: list[tuple[str, str]]) -> None:
     try:
-        title, text = document(path)
+        title, text, cut = document(path)
     except (OSError, ServiceError) as error:
         skipped.append((where, error.detail if isinstance(error, ServiceError) else error.strerror or str(error)))
         return
     if text:
         lines.append(Text(where, "", title or _title(where), text, where))
+        if cut:
+            skipped.append((where, f"the rest of it: {cut}"))
     else:
         skipped.append((where, "it has no text"))
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.pages.html import html_text
 from gog.transforms.services.public_web import text_of
 from gog.transforms.services.search.index_folder import clean
@@ -16,16 +17,23 @@ _FRONT_TITLE: Final = re.compile(r"^title:[ \t]*(.+)$", re.MULTILINE)
 _HTML_TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{0,500})", re.IGNORECASE)
 
 
-def document(path: Path) -> tuple[str, str]:
-    """Title (empty where there is none) and text of a document. Raises `OSError`, and `ServiceError` as `html_text`."""
+def document(path: Path) -> tuple[str, str, str]:
+    """Title of a document (empty where there is none), its text, and why that is not all of it.
+
+    Raises `OSError`, and `ServiceError` as `html_text`.
+    """
     with path.open("rb") as handle:
-        source = text_of(handle.read(MAX_BYTES)).replace("\r\n", "\n")
+        data = handle.read(MAX_BYTES + 1)
+    source = text_of(data[:MAX_BYTES]).replace("\r\n", "\n")
+    cut = f"cut at {MAX_BYTES:,} bytes" if len(data) > MAX_BYTES else ""
     ending = path.suffix.lower()
     if ending in {".html", ".htm"}:
-        return _titled(source), html_text(source)
+        text, short = run_on_loop(html_text(source))
+        return _titled(source), text, short or cut
     if ending == ".txt":
-        return "", "\n\n".join(" ".join(part.split()) for part in re.split(r"\n[ \t]*\n", source) if part.strip())
-    return _markdown(source)
+        paragraphs = (" ".join(part.split()) for part in re.split(r"\n[ \t]*\n", source) if part.strip())
+        return "", "\n\n".join(paragraphs), cut
+    return *_markdown(source), cut
 
 
 def _markdown(source: str) -> tuple[str, str]:

@@ -152,7 +152,7 @@ def main() -> None:
     pages: list[tuple[str, str | None]] = []
     for file in chosen["pages"]:
         source = file.read_bytes().decode("utf-8", "replace")
-        pages.append((html_text(source), shown(source)))
+        pages.append((asyncio.run(html_text(source))[0], shown(source)))
     print(f"{len(pages)} pages read in {time.monotonic() - begun:.0f} s")
     measured("pages", pages, rng)
     begun = time.monotonic()

@@ -1,10 +1,13 @@
-"""The main text of an HTML document, by trafilatura (extra `web`), its lines as a browser would break them."""
+"""The main text of an HTML document, by trafilatura (extra `web`), its lines as a browser would break them.
+
+It is made in a process of its own, with little time, memory and environment.
+"""
 
 import re
 from typing import TYPE_CHECKING, Final
 
-from gog.schemas import FailureClass
-from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.limited_child import LimitedChild, serve
+from gog.transforms.services.pages.paragraph_classes import in_one_pass
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -18,26 +21,50 @@ _MARKUP: Final = re.findall(
 _CONTAINERS: Final = frozenset({"article", "blockquote", "body", "center", "div", "main", "section"})
 MAX_WRAPPED: Final = 1000
 """A page with more elements that hold bare text and links is left as it is: trafilatura would read it twice."""
+FEW_ELEMENTS: Final = 10_000
+CHARACTERS_AN_ELEMENT: Final = 50
+"""A document may have few elements, and one more for each so many characters: each costs more than its text does."""
+SECONDS: Final = 10
+MEMORY: Final = 1 << 30
+_TAG: Final = re.compile("<[A-Za-z]")
 _SPACE: Final = re.compile(r"[ \t\n\r\f]+")
+_CHILD: Final = LimitedChild(__name__, "the page", seconds=SECONDS, memory=MEMORY)
 
 
-def html_text(html: str) -> str:
-    """The main text of an HTML document, one line a paragraph; empty where there is none.
+async def html_text(html: str) -> tuple[str, str]:
+    """The main text of an HTML document, one line a paragraph (empty where there is none), and why it is not all of it.
 
-    Raises `ServiceError` (`bad_request`) on what cannot be read as HTML.
+    Raises `ServiceError`: `bad_request` on what cannot be read as HTML, `server` where the machine is at fault.
     """
-    import trafilatura
+    if not html.strip():
+        return "", ""
+    taken, cut = _bounded(html)
+    deep, _, text = (await _CHILD.ask(taken.encode("utf-8", "replace"))).decode("utf-8", "replace").partition("\n")
+    return text, deep or cut
 
-    try:
-        page = trafilatura.load_html(html)
-        if page is None:
-            return ""
-        _unwrap(page)
+
+def _bounded(html: str) -> tuple[str, str]:
+    """As much of the document as has few enough elements, and what is said of that."""
+    most = FEW_ELEMENTS + len(html) // CHARACTERS_AN_ELEMENT
+    for number, tag in enumerate(_TAG.finditer(html)):
+        if number == most:
+            return html[: tag.start()], f"cut after {most:,} elements"
+    return html, ""
+
+
+def main_text(html: str) -> tuple[str, str]:
+    """As `html_text`, by this process, of a document of few enough elements. Raises what its parsers raise."""
+    import trafilatura
+    from trafilatura.utils import HTML_PARSER
+
+    page = trafilatura.load_html(html)
+    if page is None:
+        return "", ""
+    ended = HTML_PARSER.error_log.filter_from_fatals()
+    _unwrap(page)
+    with in_one_pass():
         text = trafilatura.extract(page, include_comments=False, include_tables=True, with_metadata=False)
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError, AssertionError) as error:
-        # What its parsers raise on documents that were made to break them.
-        raise ServiceError(FailureClass.BAD_REQUEST, f"not readable as HTML ({type(error).__name__})") from None
-    return text or ""
+    return text or "", "cut where elements lie more than 256 deep" if "Excessive depth" in str(ended) else ""
 
 
 def _unwrap(page: "HtmlElement") -> None:
@@ -97,3 +124,17 @@ def _wrap_bare_text(container: "HtmlElement") -> None:
         parts.append(child)
     end()
     container[:] = parts
+
+
+if __name__ == "__main__":
+    import logging
+
+    import trafilatura  # noqa: F401  # now, rather than at the first page
+
+    logging.disable()
+
+    def _read(data: bytes) -> bytes:
+        text, cut = main_text(data.decode("utf-8", "replace"))
+        return f"{cut}\n{text}".encode("utf-8", "replace")
+
+    serve(_read)

@@ -1,7 +1,6 @@
 """`local:` pages fetched by this process and made text of by trafilatura (extra `web`), their boilerplate left out."""
 
 import asyncio
-import logging
 from importlib.metadata import version
 from typing import Final
 from weakref import WeakValueDictionary
@@ -64,8 +63,6 @@ class LocalReader:
         import protego  # noqa: F401  # now, rather than at the first page
         import trafilatura  # noqa: F401
 
-        # It reports what is odd about pages, which is nobody's business here.
-        logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
         self._allow, self._timeout_s, self._contact = allow, timeout_s, contact
         self._robots = Robots(allow=allow, contact=contact) if robots else None
         self._parsing = asyncio.Semaphore(PARSING)
@@ -118,7 +115,8 @@ class LocalReader:
                 return text_of(fetched.data, fetched.charset), fetched.cut
             cut = fetched.cut if len(fetched.data) <= HTML_BYTES else f"cut at {HTML_BYTES:,} bytes"
             text = text_of(fetched.data[:HTML_BYTES], fetched.charset)
-            return await asyncio.to_thread(html_text, text), cut
+            text, short = await html_text(text)
+            return text, short or cut
 
     def _turn(self, url: URL) -> asyncio.Semaphore:
         """Waits until few enough pages of the site are in flight."""

@@ -1,22 +1,19 @@
 """The text of a PDF by its layout, made by pdftext (extra `pdf`) in a process of its own, with little memory, time and
 environment.
 
-A PDF is a program of a kind: one made to harm can use up memory or never end, and then only the process does.
+A PDF is a program of a kind: one made to harm can use up memory or never end.
 """
 
-import asyncio
 import importlib.util
-import os
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from gog.schemas import FailureClass
 from gog.transforms.extras import install
+from gog.transforms.services.limited_child import LimitedChild, RefusedError, serve
 from gog.transforms.services.protocols import ServiceError
 
 MAX_PAGES: Final = 50
@@ -32,6 +29,7 @@ _LEADERS: Final = re.compile(r"(?:\.\s?){4,}|(?:\u2026\s?){2,}")
 """Between an entry of the contents and its page."""
 _NUMBER: Final = re.compile(r"[\s\W]*(?:\d+|[ivxlc]+)[\s\W]*")
 _HYPHEN: Final = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010]$|\u0002$")
+_CHILD: Final = LimitedChild(__name__, "the PDF", seconds=SECONDS, memory=MEMORY)
 _ENDS: Final = re.compile(r"[.!?:;\u3002\uff01\uff1f][\"'\u201d\u2019)\]]*$")
 
 
@@ -49,27 +47,7 @@ async def pdf_text(data: bytes) -> tuple[str, str]:
     """
     if not pdf_version():
         raise _bad(f"it is a PDF, and pdftext is not installed: {install('pdf')}")
-    # No keys of the environment for a process that reads what strangers wrote.
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG", "SYSTEMROOT") if name in os.environ}
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", __name__),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=kept,
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            out, _ = await child.communicate(data)
-    except TimeoutError:
-        raise _bad(f"the PDF was not read within {SECONDS} s") from None
-    finally:
-        if child.returncode is None:
-            with suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-    if child.returncode != 0:
-        raise _bad("the PDF cannot be read")
+    out = await _CHILD.ask(data)
     cut, _, text = out.decode("utf-8", "replace").partition("\n")
     if not text.strip():
         raise _bad("the PDF has no text: it is a scan, or drawn")
@@ -119,18 +97,15 @@ def _after(text: str, line: str) -> str:
     return f"{text} {line}" if text else line
 
 
-def _child() -> None:
-    """PDF in; out comes why its text is cut, in a line, then the text."""
-    import resource
-
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+def _read(data: bytes) -> bytes:
+    """Why the text of a PDF is cut, in a line, then the text."""
     from pdftext.extraction import dictionary_output
-    from pypdfium2 import PdfDocument
+    from pypdfium2 import PdfDocument, PdfiumError
 
-    data = sys.stdin.buffer.read()
-    count = len(PdfDocument(data))
+    try:
+        count = len(PdfDocument(data))
+    except PdfiumError:
+        raise RefusedError("cannot be read") from None
     pages: list[list[list[str]]] = []
     left, ends = MAX_TEXT, time.monotonic() + SECONDS / 2
     while len(pages) < min(count, MAX_PAGES) and left > 0 and time.monotonic() < ends:
@@ -143,8 +118,10 @@ def _child() -> None:
     cut = f"cut after {len(pages):,} of {count:,} pages" if len(pages) < count else ""
     if len(text) > MAX_TEXT:
         cut = "cut in length"
-    sys.stdout.buffer.write(f"{cut}\n{text[:MAX_TEXT]}".encode("utf-8", "replace"))
+    return f"{cut}\n{text[:MAX_TEXT]}".encode("utf-8", "replace")
 
 
 if __name__ == "__main__":
-    _child()
+    import pdftext.extraction  # noqa: F401  # now, rather than at the first PDF
+
+    serve(_read)

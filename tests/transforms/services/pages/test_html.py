@@ -1,14 +1,22 @@
 """The text of an HTML document has the lines that a browser shows."""
 
+import re
 import time
 
 import pytest
+from websites import run
 
-from gog.transforms.services.pages.html import html_text
+from gog.transforms.services.pages.html import (
+    CHARACTERS_AN_ELEMENT,
+    FEW_ELEMENTS,
+    _bounded,
+    html_text,
+    main_text,
+)
 
 
 def lines(body: str) -> list[str]:
-    return html_text(f"<html><head><title>T</title></head><body>{body}</body></html>").splitlines()
+    return main_text(f"<html><head><title>T</title></head><body>{body}</body></html>")[0].splitlines()
 
 
 def test_text_wrapped_in_its_source_is_one_line() -> None:
@@ -50,15 +58,41 @@ def test_bare_text_with_marks_in_it_is_a_paragraph() -> None:
         "<div>x<a>y</a></div>" * 5000,
         "<div>x<b>y</b>" * 7000,
         "<p>word\n" * 14_000,
+        "<p>a" * 25_000,
+        "<p>\0a" * 20_000,
+        "a<br>" * 20_000,
+        "<li>a" * 20_000,
+        "<article>" + "<ul>a</ul>" * 10_000,
+        "<table>a</table>" * 6000,
         "x<a>y</a>" * 10_000,
-        "<pre>" * 20_000,
+        "<pre>" * 200 + "x" * 99_000,
         "<code>x" * 14_000,
         "\n" * 100_000 + "x",
         "<p>" + " \n" * 50_000 + "</p>",
     ],
-    ids=["divs", "links in divs", "nested", "paragraphs", "links", "pre", "code", "empty", "space"],
+    ids=re.findall(
+        r"[^,]+", "divs,links in divs,nested,paragraphs,short,nul,breaks,items,lists,tables,links,pre,code,empty,space"
+    ),
 )
 def test_no_page_of_100_kb_costs_much(body: str) -> None:
+    """Under one where nothing else runs, and as much for each further 100 kB."""
+    kept, _ = _bounded(body)
     begun = time.process_time()
-    html_text(body)
-    assert time.process_time() - begun < 3, "under one, where nothing else runs"
+    main_text(f"<html>{kept}")
+    assert time.process_time() - begun < 3
+
+
+def test_a_page_of_2_mb_of_nothing_but_elements_is_read_in_part() -> None:
+    begun = time.monotonic()
+    text, cut = run(html_text("<p>a" * 500_000))
+    assert cut == f"cut after {FEW_ELEMENTS + 2_000_000 // CHARACTERS_AN_ELEMENT:,} elements"
+    assert text.startswith("a\na\n")
+    assert time.monotonic() - begun < 30, "three seconds, where nothing else runs; its process may take ten"
+
+
+def test_a_page_that_lies_too_deep_is_read_as_far_as_it_does_not() -> None:
+    def nested(depth: int) -> str:
+        return f"<html><body><p>A text before.</p>{'<div>' * depth}<p>A text within.</p>"
+
+    assert run(html_text(nested(200))) == ("A text before.\nA text within.", "")
+    assert run(html_text(nested(300))) == ("A text before.", "cut where elements lie more than 256 deep")
