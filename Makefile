@@ -2,6 +2,11 @@
 VENV ?= .venv
 PYTHON ?= python3
 ARGS ?=
+RUNS ?= 200
+SEEDS ?= 40
+SEED ?= 0
+JOBS ?= 2
+ONLY ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
@@ -12,11 +17,11 @@ VERSION_llama-factory := llamafactory==0.9.5
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect test-trainers check docs bench pins browser links clean
+.PHONY: help demo test test-detect test-trainers check docs bench chaos pins browser links clean
 
 # One thread each: the parallelism is in the processes.
-test bench: export OMP_NUM_THREADS = 1
-test bench: export OPENBLAS_NUM_THREADS = 1
+test bench chaos: export OMP_NUM_THREADS = 1
+test bench chaos: export OPENBLAS_NUM_THREADS = 1
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' Makefile
@@ -44,6 +49,10 @@ docs: $(VENV)/.dev ## build the documentation into build/site; a broken link is 
 
 bench: $(VENV)/.dev ## measure speed and memory; prints medians
 	@$(BIN)/python tests/bench/run.py
+
+chaos: $(VENV)/.dev ## disturb runs (kills, full disks, liars, clocks) and compare: RUNS= SEEDS= SEED= JOBS= ONLY=
+	@PYTHONPATH=tests $(BIN)/python -m chaos.run --runs $(RUNS) --seeds $(SEEDS) --seed $(SEED) --jobs $(JOBS) \
+		$(addprefix --only ,$(ONLY))
 
 pins: ## resolve all dependencies afresh and rewrite constraints.txt (needs a package index)
 	@$(PYTHON) -m venv --clear $(VENV)-pins

@@ -1,6 +1,7 @@
 """Files of a lake on the disk: written whole, and what goes wrong told in one line."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from gog.transforms.atomic import write_file
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
+_TOO_LARGE: Final = {errno.EFBIG}
 _NO_FOLDER: Final = {errno.ENOTDIR, errno.EEXIST}
 
 
@@ -46,4 +48,14 @@ def disk_advice(error: OSError) -> str:
         return "it is read-only or belongs to someone else: change that, or use another --lake"
     if error.errno in _NO_FOLDER:
         return "a file is in the place of a folder: use another --lake"
+    if error.errno in _TOO_LARGE:
+        return "files may not become so large here (ulimit -f, or a limit of the disk): raise it and run again"
+    return ""
+
+
+def advice_in(text: str) -> str:
+    """The same for what a library says of an error of the disk, in the words of the system."""
+    for number in _FULL | _READ_ONLY | _TOO_LARGE:
+        if os.strerror(number) in text:
+            return disk_advice(OSError(number, ""))
     return ""

@@ -10,12 +10,13 @@ from typing import Final
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
+from apache_beam.runners.runner import PipelineResult
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
 from gog.pipelines.lake.disk import disk_advice
 from gog.pipelines.lake.lake import STEP_TABLES, Lake, LakeError
-from gog.pipelines.steps.runner import gave_up
+from gog.pipelines.steps.runner import gave_up, losing_no_worker
 from gog.schemas import Seed
 from gog.transforms.beam.counters import totals
 from gog.transforms.beam.parts import WriteParts
@@ -125,8 +126,7 @@ def finish(pipeline: beam.Pipeline, step: str) -> None:
     beams.setLevel(logging.CRITICAL)
     try:
         _log.info("pipeline started step=%s", step)
-        result = pipeline.run()
-        result.wait_until_finish()
+        result = losing_no_worker(lambda: _finished(pipeline))
         _log.info("pipeline done step=%s %s", step, " ".join(f"{name}={n}" for name, n in totals(result).items()))
     except Exception as error:
         causes = list(causes_of(error))
@@ -143,6 +143,12 @@ def finish(pipeline: beam.Pipeline, step: str) -> None:
         raise gave_up(runner, error) from error
     finally:
         beams.setLevel(level)
+
+
+def _finished(pipeline: beam.Pipeline) -> PipelineResult:
+    result = pipeline.run()
+    result.wait_until_finish()
+    return result
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:

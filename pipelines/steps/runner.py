@@ -1,10 +1,14 @@
 """Options for Beam, before anything is done with them: what no runner knows is refused, and so is what cannot start."""
 
-from collections.abc import Sequence
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 from apache_beam.options import pipeline_options as beam_options
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
@@ -14,7 +18,20 @@ from gog.schemas.errors import UsageError, UserError
 
 HAND_ON: Final = ("flinkrunner", "sparkrunner", "portablerunner", "prismrunner", "kafkastreamsrunner")
 """Runners that hand what Beam does not know here to their job server, which has options of its own."""
+LOST_WORKER: Final = (
+    "one of Beam's worker processes ended before its work: it was killed, or memory ran out "
+    "(fewer of them: --direct_num_workers); what was finished is kept, the same command goes on"
+)
+_LOST: Final = ("Channel closed prematurely", "Worker subprocess exited")
+"""How Beam's local runner says it."""
+_PATIENCE_S: Final = 5.0
+"""Seconds in which Beam may find out by itself."""
 _JARS: Final = {"flinkrunner": "flink_job_server_jar", "sparkrunner": "spark_job_server_jar"}
+
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class RunnerOptionError(UsageError, ValueError):
@@ -81,3 +98,37 @@ def gave_up(runner: str, error: Exception) -> RunnerError:
     jar = _JARS.get(runner.lower(), "")
     advice = f"; name its job server with --{jar}=FILE, or one that listens with --job_endpoint" if jar else ""
     return RunnerError(f"{runner} could not go on: {said[:300]}{advice if 'jar' in said or 'java' in said else ''}")
+
+
+def losing_no_worker(work: Callable[[], T]) -> T:
+    """Do the work of a local pipeline. Raises `RunnerError` where one of Beam's worker processes ended before its work.
+
+    Beam may wait for such a worker for ever. What ends one of its threads meanwhile goes to the log.
+    """
+    told, done, lost = threading.excepthook, threading.Event(), threading.Event()
+
+    def give_up() -> None:
+        if not done.wait(_PATIENCE_S):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def hear(ended: threading.ExceptHookArgs) -> None:
+        name = ended.thread.name if ended.thread else "a thread"
+        _log.info("%s ended", name, exc_info=ended.exc_value)
+        if str(ended.exc_value).startswith(_LOST) and not lost.is_set():
+            lost.set()
+            if in_main:
+                threading.Thread(target=give_up, daemon=True).start()
+
+    in_main = threading.current_thread() is threading.main_thread()
+    threading.excepthook = hear
+    try:
+        return work()
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not (lost.is_set() or str(error).startswith(_LOST)):
+            raise
+        _log.info("the runner's error", exc_info=error)
+    finally:
+        done.set()
+        threading.excepthook = told
+    # Not while the other is handled: nobody pressed Ctrl-C.
+    raise RunnerError(LOST_WORKER)

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 import duckdb
 import pyarrow as pa
 
-from gog.pipelines.lake.disk import disk_advice
+from gog.pipelines.lake.disk import advice_in, disk_advice
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.views.columns import column_comment
@@ -111,6 +111,8 @@ def build_views(run_folder: Path, path: Path | None = None) -> Path:
                 here = "coalesce(getvariable('run_folder') || '/', '')"
                 patterns = {table: f"{here} || {quoted(f'{table}/part-*.parquet')}" for table in TABLES}
                 _create(connection, patterns, in_file=True)
+                # Closing writes the file out too, and keeps to itself that the disk is full.
+                connection.execute("CHECKPOINT")
             fresh.replace(path)
     return path
 
@@ -225,9 +227,13 @@ def _reach(connection: duckdb.DuckDBPyConnection, address: str) -> None:
 def _disk(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, duckdb.IOException) as error:
-        why = (disk_advice(error) if isinstance(error, OSError) else "") or one_line(error, 300)
-        raise LakeError(f"cannot write {path}: {why}") from error
+    except OSError as error:
+        raise LakeError(f"cannot write {path}: {disk_advice(error) or one_line(error, 300)}") from error
+    except duckdb.Error as error:
+        advice = advice_in(str(error))
+        if not advice and not isinstance(error, duckdb.IOException):
+            raise
+        raise LakeError(f"cannot write {path}: {advice or one_line(error, 300)}") from error
 
 
 def quoted(text: str, *, pattern: bool = False) -> str:

@@ -1,10 +1,13 @@
 """Options for Beam: what no runner knows is refused before anything is done, and a runner that gives up says why."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from gog.pipelines.steps.runner import RunnerOptionError, check_runner, gave_up
+from gog.pipelines.steps import runner
+from gog.pipelines.steps.runner import RunnerError, RunnerOptionError, check_runner, gave_up, losing_no_worker
 
 
 @pytest.mark.parametrize(
@@ -53,3 +56,56 @@ def test_a_runner_that_gives_up_is_told_in_one_line() -> None:
     assert str(error).startswith(f"{said}; name its job server with --flink_job_server_jar=FILE, or one that listens")
     assert "\n" not in str(error)
     assert error.exit_code == 1
+
+
+def _end_a_thread(said: str) -> None:
+    """A thread of Beam's ends so."""
+
+    def end() -> None:
+        raise RuntimeError(said)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    thread.join()
+
+
+LOST = "Worker subprocess exited with return code 137"
+
+
+def test_a_lost_worker_ends_a_wait_without_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wait() -> None:
+        _end_a_thread(LOST)
+        time.sleep(60)
+
+    monkeypatch.setattr(runner, "_PATIENCE_S", 0.05)
+    began = time.monotonic()
+    with pytest.raises(RunnerError, match=r"worker processes ended .* the same command goes on") as raised:
+        losing_no_worker(wait)
+    assert time.monotonic() - began < 30
+    assert raised.value.__context__ is None, "nobody pressed Ctrl-C"
+    assert capsys.readouterr().err == ""
+
+
+def _fail(error: BaseException) -> None:
+    raise error
+
+
+def test_a_lost_worker_that_beam_tells_of_itself() -> None:
+    with pytest.raises(RunnerError, match="worker processes ended"):
+        losing_no_worker(lambda: _fail(RuntimeError("Channel closed prematurely.")))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("another"), ValueError("another")])
+def test_what_ends_otherwise_goes_on_as_it_is(error: BaseException) -> None:
+    with pytest.raises(type(error)) as raised:
+        losing_no_worker(lambda: _fail(error))
+    assert raised.value is error
+
+
+def test_a_worker_that_ends_after_the_work_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_PATIENCE_S", 0.05)
+    losing_no_worker(lambda: _end_a_thread(LOST))
+    losing_no_worker(lambda: _end_a_thread("another thing"))
+    time.sleep(0.3)

@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -383,6 +385,38 @@ class TestFile:
             for view in set(VIEWS) - {"spend", "providers"}:
                 columns = connection.execute(f"SELECT column_name FROM (DESCRIBE {view})").fetchall()
                 assert not {"started", "latency_s", "cost", "median_s"} & {name for (name,) in columns}
+
+
+class TestFullDisk:
+    """A file that may not grow fails as a disk that is full does, for any user."""
+
+    CHILD = """
+import resource, sys
+from pathlib import Path
+from gog.pipelines.lake.lake import LakeError
+from gog.pipelines.views.database import build_views, open_file
+folder, size = Path(sys.argv[1]), int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+try:
+    path = build_views(folder)
+except LakeError as error:
+    print(error)
+else:
+    with open_file(path, folder) as connection:
+        print(connection.execute("SELECT count(*) > 0 FROM overview").fetchall())
+"""
+
+    def test_the_file_is_whole_or_not_there(self, lake: Lake) -> None:
+        said = {}
+        for size in (10_000, 400_000, 1_000_000, 100_000_000):
+            command = [sys.executable, "-c", self.CHILD, str(run_of(lake)), str(size)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+            assert done.returncode == 0, f"{size}: {done.stderr}"
+            said[size] = done.stdout.strip()
+            assert list(run_of(lake).glob(".views-*")) == []
+        assert said.pop(100_000_000) == "[(True,)]"
+        assert all("ulimit -f" in line or line == "[(True,)]" for line in said.values()), said
+        assert sum("ulimit -f" in line for line in said.values()) >= 2, said
 
 
 class TestAddresses:
