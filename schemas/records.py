@@ -42,6 +42,9 @@ class Seed(Row):
     """Pixels, EXIF-corrected."""
     height: int = Field(ge=1)
     image_phash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    image_like: tuple[Sha256, ...] = ()
+    """Earlier pictures of the run that this one copies, shows a part of or holds as a part: of each group of alike ones
+    the first."""
     entity: str | None = None
     """What the question is about, where the source names it. Never shown to a model."""
     gold_page: str | None = None

@@ -86,7 +86,8 @@ def best_of_shard(
     whole: dict[str, Seed] = {}
     for seed in lake.read_table(run, "seeds", Seed, "ingest", shard):
         if seed.seed_id in screened:
-            seeds.append(LightSeed(seed.seed_id, seed.entity, seed.gold_page, seed.image_phash, seed.question))
+            pictures = (seed.image_sha256, *seed.image_like)
+            seeds.append(LightSeed(seed.seed_id, seed.entity, seed.gold_page, pictures, seed.question))
             if filters:
                 whole[seed.seed_id] = seed
     verdicts = {
@@ -136,9 +137,7 @@ def decide_all(shards: Iterable[Light], config: Config) -> Curation:
         seeds += some_seeds
         best += some_best
     settings = config.curate
-    return decide(
-        seeds, best, settings.balance, settings.splits, distance=settings.near_duplicate_bits, run_seed=config.seed
-    )
+    return decide(seeds, best, settings.balance, settings.splits, run_seed=config.seed)
 
 
 def count_kept(context: Context, known: dict[int, Light]) -> int:

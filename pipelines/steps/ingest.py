@@ -22,7 +22,8 @@ from gog.pipelines.sources.selection import Selected
 from gog.pipelines.steps.context import Context
 from gog.schemas import Seed
 from gog.transforms.beam.ingest import Ingest
-from gog.transforms.duplicates.near import NearDuplicates
+from gog.transforms.duplicates.pictures import Pictures
+from gog.transforms.image_store import open_image
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.services.loop import shared, unshare
 from gog.transforms.sources.csv_format import Dialect
@@ -124,16 +125,15 @@ def _seen_key(root: str, run: str) -> tuple[str, str, str]:
 
 def _seen(root: str, run: str, first: int, bits: int) -> Duplicates:
     """What the shards before `first` hold. Kept by the process, so that each shard is read once."""
-    key = _seen_key(root, run)
+    key, lake = _seen_key(root, run), Lake(Path(root))
 
     def fresh() -> tuple[Duplicates, set[int]]:
-        return Duplicates(NearDuplicates(distance=bits)), set()
+        return Duplicates(Pictures(partial(open_image, lake.images), bits)), set()
 
     known, read = shared(key, fresh)
     if first in read:  # an earlier try failed: what it read is not in the lake, and no duplicate of itself
         unshare(key)
         known, read = shared(key, fresh)
-    lake = Lake(Path(root))
     for shard in range(first):
         if shard not in read:
             for seed in lake.read_table(run, "seeds", Seed, "ingest", shard):

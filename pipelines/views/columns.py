@@ -46,6 +46,7 @@ NAMES: Final = {
     "hits": "results, as a JSON list of rank, title, url, snippet, score and thumbnail",
     "id": "id of what left",
     "image_phash": "perceptual hash of the image",
+    "image_like": "earlier images that it copies, shows a part of or holds as a part, as JSON",
     "image_sha256": "hash of the image, which is its name in the lake",
     "images": "the numbered images of the episode, as a JSON list: 0 is the original, then each crop",
     "interval_width": "mean width of the 95% Wilson intervals",

@@ -28,7 +28,11 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from gog.transforms.atlas.pages import gallery_pictures
 from gog.transforms.atlas.rows import atlas_rows
-from gog.transforms.duplicates.benchmarks.fingerprints import (
+from gog.transforms.duplicates.benchmarks.images import ImageIndex
+from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex, BenchmarkRow
+from gog.transforms.duplicates.benchmarks.questions import QuestionIndex, naming, tokens
+from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
+from gog.transforms.duplicates.fingerprints import (
     SIDE,
     SIZE,
     TINT_SIDE,
@@ -37,10 +41,6 @@ from gog.transforms.duplicates.benchmarks.fingerprints import (
     fingerprints,
     thumbnail,
 )
-from gog.transforms.duplicates.benchmarks.images import ImageIndex
-from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex, BenchmarkRow
-from gog.transforms.duplicates.benchmarks.questions import QuestionIndex, naming, tokens
-from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
 from gog.transforms.images import decode_image
 
 LEAST: Final = OverlapSettings().image

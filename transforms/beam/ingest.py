@@ -1,6 +1,6 @@
 """Ingest as a PTransform: source rows to seeds and images, duplicates left out in the source's order.
 
-Decoding and hashing run beside one another; what must see every seed, the search for duplicates, sees no pixels.
+Decoding and hashing run beside one another; what must see every seed, the search for duplicates, opens few pictures.
 """
 
 import asyncio
@@ -146,6 +146,6 @@ def _unique(
 ) -> Iterator[Any]:
     known = seen()
     for shard, _, source_row, found in sorted(group[1], key=lambda item: item[:2]):
-        record = found if isinstance(found, Reject) else known.check(source_row, found) or found.seed
+        record = found if isinstance(found, Reject) else known.check(source_row, found)
         yield row(shard, record)
         yield count("ingest", Unit.ROW, shard, passed=1 if isinstance(record, Seed) else 0)

@@ -28,12 +28,11 @@ def curate(
     balance_settings: BalanceSettings,
     split_settings: SplitSettings,
     *,
-    distance: int,
     run_seed: int,
 ) -> Curation:
-    """Decide. `distance` (bits) is that of image clusters and near-copies. Raises `HubError` and `LeakError`."""
+    """Decide. Raises `HubError` and `LeakError`."""
     known = {seed.seed_id: seed for seed in sorted(seeds)}
-    groups = split_seeds(known.values(), split_settings, run_seed, distance=distance)
+    groups = split_seeds(known.values(), split_settings, run_seed)
     place = {grouping.seed_id: grouping for grouping in groups}
     rejects: list[Reject] = []
     pool: list[LightTrajectory] = []
@@ -42,7 +41,7 @@ def curate(
             rejects.append(trajectory.reject("curate.reserved_for_rl", f"group {place[trajectory.seed_id].group}"))
         else:
             pool.append(trajectory)
-    pool, copies = _without_copies(pool, known, distance)
+    pool, copies = _without_copies(pool, known, place)
     rejects += copies
     balanced = balance(pool, balance_settings, run_seed)
     rejects += balanced.rejects
@@ -63,14 +62,14 @@ def curate(
 
 
 def _without_copies(
-    pool: Sequence[LightTrajectory], seeds: dict[str, LightSeed], distance: int
+    pool: Sequence[LightTrajectory], seeds: dict[str, LightSeed], place: dict[str, Grouping]
 ) -> tuple[list[LightTrajectory], list[Reject]]:
     """Leave out seeds whose image and question are near an earlier one's; trajectories of one seed are no copies."""
-    near = NearDuplicates(distance)
+    near = NearDuplicates()
     earlier: dict[str, str | None] = {}
     for seed_id in sorted({t.seed_id for t in pool}):
         seed = seeds[seed_id]
-        earlier[seed_id] = near.add_or_find(seed_id, seed.image_phash, seed.question)
+        earlier[seed_id] = near.add_or_find(seed_id, (place[seed_id].cluster,), seed.question)
     kept, rejects = [], []
     for trajectory in pool:
         if earlier[trajectory.seed_id] is None:

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gog.schemas import Grouping, Side, Split
 from gog.schemas.errors import UserError
-from gog.transforms.duplicates.near import DISTANCE, image_clusters
 from gog.transforms.verify.normalise import normalise
 
 
@@ -46,7 +45,8 @@ class LightSeed(NamedTuple):
     seed_id: str
     entity: str | None
     gold_page: str | None
-    image_phash: str
+    pictures: tuple[str, ...]
+    """Sha256 of its image, and of earlier ones that this is like."""
     question: str
 
 
@@ -101,6 +101,11 @@ def group(keys: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     return {seed_id: find(linked[0]) for seed_id, linked in keys.items()}
 
 
+def image_clusters(seeds: Iterable[LightSeed]) -> dict[str, str]:
+    """Image cluster of each seed id: alike pictures, and what is like those, share one, named by its smallest hash."""
+    return group({seed.seed_id: tuple(f"image:{picture[:16]}" for picture in seed.pictures) for seed in seeds})
+
+
 def check_hubs(keys: Mapping[str, tuple[str, ...]], groups: Mapping[str, str], settings: SplitSettings) -> None:
     """Raise `HubError` when a group holds too many of the seeds."""
     sizes = Counter(groups.values())
@@ -128,16 +133,14 @@ def _unit(key: str) -> float:
     return int.from_bytes(hashlib.sha256(key.encode("utf-8", "replace")).digest()[:7]) / 2**56
 
 
-def split_seeds(
-    seeds: Iterable[LightSeed], settings: SplitSettings, run_seed: int = 0, *, distance: int = DISTANCE
-) -> tuple[Grouping, ...]:
+def split_seeds(seeds: Iterable[LightSeed], settings: SplitSettings, run_seed: int = 0) -> tuple[Grouping, ...]:
     """Group, image cluster, side and split of every seed, by seed id.
 
-    `distance` is that of image clusters. Raises `HubError`. The shares are met in expectation, over groups: few or
+    Raises `HubError`. The shares are met in expectation, over groups: few or
     uneven groups can miss them.
     """
     known = {seed.seed_id: seed for seed in seeds}
-    clusters = image_clusters(((seed_id, seed.image_phash) for seed_id, seed in known.items()), distance)
+    clusters = image_clusters(known.values())
     keys = {seed_id: link_keys(seed, clusters[seed_id]) for seed_id, seed in known.items()}
     groups = group(keys)
     check_hubs(keys, groups, settings)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gog.schemas import AnswerType, Reject, Seed, Unit, content_id
 from gog.transforms.dialect.observations import neutralise
+from gog.transforms.duplicates.fingerprints import Small, thumbnail
 from gog.transforms.filters.use import FilterUse, filters_after, refusal
 from gog.transforms.images import ImageError, ImageLimits, is_blank, load_image, phash
 from gog.transforms.sources.cells import (
@@ -72,6 +73,8 @@ class Ingested:
     source_id: str | None = None
     pixels: Image.Image | None = field(default=None, repr=False, compare=False)
     """The image decoded, for checks that come at once; None once they are done."""
+    small: Small | None = field(default=None, repr=False, compare=False)
+    """The image made small, by which alike ones are found."""
 
 
 def to_seed(
@@ -168,7 +171,7 @@ def _seed(
         split_hint=fields.text("split_hint"),
         extra=extra,
     )
-    return Ingested(seed, loaded.data, loaded.suffix, source_id, loaded.image)
+    return Ingested(seed, loaded.data, loaded.suffix, source_id, loaded.image, thumbnail(loaded.image))
 
 
 def question_of(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> str:

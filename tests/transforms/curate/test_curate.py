@@ -12,10 +12,10 @@ from gog.transforms.curate.splits import HubError, LightSeed, SplitSettings
 OPEN = SplitSettings(rl_share=0.0, validation_share=0.0)
 
 
-def seed(number: int, *, entity: str | None = None, phash: int | None = None, question: str | None = None) -> LightSeed:
-    bits = (number + 1) * 0x9E3779B97F4A7C15 % 2**64 if phash is None else phash
+def seed(number: int, *, entity: str | None = None, like: int | None = None, question: str | None = None) -> LightSeed:
+    pictures = [f"{picture * 0x9E3779B97F4A7C15 % 2**64:064x}" for picture in (number, like) if picture is not None]
     text = f"what is the {number}th thing called in town {number}" if question is None else question
-    return LightSeed(f"seed-{number:03d}", entity, None, f"{bits:016x}", text)
+    return LightSeed(f"seed-{number:03d}", entity, None, tuple(pictures), text)
 
 
 def tried(number: int, behaviour: Behaviour = Behaviour.GAZE, index: int = 0) -> LightTrajectory:
@@ -29,7 +29,7 @@ def decide(
     splits: SplitSettings = OPEN,
     run_seed: int = 0,
 ) -> Curation:
-    return curate(seeds, trajectories, balance or BalanceSettings(), splits, distance=4, run_seed=run_seed)
+    return curate(seeds, trajectories, balance or BalanceSettings(), splits, run_seed=run_seed)
 
 
 def test_every_trajectory_is_kept_or_rejected_with_its_reason() -> None:
@@ -60,7 +60,7 @@ def test_a_kept_trajectory_has_its_groups_split() -> None:
 
 def test_near_copies_of_an_earlier_seed_leave() -> None:
     question = "which bridge is the one in the middle of the picture taken at night"
-    seeds = [seed(1, phash=0xF0F0, question=question), seed(2, phash=0xF0F1, question=question), seed(3)]
+    seeds = [seed(1, question=question), seed(2, like=1, question=question), seed(3)]
     found = decide(seeds, [tried(1), tried(2), tried(3)])
     assert [c.seed_id for c in found.kept] == ["seed-001", "seed-003"]
     (reject,) = found.rejects

@@ -1,11 +1,17 @@
 """Copies of a seed, of its id, and what is near to it."""
 
 from ingesting import ingest, row
+from PIL import Image
 
-from gog.transforms.duplicates.near import NearDuplicates
+from gog.schemas import Reject
+from gog.transforms.duplicates.pictures import Pictures
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
+
+
+def none_kept(sha256: str) -> Image.Image:
+    raise KeyError(sha256)
 
 
 class TestDuplicates:
@@ -16,8 +22,8 @@ class TestDuplicates:
         for source in rows:
             ingested = ingest(source, self.mapping)
             assert isinstance(ingested, Ingested)
-            reject = duplicates.check(source, ingested)
-            found.append(reject.reason.removeprefix("ingest.") if reject else "")
+            record = duplicates.check(source, ingested)
+            found.append(record.reason.removeprefix("ingest.") if isinstance(record, Reject) else "")
         return found
 
     def test_content_and_ids(self) -> None:
@@ -31,18 +37,18 @@ class TestDuplicates:
             source = row(number, id="a")
             ingested = ingest(source, self.mapping)
             assert isinstance(ingested, Ingested)
-            if (reject := duplicates.check(source, ingested)) is not None:
-                ids.add(reject.reject_id)
+            if isinstance(record := duplicates.check(source, ingested), Reject):
+                ids.add(record.reject_id)
         assert len(ids) == 3
 
     def test_near_copies(self) -> None:
         rows = [row(1, question="who?"), row(2, question="WHO?"), row(3, question="Why?")]
-        assert self.reasons(Duplicates(NearDuplicates()), *rows) == ["", "near_duplicate", ""]
+        assert self.reasons(Duplicates(Pictures(none_kept)), *rows) == ["", "near_duplicate", ""]
 
     def test_a_run_that_goes_on_knows_what_it_kept(self) -> None:
         first = ingest(row(1, id="a"), self.mapping)
         assert isinstance(first, Ingested)
-        duplicates = Duplicates(NearDuplicates())
+        duplicates = Duplicates(Pictures(none_kept))
         duplicates.add_known(first.seed)
         rows = [row(1, id="a"), row(2, id="a", question="Why?"), row(3, question="who?"), row(4, question="Where?")]
         assert self.reasons(duplicates, *rows) == ["duplicate", "duplicate", "near_duplicate", ""]

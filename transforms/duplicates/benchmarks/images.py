@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gog.transforms.duplicates.benchmarks.alignment import fit, tint_agreement
-from gog.transforms.duplicates.benchmarks.fingerprints import (
+from gog.transforms.duplicates.alignment import fit, tint_agreement
+from gog.transforms.duplicates.fingerprints import (
     MIRROR,
     SIZE,
     VIEWS,

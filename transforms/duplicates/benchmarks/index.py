@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from gog.schemas import Seed
-from gog.transforms.duplicates.benchmarks.fingerprints import SIDE, TINT_SIDE, Small, Thumbs, thumbnail
 from gog.transforms.duplicates.benchmarks.images import ImageIndex, ImageMatch
 from gog.transforms.duplicates.benchmarks.questions import QuestionIndex, TextMatch
 from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
+from gog.transforms.duplicates.fingerprints import SIDE, TINT_SIDE, Small, Thumbs, thumbnail
 from gog.transforms.images import ImageError, ImageLimits, load_image, sha256_hex
 from gog.transforms.services.search.index_folder import IndexFolderError, building, read_head, write_head
 from gog.transforms.verify.normalise import normalise

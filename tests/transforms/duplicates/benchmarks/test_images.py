@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from textures import jpeg, texture
 
-from gog.transforms.duplicates.benchmarks.fingerprints import (
+from gog.transforms.duplicates.benchmarks.images import ImageIndex
+from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
+from gog.transforms.duplicates.fingerprints import (
     MIRROR,
     SIDE,
     TINT_SIDE,
@@ -20,8 +22,6 @@ from gog.transforms.duplicates.benchmarks.fingerprints import (
     view_box,
     views,
 )
-from gog.transforms.duplicates.benchmarks.images import ImageIndex
-from gog.transforms.duplicates.benchmarks.settings import OverlapSettings
 from gog.transforms.images import decode_image
 
 LEAST = OverlapSettings().image

@@ -97,6 +97,20 @@ def _stacked(intervals: Sequence[Interval]) -> Floats:
 _WHOLE: Final = _stacked(INTERVALS[:1])
 _GRID: Final = _stacked(INTERVALS)
 
+_COARSE: Final[tuple[Interval, ...]] = (
+    *_steps(1.0, 1), *_steps(0.85, 3), *_steps(0.72, 5), *_steps(0.61, 8), *_steps(0.52, 11),
+)  # fmt: skip
+_COARSE_GRID: Final = np.stack([_cosines(interval) for interval in _COARSE])
+_CHOSEN: Final = tuple(
+    (down, across)
+    for down, (top, bottom) in enumerate(_COARSE)
+    for across, (left, right) in enumerate(_COARSE)
+    if not (down and across) or abs((bottom - top) - (right - left)) < 1e-6
+)
+PARTS: Final = tuple((_COARSE[down], _COARSE[across]) for down, across in _CHOSEN)
+"""Parts down to a half of a side, rows and columns: of the picture's shape, or with one side whole. The first is the
+whole."""
+
 
 def fingerprints(thumbs: Thumbs) -> Floats:
     """Fingerprints (n x `SIZE`, of length 1) of whole grey thumbnails (n x `SIDE` x `SIDE`)."""
@@ -109,6 +123,15 @@ def views(thumb: Thumbs) -> Floats:
     count = len(INTERVALS)
     waves = (_GRID @ thumb.astype(np.float32) @ _GRID.T).reshape(count, _FREQUENCIES, count, _FREQUENCIES)
     return _scaled(waves[:, _ROWS, :, _COLUMNS].transpose(1, 2, 0).reshape(VIEWS, SIZE))
+
+
+def parts(thumb: Thumbs) -> Floats:
+    """Fingerprints (`PARTS` x `SIZE`) of the parts on the coarse grid; part 0 is the whole."""
+    # In small products: a library of linear algebra would spread large ones over threads that wait for each other.
+    waves = (_COARSE_GRID @ thumb.astype(np.float32)) @ _COARSE_GRID.reshape(-1, SIDE).T
+    waves = waves.reshape(len(_COARSE), _FREQUENCIES, len(_COARSE), _FREQUENCIES)
+    down, across = zip(*_CHOSEN, strict=True)
+    return _scaled(waves[np.array(down)[:, None], _ROWS, np.array(across)[:, None], _COLUMNS])
 
 
 def _scaled(numbers: Floats) -> Floats:

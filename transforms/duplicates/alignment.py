@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gog.transforms.duplicates.benchmarks.fingerprints import Interval, Small
+from gog.transforms.duplicates.fingerprints import Interval, Small
 
 Doubles = npt.NDArray[np.float64]
 
@@ -19,7 +19,7 @@ _STEPS: Final = 6
 _LONGEST: Final = 0.04
 """Furthest that an edge moves in a step, as a fraction of the side."""
 _OUTSIDE: Final = 0.06
-_LEAST: Final = 0.5
+_LEAST: Final = 0.4
 _AROUND: Final = 3
 _CALM: Final = 0.3
 """Share of the whole picture's contrast below which a place counts as calm."""

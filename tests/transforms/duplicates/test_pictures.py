@@ -1,0 +1,84 @@
+"""Which pictures are alike: copies, parts, and flat ones that are not."""
+
+import random
+
+import pytest
+from PIL import Image, ImageDraw
+from textures import jpeg, texture
+
+from gog.transforms.duplicates import pictures as module
+from gog.transforms.duplicates.fingerprints import thumbnail
+from gog.transforms.duplicates.pictures import Pictures
+from gog.transforms.images import decode_image, phash
+
+
+class Shelf:
+    """Pictures by name, and the index that is asked about them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Image.Image] = {}
+        self.pictures = Pictures(self.kept.__getitem__)
+
+    def add(self, name: str, image: Image.Image) -> tuple[str, ...]:
+        """What the picture is like; it is known then."""
+        self.kept[name] = image
+        found = self.pictures.like(name, phash(image), thumbnail(image))
+        self.pictures.add(name, phash(image), thumbnail(image))
+        return found
+
+
+def sign(mark: str) -> Image.Image:
+    """A flat picture: a white card with a large ring and a small mark in it."""
+    image = Image.new("RGB", (240, 240), "white")
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((20, 20, 220, 220), outline="black", width=16)
+    draw.text((100, 90), mark, fill="black", font_size=50)
+    return image
+
+
+def test_flat_pictures_that_share_a_perceptual_hash_are_told_apart() -> None:
+    shelf = Shelf()
+    assert [shelf.add(mark, sign(mark)) for mark in "ABCD"] == [()] * 4
+    assert shelf.add("again", sign("C").resize((180, 180))) == ("C",)
+
+
+@pytest.mark.parametrize("side", [0.5, 0.75])
+def test_copies_and_crops_are_found_in_either_order(side: float) -> None:
+    draw = random.Random(3)
+    for number in range(2):
+        whole = texture(number, 400, 300)
+        left, top = (int(draw.uniform(0, 1 - side) * length) for length in whole.size)
+        part = whole.crop((left, top, left + int(400 * side), top + int(300 * side)))
+        for first, second in ((whole, part), (part, whole)):
+            shelf = Shelf()
+            for other in range(20, 23):
+                assert shelf.add(str(other), texture(other, 400, 300)) == ()
+            assert shelf.add("first", first) == ()
+            assert shelf.add("second", decode_image(jpeg(second, 85))) == ("first",)
+
+
+def test_a_part_that_says_nothing_is_no_copy() -> None:
+    shelf = Shelf()
+    umlaut = sign("")
+    ImageDraw.Draw(umlaut).rectangle((60, 0, 90, 12), fill="black")
+    assert shelf.add("ring", umlaut.crop((0, 16, 240, 240))) == ()
+    assert shelf.add("ring with a dot", umlaut) == ()
+
+
+def test_pictures_known_before_are_opened_when_they_are_needed_and_one_that_is_gone_is_like_nothing() -> None:
+    shelf = Shelf()
+    whole = texture(1, 400, 300)
+    shelf.kept["kept"] = whole
+    shelf.pictures.add("gone", phash(whole))
+    shelf.pictures.add("kept", phash(whole))
+    assert shelf.add("copy", whole.resize((200, 150))) == ("kept",)
+
+
+def test_parts_are_looked_for_among_the_last_pictures_and_copies_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WINDOW", 4)
+    shelf = Shelf()
+    for number in range(9):
+        assert shelf.add(str(number), texture(number, 400, 300)) == ()
+    assert shelf.add("copy", texture(1, 400, 300).resize((300, 225))) == ("1",)
+    assert shelf.add("part of the last but one", texture(7, 400, 300).crop((50, 40, 250, 190))) == ("7",)
+    assert shelf.add("part of one long ago", texture(2, 400, 300).crop((50, 40, 250, 190))) == ()
