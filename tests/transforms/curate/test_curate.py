@@ -13,7 +13,9 @@ OPEN = SplitSettings(rl_share=0.0, validation_share=0.0)
 
 
 def seed(number: int, *, entity: str | None = None, like: int | None = None, question: str | None = None) -> LightSeed:
-    pictures = [f"{picture * 0x9E3779B97F4A7C15 % 2**64:064x}" for picture in (number, like) if picture is not None]
+    pictures = [
+        f"{(picture + 1) * 0x9E3779B97F4A7C15 % 2**64:016x}" * 4 for picture in (number, like) if picture is not None
+    ]
     text = f"what is the {number}th thing called in town {number}" if question is None else question
     return LightSeed(f"seed-{number:03d}", entity, None, tuple(pictures), text)
 
