@@ -25,6 +25,9 @@ _CALM: Final = 0.3
 """Share of the whole picture's contrast below which a place counts as calm."""
 _TINTS: Final = 8
 _COLOURLESS: Final = 3.0
+_REACH: Final = np.clip(np.arange(_CELLS)[:, None] + np.arange(-_AROUND, _AROUND + 1), 0, _CELLS - 1)
+_MEANS: Final = np.eye(_CELLS)[_REACH].mean(axis=1)
+"""Each row takes the mean of the cells around one; what lies outside repeats the edge's."""
 _MIDDLES: Final = (np.arange(_CELLS) + 0.5) / _CELLS
 
 
@@ -128,10 +131,7 @@ def _details(picture: Doubles) -> Doubles:
 
 def _around(picture: Doubles) -> Doubles:
     """The mean around each place."""
-    size = 2 * _AROUND + 1
-    padded = np.pad(picture, ((_AROUND + 1, _AROUND), (_AROUND + 1, _AROUND)), mode="edge")
-    sums = padded.cumsum(axis=0).cumsum(axis=1)
-    mean: Doubles = (sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]) / size**2
+    mean: Doubles = _MEANS @ picture @ _MEANS.T
     return mean
 
 

@@ -5,6 +5,7 @@ few of them however much comes in.
 """
 
 import hashlib
+import sys
 from typing import Final
 
 import numpy as np
@@ -43,14 +44,15 @@ class KeyTable:
         if self._held >= _FRESH:
             self._settle()
 
-    def find(self, key: int) -> list[int]:
-        """All numbers of a key."""
-        values = list(self._fresh.get(key, ()))
+    def find(self, key: int, most: int = sys.maxsize) -> list[int]:
+        """Numbers of a key: all, or `most` of them."""
+        values = self._fresh.get(key, [])[:most]
         wanted = np.uint64(key)
         for keys, numbers in self._sorted:
             start = int(keys.searchsorted(wanted))
             if start < len(keys) and keys[start] == wanted:
-                values += numbers[start : int(keys.searchsorted(wanted, "right"))].tolist()
+                stop = min(int(keys.searchsorted(wanted, "right")), start + most - len(values))
+                values += numbers[start:stop].tolist()
         return values
 
     def _settle(self) -> None:

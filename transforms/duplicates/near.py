@@ -8,6 +8,7 @@ perceptual hash go together.
 import zlib
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -27,6 +28,8 @@ _PERMUTATIONS: Final = 64
 _RNG: Final = np.random.default_rng(20260113)
 _FACTORS: Final = (_RNG.integers(1, 2**63, _PERMUTATIONS, dtype=np.uint64) * np.uint64(2) + np.uint64(1))[:, None]
 _OFFSETS: Final = _RNG.integers(0, 2**63, _PERMUTATIONS, dtype=np.uint64)[:, None]
+_CROWDED: Final = 16
+"""Questions of a picture that are compared for one band: what thousands share (`what is number`) tells none apart."""
 
 Words = frozenset[str]
 
@@ -43,6 +46,7 @@ def band_masks(distance: int) -> tuple[int, ...]:
     return tuple(sum(1 << bit for bit in range(band, BITS, distance + 1)) for band in range(distance + 1))
 
 
+@lru_cache(4096)
 def shingles(question: str) -> Words:
     """Words and pairs of neighbouring words of a question, normalised; characters where a script has no spaces."""
     words: list[str] = []
@@ -66,11 +70,17 @@ def minhash_bands(words: Words) -> tuple[bytes, ...]:
     return tuple(raw[start : start + size] for start in range(0, len(raw), size))
 
 
+def _keys(words: Words) -> tuple[bytes, ...]:
+    """The bands, and all words as one."""
+    return (*minhash_bands(words), "\n".join(sorted(words)).encode("utf-8", "replace"))
+
+
 class NearDuplicates:
     """An index that finds, as items come in, the earliest one of the same picture whose question is near.
 
     Holds about 100 bytes an item beside its question, and as many again where items share pictures. Questions are
-    compared only where pictures are the same or alike, and hashed only then.
+    compared only where pictures are the same or alike, and hashed only then. Of thousands about one picture, those with
+    the same words are always found, and others among the first that share each band.
     """
 
     def __init__(self, least_similarity: float = SIMILARITY) -> None:
@@ -81,7 +91,7 @@ class NearDuplicates:
         self._compared: set[int] = set()
         """Pictures whose items are in `_questions`."""
         self._questions = KeyTable()
-        """Items by picture and MinHash band."""
+        """Items by picture and MinHash band, and by all words."""
         self._texts = bytearray()
         self._ends = array("Q")
 
@@ -95,7 +105,7 @@ class NearDuplicates:
         bands: tuple[bytes, ...] = ()
         if known:
             words = shingles(question)
-            bands = minhash_bands(words)
+            bands = _keys(words)
             hits = [order for key in known for order in self._near_questions(key, words, bands)]
             if hits:
                 return self._item(min(hits))[0]
@@ -113,13 +123,17 @@ class NearDuplicates:
         if picture not in self._compared:
             self._compared.add(picture)
             for order in self._first.find(picture):
-                self._add(order, picture, minhash_bands(shingles(self._item(order)[1])))
-        orders = {order for i, band in enumerate(bands) for order in self._questions.find(key_of(picture, i, band))}
+                self._add(order, picture, _keys(shingles(self._item(order)[1])))
+        orders = {
+            order for i, band in enumerate(bands) for order in self._questions.find(key_of(picture, i, band), _CROWDED)
+        }
         return [order for order in orders if similarity(shingles(self._item(order)[1]), words) >= self._least]
 
     def _add(self, order: int, picture: int, bands: tuple[bytes, ...]) -> None:
         for i, band in enumerate(bands):
-            self._questions.add(key_of(picture, i, band), order)
+            key = key_of(picture, i, band)
+            if len(self._questions.find(key, _CROWDED)) < _CROWDED:
+                self._questions.add(key, order)
 
     def _item(self, order: int) -> tuple[str, str]:
         """Id and question."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from gog.transforms.duplicates.alignment import fit
+from gog.transforms.duplicates.cut_out import cut_out
 from gog.transforms.duplicates.fingerprints import PARTS, SIZE, Floats, Interval, Small, parts, thumbnail
 from gog.transforms.duplicates.key_table import KeyTable, key_of
 from gog.transforms.duplicates.near import DISTANCE, band_masks, hamming
@@ -28,8 +29,14 @@ _LOOKED_AT: Final = 4
 """Candidates that are fitted, of each kind: the best."""
 _LEVELS: Final = 7.0
 """Mean difference within a block, in levels, from which two pictures differ."""
-_CONTENT: Final = 2.2
-"""Bits that a part says at least: an `o` is a part of every `ö`, and no copy of it."""
+_SPEAKING: Final = 0.02
+"""Least share of a part's pixels that are more than a drawing in two colours: an `o` is a part of every `ö`."""
+_OTHER: Final = 24.0
+"""Distance from which a colour is another, in levels."""
+_CALM: Final = 40.0
+"""Range of the values around a pixel, in levels, from which it is an edge."""
+_MIXED: Final = 16.0
+"""Distance from the line between two colours up to which a colour is a mixture of them."""
 _NEARLY_WHOLE: Final = 0.94
 """Sides of a part that may as well be the whole."""
 _WHOLE: Final = ((0.0, 1.0), (0.0, 1.0))
@@ -122,7 +129,7 @@ class Pictures:
         near = {
             (hamming(value, self._names[order][1]), order)
             for band, mask in enumerate(self._masks)
-            for order in self._by_band.find(key_of(band, value & mask))
+            for order in self._by_band.find(key_of(band, value & mask), WINDOW)
         }
         for _, order in sorted(pair for pair in near if pair[0] <= self._distance)[:_LOOKED_AT]:
             yield _Candidate(order, *_WHOLE, True)
@@ -165,7 +172,7 @@ def shows(part: Image.Image, whole: Image.Image, rows: Interval, columns: Interv
     if min(rows[1] - rows[0], columns[1] - columns[0]) > _NEARLY_WHOLE:
         return difference(*_pair(part, whole, *_WHOLE, _WHOLE_BLOCKS)) < _LEVELS
     seen, shown = _pair(part, whole, rows, columns, _PART_BLOCKS)
-    return difference(seen, shown) < _LEVELS and _content(seen) >= _CONTENT
+    return difference(seen, shown) < _LEVELS and (speaking(seen) >= _SPEAKING or cut_out(part, whole, rows, columns))
 
 
 def _pair(
@@ -189,12 +196,23 @@ def difference(seen: Doubles, shown: Doubles) -> float:
     return max(_worst_block(seen, shown), _worst_block(shown, seen))
 
 
-def _content(pixels: Doubles) -> float:
-    """Entropy of the colours, in bits: a letter has one or two, a photograph four or five."""
-    levels = (pixels // 32).astype(np.int64) @ np.array([64, 8, 1])
-    counts = np.unique(levels, return_counts=True)[1]
-    shares = counts / counts.sum()
-    return float(-(shares * np.log2(shares)).sum())
+def speaking(pixels: Doubles) -> float:
+    """Share of the pixels that are neither one of the two main colours nor an edge between them.
+
+    A shape in two colours recurs in pictures that have nothing to do with each other (letters, signs, silhouettes); a
+    third colour, or a shade that is no edge, hardly does in the same place.
+    """
+    colours = pixels.reshape(-1, 3)
+    _, cube_of, counts = np.unique((colours // 32).astype(np.int64), axis=0, return_inverse=True, return_counts=True)
+    means = [colours[cube_of.ravel() == cube].mean(axis=0) for cube in np.argsort(-counts, kind="stable")]
+    first = means[0]
+    second = next((mean for mean in means if np.linalg.norm(mean - first) > 2 * _OTHER), first)
+    axis = (second - first) / max(float(np.linalg.norm(second - first)), 1e-9)
+    apart = colours - first
+    beside = np.linalg.norm(apart - np.outer(apart @ axis, axis), axis=1)
+    nearest = np.minimum(np.linalg.norm(apart, axis=1), np.linalg.norm(colours - second, axis=1))
+    calm = (_around(pixels, np.maximum) - _around(pixels, np.minimum)).max(axis=-1).ravel() < _CALM
+    return float(((beside > _MIXED) | (calm & (nearest > _OTHER))).mean())
 
 
 def _pixels(image: Image.Image, box: tuple[float, float, float, float], side: int) -> Doubles:

@@ -2,13 +2,14 @@
 
 import random
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from textures import jpeg, texture
 
 from gog.transforms.duplicates import pictures as module
 from gog.transforms.duplicates.fingerprints import thumbnail
-from gog.transforms.duplicates.pictures import Pictures
+from gog.transforms.duplicates.pictures import Pictures, speaking
 from gog.transforms.images import decode_image, phash
 
 
@@ -82,3 +83,19 @@ def test_parts_are_looked_for_among_the_last_pictures_and_copies_among_all(monke
     assert shelf.add("copy", texture(1, 400, 300).resize((300, 225))) == ("1",)
     assert shelf.add("part of the last but one", texture(7, 400, 300).crop((50, 40, 250, 190))) == ("7",)
     assert shelf.add("part of one long ago", texture(2, 400, 300).crop((50, 40, 250, 190))) == ()
+
+
+def test_half_of_a_flat_sign_is_found_by_the_edge_that_cuts_it() -> None:
+    shelf = Shelf()
+    assert [shelf.add(mark, sign(mark)) for mark in "AB"] == [()] * 2
+    assert "A" in shelf.add("half", sign("A").crop((0, 0, 120, 240)))
+
+
+def test_a_drawing_in_two_colours_says_nothing_and_a_third_colour_or_a_shade_does() -> None:
+    drawing = sign("A").resize((48, 48), Image.Resampling.BILINEAR)
+    assert speaking(np.asarray(drawing, dtype=np.float64)) < 0.02
+    assert speaking(np.zeros((24, 24, 3))) == 0
+    for other in ("red", "gray"):
+        drawn = drawing.copy()
+        ImageDraw.Draw(drawn).rectangle((18, 18, 30, 30), fill=other)
+        assert speaking(np.asarray(drawn, dtype=np.float64)) > 0.02
