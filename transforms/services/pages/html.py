@@ -126,15 +126,18 @@ def _wrap_bare_text(container: "HtmlElement") -> None:
     container[:] = parts
 
 
-if __name__ == "__main__":
+def _child() -> None:
     import logging
 
     import trafilatura  # noqa: F401  # now, rather than at the first page
 
-    logging.disable()
-
-    def _read(data: bytes) -> bytes:
+    def read(data: bytes) -> bytes:
         text, cut = main_text(data.decode("utf-8", "replace"))
         return f"{cut}\n{text}".encode("utf-8", "replace")
 
-    serve(_read)
+    logging.disable()  # what is odd about pages is nobody's business here
+    serve(read)
+
+
+if __name__ == "__main__":
+    _child()

@@ -121,7 +121,11 @@ def _read(data: bytes) -> bytes:
     return f"{cut}\n{text[:MAX_TEXT]}".encode("utf-8", "replace")
 
 
-if __name__ == "__main__":
+def _child() -> None:
     import pdftext.extraction  # noqa: F401  # now, rather than at the first PDF
 
     serve(_read)
+
+
+if __name__ == "__main__":
+    _child()
