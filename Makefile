@@ -1,4 +1,4 @@
-# `make` prints the targets. VENV= and PYTHON= choose the environment; ARGS= goes to pytest.
+# `make` prints the targets. VENV= and PYTHON= choose the environment; ARGS= goes to pytest; MODULES= is of `make mutants`.
 VENV ?= .venv
 PYTHON ?= python3
 ARGS ?=
@@ -7,6 +7,8 @@ SEEDS ?= 40
 SEED ?= 0
 JOBS ?= 2
 ONLY ?=
+MODULES ?= transforms/verify schemas/boxes.py transforms/services/store transforms/episode transforms/export \
+	gog_train/rewards transforms/curate/splits.py
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
@@ -17,11 +19,11 @@ VERSION_llama-factory := llamafactory==0.9.5
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect test-trainers check docs bench chaos pins browser links clean
+.PHONY: help demo test test-detect test-trainers check docs bench chaos mutants pins browser links clean
 
 # One thread each: the parallelism is in the processes.
-test bench chaos: export OMP_NUM_THREADS = 1
-test bench chaos: export OPENBLAS_NUM_THREADS = 1
+test bench chaos mutants: export OMP_NUM_THREADS = 1
+test bench chaos mutants: export OPENBLAS_NUM_THREADS = 1
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' Makefile
@@ -53,6 +55,9 @@ bench: $(VENV)/.dev ## measure speed and memory; prints medians
 chaos: $(VENV)/.dev ## disturb runs (kills, full disks, liars, clocks) and compare: RUNS= SEEDS= SEED= JOBS= ONLY=
 	@PYTHONPATH=tests $(BIN)/python -m chaos.run --runs $(RUNS) --seeds $(SEEDS) --seed $(SEED) --jobs $(JOBS) \
 		$(addprefix --only ,$(ONLY))
+
+mutants: $(VENV)/.dev ## change the code of MODULES in one place at a time, and see whether a test notices
+	@$(BIN)/python .dev/mutants.py $(MODULES) $(ARGS)
 
 pins: ## resolve all dependencies afresh and rewrite constraints.txt (needs a package index)
 	@$(PYTHON) -m venv --clear $(VENV)-pins

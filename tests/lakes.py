@@ -204,7 +204,7 @@ def small_run(root: Path, seeds: int = 6, run: str = "small") -> Lake:
         for m in others
     ]
     bad = Reject.of("ingest", Unit.ROW, "row-9", "ingest.no_answer", detail="<b>no</b> | answer\x07")
-    splits = {seed.seed_id: Split.VALIDATION if n % 3 == 0 else Split.TRAIN for n, seed in enumerate(made_seeds)}
+    splits = {seed.seed_id: Split.VALIDATION if n % 4 == 0 else Split.TRAIN for n, seed in enumerate(made_seeds)}
     labelled = made_seeds[: seeds // 2]
     tables: dict[str, list[Row]] = {
         "seeds": [*made_seeds],

@@ -20,7 +20,8 @@ from gog.transforms.services.search.serper import SerperLens, SerperSearch
 from gog.transforms.services.search.tavily import TavilySearch
 
 KEY = "planted-key-1234"
-LOCALE = Locale("de", "de")
+LOCALE = Locale("ch", "de")
+"""The country's code is not the language's: who confuses them is seen."""
 
 Work = Callable[[str], Coroutine[Any, Any, tuple[Hit, ...]]]
 """A search at the root of an API."""

@@ -101,3 +101,5 @@ def test_a_group_teaches_when_its_rollouts_are_paid_differently() -> None:
 
     advantages = torch.tensor([0.0, 0, 0.7, -0.7, 1e-9, 0])
     assert with_signal({"advantages": advantages}, 2) == [False, True, False]
+    of_three = torch.tensor([0.0, 0.7, -0.7, 0.0, 0.0, 0.0, -1.2, 0.6, 0.6, 0.5, 0.5, -1.0])
+    assert with_signal({"advantages": of_three}, 3) == [True, False, True, True]

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from strategies import boxes, sizes
 
 from gog.schemas import WHOLE, Box, BoxError, Frame, FrameSpec
-from gog.schemas.boxes import from_frame, intersection, iou, pad, pixel_rect, resolve, smart_resize, to_frame
+from gog.schemas.boxes import (
+    from_frame,
+    intersection,
+    iou,
+    pad,
+    pixel_rect,
+    resolve,
+    same_place,
+    shown_size,
+    smart_resize,
+    to_frame,
+)
 
 QWEN3 = FrameSpec(Frame.RESIZED_PIXELS, factor=32, min_pixels=65_536, max_pixels=16_777_216)
 QWEN25 = FrameSpec(Frame.RESIZED_PIXELS)
@@ -190,6 +201,54 @@ def test_a_small_overshoot_is_clipped_and_a_large_one_is_not() -> None:
         from_frame((0, 0, 1003, 1000), PER_MILLE, 10, 10, slack=0)
 
 
+def test_an_overshoot_of_just_the_slack_is_clipped() -> None:
+    assert from_frame((-0.25, 0, 1.25, 1), FRACTION, 10, 10, slack=0.25) == WHOLE
+    for outside in ((-0.26, 0, 1, 1), (0, 0, 1.26, 1)):
+        with pytest.raises(BoxError, match="outside the image"):
+            from_frame(outside, FRACTION, 10, 10, slack=0.25)
+
+
+def test_the_plain_frame_is_that_of_qwen25() -> None:
+    assert QWEN25 == (Frame.RESIZED_PIXELS, 28, 56 * 56, 1280 * 28 * 28)
+    assert shown_size(QWEN25, 4000, 1000) == (1988, 476)
+    assert shown_size(PIXELS, 4000, 1000) == (4000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("box", "written"),
+    [
+        (Box(0.5, 0.2, 0.5 + 1e-12, 0.4), (320, 96, 321, 192)),
+        (Box(0.0, 0.2, 1e-12, 0.4), (0, 96, 1, 192)),
+        (Box(1 - 1e-12, 0.2, 1, 0.4), (639, 96, 640, 192)),
+        (Box(0.5 + 1e-3, 0.2, 0.5 + 1.1e-3, 0.4), (320, 96, 321, 192)),
+        (Box(0.25, 0.5, 0.75, 0.5 + 1e-12), (160, 240, 480, 241)),
+        (Box(0.25, 1 - 1e-12, 0.75, 1), (160, 479, 480, 480)),
+    ],
+)
+def test_a_side_never_rounds_away(box: Box, written: tuple[int, int, int, int]) -> None:
+    assert to_frame(box, PIXELS, 640, 480) == written
+
+
+def test_a_side_between_two_whole_numbers_stays_there() -> None:
+    edge = Box(0.3, 0, math.nextafter(0.3, 1), 1)
+    assert to_frame(edge, PER_MILLE, 10, 10) == (300, 0, 301, 1000)
+    assert to_frame(Box(math.nextafter(1, 0), 0, 1, 1), PER_MILLE, 10, 10) == (999, 0, 1000, 1000)
+
+
+def test_the_middle_of_a_box() -> None:
+    assert Box(0.1, 0.2, 0.5, 1.0).centre == pytest.approx((0.3, 0.6))
+
+
+def test_two_boxes_are_of_one_place_from_a_quarter_of_the_smaller_on() -> None:
+    large = Box(0, 0, 0.5, 0.5)
+    assert same_place(large, Box(0.25, 0.25, 0.75, 0.75))
+    assert same_place(Box(0.25, 0.25, 0.75, 0.75), large)
+    assert not same_place(large, Box(0.25, 0.2578125, 0.75, 0.7578125))
+    assert same_place(large, Box(0.4375, 0, 0.6875, 0.125)), "a quarter of the smaller, little of the larger"
+    assert not same_place(large, Box(0.4453125, 0, 0.6953125, 0.125))
+    assert not same_place(large, Box(0.5, 0, 1, 0.5))
+
+
 def test_numbers_are_never_guessed_to_be_of_another_frame() -> None:
     with pytest.raises(BoxError, match=r"frame fraction, limit 1\)"):
         from_frame((100, 100, 200, 200), FRACTION, 640, 480)
@@ -212,6 +271,8 @@ def test_a_box_of_whole_pixels_covers_those_pixels(size: tuple[int, int], data: 
 
 
 @given(box=boxes(1e-12), size=sizes)
+@example(box=Box(1 - 1e-13, 1 - 1e-13, 1, 1), size=(30, 7))
+@example(box=Box(0, 0, 1e-13, 1e-13), size=(30, 7))
 def test_pixels_cover_the_box_and_stay_inside(box: Box, size: tuple[int, int]) -> None:
     left, top, right, bottom = pixel_rect(box, *size)
     assert 0 <= left < right <= size[0]
@@ -219,6 +280,9 @@ def test_pixels_cover_the_box_and_stay_inside(box: Box, size: tuple[int, int]) -
     assert left <= box.x1 * size[0] + 1e-6
     assert right >= box.x2 * size[0] - 1e-6
     assert (right - left) <= (box.x2 - box.x1) * size[0] + 2
+    assert top <= box.y1 * size[1] + 1e-6
+    assert bottom >= box.y2 * size[1] - 1e-6
+    assert (bottom - top) <= (box.y2 - box.y1) * size[1] + 2
 
 
 @given(a=boxes(), b=boxes())

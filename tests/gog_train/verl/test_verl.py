@@ -215,6 +215,22 @@ class TestReward:
         assert last_part(response) == "I do not know."
         assert paid(response)["score"] == 0.0
 
+    @pytest.mark.parametrize(
+        ("between", "last", "accuracy", "form"),
+        [
+            ("<answer>Kenya</answer>", "I do not know.", 0.0, 0.0),
+            ("<answer>Uganda</answer>", "<answer>Kenya</answer>", 1.0, 1.0),
+            ("I look again.", "<answer>Kenya</answer>", 1.0, 1.0),
+        ],
+    )
+    def test_only_what_follows_the_last_of_several_results_is_paid(
+        self, between: str, last: str, accuracy: float, form: float
+    ) -> None:
+        response = TOLD + between + TOLD.partition("I look.")[2] + last
+        assert last_part(response) == last
+        scored = paid(response)
+        assert (scored["acc"], scored["format"]) == (accuracy, form)
+
     def test_an_answer_that_nobody_settles_is_paid_zero_and_counted_or_ends_the_training(self) -> None:
         scored = paid("<answer>Uganda</answer>")
         assert (scored["acc"], scored["unsettled"]) == (0.0, 1.0)

@@ -13,7 +13,7 @@ import published
 import pytest
 from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, hit, said, services
 
-from gog.pipelines.config.config import Config, ConfigError
+from gog.pipelines.config.config import Config, ConfigError, parse_config
 from gog.pipelines.connect.services import close_stores
 from gog.pipelines.evaluate import run
 from gog.pipelines.evaluate.results import results_of, write_results
@@ -145,6 +145,14 @@ def test_every_item_is_answered_scored_and_kept(world: World, fvqa: Bench) -> No
     kept = [Answered.model_validate_json(line) for line in world.journal(fvqa).read_text("utf-8").splitlines()]
     assert {row.item_id for row in kept} == set(found.answered[Paradigm.DIRECT])
     assert (found.unsettled, found.left, found.dropped) == (0, 0, {})
+
+
+def test_the_policy_is_asked_greedily_and_without_hints_whatever_the_labeller_is(world: World, fvqa: Bench) -> None:
+    world.config = parse_config({"label": {"rollout": {"temperature": 0.9, "hints": True, "max_tokens": 700}}})
+    world.run(fvqa, (Paradigm.DIRECT, Paradigm.POLICY))
+    assert {request.sampling.temperature for request in world.policy.requests} == {0.0}
+    assert "hint" not in world.policy.heard.lower()
+    assert {request.sampling.max_tokens for request in world.policy.requests} == {700}
 
 
 def test_a_second_session_asks_nobody(world: World, fvqa: Bench) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from families import FAMILIES
-from lakes import EPISODE, small_run, source_of, write
+from lakes import EPISODE, level_of, make_seed, picture, small_run, source_of, write
 from PIL import Image
 
 from gog.pipelines.config.config import Config
@@ -22,7 +23,7 @@ from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import Exported, export_rl, export_sft
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.export import export_for
-from gog.schemas import Curated, Evidence, Split, Trajectory
+from gog.schemas import Curated, Evidence, Grouping, Side, Split, Trajectory
 from gog.schemas.boxes import from_frame, smart_resize
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings
@@ -122,6 +123,14 @@ class TestTrl:
             file["name"]: file["sha256"] for split in manifest["splits"].values() for file in split["files"]
         }
         assert files == {name: value for name, value in digest(done.folder).items() if name != "manifest.json"}
+
+    def test_manifest_counts_the_levels_of_each_split(self, tmp_path: Path) -> None:
+        done = rl(small_run(tmp_path / "more", seeds=10), "trl", "qwen3-vl")
+        levels = {name: split["levels"] for name, split in manifest_of(done)["splits"].items()}
+        assert levels == {"train": {"1": 1, "2": 1}, "validation": {"1": 1}}
+        for split, wanted in levels.items():
+            counted = Counter(str(row["level"]) for row in rows_of(done.folder, split))
+            assert counted == wanted
 
     def test_manifest_says_how_the_tools_of_the_run_work(self, lake: Lake) -> None:
         tools = ToolSettings(crops=CropSettings(padding=0.5), search=SearchSettings(country="de", language="de"))
@@ -232,6 +241,23 @@ class TestOtherTrainers:
         assert (done.folder / "chat_template.jinja").read_text("utf-8") == wanted
         assert os.access(done.folder / "launch.sh", os.X_OK)
         assert EpisodeSettings.model_validate(manifest_of(done)["episode"]).frame is BACKBONES[backbone].frame
+
+    @each_backbone
+    def test_verls_tools_cut_from_the_whole_original_whatever_the_model_sees(
+        self, tmp_path: Path, backbone: str
+    ) -> None:
+        lake, wide = Lake(tmp_path / "wide"), picture(6000, 3500, (9, 90, 200))
+        sha256 = lake.images.put(wide, "jpg")
+        seed = make_seed(1, lake.images, image_sha256=sha256, width=6000, height=3500)
+        grouping = Grouping(seed_id=seed.seed_id, group="g", cluster="c", side=Side.RL, split=Split.TRAIN)
+        for table, record in {"seeds": seed, "groups": grouping, "complexity": level_of(seed, 1)}.items():
+            write(lake, "small", table, [record])
+        done, spec = rl(lake, "verl", backbone), BACKBONES[backbone]
+        (row,) = rows_of(done.folder)
+        shown = smart_resize(6000, 3500, spec.factor, spec.min_pixels, spec.max_pixels)
+        assert Image.open(io.BytesIO(row["images"][0]["bytes"])).size == shown
+        begin = row["extra_info"]["tools_kwargs"]["gaze"]["create_kwargs"]
+        assert (done.folder / begin["image"]).read_bytes() == wide
 
     @pytest.mark.parametrize("name", ["launch.sh", "sft.sh"])
     def test_scripts_are_shell(self, lake: Lake, name: str) -> None:

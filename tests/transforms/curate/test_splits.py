@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.schemas import Grouping
+from gog.transforms.curate import splits
 from gog.transforms.curate.splits import (
     HubError,
     LeakError,
@@ -72,6 +73,33 @@ def test_any_page_has_a_key(url: str) -> None:
     assert all(len(key) <= 120 for key in link_keys(_seed(0, "e" * 5000, url, 0), "image:0"))
 
 
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("https://www.W.org/a/", "w.org/a"),
+        ("http://m.w.org/a", "w.org/a"),
+        ("https://en.m.w.org/a", "en.w.org/a"),
+        ("https://en.m.w.m.org/a", "en.w.m.org/a"),
+        ("https://w.org/Mount%20Kenya#Height", "w.org/Mount_Kenya"),
+        ("https://w.org/a?q=1&p=2", "w.org/a?q=1&p=2"),
+        (" http://[bad ", "http://[bad"),
+        (" https:// ", "https://"),
+        ("atlas://country/KEN", "country/KEN"),
+    ],
+)
+def test_what_of_an_address_is_its_page(url: str, key: str) -> None:
+    assert page_key(url) == key
+    assert f"page:{key}" in link_keys(_seed(0, None, url, 0), "image:0")
+
+
+def test_keys_are_cut_beyond_120_characters() -> None:
+    for length, kept in ((113, 120), (114, 113), (5000, 113)):
+        (key,) = (key for key in link_keys(_seed(0, "e" * length, None, 0), "image:0") if key.startswith("entity:"))
+        assert len(key) == kept
+    page = f"https://w.org/{chr(0xD800) * 200}"
+    assert all(len(key) <= 120 for key in link_keys(_seed(0, None, page, 0), "image:0"))
+
+
 def test_long_keys_stay_apart() -> None:
     one, other = (link_keys(_seed(0, "e" * 5000 + end, None, 0), "image:0") for end in "ab")
     assert one != other
@@ -124,6 +152,31 @@ def _world(hub: int, others: int) -> list[LightSeed]:
 def test_a_hub_stops_the_splits_and_is_named() -> None:
     with pytest.raises(HubError, match=r"30 of 330 seeds hang together .* entity 'kenya'"):
         split_seeds(_world(30, 300), SplitSettings())
+
+
+def test_the_hub_that_is_named_is_the_largest_group_and_what_holds_it_together() -> None:
+    draw = random.Random(5)
+    names = [*["Togo"] * 14, *["Kenya"] * 15, *["Uganda"] * 19, *(f"Country {n}" for n in range(300))]
+    seeds = [_seed(n, name, None, draw.getrandbits(64)) for n, name in enumerate(names)]
+    page = "https://w.org/both"
+    seeds = [seed._replace(gold_page=page) if n in (0, 14) else seed for n, seed in enumerate(seeds)]
+    with pytest.raises(HubError, match=r"29 of 348 seeds hang together .* \(15\) by the entity 'kenya'"):
+        split_seeds(seeds, SplitSettings())
+
+
+def test_of_equal_hubs_and_of_what_holds_one_equally_the_first_by_name_is_named() -> None:
+    draw = random.Random(5)
+    names = [*["Uganda"] * 30, *["Kenya"] * 30, *(f"Country {n}" for n in range(300))]
+    pages = [f"https://w.org/{name}" for name in names]
+    seeds = [_seed(n, *both, draw.getrandbits(64)) for n, both in enumerate(zip(names, pages, strict=True))]
+    with pytest.raises(HubError, match=r"30 of 360 .* \(30\) by the entity 'kenya'"):
+        split_seeds(seeds, SplitSettings())
+
+
+def test_splits_that_would_leak_are_never_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits, "group", lambda keys: {seed_id: seed_id for seed_id in keys})
+    with pytest.raises(LeakError, match="entity:kenya is in "):
+        split_seeds([_seed(n, "Kenya", None, n) for n in range(20)], SplitSettings(rl_share=0.5, hub_share=1.0))
 
 
 def test_a_small_group_or_a_small_share_is_no_hub() -> None:

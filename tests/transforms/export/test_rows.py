@@ -58,6 +58,28 @@ class TestSftRow:
         assert row.image_sha256 == tuple(image.sha256 for image in made.images)
         assert not any(sha256 in row.messages for sha256 in row.image_sha256)
 
+    def test_control_tokens_of_the_assistants_words_are_broken_and_its_answer_stays(
+        self, seed: Seed, images: ImageFiles
+    ) -> None:
+        token, call, end = "<|im_start|>", "<tool_call>", "</answer>"
+        made = reflective(seed, images, thought=f"Odd {token} thought.").trajectory
+        first, last = made.messages[2], made.messages[-1]
+        arguments = json.dumps(json.loads(first.tool_calls[0].function.arguments) | {"label": f"a {token} flag"})
+        function = first.tool_calls[0].function.model_copy(update={"arguments": arguments})
+        calls = (first.tool_calls[0].model_copy(update={"function": function}),)
+        first = first.model_copy(update={"content": f"Said {token} {call}{end}", "tool_calls": calls})
+        told = f"Before {token}<answer>Kenya {token}</answer> after {call}"
+        last = last.model_copy(update={"content": told, "reasoning_content": f"So {token}."})
+        messages = (*made.messages[:2], first, *made.messages[3:-1], last)
+        row = row_of(made.model_copy(update={"messages": messages}), seed)
+        assert not any(broken in row.messages for broken in (token, call))
+        written = [message for message in json.loads(row.messages) if message["role"] == "assistant"]
+        assert [len(message.get("tool_calls", ())) for message in written] == [1, 1, 1, 0]
+        assert "flag" in written[0]["tool_calls"][0]["function"]["arguments"]
+        assert end not in written[0]["content"]
+        assert written[-1]["content"].count("<answer>Kenya") == written[-1]["content"].count(end) == 1
+        assert all(word in written[-1]["content"] for word in ("Before", "after"))
+
     def test_every_turn_is_trained_in_a_rollout(self, seed: Seed, images: ImageFiles) -> None:
         assert self.flags(row_of(reflective(seed, images).trajectory, seed)) == [True, True, True, True]
 

@@ -121,6 +121,30 @@ def test_the_gold_answer_before_any_evidence_is_a_leak_and_after_it_none() -> No
     assert leaks(unshown, SEED) == ("turn 1: gold: kenya",)
 
 
+@pytest.mark.parametrize(
+    ("answer", "number", "telling"),
+    [
+        ("1889", True, True),
+        ("1889", False, True),
+        ("476", True, False),
+        ("1,963", True, True),
+        ("1963 km", True, True),
+        ("999 km", True, False),
+        ("7", False, False),
+        ("Rio", False, True),
+        ("Os", False, False),
+        ("日本", False, True),
+        ("日", False, False),
+        ("red", False, False),
+    ],
+)
+def test_which_answers_give_themselves_away(answer: str, number: bool, telling: bool) -> None:
+    seed = make_seed(answer, question="What is it?", kind=AnswerType.NUMBER if number else AnswerType.STRING)
+    assert bool(leakable(seed)) == telling
+    early = make_trajectory([Turn(f"It is {answer}, I think.", "gaze", OTHER), Turn(answer)], answer=answer)
+    assert bool(leaks(early, seed)) == telling
+
+
 def test_the_final_turn_may_name_the_answer_but_a_turn_of_an_unfinished_episode_may_not() -> None:
     direct = make_trajectory([Turn("This is Kenya.")])
     assert leaks(direct, SEED) == ()

@@ -72,13 +72,20 @@ def test_other_pictures_are_not_found(index: ImageIndex, number: int) -> None:
     assert found(index, texture(number)) == []
 
 
+ACROSS = (0.3, 0.0, 1.0, 0.1, 0.9, 0.7)
+"""Where a crop is, off the centre: 0 at the left, 1 at the right."""
+
+
 @pytest.mark.parametrize("flip", [False, True])
 def test_the_picture_that_a_benchmark_cropped_is_found(flip: bool) -> None:
-    index = index_of([crop(texture(number), 0.3, 0.9, 0.82, 0.85) for number in range(6)])
-    for number in range(6):
+    index = index_of([crop(texture(number), x, 0.9, 0.82, 0.85) for number, x in enumerate(ACROSS)])
+    for number, x in enumerate(ACROSS):
         image = ImageOps.mirror(texture(number)) if flip else texture(number)
         matches = index.find(image, LEAST)
         assert [(match.image, match.mirrored) for match in matches] == [(number, flip)]
+        left = x * (1 - 0.82)
+        assert not matches[0].part
+        assert matches[0].columns == pytest.approx((left, left + 0.82), abs=0.02), "of it turned back"
 
 
 def test_the_part_that_was_cropped_is_named(index: ImageIndex) -> None:

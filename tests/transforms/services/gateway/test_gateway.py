@@ -15,7 +15,7 @@ from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.gateway.retry import Retry
-from gog.transforms.services.protocols import Detection, ServiceError
+from gog.transforms.services.protocols import Detection, Page, ServiceError
 from gog.transforms.services.store.keys import request_key, search_request
 from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.schema import StoreError
@@ -61,6 +61,19 @@ class Detector:
         return self._found
 
 
+class Reader:
+    """Reads any page."""
+
+    id = "local:1"
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    async def read(self, url: str) -> Page:
+        self.calls.append(url)
+        return Page(url, "Its text.")
+
+
 def test_what_was_asked_once_is_never_asked_again(tmp_path: Path) -> None:
     search, images, teacher = Search([Hit(rank=1, title="t", url="u")]), ImageSearch(), Teacher()
     detector = Detector(Detection(Box(0.1, 0.2, 0.3, 0.4), "flag", 0.5))
@@ -82,6 +95,31 @@ def test_what_was_asked_once_is_never_asked_again(tmp_path: Path) -> None:
         assert all(answer == answers[0] for answer in answers)
         assert [type(a) for a in answers[0]] == [type(a) for a in answers[-1]]
         assert [len(s.calls) for s in (teacher, search, images, detector)] == [1, 1, 1, 1]
+
+    play(scenario)
+
+
+def test_how_calls_are_made_is_no_part_of_what_was_asked(tmp_path: Path) -> None:
+    """A longer timeout, another run or budget buys nothing again."""
+    search, images, teacher = Search([Hit(rank=1, title="t", url="u")]), ImageSearch(), Teacher()
+    detector, reader = Detector(Detection(Box(0.1, 0.2, 0.3, 0.4), "flag", 0.5)), Reader()
+    patient = Retry(attempts=2, initial_s=0.1, longest_s=1.0, timeout_s=900.0, patience_s=5.0)
+
+    async def scenario() -> None:
+        with Store(tmp_path) as store:
+            for gateway in (
+                Gateway(store),
+                Gateway(store, retry=patient),
+                Gateway(store, run="other", seed=7, budget=Budget(max_calls=0)),
+                Gateway(store, gates={teacher.id: Gate(Limits(in_flight=1))}),
+            ):
+                for purpose in ("episode", "propose"):
+                    await gateway.chat(teacher, request(), purpose)
+                    await gateway.text_search(search, "chad", 3, purpose)
+                    await gateway.image_search(images, IMAGE, 3, purpose)
+                    await gateway.detect(detector, IMAGE, ("flag",), purpose)
+                    await gateway.read_page(reader, "https://one.example/", purpose)
+        assert [len(s.calls) for s in (teacher, search, images, detector, reader)] == [1, 1, 1, 1, 1]
 
     play(scenario)
 

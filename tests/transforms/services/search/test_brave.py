@@ -35,7 +35,7 @@ def test_brave() -> None:
     assert seen.query == {
         "q": "capital of Chad",
         "count": "2",
-        "country": "DE",
+        "country": "CH",
         "search_lang": "de",
         "result_filter": "web",
         "text_decorations": "false",

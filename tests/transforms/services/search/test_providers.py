@@ -39,9 +39,9 @@ def test_no_key_in_an_id_or_a_repr(service: Any) -> None:
 
 
 def test_ids_have_the_locale() -> None:
-    assert SerperSearch(KEY, LOCALE).id == "serper:de-de"
-    assert lens(SerperLens)[0].id == "serper:lens:de-de"
-    assert lens(SerpApiLens)[0].id == "serpapi:lens:de-de"
+    assert SerperSearch(KEY, LOCALE).id == "serper:ch-de"
+    assert lens(SerperLens)[0].id == "serper:lens:ch-de"
+    assert lens(SerpApiLens)[0].id == "serpapi:lens:ch-de"
     assert BraveSearch(KEY, Locale()).id == "brave:us-en"
 
 

@@ -35,7 +35,7 @@ def test_serpapi() -> None:
         "type": "visual_matches",
         "url": f"https://lent.example/{sha256}.png",
         "hl": "de",
-        "country": "de",
+        "country": "ch",
         "api_key": KEY,
     }
 

@@ -51,7 +51,7 @@ def test_serper() -> None:
         (2, "Chad", "https://www.britannica.com/place/Chad", "Chad, landlocked.", None),
     ]
     assert (seen.method, seen.path) == ("POST", "/search")
-    assert seen.body == {"q": "capital of Chad", "gl": "de", "hl": "de", "num": 10}
+    assert seen.body == {"q": "capital of Chad", "gl": "ch", "hl": "de", "num": 10}
     assert seen.headers["x-api-key"] == KEY
 
 
@@ -96,7 +96,7 @@ def test_serper_lens() -> None:
     ]
     sha256 = MemoryImages().put(picture(), "png")
     assert (seen.method, seen.path) == ("POST", "/lens")
-    assert seen.body == {"url": f"https://lent.example/{sha256}.png", "gl": "de", "hl": "de"}
+    assert seen.body == {"url": f"https://lent.example/{sha256}.png", "gl": "ch", "hl": "de"}
     assert seen.headers["x-api-key"] == KEY
     assert answered({"searchParameters": {"type": "lens"}}, serper_lens)[0] == ()
 

@@ -1,7 +1,9 @@
 """Keys of requests: the same for the same request, and for no other."""
 
+from dataclasses import fields, replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted_teacher import IMAGE, request
@@ -9,7 +11,13 @@ from strategies import json_values, text
 
 from gog.schemas import Function, ImagePart, Message, TextPart, ToolCall
 from gog.transforms.services.protocols import ChatRequest, Sampling
-from gog.transforms.services.store.keys import chat_request, detect_request, request_key, search_request
+from gog.transforms.services.store.keys import (
+    chat_request,
+    detect_request,
+    page_request,
+    request_key,
+    search_request,
+)
 
 
 def reverse(value: Any) -> Any:
@@ -65,8 +73,40 @@ def test_no_two_samples_share_a_key(call: ChatRequest, indices: set[int]) -> Non
     assert len(keys) == len(indices)
 
 
+OTHERWISE: dict[str, Any] = {
+    "messages": (Message(role="user", content="Whose coat of arms?"),),
+    "tools": ({"type": "function"},),
+    "sample_index": 1,
+    "prompt_hash": "another",
+    "response_schema": {"type": "object"},
+}
+SAMPLED_OTHERWISE: dict[str, Any] = {"temperature": 0.25, "top_p": 0.75, "max_tokens": 2049}
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(ChatRequest) if field.name != "sampling"])
+def test_every_part_of_a_request_makes_another(field: str) -> None:
+    assert chat_request("p", replace(request(), **{field: OTHERWISE[field]})) != chat_request("p", request())
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Sampling)])
+def test_every_part_of_the_sampling_makes_another_request(field: str) -> None:
+    plain = request(sampling=Sampling())
+    other = replace(plain, sampling=replace(plain.sampling, **{field: SAMPLED_OTHERWISE[field]}))
+    assert chat_request("p", other) != chat_request("p", plain)
+
+
 def test_kinds_and_providers_never_collide() -> None:
     requests = [
+        chat_request("a", request()),
+        chat_request("b", request()),
+        page_request("a", "https://one.example/"),
+        page_request("b", "https://one.example/"),
+        page_request("a", "https://two.example/"),
+        search_request("text_search", "a", "https://one.example/", 3),
+        search_request("text_search", "a", "x", 3),
+        search_request("text_search", "a", "y", 3),
+        detect_request("b", IMAGE, ()),
+        detect_request("a", "0" * 64, ()),
         search_request("text_search", "a", IMAGE, 3),
         search_request("image_search", "a", IMAGE, 3),
         search_request("image_search", "b", IMAGE, 3),
