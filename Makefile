@@ -9,6 +9,8 @@ JOBS ?= 2
 ONLY ?=
 MODULES ?= transforms/verify schemas/boxes.py transforms/services/store transforms/episode transforms/export \
 	gog_train/rewards transforms/curate/splits.py
+SECONDS ?= 60
+TARGETS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
@@ -19,11 +21,11 @@ VERSION_llama-factory := llamafactory==0.9.5
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect test-trainers check docs bench chaos mutants pins browser links clean
+.PHONY: help demo test test-detect test-trainers check docs bench chaos fuzz mutants pins browser links clean
 
 # One thread each: the parallelism is in the processes.
-test bench chaos mutants: export OMP_NUM_THREADS = 1
-test bench chaos mutants: export OPENBLAS_NUM_THREADS = 1
+test bench chaos fuzz mutants: export OMP_NUM_THREADS = 1
+test bench chaos fuzz mutants: export OPENBLAS_NUM_THREADS = 1
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' Makefile
@@ -58,6 +60,9 @@ chaos: $(VENV)/.dev ## disturb runs (kills, full disks, liars, clocks) and compa
 
 mutants: $(VENV)/.dev ## change the code of MODULES in one place at a time, and see whether a test notices
 	@$(BIN)/python .dev/mutants.py $(MODULES) $(ARGS)
+
+fuzz: $(VENV)/.dev ## throw changed inputs at every parser, each for SECONDS=60; TARGETS=html,csv chooses
+	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) --targets '$(TARGETS)'
 
 pins: ## resolve all dependencies afresh and rewrite constraints.txt (needs a package index)
 	@$(PYTHON) -m venv --clear $(VENV)-pins

@@ -1,5 +1,7 @@
 """Parquet whose footer lies about its rows."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -59,3 +61,16 @@ def test_rows_that_take_no_room_are_believed_when_counted(tmp_path: Path) -> Non
     pq.write_table(pa.table({"a": pa.nulls(100_000, pa.int64())}), tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").stat().st_size < 100_000 / 8
     assert len(list(parquet_spans(tmp_path / "a.parquet", 1000))) == 100
+
+
+def test_broken_statistics_are_a_damaged_file_and_no_end_of_the_process() -> None:
+    """In a process of its own: Arrow ends it where it is asked for the statistics."""
+    path = Path(__file__).parents[2] / "fuzz" / "corpus" / "parquet" / "broken-statistics"
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from gog.transforms.sources.parquet_format import parquet_rows, parquet_spans\n"
+        "path = Path(sys.argv[1])\n"
+        "print([error for span in parquet_spans(path, 100) for _, _, error in parquet_rows(path, span)])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    assert done.stdout.count("the file is damaged: Definition level histogram size mismatch") == 2
