@@ -27,12 +27,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from mutations import HERE, Mutant, mutants_of, mutated
+from mutations import Mutant, mutants_of, mutated
+
+HERE = Path(__file__).resolve().parent.parent
 
 PRELOADED = ("pytest", "hypothesis", "numpy", "PIL.Image", "pydantic", "aiohttp", "jsonschema", "scipy.fft", "pyarrow")
 """Loaded once, before the forks. Nothing that reads the environment that conftest.py sets."""
 ENOUGH = 0.95
-LONGEST_S = 20.0
+LONGEST_S = 10
 """Tests that take longer are left out."""
 FORK = multiprocessing.get_context("fork")
 
@@ -132,11 +134,11 @@ def reached(copy: Path, paths: list[str]) -> dict[str, tuple[float, set[tuple[st
     """Of each good test its time and the lines that it reaches. The copy's bytecode is left for the mutants' runs."""
     plugin = Tests(None, {str((copy / path).resolve()): path for path in paths})
     marks = "not slow and not gpu and not network and not detect"
-    child = FORK.Process(target=in_copy, args=(copy, tests_for(paths), plugin, "-m", marks))
+    child = FORK.Process(target=in_copy, args=(copy, tests_for(paths), plugin, "-m", marks, f"--timeout={LONGEST_S}"))
     child.start()
     child.join()
     failed, lines, seconds = json.loads(copy.with_suffix(".json").read_text())
-    good = [test for test in lines if test not in failed and seconds[test] < LONGEST_S]
+    good = [test for test in lines if test not in failed]
     return {test: (seconds[test], {(path, line) for path, line in lines[test]}) for test in good}
 
 
@@ -147,7 +149,9 @@ def fate(copy: Path, mutant: Mutant, reach: dict[str, tuple[float, set[tuple[str
     if not tests:
         return "unreached"
     tests.sort(key=lambda test: reach[test][0])
-    (copy / mutant.path).write_text(mutated(mutant), "utf-8")
+    place = copy / mutant.path
+    text, stat = place.read_text("utf-8"), place.stat()
+    place.write_text(mutated(mutant, text), "utf-8")
     files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
     child = FORK.Process(target=in_copy, args=(copy, files, Tests(tests, {}), "-x", "-m", ""))
     child.start()
@@ -159,7 +163,8 @@ def fate(copy: Path, mutant: Mutant, reach: dict[str, tuple[float, set[tuple[str
         child.join()
         return "timeout"
     finally:
-        shutil.copy2(HERE / mutant.path, copy / mutant.path)
+        place.write_text(text, "utf-8")
+        os.utime(place, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # its bytecode is good again
 
 
 def worker(copy: Path, mutants: list[Mutant], reach: Any, results: Any) -> None:
@@ -176,13 +181,13 @@ def tested(target: str, options: argparse.Namespace) -> bool:
     same = {tuple(row[:3]) for row in rows if len(row) == 4}
     found = sorted((HERE / target).rglob("*.py")) if (HERE / target).is_dir() else [HERE / target]
     paths = [str(path.relative_to(HERE)) for path in found]
-    all_of_them = [one for path in paths for one in mutants_of(path)]
-    rest = [one for one in all_of_them if (one.path, one.source, one.what) not in same]
-    drawn = random.Random(f"{options.seed}/{target}").sample(rest, min(options.sample, len(rest)))
-    drawn = [mutant for mutant in drawn if re.search(options.only, str(mutant))]
     began, fates, results = time.monotonic(), Counter[str](), FORK.Queue()
     with tempfile.TemporaryDirectory(prefix="gog-mutants-", ignore_cleanup_errors=True) as folder:
         first = copied(Path(folder) / "0")
+        everything = [one for path in paths for one in mutants_of(path, (first / path).read_text("utf-8"))]
+        rest = [one for one in everything if (one.path, one.source, one.what) not in same]
+        drawn = random.Random(f"{options.seed}/{target}").sample(rest, min(options.sample, len(rest)))
+        drawn = [mutant for mutant in drawn if re.search(options.only, str(mutant))]
         reach = reached(first, paths)
         for number in range(options.workers):
             copy = first if not number else shutil.copytree(first, Path(folder) / str(number), symlinks=True)
@@ -193,7 +198,7 @@ def tested(target: str, options: argparse.Namespace) -> bool:
             if came in ("survived", "unreached"):
                 print(f"{came}: {mutant}", flush=True)
     killed = fates["killed"] + fates["timeout"]
-    told = f"{target}: {killed} of {len(drawn)} killed, of {len(rest)} mutants ({len(all_of_them) - len(rest)} known)"
+    told = f"{target}: {killed} of {len(drawn)} killed, of {len(rest)} mutants ({len(everything) - len(rest)} known)"
     print(f"{told}; {dict(fates)} by {len(reach)} tests in {time.monotonic() - began:.0f} s", flush=True)
     return killed >= ENOUGH * len(drawn)
 

@@ -2,10 +2,8 @@
 
 import ast
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
-HERE = Path(__file__).resolve().parent.parent
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And,
@@ -98,15 +96,14 @@ def _changes(node: ast.AST) -> Iterator[Change]:
                 yield change("dropped", field, ast.Pass(), at, of=statement)
 
 
-def mutants_of(path: str) -> list[Mutant]:
+def mutants_of(path: str, text: str) -> list[Mutant]:
     """All mutants of a file."""
-    text = (HERE / path).read_text("utf-8")
     lines, found = text.splitlines(), enumerate(changes(ast.parse(text)))
     return [Mutant(path, n, at.lineno, lines[at.lineno - 1].strip(), what) for n, (at, what, _) in found]  # type: ignore[attr-defined]
 
 
-def mutated(mutant: Mutant) -> str:
+def mutated(mutant: Mutant, text: str) -> str:
     """The file's text with the change in it; it loses its comments."""
-    tree = ast.parse((HERE / mutant.path).read_text("utf-8"))
+    tree = ast.parse(text)
     next(make for number, (_, _, make) in enumerate(changes(tree)) if number == mutant.number)()
     return ast.unparse(ast.fix_missing_locations(tree))

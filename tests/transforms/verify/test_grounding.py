@@ -94,6 +94,7 @@ def test_numbers_and_yes_or_no_are_no_targets() -> None:
     assert target_names(make_seed("2", kind=AnswerType.NUMBER)) == ()
     assert target_names(make_seed("12", "no", "Kenya")) == ()
     assert answer_names(make_seed("12", "no", "Kenya")) == ("Kenya",)
+    assert answer_names(make_seed("日本", "日", "Rio", "Os")) == ("日本", "Rio")
     assert target_names(make_seed("2", kind=AnswerType.NUMBER, entity="Kenya")) == ("Kenya",)
     trajectory = make_trajectory([Turn("look", "gaze", FOUND), Turn("2")], answer="2")
     assert gaze_useful(trajectory, make_seed("2", kind=AnswerType.NUMBER), {"e1": FOUND}) is None

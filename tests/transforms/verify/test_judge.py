@@ -1,4 +1,6 @@
+import json
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -248,3 +250,46 @@ def test_chatter_around_a_verdict_changes_nothing(before: str, right: bool, afte
 )
 def test_a_ruling_on_leaks(reply: str, ruling: Ruling) -> None:
     assert parse_reply("leak", reply) is ruling
+
+
+SAYS = {
+    Ruling.YES: "yes true 1 ✅ ✔ ✓ 是 はい sí oui ja correct right accurate grounded supported entailed pass"
+    " 正确 正確 对 對 正解 correcto correcta richtig korrekt صحيح",
+    Ruling.NO: "no false 0 ❌ ✗ ✘ 否 いいえ non nein incorrect wrong inaccurate ungrounded unsupported contradicted"
+    " fail 错误 錯誤 不正确 不正確 错 錯 不正解 incorrecto incorrecta falsch خطأ",
+    Ruling.UNKNOWN: "unknown unclear unsure undecided null none perhaps 2",
+}
+
+
+@pytest.mark.parametrize(
+    ("ruling", "word"), [(ruling, word) for ruling, words in SAYS.items() for word in words.split()]
+)
+def test_every_word_of_a_verdict(ruling: Ruling, word: str) -> None:
+    assert parse_reply("answer", json.dumps({"verdict": word})) is ruling
+    assert parse_reply("answer", f"Verdict: {word}") is ruling
+
+
+def test_a_value_of_more_than_200_characters_is_no_verdict() -> None:
+    for length, ruling in ((200, Ruling.YES), (201, Ruling.UNKNOWN)):
+        assert parse_reply("answer", json.dumps({"verdict": "correct".ljust(length)})) is ruling
+
+
+@pytest.mark.parametrize("word", ["correct", "right", "accurate", "grounded", "supported", "entailed"])
+def test_a_word_that_is_denied_is_the_other(word: str) -> None:
+    assert parse_reply("answer", f"Verdict: not {word}") is Ruling.NO
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("answer", "verdict judgement judgment correct is_correct"),
+        ("grounding", "verdict judgement judgment grounded is_grounded supported is_supported entailed"),
+    ],
+)
+def test_every_name_of_a_verdict(kind: Any, keys: str) -> None:
+    loose = "result label rating decision conclusion outcome grade value answer final final_answer response output"
+    for key in [*keys.split(), *loose.split(), "content", "text", "arguments"]:
+        assert parse_reply(kind, json.dumps({key: "correct"})) is Ruling.YES, key
+        assert parse_reply(kind, json.dumps({key: "wrong"})) is Ruling.NO, key
+    for key in keys.split():
+        assert parse_reply(kind, json.dumps({key: "7 of 10"})) is Ruling.UNKNOWN, "what was asked for must be read"

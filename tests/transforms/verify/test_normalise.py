@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.transforms.verify.normalise import contains, fold, normalise, squeezed
+from gog.transforms.verify.normalise import contains, fold, normalise, squeezed, unwrapped, visible
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,21 @@ def test_contains_goes_by_whole_words() -> None:
 def test_spaces_in_names_may_be_left_out_but_not_between_digits() -> None:
     assert squeezed("space x") == "spacex"
     assert squeezed("12 3") == "12 3"
+
+
+@pytest.mark.parametrize("around", ["**", "``", '""', "“”", "''", "‘’", "«»", "「」"])
+def test_what_stands_around_all_of_it_is_taken_off(around: str) -> None:
+    first, last = around
+    assert unwrapped(f" {first}Kenya{last} ") == "Kenya"
+    assert unwrapped(f"{first}Kenya") == f"{first}Kenya"
+    assert unwrapped(f"{first}a{last} and {first}b{last}") == f"{first}a{last} and {first}b{last}"
+
+
+@pytest.mark.parametrize("space", ["\x07", "\t", "\x85", "\u2028", "\u2029", "\u3000", "\u00a0"])
+def test_a_control_or_a_space_of_any_kind_is_a_space(space: str) -> None:
+    assert visible(f"a{space}b") == visible(f"a{space}b é").removesuffix(" é") == "a b"
+
+
+@pytest.mark.parametrize("nothing", ["\u200b", "\u00ad", "\ue000", "\u2066", "\ufeff"])
+def test_what_is_invisible_is_nothing(nothing: str) -> None:
+    assert visible(f"a{nothing}b") == "ab"

@@ -64,3 +64,27 @@ def test_words_and_numerals(written: str, digits: str) -> None:
 )
 def test_what_has_two_readings_or_none_is_left(written: str) -> None:
     assert in_digits(written) == ""
+
+
+WORDS = {
+    30: "trente treinta dreißig ثلاثون",
+    40: "quarante cuarenta vierzig أربعون",
+    50: "cinquante cincuenta fünfzig خمسون",
+    60: "soixante sesenta sechzig ستون",
+    70: "soixante-dix setenta siebzig سبعون",
+    80: "quatre-vingts quatre-vingt ochenta achtzig ثمانون",
+    90: "quatre-vingt-dix noventa neunzig تسعون",
+    100: "cien hundert einhundert مئة مائة",
+    2: "zwei dos deux اثنان اثنين",
+    9: "neun nueve neuf تسعة",
+    10: "zehn diez dix عشرة",
+    12: "zwölf doce douze",
+    16: "sechzehn dieciséis",
+    20: "zwanzig veinte vingt عشرون",
+}
+
+
+@pytest.mark.parametrize(("value", "word"), [(value, word) for value, words in WORDS.items() for word in words.split()])
+def test_a_number_in_words_is_the_number(value: int, word: str) -> None:
+    assert in_digits(word) == str(value)
+    assert in_digits(f"{word} metre") == f"{value} metre"

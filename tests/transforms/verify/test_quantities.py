@@ -250,3 +250,61 @@ def test_names_of_one_unit(one: str, other: str) -> None:
 @pytest.mark.parametrize("phrase", ["mW", "KM", "second", "miles per gallon", "km south", "flags", "", "C", "m3/s"])
 def test_what_is_in_no_table_is_no_unit(phrase: str) -> None:
     assert unit_of(phrase) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "factor", "base"),
+    [
+        *[("kilometre", 1e3, "metre"), ("centimeter", 1e-2, "m"), ("mm", 1e-3, "m"), ("μm", 1e-6, "m")],
+        *[("nanometre", 1e-9, "metre"), ("foot", 0.3048, "m"), ("inch", 0.0254, "m"), ("yd", 0.9144, "m")],
+        *[("mile", 1609.344, "m"), ("nautical mile", 1852, "m"), ("light-year", 9.4607304725808e15, "m")],
+        *[("min", 60, "s"), ("hour", 60, "min"), ("day", 24, "hour"), ("week", 7, "day")],
+        *[("kg", 1e3, "g"), ("mg", 1e-3, "g"), ("tonne", 1e3, "kg"), ("pound", 0.45359237, "kg")],
+        *[("ounce", 1 / 16, "lb"), ("year", 12, "month"), ("decade", 10, "year"), ("century", 10, "decade")],
+        *[("hectare", 1e4, "m2"), ("acre", 4046.8564224, "square metres"), ("km2", 1e6, "m2"), ("m3", 1e3, "litre")],
+        *[
+            ("kilovolt", 1e3, "volt"),
+            ("kV", 1e3, "V"),
+            ("kHz", 1e3, "Hz"),
+            ("megahertz", 1e6, "hertz"),
+            ("GHz", 1e3, "MHz"),
+        ],
+        *[("hPa", 1e2, "Pa"), ("kilopascal", 1e3, "pascal"), ("MPa", 1e3, "kPa")],
+        *[("MWh", 1e3, "kWh"), ("gigawatt hour", 1e3, "megawatt-hour"), ("km/h", 1 / 3.6, "m/s")],
+        *[("miles per hour", 0.44704, "metres per second")],
+    ],
+)
+def test_units_of_one_kind_are_so_many_of_each_other(one: str, factor: float, base: str) -> None:
+    larger, smaller = unit_of(one), unit_of(base)
+    assert larger is not None
+    assert smaller is not None
+    assert larger.dimension == smaller.dimension
+    assert larger.factor / smaller.factor == pytest.approx(factor, rel=1e-9)
+
+
+def test_each_currency_is_one_of_its_own() -> None:
+    signs = {
+        "dollar": "$ dollar",
+        "usd": "US$ USD",
+        "cad": "C$ CA$ CAD",
+        "aud": "A$ AU$ AUD",
+        "nzd": "NZ$ NZD",
+        "hkd": "HK$ HKD",
+        "sgd": "S$ SGD",
+        "brl": "R$ BRL",
+        "eur": "€ EUR euro euros",
+        "gbp": "£ GBP",
+        "yen or yuan": "¥",
+        "jpy": "JPY yen 円",
+        "cny": "CNY RMB yuan renminbi",
+        "rupee": "₹ rupee rupees",
+        "inr": "INR",
+        "krw": "₩ KRW won",
+        "rub": "₽ RUB rouble ruble",
+        "chf": "CHF",
+    }
+    for name, written in signs.items():
+        for sign in written.split():
+            unit = unit_of(sign)
+            assert unit is not None, sign
+            assert (unit.dimension, unit.factor) == (name, 1.0)

@@ -64,3 +64,7 @@ def test_nothing_is_settled_further_than_said(answers: list[str], kind: AnswerTy
         assert can is Settles.BOTH
     if outcome is Outcome.CORRECT:
         assert can is not Settles.NOTHING
+
+
+def test_run_cards_hold_these_words() -> None:
+    assert [*Settles] == ["both", "confirms", "nothing"]

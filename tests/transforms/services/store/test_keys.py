@@ -95,6 +95,30 @@ def test_every_part_of_the_sampling_makes_another_request(field: str) -> None:
     assert chat_request("p", other) != chat_request("p", plain)
 
 
+KEPT = [
+    '{"kind":"chat","messages":[{"content":[{"image":"IMAGE"},{"text":"Whose?"}],"role":"user"},{"role":"assistant",'
+    '"tool_calls":[{"function":{"arguments":"{}","name":"gaze"},"id":"1"}]}],"policy":"m","prompt_hash":"h",'
+    '"response_schema":{"type":"object"},"sample_index":2,"sampling":[0.8,1.0,64],"tools":[{"type":"function"}]}',
+    '{"kind":"text_search","provider":"p","query":"q","top_k":3}',
+    '{"image":"IMAGE","kind":"detect","phrases":["a","b"],"provider":"d"}',
+    '{"kind":"page","provider":"r","url":"https://one.example/"}',
+]
+
+
+def test_keys_of_answers_that_people_have_bought_stay() -> None:
+    """A change of one of these buys everything anew: it needs a reason, and a line in the changelog."""
+    asked = Message(role="user", content=(ImagePart(image=IMAGE), TextPart(text="Whose?")))
+    said = Message(role="assistant", tool_calls=(ToolCall(id="1", function=Function(name="gaze", arguments="{}")),))
+    chat = ChatRequest((asked, said), ({"type": "function"},), Sampling(0.8, 1, 64), 2, "h", {"type": "object"})
+    assert [
+        chat_request("m", chat),
+        search_request("text_search", "p", "q", 3),
+        detect_request("d", IMAGE, ("a", "b")),
+        page_request("r", "https://one.example/"),
+    ] == [text.replace("IMAGE", IMAGE) for text in KEPT]
+    assert request_key(KEPT[1]) == "d7fcb005ae04998d4d2d40bb602ad744a377962c6b61cf6268155dee47daf932"
+
+
 def test_kinds_and_providers_never_collide() -> None:
     requests = [
         chat_request("a", request()),

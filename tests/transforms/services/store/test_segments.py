@@ -25,7 +25,14 @@ from gog.transforms.services.store.keys import request_key
 from gog.transforms.services.store.places import Files, LocalFiles
 from gog.transforms.services.store.records import AnyStore, Dated, Entry, Freshness, Kept, Mode
 from gog.transforms.services.store.schema import StoreError
-from gog.transforms.services.store.segment_files import FOLDER, compact, encode, section_name, segment_problems
+from gog.transforms.services.store.segment_files import (
+    FOLDER,
+    Compacted,
+    compact,
+    encode,
+    section_name,
+    segment_problems,
+)
 from gog.transforms.services.store.segments import SegmentStore
 from gog.transforms.services.store.sqlite import Store
 
@@ -467,3 +474,19 @@ def test_many_readers_and_a_compaction_at_once(tmp_path: Path) -> None:
     assert set(counts) <= {30}
     with SegmentStore(files) as store:
         assert store.count() == 30
+
+
+def test_a_single_segment_is_left_as_it_is_unless_something_leaves_it(tmp_path: Path) -> None:
+    files = LocalFiles(tmp_path)
+    for number in range(3):
+        with SegmentStore(files) as store:
+            put(store, entry(f"question {number}"))
+        if not number:
+            before = files.names(FOLDER)
+            assert compact(files) == Compacted(1, 1)
+            assert files.names(FOLDER) == before
+    assert FOLDER == "segments", "where stores of before are looked for"
+    assert compact(files) == Compacted(3, 1)
+    assert compact(files, keys=[request_key("question 1")]) == Compacted(1, 1)
+    with SegmentStore(files, Mode.REPLAY) as store:
+        assert [store.get(request_key(f"question {number}")) is None for number in range(3)] == [False, True, False]

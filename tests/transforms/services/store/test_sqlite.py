@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import astuple
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,7 +24,7 @@ from storing import entry, event, put
 
 from gog.schemas import FailureClass
 from gog.transforms.services.store.keys import request_key
-from gog.transforms.services.store.records import Entry, Kept, Mode
+from gog.transforms.services.store.records import Entry, Kept, Mode, Spent
 from gog.transforms.services.store.schema import FILE, STORE_VERSION, StoreError
 from gog.transforms.services.store.sqlite import Store
 
@@ -370,3 +371,9 @@ def test_hostile_detail_is_kept_as_far_as_it_goes(tmp_path: Path) -> None:
     assert kept.failure is FailureClass.REFUSED
     assert kept.detail.startswith("?\x00xx")
     assert len(kept.detail) == 2000
+
+
+def test_a_run_that_made_no_call_has_spent_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        assert store.spend("nobody") == Spent()
+    assert astuple(Spent()) == (0, 0.0, 0, 0, 0.0)
