@@ -134,7 +134,8 @@ def reached(copy: Path, paths: list[str]) -> dict[str, tuple[float, set[tuple[st
     """Of each good test its time and the lines that it reaches. The copy's bytecode is left for the mutants' runs."""
     plugin = Tests(None, {str((copy / path).resolve()): path for path in paths})
     marks = "not slow and not gpu and not network and not detect"
-    child = FORK.Process(target=in_copy, args=(copy, tests_for(paths), plugin, "-m", marks, f"--timeout={LONGEST_S}"))
+    quick = (f"--timeout={LONGEST_S}", "-o", "timeout_func_only=true")
+    child = FORK.Process(target=in_copy, args=(copy, tests_for(paths), plugin, "-m", marks, *quick))
     child.start()
     child.join()
     failed, lines, seconds = json.loads(copy.with_suffix(".json").read_text())

@@ -61,13 +61,18 @@ def test_accuracy_and_form(turns: list[str], accuracy: float, form: float, tmp_p
 
 @given(weight=st.floats(0, 1), cost=st.floats(0, 0.5))
 def test_the_reward_is_its_parts_weighed(scored_rollouts: dict[str, Rollout], weight: float, cost: float) -> None:
-    settings_ = RewardSettings(weight, cost)
-    for name, searches in (("right", 0), ("searched", 2)):
+    settings_ = RewardSettings(weight, cost, unsettled="zero")
+    for name, accuracy, form, searches in (
+        ("right", 1, 1, 0),
+        ("searched", 1, 1, 2),
+        ("out of form", 1, 0, 1),
+        ("wrong", 0, 1, 0),
+        ("strikes", 0, 0, 0),
+    ):
         scored = run_on_loop(score(scored_rollouts[name], None, settings_))
+        assert (scored.values["accuracy"], scored.values["format"]) == (accuracy, form)
         assert scored.values["cost"] == -searches
-        assert scored.reward == pytest.approx((1 - weight) + weight - cost * searches)
-    wrong = run_on_loop(score(scored_rollouts["strikes"], None, settings_))
-    assert wrong.reward == pytest.approx(0)
+        assert scored.reward == pytest.approx((1 - weight) * accuracy + weight * form - cost * searches)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +81,8 @@ def scored_rollouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rollo
         return {
             "right": played(made, [RIGHT]),
             "searched": played(made, [SEARCH, GLANCE, RIGHT]),
+            "out of form": played(made, ["Words alone.", SEARCH, RIGHT]),
+            "wrong": played(made, [WRONG]),
             "strikes": played(made, ["a", "b", "c"]),
         }
 

@@ -377,3 +377,11 @@ def test_a_run_that_made_no_call_has_spent_nothing(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         assert store.spend("nobody") == Spent()
     assert astuple(Spent()) == (0, 0.0, 0, 0, 0.0)
+
+
+def test_a_closed_store_takes_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.close()
+    for work in (lambda: put(store, entry("a")), lambda: store.log("run", event("a")), store.flush):
+        with pytest.raises((StoreError, ValueError, RuntimeError)):
+            work()
