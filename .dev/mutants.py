@@ -36,6 +36,11 @@ PRELOADED = ("pytest", "hypothesis", "numpy", "PIL.Image", "pydantic", "aiohttp"
 ENOUGH = 0.95
 LONGEST_S = 10
 """Tests that take longer are left out."""
+ALSO = {
+    "transforms/services/store/": ("tests/pipelines/cli/test_store.py", "tests/pipelines/cli/test_forget.py"),
+    "transforms/export/": ("tests/pipelines/export/test_formats.py",),
+}
+"""Tests at the level of commands and folders, for what the mirrored ones leave to them."""
 FORK = multiprocessing.get_context("fork")
 
 
@@ -117,7 +122,8 @@ def tests_for(paths: list[str]) -> list[str]:
             near.append(name)
         elif name.split("/")[1] in {stem.partition("/")[0] for stem in stems}:
             using += [name] * any(f"from {module} import" in text for module in modules)
-    return near + using
+    also = (test for part, tests in ALSO.items() if any(path.startswith(part) for path in paths) for test in tests)
+    return [*near, *using, *also]
 
 
 def copied(folder: Path) -> Path:

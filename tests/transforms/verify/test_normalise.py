@@ -113,7 +113,7 @@ def test_spaces_in_names_may_be_left_out_but_not_between_digits() -> None:
 
 @pytest.mark.parametrize("around", ["**", "``", '""', "“”", "''", "‘’", "«»", "「」"])
 def test_what_stands_around_all_of_it_is_taken_off(around: str) -> None:
-    first, last = around
+    first, last = around[0], around[1]
     assert unwrapped(f" {first}Kenya{last} ") == "Kenya"
     assert unwrapped(f"{first}Kenya") == f"{first}Kenya"
     assert unwrapped(f"{first}a{last} and {first}b{last}") == f"{first}a{last} and {first}b{last}"
