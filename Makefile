@@ -13,6 +13,9 @@ SECONDS ?= 60
 TARGETS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+# Every file that is installed has a hash that is written here: in $(VENV), and in the environment of the detectors.
+HASHED := install --require-hashes --requirement
+OURSELVES := install --no-deps --no-build-isolation --editable .
 
 TRAINERS := verl ms-swift llama-factory
 VERSION_verl := verl==0.9.1
@@ -21,7 +24,7 @@ VERSION_llama-factory := llamafactory==0.9.5
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect test-trainers check docs bench chaos fuzz mutants pins browser links clean
+.PHONY: help demo test test-detect test-trainers check docs bench chaos fuzz mutants pins locks sbom audit browser links clean
 
 # One thread each: the parallelism is in the processes.
 test bench chaos fuzz mutants: export OMP_NUM_THREADS = 1
@@ -64,13 +67,36 @@ mutants: $(VENV)/.dev ## change the code of MODULES in one place at a time, and 
 fuzz: $(VENV)/.dev ## throw changed inputs at every parser, each for SECONDS=60; TARGETS=html,csv chooses
 	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) --targets '$(TARGETS)'
 
-pins: ## resolve all dependencies afresh and rewrite constraints.txt (needs a package index)
+pins: ## resolve all dependencies afresh and rewrite constraints.txt and requirements/*.txt (needs an index)
 	@$(PYTHON) -m venv --clear $(VENV)-pins
 	@$(VENV)-pins/bin/python -m pip --disable-pip-version-check --quiet --quiet install '.[dev]'
 	@{ head -n 3 constraints.txt; $(VENV)-pins/bin/python -m pip freeze --exclude glance-or-gaze \
 		| sed 'y/ABCDEFGHIJKLMNOPQRSTUVWXYZ_/abcdefghijklmnopqrstuvwxyz-/' | LC_ALL=C sort; } > constraints.new
 	@mv constraints.new constraints.txt
+	@$(MAKE) --no-print-directory locks
 	@rm -rf $(VENV)-pins
+
+LOCK = $(VENV)-pins/bin/uv pip compile --quiet --native-tls --universal --generate-hashes --no-annotate \
+	--custom-compile-command 'make locks' --no-emit-package glance-or-gaze --constraints constraints.txt
+
+locks: ## write requirements/*.txt anew: the pins of constraints.txt for every platform, with hashes (needs an index)
+	@test -x $(VENV)-pins/bin/python || $(PYTHON) -m venv $(VENV)-pins
+	@$(VENV)-pins/bin/python -m pip --disable-pip-version-check --quiet --quiet install uv==0.13.9
+	@$(LOCK) --python-version 3.11 requirements/build.in --output-file requirements/build.txt
+	@$(LOCK) --python-version 3.11 pyproject.toml requirements/build.in --extra pipelines \
+		--output-file requirements/pipelines.txt
+	@$(LOCK) --python-version 3.11.5 pyproject.toml --extra dev --output-file requirements/dev.txt
+	@$(LOCK) --python-version 3.11.5 pyproject.toml requirements/detect.in --extra dev --extra detect \
+		--output-file requirements/detect.txt
+	@rm -rf $(VENV)-pins
+
+sbom: $(VENV)/.pipelines ## write what is installed as CycloneDX, and its licences as a table, into build
+	@$(BIN)/python .dev/sbom.py --out build
+
+audit: ## ask an index of advisories about every pin; says so where none can be reached
+	@test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && \
+		$(VENV)-audit/bin/python -m pip --disable-pip-version-check --quiet --quiet install pip-audit==2.10.1; }
+	@$(PYTHON) .dev/audit.py $(VENV)-audit/bin/pip-audit requirements/detect.txt
 
 clean: ## remove what builds and checks left behind; keeps the environment and the lake
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis constraints.new $(VENV)-pins
@@ -101,20 +127,22 @@ $(VENV)/.created:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.pipelines: pyproject.toml constraints.txt | links $(VENV)/.created
+$(VENV)/.pipelines: pyproject.toml requirements/pipelines.txt | links $(VENV)/.created
 	@echo "Installing into $(VENV); the first time takes a minute or two."
-	@$(PIP) install -c constraints.txt -e '.[pipelines]'
+	@$(PIP) $(HASHED) requirements/pipelines.txt
+	@$(PIP) $(OURSELVES)
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | links $(VENV)/.created
+$(VENV)/.dev: pyproject.toml requirements/dev.txt | links $(VENV)/.created
 	@echo "Installing into $(VENV) with the tools of development; the first time takes a minute or two."
-	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@$(PIP) $(HASHED) requirements/dev.txt
+	@$(PIP) $(OURSELVES)
 	@touch $(VENV)/.pipelines $@
 
-$(VENV)-detect/.detect: pyproject.toml constraints.txt | links
+$(VENV)-detect/.detect: pyproject.toml requirements/detect.txt | links
 	@$(PYTHON) -m venv $(VENV)-detect
-	@$(VENV)-detect/bin/python -m pip --disable-pip-version-check --quiet --quiet install -c constraints.txt \
-		-e '.[dev,detect]' torch==2.13.0 torchvision==0.28.0
+	@$(VENV)-detect/bin/python -m pip --disable-pip-version-check --quiet --quiet $(HASHED) requirements/detect.txt
+	@$(VENV)-detect/bin/python -m pip --disable-pip-version-check --quiet --quiet $(OURSELVES)
 	@touch $@
 
 # The trainers themselves come without their dependencies: what reads an export is far less than what trains.

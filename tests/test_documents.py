@@ -16,7 +16,7 @@ from gog_train.rewards.terms import TERMS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
-DOCUMENTS = ["CONTRIBUTING.md", "README.md", "CHANGELOG.md", *PAGES]
+DOCUMENTS = ["CONTRIBUTING.md", "SECURITY.md", "README.md", "CHANGELOG.md", *PAGES]
 _FOLDERS = "schemas|prompts|transforms|pipelines|gog_train|face|examples|tests|notebooks|docs"
 _PATH = re.compile(rf"`((?:{_FOLDERS})/[\w./-]*)`")
 
