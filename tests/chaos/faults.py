@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import cache
@@ -39,7 +40,7 @@ def kill_worker(scene: Scene) -> tuple[Config, ...]:
     process = scene.start(beam=beam)
     at = scene.rng.choice((Moment(requests=scene.rng.randint(1, 60)), Moment(step="ingest", delay_s=2)))
     if scene.reach(at, process):
-        workers = [pid for pid in scene.children() if pid != process.pid and b"sdk_worker" in _command(pid)]
+        workers = [pid for pid in scene.children() if _is_worker(pid)]
         if workers:
             scene.struck += 1
             os.kill(scene.rng.choice(workers), signal.SIGKILL)
@@ -182,16 +183,15 @@ def two_writers(scene: Scene) -> tuple[Config, ...]:
         code = second.wait()
         if first.poll() is None or code == 1:
             scene.struck += 1
-            before = len(scene.deaths)
             scene.wait(second, 1, said="another process")
-            del scene.deaths[before:]
+            scene.in_flight.pop()  # it had made no call
     scene.wait(first, 0)
     return ()
 
 
 def two_runs(scene: Scene) -> tuple[Config, ...]:
     """Two runs of one lake at the same time, one of which may be killed."""
-    models = scene.endpoint.models
+    models, scene.together = scene.endpoint.models, True
     other = small(scene.lake, scene.config.seed, _count(scene), models, "other")
     first = scene.start()
     time.sleep(scene.rng.uniform(0, 6))
@@ -271,11 +271,13 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))
 
 
-def _command(pid: int) -> bytes:
+def _is_worker(pid: int) -> bool:
+    """Whether it is a worker process of Beam's, not the shell before it."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return b""
+        return False
+    return b"sdk_worker" in command and command.startswith(os.fsencode(sys.executable))
 
 
 def _count(scene: Scene) -> int:

@@ -81,7 +81,7 @@ def disturbed(folder: Path, number: int, draws: str, seeds: int, references: lis
             equal = scene.check(*configs)
         except Exception as error:  # a run that breaks the driver is a finding, too
             scene.problems.append(f"{type(error).__name__}: {error}"[:400])
-        repeated, at_risk = scene.repeated.total(), scene.in_flight
+        repeated, at_risk = scene.repeated.total(), sum(scene.in_flight)
         if os.path.ismount(scene.lake):
             subprocess.run(["umount", "-l", str(scene.lake)], check=False)
         if not scene.problems:

@@ -12,7 +12,7 @@ import pytest
 from chaos.endpoint import Asked, Endpoint
 from chaos.faults import KINDS
 from chaos.run import numbers_of
-from chaos.scene import Death, Reference, Scene
+from chaos.scene import Reference, Scene
 from runs import records, run_folder
 
 from gog.pipelines.config.config import Config
@@ -68,9 +68,9 @@ def test_what_is_left_behind_is_found(scene: Scene) -> None:
 
 def test_a_call_that_is_repeated_though_it_was_kept_is_found(scene: Scene) -> None:
     scene.endpoint.asked += [Asked("a", 0, 1), Asked("b", 0, 1), Asked("a", 2, 3), Asked("b", 2, 3)]
-    scene.deaths.append(Death(killed=True, at_risk=frozenset("b")))
+    scene.in_flight.append(1)
     scene.check()
-    assert "2 calls repeated, 1 in flight, 1 kept" in scene.problems
+    assert "2 calls repeated, [1] in flight" in scene.problems
 
 
 def test_a_call_that_was_lied_to_may_come_again(scene: Scene) -> None:

@@ -274,7 +274,11 @@ class Gateway:
         ):
             await self.store.put(bad, self.run)
         # Another process may have been first with an answer: then all go on with that one.
-        held = await self.store.put(entry, self.run, event)
+        try:
+            held = await self.store.put(entry, self.run, event)
+        except StoreError as error:
+            self._stop_at(str(error))  # what cannot be kept would have to be bought again
+            raise
         return answer if held is kept and kept.failure is None else self._read(request, held)
 
     def _stop_at(self, why: str) -> None:

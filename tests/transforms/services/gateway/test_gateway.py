@@ -309,6 +309,31 @@ def test_a_stored_answer_that_does_not_fit_is_the_stores_trouble(tmp_path: Path)
     play(scenario)
 
 
+def test_once_an_answer_cannot_be_kept_no_other_is_bought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    async def scenario() -> None:
+        teacher = Teacher()
+        with Store(tmp_path) as store:
+            gateway = Gateway(store)
+            await gateway.chat(teacher, request("kept"), "episode")
+            with monkeypatch.context() as patch:
+                patch.setattr(store, "put", full)
+                with pytest.raises(StoreError, match="full"):
+                    await gateway.chat(teacher, request("first"), "episode")
+            with pytest.raises(ServiceError, match="full") as refused:
+                await gateway.chat(teacher, request("second"), "episode")
+            assert refused.value.failure is FailureClass.SETUP
+            assert len(teacher.calls) == 2
+            await gateway.chat(teacher, request("kept"), "episode")
+            gateway.budget.go_on()
+            await gateway.chat(teacher, request("second"), "episode")
+            assert len(teacher.calls) == 3
+
+    play(scenario)
+
+
 def test_the_budget_stops_calls_and_not_the_store(tmp_path: Path) -> None:
     async def scenario() -> None:
         teacher = Teacher()
