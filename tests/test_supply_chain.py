@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +57,9 @@ def test_each_line_is_a_version_with_hashes(name: str) -> None:
 
 def test_the_hashes_are_those_of_what_constraints_pin() -> None:
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    pinned = {canonicalize_name(r.name): r.specifier for r in map(Requirement, (x for x in lines if x[:1] != "#"))}
+    pinned: dict[str, SpecifierSet] = {
+        canonicalize_name(r.name): r.specifier for r in map(Requirement, (x for x in lines if x[:1] != "#"))
+    }
     dev = lock_of("dev")
     assert pinned.keys() <= dev.keys(), "make locks"
     for name in LOCKS:
