@@ -1,8 +1,8 @@
 """Take pictures, seeds or source rows out of a lake for good.
 
-Out of pictures, crops and thumbnails that nothing else uses, the tables of all runs, reviews and the store. Exports
-that hold any of it are removed: `gog export` makes them anew. A later ingest leaves it out as ingest.forgotten.
-Stopped half-way, the same command goes on; a receipt stays.
+Out of pictures, crops and thumbnails that nothing else uses, the tables of all runs, reviews, the store and the image
+search indexes that runs name. Exports that hold any of it are removed: `gog export` makes them anew. A later ingest
+leaves it out as ingest.forgotten. Stopped half-way, the same command goes on; a receipt stays.
 """
 
 import re
@@ -66,8 +66,8 @@ def _tell(root: str, receipt: "Receipt", path: Path | None) -> None:
         for name, arguments in leaves.exports.items():
             again = f"; `gog export {arguments} --lake {shlex.quote(root)} --run {run}` makes it anew" if path else ""
             print(f"{run}/exports/{name}: {'removed' if path else 'would be removed'}{again}")
-    for index in receipt.indexes:
-        print(f"{index} shows it too: take it out of what the index is built of, and build it anew (gog index build)")
+    for folder, pictures in receipt.galleries.items():
+        print(f"{folder}: {pictures:,} of its pictures {'gone' if path else 'would go'}")
     print(f"Not looked at: the source and its copies in {root}/sources and {root}/fetched, exports elsewhere,")
     print("other lakes, cassettes, evaluations.")
     print(f"receipt: {path}" if path else "nothing is changed: the same without --dry-run does it")

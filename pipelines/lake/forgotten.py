@@ -45,8 +45,8 @@ class Receipt(BaseModel):
     store_keys: dict[str, list[str]]
     """By the run whose config names the store."""
     images: list[str]
-    indexes: list[str]
-    """Search indexes of the lake that show one of the images: they have to be built anew."""
+    galleries: dict[str, int]
+    """Folders of image search indexes, and how many pictures leave each."""
     counts: dict[str, int]
 
 

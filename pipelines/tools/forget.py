@@ -23,6 +23,7 @@ from gog.pipelines.tools.forget_plan import Asked, concerns, configs_of, plan, s
 from gog.schemas import TABLES, Reject, Unit
 from gog.schemas.rows import to_row
 from gog.transforms.beam.encode import encode_part
+from gog.transforms.services.search.gallery_removal import remove_pictures
 from gog.transforms.services.store.records import Mode
 
 Row = dict[str, Any]
@@ -59,6 +60,9 @@ def _carry_out(lake: Lake, receipt: Receipt) -> tuple[Receipt, Path]:
     for run, keys in receipt.store_keys.items():
         with closing(make_store(configs[run], Mode.RECORD)) as store:
             store.drop(keys)
+    for folder in map(Path, receipt.galleries):
+        if folder.is_dir():
+            remove_pictures(folder, {*receipt.images, *receipt.images_named})
     for sha256 in receipt.images:
         with suppress(KeyError):
             path = lake.images.path(sha256)

@@ -18,6 +18,7 @@ from gog.pipelines.config.kept import taken_up
 from gog.pipelines.connect.stores import read_store, store_path
 from gog.pipelines.lake.forgotten import Receipt, RunPlan
 from gog.pipelines.lake.lake import Lake
+from gog.pipelines.tools.galleries import galleries_showing
 from gog.schemas import canonical_json, content_id
 from gog.schemas.errors import UsageError
 from gog.transforms.images import sha256_hex
@@ -64,9 +65,11 @@ def plan(lake: Lake, asked: Asked) -> Receipt:
     found = _Found(own=set(asked.images), gone=set(asked.images))
     configs = configs_of(lake)
     goes = _seeds(lake, asked, found)
+    _find_crops(configs, found)
     runs = {run: _run_plan(lake, run, goes.get(run, {}), asked, found) for run in lake.runs()}
     keys = _store_keys(configs, asked, found)
-    _check_named(lake, asked, runs, keys)
+    galleries = galleries_showing(lake, found.own)
+    _check_named(lake, asked, runs, bool(keys or galleries))
     images = sorted(sha256 for sha256 in found.gone - found.kept if lake.images.has(sha256))
     seeds = sorted({seed for run in runs.values() for seed in run.seeds})
     tokens = {*seeds, *found.own, *(name for run in runs.values() for name in run.trajectories)}
@@ -92,7 +95,7 @@ def plan(lake: Lake, asked: Asked) -> Receipt:
         runs={run: leaves for run, leaves in runs.items() if leaves.seeds or leaves.trajectories or leaves.exports},
         store_keys=keys,
         images=images,
-        indexes=_indexes(lake, found.own),
+        galleries=galleries,
         counts=counts,
     )
 
@@ -150,7 +153,9 @@ def _run_plan(lake: Lake, run: str, seeds: dict[str, int], asked: Asked, found: 
             else:
                 evidence_kept |= uses
                 found.kept |= shas(row)
-    evidence |= used - evidence_kept
+    evidence_seen = {row["evidence_id"] for row in lake.read_rows(run, "evidence") if row["image_sha256"] in found.own}
+    evidence |= (used | evidence_seen) - evidence_kept
+    found.gone |= found.own
     for row in lake.read_rows(run, "evidence"):
         (found.gone if row["evidence_id"] in evidence else found.kept).update(shas(row))
     leaves = RunPlan(seeds=seeds, trajectories=sorted(trajectories), evidence=sorted(evidence))
@@ -214,10 +219,9 @@ def _drop_export_counts(lake: Lake, run: str, leaves: RunPlan) -> None:
             leaves.funnel.pop(part, None)
 
 
-def _store_keys(configs: Mapping[str, Config], asked: Asked, found: _Found) -> dict[str, list[str]]:
-    """By the run that names the store, the keys of answers to requests that hold an image or question of what goes."""
-    keys: dict[str, list[str]] = {}
-    for run, config in configs.items():
+def _find_crops(configs: Mapping[str, Config], found: _Found) -> None:
+    """Crops that were cut out of the pictures, also by attempts that came to nothing."""
+    for config in configs.values():
         store = read_store(config)
         if store is None:
             continue
@@ -226,7 +230,16 @@ def _store_keys(configs: Mapping[str, Config], asked: Asked, found: _Found) -> d
                 entry = dated.entry
                 if entry.kind == "crop" and found.own & _shas_in(entry.request):
                     found.own |= _shas_in(entry.kept.answer or "")
-            found.gone |= found.own
+
+
+def _store_keys(configs: Mapping[str, Config], asked: Asked, found: _Found) -> dict[str, list[str]]:
+    """By the run that names the store, the keys of answers to requests that hold an image or question of what goes."""
+    keys: dict[str, list[str]] = {}
+    for run, config in configs.items():
+        store = read_store(config)
+        if store is None:
+            continue
+        with closing(store):
             texts = [canonical_json(text)[1:-1] for text in found.questions if len(text) >= _LEAST_QUESTION]
             named = set(asked.images)
             for dated in choose(store.database):
@@ -240,12 +253,12 @@ def _store_keys(configs: Mapping[str, Config], asked: Asked, found: _Found) -> d
     return keys
 
 
-def _check_named(lake: Lake, asked: Asked, runs: Mapping[str, RunPlan], keys: Mapping[str, list[str]]) -> None:
+def _check_named(lake: Lake, asked: Asked, runs: Mapping[str, RunPlan], shown: bool) -> None:
     seeds = {name for run in runs.values() for name in run.seeds}
     for name in asked.seeds:
         if name not in seeds:
             raise NothingToForgetError(f"no seed {name[:100]!r} in {lake.root}: `gog inspect` lists the table seeds")
-    some = seeds or keys or any(run.trajectories for run in runs.values())
+    some = seeds or shown or any(run.trajectories for run in runs.values())
     if not some and not any(lake.images.has(name) for name in asked.images):
         names = ", ".join(repr(name[:100]) for name in (*asked.images, *asked.sources))
         raise NothingToForgetError(f"nothing in {lake.root} has {names}: nothing was forgotten")
@@ -292,12 +305,6 @@ def _texts(path: Path) -> Iterator[str]:
         columns = [leaf.path for leaf in leaves if leaf.logical_type.type == "STRING"]
         for batch in file.iter_batches(batch_size=100, columns=columns):
             yield json.dumps(batch.to_pylist(), ensure_ascii=False, default=str)
-
-
-def _indexes(lake: Lake, images: set[str]) -> list[str]:
-    paths = sorted(lake.indexes.rglob("*.jsonl"))
-    holding = [path for path in paths if images & _shas_in(path.read_text("utf-8", "replace"))]
-    return sorted({path.parent.relative_to(lake.root).as_posix() for path in holding})
 
 
 def shard_of(part: Path) -> int:

@@ -241,3 +241,27 @@ def test_an_export_rejects_a_row_whose_picture_is_missing(gog: Gog, kept: Place)
     assert done.code == 0, done.err
     assert "1 export.image_missing" in done.out
     assert next((kept.lake / "elsewhere").rglob("*.parquet")).is_file()
+
+
+def test_a_picture_leaves_the_gallery_that_a_run_searches(gog: Gog, kept: Place, tmp_path: Path) -> None:
+    row = exported(kept)
+    sha256 = row["image_sha256"][0]
+    pictures = sorted(path for path in (kept.lake / "images").rglob("*.*") if path.is_file())
+    original = next(path for path in pictures if sha256 in path.name)
+    (tmp_path / "pictures").mkdir()
+    for path in {*pictures[:3], original}:
+        shutil.copy(path, tmp_path / "pictures" / path.name)
+    index = tmp_path / "index" / "gallery"
+    assert gog("index", "build", "--images", tmp_path / "pictures", "--out", index.parent).code == 0
+    before = json.loads((index / "index.json").read_text())
+    manifest = json.loads((kept.run / "manifest.json").read_text())
+    manifest["config"]["image_search"] = f"gallery:{index.parent}"
+    (kept.run / "manifest.json").write_text(json.dumps(manifest))
+
+    assert told(gog, kept, "--seed", row["seed_id"], "--dry-run")["galleries"] == {str(index): 1}
+    assert json.loads((index / "index.json").read_text()) == before
+    assert told(gog, kept, "--seed", row["seed_id"])["galleries"] == {str(index): 1}
+    after = json.loads((index / "index.json").read_text())
+    assert after["pictures"] == before["pictures"] - 1
+    assert after["version"] != before["version"]
+    assert sha256 not in (index / "meta.jsonl").read_text()

@@ -86,12 +86,13 @@ def build_gallery(
                 embeddings.append(_picture_views(image, len(embeddings)))
                 thumbnail = _thumbnail(image)
                 entry = {"url": address, "title": clean(title, 300), "snippet": clean(snippet, 1000)}
-                line = f"{canonical_json({**entry, 'thumbnail_sha256': sha256_hex(thumbnail)})}\n".encode()
+                hashes = {"sha256": sha256_hex(data), "thumbnail_sha256": sha256_hex(thumbnail)}
+                line = f"{canonical_json({**entry, **hashes})}\n".encode()
                 meta.write(line)
                 thumbs.write(thumbnail)
                 rows.append((meta_at, len(line), thumb_at, len(thumbnail)))
                 meta_at, thumb_at = meta_at + len(line), thumb_at + len(thumbnail)
-                digest.update(line + hashlib.sha256(data).digest())
+                digest.update(line)
         count = len(embeddings)
         views = len(grid.PICTURE_TRIMS) ** 2 if 0 < count <= MANY else 1
         table = np.zeros((0, grid.DIMENSIONS + 2), np.float32)

@@ -1,0 +1,29 @@
+"""The image search indexes that a lake and its runs have to do with."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from gog.pipelines.config.kept import taken_up
+from gog.pipelines.lake.lake import Lake
+from gog.transforms.services.search.gallery_removal import pictures_in
+from gog.transforms.services.search.index_folder import BUNDLED
+
+_NEEDED: Final = ("image_search", "folder")
+
+
+def galleries_showing(lake: Lake, images: set[str]) -> dict[str, int]:
+    """Folders of the lake's galleries, and of those that its runs search, with how many of the images each shows.
+
+    Images are named by the sha256 of their files. Raises `IndexFolderError` where an index is damaged, `LakeError`.
+    """
+    folders = {path.parent for path in lake.indexes.rglob("gallery/index.json")}
+    for run in lake.runs():
+        manifest = lake.read_manifest(run)
+        if manifest is not None:
+            # Other keys of the config may be of an older version.
+            named: dict[str, Any] = {key: manifest.config[key] for key in _NEEDED if key in manifest.config}
+            scheme, _, rest = taken_up(named, lake.root, run).image_search.partition(":")
+            if scheme == "gallery" and rest != BUNDLED:
+                folders.add(Path(rest) / "gallery")
+    shown = {str(folder.resolve()): len(pictures_in(folder, images)) for folder in folders if folder.is_dir()}
+    return {folder: count for folder, count in sorted(shown.items()) if count}
