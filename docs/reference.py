@@ -163,6 +163,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, Enum):
         value = value.value
+    if isinstance(value, dict):
+        value = {str(name): part for name, part in value.items()}
     shown = {None: "null", True: "true", False: "false"}.get(value) if isinstance(value, bool | None) else str(value)
     if isinstance(value, tuple | dict | frozenset) and not value:
         shown = "none"

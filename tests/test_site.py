@@ -85,6 +85,12 @@ def test_every_key_of_the_config_is_there(made: dict[str, str]) -> None:
     assert "| `question` |" in text.partition("## mapping")[2]
 
 
+def test_no_key_of_the_config_is_left_without_a_word(made: dict[str, str]) -> None:
+    rows = [line for line in made["reference/config.md"].splitlines() if line.startswith("| `")]
+    assert len(rows) > 200
+    assert [row for row in rows if not row.rstrip("| ").rpartition(" | ")[2] or row.rstrip().endswith("|  |")] == []
+
+
 def test_every_column_macro_and_reason_is_there(made: dict[str, str]) -> None:
     text = made["reference/tables.md"]
     for table, record in TABLES.items():

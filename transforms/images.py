@@ -60,6 +60,7 @@ class ImageLimits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_pixels: int = Field(default=50_000_000, ge=1)
+    """Width times height."""
     max_bytes: int = Field(default=50_000_000, ge=1)
     """Size of the file."""
     min_side: int = Field(default=28, ge=1)

@@ -72,8 +72,12 @@ class Curate(ConfigTable):
     prefer_reflective: bool = True
     """Of several right attempts prefer one that noticed and changed a wrong focus, before one with fewer tool calls."""
     balance: BalanceSettings = BalanceSettings(shares={Behaviour.DIRECT: 0.435})
+    """Target shares of behaviours."""
     splits: SplitSettings = SplitSettings()
+    """Validation, and what RL keeps for itself."""
     near_duplicate_bits: int = Field(default=4, ge=0, le=16)
+    """Bits in which the perceptual hashes of pictures may differ that are compared by their pixels: whether a seed is
+    a near-duplicate is decided at ingest."""
 
 
 class Ceiling(ConfigTable):
@@ -82,7 +86,9 @@ class Ceiling(ConfigTable):
     max_cost: float | None = Field(default=None, ge=0)
     """US dollars."""
     max_calls: int | None = Field(default=None, ge=0)
+    """Calls of services; an answer that is kept already is none."""
     max_hours: float | None = Field(default=None, ge=0)
+    """Hours that the run is at work, over all its processes; pauses between them do not count."""
     slices: int | None = Field(default=None, ge=1)
     """Where several workers share the ceilings: in how many slices calls and money are leased to them, many more than
     workers. What a killed worker had leased counts as spent."""
@@ -92,6 +98,8 @@ class StoreSettings(ConfigTable):
     """How answers of the outside are kept."""
 
     mode: Literal["live", "record", "replay"] = "record"
+    """`record` keeps answers and asks only for what is new, `replay` asks for nothing, `live` asks for everything and
+    keeps nothing."""
     backend: Literal["sqlite", "segments"] = "sqlite"
     """`sqlite` for one machine, `segments` for workers on many."""
     path: str = ""
@@ -116,14 +124,22 @@ class Config(ConfigTable):
     folder: str = ""
     """Where it was read from: relative paths in the file start there. It cannot be set."""
     run: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "run"
+    """Name of the run; its records lie in LAKE/runs/NAME."""
     lake: str = "./lake"
+    """Folder of pictures, kept answers and the records of all runs."""
     seed: int = 0
+    """What every draw starts from: the same seed draws the same."""
     filters: tuple[FilterUse, ...] = ()
     """What else leaves after ingest, screen, verify or curate: functions by name or dotted path."""
     shard_size: int = Field(default=1000, ge=1)
+    """Rows a shard: what is written, repeated and gone on with as a whole."""
     source: SourceSettings = AtlasSource()
+    """Where rows come from."""
     teacher: str = "planner:skill=0.85"
+    """Model that screens questions and writes trajectories: `https://HOST/v1#MODEL`, `vllm:MODEL`, or the rule-based
+    `planner:` of the bundled world."""
     judge: str = "planner:skill=1"
+    """Model that is asked where rules cannot tell whether an answer is right; `rules:` leaves that unknown."""
     panel: tuple[str, ...] = ()
     """Further judges: all are asked side by side, and most of those that can be read decide; a tie is unknown."""
     labeller: str = "planner:skill=0.5"
@@ -139,36 +155,52 @@ class Config(ConfigTable):
     detect: DetectSettings = DetectSettings()
     """What detectors with weights are told."""
     text_search: str = "corpus:atlas"
+    """`corpus:INDEX` for texts of your own, or a search engine: `gog doctor` lists those there are."""
     image_search: str = "gallery:atlas"
+    """`gallery:INDEX` for pictures of your own, or an engine that searches by picture."""
     search: SearchSettings = SearchSettings()
+    """What search engines of the web are told."""
     pages: str = ""
     """Who reads the pages of text search's hits, and those of the tool `visit` (`local:` or `jina:`); empty: nobody."""
     reading: ReadingSettings = ReadingSettings()
+    """How much of pages is read."""
     contact: str = Field(default="", max_length=200, pattern=r"^[ -~]*$")
     """Your e-mail address or URL, which sites are told whose pages and pictures are fetched: Wikimedia refuses
     whoever names none."""
     uploader: UploadSettings | None = None
     """Where pictures are lent to image searches that take them by address; without it nothing is uploaded."""
     episode: EpisodeSettings = EpisodeSettings()
+    """Limits of an episode, its tools, and the frame of boxes."""
     crops: CropSettings = CropSettings()
+    """How a region becomes a crop."""
     ingest: IngestLimits = IngestLimits()
+    """What rows and pictures may hold."""
     decontaminate: DecontaminateSettings = DecontaminateSettings()
     """Benchmarks that nothing of the run may overlap."""
     screen: ScreenSettings = ScreenSettings()
+    """How questions are found that need no search."""
     propose: ProposeSettings = ProposeSettings()
+    """How regions are found that hints and plans name."""
     synthesize: SynthesizeSettings = SynthesizeSettings()
+    """Attempts a seed, and how they are made."""
     curate: Curate = Curate()
+    """What is kept of what was verified."""
     label: LabelSettings = LabelSettings()
+    """How complexity is labelled."""
     export: ExportSettings = ExportSettings()
+    """What goes into the splits."""
     window: int = Field(default=64, ge=1, le=4096)
     """Seeds or attempts in flight, per process."""
     limits: dict[str, Limits] = Field(default_factory=dict)
     """Limits by provider: the part of its address before the colon, or `HOST:PORT` of a URL."""
     retry: Retry = Retry()
+    """How passing failures are tried again."""
     budget: Ceiling = Ceiling()
+    """Ceilings of the whole run."""
     prices: dict[str, Price] = Field(default_factory=dict)
     """Of services by the id that rows name them with, or what it begins with; on top of the list that comes along."""
     store: StoreSettings = StoreSettings()
+    """How answers of the outside are kept."""
 
     @property
     def judges(self) -> tuple[str, ...]:

@@ -37,7 +37,9 @@ class AtlasSource(Selection):
 
     kind: Literal["atlas"] = "atlas"
     count: int = Field(default=600, ge=1)
+    """Questions to draw."""
     held_out: bool = False
+    """Draw from the scenes that are kept for evaluation."""
     kinds: dict[Kind, float] | None = None
     """Weights of the kinds of question; the world's own mix by default."""
 
@@ -48,6 +50,7 @@ class FileSource(Selection):
     """
 
     kind: FileKind
+    """Form of the files."""
     path: str
     """A file, or a pattern with `*` or braces: `part-{000..012}.tar`."""
     delimiter: str = ""
@@ -57,10 +60,13 @@ class FileSource(Selection):
     quote: str = '"'
     """What quotes the cells of a CSV; empty where quotes are text."""
     dataset: str
+    """Name of the set, in the seeds."""
     version: str = ""
+    """Of the set, in the seeds."""
     image_root: str | None = None
     """Folder that image paths are relative to; the file's own folder by default."""
     mapping: FieldMapping
+    """Which column holds what."""
 
     @field_validator("delimiter", "quote", mode="before")
     @classmethod
@@ -86,13 +92,17 @@ class HubSource(Selection):
     name: str
     """`owner/name`, or a folder: one of files, or one that `save_to_disk` wrote."""
     config: str | None = None
+    """Name of a configuration, where the repository has several."""
     split: str = "train"
+    """Split to read."""
     revision: str | None = None
     """Commit, tag or branch; a commit pins the rows."""
     dataset: str = ""
     """Name in the seeds; the repository's unless given."""
     image_root: str | None = None
+    """Folder that image paths are relative to."""
     mapping: FieldMapping
+    """Which column holds what."""
 
 
 class PublishedSource(Selection):
@@ -105,6 +115,7 @@ class PublishedSource(Selection):
     dataset: str = ""
     """Name in the seeds; the kind unless given."""
     version: str = ""
+    """Of the set, in the seeds."""
     images: str | None = None
     """`infoseek`: folder, tar, or pattern of tars with the pictures by OVEN id."""
     with_kb: str | None = None

@@ -29,7 +29,9 @@ class BalanceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     shares: dict[str, float] = Field(default_factory=dict)
+    """Share of a behaviour, or of a group, in what is kept: 0 to 1."""
     groups: dict[str, tuple[Behaviour, ...]] = Field(default_factory=dict)
+    """Behaviours that share one share, by the name that `shares` gives them."""
     total: int | None = Field(default=None, ge=0)
     """Trajectories to keep, at most."""
     scarce: Literal["floor", "strict", "fill"] = "floor"

@@ -45,15 +45,23 @@ class EpisodeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_turns: int = Field(default=8, ge=1)
+    """Turns of the model, that of the answer included; after them the episode ends without one."""
     max_images: int = Field(default=6, ge=1)
     """Images in all, the original included."""
     max_strikes: int = Field(default=3, ge=1)
+    """Turns that cannot be read as a call or an answer, at the last of which it ends."""
     observation_tokens: int = Field(default=800, ge=50)
+    """Length of what a search shows, estimated by bytes."""
     top_k: int = Field(default=5, ge=1, le=20)
+    """Hits of a search."""
     frame: Frame = Frame.PER_MILLE
+    """In what numbers boxes are written; an export has its backbone's whatever this is."""
     factor: int = 28
+    """Pixels of a visual token's side, for `resized_pixels`."""
     min_pixels: int = 3136
+    """Least pixels of the resized image, for `resized_pixels`."""
     max_pixels: int = 1003520
+    """Most pixels of the resized image, for `resized_pixels`."""
     tools: tuple[str, ...] = BUILT_IN
     """Names of tools, ours or of installed packages, or dotted paths (`my_pkg.my_mod:TOOL`)."""
 

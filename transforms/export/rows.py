@@ -63,6 +63,7 @@ class ExportSettings(BaseModel):
     levels: tuple[Literal[0, 1, 2], ...] = (1, 2)
     """Levels of the RL splits."""
     rows_per_file: int = Field(default=2000, ge=1)
+    """Rows of a Parquet file."""
     reviewed: Reviewed = Reviewed.PREFER
     """What the SFT splits make of people's reviews; without any, all but `require` are the same."""
 

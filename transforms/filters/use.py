@@ -42,7 +42,9 @@ class FilterUse(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     use: str
+    """Name of a filter, ours or of an installed package, or a dotted path."""
     after: Place | None = None
+    """Stage whose records it sees; by default the filter's own, and `ingest` for a function."""
 
     @model_validator(mode="before")
     @classmethod

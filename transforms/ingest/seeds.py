@@ -54,13 +54,17 @@ class IngestLimits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     question_chars: int = Field(default=4000, ge=1)
+    """Length of a question."""
     answer_chars: int = Field(default=1000, ge=1)
+    """Length of an accepted answer."""
     answers: int = Field(default=500, ge=1)
+    """Accepted answers of a question."""
     extra_chars: int = Field(default=20_000, ge=0)
     """Length of `extra` as JSON."""
     licences: tuple[str, ...] | None = None
     """Allowed licences, in any case of letters; None allows all."""
     image: ImageLimits = ImageLimits()
+    """What pictures may be."""
 
 
 @dataclass(frozen=True, slots=True)

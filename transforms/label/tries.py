@@ -22,8 +22,11 @@ class LabelSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     k: int = Field(default=8, ge=1)
+    """Tries a seed."""
     rollout: RolloutSettings = RolloutSettings(temperature=1.0, hints=False)
+    """How the policy acts."""
     levels: ComplexitySettings = ComplexitySettings()
+    """Where levels begin."""
 
 
 async def label_seed(

@@ -25,6 +25,7 @@ class FieldMapping(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     question: str = "question"
+    """Column of the question."""
     answers: tuple[str, ...] = ("answers",)
     """Columns of accepted answers, the main one first. Each holds one answer, a list, or a list as text: JSON, or
     as Python or numpy prints it.

@@ -45,6 +45,7 @@ class ComposeSettings(BaseModel):
     weights: dict[Behaviour, float] = Field(
         default_factory=lambda: {Behaviour.GLANCE: 1.0, Behaviour.GAZE: 1.0, Behaviour.MIXED: 1.0}
     )
+    """How often plans of a behaviour are drawn, against one another."""
     reflective_share: float = Field(default=0.5, ge=0, le=1)
     """Share of plans that begin with a search that missed, where there is one."""
     searches: int = Field(default=8, ge=1)

@@ -29,7 +29,9 @@ class ProposeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: int = Field(default=8, ge=0)
+    """Regions of a picture, at most."""
     iou: float = Field(default=0.5, gt=0, le=1)
+    """Overlap from which two regions are one."""
     min_side: float = Field(default=0.02, ge=0, lt=1)
     """Least side of a region, as a share of the image's."""
     twin_distance: int = Field(default=4, ge=0)

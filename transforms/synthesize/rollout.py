@@ -22,9 +22,13 @@ class RolloutSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: float = Field(default=0.8, ge=0)
+    """Of each turn."""
     top_p: float = Field(default=1.0, gt=0, le=1)
+    """Of each turn."""
     max_tokens: int = Field(default=2048, ge=16)
+    """Of a turn, its reasoning included."""
     hints: bool = True
+    """Whether the model is told of the proposed regions; what is trained never shows them."""
 
     @property
     def sampling(self) -> Sampling:

@@ -40,8 +40,11 @@ class ScreenSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     passes: int = Field(default=4, ge=1)
+    """Times that a question is asked without tools: right every time is too easy."""
     temperature: float = Field(default=1.0, ge=0)
+    """Of these answers."""
     max_tokens: int = Field(default=1024, ge=16)
+    """Of such an answer, its reasoning included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,13 @@ class SynthesizeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rollouts: int = Field(default=3, ge=0)
+    """Attempts that the teacher acts out freely."""
     composed: int = Field(default=1, ge=0)
+    """Attempts along a plan, drawn from searches that were run before."""
     rollout: RolloutSettings = RolloutSettings()
+    """How the teacher acts."""
     compose: ComposeSettings = ComposeSettings()
+    """How plans are drawn."""
 
     @property
     def attempts(self) -> int:

@@ -40,3 +40,4 @@ class DecontaminateSettings(OverlapSettings):
     """Seeds that are in one of these benchmarks leave at ingest, trajectories that brought some in at curate."""
 
     against: tuple[Against, ...] = ()
+    """The benchmarks, each by its name and its files."""

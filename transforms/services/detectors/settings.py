@@ -20,6 +20,7 @@ class DetectSettings(BaseModel):
     limit: int = Field(default=24, ge=1, le=300)
     """Detections an image, at most."""
     batch: int = Field(default=8, ge=1, le=256)
+    """Images that the model sees at once."""
     device: str = ""
     """Such as `cpu`, `cuda:0`; empty takes the best there is. On a GPU the model runs in half precision."""
 

@@ -34,8 +34,11 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     in_flight: int = Field(default=64, ge=1)
+    """Calls at once."""
     requests_per_minute: float | None = Field(default=None, gt=0)
+    """Calls that begin in a minute; without it the pace follows refusals."""
     tokens_per_minute: float | None = Field(default=None, gt=0)
+    """Tokens read and written in a minute, estimated before and corrected after a call."""
 
 
 @dataclass(frozen=True, slots=True)

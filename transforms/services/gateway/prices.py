@@ -21,8 +21,11 @@ class Price(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     prompt_per_million: float = Field(default=0.0, ge=0)
+    """US dollars for a million tokens read."""
     completion_per_million: float = Field(default=0.0, ge=0)
+    """US dollars for a million tokens written."""
     per_call: float = Field(default=0.0, ge=0)
+    """US dollars a call."""
 
     def cost(self, prompt_tokens: float = 0, completion_tokens: float = 0, calls: float = 1) -> float:
         """Cost of one call with so many tokens, or of several that take so many together."""

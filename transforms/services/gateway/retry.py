@@ -31,10 +31,15 @@ class Retry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     attempts: int = Field(default=5, ge=1)
+    """Times that a call is made, at most."""
     initial_s: float = Field(default=0.5, ge=0)
+    """First pause, in seconds; each further one doubles."""
     longest_s: float = Field(default=30.0, ge=0)
+    """Longest pause, in seconds."""
     timeout_s: float = Field(default=120.0, gt=0)
+    """Seconds that an attempt may take."""
     patience_s: float = Field(default=600.0, ge=0)
+    """Seconds that refusals for the rate (429) are waited for, in sum."""
 
     def pause(self, attempt: int, retry_after: float | None, draw: float) -> float:
         """Seconds to wait after the attempt of that number (from 1); `draw` in [0, 1) spreads callers apart."""

@@ -36,6 +36,7 @@ class CheckpointSettings(BaseModel):
     python: str = ""
     """Interpreter of the environment that gog_train[train] is installed in; empty for this one."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU where there is one."""
     batch: int = Field(default=8, ge=1, le=1024)
     """Requests that are answered at once."""
     start_s: float = Field(default=900.0, gt=0)

@@ -13,6 +13,7 @@ class SearchSettings(BaseModel):
     country: str = Field(default="us", pattern=r"^[a-z]{2}$")
     """ISO 3166, two small letters."""
     language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")
+    """ISO 639, with a region where it matters: `en`, `zh-CN`."""
     thumbnails: int = Field(default=0, ge=0, le=20)
     """Hits of an image search whose thumbnails are fetched and kept, from the first."""
 

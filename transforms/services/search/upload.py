@@ -50,7 +50,9 @@ class UploadSettings(BaseModel):
     put: str
     """`https://ACCOUNT.blob.core.windows.net/crops/{name}?{key}`, for example."""
     url: str
+    """Where the picture is seen then: `https://ACCOUNT.blob.core.windows.net/crops/{name}`."""
     key_env: str = Field(default="", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")
+    """Environment variable that holds the key; empty for none."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Sent along, such as `x-ms-blob-type: BlockBlob`. No keys: these are kept with the run."""
     keep: bool = False

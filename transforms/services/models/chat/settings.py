@@ -34,6 +34,7 @@ class ModelSettings(BaseModel):
     family: FamilyName | None = None
     """Whose smart resize fits images to the budget. None: scaled down, the shape kept."""
     min_pixels: int | None = Field(default=None, ge=1, le=1 << 28)
+    """Least pixels of an image: a smaller one is scaled up to it; by default the family's own."""
     max_pixels: int | None = Field(default=None, ge=1024, le=1 << 28)
     """Pixel budget of an image, by default 1,280 visual tokens. For boxes in `resized_pixels` the endpoint and the
     episode must have the same."""
@@ -57,6 +58,7 @@ class ModelSettings(BaseModel):
     seeded: bool = True
     """Whether the sample's number is sent as the seed."""
     length_key: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """Key of the request that limits the reply."""
     body: dict[str, JsonValue] = Field(default_factory=dict)
     """More keys of the request, such as `top_k` or `chat_template_kwargs`; those that the client sets are refused."""
 
