@@ -31,7 +31,11 @@ def fuzz(name: str, seconds: int, work: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=list(LIBRARIES)):
-        import trafilatura  # noqa: F401  # what is imported late would not be seen
+        # What is imported late would not be seen.
+        import markdown_it  # noqa: F401
+        import pdftext.extraction  # noqa: F401
+        import protego  # noqa: F401
+        import trafilatura  # noqa: F401
         from fuzz.targets import LONG, TARGETS, lengthened
     target = TARGETS[name]
     resource.setrlimit(resource.RLIMIT_AS, (8 * GIB, 8 * GIB))

@@ -5,6 +5,7 @@ entries make equal files. Requests lie beside their answers, so every key is che
 """
 
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -33,6 +34,11 @@ _ENTRIES: Final = "entries.jsonl"
 _WITH_IMAGES: Final = frozenset({"text_search", "image_search"})
 _SUFFIXES: Final = ("jpg", "png", "webp")
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)
+_DAMAGED: Final = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, UnicodeDecodeError),
+    *(EOFError, KeyError, NotImplementedError, OverflowError, RuntimeError),
+)
+"""What `zipfile` raises on files that are none, or that were made to be odd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ class Cassette:
                 yield cassette
         except FileNotFoundError:
             raise StoreError(f"{self.path}: no such file") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise StoreError(f"{self.path}: damaged, or no cassette: {error}; get another copy") from None
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be read: {error.strerror or error}") from error
