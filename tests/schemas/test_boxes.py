@@ -81,6 +81,9 @@ def test_numbers_of_a_frame_come_back_as_written(spec: FrameSpec, data: st.DataO
         # One side rounds to nothing: beta = sqrt(3136 / 1000) = 1.7709 -> ceil(6.3) and ceil(0.63) factors.
         ((100, 10), 28, 3136, 1_003_520, (196, 28)),
         ((1, 1), 28, 3136, 1_003_520, (56, 56)),
+        # Just at a limit nothing is resized further.
+        ((70, 40), 28, 28, 1568, (56, 28)),
+        ((70, 40), 28, 1568, 1_003_520, (56, 28)),
         # Half a factor rounds to the even number, as Python and the processors do: 42 / 28 = 1.5, 70 / 28 = 2.5.
         ((42, 70), 28, 28, 1_003_520, (56, 56)),
         # Qwen3-VL: factor 32, 256 * 256 to 4096 * 4096 pixels.

@@ -19,7 +19,7 @@ from storing import entry, event, put
 
 from gog.schemas import FailureClass
 from gog.transforms.beam.files import BeamFiles
-from gog.transforms.services.store import segment_files
+from gog.transforms.services.store import segment_files, segments
 from gog.transforms.services.store.jsonl import LineError, digest, entry_line, event_line, read_entry, read_event
 from gog.transforms.services.store.keys import request_key
 from gog.transforms.services.store.places import Files, LocalFiles
@@ -490,3 +490,30 @@ def test_a_single_segment_is_left_as_it_is_unless_something_leaves_it(tmp_path: 
     assert compact(files, keys=[request_key("question 1")]) == Compacted(1, 1)
     with SegmentStore(files, Mode.REPLAY) as store:
         assert [store.get(request_key(f"question {number}")) is None for number in range(3)] == [False, True, False]
+
+
+def test_names_of_sections_are_in_the_order_of_time() -> None:
+    assert section_name(1.5, "0123456789ab", 3) == "0000000001500-0123456789ab-000003"
+
+
+def test_many_bytes_are_written_without_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "MOST_BYTES", 3000)
+    files = LocalFiles(tmp_path)
+    with SegmentStore(files, flush_s=3600.0) as store:
+        put(store, entry("q" * 500, '"' + "a" * 1500 + '"'))
+        time.sleep(0.1)
+        assert not list(files.names(FOLDER)), "little waits for more"
+        put(store, entry("r" * 500, '"' + "a" * 1500 + '"'))
+        for _ in range(100):
+            if list(files.names(FOLDER)):
+                break
+            time.sleep(0.02)
+        assert len(list(files.names(FOLDER))) == 1
+
+
+def test_segments_that_vanish_again_and_again_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SegmentStore(LocalFiles(tmp_path)) as store:
+        put(store, entry("a"))
+        monkeypatch.setattr(store, "_look_once", lambda: False)
+        with pytest.raises(StoreError, match="segments vanish"):
+            store.spend("run")

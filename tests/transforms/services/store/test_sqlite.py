@@ -385,3 +385,18 @@ def test_a_closed_store_takes_nothing(tmp_path: Path) -> None:
     for work in (lambda: put(store, entry("a")), lambda: store.log("run", event("a")), store.flush):
         with pytest.raises((StoreError, ValueError, RuntimeError)):
             work()
+
+
+class Full(Store):
+    """A store that says when it is closed that it could not write."""
+
+    def close(self) -> None:
+        super().close()
+        raise StoreError("the disk is full")
+
+
+def test_what_went_wrong_in_the_block_comes_before_what_goes_wrong_at_its_end(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="full"), Full(tmp_path):
+        pass
+    with pytest.raises(KeyError), Full(tmp_path):
+        raise KeyError
