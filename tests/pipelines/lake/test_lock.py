@@ -11,6 +11,9 @@ import pytest
 
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 
+pytestmark = pytest.mark.timeout(60)
+"""What waits for ever because of a fault is found soon."""
+
 HOLD = """
 import pathlib, sys, time
 from gog.pipelines.lake.lake import Lake

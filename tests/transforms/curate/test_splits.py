@@ -138,6 +138,10 @@ def test_shares_are_met_in_expectation_and_the_run_seed_draws_anew() -> None:
     assert [place(f"entity:{n}", settings, 1) for n in range(5000)] != places
 
 
+def test_a_group_of_any_name_has_a_place() -> None:
+    assert place(f"page:{chr(0xD800)}", SplitSettings(rl_share=1.0))[0] == "rl"
+
+
 def test_extreme_shares_are_kept_to() -> None:
     nothing, everything = (SplitSettings(rl_share=share, validation_share=share) for share in (0.0, 1.0))
     assert {place(str(n), nothing) for n in range(50)} == {("sft", "train")}

@@ -106,3 +106,25 @@ def test_takes_no_time_for_hostile_text(piece: str) -> None:
     began = time.process_time()
     assert coordinates_in(piece * 20_000) is None
     assert time.process_time() - began < 5  # a fiftieth of a second; quadratic time would be minutes
+
+
+@pytest.mark.parametrize(
+    ("box", "place"),
+    [
+        ("0.1, 0.2, 0.5, 0.9", True),
+        ("0, 0, 1, 1", False),
+        ("0, 0, 20, 19", True),
+        ("0, 0, 19, 19", False),
+        ("10.25, 20.5, 30.75, 40.25", True),
+        ("10.125, 20.5, 30.75, 40.25", False),
+        ("1000, 1200, 2100, 1900", False),
+        ("999, 1200, 2100, 1900", True),
+        ("1000, 1200, 2101, 1900", True),
+        ("1000.5, 1200, 2100, 1900", True),
+        ("100, 100, 105, 200", False),
+        ("100, 100, 106, 106", True),
+        ("100, 100, 200, 105", False),
+    ],
+)
+def test_four_numbers_are_a_box_where_they_fit_a_frame(box: str, place: bool) -> None:
+    assert (coordinates_in(f"I look at [{box}] now.") is not None) == place

@@ -13,6 +13,9 @@ from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.store.sqlite import Store
 
+pytestmark = pytest.mark.timeout(60)
+"""What waits for ever because of a fault is found soon."""
+
 
 async def asked(gateway: Gateway, teacher: Teacher, count: int) -> list[Any]:
     """What comes of so many different questions at once."""

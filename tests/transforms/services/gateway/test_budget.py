@@ -12,6 +12,9 @@ from gog.transforms.services.gateway.budget import Budget, BudgetReached, PriceE
 from gog.transforms.services.gateway.prices import Price, find_price, list_prices
 from gog.transforms.services.store.records import Spent
 
+pytestmark = pytest.mark.timeout(60)
+"""What waits for ever because of a fault is found soon."""
+
 TEACHER = "openai:big@2026"
 PRICES = {TEACHER: Price(prompt_per_million=2.0, completion_per_million=8.0)}
 

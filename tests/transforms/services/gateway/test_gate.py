@@ -10,6 +10,9 @@ from gog.schemas import FailureClass
 from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.rate import LEAST_RATE
 
+pytestmark = pytest.mark.timeout(60)
+"""What waits for ever because of a fault is found soon."""
+
 
 def make(clock: Clock, *, longest_hold_s: float = 300.0, **limits: float) -> Gate:
     return Gate(Limits.model_validate(limits), longest_hold_s=longest_hold_s, clock=clock, sleep=clock.sleep)

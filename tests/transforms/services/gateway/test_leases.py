@@ -21,6 +21,9 @@ from gog.transforms.services.store.places import LocalFiles
 from gog.transforms.services.store.records import Spent
 from gog.transforms.services.store.schema import StoreError
 
+pytestmark = pytest.mark.timeout(60)
+"""What waits for ever because of a fault is found soon."""
+
 Open = Callable[[], Leases]
 KINDS = ("file", "shared")
 

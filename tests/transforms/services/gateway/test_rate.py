@@ -16,6 +16,9 @@ from gog.transforms.services.gateway.rate import LEAST_RATE, AdaptiveRate
 from gog.transforms.services.gateway.retry import Retry, with_retries
 from gog.transforms.services.protocols import ServiceError
 
+pytestmark = pytest.mark.timeout(60)
+"""What waits for ever because of a fault is found soon."""
+
 Limiter = Callable[[float], float]
 """At a time: seconds until the next call is borne; 0 when this one is."""
 

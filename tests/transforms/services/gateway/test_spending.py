@@ -18,6 +18,9 @@ from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, 
 from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.sqlite import Store
 
+pytestmark = pytest.mark.timeout(60)
+"""What waits for ever because of a fault is found soon."""
+
 PRICE = Price(prompt_per_million=10.0, completion_per_million=100.0, per_call=0.001)
 
 
