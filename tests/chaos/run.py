@@ -62,13 +62,13 @@ def kind_of(number: int) -> str:
     return list(KINDS)[number % len(KINDS)]
 
 
-def disturbed(folder: Path, number: int, draws: str, seeds: int, references: list[Reference], world: int) -> Outcome:
-    """A run of one of the worlds that is disturbed, and what came of it."""
+def disturbed(folder: Path, number: int, draws: str, seeds: int, reference: Reference) -> Outcome:
+    """A run that is disturbed, and what came of it; of the same world as the undisturbed one."""
     folder.mkdir()
-    kind, reference = kind_of(number), references[world]
+    kind = kind_of(number)
     began, rng = time.monotonic(), random.Random(f"{draws}/{number}/{kind}")
     with listening() as endpoint:
-        config = small(folder / "lake", world, seeds, endpoint.models)
+        config = small(folder / "lake", number % WORLDS, seeds, endpoint.models)
         scene = Scene(folder, config, endpoint, reference, rng)
         scene.lake.mkdir()
         if rng.random() < 0.85:  # the others are disturbed while they index the world, too
@@ -120,15 +120,15 @@ def run(numbers: list[int], *, seeds: int, draws: str, jobs: int, out: Path) -> 
     out.mkdir(parents=True, exist_ok=True)
     base = Path(tempfile.mkdtemp(prefix="gog-chaos-"))
     outcomes: list[Outcome] = []
-    worlds = range(min(WORLDS, len(numbers)))
     try:
         with ProcessPoolExecutor(jobs) as pool:
-            making = [pool.submit(undisturbed, base / f"world-{world}", world, seeds) for world in worlds]
-            references = [made.result() for made in making]
-            for made in references:
+            worlds = sorted({number % WORLDS for number in numbers})
+            making = {world: pool.submit(undisturbed, base / f"world-{world}", world, seeds) for world in worlds}
+            references = {world: made.result() for world, made in making.items()}
+            for made in references.values():
                 print(f"undisturbed: {made.seconds:.0f} s, {len(made.keys)} calls", flush=True)
             started = [
-                pool.submit(disturbed, base / str(number), number, draws, seeds, references, number % len(worlds))
+                pool.submit(disturbed, base / str(number), number, draws, seeds, references[number % WORLDS])
                 for number in numbers
             ]
             for done in as_completed(started):
