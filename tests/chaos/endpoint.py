@@ -82,7 +82,7 @@ class Endpoint:
         rng = random.Random(f"{self.manner.seed}/{key}")
         if rng.random() >= self.manner.lies:
             return None
-        # A stall takes the client's patience, ten seconds: it is rare, and comes once.
+        # A stall takes the client's patience, half a minute: it is rare, and comes once.
         lie = "stall" if rng.random() < 0.02 else rng.choice(LIES)
         return lie if before < (1 if lie == "stall" else rng.randint(1, 3)) else None
 

@@ -50,7 +50,7 @@ def small(lake: Path, world: int, seeds: int, models: Mapping[str, str], run: st
         "synthesize": {"rollouts": 1, "composed": 1},
         "curate": {"balance": {"shares": {}}, "splits": {"rl_share": 0.3, "validation_share": 0.2}},
         "label": {"k": 1},
-        "retry": {"attempts": 8, "initial_s": 0.05, "timeout_s": 10},
+        "retry": {"attempts": 8, "initial_s": 0.05, "timeout_s": 30},
         "limits": {host: {"in_flight": IN_FLIGHT}},
     }
     return parse_config(values | dict(models))
