@@ -112,6 +112,7 @@ def test_takes_no_time_for_hostile_text(piece: str) -> None:
     ("box", "place"),
     [
         ("0.1, 0.2, 0.5, 0.9", True),
+        ("0.1, 0.2, 0.5, 1.0", True),
         ("0, 0, 1, 1", False),
         ("0, 0, 20, 19", True),
         ("0, 0, 19, 19", False),
