@@ -233,7 +233,7 @@ class Scene:
                 self.problems.append(f"{len(names)} files of {config.run} differ: {', '.join(names[:6])}")
             try:
                 check_nothing_lost(config, rows=int(config.model_dump()["source"]["count"]))
-            except AssertionError as error:
+            except Exception as error:  # a table that cannot be read is a finding, too
                 self.problems.append(f"lost: {error}"[:300])
         self._check_calls()
         self._check_left(configs or (self.config,))
