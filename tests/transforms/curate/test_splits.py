@@ -161,7 +161,7 @@ def test_a_hub_stops_the_splits_and_is_named() -> None:
 def test_the_hub_that_is_named_is_the_largest_group_and_what_holds_it_together() -> None:
     draw = random.Random(5)
     names = [*["Togo"] * 14, *["Kenya"] * 15, *["Uganda"] * 19, *(f"Country {n}" for n in range(300))]
-    seeds = [_seed(n, name, None, draw.getrandbits(64)) for n, name in enumerate(names)]
+    seeds = [_seed(n, name, None, draw.getrandbits(256)) for n, name in enumerate(names)]
     page = "https://w.org/both"
     seeds = [seed._replace(gold_page=page) if n in (0, 14) else seed for n, seed in enumerate(seeds)]
     with pytest.raises(HubError, match=r"29 of 348 seeds hang together .* \(15\) by the entity 'kenya'"):
@@ -172,7 +172,7 @@ def test_of_equal_hubs_and_of_what_holds_one_equally_the_first_by_name_is_named(
     draw = random.Random(5)
     names = [*["Uganda"] * 30, *["Kenya"] * 30, *(f"Country {n}" for n in range(300))]
     pages = [f"https://w.org/{name}" for name in names]
-    seeds = [_seed(n, *both, draw.getrandbits(64)) for n, both in enumerate(zip(names, pages, strict=True))]
+    seeds = [_seed(n, *both, draw.getrandbits(256)) for n, both in enumerate(zip(names, pages, strict=True))]
     with pytest.raises(HubError, match=r"30 of 360 .* \(30\) by the entity 'kenya'"):
         split_seeds(seeds, SplitSettings())
 
