@@ -68,6 +68,8 @@ def _tell(root: str, receipt: "Receipt", path: Path | None) -> None:
             print(f"{run}/exports/{name}: {'removed' if path else 'would be removed'}{again}")
     for folder, pictures in receipt.galleries.items():
         print(f"{folder}: {pictures:,} of its pictures {'gone' if path else 'would go'}")
+    if receipt.galleries:
+        print("Small copies of it that came back to searches for other seeds stay: they are evidence of those.")
     print(f"Not looked at: the source and its copies in {root}/sources and {root}/fetched, exports elsewhere,")
     print("other lakes, cassettes, evaluations.")
     print(f"receipt: {path}" if path else "nothing is changed: the same without --dry-run does it")

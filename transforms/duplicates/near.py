@@ -28,6 +28,8 @@ _PERMUTATIONS: Final = 64
 _RNG: Final = np.random.default_rng(20260113)
 _FACTORS: Final = (_RNG.integers(1, 2**63, _PERMUTATIONS, dtype=np.uint64) * np.uint64(2) + np.uint64(1))[:, None]
 _OFFSETS: Final = _RNG.integers(0, 2**63, _PERMUTATIONS, dtype=np.uint64)[:, None]
+_ANSWERS: Final = 20
+"""Accepted answers of an item that are looked at."""
 _CROWDED: Final = 16
 """Questions of a picture that are compared for one band: what thousands share (`what is number`) tells none apart."""
 
@@ -95,22 +97,29 @@ class NearDuplicates:
         self._texts = bytearray()
         self._ends = array("Q")
 
-    def add_or_find(self, item_id: str, pictures: Sequence[str], question: str) -> str | None:
+    def add_or_find(
+        self, item_id: str, pictures: Sequence[str], question: str, answers: Sequence[str] = ()
+    ) -> str | None:
         """The id of the earliest near-copy, or None after the new item was added.
 
-        `pictures` are names of the item's picture and of those that it is like; it is kept under the first.
+        `pictures` are names of the item's picture and of those that it is like; it is kept under the first. Where both
+        have answers, near-copies have one in common: two price tags are alike but for what is asked.
         """
+        forms = (normalise(answer) or answer for answer in answers[:_ANSWERS])
+        mine = frozenset(f"{key_of(form.encode('utf-8', 'surrogatepass')):016x}" for form in forms)
         keys = [key_of(picture.encode()) for picture in dict.fromkeys(pictures)]
         known = [key for key in keys if key in self._compared or self._first.find(key)]
         bands: tuple[bytes, ...] = ()
         if known:
             words = shingles(question)
             bands = _keys(words)
-            hits = [order for key in known for order in self._near_questions(key, words, bands)]
-            if hits:
-                return self._item(min(hits))[0]
+            hits = {order for key in known for order in self._near_questions(key, words, bands)}
+            for order in sorted(hits):
+                earlier, _, theirs = self._item(order)
+                if not (mine and theirs) or mine & theirs:
+                    return earlier
         order = len(self._ends)
-        self._texts += f"{item_id}\0{question}".encode("utf-8", "surrogatepass")
+        self._texts += f"{item_id}\0{' '.join(sorted(mine))}\0{question}".encode("utf-8", "surrogatepass")
         self._ends.append(len(self._texts))
         if keys[0] in self._compared:
             self._add(order, keys[0], bands)
@@ -135,8 +144,9 @@ class NearDuplicates:
             if len(self._questions.find(key, _CROWDED)) < _CROWDED:
                 self._questions.add(key, order)
 
-    def _item(self, order: int) -> tuple[str, str]:
-        """Id and question."""
+    def _item(self, order: int) -> tuple[str, str, frozenset[str]]:
+        """Id, question, and hashes of the answers."""
         start = self._ends[order - 1] if order else 0
-        item_id, _, question = self._texts[start : self._ends[order]].decode("utf-8", "surrogatepass").partition("\0")
-        return item_id, question
+        text = self._texts[start : self._ends[order]].decode("utf-8", "surrogatepass")
+        item_id, answers, question = text.split("\0", 2)
+        return item_id, question, frozenset(answers.split())

@@ -34,7 +34,7 @@ class Duplicates:
             return reject_row(row, "ingest.duplicate", detail, seed.seed_id)
         if self.pictures is not None:
             groups = self._groups_of(seed, ingested, self.pictures)
-            earlier = self._near.add_or_find(seed.seed_id, groups, seed.question)
+            earlier = self._near.add_or_find(seed.seed_id, groups, seed.question, seed.answers)
             if earlier is not None:
                 return reject_row(row, "ingest.near_duplicate", f"image and question are near {earlier}", seed.seed_id)
             seed = seed.model_copy(update={"image_like": tuple(name for name in groups if name != seed.image_sha256)})
@@ -56,7 +56,7 @@ class Duplicates:
         self._add(seed, source_id_of(seed) or None)
         if self.pictures is not None:
             groups = seed.image_like or (seed.image_sha256,)
-            self._near.add_or_find(seed.seed_id, groups, seed.question)
+            self._near.add_or_find(seed.seed_id, groups, seed.question, seed.answers)
             if seed.image_sha256 not in self._groups:
                 self._groups[seed.image_sha256] = groups
                 self.pictures.add(seed.image_sha256, seed.image_phash)

@@ -88,3 +88,14 @@ def test_among_thousands_of_questions_about_a_picture_the_same_words_are_found()
     for number in range(2000):
         assert index.add_or_find(str(number), ("board",), f"What is number {number}?") is None
     assert index.add_or_find("again", ("board",), "what is  NUMBER 1999") == "1999"
+
+
+def test_near_copies_have_an_answer_in_common() -> None:
+    index = NearDuplicates()
+    assert index.add_or_find("a", ("tag",), "What does it cost?", ["4.99", "five dollars"]) is None
+    assert index.add_or_find("b", ("tag",), "What does it cost?", ["7.50"]) is None
+    assert index.add_or_find("c", ("tag",), "what does it COST", ["7.50", "4.00"]) == "b"
+    assert index.add_or_find("d", ("tag",), "What does it cost?", ["Five Dollars"]) == "a"
+    assert index.add_or_find("e", ("tag",), "What does it cost?", ["+"]) is None
+    assert index.add_or_find("f", ("tag",), "What does it cost?", ["-"]) is None
+    assert index.add_or_find("g", ("tag",), "What does it cost?") == "a"

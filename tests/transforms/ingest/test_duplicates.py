@@ -45,6 +45,10 @@ class TestDuplicates:
         rows = [row(1, question="who?"), row(2, question="WHO?"), row(3, question="Why?")]
         assert self.reasons(Duplicates(Pictures(none_kept)), *rows) == ["", "near_duplicate", ""]
 
+    def test_pictures_that_are_alike_but_for_what_is_asked_stay(self) -> None:
+        rows = [row(1, question="who?"), row(2, question="Who?", answers=["somebody else"])]
+        assert self.reasons(Duplicates(Pictures(none_kept)), *rows) == ["", ""]
+
     def test_a_run_that_goes_on_knows_what_it_kept(self) -> None:
         first = ingest(row(1, id="a"), self.mapping)
         assert isinstance(first, Ingested)
