@@ -25,6 +25,7 @@ from gog.pipelines.export.card_data import CardFacts, card_facts
 from gog.pipelines.export.formats import FORMATS
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.splits import SplitFiles
+from gog.pipelines.lake.disk import advice_in, disk_advice
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.reviews import honour
 from gog.pipelines.views.database import open_lake
@@ -185,7 +186,8 @@ def _export(
         request.on_ready()
         swap_in(final)
     except OSError as error:
-        raise LakeError(f"cannot write {final}: {error.strerror or error}; the export before it is kept") from error
+        why = disk_advice(error) or advice_in(str(error)) or error.strerror or str(error)
+        raise LakeError(f"cannot write {final}: {why}; the export before it is kept") from error
     except duckdb.Error as error:
         raise LakeError(f"cannot read the tables of {run.folder}: {' '.join(str(error).split())[:300]}") from error
     return Exported(final, count, files.rows, dict(sorted(rejected.items())))

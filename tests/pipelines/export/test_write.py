@@ -254,14 +254,23 @@ class TestTrouble:
             sft(lake)
         assert "\n" not in str(error.value)
 
-    def test_a_full_disk_keeps_the_export_before(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            OSError(errno.ENOSPC, "No space left on device"),
+            OSError("Error writing bytes to file. Detail: [errno 28] No space left on device"),  # Arrow's
+        ],
+    )
+    def test_a_full_disk_keeps_the_export_before(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch, error: OSError
+    ) -> None:
         before = digest(sft(lake).folder)
 
         def full(*_: object) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise error
 
         monkeypatch.setattr(splits, "swap_in", full)
-        with pytest.raises(LakeError, match="No space left on device"):
+        with pytest.raises(LakeError, match=r"the disk is full: make room .*; the export before it is kept"):
             sft(lake)
         monkeypatch.undo()
         assert digest(run_of(lake) / "exports" / "sft") == before
