@@ -106,6 +106,12 @@ def evaluate(
     if missing:
         why = next((f" ({one_line(part.why, 200)})" for part in parts if part.why), "")
         raise FellShortError(f"{missing:,} answers are missing{why}; the same command asks for them again")
+    for part in parts:
+        if part.dropped and not any(part.answered.values()):
+            reason, count = part.dropped.most_common(1)[0]
+            raise FellShortError(
+                f"{part.bench.name}: nothing could be asked; most left as {reason} ({count:,} questions)"
+            )
 
 
 def _paradigms(named: list[str] | None) -> "list[Paradigm]":

@@ -311,6 +311,17 @@ def test_own_questions_that_the_mapping_does_not_fit(
     assert (done.code, said in done.error) == (2, True), done.error
 
 
+def test_own_questions_without_any_of_their_pictures_fall_short(gog: Gog, tmp_path: Path) -> None:
+    rows = own_questions(tmp_path / "mine")
+    for picture in [path for path in rows.parent.rglob("*") if path.suffix in (".png", ".jpg")]:
+        picture.unlink()
+    path = config(tmp_path, source={"kind": "jsonl", "path": "x.jsonl", "dataset": "d", "mapping": MAPPING})
+    arguments = ("--paradigm", "direct", "--lake", tmp_path / "lake", "-c", path)
+    done = gog("eval", "--bench", f"mine={rows}", *arguments)
+    assert done.code == 1, done.out
+    assert "mine: nothing could be asked; most left as image_unreadable" in done.error
+
+
 def test_hostile_names_are_shown_as_they_are(gog: Gog, tmp_path: Path) -> None:
     rows = [published.fvqa_row(n, data_id=f"[red]{n}\x1b[2J\r\n\u202e") for n in range(2)]
     path = published.table(tmp_path / "fvqa_test.parquet", rows)
