@@ -1,6 +1,7 @@
 """What there is beside something that is not there, for a message."""
 
 import glob
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
@@ -8,11 +9,16 @@ from typing import Final
 SHOWN: Final = 5
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What may have been meant; empty where nothing is close."""
+    close = get_close_matches(name, list(known), 1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
 def close_to(name: str, known: list[str] | tuple[str, ...]) -> str:
     """What may have been meant, or all that there is where that is little; empty where there is nothing."""
-    close = get_close_matches(name, known, 1)
-    if close:
-        return f"did you mean {close[0]}?"
+    if meant := did_you_mean(name, known):
+        return meant
     more = f" and {len(known) - SHOWN:,} more" if len(known) > SHOWN else ""
     return f"there is {', '.join(known[:SHOWN])}{more}" if known else ""
 

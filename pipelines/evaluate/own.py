@@ -13,7 +13,7 @@ from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import Reject
 from gog.transforms.evaluate.items import BenchItem, BenchmarkError, Dropped, DropReason
 from gog.transforms.evaluate.loading import Loaded
-from gog.transforms.ingest.seeds import answers_of, question_of, reject_row, to_seed
+from gog.transforms.ingest.seeds import answers_of, question_of, reject_row
 from gog.transforms.sources.cells import RowError
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError, SourceRow
@@ -73,14 +73,7 @@ def _source(config: Config, name: str, path: str) -> SourceSettings:
 
 def _whole(row: SourceRow, seeds: Seeds, config: Config) -> BenchItem | Dropped:
     """The item with its picture."""
-    made = to_seed(
-        row,
-        seeds.mapping,
-        dataset=seeds.dataset,
-        version=seeds.version,
-        limits=config.ingest,
-        read_image=seeds.read_image,
-    )
+    made = seeds.read(row, config.ingest)
     if isinstance(made, Reject):
         return _dropped(made)
     seed = made.seed

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
@@ -37,6 +36,7 @@ from gog.transforms.evaluate.paradigms import Paradigm, answer
 from gog.transforms.evaluate.protocols.scores import Grade, MissingError, ProtocolError
 from gog.transforms.evaluate.results import Digest
 from gog.transforms.images import ImageError
+from gog.transforms.nearby import did_you_mean
 from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.services.search.fetched_images import FetchedImages
@@ -312,9 +312,9 @@ class _Ahead:
 
 def _of_ones_own(name: str, path: str) -> None:
     """Raise `ConfigError` unless NAME=PATH can be a benchmark of one's own: a name of one of ours, misspelt, cannot."""
-    meant = get_close_matches(name, BENCHMARKS, 1)
+    meant = did_you_mean(name, BENCHMARKS)
     if meant or not path or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", name):
-        hint = f" (did you mean {meant[0]}?)" if meant else ""
+        hint = f" ({meant})" if meant else ""
         known = ", ".join(BENCHMARKS)
         raise ConfigError(f"{name!r} is no benchmark: there are {known}{hint}; mine=FILE is one of your own questions")
 

@@ -25,7 +25,7 @@ from gog.pipelines.export.card_data import CardFacts, card_facts
 from gog.pipelines.export.formats import FORMATS
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.splits import SplitFiles
-from gog.pipelines.lake.disk import advice_in, disk_advice
+from gog.pipelines.lake.disk import disk_advice
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.reviews import honour
 from gog.pipelines.views.database import open_lake
@@ -186,7 +186,7 @@ def _export(
         request.on_ready()
         swap_in(final)
     except OSError as error:
-        why = disk_advice(error) or advice_in(str(error)) or error.strerror or str(error)
+        why = disk_advice(error) or error.strerror or str(error)
         raise LakeError(f"cannot write {final}: {why}; the export before it is kept") from error
     except duckdb.Error as error:
         raise LakeError(f"cannot read the tables of {run.folder}: {' '.join(str(error).split())[:300]}") from error

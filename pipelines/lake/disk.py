@@ -40,22 +40,20 @@ def disk_errors(path: Path, verb: str) -> Iterator[None]:
         raise LakeError(f"cannot {verb} {path}: {why}") from error
 
 
-def disk_advice(error: OSError) -> str:
-    """What to do about an error that is the disk's; empty for any other."""
-    if error.errno in _FULL:
+def disk_advice(error: Exception) -> str:
+    """What to do about an error that is the disk's; empty for any other.
+
+    Libraries (Arrow, DuckDB) say in the words of the system what it was, and no number.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None:
+        number = next((n for n in (*_FULL, *_READ_ONLY, *_TOO_LARGE) if os.strerror(n) in str(error)), None)
+    if number in _FULL:
         return "the disk is full: make room and run again; what was finished is kept"
-    if error.errno in _READ_ONLY:
+    if number in _READ_ONLY:
         return "it is read-only or belongs to someone else: change that, or use another --lake"
-    if error.errno in _NO_FOLDER:
+    if number in _NO_FOLDER:
         return "a file is in the place of a folder: use another --lake"
-    if error.errno in _TOO_LARGE:
+    if number in _TOO_LARGE:
         return "files may not become so large here (ulimit -f, or a limit of the disk): raise it and run again"
-    return ""
-
-
-def advice_in(text: str) -> str:
-    """The same for what a library says of an error of the disk, in the words of the system."""
-    for number in _FULL | _READ_ONLY | _TOO_LARGE:
-        if os.strerror(number) in text:
-            return disk_advice(OSError(number, ""))
     return ""

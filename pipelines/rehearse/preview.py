@@ -18,7 +18,7 @@ from gog.pipelines.show.contact_sheet import contact_sheet, pick_example, png_by
 from gog.pipelines.show.trajectory import Records, view_of
 from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import Evidence, Region, Reject, Seed, Trajectory, Verdict
-from gog.transforms.ingest.seeds import filter_seed, to_seed
+from gog.transforms.ingest.seeds import filter_seed
 from gog.transforms.services.loop import run_on_loop
 from gog.transforms.synthesize.propose import Proposed
 from gog.transforms.synthesize.rollout import Attempt
@@ -74,14 +74,7 @@ def _seeds(seeds: Seeds, config: Config, lake: Lake) -> Iterator[Seed | Reject]:
     """Seeds in the order of the source, each with its image in the lake; rejects of rows that are none."""
     for spec in seeds.rows.shards():
         for row in seeds.rows.read_shard(spec):
-            ingested = to_seed(
-                row,
-                seeds.mapping,
-                dataset=seeds.dataset,
-                version=seeds.version,
-                limits=config.ingest,
-                read_image=seeds.read_image,
-            )
+            ingested = seeds.read(row, config.ingest)
             if not isinstance(ingested, Reject):
                 ingested = filter_seed(row, ingested, config.filters)
             if not isinstance(ingested, Reject):

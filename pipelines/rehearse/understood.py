@@ -16,7 +16,7 @@ from gog.pipelines.sources.files import first_rows
 from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import Reject, Seed
 from gog.transforms.images import ImageError, load_image
-from gog.transforms.ingest.seeds import filter_seed, to_seed
+from gog.transforms.ingest.seeds import filter_seed
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.sources.cells import RowError, column_names, listed_answers, looks_like_list, lookup
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
@@ -102,15 +102,12 @@ def understood(config: Config, count: int) -> Understood:
 
 
 def _outcome(row: SourceRow, seeds: Seeds, config: Config) -> ShownSeed | Reject:
-    limits = config.ingest
-    found = to_seed(
-        row, seeds.mapping, dataset=seeds.dataset, version=seeds.version, limits=limits, read_image=seeds.read_image
-    )
+    found = seeds.read(row, config.ingest)
     if not isinstance(found, Reject):
         found = filter_seed(row, found, config.filters)
     if isinstance(found, Reject):
         return found
-    loaded = load_image(image_bytes(row, seeds.mapping, seeds.read_image), limits.image)
+    loaded = load_image(image_bytes(row, seeds.mapping, seeds.read_image), config.ingest.image)
     return ShownSeed(row.row_id, found.seed, _place(row, seeds), loaded.kind, loaded.image)
 
 

@@ -20,14 +20,15 @@ from gog.pipelines.sources.hub import hub_rows
 from gog.pipelines.sources.published import PublishedRows
 from gog.pipelines.sources.selection import Selected
 from gog.pipelines.steps.context import Context
-from gog.schemas import Seed
+from gog.schemas import Reject, Seed
 from gog.transforms.beam.ingest import Ingest
 from gog.transforms.duplicates.pictures import Pictures
 from gog.transforms.image_store import open_image
 from gog.transforms.ingest.duplicates import Duplicates
+from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed
 from gog.transforms.services.loop import shared, unshare
 from gog.transforms.sources.csv_format import Dialect
-from gog.transforms.sources.mapping import FieldMapping, MappingError, check_mapping
+from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow, check_mapping
 from gog.transforms.sources.picture_files import LocalImages
 from gog.transforms.sources.row_images import ReadImage
 
@@ -50,6 +51,12 @@ class Seeds:
             return seeds
         selected = Selected(seeds.rows, config.source, config.seed, config.shard_size)
         return replace(seeds, rows=selected)
+
+    def read(self, row: SourceRow, limits: IngestLimits) -> Ingested | Reject:
+        """A row as a seed with its picture, or why it is none."""
+        return to_seed(
+            row, self.mapping, dataset=self.dataset, version=self.version, limits=limits, read_image=self.read_image
+        )
 
     @classmethod
     def _all_of(cls, config: Config) -> Self:

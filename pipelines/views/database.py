@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 import duckdb
 import pyarrow as pa
 
-from gog.pipelines.lake.disk import advice_in, disk_advice
+from gog.pipelines.lake.disk import disk_advice
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.views.columns import column_comment
@@ -227,11 +227,9 @@ def _reach(connection: duckdb.DuckDBPyConnection, address: str) -> None:
 def _disk(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise LakeError(f"cannot write {path}: {disk_advice(error) or one_line(error, 300)}") from error
-    except duckdb.Error as error:
-        advice = advice_in(str(error))
-        if not advice and not isinstance(error, duckdb.IOException):
+    except (OSError, duckdb.Error) as error:
+        advice = disk_advice(error)
+        if not advice and not isinstance(error, OSError | duckdb.IOException):
             raise
         raise LakeError(f"cannot write {path}: {advice or one_line(error, 300)}") from error
 

@@ -68,11 +68,8 @@ def build_gallery(
     """
     embeddings: list[grid.Floats] = []
     skipped: list[tuple[str, str]] = []
-    rows: list[tuple[int, int, int, int]] = []
-    meta_at = thumb_at = 0
-    digest = hashlib.sha256(EMBEDDER.encode())
     with building(folder) as fresh:
-        with (fresh / "meta.jsonl").open("wb") as meta, (fresh / "thumbnails.bin").open("wb") as thumbs:
+        with GalleryWriter(fresh) as writer:
             for number, (url, title, snippet, data) in enumerate(pictures):
                 address = clean(url, 2000)
                 try:
@@ -87,22 +84,45 @@ def build_gallery(
                 thumbnail = _thumbnail(image)
                 entry = {"url": address, "title": clean(title, 300), "snippet": clean(snippet, 1000)}
                 hashes = {"sha256": sha256_hex(data), "thumbnail_sha256": sha256_hex(thumbnail)}
-                line = f"{canonical_json({**entry, **hashes})}\n".encode()
-                meta.write(line)
-                thumbs.write(thumbnail)
-                rows.append((meta_at, len(line), thumb_at, len(thumbnail)))
-                meta_at, thumb_at = meta_at + len(line), thumb_at + len(thumbnail)
-                digest.update(line)
+                writer.add(f"{canonical_json({**entry, **hashes})}\n".encode(), thumbnail)
         count = len(embeddings)
         views = len(grid.PICTURE_TRIMS) ** 2 if 0 < count <= MANY else 1
         table = np.zeros((0, grid.DIMENSIONS + 2), np.float32)
         if count:
             table = np.concatenate([_with_norms(e[:views]) for e in embeddings])
-        np.save(fresh / "embeddings.npy", table)
-        np.save(fresh / "rows.npy", np.array(rows, np.int64).reshape(-1, 4))
-        head = {"embedder": EMBEDDER, "name": clean(name or folder.name, 80), "pictures": count, "views": views}
-        write_head(fresh, "gallery", {**head, "version": digest.hexdigest()[:12]})
+        writer.finish(table, views, clean(name or folder.name, 80))
     return GalleryReport(count, tuple(skipped))
+
+
+class GalleryWriter:
+    """Writes an index's files into a folder: entries and thumbnails while it is open, and then `finish`."""
+
+    def __init__(self, folder: Path, embedder: str = EMBEDDER) -> None:
+        """`embedder` names what made the embeddings."""
+        self._folder, self._embedder, self._digest = folder, embedder, hashlib.sha256(embedder.encode())
+        self._meta, self._thumbs = (folder / "meta.jsonl").open("wb"), (folder / "thumbnails.bin").open("wb")
+        self._rows: list[tuple[int, int, int, int]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._meta.close()
+        self._thumbs.close()
+
+    def add(self, line: bytes, thumbnail: bytes) -> None:
+        """The next picture: its line of `meta.jsonl`, and its thumbnail's file."""
+        self._rows.append((self._meta.tell(), len(line), self._thumbs.tell(), len(thumbnail)))
+        self._meta.write(line)
+        self._thumbs.write(thumbnail)
+        self._digest.update(line)
+
+    def finish(self, table: grid.Floats, views: int, name: str) -> None:
+        """Write the embeddings (pictures times `views` rows), where each picture's bytes are, and the head."""
+        np.save(self._folder / "embeddings.npy", table)
+        np.save(self._folder / "rows.npy", np.array(self._rows, np.int64).reshape(-1, 4))
+        head = {"embedder": self._embedder, "name": name, "pictures": len(self._rows), "views": views}
+        write_head(self._folder, "gallery", {**head, "version": self._digest.hexdigest()[:12]})
 
 
 def _picture_views(image: Image.Image, number: int) -> grid.Floats:
