@@ -108,4 +108,4 @@ def test_a_worker_that_ends_after_the_work_is_not_lost(monkeypatch: pytest.Monke
     monkeypatch.setattr(runner, "_PATIENCE_S", 0.05)
     losing_no_worker(lambda: _end_a_thread(LOST))
     losing_no_worker(lambda: _end_a_thread("another thing"))
-    time.sleep(0.3)
+    time.sleep(0.3)  # a loss that were told now would interrupt this
