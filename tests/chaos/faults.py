@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from chaos.endpoint import Manner
-from chaos.scene import Moment, Scene, moment, small
+from chaos.scene import Scene, moment, small
 
 from gog.pipelines.config.config import Config
 
@@ -38,12 +38,9 @@ def kill_worker(scene: Scene) -> tuple[Config, ...]:
     """SIGKILL of one of the processes that Beam's local runner works in."""
     beam = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
     process = scene.start(beam=beam)
-    at = scene.rng.choice((Moment(requests=scene.rng.randint(1, 60)), Moment(step="ingest", delay_s=2)))
-    if scene.reach(at, process):
-        workers = [pid for pid in scene.children() if _is_worker(pid)]
-        if workers:
-            scene.struck += 1
-            os.kill(scene.rng.choice(workers), signal.SIGKILL)
+    if scene.reach(moment(scene.rng, scene.reference), process) and (workers := _workers(scene, process)):
+        scene.struck += 1
+        os.kill(scene.rng.choice(workers), signal.SIGKILL)
     scene.wait(process, 1, 0, said="the same command goes on", loud=True)
     return ()
 
@@ -269,6 +266,15 @@ def _allow(folder: Path, mode: int) -> None:
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))
+
+
+def _workers(scene: Scene, process: "subprocess.Popen[bytes]") -> list[int]:
+    """Beam's worker processes, once there are some: each job has its own, and none is there between two jobs."""
+    while process.poll() is None:
+        if workers := [pid for pid in scene.children() if _is_worker(pid)]:
+            return workers
+        time.sleep(0.05)
+    return []
 
 
 def _is_worker(pid: int) -> bool:
