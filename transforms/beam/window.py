@@ -6,6 +6,7 @@ calls by itself; nothing is left to the size of a bundle.
 """
 
 import asyncio
+import logging
 import queue
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -43,6 +44,23 @@ class _Finished(NamedTuple):
 
 class CallFailed(RuntimeError):  # noqa: N818
     """The asynchronous function raised on an element, which the message shows; the cause is its exception."""
+
+
+class TornDown(RuntimeError):  # noqa: N818
+    """The runner ended the DoFn while it was at work, as Beam's local one does when another of its workers is lost."""
+
+    def __init__(self, message: str = "the runner ended this work") -> None:
+        super().__init__(message)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Beam logs what a DoFn raises; of its own doing a line is enough."""
+    if record.exc_info and isinstance(record.exc_info[1], TornDown):
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("apache_beam.runners.common").addFilter(_without_traceback)
 
 
 class _Bundle(Generic[T]):
@@ -153,36 +171,45 @@ class WindowedAsync(beam.DoFn):
         pane: Any = beam.DoFn.PaneInfoParam,
     ) -> list[Any]:
         """Submit the element, once there is room for it; return what has finished meanwhile."""
-        bundle = self._bundle
-        assert bundle is not None
+        bundle = self._at_work()
         try:
             results = [out for done in bundle.finished(bundle.held >= self._window) for out in _placed(done)]
             bundle.submit(_Call(element, timestamp, window, pane))
         except BaseException:
-            bundle.cancel()
+            self._given_up(bundle)
             raise
         return results
 
     def finish_bundle(self) -> Iterator[Any]:
         """Yield the rest as it finishes."""
-        bundle = self._bundle
-        assert bundle is not None
+        bundle = self._at_work()
         try:
             while bundle.held:
                 for done in bundle.finished(wait=True):
                     yield from _placed(done)
         except BaseException:
-            bundle.cancel()
+            self._given_up(bundle)
             raise
 
     def teardown(self) -> None:
         """Cancel what is in flight."""
         self._abandon()
 
+    def _at_work(self) -> _Bundle[Any]:
+        if self._bundle is None:
+            raise TornDown
+        return self._bundle
+
+    def _given_up(self, bundle: _Bundle[Any]) -> None:
+        """Cancel what is in flight; that it was cancelled by `teardown`, in another thread, is the runner's doing."""
+        bundle.cancel()
+        if self._bundle is not bundle:
+            raise TornDown from None
+
     def _abandon(self) -> None:
-        if self._bundle is not None:
-            self._bundle.cancel()
-            self._bundle = None
+        bundle, self._bundle = self._bundle, None  # before what waits for it hears of it
+        if bundle is not None:
+            bundle.cancel()
 
 
 def _placed(finished: _Finished) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """The sliding window in real pipelines: nothing lost, never too many in flight, no stalls, errors that name."""
 
 import asyncio
+import logging
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gog.transforms.beam.window import CallFailed, WindowedAsync
+from gog.transforms.beam.window import CallFailed, TornDown, WindowedAsync
 from gog.transforms.services.loop import shared, unshare
 
 Function = Callable[[Any], Awaitable[list[Any]]]
@@ -286,6 +287,27 @@ def test_teardown_and_an_abandoned_bundle_cancel_what_is_in_flight(name: str) ->
         while seen.now:
             time.sleep(0.005)
     assert seen.cancelled == 10
+
+
+@pytest.mark.parametrize("step", ["process", "finish_bundle"])
+def test_what_the_runner_tears_down_at_work_says_so(name: str, step: str, caplog: pytest.LogCaptureFixture) -> None:
+    dofn = WindowedAsync(partial(make_slow, name, 30.0), 2)
+    place = (beam.utils.timestamp.Timestamp(0), beam.window.GlobalWindow(), None)
+    seen = shared(name, Seen)
+    dofn.setup()
+    dofn.start_bundle()
+    for element in range(2):
+        dofn.process(element, *place)
+    while seen.now < 2:
+        time.sleep(0.005)
+    threading.Timer(0.05, dofn.teardown).start()
+    with pytest.raises(TornDown, match="the runner ended") as raised:
+        dofn.process(2, *place) if step == "process" else list(dofn.finish_bundle())
+    with pytest.raises(TornDown):
+        dofn.process(3, *place)
+    logging.getLogger("apache_beam.runners.common").error("of Beam", exc_info=raised.value)
+    assert "of Beam" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_the_loop_serves_several_instances_at_once(name: str) -> None:
