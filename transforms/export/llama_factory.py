@@ -50,7 +50,7 @@ def _conversation(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]
                 asked.append(("observation", text))
         elif message["role"] != "assistant":
             asked.append(("human", text))
-        elif message.get("train", True):
+        elif message["train"]:
             calls = message.get("tool_calls", ())
             turns += [_source(asked), {"from": "function_call" if calls else "gpt", "value": _said(message)}]
             asked = []

@@ -46,7 +46,7 @@ def rl(row: RlRow, images: Sequence[str]) -> dict[str, Any]:
 
 def _turn(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if message["role"] == "assistant":
-        learned = {"loss": bool(message.get("train", True))}
+        learned = {"loss": message["train"]}
         yield {"role": "assistant", "content": thought_and_text(message), **learned}
         for call in message.get("tool_calls", ()):
             yield {"role": "tool_call", "content": in_json(call_of(call)), **learned}

@@ -106,6 +106,16 @@ def test_what_is_masked_has_no_reward(tmp_path: Path) -> None:
     assert (numbers["episode/unsettled"], numbers["masked/judge"]) == (0.25, 0)
 
 
+def test_searches_turns_and_strikes_are_means_over_rollouts(scored_rollouts: dict[str, Rollout]) -> None:
+    rollouts = [scored_rollouts[name] for name in ("right", "searched", "out of form", "wrong")]
+    numbers = metrics_of(run_on_loop(score_all(rollouts, None, RewardSettings())), rollouts)
+    searches = {
+        name.removeprefix("searches/"): count for name, count in numbers.items() if name.startswith("searches/")
+    }
+    assert searches == {"text_search": 0.5, "image_search": 0.25, "gaze": 0}
+    assert (numbers["episode/turns"], numbers["episode/strikes"]) == (2, 0.25)
+
+
 def test_what_nobody_settles_may_be_paid_zero_and_is_counted(tmp_path: Path) -> None:
     zero = RewardSettings(unsettled="zero")
     with services(tmp_path / "store") as made:

@@ -20,6 +20,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package with a term."""
     (tmp_path / "terms_of_others.py").write_text(
         "from gog_train.rewards.terms import Term\nturns = Term('turns', lambda rollout: len(rollout.turns), 0.25)\n"
+        "plain = Term('plain', lambda rollout: 3.0)\n"
     )
     info = tmp_path / "others-1.2.dist-info"
     info.mkdir()
@@ -41,6 +42,11 @@ def test_a_package_adds_one_and_the_card_names_it() -> None:
     assert settings.pay(ROLLOUT)[0] == 1.5
     assert settings.card()["turns"] == {"weight": 0.25, "from": "others 1.2"}
     assert settings.card()["accuracy"]["from"].startswith("glance-or-gaze ")
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_term_that_names_no_weight_counts_once() -> None:
+    assert RewardSettings(0.0, more={"terms_of_others:plain": None}).pay(ROLLOUT)[0] == 4
 
 
 def test_settings_may_weigh_ours_otherwise() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from gog.schemas import canonical_json
 from gog.schemas.errors import UsageError
@@ -21,12 +21,18 @@ class IndexFolderError(UsageError, ProviderError):
     """The folder is not a usable index; the message names it and says what to do."""
 
 
+class IndexUnwrittenError(IndexFolderError):
+    """The disk did not take the index: nothing was asked for wrongly."""
+
+    exit_code: ClassVar[int] = 1
+
+
 @contextmanager
 def building(folder: Path, *, replace: bool = True) -> Iterator[Path]:
     """A folder beside `folder` to write in, which takes its name when the block ends well and vanishes otherwise.
 
     An earlier folder of that name is replaced, or kept, and the new one dropped, with `replace` off. Raises
-    `IndexFolderError` when the disk fails.
+    `IndexUnwrittenError` when the disk fails.
     """
     fresh = passing_beside(folder)
     sweep_beside(folder)
@@ -45,7 +51,7 @@ def building(folder: Path, *, replace: bool = True) -> Iterator[Path]:
     except OSError as error:
         # NumPy says how many bytes it could not write, not why.
         why = error.strerror or f"{error}: is the disk full?"
-        raise IndexFolderError(f"cannot write the index {folder}: {why}") from error
+        raise IndexUnwrittenError(f"cannot write the index {folder}: {why}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
