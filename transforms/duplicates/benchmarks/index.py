@@ -135,7 +135,7 @@ class BenchmarkIndex:
         return list(coverage.values())
 
     def save(self, folder: Path) -> None:
-        """Write the index; an earlier one is replaced. Raises `IndexFolderError`."""
+        """Write the index; an earlier one is replaced. Raises `IndexUnwrittenError`."""
         with building(folder) as fresh:
             np.save(fresh / "grey.npy", self.images.grey, allow_pickle=False)
             np.save(fresh / "tint.npy", self.images.tint, allow_pickle=False)

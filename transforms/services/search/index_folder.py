@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from gog.schemas import canonical_json
-from gog.schemas.errors import UsageError
+from gog.schemas.errors import UsageError, UserError
 from gog.transforms.atomic import passing_beside, sweep_beside, take_place
 from gog.transforms.nearby import close_to
 from gog.transforms.services.provider import Opening, ProviderError
@@ -21,10 +21,8 @@ class IndexFolderError(UsageError, ProviderError):
     """The folder is not a usable index; the message names it and says what to do."""
 
 
-class IndexUnwrittenError(IndexFolderError):
-    """The disk did not take the index: nothing was asked for wrongly."""
-
-    exit_code: ClassVar[int] = 1
+class IndexUnwrittenError(UserError):
+    """The disk did not take the index; the message names it and says why."""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gog.schemas.errors import UsageError
-from gog.transforms.services.search.index_folder import IndexFolderError, building, read_head, write_head
+from gog.transforms.services.search.index_folder import IndexUnwrittenError, building, read_head, write_head
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_a_disk_that_does_not_take_it_falls_short(tmp_path: Path, error: OSError
             (fresh / "part").write_text("half")
             raise error
 
-    with pytest.raises(IndexFolderError, match=said) as raised:
+    with pytest.raises(IndexUnwrittenError, match=said) as raised:
         build()
     assert raised.value.exit_code == 1
     assert list(tmp_path.iterdir()) == []
