@@ -110,6 +110,12 @@ def test_speaks_the_backbones_frame_throughout(backbone: Backbone) -> None:
     assert "HINT" not in out.model_dump_json()
 
 
+def test_a_label_is_written_as_it_was() -> None:
+    flag = "gaze", json.dumps({"bbox_2d": [100, 200, 300, 400], "label": "дом 旗"}, ensure_ascii=False)
+    out = reframed([said("I look.", flag), ANSWER], BACKBONES["qwen2.5-vl"])
+    assert '"label": "дом 旗"' in out.messages[2].tool_calls[0].function.arguments
+
+
 def test_in_resized_pixels_sizes_and_boxes_are_those_of_the_resized_image() -> None:
     out = reframed(TURNS, BACKBONES["qwen2.5-vl"], seed=seed_of(1600, 1200))
     assert out.messages[1].text.startswith("Image 0 (1148 x 840 pixels).")
