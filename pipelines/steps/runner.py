@@ -26,6 +26,8 @@ _LOST: Final = ("Channel closed prematurely", "Worker subprocess exited")
 """How Beam's local runner says it."""
 _PATIENCE_S: Final = 5.0
 """Seconds in which Beam may find out by itself."""
+_GIVE_UP: Final = signal.SIGUSR1
+"""Ends the main thread's wait. SIGINT would not: what a shell starts in the background ignores it."""
 _JARS: Final = {"flinkrunner": "flink_job_server_jar", "sparkrunner": "spark_job_server_jar"}
 
 
@@ -106,10 +108,13 @@ def losing_no_worker(work: Callable[[], T]) -> T:
     Beam may wait for such a worker for ever. What ends one of its threads meanwhile goes to the log.
     """
     told, done, lost = threading.excepthook, threading.Event(), threading.Event()
+    ending = threading.Lock()
 
     def give_up() -> None:
         if not done.wait(_PATIENCE_S):
-            os.kill(os.getpid(), signal.SIGINT)
+            with ending:
+                if not done.is_set():  # its handler is still there
+                    os.kill(os.getpid(), _GIVE_UP)
 
     def hear(ended: threading.ExceptHookArgs) -> None:
         name = ended.thread.name if ended.thread else "a thread"
@@ -121,6 +126,7 @@ def losing_no_worker(work: Callable[[], T]) -> T:
 
     in_main = threading.current_thread() is threading.main_thread()
     threading.excepthook = hear
+    handled = signal.signal(_GIVE_UP, signal.default_int_handler) if in_main else None
     try:
         return work()
     except (KeyboardInterrupt, RuntimeError) as error:
@@ -128,7 +134,10 @@ def losing_no_worker(work: Callable[[], T]) -> T:
             raise
         _log.info("the runner's error", exc_info=error)
     finally:
-        done.set()
+        with ending:
+            done.set()
         threading.excepthook = told
+        if in_main:
+            signal.signal(_GIVE_UP, handled or signal.SIG_DFL)
     # Not while the other is handled: nobody pressed Ctrl-C.
     raise RunnerError(LOST_WORKER)

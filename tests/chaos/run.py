@@ -9,6 +9,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -173,6 +174,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--kind", choices=KINDS, action="append", help="of faults; may be repeated")
     parser.add_argument("--out", type=Path, default=Path("build/chaos"), help="the table, and lakes of what failed")
     asked = parser.parse_args(argv)
+    # What a shell starts in the background ignores SIGINT, and so would the runs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
     numbers = numbers_of(asked.runs, asked.only, asked.kind or list(KINDS))
     outcomes = run(numbers, seeds=asked.seeds, draws=asked.seed, jobs=asked.jobs, out=asked.out)

@@ -1,7 +1,9 @@
 """Options for Beam: what no runner knows is refused before anything is done, and a runner that gives up says why."""
 
+import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,17 @@ def _end_a_thread(said: str) -> None:
 LOST = "Worker subprocess exited with return code 137"
 
 
+@pytest.fixture(params=["in front", "in the background"])
+def _interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a shell starts in the background ignores SIGINT."""
+    before = signal.getsignal(signal.SIGINT)
+    if request.param != "in front":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interrupts")
 def test_a_lost_worker_ends_a_wait_without_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
