@@ -38,7 +38,7 @@ LONGEST_S = 10
 """Tests that take longer are left out."""
 ALSO = {
     "transforms/services/store/": ("tests/pipelines/cli/test_store.py", "tests/pipelines/cli/test_forget.py"),
-    "transforms/export/": ("tests/pipelines/export/test_formats.py",),
+    "transforms/export/": ("tests/pipelines/export/test_formats.py", "tests/pipelines/cli/test_review.py"),
 }
 """Tests at the level of commands and folders, for what the mirrored ones leave to them."""
 FORK = multiprocessing.get_context("fork")

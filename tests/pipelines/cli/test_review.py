@@ -50,6 +50,7 @@ def test_exports_follow_reviews_as_they_change(gog: Gog, copied: Place) -> None:
     assert export() == set(others)
     (reject,) = Lake(copied.lake).read_rows("tiny", "rejects", "export_sft")
     assert (reject["id"], reject["reason"]) == (name, "export.review_disputed")
+    assert export("--reviewed", "prefer") == set(others)
     assert export("--reviewed", "ignore") == set(before)
     say(kept, name, "ben", None)
     assert export() == set(before)

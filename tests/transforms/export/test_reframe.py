@@ -223,6 +223,7 @@ def test_steps_that_do_not_match_the_turns_are_a_reject() -> None:
         made.model_copy(update={"answer": "Uganda"}),
         made.model_copy(update={"images": made.images[:2]}),
         made.model_copy(update={"steps": (made.steps[0].model_copy(update={"evidence_ids": ()}), *made.steps[1:])}),
+        made.model_copy(update={"messages": (*made.messages, ANSWER), "steps": (*made.steps, made.steps[-1])}),
     ):
         out = reframe(broken, seed_of(), evidence, EPISODE, EPISODE)
         assert isinstance(out, Reject)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fakes import ScriptedPolicy, answered, called, seed_of, services
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from gog.pipelines.export.formats.verl import _tools_yaml
@@ -35,6 +36,14 @@ def test_the_members_that_are_ours() -> None:
         assert tool.required == tuple(name for name in tool.properties(Frame.PER_MILLE) if name in tool.required)
         assert tool.hint or name in BUILT_IN
         assert tool.looks == ("bbox_2d" in tool.properties(Frame.FRACTION))
+
+
+@pytest.mark.parametrize("frame", Frame)
+def test_what_is_offered_is_a_json_schema(frame: Frame) -> None:
+    for tool in offered_tools(EpisodeSettings(tools=tuple(TOOLS), frame=frame)):
+        asked = tool["function"]["parameters"]
+        Draft202012Validator.check_schema(asked)
+        assert all(about["type"] for about in asked["properties"].values())
 
 
 def test_tools_that_are_on_by_default_come_first_in_their_order() -> None:
