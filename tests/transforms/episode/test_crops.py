@@ -1,7 +1,9 @@
 """Crops are made once, and a kept one is that of its own image, box and settings."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from gog.transforms.episode.crops import Cropper
 from gog.transforms.image_store import open_image
 from gog.transforms.images import CropSettings, crop_phash, cut_crop, encode
 from gog.transforms.services.store.records import Mode
+from gog.transforms.services.store.schema import FILE
 from gog.transforms.services.store.sqlite import Store
 
 BOX, OTHER_BOX = Box(0.1, 0.2, 0.5, 0.9), Box(0.4, 0.1, 0.9, 0.6)
@@ -75,6 +78,19 @@ def test_a_crop_is_cut_once_and_kept_with_the_box_that_it_covers(
         assert made.box == covered
         assert images.read(made.sha256) == encode(wanted)[0]
     assert cuts == [BOX]
+
+
+def test_crops_and_their_hashes_are_told_apart_in_the_store(tmp_path: Path, images: MemoryImages) -> None:
+    first = original(images, 1)
+
+    async def work(store: Store) -> None:
+        cropper = Cropper(store, images, CropSettings())
+        await cropper.crop(first, BOX)
+        await cropper.hashes(first, (BOX, WHOLE))
+
+    with_store(tmp_path, work)
+    with closing(sqlite3.connect(tmp_path / FILE)) as store:
+        assert sorted(store.execute("SELECT kind FROM answers")) == [("crop",), ("crop_hashes",)]
 
 
 def test_each_image_box_and_setting_has_a_crop_of_its_own(

@@ -201,6 +201,11 @@ def test_images_are_limited_and_the_last_crop_is_announced() -> None:
     assert play(episode, SEARCHES[0]).steps[-1].error == ""
 
 
+def test_an_image_has_as_many_tokens_as_the_exports_say() -> None:
+    settings = EpisodeSettings()
+    assert settings.max_pixels == 1280 * settings.factor**2
+
+
 def test_tools_that_are_not_offered_are_unknown() -> None:
     only = ("text_search", "image_search")
     episode = play(begin(tools=only), gaze([0, 0, 500, 500]))

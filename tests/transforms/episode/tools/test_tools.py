@@ -41,9 +41,16 @@ def test_the_members_that_are_ours() -> None:
 @pytest.mark.parametrize("frame", Frame)
 def test_what_is_offered_is_a_json_schema(frame: Frame) -> None:
     for tool in offered_tools(EpisodeSettings(tools=tuple(TOOLS), frame=frame)):
-        asked = tool["function"]["parameters"]
-        Draft202012Validator.check_schema(asked)
-        assert all(about["type"] for about in asked["properties"].values())
+        function: dict[str, Any] = tool["function"]  # type: ignore[assignment]
+        Draft202012Validator.check_schema(function["parameters"])
+        properties = function["parameters"]["properties"].values()
+        assert function["description"]
+        assert all(value["type"] and (value["description"] or value["type"] == "array") for value in properties)
+
+
+def test_a_tool_that_asks_for_nothing_reads_nothing() -> None:
+    whole = TOOLS["image_search"]
+    assert (whole.read_tag("[1, 2]"), whole.read({"query": "a flag"})) == ({}, {})
 
 
 def test_tools_that_are_on_by_default_come_first_in_their_order() -> None:
