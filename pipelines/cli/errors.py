@@ -8,6 +8,7 @@ from gog.pipelines.lake.one_line import one_line
 
 FELL_SHORT: Final = 1
 STOPPED: Final = 130
+_OF_DUCKDB: Final = "Query interrupted"
 PROBLEMS: Final = 20
 """How many keys of a config are told of at once."""
 
@@ -43,7 +44,7 @@ def error_line(error: BaseException) -> ErrorLine | None:
     from gog.pipelines.steps.context import causes_of
     from gog.schemas.errors import UserError
 
-    if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
+    if any(map(_interrupted, causes_of(error))):
         return ErrorLine("stopped; what was finished is kept, the same command goes on", STOPPED)
     if isinstance(error, UserError):
         problems: tuple[str, ...] = getattr(error, "problems", ())
@@ -60,3 +61,8 @@ def error_line(error: BaseException) -> ErrorLine | None:
         where = f"{error.filename}: " if error.filename else ""
         return ErrorLine(one_line(f"{where}{disk_advice(error) or error.strerror}"), FELL_SHORT)
     return None
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, which DuckDB swallows in the middle of a query and tells in its own words."""
+    return isinstance(error, KeyboardInterrupt) or (isinstance(error, RuntimeError) and str(error) == _OF_DUCKDB)

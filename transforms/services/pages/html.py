@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from gog.transforms.services.limited_child import LimitedChild, serve
+from gog.transforms.services.pages.link_density import links_in_one_pass
 from gog.transforms.services.pages.paragraph_classes import in_one_pass
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def main_text(html: str) -> tuple[str, str]:
         return "", ""
     ended = HTML_PARSER.error_log.filter_from_fatals()
     _unwrap(page)
-    with in_one_pass():
+    with in_one_pass(), links_in_one_pass():
         text = trafilatura.extract(page, include_comments=False, include_tables=True, with_metadata=False)
     return text or "", "cut where elements lie more than 256 deep" if "Excessive depth" in str(ended) else ""
 
