@@ -9,7 +9,7 @@ from gog.schemas import FailureClass
 from gog.transforms.services.store.keys import request_key
 from gog.transforms.services.store.records import Entry, Kept, Mode
 from gog.transforms.services.store.rows import _IDLE_S, dated_of, entry_row, hours_of
-from gog.transforms.services.store.schema import StoreError
+from gog.transforms.services.store.schema import FILE, StoreError
 from gog.transforms.services.store.sqlite import Store
 from gog.transforms.services.store.upkeep import verify
 
@@ -29,7 +29,7 @@ def test_a_lasting_failure_without_words_is_sound(tmp_path: Path) -> None:
             await store.put(FAILED)
 
     asyncio.run(keep())
-    assert list(verify(tmp_path)) == []
+    assert list(verify(tmp_path / FILE)) == []
 
 
 def test_modes_are_named_as_in_the_config() -> None:
