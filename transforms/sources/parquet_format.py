@@ -21,7 +21,7 @@ def parquet_spans(path: Path, rows: int) -> Iterator[Span]:
     try:
         with pq.ParquetFile(path) as file:
             count = _count(file, path.stat().st_size)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeError) as error:  # a column's name may be no text
         raise unreadable(path, error) from error
     for start in range(0, count, rows):
         stop = min(count, start + rows)
@@ -60,7 +60,7 @@ def parquet_rows(path: Path, span: Span) -> Rows:
             missing = at < span.stop <= file.metadata.num_rows
         if missing:
             raise pa.ArrowInvalid("its footer says more rows than are there")
-    except (OSError, pa.ArrowException) as failure:
+    except (OSError, pa.ArrowException, UnicodeError) as failure:
         detail = f"the file is damaged: {' '.join(str(failure).split())[:200]}"
         for number in range(at + 1, span.stop + 1):
             yield number, {}, detail

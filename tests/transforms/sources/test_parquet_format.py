@@ -74,3 +74,10 @@ def test_broken_statistics_are_a_damaged_file_and_no_end_of_the_process() -> Non
     )
     done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
     assert done.stdout.count("the file is damaged: Definition level histogram size mismatch") == 2
+
+
+def test_a_column_whose_name_is_no_text_is_a_damaged_file() -> None:
+    path = Path(__file__).parents[2] / "fuzz" / "corpus" / "parquet" / "column-of-no-text"
+    with pytest.raises(SourceError, match="cannot be read: 'utf-8' codec"):
+        list(parquet_spans(path, 100))
+    assert [error[:20] for _, _, error in parquet_rows(path, Span(0, 2, 1, 2))] == ["the file is damaged:"] * 2
