@@ -11,7 +11,7 @@ from gog.transforms.atlas import world
 from gog.transforms.atlas.facts import countries, flag
 from gog.transforms.atlas.pages import articles, gallery_pictures
 from gog.transforms.atlas.world import atlas_world
-from gog.transforms.services.search.index_folder import IndexFolderError
+from gog.transforms.services.search.index_folder import IndexUnwrittenError
 
 
 def test_built_once_and_then_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ def test_a_build_cut_short_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(world, "build_corpus", full_disk)
-    with pytest.raises(IndexFolderError, match="No space"):
+    with pytest.raises(IndexUnwrittenError, match="No space"):
         atlas_world(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
