@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from postgres_server import Server, programs, serving
 
 os.environ.pop("COLUMNS", None)  # tables are as wide as without a terminal, wherever the tests run
 
@@ -37,6 +38,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("gog", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("gog")
 
+_NEEDS = {
+    "network": "run them with pytest -m network",
+    "gpu": "run them with pytest -m gpu",
+    "postgres": "they run where PostgreSQL (on Debian, apt-get install postgresql) and psycopg are installed",
+}
+"""Markers of what may be left out, and what to do about it."""
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 
@@ -79,16 +86,25 @@ def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL that no test stops."""
+    with serving() as server:
+        yield server
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Count what the markers leave out."""
     before = list(items)
     yield
+    if programs() is None:
+        items[:] = [item for item in items if not item.get_closest_marker("postgres")]
     kept = {item.nodeid for item in items}
     counts: dict[str, int] = {}
     for item in before:
         if item.nodeid not in kept:
-            for marker in ("network", "gpu"):
+            for marker in _NEEDS:
                 counts[marker] = counts.get(marker, 0) + (item.get_closest_marker(marker) is not None)
     config.stash[_LEFT_OUT] = counts
     if hasattr(config, "workeroutput"):
@@ -105,7 +121,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Say what the markers left out."""
     for marker, count in sorted(config.stash.get(_LEFT_OUT, {}).items()):
         if count:
-            terminalreporter.write_line(f"left out: {count} tests marked {marker}; run them with pytest -m {marker}")
+            terminalreporter.write_line(f"left out: {count} tests marked {marker}; {_NEEDS[marker]}")
 
 
 def pytest_unconfigure() -> None:

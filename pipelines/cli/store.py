@@ -45,11 +45,11 @@ def stats(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOpt
     """
     from gog.pipelines.connect.stores import store_path
     from gog.pipelines.views.summary import console_for, plain_table
-    from gog.transforms.services.store.upkeep import runs_in, statistics
+    from gog.transforms.services.store.records import ALL
 
     loaded = store_config(config, lake)
     with closing(_open(loaded)) as store:
-        groups, runs = statistics(store.database), runs_in(store.database)
+        groups, runs = store.statistics(ALL), store.runs()
     if as_json:
         print_json({"store": store_path(loaded), "groups": [asdict(group) for group in groups], "events": runs})
         return
@@ -80,9 +80,8 @@ def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOp
     Finds damage, keys that are not the hash of their request, and answers that are not of the form of their kind.
     """
     from gog.pipelines.connect.stores import files_at, store_path
+    from gog.transforms.services.store.records import Problem
     from gog.transforms.services.store.segment_files import segment_problems
-    from gog.transforms.services.store.upkeep import Problem
-    from gog.transforms.services.store.upkeep import verify as find_problems
 
     loaded = store_config(config, lake)
     problems: list[Problem] = []
@@ -91,7 +90,7 @@ def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOp
         problems = [Problem("", "", f"{name}: {why}") for name, why in segment_problems(files_at(store_path(loaded)))]
     if not problems:
         with closing(_open(loaded)) as store:
-            problems = list(find_problems(store.database))
+            problems = list(store.problems())
             count = store.count()
     if as_json:
         print_json({"entries": count, "problems": [asdict(problem) for problem in problems]})
@@ -120,15 +119,14 @@ def export(
     store.mode replay. Events, and so what a run spent, stay here.
     """
     from gog.transforms.services.store.cassette import write_cassette
-    from gog.transforms.services.store.upkeep import Choice, choose, runs_in
+    from gog.transforms.services.store.records import Choice
 
     loaded = store_config(config, lake)
     with closing(_open(loaded)) as store:
-        database = store.database
-        known = runs_in(database)
+        known = store.runs()
         if run is not None and run not in known:
             raise UseError(f"no run {run!r} has asked this store; it knows {', '.join(known) or 'none'}")
-        chosen = choose(database, Choice(kinds=tuple(kind or ()), run=run))
+        chosen = store.choose(Choice(kinds=tuple(kind or ()), run=run))
         written = write_cassette(file, chosen, _images(loaded))
     missing = f"; {written.missing:,} pictures that answers name are not in the lake" if written.missing else ""
     print(f"{file}: {written.entries:,} entries, {written.images:,} pictures{missing}")
@@ -185,9 +183,8 @@ def gc(
     What fits all the options is meant. A store of segments is packed together, too.
     """
     from gog.pipelines.connect.stores import files_at, make_store, store_path
-    from gog.transforms.services.store.records import Mode
+    from gog.transforms.services.store.records import Choice, Mode
     from gog.transforms.services.store.segment_files import compact
-    from gog.transforms.services.store.upkeep import Choice, keys_of, runs_in, statistics
 
     loaded = store_config(config, lake)
     selected = bool(older_than or kind or failures or unreachable)
@@ -200,15 +197,15 @@ def gc(
     with closing(make_store(loaded, Mode.RECORD)) as store:
         if selected:
             choice = Choice(tuple(kind or ()), before, failures, unasked_by=runs)
-            groups = statistics(store.database, choice)
+            groups = store.statistics(choice)
             only_runs = unreachable and not (older_than or kind or failures)
-            gone = [run for run in runs_in(store.database) if run not in (runs or ())] if only_runs else []
+            gone = [run for run in store.runs() if run not in (runs or ())] if only_runs else []
             count, size = sum(group.entries for group in groups), sum(group.bytes for group in groups)
             cost = sum(group.cost for group in groups)
             events = f", and the events of {len(gone):,} runs" if gone else ""
             print(f"{count:,} entries, {size / 1e6:,.1f} MB, bought for ${cost:,.2f}{events}")
             if yes:
-                store.drop(keys_of(store.database, choice), gone)
+                store.drop(store.keys(choice), gone)
                 print("removed")
             else:
                 print("nothing is removed yet: the same with --yes does it")

@@ -100,10 +100,12 @@ class StoreSettings(ConfigTable):
     mode: Literal["live", "record", "replay"] = "record"
     """`record` keeps answers and asks only for what is new, `replay` asks for nothing, `live` asks for everything and
     keeps nothing."""
-    backend: Literal["sqlite", "segments"] = "sqlite"
-    """`sqlite` for one machine, `segments` for workers on many."""
+    backend: Literal["sqlite", "segments", "postgresql"] = "sqlite"
+    """`sqlite` for one machine; `postgresql`, one state that the workers of many share, goes with its address;
+    `segments` for workers on many with no database."""
     path: str = ""
-    """A folder, or for segments also gs://... or s3://...; LAKE/store by default."""
+    """A folder, for segments also gs://... or s3://..., or postgresql://USER@HOST/DATABASE without its password;
+    LAKE/store by default. `store: ADDRESS` is short for `store: {path: ADDRESS}`."""
     lifetimes: dict[FailureClass, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     """Days that kept failures of a class count; by default permanent ones for ever and passing ones never."""
     refresh: tuple[str, ...] = ()
@@ -111,8 +113,27 @@ class StoreSettings(ConfigTable):
     refresh_before: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """where they were kept before this time (seconds since 1970)."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _address(cls, given: Any) -> Any:
+        """An address alone, and the backend that goes with one; a secret in it is refused, and not shown."""
+        values: Any = {"path": given} if isinstance(given, str) else given
+        path = values.get("path") if isinstance(values, dict) else None
+        if isinstance(path, str) and path.startswith(("postgresql:", "postgres:")):
+            from gog.transforms.services.store.postgres.database import secret_in
+
+            if secret := secret_in(path):
+                raise ValueError(
+                    f"the address has {secret} in it, and configs are kept: take it out, and set PGPASSWORD or a "
+                    "password file (PGPASSFILE)"
+                )
+            return {"backend": "postgresql"} | values
+        return values
+
     @model_validator(mode="after")
     def _place(self) -> Self:
+        if (self.backend == "postgresql") != self.path.startswith(("postgresql://", "postgres://")):
+            raise ValueError("backend postgresql goes with a path postgresql://USER@HOST/DATABASE, and no other does")
         if "://" in self.path and self.backend == "sqlite":
             raise ValueError(f"{self.path} is no folder: set backend to segments")
         return self

@@ -18,7 +18,7 @@ from gog.pipelines.connect.addresses import (
     server_of,
     with_pages,
 )
-from gog.pipelines.connect.stores import make_budget, make_store, prices_of, store_path
+from gog.pipelines.connect.stores import make_budget, make_store, prices_of, shared_limits, store_path
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.image_store import ImageStore
@@ -97,7 +97,8 @@ def open_services(config: Config) -> Services:
         if service is not None:
             server = server_of(address, config) if address in policies else None
             provider = host_or_scheme(address)
-            gates[service.id] = by_provider.setdefault(provider, _gate(config, provider, server))
+            gates[service.id] = by_provider.get(provider) or _gate(config, store, provider, server)
+            by_provider[provider] = gates[service.id]
     budget = make_budget(config, store, gates)
     _budgets.append((os.getpid(), budget))
     breaker = Breaker(one.provider for one in store.tally(config.run) if one.events - one.from_store > one.failed)
@@ -163,6 +164,7 @@ def check_ready(config: Config) -> None:
         raise ConfigError(f"max_cost is set, but no price is known for {', '.join(unknown)}: add it to prices")
 
 
-def _gate(config: Config, provider: str, server: Server | None) -> Gate:
+def _gate(config: Config, store: AnyStore, provider: str, server: Server | None) -> Gate:
     in_flight = (server.in_flight if server else None) or max(64, config.window)
-    return Gate(config.limits.get(provider) or Limits(in_flight=in_flight))
+    limits = config.limits.get(provider) or Limits(in_flight=in_flight)
+    return Gate(limits, shared=shared_limits(store, provider, limits))

@@ -7,10 +7,14 @@ from typing import Final
 from gog.pipelines.config.addresses import KINDS, named_services
 from gog.pipelines.config.config import Config, ConfigError
 from gog.transforms.services.gateway.budget import Budget
+from gog.transforms.services.gateway.gate import Limits
 from gog.transforms.services.gateway.leases import FileLeases, Leases, SharedLeases
+from gog.transforms.services.gateway.ledger import Ledger
 from gog.transforms.services.gateway.prices import FREE, Price
+from gog.transforms.services.gateway.shared_limits import SharedLimits
 from gog.transforms.services.providers import embedded, embedded_names, provider_at
 from gog.transforms.services.store.places import Files, LocalFiles
+from gog.transforms.services.store.postgres.store import PostgresStore, has_store
 from gog.transforms.services.store.records import AnyStore, Freshness, Mode
 from gog.transforms.services.store.schema import FILE
 from gog.transforms.services.store.segment_files import FOLDER
@@ -42,6 +46,8 @@ def files_at(path: str) -> Files:
 def make_store(config: Config, mode: Mode | None = None) -> AnyStore:
     """Open the config's store, in its own mode unless given another. Raises `StoreError`."""
     mode, fresh = mode or Mode(config.store.mode), freshness(config)
+    if config.store.backend == "postgresql":
+        return PostgresStore(config.store.path, mode, fresh=fresh)
     if config.store.backend == "segments":
         return SegmentStore(files_at(store_path(config)), mode, fresh=fresh)
     return Store(Path(store_path(config)), mode, fresh=fresh)
@@ -49,16 +55,12 @@ def make_store(config: Config, mode: Mode | None = None) -> AnyStore:
 
 def read_store(config: Config) -> AnyStore | None:
     """The store for reading, None where nothing is kept yet; writes nothing. Raises `StoreError`."""
-    path = store_path(config)
-    segments = config.store.backend == "segments"
-    there = bool(files_at(path).names(FOLDER)) if segments else (Path(path) / FILE).exists()
+    path, backend = store_path(config), config.store.backend
+    if backend == "postgresql":
+        there = has_store(path)
+    else:
+        there = bool(files_at(path).names(FOLDER)) if backend == "segments" else (Path(path) / FILE).exists()
     return make_store(config, Mode.REPLAY) if there else None
-
-
-def size_of(store: AnyStore) -> int:
-    """Bytes of all that is kept, as SQLite holds it."""
-    path = store.database
-    return sum(part.stat().st_size for part in (path, path.with_name(f"{path.name}-wal")) if part.exists())
 
 
 def freshness(config: Config) -> Freshness:
@@ -86,6 +88,7 @@ def make_budget(config: Config, store: AnyStore, providers: Iterable[str]) -> Bu
         providers=providers,
         spent=store.spend(config.run),
         leases=_leases(config) if slices else None,
+        ledger=_ledger(config, store),
         slices=slices or 1,
     )
 
@@ -93,9 +96,30 @@ def make_budget(config: Config, store: AnyStore, providers: Iterable[str]) -> Bu
 def _slices(config: Config) -> int | None:
     """In how many slices the ceilings are leased; None where one process has them for itself."""
     ceiling = config.budget
-    if config.store.mode == "replay" or (ceiling.max_cost is None and ceiling.max_calls is None):
+    if (
+        config.store.backend == "postgresql"
+        or config.store.mode == "replay"
+        or (ceiling.max_cost is None and ceiling.max_calls is None)
+    ):
         return None
     return ceiling.slices or (SLICES if config.store.backend == "segments" else None)
+
+
+def _ledger(config: Config, store: AnyStore) -> Ledger | None:
+    ceiling = config.budget
+    if not isinstance(store, PostgresStore) or store.mode is Mode.REPLAY:
+        return None
+    if ceiling.max_cost is None and ceiling.max_calls is None:
+        return None
+    return Ledger(store.database, config.run, store.worker, ceiling.max_calls, ceiling.max_cost)
+
+
+def shared_limits(store: AnyStore, provider: str, limits: Limits) -> SharedLimits | None:
+    """What the limits of a provider allow all workers together; None where they are each process's own."""
+    a_minute = (limits.requests_per_minute, limits.tokens_per_minute)
+    if not isinstance(store, PostgresStore) or store.mode is Mode.REPLAY or a_minute == (None, None):
+        return None
+    return SharedLimits(store.database, provider, *a_minute)
 
 
 def _leases(config: Config) -> Leases:

@@ -19,7 +19,7 @@ from typing import Final, Literal
 from gog.pipelines.config.addresses import KINDS, named_services
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import open_at, open_reader, server_of
-from gog.pipelines.connect.stores import read_store, size_of, store_path
+from gog.pipelines.connect.stores import read_store, store_path
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.rehearse.understood import advice_on_pictures, told, understood
@@ -125,7 +125,7 @@ def _store(config: Config) -> Check:
                 return Check("store", "problem", f"mode replay, and there is nothing at {store_path(config)}", advice)
             return Check("store", "ok", f"mode {mode}, empty")
         with closing(store):
-            answers, size = store.count(), size_of(store)
+            answers, size = store.count(), store.size()
     except (StoreError, ConfigError) as error:
         return Check("store", "problem", str(error))
     except OSError as error:

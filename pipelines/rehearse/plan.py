@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import check_addresses
-from gog.pipelines.connect.stores import read_store, size_of
+from gog.pipelines.connect.stores import read_store
 from gog.pipelines.lake.lake import STEP_TABLES, Lake, LakeError
 from gog.pipelines.rehearse.estimate import (
     EASY,
@@ -150,7 +150,7 @@ def _observed(config: Config) -> tuple[Samples | None, int]:
     if store is None:
         return None, 0
     with closing(store):
-        return read_samples(config, store), size_of(store)
+        return read_samples(config, store), store.size()
 
 
 def _units(config: Config, rows: int, left: int, done: Mapping[str, set[int]]) -> dict[str, Range]:

@@ -23,7 +23,7 @@ from gog.schemas import canonical_json, content_id
 from gog.schemas.errors import UsageError
 from gog.transforms.images import sha256_hex
 from gog.transforms.ingest.seeds import SOURCE_ID
-from gog.transforms.services.store.upkeep import choose
+from gog.transforms.services.store.records import ALL
 
 _SHA256: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _LEAST_QUESTION: Final = 12
@@ -226,7 +226,7 @@ def _find_crops(configs: Mapping[str, Config], found: _Found) -> None:
         if store is None:
             continue
         with closing(store):
-            for dated in choose(store.database):
+            for dated in store.choose(ALL):
                 entry = dated.entry
                 if entry.kind == "crop" and found.own & _shas_in(entry.request):
                     found.own |= _shas_in(entry.kept.answer or "")
@@ -242,7 +242,7 @@ def _store_keys(configs: Mapping[str, Config], asked: Asked, found: _Found) -> d
         with closing(store):
             texts = [canonical_json(text)[1:-1] for text in found.questions if len(text) >= _LEAST_QUESTION]
             named = set(asked.images)
-            for dated in choose(store.database):
+            for dated in store.choose(ALL):
                 entry = dated.entry
                 request, answer = _shas_in(entry.request), _shas_in(entry.kept.answer or "")
                 if found.own & request or named & answer or any(text in entry.request for text in texts):

@@ -49,7 +49,7 @@ class Cropper:
     ) -> Any:
         request = canonical_json([kind, VERSION, self.settings.model_dump(mode="json"), what])
         key = request_key(request)
-        kept = self._store.get(key)
+        kept = await self._store.find(key)
         if kept is not None and kept.answer is not None:
             value = json.loads(kept.answer)
             if usable(value):

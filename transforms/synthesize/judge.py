@@ -125,7 +125,7 @@ class Judges:
         """
         store, heard = self.gateway.store, None
         for key, sample in _samples(judge, request):
-            kept = store.get(key) is not None
+            kept = await store.find(key) is not None
             if heard is not None and not kept and store.mode is Mode.REPLAY:
                 break
             heard = await self._sample(judge, sample, read, purpose)

@@ -63,7 +63,7 @@ def facts(folder: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
         "price": budget.price(model_id("teacher", ModelSettings())),
         "teacher's gate": gateway._gates[teacher.id]._limits,
         "one gate": gateway._gates[teacher.id] is gateway._gates[services.judge.id],
-        "store": gateway.store.database,
+        "store": gateway.store.place,
     }
 
 

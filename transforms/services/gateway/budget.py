@@ -2,8 +2,9 @@
 
 A call is admitted with an estimate of its cost, which stays reserved until the true cost is known. So the money
 ceiling holds with any number of calls in flight, as long as no call costs more than its estimate. Where several workers
-share the ceilings, each spends what it has leased of them (`gog.transforms.services.gateway.leases`); hours are
-not leased.
+share the ceilings, a ledger in the shared state admits each call (`gog.transforms.services.gateway.ledger`), or, where
+there is none, each spends what it has leased of them (`gog.transforms.services.gateway.leases`); hours are each
+worker's own.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from typing import Final
 from gog.schemas import FailureClass
 from gog.schemas.errors import UsageError
 from gog.transforms.services.gateway.leases import MICROS, Leases
+from gog.transforms.services.gateway.ledger import Ledger, Refusal
 from gog.transforms.services.gateway.prices import FREE, Price, find_price
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.store.records import Spent
@@ -56,6 +58,7 @@ class Budget:
         providers: Iterable[str] = (),
         spent: Spent = Spent(),  # noqa: B008  # frozen
         leases: Leases | None = None,
+        ledger: Ledger | None = None,
         slices: int = 1,
         idle_s: float = IDLE_S,
         clock: Callable[[], float] = time.monotonic,
@@ -63,7 +66,8 @@ class Budget:
         """`spent` is what earlier parts of the run used; `providers` are the ids of the services to be called.
 
         With `leases`, calls and money are leased in slices of a ceiling's `slices`-th part, and what is left of them is
-        given back when nothing was called for `idle_s` seconds. Raises `PriceError` when `max_cost` is set and a
+        given back when nothing was called for `idle_s` seconds. With a `ledger` each call is admitted by it, and no
+        lease is needed. Raises `PriceError` when `max_cost` is set and a
         provider has no price.
         """
         self._max_cost, self._max_calls, self._max_hours = max_cost, max_calls, max_hours
@@ -72,13 +76,14 @@ class Budget:
         self._before, self._clock, self._began = spent, clock, clock()
         self._calls, self._cost, self._reserved, self._open = 0, 0.0, 0.0, 0
         self._leases, self._slices, self._idle_s = leases, slices, idle_s
+        self._ledger = ledger
         self._leasing: asyncio.Lock | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._giving: asyncio.Task[None] | None = None
         # What this process may use: of the ceiling what is left, or what it has leased.
-        self._may_call = math.inf if max_calls is None else 0 if leases else max_calls - spent.calls
-        self._may_cost = math.inf if max_cost is None else 0.0 if leases else max_cost - spent.cost
-        self._final = set() if leases else {"calls", "cost"}
+        self._may_call = math.inf if max_calls is None or ledger else 0 if leases else max_calls - spent.calls
+        self._may_cost = math.inf if max_cost is None or ledger else 0.0 if leases else max_cost - spent.cost
+        self._final = set() if leases or ledger else {"calls", "cost"}
         """Of what no more can be leased."""
         self._waiting: list[asyncio.Future[None]] = []
         self.reached = ""
@@ -87,6 +92,8 @@ class Budget:
         unknown = sorted({p for p in providers if self._price(p) is None})
         if max_cost is not None and unknown:
             raise PriceError(f"max_cost is set, but no price is known for {', '.join(unknown)}: add it to prices")
+        if ledger:
+            ledger.begin(spent.calls, spent.cost)
         if leases:
             leases.begin({"calls": spent.calls, "cost": _micros(spent.cost)})
 
@@ -163,6 +170,8 @@ class Budget:
             self.check(estimate)
             short = self._short(estimate)
             if not short:
+                if self._ledger is not None and not await self._reserve(self._ledger, estimate):
+                    continue
                 self._calls += 1
                 self._open += 1
                 self._reserved += estimate
@@ -173,6 +182,22 @@ class Budget:
                 waiting = asyncio.get_running_loop().create_future()
                 self._waiting.append(waiting)
                 await waiting
+
+    async def _reserve(self, ledger: Ledger, estimate: float) -> bool:
+        """Whether the ledger admits the call; else why not can be told, and `check` raises it."""
+        refusal = await ledger.reserve(estimate)
+        if refusal is not None:
+            self.reached = self._refused(refusal, estimate)
+            self._wake()
+        elif self._stop:  # meanwhile
+            ledger.settle(estimate, 0.0)
+        return not (refusal or self._stop)
+
+    def _refused(self, refusal: Refusal, estimate: float) -> str:
+        if refusal.kind == "calls":
+            return f"max_calls: {refusal.used:.0f} of {self._max_calls} calls made by all workers"
+        spent = f"${refusal.used:.4f} of ${self._max_cost:.4f} spent by all workers"
+        return f"max_cost: {spent}, the next call may cost ${estimate:.4f}"
 
     def _short(self, estimate: float) -> str:
         """What is missing for a call of that cost, reservations counted."""
@@ -209,6 +234,8 @@ class Budget:
         # Exactly nothing is reserved when nothing is in flight: a rounding error would make the next call wait forever.
         self._reserved = max(0.0, self._reserved - estimate) if self._open else 0.0
         self._cost += cost
+        if self._ledger is not None:
+            self._ledger.settle(estimate, cost)
         self._wake()
         if self._leases and not self._open:
             if self._idle:
@@ -230,6 +257,8 @@ class Budget:
         """Give what is leased and not used back to the other workers: for the end of the process."""
         if self._leases:
             self._tell(self._keep_what_is_used())
+        if self._ledger is not None:
+            self._ledger.close()
 
     def _keep_what_is_used(self) -> dict[str, int]:
         if self._max_calls is not None:

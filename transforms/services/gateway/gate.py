@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gog.schemas import FailureClass
 from gog.transforms.services.gateway.bucket import Bucket
 from gog.transforms.services.gateway.rate import AdaptiveRate, Admitted
+from gog.transforms.services.gateway.shared_limits import SharedLimits
 
 REFUSALS: Final = frozenset({FailureClass.RATE_LIMITED, FailureClass.OVERLOADED})
 LATEST: Final = 32
@@ -29,7 +30,7 @@ HOLDING_SHARE: Final = 0.2
 
 
 class Limits(BaseModel):
-    """What one provider may take, per process."""
+    """What one provider may take, per process; a minute's over all workers, where they share their state."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,15 +57,20 @@ class Gate:
         self,
         limits: Limits = Limits(),  # noqa: B008  # frozen
         *,
+        shared: SharedLimits | None = None,
         longest_hold_s: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`longest_hold_s` caps what a `Retry-After` may ask for; `clock` (seconds) and `sleep` are for tests."""
+        """`shared` keeps what the limits allow a minute, for all workers.
+
+        `longest_hold_s` caps what a `Retry-After` may ask for; `clock` (seconds) and `sleep` are for tests.
+        """
         self._limits, self._longest_hold_s, self._clock, self._sleep = limits, longest_hold_s, clock, sleep
         now = clock()
-        self._requests = _per_minute(limits.requests_per_minute, 1.0, now)
-        self._tokens = _per_minute(limits.tokens_per_minute, 10.0, now)
+        self._shared = shared
+        self._requests = None if shared else _per_minute(limits.requests_per_minute, 1.0, now)
+        self._tokens = None if shared else _per_minute(limits.tokens_per_minute, 10.0, now)
         self._adaptive = AdaptiveRate()
         self._queue: deque[tuple[asyncio.Future[Admission], int]] = deque()
         self._alarm: tuple[float, asyncio.Task[None]] | None = None
@@ -101,6 +107,9 @@ class Gate:
         else:
             admission = self._enter(tokens)
         try:
+            # Last, so that what is taken is used at once.
+            if self._shared is not None and (wait := await self._shared.take(tokens)) > 0:
+                await self._sleep(wait)
             yield admission
         finally:
             self._leave()
@@ -114,6 +123,8 @@ class Gate:
     ) -> None:
         """How an admitted request went: None is an answer; `tokens` are those it really took."""
         now = self._clock()
+        if tokens is not None and self._shared is not None:
+            self._shared.correct(tokens - admission.tokens)
         if tokens is not None and self._tokens:
             self._tokens.take(tokens - admission.tokens, now)
         if failure in REFUSALS and retry_after is not None and math.isfinite(retry_after):

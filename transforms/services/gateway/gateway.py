@@ -10,16 +10,16 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from gog.schemas import Event, FailureClass, Hit
 from gog.transforms.services.gateway.breaker import Breaker
 from gog.transforms.services.gateway.budget import Budget
+from gog.transforms.services.gateway.flights import Flight, Request, Trace
 from gog.transforms.services.gateway.gate import Gate
 from gog.transforms.services.gateway.json_replies import repair
 from gog.transforms.services.gateway.prices import FREE
@@ -38,7 +38,7 @@ from gog.transforms.services.protocols import (
     TextSearch,
 )
 from gog.transforms.services.store.forms import DETECTIONS, HITS, PAGE, REPLY
-from gog.transforms.services.store.keys import chat_request, detect_request, page_request, request_key, search_request
+from gog.transforms.services.store.keys import chat_request, detect_request, page_request, search_request
 from gog.transforms.services.store.records import AnyStore, Entry, Kept, Mode
 from gog.transforms.services.store.schema import StoreError
 
@@ -52,41 +52,6 @@ _PAGE_ATTEMPTS = 2
 """A search goes on without a page whose site is down; five attempts would hold it up for minutes."""
 _MAY_BE_CHARGED = frozenset({FailureClass.TIMEOUT, FailureClass.MALFORMED, FailureClass.REFUSED})
 """Failures after which the provider may have done the work: they are charged by estimate."""
-
-
-@dataclass(slots=True)
-class _Request(Generic[A]):
-    """A request on its way: its identity, how to make it, and what it may take."""
-
-    kind: str
-    provider: str
-    purpose: str
-    text: str
-    make: Callable[[], Awaitable[A]]
-    form: TypeAdapter[A]
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    ready: Callable[[], Awaitable[None]] | None = None
-    key: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.key = request_key(self.text)
-
-
-@dataclass(slots=True)
-class _Flight:
-    task: asyncio.Task[Any]
-    waiting: int = 0
-
-
-@dataclass(slots=True)
-class _Trace:
-    """When a request began (since 1970, and on the performance counter), how often it was made, what it cost."""
-
-    started: float
-    clock: float
-    attempts: int = 0
-    cost: float = 0.0
 
 
 @runtime_checkable
@@ -125,7 +90,7 @@ class Gateway:
         self._gates = dict(gates or {})
         self._retry, self._sleep = retry or Retry(), sleep
         self._rng = random.Random(seed)
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, Flight] = {}
 
     async def chat(self, policy: Policy, request: ChatRequest, purpose: str) -> ChatReply:
         """A reply of the policy, from the store where it was asked before. Raises `ServiceError`.
@@ -140,7 +105,7 @@ class Gateway:
         text = chat_request(policy.id, request)
         images = sum(len(message.images) for message in request.messages)
         return await self._ask(
-            _Request(
+            Request(
                 kind="chat",
                 provider=policy.id,
                 purpose=purpose,
@@ -161,7 +126,7 @@ class Gateway:
         """The detector's boxes. Raises `ServiceError`."""
         text = detect_request(detector.id, image_sha256, phrases)
         make = partial(detector.detect, image_sha256, phrases)
-        return await self._ask(_Request("detect", detector.id, purpose, text, make, DETECTIONS))
+        return await self._ask(Request("detect", detector.id, purpose, text, make, DETECTIONS))
 
     async def text_search(self, service: TextSearch, query: str, top_k: int, purpose: str) -> tuple[Hit, ...]:
         """Hits of a text search. Raises `ServiceError`."""
@@ -176,36 +141,36 @@ class Gateway:
     async def read_page(self, reader: PageReader, url: str, purpose: str) -> Page:
         """The text of a page. Raises `ServiceError`."""
         text, make = page_request(reader.id, url), partial(reader.read, url)
-        return await self._ask(_Request("page", reader.id, purpose, text, make, PAGE))
+        return await self._ask(Request("page", reader.id, purpose, text, make, PAGE))
 
     async def _search(
         self, kind: str, service: TextSearch | ImageSearch, query: str, top_k: int, purpose: str
     ) -> tuple[Hit, ...]:
         text = search_request(kind, service.id, query, top_k)
         make = partial(service.search, query, top_k)
-        return await self._ask(_Request(kind, service.id, purpose, text, make, HITS))
+        return await self._ask(Request(kind, service.id, purpose, text, make, HITS))
 
-    async def _ask(self, request: _Request[A]) -> A:
-        trace = _Trace(time.time(), time.perf_counter())
+    async def _ask(self, request: Request[A]) -> A:
+        trace = Trace(time.time(), time.perf_counter())
         flight = self._flights.get(request.key)
         if flight is not None:
             return await self._join(request, trace, flight)
-        kept = self.breaker.doubted(request.provider, request.key) or self.store.get(request.key)
+        kept = self.breaker.doubted(request.provider, request.key) or await self.store.find(request.key)
         if kept is not None:
-            self.statistics.from_store += 1
-            self._log(request, trace, kept.failure, from_store=True)
-            return self._read(request, kept)
+            return self._found(request, trace, kept)
+        if (flight := self._flights.get(request.key)) is not None:  # begun while the store was asked
+            return await self._join(request, trace, flight)
         if self.store.mode is Mode.REPLAY:
             self._log(request, trace, FailureClass.STORE_MISS)
             raise ServiceError(FailureClass.STORE_MISS, f"{request.kind} {request.key[:16]} is not in the store")
         # A task of its own: when the first caller is cancelled, the others still get their answer.
         task = asyncio.get_running_loop().create_task(self._fetch(request, trace))
-        flight = self._flights[request.key] = _Flight(task)
+        flight = self._flights[request.key] = Flight(task)
         task.add_done_callback(partial(self._land, request.key, flight))
         answer: A = await self._board(request.key, flight)
         return answer
 
-    async def _join(self, request: _Request[A], trace: _Trace, flight: _Flight) -> A:
+    async def _join(self, request: Request[A], trace: Trace, flight: Flight) -> A:
         self.statistics.joined += 1
         try:
             answer: A = await self._board(request.key, flight)
@@ -215,7 +180,7 @@ class Gateway:
         self._log(request, trace, None, from_store=True)
         return answer
 
-    async def _board(self, key: str, flight: _Flight) -> Any:
+    async def _board(self, key: str, flight: Flight) -> Any:
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
@@ -228,13 +193,28 @@ class Gateway:
         finally:
             flight.waiting -= 1
 
-    def _land(self, key: str, flight: _Flight, task: asyncio.Task[Any] | None = None) -> None:
+    def _land(self, key: str, flight: Flight, task: asyncio.Task[Any] | None = None) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
         if task is not None and not task.cancelled():
             task.exception()  # seen, even where every caller has gone
 
-    async def _fetch(self, request: _Request[A], trace: _Trace) -> A:
+    def _found(self, request: Request[A], trace: Trace, kept: Kept) -> A:
+        self.statistics.from_store += 1
+        self._log(request, trace, kept.failure, from_store=True)
+        return self._read(request, kept)
+
+    async def _fetch(self, request: Request[A], trace: Trace) -> A:
+        """Make the request, or wait for what another process makes of it."""
+        kept = await self.store.claim(request.key)
+        if kept is not None:
+            return self._found(request, trace, kept)
+        try:
+            return await self._make(request, trace)
+        finally:
+            self.store.release(request.key)
+
+    async def _make(self, request: Request[A], trace: Trace) -> A:
         """Make the request, retried; keep what came of it, with its event."""
         if request.ready is not None:
             await request.ready()
@@ -285,12 +265,12 @@ class Gateway:
         if why and not self.budget.stopped:
             self.budget.stop(FailureClass.SETUP, why)
 
-    def _retry_of(self, request: _Request[Any]) -> Retry:
+    def _retry_of(self, request: Request[Any]) -> Retry:
         if request.kind != "page":
             return self._retry
         return self._retry.model_copy(update={"attempts": min(_PAGE_ATTEMPTS, self._retry.attempts)})
 
-    async def _attempt(self, request: _Request[A], trace: _Trace) -> tuple[A, str]:
+    async def _attempt(self, request: Request[A], trace: Trace) -> tuple[A, str]:
         """One request: the answer and its JSON text."""
         gate = self._gates.get(request.provider)
         if gate is None:
@@ -327,7 +307,7 @@ class Gateway:
         self.statistics.tokens[request.provider] = (read + tokens[0], written + tokens[1])
         return answer, text
 
-    async def _timed(self, request: _Request[A]) -> A:
+    async def _timed(self, request: Request[A]) -> A:
         try:
             async with asyncio.timeout(self._retry.timeout_s) as limit:
                 return await request.make()
@@ -336,7 +316,7 @@ class Gateway:
                 raise ServiceError(FailureClass.TIMEOUT, f"no answer within {self._retry.timeout_s:g} s") from error
             raise
 
-    def _checked(self, request: _Request[A], answer: A) -> tuple[A, str]:
+    def _checked(self, request: Request[A], answer: A) -> tuple[A, str]:
         """The answer as the store will give it back, so that live and replayed runs see the same."""
         try:
             text = request.form.dump_json(answer)
@@ -345,7 +325,7 @@ class Gateway:
             detail = str(error).splitlines()[0]
             raise ServiceError(FailureClass.MALFORMED, f"the answer cannot be kept: {detail}") from error
 
-    def _tokens(self, request: _Request[A], answer: A) -> tuple[int, int]:
+    def _tokens(self, request: Request[A], answer: A) -> tuple[int, int]:
         """Tokens read and written; where a paid reply says nothing of them, estimates."""
         if not isinstance(answer, ChatReply):
             return 0, 0
@@ -355,7 +335,7 @@ class Gateway:
         said = len(answer.message.model_dump_json()) // _CHARACTERS_A_TOKEN
         return read or request.prompt_tokens, written or said
 
-    def _read(self, request: _Request[A], kept: Kept) -> A:
+    def _read(self, request: Request[A], kept: Kept) -> A:
         if kept.answer is None:
             raise ServiceError(kept.failure or FailureClass.MALFORMED, kept.detail)
         try:
@@ -365,15 +345,13 @@ class Gateway:
                 f"{self.store.place}: the answer {request.key} does not fit this engine; restore a copy of the store"
             ) from error
 
-    def _log(
-        self, request: _Request[Any], trace: _Trace, failure: FailureClass | None, from_store: bool = False
-    ) -> None:
+    def _log(self, request: Request[Any], trace: Trace, failure: FailureClass | None, from_store: bool = False) -> None:
         self.store.log(self.run, self._event(request, trace, failure, from_store))
 
     def _event(
         self,
-        request: _Request[Any],
-        trace: _Trace,
+        request: Request[Any],
+        trace: Trace,
         failure: FailureClass | None,
         from_store: bool,
         tokens: tuple[int, int] = (0, 0),

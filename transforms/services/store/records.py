@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Final, Protocol, Self
 
 from gog.schemas import Event, FailureClass
@@ -127,6 +126,55 @@ class Asked:
     """None where the run did not buy it: another one had."""
 
 
+MADE_HERE: Final = "crop"
+"""Purpose of what is kept without an event: work of our own, which no run has to pay for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which entries are meant: all that fit every part that is given."""
+
+    kinds: tuple[str, ...] = ()
+    before: float | None = None
+    """Kept before this time (seconds since 1970)."""
+    failures: bool = False
+    """Failures alone."""
+    run: str | None = None
+    """Asked by this run; what is `MADE_HERE` counts with every run."""
+    unasked_by: tuple[str, ...] | None = None
+    """Asked by none of these runs. What is `MADE_HERE` has no events, so it is never meant."""
+
+
+ALL: Final = Choice()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Entries of one kind, provider and failure class (empty: answers), added up."""
+
+    kind: str
+    provider: str
+    failure: str
+    entries: int
+    bytes: int
+    """Of request, answer and detail as they are kept: long texts are compressed."""
+    cost: float
+    prompt_tokens: int
+    completion_tokens: int
+    oldest: float
+    newest: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with an entry; the key is empty where it is the store's own trouble."""
+
+    key: str
+    kind: str
+    what: str
+
+
 @dataclass(frozen=True, slots=True)
 class Added:
     """What came of adding entries to a store: first wins."""
@@ -149,12 +197,21 @@ class AnyStore(Protocol):
     def place(self) -> str:
         """Where it is, for messages."""
 
-    @property
-    def database(self) -> Path:
-        """An SQLite file with all of it: the store itself or a copy."""
-
     def get(self, key: str) -> Kept | None:
         """What is kept of the request, or None: not asked yet, kept too long ago, or live mode."""
+
+    async def find(self, key: str) -> Kept | None:
+        """`get` that holds up no event loop."""
+
+    async def claim(self, key: str) -> Kept | None:
+        """None: the request is the caller's to make, who then calls `release`, after `put` where there is an answer.
+
+        Waits while another process that uses the store makes it, and returns what is kept by then. A claim ends with
+        the process that has it.
+        """
+
+    def release(self, key: str) -> None:
+        """Give up a claim."""
 
     async def put(self, entry: Entry, run: str = "", event: Event | None = None) -> Kept:
         """Keep the entry, and the event with it; returns what the store now holds. Raises `StoreError`."""
@@ -179,6 +236,24 @@ class AnyStore(Protocol):
 
     def count(self) -> int:
         """Answers and failures that are kept."""
+
+    def size(self) -> int:
+        """Bytes of all that is kept."""
+
+    def choose(self, choice: Choice) -> Iterator[Dated]:
+        """The entries that are meant, in order of their keys. Raises `StoreError` at a damaged one."""
+
+    def keys(self, choice: Choice) -> list[str]:
+        """Keys of the entries that are meant, in order."""
+
+    def statistics(self, choice: Choice) -> list[Group]:
+        """The entries that are meant, by kind, provider and failure class."""
+
+    def runs(self) -> dict[str, int]:
+        """Runs that have events in the store, and how many; parts count with their run."""
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with it: damage, keys that are not the hash of their request, answers of the wrong form."""
 
     def add(self, entries: Iterable[Dated]) -> Added:
         """Keep entries of another store. Nothing replaces an answer; a failure gives way to one."""

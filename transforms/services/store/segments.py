@@ -24,11 +24,14 @@ from gog.transforms.services.store.records import (
     Added,
     AnyStore,
     Asked,
+    Choice,
     Dated,
     Entry,
     Freshness,
+    Group,
     Kept,
     Mode,
+    Problem,
     Spent,
     Tally,
 )
@@ -44,7 +47,16 @@ from gog.transforms.services.store.segment_files import (
     section_name,
 )
 from gog.transforms.services.store.sqlite import Store
-from gog.transforms.services.store.upkeep import add_entries, drop_entries
+from gog.transforms.services.store.upkeep import (
+    add_entries,
+    choose,
+    drop_entries,
+    keys_of,
+    runs_in,
+    size_of,
+    statistics,
+    verify,
+)
 
 FLUSH_S: Final = 5.0
 MOST_ITEMS: Final = 500
@@ -103,6 +115,16 @@ class SegmentStore(AnyStore):
     def get(self, key: str) -> Kept | None:
         return self._local.get(key)
 
+    async def find(self, key: str) -> Kept | None:
+        return self._local.get(key)
+
+    async def claim(self, key: str) -> Kept | None:
+        """Of this process alone: what others are making is not known."""
+        return await self._local.claim(key)
+
+    def release(self, key: str) -> None:
+        self._local.release(key)
+
     async def put(self, entry: Entry, run: str = "", event: Event | None = None) -> Kept:
         """Keep the entry, and the event with it; both are published soon. Raises `StoreError`."""
         self._raise_trouble()
@@ -143,6 +165,24 @@ class SegmentStore(AnyStore):
     def count(self) -> int:
         self._look()
         return self._local.count()
+
+    def size(self) -> int:
+        return size_of(self.database)
+
+    def choose(self, choice: Choice) -> Iterator[Dated]:
+        return choose(self.database, choice)
+
+    def keys(self, choice: Choice) -> list[str]:
+        return keys_of(self.database, choice)
+
+    def statistics(self, choice: Choice) -> list[Group]:
+        return statistics(self.database, choice)
+
+    def runs(self) -> dict[str, int]:
+        return runs_in(self.database)
+
+    def problems(self) -> Iterator[Problem]:
+        return verify(self.database)
 
     def add(self, entries: Iterable[Dated]) -> Added:
         """Keep entries of another store, and publish those that are new; the first under a key stays."""

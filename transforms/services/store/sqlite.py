@@ -22,16 +22,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from gog.schemas import Event
+from gog.transforms.services.store import upkeep
+from gog.transforms.services.store.claims import Claims
 from gog.transforms.services.store.records import (
     ALWAYS,
     Added,
     AnyStore,
     Asked,
+    Choice,
     Dated,
     Entry,
     Freshness,
+    Group,
     Kept,
     Mode,
+    Problem,
     Spent,
     Tally,
 )
@@ -55,11 +60,12 @@ from gog.transforms.services.store.schema import (
     open_file,
     transaction,
 )
-from gog.transforms.services.store.upkeep import add_entries, drop_entries
 
 _LINGER_S: Final = 0.1
 """How long events without an answer may wait to be written together."""
 _BATCH: Final = 512
+_LOOK_AGAIN_S: Final = 0.05
+"""How often a request that another process makes is looked for."""
 _SELECT: Final = "SELECT answer, failure, detail, kind, created FROM answers WHERE key = ?"
 _WHERE_OLD: Final = "OR (answers.kind IN (SELECT value FROM json_each(?)) AND answers.created < ?)"
 """Behind `KEEP_FIRST`: answers that are bought anew are replaced."""
@@ -116,6 +122,7 @@ class Store(AnyStore):
             self._writer = None if self._read_only else connect(self.path)
         except (OSError, sqlite3.Error) as error:
             raise explain(error, self.path) from error
+        self._claims = Claims(None if mode is not Mode.RECORD else folder)
         self._thread = threading.Thread(target=self._run, name="gog-store", daemon=True)
         if self._writer:
             self._thread.start()
@@ -123,11 +130,6 @@ class Store(AnyStore):
     @property
     def place(self) -> str:
         return str(self.path)
-
-    @property
-    def database(self) -> Path:
-        """The file."""
-        return self.path
 
     def get(self, key: str) -> Kept | None:
         if self.mode is Mode.LIVE:
@@ -143,6 +145,25 @@ class Store(AnyStore):
         if self.mode is Mode.REPLAY or self._fresh.counts(kind, kept.failure, created, self._clock()):
             return kept
         return None
+
+    async def find(self, key: str) -> Kept | None:
+        """As quick as `get`: an entry of a local file."""
+        return self.get(key)
+
+    async def claim(self, key: str) -> Kept | None:
+        if self.mode is not Mode.RECORD:
+            return None
+        while not self._claims.take(key):  # noqa: ASYNC110  # another process tells nobody here
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        # Looked up after the claim: whoever had it before has kept an answer before giving it up.
+        kept = self.get(key)
+        if kept is not None:
+            self._claims.give_up(key)
+        return kept
+
+    def release(self, key: str) -> None:
+        if self.mode is Mode.RECORD:
+            self._claims.give_up(key)
 
     async def put(self, entry: Entry, run: str = "", event: Event | None = None) -> Kept:
         """Keep the entry, and the event with it; returns after the commit.
@@ -214,12 +235,30 @@ class Store(AnyStore):
         for row in self._rows(sql, (run,)):
             yield Asked(*row)
 
+    def size(self) -> int:
+        return upkeep.size_of(self.path)
+
+    def choose(self, choice: Choice) -> Iterator[Dated]:
+        return upkeep.choose(self.path, choice)
+
+    def keys(self, choice: Choice) -> list[str]:
+        return upkeep.keys_of(self.path, choice)
+
+    def statistics(self, choice: Choice) -> list[Group]:
+        return upkeep.statistics(self.path, choice)
+
+    def runs(self) -> dict[str, int]:
+        return upkeep.runs_in(self.path)
+
+    def problems(self) -> Iterator[Problem]:
+        return upkeep.verify(self.path)
+
     def add(self, entries: Iterable[Dated]) -> Added:
         """Keep entries of another store, some at a time; the first under a key stays."""
-        return add_entries(self.path, entries)
+        return upkeep.add_entries(self.path, entries)
 
     def drop(self, keys: Sequence[str], runs: Sequence[str] = ()) -> None:
-        drop_entries(self.path, keys, runs)
+        upkeep.drop_entries(self.path, keys, runs)
 
     def close(self) -> None:
         if self._closed:
@@ -230,6 +269,7 @@ class Store(AnyStore):
             self._thread.join()
             self._writer.close()
         self._reader.close()
+        self._claims.close()
         self._raise_trouble()
 
     def _connect_reader(self) -> sqlite3.Connection:

@@ -5,7 +5,6 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -14,83 +13,37 @@ from pydantic import ValidationError
 
 from gog.transforms.services.store.forms import FORMS
 from gog.transforms.services.store.keys import request_key
-from gog.transforms.services.store.records import Added, Dated
+from gog.transforms.services.store.records import MADE_HERE, Added, Choice, Dated, Group, Problem
 from gog.transforms.services.store.rows import ANSWER_COLUMNS, KEEP_FIRST, OF_RUN, dated_of, entry_row, insert, unpack
 from gog.transforms.services.store.schema import connect, explain, transaction
 
-MADE_HERE: Final = "crop"
-"""Purpose of what is kept without an event: work of our own, which no run has to pay for."""
 _SOME: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with an entry; the key is empty where it is the file's own trouble."""
-
-    key: str
-    kind: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Entries of one kind, provider and failure class (empty: answers), added up."""
-
-    kind: str
-    provider: str
-    failure: str
-    entries: int
-    bytes: int
-    """Of request, answer and detail as they are kept: long texts are compressed."""
-    cost: float
-    prompt_tokens: int
-    completion_tokens: int
-    oldest: float
-    newest: float
-    """Seconds since 1970."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which entries are meant: all that fit every part that is given."""
-
-    kinds: tuple[str, ...] = ()
-    before: float | None = None
-    """Kept before this time (seconds since 1970)."""
-    failures: bool = False
-    """Failures alone."""
-    run: str | None = None
-    """Asked by this run; what is `MADE_HERE` counts with every run."""
-    unasked_by: tuple[str, ...] | None = None
-    """Asked by none of these runs. What is `MADE_HERE` has no events, so it is never meant."""
-
-    def where(self) -> tuple[str, list[Any]]:
-        """The condition and its values."""
-        parts, values = ["TRUE"], list[Any]()
-        if self.kinds:
-            parts.append("kind IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(self.kinds))
-        if self.before is not None:
-            parts.append("created < ?")
-            values.append(self.before)
-        if self.failures:
-            parts.append("failure IS NOT NULL")
-        if self.run is not None:
-            asked = "SELECT key FROM events WHERE run = ? OR (run > ? || '/' AND run < ? || '0')"
-            parts.append(f"(purpose = '{MADE_HERE}' OR key IN ({asked}))")
-            values += [self.run] * 3
-        if self.unasked_by is not None:
-            asked = f"SELECT key FROM events WHERE {_RUN_OF} IN (SELECT value FROM json_each(?))"
-            parts.append(f"purpose != '{MADE_HERE}' AND key NOT IN ({asked})")
-            values.append(json.dumps(self.unasked_by))
-        return " AND ".join(parts), values
+def _where(choice: Choice) -> tuple[str, list[Any]]:
+    """The condition of a choice, and its values."""
+    parts, values = ["TRUE"], list[Any]()
+    if choice.kinds:
+        parts.append("kind IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(choice.kinds))
+    if choice.before is not None:
+        parts.append("created < ?")
+        values.append(choice.before)
+    if choice.failures:
+        parts.append("failure IS NOT NULL")
+    if choice.run is not None:
+        asked = "SELECT key FROM events WHERE run = ? OR (run > ? || '/' AND run < ? || '0')"
+        parts.append(f"(purpose = '{MADE_HERE}' OR key IN ({asked}))")
+        values += [choice.run] * 3
+    if choice.unasked_by is not None:
+        asked = f"SELECT key FROM events WHERE {_RUN_OF} IN (SELECT value FROM json_each(?))"
+        parts.append(f"purpose != '{MADE_HERE}' AND key NOT IN ({asked})")
+        values.append(json.dumps(choice.unasked_by))
+    return " AND ".join(parts), values
 
 
 _RUN_OF: Final = "CASE WHEN instr(run, '/') THEN substr(run, 1, instr(run, '/') - 1) ELSE run END"
 """The run of an event that may be booked under a part of it."""
-
-
-ALL: Final = Choice()
 
 
 @contextlib.contextmanager
@@ -108,17 +61,17 @@ def _writing(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def choose(path: Path, choice: Choice = ALL) -> Iterator[Dated]:
+def choose(path: Path, choice: Choice) -> Iterator[Dated]:
     """The entries that are meant, in order of their keys. Raises `StoreError` at a damaged one."""
-    where, values = choice.where()
+    where, values = _where(choice)
     with _opened(path) as connection:
         for row in connection.execute(f"SELECT {ANSWER_COLUMNS} FROM answers WHERE {where} ORDER BY key", values):
             yield dated_of(row, path)
 
 
-def statistics(path: Path, choice: Choice = ALL) -> list[Group]:
+def statistics(path: Path, choice: Choice) -> list[Group]:
     """The entries that are meant, by kind, provider and failure class."""
-    where, values = choice.where()
+    where, values = _where(choice)
     size = "length(CAST(request AS BLOB)) + coalesce(length(CAST(answer AS BLOB)), 0) + length(CAST(detail AS BLOB))"
     sql = f"""SELECT kind, provider, coalesce(failure, ''), count(*), sum({size}), total(cost), sum(prompt_tokens),
         sum(completion_tokens), min(created), max(created)
@@ -129,9 +82,14 @@ def statistics(path: Path, choice: Choice = ALL) -> list[Group]:
 
 def keys_of(path: Path, choice: Choice) -> list[str]:
     """Keys of the entries that are meant, in order."""
-    where, values = choice.where()
+    where, values = _where(choice)
     with _opened(path) as connection:
         return [key for (key,) in connection.execute(f"SELECT key FROM answers WHERE {where} ORDER BY key", values)]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of the file, with what is not yet written into it."""
+    return sum(part.stat().st_size for part in (path, path.with_name(f"{path.name}-wal")) if part.exists())
 
 
 def runs_in(path: Path) -> dict[str, int]:
