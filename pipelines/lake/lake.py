@@ -175,6 +175,10 @@ class Lake:
             raise LakeError(f"{table[:100]!r} is no table: {', '.join(TABLES)}")
         return self.run_folder(run) / table
 
+    def pictures_path(self, run: str, shard: int) -> Path:
+        """File of the pictures that a shard was the first to show, by which a run that goes on compares later ones."""
+        return self.run_folder(run) / "pictures" / f"ingest-{shard:05d}.jsonl"
+
     def parts(self, run: str, table: str, step: str = "*") -> list[Path]:
         """The table's part files, those of one step or of all, in the order of steps' names and shards."""
         paths = self.table_folder(run, table).glob(f"part-{step}-*.parquet")

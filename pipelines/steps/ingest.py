@@ -1,19 +1,21 @@
 """The ingest pipeline: source rows to seeds and images, shard by shard, in the source's order."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import apache_beam as beam
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.config.sources import AtlasSource, FileSource, HubSource, PublishedSource
 from gog.pipelines.connect.services import fetched_images, images_for
+from gog.pipelines.lake.disk import disk_errors
 from gog.pipelines.lake.forgotten import left_out
-from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.lake import Lake, write_atomic
 from gog.pipelines.sources.benchmarks import benchmarks_of
 from gog.pipelines.sources.files import ATLAS_MAPPING, AtlasRows, FileRows, ShardSpec, Source, first_rows
 from gog.pipelines.sources.hub import hub_rows
@@ -21,8 +23,10 @@ from gog.pipelines.sources.published import PublishedRows
 from gog.pipelines.sources.selection import Selected
 from gog.pipelines.steps.context import Context
 from gog.schemas import Reject, Seed
+from gog.transforms.beam.duplicates import ByKeys, InOrder, Seen
 from gog.transforms.beam.ingest import Ingest
 from gog.transforms.duplicates.pictures import Pictures
+from gog.transforms.duplicates.window import Shown
 from gog.transforms.image_store import open_image
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed
@@ -92,20 +96,26 @@ class Seeds:
 
 
 def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shards: Sequence[int]) -> None:
-    """Ingest the shards that are missing."""
-    root = str(context.lake.root)
-    benchmarks = benchmarks_of(context.config)
+    """Ingest the shards that are missing.
+
+    Elsewhere than on this machine all shards are read where one is missing, since each row is compared with those
+    before it; only what is missing is written.
+    """
+    root, bits = str(context.lake.root), context.config.curate.near_duplicate_bits
+    benchmarks, rows_of_shard = benchmarks_of(context.config), max(spec.rows for spec in specs.values())
+    images = partial(images_for, root)
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:
-        seen = partial(_seen, root, context.run, batch[0], context.config.curate.near_duplicate_bits)
+        in_order = InOrder(partial(_seen, root, context.run, batch[0], bits, rows_of_shard))
         rows, counts = (
             pipeline
-            | "Shards" >> beam.Create([(shard, specs[shard]) for shard in batch])
+            | "Shards" >> beam.Create([(shard, specs[shard]) for shard in (batch if context.local else specs)])
             | "Ingest"
             >> Ingest(
                 seeds.rows.read_shard,
-                partial(images_for, root),
-                seen,
+                images,
+                in_order if context.local else ByKeys(images, bits),
+                rows_of_shard,
                 seeds.mapping,
                 context.config.ingest,
                 seeds.dataset,
@@ -116,6 +126,10 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
                 left_out(context.lake),
             )
         )
+        if not context.local and len(batch) < len(specs):
+            missing = frozenset(batch)
+            rows |= "MissingRows" >> beam.Filter(lambda row: row[1] in missing)
+            counts |= "MissingCounts" >> beam.Filter(lambda count: count[0][2] in missing)
         context.write("ingest", rows, counts, batch)
 
     context.each("ingest", shards, build)
@@ -130,21 +144,53 @@ def _seen_key(root: str, run: str) -> tuple[str, str, str]:
     return "duplicates", root, run
 
 
-def _seen(root: str, run: str, first: int, bits: int) -> Duplicates:
+def _seen(root: str, run: str, first: int, bits: int, rows_of_shard: int) -> Seen:
     """What the shards before `first` hold. Kept by the process, so that each shard is read once."""
     key, lake = _seen_key(root, run), Lake(Path(root))
 
-    def fresh() -> tuple[Duplicates, set[int]]:
-        return Duplicates(Pictures(partial(open_image, lake.images), bits)), set()
+    def fresh() -> tuple[Duplicates, Pictures, set[int]]:
+        return Duplicates(), Pictures(partial(open_image, lake.images), bits), set()
 
-    known, read = shared(key, fresh)
+    known, pictures, read = shared(key, fresh)
     if first in read:  # an earlier try failed: what it read is not in the lake, and no duplicate of itself
         unshare(key)
-        known, read = shared(key, fresh)
+        known, pictures, read = shared(key, fresh)
     for shard in range(first):
         if shard not in read:
+            for picture in _pictures_of(lake, run, shard, rows_of_shard):
+                known.add_picture(picture.sha256, picture.groups)
+                pictures.add(Shown(picture.place, picture.sha256, int(picture.phash, 16)))
             for seed in lake.read_table(run, "seeds", Seed, "ingest", shard):
                 known.add_known(seed)
             read.add(shard)
     read.add(first)
-    return known
+    return Seen(known, pictures, partial(_remember, lake, run))
+
+
+class _Picture(NamedTuple):
+    """A picture that a shard was the first to show."""
+
+    place: int
+    sha256: str
+    phash: str
+    groups: tuple[str, ...]
+
+
+def _remember(lake: Lake, run: str, shard: int, pictures: list[tuple[Shown, tuple[str, ...]]]) -> None:
+    """Keep the pictures that a shard was the first to show, those of rows that left too: later ones are compared."""
+    lines = (json.dumps([shown.place, shown.sha256, f"{shown.phash:016x}", groups]) for shown, groups in pictures)
+    write_atomic(lake.pictures_path(run, shard), "".join(f"{line}\n" for line in lines).encode())
+
+
+def _pictures_of(lake: Lake, run: str, shard: int, rows_of_shard: int) -> Iterator[_Picture]:
+    """The pictures that a shard was the first to show; those of its seeds where they were not kept."""
+    path = lake.pictures_path(run, shard)
+    with disk_errors(path, "read"):
+        text = path.read_text("utf-8") if path.exists() else None
+    if text is not None:
+        for place, sha256, phash, groups in map(json.loads, text.splitlines()):
+            yield _Picture(place, sha256, phash, tuple(groups))
+        return
+    for number, seed in enumerate(lake.read_table(run, "seeds", Seed, "ingest", shard)):
+        groups = seed.image_like or (seed.image_sha256,)
+        yield _Picture(shard * rows_of_shard + number, seed.image_sha256, seed.image_phash, groups)

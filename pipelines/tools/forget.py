@@ -86,6 +86,7 @@ def _drop_exports(folder: Path, leaves: RunPlan) -> None:
             (folder / "rejects" / f"part-export_{name}-00000.parquet").unlink(missing_ok=True)
     for name in ("report.html", "lake.duckdb"):
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "pictures", ignore_errors=True)
 
 
 def _rewrite_tables(lake: Lake, run: str, leaves: RunPlan) -> None:

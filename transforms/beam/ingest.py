@@ -1,7 +1,4 @@
-"""Ingest as a PTransform: source rows to seeds and images, duplicates left out in the source's order.
-
-Decoding and hashing run beside one another; what must see every seed, the search for duplicates, opens few pictures.
-"""
+"""Ingest as a PTransform: source rows to seeds and images, decoded and hashed beside one another; duplicates leave."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -11,15 +8,14 @@ from typing import Any, Generic, TypeVar
 
 import apache_beam as beam
 
-from gog.schemas import Reject, Seed, Unit
-from gog.transforms.beam.rows import COUNTS, ROWS, count, row
+from gog.schemas import Reject
+from gog.transforms.beam.duplicates import Decoded
 from gog.transforms.beam.window import WindowedAsync
 from gog.transforms.curate.overlaps import check_seed
 from gog.transforms.duplicates.benchmarks.index import BenchmarkIndex
 from gog.transforms.filters.use import FilterUse
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import ImageError
-from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.forgotten import NOTHING_LEFT_OUT, LeftOut, check_forgotten
 from gog.transforms.ingest.seeds import Ingested, IngestLimits, filter_seed, to_seed
 from gog.transforms.services.search.fetched_images import FetchedImages
@@ -38,14 +34,15 @@ FETCHING = 32
 class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
     """`(shard, spec)` to a pair of collections: rows `(table, shard, row)` and counts.
 
-    `read` gives a spec's rows in order; `seen` opens what earlier shards of the run hold, to find duplicates of it.
+    `read` gives a spec's rows in order, at most `rows` of them; `duplicates` makes `Decoded` rows to rows and counts.
     """
 
     def __init__(
         self,
         read: Callable[[S], Iterator[SourceRow]],
         images: Callable[[], ImageStore],
-        seen: Callable[[], Duplicates],
+        duplicates: beam.PTransform,
+        rows: int,
         mapping: FieldMapping,
         limits: IngestLimits,
         dataset: str,
@@ -57,29 +54,26 @@ class Ingest(beam.PTransform, Generic[S]):  # type: ignore[misc, unused-ignore]
     ) -> None:
         """All callables are picklable. `benchmarks` opens what no seed may overlap; `left_out` was forgotten."""
         super().__init__()
-        self.read, self.seen = read, seen
+        self.read, self.duplicates, self.rows = read, duplicates, rows
         self.window = FETCHING if isinstance(read_image, FetchedImages) else DECODING
         made_of = (images, mapping, limits, dataset, version, read_image, benchmarks, filters, left_out)
         self.decode = partial(_decoder, *made_of)
 
     def expand(self, specs: Any) -> Any:
-        out = (
+        return (
             specs
-            | "Read" >> beam.FlatMap(_numbered, self.read)
+            | "Read" >> beam.FlatMap(_numbered, self.read, self.rows)
             | "Decode" >> beam.ParDo(WindowedAsync(self.decode, self.window))
-            | "Together" >> beam.GroupByKey()
-            | "Duplicates" >> beam.FlatMap(_unique, self.seen).with_outputs(ROWS, COUNTS, main="main")
+            | "Duplicates" >> self.duplicates
         )
-        return out[ROWS], out[COUNTS]
 
 
-def _numbered(item: tuple[int, S], read: Callable[[S], Iterator[SourceRow]]) -> Iterator[tuple[int, int, SourceRow]]:
+def _numbered(
+    item: tuple[int, S], read: Callable[[S], Iterator[SourceRow]], rows: int
+) -> Iterator[tuple[int, int, SourceRow]]:
     shard, spec = item
     for index, source_row in enumerate(read(spec)):
-        yield shard, index, source_row
-
-
-Decoded = tuple[None, tuple[int, int, SourceRow, Ingested | Reject]]
+        yield shard * rows + index, shard, source_row
 
 
 def _decoder(
@@ -113,11 +107,11 @@ def _decoder(
         return replace(source_row, data=shortened(source_row.data)), found
 
     async def stage(item: tuple[int, int, SourceRow]) -> Iterable[Decoded]:
-        shard, index, source_row = item
+        place, shard, source_row = item
         read = await _fetched(source_row, mapping, read_image) if isinstance(read_image, FetchedImages) else read_image
         async with decoding:
             light, found = await asyncio.to_thread(decode, source_row, read)
-        return [(None, (shard, index, light, found))]
+        return [Decoded(place, shard, light, found)]
 
     return stage
 
@@ -139,13 +133,3 @@ async def _fetched(source_row: SourceRow, mapping: FieldMapping, images: Fetched
         return data
 
     return read
-
-
-def _unique(
-    group: tuple[None, Iterable[tuple[int, int, SourceRow, Ingested | Reject]]], seen: Callable[[], Duplicates]
-) -> Iterator[Any]:
-    known = seen()
-    for shard, _, source_row, found in sorted(group[1], key=lambda item: item[:2]):
-        record = found if isinstance(found, Reject) else known.check(source_row, found)
-        yield row(shard, record)
-        yield count("ingest", Unit.ROW, shard, passed=1 if isinstance(record, Seed) else 0)

@@ -1,10 +1,13 @@
 """Which earlier pictures a picture copies, shows a part of, or holds as a part.
 
-Candidates come by perceptual hash, from all earlier pictures, and by the fingerprints of parts, from the last `WINDOW`
-of them. Neither can tell flat pictures apart, so the part is fitted, and the pixels decide.
+Candidates come by perceptual hash, from all earlier pictures, and by the fingerprints of parts, from those of the last
+`WINDOW` rows. Neither can tell flat pictures apart, so the part is fitted, and the pixels decide.
+
+What a picture is like follows from the pictures and their order alone, not from which rows are kept: so it can be found
+picture by picture here, and by keys on many workers (`gog.transforms.beam.duplicates`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,20 +16,17 @@ from PIL import Image
 
 from gog.transforms.duplicates.alignment import fit
 from gog.transforms.duplicates.cut_out import cut_out
-from gog.transforms.duplicates.fingerprints import PARTS, SIZE, Floats, Interval, Small, parts, thumbnail
+from gog.transforms.duplicates.fingerprints import Interval, thumbnail
 from gog.transforms.duplicates.key_table import KeyTable, key_of
 from gog.transforms.duplicates.near import DISTANCE, band_masks, hamming
+from gog.transforms.duplicates.window import LOOKED_AT, WINDOW, Candidate, Shown, Window
 from gog.transforms.images import ImageError
 
-WINDOW: Final = 4096
-"""Pictures read last, among which parts are looked for: 43 kB each."""
+CROWDED: Final = 4096
+"""Pictures of a band that later ones are compared with: the first."""
 
-_COSINE: Final = 0.8
-"""Least cosine of the fingerprints of a picture and of a part that are worth a look."""
 _DETAILS: Final = 0.6
 """Least agreement of details of a part that is fitted."""
-_LOOKED_AT: Final = 4
-"""Candidates that are fitted, of each kind: the best."""
 _LEVELS: Final = 7.0
 """Mean difference within a block, in levels, from which two pictures differ."""
 _SPEAKING: Final = 0.02
@@ -50,118 +50,109 @@ _WHOLE_BLOCKS: Final = 16
 Doubles = npt.NDArray[np.float64]
 
 
-class _Candidate(NamedTuple):
-    """An earlier picture, and which part of the larger of the two the smaller may show."""
+class Fitted(NamedTuple):
+    """Part of the larger of two pictures that the smaller one may show, now that it is fitted."""
 
-    order: int
     rows: Interval
     columns: Interval
     within_earlier: bool
 
 
+OpenPicture = Callable[[str], Image.Image]
+"""Gives the pixels of a picture by its sha256, or raises `KeyError` or `ImageError`."""
+
+
 class Pictures:
     """Pictures in the order of the source; each is told which earlier ones it is like."""
 
-    def __init__(self, open_picture: Callable[[str], Image.Image], distance: int = DISTANCE) -> None:
-        """`open_picture` gives the pixels of a picture by its sha256, or raises `KeyError` or `ImageError`; `distance`
-        is in bits of perceptual hashes.
-        """
-        self._open, self._distance = open_picture, distance
+    def __init__(self, open_picture: OpenPicture, distance: int = DISTANCE, window: int = WINDOW) -> None:
+        """`distance` is in bits of perceptual hashes; parts are looked for among the last rows of the `window`."""
+        self._open, self._distance, self._rows = open_picture, distance, window
         self._masks = band_masks(distance)
         self._by_band = KeyTable()
-        self._names: list[tuple[str, int]] = []
-        """Sha256 and perceptual hash, by order."""
-        self._smalls: list[Small | None] = []
-        """Of the pictures read last: that of order n is at n modulo `WINDOW`."""
-        self._parts = np.zeros((0, len(PARTS), SIZE), dtype=np.float32)
-        """Their fingerprints, at the same places."""
-        self._unread: set[int] = set()
-        """Places of pictures that were known before and not opened yet."""
+        self._known: list[tuple[int, str, int]] = []
+        """Place, sha256 and perceptual hash, in order."""
+        self._window = Window(window)
+        self._unread: list[Shown] = []
+        """Pictures that were known before and not opened yet."""
 
-    def add(self, sha256: str, phash_hex: str, small: Small | None = None) -> None:
-        """Know a picture; where it is not made small yet, that is done when it is needed."""
-        order, value = len(self._names), int(phash_hex, 16)
-        self._names.append((sha256, value))
-        for band, mask in enumerate(self._masks):
-            self._by_band.add(key_of(band, value & mask), order)
-        if order == len(self._parts) < WINDOW:
-            more = np.zeros((min(WINDOW, max(64, 2 * order)), len(PARTS), SIZE), dtype=np.float32)
-            more[:order] = self._parts
-            self._parts = more
-        place = order % WINDOW
-        if order < WINDOW:
-            self._smalls.append(None)
-        self._hold(place, small)
+    def add(self, picture: Shown) -> None:
+        """Know a picture from before, later than all that are known; it is made small when that is needed."""
+        self._remember(picture)
+        self._unread.append(picture)
 
-    def like(self, sha256: str, phash_hex: str, small: Small) -> tuple[str, ...]:
-        """Earlier pictures that this one copies, shows a part of or holds as a part, in their order."""
-        for place in sorted(self._unread):
-            self._hold(place, self._made_small(self._order(place)))
-        self._unread.clear()
-        found: set[int] = set()
-        for candidate in (*self._near(int(phash_hex, 16)), *self._by_parts(small)):
-            if candidate.order not in found and self._same(sha256, small, candidate):
-                found.add(candidate.order)
-        return tuple(self._names[order][0] for order in sorted(found))
+    def like(self, pictures: Sequence[Shown]) -> Iterator[tuple[str, ...]]:
+        """Of each new picture the earlier ones that it copies, shows a part of or holds as a part, in their order.
 
-    def _hold(self, place: int, small: Small | None) -> None:
-        self._smalls[place] = small
-        self._unread.discard(place)
-        if small is None:
-            self._unread.add(place)
-            self._parts[place] = 0
-        else:
-            self._parts[place] = parts(small.grey)
+        `pictures` come after all that are known, in their order, and made small. They are known then.
+        """
+        if pictures:
+            recent = [picture for picture in self._unread if picture.place > pictures[0].place - self._rows]
+            self._window.add(with_small(picture, self._open) for picture in recent)
+            self._unread = []
+        for picture, by_parts in zip(pictures, self._window.meet(pictures), strict=True):
+            near = nearest(picture, self._of_bands(picture.phash), self._distance)
+            self._remember(picture)
+            found: dict[int, str] = {}
+            for candidate in (*near, *by_parts):
+                earlier = candidate.earlier
+                if earlier.place not in found and self._same(picture, candidate):
+                    found[earlier.place] = earlier.sha256
+            yield tuple(found[place] for place in sorted(found))
 
-    def _order(self, place: int) -> int:
-        """Order of the picture at a place of the window."""
-        return place + (len(self._names) - 1 - place) // WINDOW * WINDOW
+    def _remember(self, picture: Shown) -> None:
+        for key in self._bands(picture.phash):
+            if len(self._by_band.find(key, CROWDED)) < CROWDED:
+                self._by_band.add(key, len(self._known))
+        self._known.append((picture.place, picture.sha256, picture.phash))
 
-    def _made_small(self, order: int) -> Small | None:
-        """None where its file is gone."""
-        try:
-            return thumbnail(self._open(self._names[order][0]))
-        except (KeyError, ImageError):
-            return None
+    def _of_bands(self, value: int) -> Iterator[Shown]:
+        orders = {order for key in self._bands(value) for order in self._by_band.find(key, CROWDED)}
+        return (Shown(*self._known[order]) for order in orders)
 
-    def _near(self, value: int) -> Iterator[_Candidate]:
-        """The pictures with the nearest perceptual hashes."""
-        near = {
-            (hamming(value, self._names[order][1]), order)
-            for band, mask in enumerate(self._masks)
-            for order in self._by_band.find(key_of(band, value & mask), WINDOW)
-        }
-        for _, order in sorted(pair for pair in near if pair[0] <= self._distance)[:_LOOKED_AT]:
-            yield _Candidate(order, *_WHOLE, True)
+    def _bands(self, value: int) -> Iterator[int]:
+        return (key_of(band, value & mask) for band, mask in enumerate(self._masks))
 
-    def _by_parts(self, small: Small) -> Iterator[_Candidate]:
-        """The pictures with the nearest parts, either way."""
-        known = len(self._smalls)
-        mine, theirs = parts(small.grey), self._parts[:known]
-        for within_earlier in (True, False):
-            cosines: Floats = theirs @ mine[0] if within_earlier else (theirs[:, :1] @ mine.T)[:, 0]
-            best = cosines.argmax(axis=1)
-            highest = cosines[np.arange(known), best]
-            for place in np.argsort(-highest, kind="stable")[:_LOOKED_AT]:
-                if highest[place] >= _COSINE:
-                    rows, columns = PARTS[best[place]]
-                    yield _Candidate(self._order(int(place)), rows, columns, within_earlier)
+    def _same(self, picture: Shown, candidate: Candidate) -> bool:
+        earlier = candidate.earlier
+        if earlier.small is None:
+            earlier = self._window.get(earlier.place) or with_small(earlier, self._open)
+        fitted = fitted_part(picture, candidate._replace(earlier=earlier))
+        return fitted is not None and same_pixels(self._open, picture.sha256, earlier.sha256, fitted)
 
-    def _same(self, sha256: str, small: Small, candidate: _Candidate) -> bool:
-        inside = candidate.order >= len(self._names) - WINDOW
-        earlier = self._smalls[candidate.order % WINDOW] if inside else self._made_small(candidate.order)
-        if earlier is None:
-            return False
-        part, whole = (small, earlier) if candidate.within_earlier else (earlier, small)
-        fitted = fit(part, whole, candidate.rows, candidate.columns)
-        if fitted.score < _DETAILS:
-            return False
-        try:
-            mine, theirs = self._open(sha256), self._open(self._names[candidate.order][0])
-        except (KeyError, ImageError):
-            return False
-        pair = (mine, theirs) if candidate.within_earlier else (theirs, mine)
-        return shows(*pair, fitted.rows, fitted.columns)
+
+def nearest(picture: Shown, others: Iterable[Shown], distance: int) -> list[Candidate]:
+    """Those of the other pictures with the nearest perceptual hashes, which may be the same as a whole."""
+    near = sorted((hamming(picture.phash, other.phash), other.place, other) for other in others)
+    return [Candidate(other, *_WHOLE, True) for bits, _, other in near[:LOOKED_AT] if bits <= distance]
+
+
+def with_small(picture: Shown, open_picture: OpenPicture) -> Shown:
+    """The picture made small; as it is where its file is gone."""
+    try:
+        return picture._replace(small=thumbnail(open_picture(picture.sha256)))
+    except (KeyError, ImageError):
+        return picture
+
+
+def fitted_part(picture: Shown, candidate: Candidate) -> Fitted | None:
+    """The part that the smaller of two small pictures may show; None where their details do not agree."""
+    mine, theirs = picture.small, candidate.earlier.small
+    if mine is None or theirs is None:
+        return None
+    part, whole = (mine, theirs) if candidate.within_earlier else (theirs, mine)
+    fitted = fit(part, whole, candidate.rows, candidate.columns)
+    return Fitted(fitted.rows, fitted.columns, candidate.within_earlier) if fitted.score >= _DETAILS else None
+
+
+def same_pixels(open_picture: OpenPicture, sha256: str, earlier: str, fitted: Fitted) -> bool:
+    """Whether the pixels of two pictures say the same as the fitted part."""
+    try:
+        mine, theirs = open_picture(sha256), open_picture(earlier)
+    except (KeyError, ImageError):
+        return False
+    pair = (mine, theirs) if fitted.within_earlier else (theirs, mine)
+    return shows(*pair, fitted.rows, fitted.columns)
 
 
 def shows(part: Image.Image, whole: Image.Image, rows: Interval, columns: Interval) -> bool:

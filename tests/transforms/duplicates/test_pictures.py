@@ -1,31 +1,36 @@
 """Which pictures are alike: copies, parts, and flat ones that are not."""
 
 import random
+from itertools import count
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from textures import jpeg, texture
 
-from gog.transforms.duplicates import pictures as module
 from gog.transforms.duplicates.fingerprints import thumbnail
 from gog.transforms.duplicates.pictures import Pictures, speaking
+from gog.transforms.duplicates.window import WINDOW, Shown
 from gog.transforms.images import decode_image, phash
 
 
 class Shelf:
     """Pictures by name, and the index that is asked about them."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = WINDOW) -> None:
         self.kept: dict[str, Image.Image] = {}
-        self.pictures = Pictures(self.kept.__getitem__)
+        self.pictures = Pictures(self.kept.__getitem__, window=window)
+        self.places = count()
 
     def add(self, name: str, image: Image.Image) -> tuple[str, ...]:
         """What the picture is like; it is known then."""
         self.kept[name] = image
-        found = self.pictures.like(name, phash(image), thumbnail(image))
-        self.pictures.add(name, phash(image), thumbnail(image))
+        (found,) = self.pictures.like([Shown(next(self.places), name, int(phash(image), 16), thumbnail(image))])
         return found
+
+    def know(self, name: str, image: Image.Image) -> None:
+        """A picture from before."""
+        self.pictures.add(Shown(next(self.places), name, int(phash(image), 16)))
 
 
 def sign(mark: str) -> Image.Image:
@@ -70,14 +75,13 @@ def test_pictures_known_before_are_opened_when_they_are_needed_and_one_that_is_g
     shelf = Shelf()
     whole = texture(1, 400, 300)
     shelf.kept["kept"] = whole
-    shelf.pictures.add("gone", phash(whole))
-    shelf.pictures.add("kept", phash(whole))
+    shelf.know("gone", whole)
+    shelf.know("kept", whole)
     assert shelf.add("copy", whole.resize((200, 150))) == ("kept",)
 
 
-def test_parts_are_looked_for_among_the_last_pictures_and_copies_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WINDOW", 4)
-    shelf = Shelf()
+def test_parts_are_looked_for_among_the_last_rows_and_copies_among_all() -> None:
+    shelf = Shelf(window=4)
     for number in range(9):
         assert shelf.add(str(number), texture(number, 400, 300)) == ()
     assert shelf.add("copy", texture(1, 400, 300).resize((300, 225))) == ("1",)

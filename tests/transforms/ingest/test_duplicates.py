@@ -1,17 +1,11 @@
 """Copies of a seed, of its id, and what is near to it."""
 
 from ingesting import ingest, row
-from PIL import Image
 
 from gog.schemas import Reject
-from gog.transforms.duplicates.pictures import Pictures
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
-
-
-def none_kept(sha256: str) -> Image.Image:
-    raise KeyError(sha256)
 
 
 class TestDuplicates:
@@ -43,16 +37,16 @@ class TestDuplicates:
 
     def test_near_copies(self) -> None:
         rows = [row(1, question="who?"), row(2, question="WHO?"), row(3, question="Why?")]
-        assert self.reasons(Duplicates(Pictures(none_kept)), *rows) == ["", "near_duplicate", ""]
+        assert self.reasons(Duplicates(), *rows) == ["", "near_duplicate", ""]
 
     def test_pictures_that_are_alike_but_for_what_is_asked_stay(self) -> None:
         rows = [row(1, question="who?"), row(2, question="Who?", answers=["somebody else"])]
-        assert self.reasons(Duplicates(Pictures(none_kept)), *rows) == ["", ""]
+        assert self.reasons(Duplicates(), *rows) == ["", ""]
 
     def test_a_run_that_goes_on_knows_what_it_kept(self) -> None:
         first = ingest(row(1, id="a"), self.mapping)
         assert isinstance(first, Ingested)
-        duplicates = Duplicates(Pictures(none_kept))
+        duplicates = Duplicates()
         duplicates.add_known(first.seed)
         rows = [row(1, id="a"), row(2, id="a", question="Why?"), row(3, question="who?"), row(4, question="Where?")]
         assert self.reasons(duplicates, *rows) == ["duplicate", "duplicate", "near_duplicate", ""]
