@@ -31,7 +31,6 @@ def test_all_commands(gog: Gog, finished: Place, postgres: Server, tmp_path: Pat
     assert gog("run", *config).code == 0
     assert contents(made.run) == contents(finished.run)
     assert postgres.query("SELECT sum(attempts)::int FROM gog.events", address) == [(0,)]
-    assert postgres.query("SELECT count(*) FROM gog.workers", address) == [(0,)]
 
     here = json.loads(gog("store", "stats", *config, "--json").out)
     there = json.loads(gog("store", "stats", "--lake", finished.lake, "--json").out)
