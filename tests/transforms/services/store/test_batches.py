@@ -85,7 +85,6 @@ def test_what_fails_is_told_to_those_who_asked() -> None:
     batches = Batches[int, int]("test", work)
     with pytest.raises(ValueError, match="1 at once"):
         asyncio.run(asyncio.wait_for(batches.ask(1), 30))
-    assert batches.trouble is None
     batches.post(1)
     batches.flush()
     assert isinstance(batches.trouble, StoreError)
