@@ -18,6 +18,8 @@ from gog.pipelines.cli.targets import one_run
 if TYPE_CHECKING:
     from gog.pipelines.api import Run
 
+READABLE = ("s3", "gs", "gcs", "r2", "https", "http", "hf", "file")
+"""What DuckDB reads, with its extension httpfs."""
 MORE = (
     "Answers: funnel, reasons, spend, providers, overview, turns, tool_calls, searches, behaviours, categories, "
     "levels, region_sources, pairs; a view for each table; macros such as trajectory(id) and why(code). With "
@@ -55,6 +57,10 @@ def inspect(
     if lake and "://" in lake:
         if not name or trajectory is not None:
             raise UseError(f"{lake}: name a run with --run; pictures are drawn from a lake that is a folder")
+        if lake.partition("://")[0] not in READABLE:
+            raise UseError(
+                f"{lake} cannot be read: a folder, or an address that begins with {'://, '.join(READABLE)}://"
+            )
         folder: Path | str = f"{lake.rstrip('/')}/runs/{name}"
     else:
         run = one_run(config, lake, name)

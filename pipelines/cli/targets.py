@@ -78,9 +78,13 @@ def _is_config(path: Path) -> bool:
 
 
 def lake_of(lake: str | None) -> str:
-    """The lake's folder: the one that is named, that of `gog.yaml`, or ./lake."""
+    """The lake's folder: the one that is named, that of `gog.yaml`, or ./lake. Raises `AddressError` on none."""
+    from gog.transforms.place import check_folder
+
     own = _own()
-    return lake or (own.lake if own else "./lake")
+    folder = lake or (own.lake if own else "./lake")
+    check_folder(folder)
+    return folder
 
 
 def store_config(path: str | None, lake: str | None = None) -> "Config":
@@ -132,8 +136,6 @@ def runs_of(config: str | None, lake: str | None, run: str | None, *, several: b
     """
     loaded = config_of(config, lake, run) if config else None
     root = loaded.lake if loaded else lake_of(lake)
-    if "://" in root:
-        raise UseError(f"{root} is no folder: mount the bucket, or ask it with `gog inspect --lake ADDRESS --run NAME`")
     named = run or (loaded.run if loaded else None)
     if not (Path(root) / "lake.json").exists():
         raise UseError(

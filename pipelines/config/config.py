@@ -28,6 +28,7 @@ from gog.transforms.images import CropSettings
 from gog.transforms.ingest.seeds import IngestLimits
 from gog.transforms.label.tries import LabelSettings
 from gog.transforms.nearby import beside
+from gog.transforms.place import AddressError, check_folder
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.gateway.gate import Limits
 from gog.transforms.services.gateway.prices import Price
@@ -231,10 +232,10 @@ class Config(ConfigTable):
     @field_validator("lake")
     @classmethod
     def _folder(cls, lake: str) -> str:
-        if "://" in lake:
-            raise ValueError(
-                f"{lake} is no folder: mount the bucket and name the folder; store.path alone takes an address"
-            )
+        try:
+            check_folder(lake)
+        except AddressError as error:
+            raise ValueError(str(error)) from None
         return lake
 
     @property
