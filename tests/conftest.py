@@ -104,7 +104,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     counts: dict[str, int] = {}
     for item in before:
         if item.nodeid not in kept:
-            for marker in _NEEDS:
+            for marker in _NEEDS if programs() is None else _NEEDS.keys() - {"postgres"}:
                 counts[marker] = counts.get(marker, 0) + (item.get_closest_marker(marker) is not None)
     config.stash[_LEFT_OUT] = counts
     if hasattr(config, "workeroutput"):
