@@ -63,7 +63,7 @@ class Run:
 
 def open_lake(folder: Path | str = "lake") -> Lake:
     """The lake in a folder. Raises `LakeError` when there is none."""
-    return Lake(Path(folder), create=False)
+    return Lake(str(folder), create=False)
 
 
 def open_run(folder: Path | str = "lake", name: str | None = None) -> Run:

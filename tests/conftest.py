@@ -9,6 +9,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,3 +128,27 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def pytest_unconfigure() -> None:
     """Remove the home that the tests were given."""
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    pytest.importorskip("obstore", reason="the extra cloud is not installed")
+    pytest.importorskip("moto.server", reason="moto is not installed")
+    from object_stores import s3_server
+
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(_s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An S3 server (`object_stores.S3`), which this process and its children are led to."""
+    for name, value in _s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return _s3_server
+
+
+@pytest.fixture
+def remote(s3: Any, tmp_path: Path) -> str:
+    """An address on it where nothing is yet."""
+    return f"s3://lakes/{tmp_path.parent.name}-{tmp_path.name}"

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from gog.pipelines.cli.errors import FellShortError
+from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import ConfigOption, DemoOption, LakeOption, RunOption, SeedOption, example, option
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
@@ -23,6 +23,7 @@ from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.rows import Reviewed
 from gog.transforms.export.target import OWN, Target
 from gog.transforms.open_set import UnknownMemberError
+from gog.transforms.place import is_remote, place
 
 EXAMPLES = example(
     "gog export rl -c fvqa.yaml", "gog export sft -c fvqa.yaml --format trl --backbone qwen3-vl --push me/f"
@@ -82,10 +83,12 @@ def export(
         if kind == "rl":
             raise typer.BadParameter("reviews are of trajectories; RL splits hold seeds", param_hint="--reviewed")
         loaded = loaded.model_copy(update={"export": loaded.export.model_copy(update={"reviewed": reviewed})})
+    if push is not None and out is None and is_remote(loaded.lake):
+        raise UseError("--push uploads an export that is a folder of this machine: add --out FOLDER")
     needs(loaded, *(("curated", "gog curate") if kind == "sft" else ("complexity", "gog label")))
     if out is None:
         work(loaded, (f"export_{kind}",), replace=may_replace)
-    folder = Path(loaded.lake) / "runs" / loaded.run / "exports" / kind
+    folder = place(loaded.lake) / "runs" / loaded.run / "exports" / kind
     if target.backbone is not None or out is not None:
         from gog.pipelines.steps.export import export_for
 

@@ -46,7 +46,7 @@ def forget(
         if not re.fullmatch(r"[0-9a-f]{64}", name):
             raise UseError(f"{name[:100]!r} is no sha256: 64 signs of 0 to 9 and a to f, as image_sha256 of seeds")
     root = lake_of(lake)
-    opened = Lake(Path(root), create=False)
+    opened = Lake(root, create=False)
     if dry_run:
         receipt, path = plan(opened, asked), None
     else:

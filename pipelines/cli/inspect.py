@@ -18,14 +18,11 @@ from gog.pipelines.cli.targets import one_run
 if TYPE_CHECKING:
     from gog.pipelines.api import Run
 
-READABLE = ("s3", "gs", "gcs", "r2", "https", "http", "hf", "file")
-"""What DuckDB reads, with its extension httpfs."""
 MORE = (
     "Answers: funnel, reasons, spend, providers, overview, turns, tool_calls, searches, behaviours, categories, "
     "levels, region_sources, pairs; a view for each table; macros such as trajectory(id) and why(code). With "
     "--unsafe a query may do what you may: read and write any file, load extensions; and the shell is DuckDB's own, "
-    "over lake.duckdb, where that is installed. With an address (s3://, gs://) as the lake, DuckDB reads it with its "
-    "extension httpfs. For notebooks and DuckDB's own shell there is LAKE/runs/RUN/lake.duckdb."
+    "over lake.duckdb, where that is installed. For notebooks there is LAKE/runs/RUN/lake.duckdb."
 )
 EXAMPLES = example(
     "gog inspect                                        a shell",
@@ -53,26 +50,18 @@ def inspect(
     from gog.pipelines.views.database import confine, open_lake
     from gog.pipelines.views.sql import SHOWN_ROWS, QueryError, ask, shell, show
     from gog.pipelines.views.summary import console_for
+    from gog.transforms.place import is_remote
 
-    if lake and "://" in lake:
-        if not name or trajectory is not None:
-            raise UseError(f"{lake}: name a run with --run; pictures are drawn from a lake that is a folder")
-        if lake.partition("://")[0] not in READABLE:
-            raise UseError(
-                f"{lake} cannot be read: a folder, or an address that begins with {'://, '.join(READABLE)}://"
-            )
-        folder: Path | str = f"{lake.rstrip('/')}/runs/{name}"
-    else:
-        run = one_run(config, lake, name)
-        folder = run.folder
-        if trajectory is not None:
-            print(_draw(run, trajectory, out))
-            return
+    run = one_run(config, lake, name)
+    folder = run.folder
+    if trajectory is not None:
+        print(_draw(run, trajectory, out))
+        return
     with open_lake(folder) as views:
         if not unsafe:
             confine(views, folder)
         if sql is None and not as_json:
-            if not (unsafe and isinstance(folder, Path) and _duckdb_shell(folder)):
+            if is_remote(str(folder)) or not (unsafe and _duckdb_shell(folder)):
                 shell(views, sys.stdin, console_for(sys.stdout), unsafe=unsafe)
             return
         query = sql if sql is not None else sys.stdin.read()

@@ -27,7 +27,10 @@ ConfigOption = Annotated[
 ]
 OfConfig = Annotated[str | None, option("--config -c", "FILE", "The config whose lake and run are meant; ./gog.yaml.")]
 DemoOption = Annotated[bool, typer.Option("--demo", help="The bundled world in place of a config.")]
-LakeOption = Annotated[str | None, option("--lake", "FOLDER", "The lake's folder; the config's, or ./lake.")]
+LakeOption = Annotated[
+    str | None,
+    option("--lake", "PLACE", "A folder, or s3://, gs:// or az://BUCKET/NAME; the config's, or ./lake."),
+]
 RunOption = Annotated[str | None, option("--run", "NAME", "Name of the run; the config's unless given.")]
 OfRun = Annotated[str | None, option("--run", "NAME", "Name of the run; needed where the lake has several.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

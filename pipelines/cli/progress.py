@@ -5,7 +5,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, Self, TextIO
 
 import duckdb
@@ -138,7 +137,7 @@ class Progress(_Shown):
         if time.monotonic() - self._paced > PACED_EVERY:
             self._paced = time.monotonic()
             with suppress(UserError, OSError, duckdb.Error, sqlite3.Error):
-                self._pace = pace_of(Lake(Path(self._config.lake), create=False), self._config.run)
+                self._pace = pace_of(Lake(self._config.lake, create=False), self._config.run)
         phase_one = {"ingest", "synthesize"}
         pace = self._pace
         same = pace is not None and (pace.step == self._step or {pace.step, self._step} <= phase_one)

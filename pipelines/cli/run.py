@@ -5,7 +5,6 @@ exit code is 1; with a higher one the same command goes on.
 """
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from gog.pipelines.cli.errors import UseError
@@ -60,7 +59,7 @@ def run(
 
 def _refreshing(config: "Config", kinds: list[str] | None, older_than: str | None) -> "Config":
     """The config, told to buy anew what is older. Raises `UseError`."""
-    from gog.pipelines.lake.lake import Lake
+    from gog.pipelines.lake.lake import Lake, is_lake
     from gog.transforms.services.store.forms import BOUGHT
 
     if not kinds:
@@ -71,8 +70,7 @@ def _refreshing(config: "Config", kinds: list[str] | None, older_than: str | Non
     if wrong:
         raise UseError(f"{wrong[0]!r} is no kind of answer; there are {', '.join(BOUGHT)}")
     before = time.time() - seconds_of(older_than or "0s")
-    there = (Path(config.lake) / "lake.json").exists()
-    manifest = Lake(Path(config.lake), create=False).read_manifest(config.run) if there else None
+    manifest = Lake(config.lake, create=False).read_manifest(config.run) if is_lake(config.lake) else None
     if manifest is not None and manifest.state == "done":
         raise UseError(f"the run {config.run!r} is finished and asks nothing any more: name another with --run")
     store = config.store.model_copy(update={"refresh": tuple(sorted(kinds)), "refresh_before": before})

@@ -4,7 +4,6 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gog.pipelines.cli.errors import FellShortError, UseError
@@ -22,10 +21,9 @@ STAGES_OF = {"synthesize": ("screen", "propose", "synthesize", "verify")}
 
 def needs(config: "Config", table: str, command: str) -> None:
     """Raise `UseError` when the run has nothing yet of what the command works with."""
-    from gog.pipelines.lake.lake import Lake
+    from gog.pipelines.lake.lake import Lake, is_lake
 
-    there = (Path(config.lake) / "lake.json").exists()
-    if not (there and Lake(Path(config.lake), create=False).parts(config.run, table)):
+    if not (is_lake(config.lake) and Lake(config.lake, create=False).parts(config.run, table)):
         raise UseError(
             f"the run {config.run!r} has no table {table} yet: first `{command}`, or `gog run` for all of it"
         )
@@ -60,7 +58,7 @@ def work(
         result = run_engine(
             config, steps=steps or STEPS, accept=accept, runner_args=args, on_shard=progress.shard, replace=replace
         )
-    with open_lake(Path(config.lake) / "runs" / config.run) as views:
+    with open_lake(Lake(config.lake, create=False).run_folder(config.run)) as views:
         summary = summarise(views)
     if as_json:
         print_json({"run": config.run, "state": result.manifest.state, "stopped": result.stopped} | summary)
@@ -70,7 +68,7 @@ def work(
         stages = [stage for step in steps for stage in _stages_of(step)]
         print_funnel(summary, console_for(sys.stdout), stages)
     if steps is None:
-        report = write_report(Lake(Path(config.lake), create=False), config.run)
+        report = write_report(Lake(config.lake, create=False), config.run)
         if not as_json:
             print(f"The same as a page, with plots and trajectories: {report}")
     failed = _failed(summary)

@@ -26,7 +26,7 @@ from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
     from gog.pipelines.config.config import Config
-    from gog.pipelines.lake.image_files import ImageFiles
+    from gog.transforms.image_store import ImageStore
     from gog.transforms.services.store.records import AnyStore
 
 SHOWN: Final = 10
@@ -223,21 +223,22 @@ def _open(config: "Config") -> "AnyStore":
     return store
 
 
-def _images(config: "Config") -> "ImageFiles":
-    from gog.pipelines.lake.image_files import ImageFiles
+def _images(config: "Config") -> "ImageStore":
+    from gog.pipelines.lake.lake import images_at
 
-    return ImageFiles(Path(config.lake) / "images")
+    return images_at(config.lake)
 
 
 def _runs(config: "Config") -> tuple[str, ...]:
     """Runs of the lake with their previews. Raises `UseError` where other lakes may share the store."""
     from gog.pipelines.lake.lake import Lake
     from gog.pipelines.rehearse.samples import booked
+    from gog.transforms.place import folders_in
 
     if config.store.path:
         raise UseError(f"{config.store.path} may serve other lakes, whose runs are not known here: use --older-than")
-    lake = Lake(Path(config.lake), create=False)
-    names = {*lake.runs(), *(path.name for path in (lake.root / "previews").glob("*"))}
+    lake = Lake(config.lake, create=False)
+    names = {*lake.runs(), *(path.name for path in folders_in(lake.root / "previews"))}
     return tuple(sorted(names | {booked(name) for name in names}))
 
 

@@ -1,6 +1,7 @@
 """Which config, lake and run a command means. The engine is loaded when one is asked for."""
 
 import getpass
+import os
 import re
 import shlex
 import sys
@@ -78,13 +79,13 @@ def _is_config(path: Path) -> bool:
 
 
 def lake_of(lake: str | None) -> str:
-    """The lake's folder: the one that is named, that of `gog.yaml`, or ./lake. Raises `AddressError` on none."""
-    from gog.transforms.place import check_folder
+    """Where the lake is: as it is named, as `gog.yaml` says, or ./lake. Raises `AddressError` on what is no place."""
+    from gog.transforms.place import check_address
 
     own = _own()
-    folder = lake or (own.lake if own else "./lake")
-    check_folder(folder)
-    return folder
+    root = lake or (own.lake if own else "./lake")
+    check_address(root)
+    return root
 
 
 def store_config(path: str | None, lake: str | None = None) -> "Config":
@@ -114,17 +115,21 @@ def _own() -> "Config | None":
 def _runs_in(root: str) -> "dict[str, Run]":
     """The runs of a lake by name; none where there is no lake."""
     from gog.pipelines.api import Run
-    from gog.pipelines.lake.lake import Lake
+    from gog.pipelines.lake.lake import Lake, is_lake
 
-    if not (Path(root) / "lake.json").exists():
+    if not is_lake(root):
         return {}
-    lake = Lake(Path(root), create=False)
+    lake = Lake(root, create=False)
     return {name: Run(lake, name) for name in lake.runs()}
 
 
 def pointing(config: "Config", run: bool = True) -> str:
     """The options that lead a command to this lake and run, where they are not what it takes by itself."""
-    lake = "" if Path(config.lake) == Path(lake_of(None)) else f" --lake {shlex.quote(config.lake)}"
+    lake = (
+        ""
+        if os.path.normpath(config.lake) == os.path.normpath(lake_of(None))
+        else f" --lake {shlex.quote(config.lake)}"
+    )
     return lake + (f" --run {config.run}" if run and len(_runs_in(config.lake)) > 1 else "")
 
 
@@ -134,10 +139,12 @@ def runs_of(config: str | None, lake: str | None, run: str | None, *, several: b
     Where one is wanted of several, that of `gog.yaml`. Raises `UseError` when there is no such lake or run, and where
     none is named of several.
     """
+    from gog.pipelines.lake.lake import is_lake
+
     loaded = config_of(config, lake, run) if config else None
     root = loaded.lake if loaded else lake_of(lake)
     named = run or (loaded.run if loaded else None)
-    if not (Path(root) / "lake.json").exists():
+    if not is_lake(root):
         raise UseError(
             f"there is no lake at {root}{_lakes_near(root)}: name one with --lake, or make one with `gog run`"
         )
@@ -160,7 +167,9 @@ def runs_of(config: str | None, lake: str | None, run: str | None, *, several: b
 
 def _lakes_near(root: str) -> str:
     """Lakes below this folder, beside it, and beside the one that was meant."""
-    folders = {Path(), Path(".."), Path(root).parent}
+    from gog.transforms.place import is_remote
+
+    folders = {Path(), Path("..")} | ({Path(root).parent} if not is_remote(root) else set())
     found = sorted({str(path.parent) for folder in folders for path in folder.glob("*/lake.json")})
     if Path("lake.json").exists():
         found.insert(0, ".")

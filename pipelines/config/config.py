@@ -28,7 +28,8 @@ from gog.transforms.images import CropSettings
 from gog.transforms.ingest.seeds import IngestLimits
 from gog.transforms.label.tries import LabelSettings
 from gog.transforms.nearby import beside
-from gog.transforms.place import AddressError, check_folder
+from gog.transforms.object_path import AddressError
+from gog.transforms.place import check_address
 from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.gateway.gate import Limits
 from gog.transforms.services.gateway.prices import Price
@@ -106,7 +107,7 @@ class StoreSettings(ConfigTable):
     `segments` for workers on many with no database."""
     path: str = ""
     """A folder, for segments also gs://... or s3://..., or postgresql://USER@HOST/DATABASE without its password;
-    LAKE/store by default. `store: ADDRESS` is short for `store: {path: ADDRESS}`."""
+    LAKE/store by default where the lake is a folder. `store: ADDRESS` is short for `store: {path: ADDRESS}`."""
     lifetimes: dict[FailureClass, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     """Days that kept failures of a class count; by default permanent ones for ever and passing ones never."""
     refresh: tuple[str, ...] = ()
@@ -148,7 +149,7 @@ class Config(ConfigTable):
     run: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "run"
     """Name of the run; its records lie in LAKE/runs/NAME."""
     lake: str = "./lake"
-    """Folder of pictures, kept answers and the records of all runs."""
+    """Pictures and the records of all runs: a folder, which keeps answers too, or s3://, gs:// or az://BUCKET/NAME."""
     seed: int = 0
     """What every draw starts from: the same seed draws the same."""
     filters: tuple[FilterUse, ...] = ()
@@ -233,7 +234,7 @@ class Config(ConfigTable):
     @classmethod
     def _folder(cls, lake: str) -> str:
         try:
-            check_folder(lake)
+            check_address(lake)
         except AddressError as error:
             raise ValueError(str(error)) from None
         return lake

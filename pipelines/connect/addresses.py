@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, TypeVar
 
 from gog.pipelines.config.addresses import KINDS, named_services
@@ -19,6 +18,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.image_store import ImageStore
 from gog.transforms.open_set import OpenSet
 from gog.transforms.passing_images import PassingImages
+from gog.transforms.place import local_folder
 from gog.transforms.services.models.provider import NamedModels, Server
 from gog.transforms.services.pages.reading import Reading
 from gog.transforms.services.protocols import PageReader, Policy, TextSearch
@@ -152,7 +152,7 @@ def _opening(
     config = config or Config()
     sections = (config.search, config.detect, config.reading, config.vllm, config.checkpoint, config.uploader)
     contact = Contact(config.contact)
-    models = NamedModels(config.models, logs=Path(config.lake) / LOGS)
+    models = NamedModels(config.models, logs=local_folder(config.lake) / LOGS)
     worlds = [Bundled(lambda kind: atlas_world(lake.indexes) / kind)] if lake else []
     calls = keyed and config.store.mode != "replay"
     return Opening(address, images or PassingImages(), (*sections, models, contact, *worlds), calls)

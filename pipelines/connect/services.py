@@ -22,6 +22,7 @@ from gog.pipelines.connect.stores import make_budget, make_store, prices_of, sha
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.image_store import ImageStore
+from gog.transforms.place import is_remote, local_folder
 from gog.transforms.services.gateway.breaker import Breaker
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gate import Gate, Limits
@@ -58,13 +59,13 @@ def begin(config: Config) -> None:
 
 def images_for(root: str) -> ImageStore:
     """The lake's image store, for stages that need nothing else."""
-    return shared(("images", root), lambda: Lake(Path(root)).images)
+    return shared(("images", root), lambda: Lake(root).images)
 
 
 def fetched_images(config: Config) -> FetchedImages:
     """Images at addresses, kept in the lake whatever the run."""
     return FetchedImages(
-        Path(config.lake) / "fetched",
+        local_folder(config.lake) / "fetched",
         config.ingest.image,
         retry=config.retry,
         replay=config.store.mode == "replay",
@@ -74,7 +75,7 @@ def fetched_images(config: Config) -> FetchedImages:
 
 def open_services(config: Config) -> Services:
     """Open every service of the config. Raises `ConfigError` on an address that nobody fills."""
-    lake = Lake(Path(config.lake))
+    lake = Lake(config.lake)
     images = lake.images
     store = open_store(config)
     models = dict.fromkeys((config.teacher, *config.judges, config.labeller))
@@ -123,7 +124,7 @@ def open_services(config: Config) -> Services:
 def open_store(config: Config) -> AnyStore:
     """The config's store, shared by the process."""
     path = store_path(config)
-    place = path if "://" in path else str(Path(path).resolve())
+    place = path if is_remote(path) else str(Path(path).resolve())
     key = ("store", place, config.store.model_dump_json())
 
     def make() -> AnyStore:

@@ -6,6 +6,7 @@ from typing import Final
 
 from gog.pipelines.config.addresses import KINDS, named_services
 from gog.pipelines.config.config import Config, ConfigError
+from gog.transforms.place import is_remote
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gate import Limits
 from gog.transforms.services.gateway.leases import FileLeases, Leases, SharedLeases
@@ -27,8 +28,14 @@ SLICES: Final = 20
 
 
 def store_path(config: Config) -> str:
-    """Where the store is: a folder or an address."""
-    return config.store.path or str(Path(config.lake) / "store")
+    """Where the store is: a folder or an address. Raises `ConfigError` where the config names none and none can be."""
+    if config.store.path:
+        return config.store.path
+    if is_remote(config.lake):
+        raise ConfigError(
+            f"store.path: {config.lake} keeps no answers: name a folder of this machine, or postgresql://..."
+        )
+    return str(Path(config.lake) / "store")
 
 
 def files_at(path: str) -> Files:

@@ -107,7 +107,7 @@ def read_place(lake: str, place: str) -> Place:
         path = Path(name)
         if not path.is_file():
             try:
-                path = eval_folder(Lake(Path(lake), create=False), name) / "results.json"
+                path = eval_folder(Lake(lake, create=False), name) / "results.json"
             except (ConfigError, LakeError):
                 continue
         if path.is_file():

@@ -37,6 +37,7 @@ from gog.transforms.evaluate.protocols.scores import Grade, MissingError, Protoc
 from gog.transforms.evaluate.results import Digest
 from gog.transforms.images import ImageError
 from gog.transforms.nearby import did_you_mean
+from gog.transforms.place import is_remote
 from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ChatRequest, ServiceError
 from gog.transforms.services.search.fetched_images import FetchedImages
@@ -109,7 +110,7 @@ class Evaluation:
         `judge_all` asks the judge of every answer, also of those that exact match settles: for its agreement.
         Raises `ConfigError` on an address that nobody fills, and on a name that is none.
         """
-        self.name, self.lake, self.judge_all = name, Lake(Path(config.lake)), judge_all
+        self.name, self.lake, self.judge_all = name, Lake(config.lake), judge_all
         self.folder = eval_folder(self.lake, name)
         # Nobody else is opened, asked for a key or for a price.
         alone = {"labeller": policy, "teacher": policy, "detector": "", "run": f"eval-{name}"}
@@ -331,7 +332,9 @@ def _unscorable(item: BenchItem) -> bool:
 
 
 def eval_folder(lake: Lake, name: str) -> Path:
-    """Folder of an evaluation. Raises `ConfigError` on a name that is none."""
+    """Folder of an evaluation. Raises `ConfigError` on a name that is none, and on a lake that is no folder."""
+    if is_remote(str(lake.root)):
+        raise ConfigError(f"lake: evaluations are kept in a folder, not in {lake.root}: name one with --lake")
     try:
         lake.run_folder(name)  # the same rule for both names
         named = len(name) <= _LONGEST_NAME

@@ -5,7 +5,8 @@ there is in its `rejects.jsonl`; the run's own funnel counts the engine's own ex
 
 Rows are sorted by id and nothing that varies from run to run is written, so that equal runs make equal bytes.
 
-A new export is made beside the old one and takes its place in one step: whatever happens, a whole one is there.
+A new export is made beside the old one and takes its place in one step: whatever happens, a whole one is there. On an
+object store, whose names cannot change, its manifest goes first and comes last: an export with one is whole.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ import duckdb
 from gog.pipelines.export.card import dataset_card
 from gog.pipelines.export.card_data import CardFacts, card_facts
 from gog.pipelines.export.formats import FORMATS
+from gog.pipelines.export.place import MANIFEST, folder_for, put_in_place
 from gog.pipelines.export.request import ExportRequest, SourceRun
 from gog.pipelines.export.splits import SplitFiles
 from gog.pipelines.lake.disk import disk_advice
@@ -32,12 +34,12 @@ from gog.pipelines.views.database import open_lake
 from gog.schemas import SCHEMA_VERSION, Complexity, Evidence, Reject, Seed, Split, StageCount, Trajectory, Unit, Verdict
 from gog.schemas.errors import UsageError, UserError
 from gog.schemas.rows import from_row
-from gog.transforms.atomic import passing_folder, recover, swap_in
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.reframe import reframe
 from gog.transforms.export.rows import RL_STAGE, SFT_STAGE, RlRow, SftRow, rl_row, sft_row
 from gog.transforms.image_store import ImageStore
 from gog.transforms.open_set import declared, taken
+from gog.transforms.place import files_below, is_remote
 from gog.transforms.services.loop import tidy
 
 MEMORY: Final = "1GB"
@@ -155,11 +157,9 @@ def _export(
     final = request.out or run.folder / "exports" / target.folder / kind
     there = _rows_in(final) if request.out or not request.replace else None
     before = None if request.replace else there
-    passing = passing_folder(final)
+    passing = folder_for(final)
     spill = passing / ".spill"
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        recover(final)
         spill.mkdir(parents=True)
         with open_lake(run.folder, memory_limit=MEMORY, spill=spill) as connection:
             connection.execute("SET threads = 1")
@@ -173,7 +173,6 @@ def _export(
             facts = card_facts(connection, files.table, count, rejected, target, episode)
         shutil.rmtree(spill)
         if before is not None and passed < before:
-            shutil.rmtree(passing)
             left = ", ".join(f"{reason} {number:,}" for reason, number in rejected.most_common(3))
             why = f" ({left} left out)" if left else ""
             raise SmallerExportError(
@@ -184,26 +183,33 @@ def _export(
             FORMATS[target.format].recipe(passing, target.backbone, facts, episode)
         _write_texts(passing, facts, files, rejected, run, request)
         request.on_ready()
-        swap_in(final)
+        put_in_place(passing, final)
     except OSError as error:
         why = disk_advice(error) or error.strerror or str(error)
-        raise LakeError(f"cannot write {final}: {why}; the export before it is kept") from error
+        kept = "" if is_remote(str(final)) else "; the export before it is kept"
+        raise LakeError(f"cannot write {final}: {why}{kept}") from error
     except duckdb.Error as error:
         raise LakeError(f"cannot read the tables of {run.folder}: {' '.join(str(error).split())[:300]}") from error
+    finally:
+        shutil.rmtree(passing, ignore_errors=True)
     return Exported(final, count, files.rows, dict(sorted(rejected.items())))
 
 
 def _rows_in(folder: Path) -> int | None:
     """Rows of the export in a folder; None where there is none. Raises `NoExportError` on something else."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not (files_below(folder) if is_remote(str(folder)) else folder.exists() and _holds_something(folder)):
         return None
     try:
-        splits = json.loads((folder / "manifest.json").read_bytes())["splits"]
+        splits = json.loads((folder / MANIFEST).read_bytes())["splits"]
         return sum(int(split["rows"]) for split in splits.values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise NoExportError(
             f"{folder} is there already and holds no export: name another folder, or remove it"
         ) from None
+
+
+def _holds_something(path: Path) -> bool:
+    return not path.is_dir() or any(path.iterdir())
 
 
 def _write_rows(

@@ -1,4 +1,4 @@
-"""Files of a lake on the disk: written whole, and what goes wrong told in one line."""
+"""Files of a lake, on a disk or an object store: written whole, and what goes wrong told in one line."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from typing import Final
 
 from gog.pipelines.lake.one_line import one_line
 from gog.schemas.errors import UserError
-from gog.transforms.atomic import write_file
+from gog.transforms.place import write_whole
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -22,12 +22,12 @@ class LakeError(UserError):
 
 
 def write_atomic(path: Path, data: bytes, *, sync: bool = True, passing: Path | None = None) -> None:
-    """Write a file under another name, in the folder `passing` where one is given, and rename it.
+    """Write a file under another name, in the folder `passing` where one is given, and rename it; an object as it is.
 
     With `sync` it outlives a power cut. Raises `LakeError`.
     """
     with disk_errors(path, "write"):
-        write_file(path, data, sync=sync, within=passing)
+        write_whole(path, data, sync=sync, within=passing)
 
 
 @contextmanager
@@ -37,6 +37,7 @@ def disk_errors(path: Path, verb: str) -> Iterator[None]:
         yield
     except OSError as error:
         why = disk_advice(error) or error.strerror or one_line(error, 300) or type(error).__name__
+        why = why.removeprefix(f"{path}: ")  # an object store names it too
         raise LakeError(f"cannot {verb} {path}: {why}") from error
 
 

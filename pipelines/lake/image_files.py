@@ -1,6 +1,7 @@
 """Images by content in a folder of the lake."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,11 @@ from gog.transforms.images import sha256_hex
 
 SUFFIXES: Final = ("jpg", "png", "webp")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def is_sha256(text: str) -> bool:
+    """Whether it is a sha256 as it names an image."""
+    return _SHA256.fullmatch(text) is not None
 
 
 class ImageFiles:
@@ -21,7 +27,7 @@ class ImageFiles:
 
     def path(self, sha256: str) -> Path:
         """The image's file; `KeyError` when there is none."""
-        if _SHA256.fullmatch(sha256):
+        if is_sha256(sha256):
             for suffix in SUFFIXES:
                 path = self._place(sha256, suffix)
                 if path.is_file():
@@ -58,6 +64,13 @@ class ImageFiles:
             pass
         write_atomic(path, data, sync=False, passing=self.passing)
         return sha256
+
+    def remove(self, sha256: str) -> None:
+        """Remove the image, where it is there."""
+        with suppress(KeyError):
+            path = self.path(sha256)
+            with disk_errors(path, "remove"):
+                path.unlink(missing_ok=True)
 
     def _place(self, sha256: str, suffix: str) -> Path:
         return self._folder / sha256[:2] / f"{sha256}.{suffix}"

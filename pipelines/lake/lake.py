@@ -1,34 +1,52 @@
-"""The lake: a folder with images by content, and runs with their manifest and tables.
+"""The lake: images by content, and runs with their manifest and tables, in a folder or on an object store.
 
     LAKE/lake.json                         version of the layout
     LAKE/images/ab/abcd....jpg|png|webp      images/.passing/: those being written
     LAKE/store/
     LAKE/runs/RUN/manifest.json, lock, TABLE/part-STEP-00000.parquet, ...
 
-Files are written under another name and renamed, so that they are whole or not there. Everything that goes wrong on
-the disk is a `LakeError` of one line.
+Files are written under another name and renamed, objects as they are: they are whole or not there. Everything that goes
+wrong there is a `LakeError` of one line. What has to be files of this machine (indexes, copies of sources, logs) lies
+in `Lake.local`: the folder itself, or one of the user's cache.
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from gog.pipelines.lake.disk import LakeError, disk_errors, write_atomic
 from gog.pipelines.lake.image_files import ImageFiles
+from gog.pipelines.lake.image_objects import ImageObjects
+from gog.pipelines.lake.lease import is_leased, run_lease
 from gog.pipelines.lake.lock import is_locked, run_lock
 from gog.pipelines.lake.one_line import one_line
 from gog.schemas import SCHEMA_VERSION, TABLES
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row, to_row
 from gog.transforms.beam.encode import encode_part, part_name
+from gog.transforms.object_path import ObjectPath
+from gog.transforms.place import local_folder, place
 
-__all__ = ["STATES_SHOWN", "STEP_TABLES", "Lake", "LakeError", "Manifest", "ShardState", "write_atomic", "write_part"]
+__all__ = [
+    "STATES_SHOWN",
+    "STEP_TABLES",
+    "Lake",
+    "LakeError",
+    "Manifest",
+    "ShardState",
+    "is_lake",
+    "open_part",
+    "part_rows",
+    "write_atomic",
+    "write_part",
+]
 
 R = TypeVar("R", bound=Row)
 
@@ -82,18 +100,22 @@ STATES_SHOWN: Final = {"live": "at work now", "unfinished": "not finished", "sto
 
 
 class Lake:
-    """A lake at a folder. Opening makes the folder and `lake.json` where they are missing."""
+    """A lake. Opening makes it, with `lake.json`, where it is missing."""
 
-    def __init__(self, root: Path, *, create: bool = True) -> None:
-        """Raises `LakeError` when it cannot be read or made, or was written by a newer version."""
-        self.root = root
+    def __init__(self, root: Path | str, *, create: bool = True) -> None:
+        """Raises `LakeError` when it cannot be read or made, or was written by a newer version, and `AddressError`."""
+        self.root = place(root) if isinstance(root, str) else root
+        self.local = local_folder(str(root))
         self._check_version(create)
-        self.images = ImageFiles(root / "images")
+        self.images = images_at(str(root))
 
     def _check_version(self, create: bool) -> None:
         path = self.root / "lake.json"
         with disk_errors(self.root, "open"):
-            text = path.read_text("utf-8", errors="replace") if path.exists() else None
+            try:
+                text = path.read_text("utf-8", errors="replace")
+            except FileNotFoundError:
+                text = None
         if text is None:
             if not create:
                 raise LakeError(f"there is no lake at {self.root}; name one with --lake, or make one with `gog run`")
@@ -114,10 +136,10 @@ class Lake:
     @property
     def indexes(self) -> Path:
         """Where the search indexes of the bundled world are built."""
-        return self.root / "indexes"
+        return self.local / "indexes"
 
     def run_folder(self, run: str) -> Path:
-        """Folder of a run; `LakeError` on a name that is none."""
+        """Where a run is; `LakeError` on a name that is none."""
         if not _RUN_NAME.fullmatch(run):
             raise LakeError(
                 f"{run[:100]!r} is no name for a run: letters, digits, dot, dash and underscore, at most 64 of them"
@@ -130,9 +152,12 @@ class Lake:
 
     def lock(self, run: str) -> AbstractContextManager[None]:
         """The lock to hold, as a context, while writing to a run."""
-        kept = [self.root / "sources", self.root / "fetched"]
+        folder = self.run_folder(run)
+        if isinstance(folder, ObjectPath):
+            return run_lease(folder)
+        kept = [self.local / "sources", self.local / "fetched"]
         passing = [folder.rglob(pattern) for folder in kept for pattern in (".*.tmp", ".passing-*")]
-        return run_lock(self.run_folder(run), (self.images.passing.glob("*"), self.indexes.glob(".*"), *passing))
+        return run_lock(folder, (self.images.passing.glob("*"), self.indexes.glob(".*"), *passing))
 
     def read_manifest(self, run: str) -> Manifest | None:
         """The run's manifest; None when there is no such run."""
@@ -161,7 +186,8 @@ class Lake:
 
     def state(self, manifest: Manifest) -> str:
         """What its run is at: live, done, stopped (ceiling, ill judge), unfinished (killed or by hand), failed."""
-        if is_locked(self.run_folder(manifest.run) / "lock"):
+        lock = self.run_folder(manifest.run) / "lock"
+        if is_leased(lock) if isinstance(lock, ObjectPath) else is_locked(lock):
             return "live"
         return "unfinished" if manifest.state == "running" else manifest.state
 
@@ -193,8 +219,7 @@ class Lake:
         """Flat rows of a table, or of one step's shard of it, part by part; nothing where there is no part."""
         paths = self.parts(run, table, step) if shard is None else [self.part_path(run, table, step, shard)]
         for path in paths:
-            if path.exists():
-                yield from _part_rows(path)
+            yield from part_rows(path)
 
     def read_table(
         self, run: str, table: str, record: type[R], step: str = "*", shard: int | None = None
@@ -206,6 +231,19 @@ class Lake:
             yield from_row(record, row)
 
 
+def images_at(root: str) -> ImageFiles | ImageObjects:
+    """The pictures of the lake at an address, which need not be there yet. Raises `AddressError`."""
+    folder = place(root) / "images"
+    return ImageObjects(folder, local_folder(root) / "images") if isinstance(folder, ObjectPath) else ImageFiles(folder)
+
+
+def is_lake(root: str) -> bool:
+    """Whether a lake is there. Raises `LakeError` where that cannot be told, and `AddressError`."""
+    path = place(root) / "lake.json"
+    with disk_errors(path, "open"):
+        return path.exists()
+
+
 def write_part(path: Path, table: str, records: Iterable[Row]) -> int:
     """Write a part file of a table (see `encode_part`); returns the number of its rows."""
     rows = [to_row(record) for record in records]
@@ -213,14 +251,28 @@ def write_part(path: Path, table: str, records: Iterable[Row]) -> int:
     return len(rows)
 
 
-def _part_rows(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
-        raise LakeError(f"{path} is damaged or cannot be read: {one_line(error, 300)}") from error
-    with file:
+def part_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Flat rows of a part file; none where there is no file. Raises `LakeError` on a damaged one."""
+    with open_part(path) as file:
+        if file is None:
+            return
         version = (file.schema_arrow.metadata or {}).get(b"gog.schema_version", b"")
         if not version.isdigit() or int(version) > SCHEMA_VERSION:
             raise LakeError(f"{path} is of schema version {version.decode()!r}, unknown here: upgrade glance-or-gaze")
         for batch in file.iter_batches(batch_size=1000):
             yield from batch.to_pylist()
+
+
+@contextmanager
+def open_part(path: Path) -> Iterator[pq.ParquetFile | None]:
+    """A part file; None where there is none. Raises `LakeError` on a damaged one."""
+    try:
+        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()) if isinstance(path, ObjectPath) else path)
+    except FileNotFoundError:
+        yield None
+        return
+    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+        why = one_line(error, 300).removeprefix(f"{path}: ")
+        raise LakeError(f"{path} is damaged or cannot be read: {why}") from error
+    with file:
+        yield file

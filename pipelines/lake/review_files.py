@@ -2,7 +2,8 @@
 
 A review is a line of the journal, on the disk before it counts as saved: a killed process loses none. `compact` moves
 the lines into the table, where DuckDB and exports read them. Several processes may write to one run: each appends and
-compacts under a lock on a file. Audits are kept in the same way, in `RUN/audits`.
+compacts under a lock on a file; on an object store, where nothing can be appended, each writes journal and table whole,
+and only over what it has read. Audits are kept in the same way, in `RUN/audits`.
 """
 
 import json
@@ -13,13 +14,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Generic
 
-from gog.pipelines.lake.disk import disk_advice
+from gog.pipelines.lake.disk import disk_advice, disk_errors
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.reviews import Word, latest
 from gog.schemas import TABLES, Audit, Box, CorrectedBox, Decision, Outcome, Review, canonical_json, content_id
 from gog.schemas.rows import SchemaError, check_row, from_row, to_row
 from gog.transforms.beam.encode import encode_part
+from gog.transforms.object_path import ABSENT, ObjectPath
 
 _TABLE_OF: Final = {record: table for table, record in TABLES.items()}
 JOURNAL: Final = "journal.jsonl"
@@ -88,14 +90,22 @@ class Book(Generic[Word]):
             return 0
         with self._locked():
             self.refresh()
+            tags = _tag(self._part), _tag(self._journal)
             fresh, unread = self._read_journal()
             if not fresh:
                 return 0
             kept = [*self._lake.read_table(self._run, self._table, self._record), *fresh]
             data = encode_part(self._table, [to_row(word) for word in kept])
-            write_atomic(self._part, data, passing=self._passing)
             # Lines that nobody can read stay where a person can look at them.
-            write_atomic(self._journal, b"".join(line + b"\n" for line in unread), passing=self._passing)
+            left = b"".join(line + b"\n" for line in unread)
+            for path, content, tag in zip((self._part, self._journal), (data, left), tags, strict=True):
+                if isinstance(path, ObjectPath):
+                    try:
+                        path.write(content, tag)
+                    except FileExistsError:
+                        return 0  # another has written: the next time takes both
+                else:
+                    write_atomic(path, content, passing=self._passing)
             self._seen = self._signature()
         return len(fresh)
 
@@ -136,7 +146,10 @@ class Book(Generic[Word]):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One writer at a time, in any process on this file system."""
+        """One writer at a time, in any process on this file system; anybody, where writing asks what is there."""
+        if isinstance(self._folder, ObjectPath):
+            yield
+            return
         import fcntl  # not on Windows, where only this fails
 
         path = self._folder / "lock"
@@ -236,6 +249,10 @@ def _read(book: Book[Word]) -> Mapping[str, Mapping[str, Word]]:
 
 def _append(path: Path, line: str) -> None:
     """A whole line at the end, on the disk when this returns; a torn one before it stays alone."""
+    if isinstance(path, ObjectPath):
+        with disk_errors(path, "write"):
+            _append_object(path, line)
+        return
     try:
         with path.open("a+b") as file:
             torn = file.tell() > 0 and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
@@ -244,6 +261,28 @@ def _append(path: Path, line: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise LakeError(f"cannot write {path}: {disk_advice(error) or error.strerror}") from error
+
+
+def _append_object(path: ObjectPath, line: str) -> None:
+    while True:
+        try:
+            before, stat = path.read_tagged()
+            tag = stat.tag
+        except FileNotFoundError:
+            before, tag = b"", ABSENT
+        with suppress(FileExistsError):  # another was faster: once more
+            path.write(before + line.encode() + b"\n", tag)
+            return
+
+
+def _tag(path: Path) -> str:
+    """What an object is written over; nothing of files, which have a lock."""
+    if not isinstance(path, ObjectPath):
+        return ""
+    try:
+        return path.stat().tag
+    except FileNotFoundError:
+        return ABSENT
 
 
 def _size(path: Path) -> int:
@@ -258,5 +297,5 @@ def _signature(*paths: Path) -> Signature:
     for path in paths:
         with suppress(OSError):
             stat = path.stat()
-            signature.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+            signature.append((getattr(stat, "st_ino", 0), stat.st_mtime_ns, stat.st_size))
     return tuple(signature)

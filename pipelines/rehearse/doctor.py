@@ -20,7 +20,7 @@ from gog.pipelines.config.addresses import KINDS, named_services
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import open_at, open_reader, server_of
 from gog.pipelines.connect.stores import read_store, store_path
-from gog.pipelines.lake.lake import Lake, LakeError
+from gog.pipelines.lake.lake import Lake, LakeError, is_lake
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.rehearse.understood import advice_on_pictures, told, understood
 from gog.schemas import SCHEMA_VERSION, WHOLE, EpisodeImage, ImagePart, Message, TextPart
@@ -28,8 +28,10 @@ from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
 from gog.transforms.extras import install
 from gog.transforms.images import decode_image
+from gog.transforms.object_path import ABSENT, AddressError, ObjectPath
 from gog.transforms.open_set import plugins
 from gog.transforms.passing_images import PassingImages
+from gog.transforms.place import place as lake_place
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
@@ -92,17 +94,21 @@ def _versions() -> Check:
 
 
 def _lake(config: Config) -> Iterator[Check]:
-    root = Path(config.lake)
-    place = next(folder for folder in (root.resolve(), *root.resolve().parents) if folder.exists())
-    if (root / "lake.json").exists():
-        try:
-            runs = Lake(root, create=False).runs()
-        except LakeError as error:
-            yield Check("lake", "problem", str(error))
-            return
+    root = config.lake
+    try:
+        runs = Lake(root, create=False).runs() if is_lake(root) else None
+    except (LakeError, AddressError) as error:
+        yield Check("lake", "problem", str(error))
+        return
+    if runs is not None:
         yield Check("lake", "ok", f"{root}: schema version {SCHEMA_VERSION}, {len(runs)} runs")
     else:
         yield Check("lake", "ok", f"{root}: not there yet, the first run makes it")
+    if isinstance(remote := lake_place(root), ObjectPath):
+        yield _writable(remote)
+        return
+    folder = Path(root).resolve()
+    place = next(folder for folder in (folder, *folder.parents) if folder.exists())
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
@@ -113,6 +119,20 @@ def _lake(config: Config) -> Iterator[Check]:
     state: State = "ok" if free >= LITTLE_ROOM else "warning" if free >= NO_ROOM else "problem"
     advice = "" if state == "ok" else "make room: a thousand seeds with their crops take about 1 GB"
     yield Check("disk", state, f"{free / 1e9:,.1f} GB free, and {place} may be written", advice)
+
+
+def _writable(root: ObjectPath) -> Check:
+    """Whether objects can be written, and only where none is: what a run's lock rests on."""
+    probe = root / f".doctor-{os.getpid()}"
+    try:
+        probe.write(b"", ABSENT)
+        with suppress(FileExistsError):
+            probe.write(b"", ABSENT)
+            return Check("write access", "problem", f"{root}: the store takes no conditional writes", "use another one")
+        probe.unlink()
+    except OSError as error:
+        return Check("write access", "problem", str(error), "check its rights, the keys and the region")
+    return Check("write access", "ok", f"{root} may be written")
 
 
 def _store(config: Config) -> Check:
@@ -170,7 +190,7 @@ def _services(config: Config) -> Iterator[Check]:
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
         with suppress(LakeError):
-            own = Lake(Path(config.lake), create=False)
+            own = Lake(config.lake, create=False)
             lake = own if (own.indexes / f"atlas-{world_version()}").exists() else lake
         yield _model("teacher", config.teacher, _teach, pictures, config)
         for number, address in enumerate(config.judges, 1):

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import check_addresses
 from gog.pipelines.connect.stores import read_store
-from gog.pipelines.lake.lake import STEP_TABLES, Lake, LakeError
+from gog.pipelines.lake.lake import STEP_TABLES, Lake, LakeError, is_lake
 from gog.pipelines.rehearse.estimate import (
     EASY,
     EMBEDDED_RATE,
@@ -66,7 +65,7 @@ def plan(config: Config) -> Plan:
     check_addresses(config, keyed=False)
     seeds = Seeds.of(config)
     sizes = {spec.shard: spec.rows for spec in seeds.rows.shards()}
-    lake = Lake(Path(config.lake), create=False) if (Path(config.lake) / "lake.json").exists() else None
+    lake = Lake(config.lake, create=False) if is_lake(config.lake) else None
     done = _done(lake, config, made_from(config, seeds))
     left = sum(rows for shard, rows in sizes.items() if shard not in done["synthesize"])
     samples, store_bytes = _observed(config) if lake else (None, 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
+from gog.pipelines.connect.stores import store_path
 from gog.pipelines.lake.lake import Lake, write_atomic
 from gog.pipelines.rehearse.outcomes import keep_outcome
 from gog.pipelines.rehearse.samples import booked, part_of
@@ -40,8 +41,9 @@ class _Made:
 
 def preview(config: Config, count: int, teller: Teller) -> list[Path]:
     """Show the first `count` seeds that can be read; returns the contact sheets, drawn below `LAKE/previews/RUN`."""
+    store_path(config)
     seeds = Seeds.of(config)
-    lake = Lake(Path(config.lake))
+    lake = Lake(config.lake)
     folder = lake.root / "previews" / config.run
     services = services_for(config.model_copy(update={"run": booked(config.run)}).model_dump_json())
     sheets = []

@@ -21,7 +21,7 @@ Your own data                 {gog} init, edit gog.yaml, then {gog} doctor -c go
 
 def show_demo(config: Config, elsewhere: str) -> None:
     """Draw the example and print where things are; `elsewhere` leads a command to the lake."""
-    lake = Lake(Path(config.lake))
+    lake = Lake(config.lake)
     folder = lake.run_folder(config.run)
     sheet = draw_example(lake, config.run, folder / "example.png")
     gog = "gog" if shutil.which("gog") else sys.argv[0]  # in an environment that nobody has activated

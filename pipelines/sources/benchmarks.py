@@ -26,7 +26,7 @@ def benchmarks_of(config: Config) -> Callable[[], BenchmarkIndex] | None:
     settings = config.decontaminate
     if not settings.against:
         return None
-    folder = Lake(Path(config.lake)).indexes / f"benchmarks-{_signature(settings)}"
+    folder = Lake(config.lake).indexes / f"benchmarks-{_signature(settings)}"
     if not folder.exists():
         BenchmarkIndex.build(row for against in settings.against for row in rows_of(against)).save(folder)
     return partial(open_benchmarks, str(folder), settings.model_dump_json())

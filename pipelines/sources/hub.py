@@ -25,22 +25,25 @@ _PART_BATCHES: Final = 160
 """Batches of a part: about 10,000 rows."""
 
 
-def hub_rows(settings: HubSource, lake: Path, shard_rows: int) -> FileRows:
-    """The repository's rows, streamed into the lake unless they are there. `SourceError` when it cannot be opened."""
-    folder = _folder(settings, lake)
+def hub_rows(settings: HubSource, beside: Path, shard_rows: int) -> FileRows:
+    """The repository's rows, streamed into a folder below `beside` unless they are there.
+
+    Raises `SourceError` when it cannot be opened.
+    """
+    folder = _folder(settings, beside)
     if not (folder / "done.json").exists():
         _stream(settings, folder)
     return FileRows(str(folder / "rows-*.parquet"), "parquet", shard_rows)
 
 
-def _folder(settings: HubSource, lake: Path) -> Path:
+def _folder(settings: HubSource, beside: Path) -> Path:
     """Named by what decides the rows. A limit does where it is all that is selected by."""
     identity = [settings.name, settings.config, settings.split, settings.revision, _limit(settings)]
     if _saved(settings):  # saved again, it holds other rows
         identity += [file.stat().st_mtime_ns for file in sorted(Path(settings.name).rglob("state.json"))]
     digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
     plain = "".join(char if char.isalnum() or char in "-._" else "-" for char in settings.name.strip("/"))[-60:]
-    return lake / "sources" / f"{plain.lstrip('.') or 'rows'}-{digest}"
+    return beside / "sources" / f"{plain.lstrip('.') or 'rows'}-{digest}"
 
 
 def _limit(settings: HubSource) -> int | None:

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import apache_beam as beam
@@ -22,6 +21,7 @@ from gog.transforms.beam.counters import totals
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import CountRows
 from gog.transforms.beam.window import CallFailed
+from gog.transforms.place import content_tag
 from gog.transforms.services.loop import tidy
 from gog.transforms.synthesize.services import Services
 
@@ -109,8 +109,7 @@ class Context:
         found = hashlib.sha256()
         for table in tables:
             for path in self.lake.parts(self.run, table, step):
-                with path.open("rb") as file:
-                    found.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+                found.update(path.name.encode() + content_tag(path).encode())
         return found.hexdigest()[:16]
 
 
@@ -168,5 +167,5 @@ def _beams(error: BaseException) -> bool:
 
 def read_seeds(shard: int, lake_root: str, run: str) -> Iterator[tuple[int, Seed]]:
     """A shard's seeds as `(shard, Seed)`."""
-    for seed in Lake(Path(lake_root)).read_table(run, "seeds", Seed, "ingest", shard):
+    for seed in Lake(lake_root).read_table(run, "seeds", Seed, "ingest", shard):
         yield shard, seed

@@ -70,7 +70,7 @@ def read_mark(path: Path) -> object:
 
 def _best(shard: int, root: str, run: str, config: Config) -> Iterator[Any]:
     """A shard's seeds and their best trajectories, light; rejects for the other verified ones."""
-    seeds, best, rejects, verified = best_of_shard(Lake(Path(root)), run, shard, config)
+    seeds, best, rejects, verified = best_of_shard(Lake(root), run, shard, config)
     yield None, (seeds, best)
     yield from (row(GLOBAL, reject) for reject in rejects)
     yield count("curate", Unit.TRAJECTORY, GLOBAL, entered=verified, passed=0)

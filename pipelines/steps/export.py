@@ -21,6 +21,7 @@ from gog.pipelines.steps.curate import GLOBAL, read_mark
 from gog.schemas import Reject
 from gog.transforms.atomic import recover
 from gog.transforms.export.target import Target, ToolSettings
+from gog.transforms.place import is_remote
 
 
 def export_sft(context: Context) -> None:
@@ -52,7 +53,7 @@ def export_for(
 
     `policy` names whose levels the RL splits go by, where several have labelled the run.
     """
-    lake = Lake(Path(config.lake), create=False)
+    lake = Lake(config.lake, create=False)
     manifest = lake.read_manifest(config.run)
     context = Context(config, lake, fingerprint=manifest.fingerprint if manifest else "")
     request = replace(_request(config), target=target, policy=policy, out=out, replace=may_replace)
@@ -79,7 +80,8 @@ def _export(
     step = f"export_{kind}"
     folder = context.lake.run_folder(context.run)
     mark = folder / "exports" / f".{kind}.json"
-    recover(folder / "exports" / kind)
+    if not is_remote(str(folder)):
+        recover(folder / "exports" / kind)
     # The layout is part of it: a mark of before the folder of data has none.
     wanted = {"inputs": inputs, "settings": context.config.export.model_dump(mode="json"), "layout": DATA}
     in_place = (folder / "exports" / kind / "manifest.json").exists()

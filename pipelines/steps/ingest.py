@@ -30,6 +30,7 @@ from gog.transforms.duplicates.window import Shown
 from gog.transforms.image_store import open_image
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed
+from gog.transforms.place import local_folder
 from gog.transforms.services.loop import shared, unshare
 from gog.transforms.sources.csv_format import Dialect
 from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow, check_mapping
@@ -76,12 +77,12 @@ class Seeds:
                 read = fetched_images(config) if web else published.images(source.images, limits)
                 return cls(published, published.mapping, dataset, source.version, read)
             case HubSource():
-                rows = hub_rows(source, Path(config.lake), size)
+                rows = hub_rows(source, local_folder(config.lake), size)
                 dataset, version = source.dataset or source.name, source.revision or ""
                 folder = Path(source.image_root) if source.image_root else rows.folder
             case FileSource():
                 dialect = Dialect(source.delimiter, source.quote)
-                rows = FileRows(source.path, source.kind, size, dialect, Path(config.lake) / "sources")
+                rows = FileRows(source.path, source.kind, size, dialect, local_folder(config.lake) / "sources")
                 dataset, version = source.dataset, source.version
                 folder = Path(source.image_root) if source.image_root else Path(source.path).parent
         try:
@@ -146,7 +147,7 @@ def _seen_key(root: str, run: str) -> tuple[str, str, str]:
 
 def _seen(root: str, run: str, first: int, bits: int, rows_of_shard: int) -> Seen:
     """What the shards before `first` hold. Kept by the process, so that each shard is read once."""
-    key, lake = _seen_key(root, run), Lake(Path(root))
+    key, lake = _seen_key(root, run), Lake(root)
 
     def fresh() -> tuple[Duplicates, Pictures, set[int]]:
         return Duplicates(), Pictures(partial(open_image, lake.images), bits), set()

@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-import pyarrow.parquet as pq
-
 from gog.pipelines.config.config import Config
-from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.lake import Lake, open_part
 from gog.pipelines.steps.context import Context
 from gog.transforms.synthesize.services import STOPS
 
@@ -23,8 +21,8 @@ def stops(config: Config) -> frozenset[str]:
 def reasons_of(lake: Lake, run: str, step: str, shard: int) -> Iterator[tuple[str, str]]:
     """Reason and detail of each reject of a step's shard."""
     path = lake.part_path(run, "rejects", step, shard)
-    if path.exists():
-        with pq.ParquetFile(path) as file:
+    with open_part(path) as file:
+        if file is not None:
             for batch in file.iter_batches(columns=["reason", "detail"]):
                 yield from zip(batch["reason"].to_pylist(), batch["detail"].to_pylist(), strict=True)
 

@@ -8,7 +8,6 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config, fingerprint
 from gog.pipelines.config.kept import kept
 from gog.pipelines.connect.services import begin, check_ready, open_store
+from gog.pipelines.connect.stores import store_path
 from gog.pipelines.export.write import SmallerExportError
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.sources.files import ShardSpec
@@ -80,10 +80,11 @@ def run(
     ones, `FunnelError` when rows were lost.
     """
     check_runner(runner_args)
+    store_path(config)
     _small_memory()
     if {"synthesize", "label"} & set(steps):
         check_ready(config)
-    lake = Lake(Path(config.lake))
+    lake = Lake(config.lake)
     begin(config)
     with lake.lock(config.run):
         seeds = Seeds.of(config)

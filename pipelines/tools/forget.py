@@ -4,25 +4,23 @@ The receipt is written first, with all that leaves: whoever is killed is gone on
 every step can be done twice.
 """
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from gog.pipelines.connect.stores import make_store
 from gog.pipelines.lake.disk import disk_errors, write_atomic
 from gog.pipelines.lake.forgotten import Receipt, RunPlan, receipts, write_receipt
-from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.lake import Lake, part_rows
 from gog.pipelines.lake.review_files import AuditBook, ReviewBook
 from gog.pipelines.tools.forget_plan import Asked, concerns, configs_of, plan, shard_of
 from gog.schemas import TABLES, Reject, Unit
 from gog.schemas.rows import to_row
 from gog.transforms.beam.encode import encode_part
+from gog.transforms.place import remove_folder
 from gog.transforms.services.search.gallery_removal import remove_pictures
 from gog.transforms.services.store.records import Mode
 
@@ -54,7 +52,7 @@ def _same(receipt: Receipt, asked: Asked) -> bool:
 def _carry_out(lake: Lake, receipt: Receipt) -> tuple[Receipt, Path]:
     for run, leaves in receipt.runs.items():
         _drop_exports(lake.run_folder(run), leaves)
-        shutil.rmtree(lake.root / "previews" / run, ignore_errors=True)
+        remove_folder(lake.root / "previews" / run)
         _rewrite_tables(lake, run, leaves)
     configs = configs_of(lake)
     for run, keys in receipt.store_keys.items():
@@ -64,10 +62,7 @@ def _carry_out(lake: Lake, receipt: Receipt) -> tuple[Receipt, Path]:
         if folder.is_dir():
             remove_pictures(folder, {*receipt.images, *receipt.images_named})
     for sha256 in receipt.images:
-        with suppress(KeyError):
-            path = lake.images.path(sha256)
-            with disk_errors(path, "remove"):
-                path.unlink(missing_ok=True)
+        lake.images.remove(sha256)
     done = receipt.model_copy(update={"state": "done"})
     return done, write_receipt(lake, done)
 
@@ -80,13 +75,12 @@ def _drop_exports(folder: Path, leaves: RunPlan) -> None:
         export = folder / "exports" / name
         with disk_errors(export, "remove"):
             (folder / "exports" / f".{name}.json").unlink(missing_ok=True)
-            if export.exists():
-                shutil.rmtree(export)
+            remove_folder(export)
         if name in ("sft", "rl"):
             (folder / "rejects" / f"part-export_{name}-00000.parquet").unlink(missing_ok=True)
     for name in ("report.html", "lake.duckdb"):
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "pictures", ignore_errors=True)
+    remove_folder(folder / "pictures")
 
 
 def _rewrite_tables(lake: Lake, run: str, leaves: RunPlan) -> None:
@@ -126,7 +120,7 @@ def _ingest_rejects(rows: list[Row], here: Sequence[str], seeds: Set[str]) -> li
 
 
 def _rewrite(path: Path, table: str, change: Callable[[list[Row]], list[Row]]) -> None:
-    rows: list[Row] = pq.read_table(path).to_pylist()
+    rows: list[Row] = [*part_rows(path)]
     changed = change(rows)
     if changed != rows:
         write_atomic(path, encode_part(table, changed))

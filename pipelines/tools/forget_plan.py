@@ -17,12 +17,13 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.config.kept import taken_up
 from gog.pipelines.connect.stores import read_store, store_path
 from gog.pipelines.lake.forgotten import Receipt, RunPlan
-from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.lake import Lake, open_part
 from gog.pipelines.tools.galleries import galleries_showing
 from gog.schemas import canonical_json, content_id
 from gog.schemas.errors import UsageError
 from gog.transforms.images import sha256_hex
 from gog.transforms.ingest.seeds import SOURCE_ID
+from gog.transforms.place import files_below, name_below
 from gog.transforms.services.store.records import ALL
 
 _SHA256: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
@@ -266,8 +267,8 @@ def _check_named(lake: Lake, asked: Asked, runs: Mapping[str, RunPlan], shown: b
 
 def _exports(folder: Path, tokens: set[str]) -> dict[str, str]:
     """Folders with a manifest whose files hold one of the tokens, and the arguments that make each anew."""
-    holding = [path for path in sorted(folder.rglob("manifest.json")) if _holds(path.parent, tokens)]
-    return {path.parent.relative_to(folder).as_posix(): _arguments(path) for path in holding}
+    manifests = [path for path in files_below(folder) if path.name == "manifest.json"]
+    return {name_below(path.parent, folder): _arguments(path) for path in manifests if _holds(path.parent, tokens)}
 
 
 def _arguments(manifest: Path) -> str:
@@ -283,7 +284,7 @@ def _arguments(manifest: Path) -> str:
 
 
 def _holds(folder: Path, tokens: set[str]) -> bool:
-    for path in sorted(folder.rglob("*")):
+    for path in files_below(folder):
         if path.stem in tokens:
             return True
         if path.suffix == ".parquet":
@@ -300,7 +301,9 @@ def _words(text: str) -> set[str]:
 
 def _texts(path: Path) -> Iterator[str]:
     """Every text of a Parquet file but pictures' bytes."""
-    with pq.ParquetFile(path) as file:
+    with open_part(path) as file:
+        if file is None:
+            return
         leaves = [file.schema.column(number) for number in range(len(file.schema))]
         columns = [leaf.path for leaf in leaves if leaf.logical_type.type == "STRING"]
         for batch in file.iter_batches(batch_size=100, columns=columns):

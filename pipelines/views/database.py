@@ -33,6 +33,7 @@ from gog.schemas.arrow import arrow_schema
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row
 from gog.transforms.atomic import ABANDONED_S
+from gog.transforms.object_path import ObjectPath, file_system
 
 R = TypeVar("R", bound=Row)
 
@@ -52,41 +53,41 @@ _LIMITS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "memory_limit": "512MB",
     "autoinstall_known_extensions": "false",
 }
-_FETCH: Final = "INSTALL httpfs; LOAD httpfs"
 _MAKING: Final = ".views-"
 
 
-def open_lake(
-    run_folder: Path | str, *, memory_limit: str = "1GB", spill: Path | None = None
-) -> duckdb.DuckDBPyConnection:
-    """A connection in memory with all views over the run. What does not fit the limit goes to the folder `spill`.
-
-    `run_folder` is a folder, or an address that DuckDB reads (s3://, gs://), for which DuckDB needs its extension
-    httpfs. Raises `LakeError` when the address cannot be read.
-    """
+def open_lake(run_folder: Path, *, memory_limit: str = "1GB", spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection in memory with all views over the run. What does not fit the limit goes to the folder `spill`."""
     connection = duckdb.connect(
         config=_LIMITS | {"memory_limit": memory_limit, "temp_directory": str(spill) if spill else ""}
     )
     try:
-        if isinstance(run_folder, str):
-            _reach(connection, run_folder)
-            folder = run_folder.rstrip("/")
-        else:
-            folder = glob.escape(str(run_folder.resolve()))
-        _create(connection, {table: quoted(f"{folder}/{table}/part-*.parquet") for table in TABLES})
+        reach(connection, run_folder)
+        _create(connection, {table: quoted(f"{pattern_of(run_folder)}/{table}/part-*.parquet") for table in TABLES})
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def confine(connection: duckdb.DuckDBPyConnection, run_folder: Path | str) -> None:
+def reach(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Let a connection read what is below a place of a lake: on an object store, through our library."""
+    if isinstance(folder, ObjectPath):
+        connection.register_filesystem(file_system(str(folder)))
+
+
+def pattern_of(folder: Path) -> str:
+    """A folder as DuckDB's patterns name it."""
+    return glob.escape(str(folder) if isinstance(folder, ObjectPath) else str(folder.resolve()))
+
+
+def confine(connection: duckdb.DuckDBPyConnection, run_folder: Path) -> None:
     """Leave a connection of `open_lake` nothing but the run's own files, for good.
 
     Files in these folders could still be written: `gog.pipelines.views.sql.ask` takes only what reads.
     """
-    if isinstance(run_folder, str):
-        folders = [f"{run_folder.rstrip('/')}/"]
+    if isinstance(run_folder, ObjectPath):
+        folders = [f"{run_folder}/"]
     else:
         # A table's folder may be a link to another disk. DuckDB compares patterns too, in which `[` is escaped.
         real = {str((run_folder / name).resolve()) for name in ("", *TABLES)}
@@ -99,6 +100,10 @@ def confine(connection: duckdb.DuckDBPyConnection, run_folder: Path | str) -> No
 def build_views(run_folder: Path, path: Path | None = None) -> Path:
     """Write `lake.duckdb` into the run's folder, or to `path`, whole or not at all. Raises `LakeError`."""
     path = path or run_folder / DATABASE
+    if isinstance(path, ObjectPath):
+        with tempfile.TemporaryDirectory() as elsewhere, _disk(path):
+            path.upload(build_views(run_folder, Path(elsewhere) / DATABASE))
+        return path
     with _disk(path):
         for left in path.parent.glob(f"{_MAKING}*"):  # by a process that was killed
             if left.stat().st_mtime < time.time() - ABANDONED_S:
@@ -146,7 +151,8 @@ def check_funnel(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _look_in(connection: duckdb.DuckDBPyConnection, run_folder: Path) -> None:
-    connection.execute("SET VARIABLE run_folder = $folder", {"folder": glob.escape(str(run_folder.resolve()))})
+    reach(connection, run_folder)
+    connection.execute("SET VARIABLE run_folder = $folder", {"folder": pattern_of(run_folder)})
 
 
 def _create(connection: duckdb.DuckDBPyConnection, patterns: dict[str, str], *, in_file: bool = False) -> None:
@@ -206,21 +212,6 @@ def _renamed(table: str) -> str:
         return ""
     cases = " ".join(f"WHEN {quoted(old)} THEN {quoted(new)}" for old, new in OLD_STAGES.items())
     return f"REPLACE (CASE stage {cases} ELSE stage END AS stage)"
-
-
-def _reach(connection: duckdb.DuckDBPyConnection, address: str) -> None:
-    """Load what DuckDB needs to read the address; keys come from where its `credential_chain` looks for them."""
-    scheme = address.partition("://")[0]
-    if scheme in {"", "file"}:
-        return
-    try:
-        connection.execute(_FETCH)
-    except duckdb.Error as error:
-        raise LakeError(
-            f"DuckDB reads {scheme}:// with its extension httpfs, which is not here and could not be fetched: "
-            "run `INSTALL httpfs` in DuckDB where there is a network, or copy the run's folder here "
-            f"({one_line(error, 200)})"
-        ) from error
 
 
 @contextmanager

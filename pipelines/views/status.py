@@ -161,12 +161,13 @@ def _at_work(lake: Lake, run: str, steps: Sequence[StepState], began: float) -> 
 
 def _done(lake: Lake, run: str, step: str) -> dict[int, float]:
     """Shards that a step has finished, and when."""
-    finished = {}
-    for shard in lake.done(run, step):
-        parts = [lake.part_path(run, table, step, shard) for table in STEP_TABLES[step]]
-        with contextlib.suppress(FileNotFoundError):
-            finished[shard] = max(part.stat().st_mtime for part in parts)
-    return finished
+    written: list[dict[int, float]] = []
+    for table in STEP_TABLES[step]:
+        written.append({})
+        for part in lake.parts(run, table, step):
+            with contextlib.suppress(FileNotFoundError):
+                written[-1][int(part.stem.rsplit("-", 1)[1])] = part.stat().st_mtime
+    return {shard: max(at[shard] for at in written) for shard in set.intersection(*map(set, written))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
-"""The Parquet sink: rows of a Beam pipeline become part files of the lake, on any of Beam's file systems."""
+"""The Parquet sink: rows of a Beam pipeline become part files of the lake, wherever it is."""
 
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 
 from gog.transforms.beam.encode import encode_part, part_name
-from gog.transforms.beam.files import write_file
+from gog.transforms.place import place, write_whole
 
 Key = tuple[str, int]
 
@@ -20,13 +20,13 @@ class WriteParts(beam.PTransform):
     """(table, shard, flat row as JSON text) -> (table, shard, number of rows), one for each part file written.
 
     Every table of `tables` gets a part for every shard of `shards`, if only an empty one: that a part is there says
-    that the shard is done, and every table has its columns. A part is written under another name and renamed, so
-    that it is whole or not there; writing it again replaces it. All rows of a shard's table are in memory at once.
+    that the shard is done, and every table has its columns. A part is whole or not there; writing it again
+    replaces it. All rows of a shard's table are in memory at once.
     """
 
     def __init__(self, lake_root: str, run: str, step: str, tables: Sequence[str], shards: Sequence[int]) -> None:
         super().__init__()
-        self._folder = FileSystems.join(lake_root, "runs", run)
+        self._folder = place(lake_root) / "runs" / run
         self._step = step
         self._keys: list[Key] = [(table, shard) for table in tables for shard in shards]
 
@@ -49,14 +49,16 @@ def _keyed(row: tuple[str, int, str]) -> tuple[Key, str]:
 
 
 class _WritePart(beam.DoFn):
-    def __init__(self, folder: str, step: str) -> None:
+    def __init__(self, folder: Path, step: str) -> None:
         super().__init__()
         self._folder, self._step = folder, step
 
     def process(self, element: tuple[Key, Iterable[str]]) -> Iterator[tuple[str, int, int]]:
         (table, shard), texts = element
         rows = [json.loads(text) for text in texts if text]
-        path = FileSystems.join(self._folder, table, part_name(self._step, shard))
-        write_file(path, encode_part(table, rows))
-        _log.info("part written step=%s table=%s shard=%d rows=%d path=%r", self._step, table, shard, len(rows), path)
+        path = self._folder / table / part_name(self._step, shard)
+        write_whole(path, encode_part(table, rows))
+        _log.info(
+            "part written step=%s table=%s shard=%d rows=%d path=%r", self._step, table, shard, len(rows), str(path)
+        )
         yield table, shard, len(rows)

@@ -15,6 +15,7 @@ from gog.pipelines.show.report.sections import sections
 from gog.pipelines.show.trajectory import rect
 from gog.pipelines.templates import templates
 from gog.pipelines.views.database import DATABASE, build_views, open_file
+from gog.transforms.place import is_remote
 
 REPORT: Final = "report.html"
 
@@ -31,7 +32,7 @@ def write_report(lake: Lake, run: str, path: Path | None = None) -> Path:
     out = path or folder / REPORT
     with tempfile.TemporaryDirectory() as elsewhere:
         database = folder / DATABASE
-        if not database.exists() or path is not None:
+        if path is not None or is_remote(str(database)) or not database.exists():
             database = build_views(folder, Path(elsewhere) / DATABASE)
         with open_file(database, folder) as connection:
             drawn = examples(connection, lake.images)

@@ -4,7 +4,6 @@ Columns that the list needs are a hundredth of what a run holds, so that 100,000
 What a page of one trajectory shows is read from the parts when it is asked for (`gog.pipelines.show.web.records`).
 """
 
-import glob
 import shutil
 import tempfile
 import weakref
@@ -16,7 +15,7 @@ from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.reviews import ByReviewer, state_of
 from gog.pipelines.show.web.filters import FACETS, SORTS, Filter
 from gog.pipelines.show.web.records import Place
-from gog.pipelines.views.database import open_lake, quoted, rows_of
+from gog.pipelines.views.database import open_lake, pattern_of, quoted, rows_of
 from gog.schemas import Review
 
 MEMORY: Final = "192MB"
@@ -220,7 +219,7 @@ def _parts(lake: Lake, run: str) -> str:
     paths = lake.parts(run, "trajectories")
     if not paths:
         return "SELECT *, NULL::VARCHAR AS filename FROM trajectories"
-    pattern = quoted(glob.escape(str(paths[0].parent.resolve())) + "/part-*.parquet")
+    pattern = quoted(pattern_of(paths[0].parent) + "/part-*.parquet")
     return f"SELECT * FROM read_parquet({pattern}, filename = true)"
 
 

@@ -14,7 +14,7 @@ import duckdb
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.show.trajectory import Records
-from gog.pipelines.views.database import fetch_records, quoted
+from gog.pipelines.views.database import fetch_records, quoted, reach
 from gog.schemas import (
     TABLES,
     Complexity,
@@ -50,9 +50,11 @@ class Place(NamedTuple):
     left: bool
 
 
-def open_reader() -> duckdb.DuckDBPyConnection:
+def open_reader(lake: Lake) -> duckdb.DuckDBPyConnection:
     """A small database for reading parts; each thread takes a cursor of it."""
-    return duckdb.connect(config={"memory_limit": "96MB", "threads": 1, "autoinstall_known_extensions": "false"})
+    connection = duckdb.connect(config={"memory_limit": "96MB", "threads": 1, "autoinstall_known_extensions": "false"})
+    reach(connection, lake.root)
+    return connection
 
 
 def read_records(
@@ -89,7 +91,7 @@ def read_records(
 def attempts_elsewhere(lake: Lake, runs: Sequence[str], seed_id: str) -> list[tuple[str, Trajectory]]:
     """Attempts at a seed in other runs, by run and attempt. Runs that cannot be read are passed over."""
     attempts: list[tuple[str, Trajectory]] = []
-    with open_reader() as connection:
+    with open_reader(lake) as connection:
         for run in runs[:MOST_RUNS]:
             reader = _Reader(lake, run, "", connection)
             with suppress(duckdb.Error, SchemaError):
@@ -100,7 +102,7 @@ def attempts_elsewhere(lake: Lake, runs: Sequence[str], seed_id: str) -> list[tu
 
 def verdicts_of(lake: Lake, run: str, trajectory_ids: Sequence[str]) -> list[Verdict]:
     """The verdicts of some trajectories of a run. Raises `SchemaError` or `duckdb.Error` on damaged rows."""
-    with open_reader() as connection:
+    with open_reader(lake) as connection:
         reader = _Reader(lake, run, "", connection)
         parts = lake.parts(run, "verdicts")
         return reader.rows(Verdict, "trajectory_id", trajectory_ids, parts, len(trajectory_ids))
@@ -111,7 +113,7 @@ def groups_of(lake: Lake, run: str) -> dict[str, Group]:
     parts = lake.parts(run, "verdicts")
     if not parts:
         return {}
-    with open_reader() as connection:
+    with open_reader(lake) as connection:
         sql = f"SELECT trajectory_id, outcome, method, reasons FROM {_files(parts)}"
         rows = connection.execute(sql).fetchall()
     try:
@@ -123,7 +125,7 @@ def groups_of(lake: Lake, run: str) -> dict[str, Group]:
 
 def several_records(lake: Lake, run: str, trajectory_ids: Sequence[str]) -> dict[str, Records]:
     """Some trajectories of a run with seed, verdict and evidence, by id. Raises `SchemaError` or `duckdb.Error`."""
-    with open_reader() as connection:
+    with open_reader(lake) as connection:
         reader = _Reader(lake, run, "", connection)
 
         def rows(record: type[R], column: str, ids: Iterable[str]) -> list[R]:

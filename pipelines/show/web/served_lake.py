@@ -18,6 +18,7 @@ from gog.pipelines.show.web.records import groups_of, open_reader, read_records
 from gog.schemas import Audit, Box, Decision, Outcome, Review
 from gog.transforms.evaluate.audit import Group, draw
 from gog.transforms.images import ImageError, decode_image
+from gog.transforms.place import is_remote
 from gog.transforms.recent import Recent
 from gog.transforms.services.gateway.prices import Price
 
@@ -44,7 +45,7 @@ class ServedLake:
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
-        self._reader = open_reader()
+        self._reader = open_reader(lake)
         self._indexes: OrderedDict[str, tuple[RunIndex, float]] = OrderedDict()
         self._making = threading.Lock()
         self._books: dict[str, ReviewBook] = {}
@@ -188,7 +189,8 @@ class ServedLake:
         self._reader.close()
 
     def _is_inside(self, run: str) -> bool:
-        return self.lake.run_folder(run).resolve().is_relative_to(self.lake.root.resolve())
+        folder, root = self.lake.run_folder(run), self.lake.root
+        return is_remote(str(root)) or folder.resolve().is_relative_to(root.resolve())  # a link may lead elsewhere
 
     def _check(self, run: str) -> None:
         try:

@@ -31,6 +31,7 @@ from gog.pipelines.templates import templates
 from gog.schemas import REASONS, Box, BoxError, Decision
 from gog.schemas.rows import SchemaError
 from gog.transforms.evaluate.audit import in_order, report
+from gog.transforms.place import is_remote
 from gog.transforms.services.request_log import REQUESTS
 
 ADDRESS: Final = "127.0.0.1"
@@ -54,7 +55,7 @@ class Viewer:
         """`reviewer` is who reviews until a browser says otherwise; `run` the one to open first."""
         self.lake = ServedLake(lake)
         self.token = secrets.token_urlsafe(24)
-        self._name = lake.root.resolve().name
+        self._name = lake.root.name if is_remote(str(lake.root)) else lake.root.resolve().name
         self._reviewer = reviewer
         self._run = run
         self._compacting: asyncio.Task[None] | None = None

@@ -230,18 +230,6 @@ def test_the_shell_lists_macros(views: duckdb.DuckDBPyConnection) -> None:
     assert "The turns of a trajectory with what came back" in shown(out)
 
 
-def test_a_lake_at_an_address(gog: Gog, lake: Lake) -> None:
-    done = gog("inspect", "--lake", f"file://{lake.root}/", "--run", "small", "--json", "--sql", "from levels")
-    assert [line["level"] for line in json.loads(done.out)] == [0, 1, 2]
-
-
-@pytest.mark.parametrize("more", [(), ("--run", "small", "--trajectory", "best")])
-def test_what_a_lake_at_an_address_has_not(gog: Gog, lake: Lake, more: tuple[str, ...]) -> None:
-    done = gog("inspect", "--lake", f"file://{lake.root}", *more)
-    assert done.code == 2
-    assert "--run" in done.error
-
-
 def test_the_shell_ends_with_its_input(views: duckdb.DuckDBPyConnection) -> None:
     out = console()
     shell(views, io.StringIO("select 47"), out)

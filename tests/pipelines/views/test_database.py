@@ -13,7 +13,6 @@ from lakes import counted, level_of, make_seed, reflective, small_run, verdict_o
 from strategies import boxes
 
 from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.views import database
 from gog.pipelines.views.database import SHORT, build_views, check_funnel, open_file, open_lake
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.views.queries import QUERIES, STAGES
@@ -417,17 +416,3 @@ else:
         assert said.pop(100_000_000) == "[(True,)]"
         assert all("ulimit -f" in line or line == "[(True,)]" for line in said.values()), said
         assert sum("ulimit -f" in line for line in said.values()) >= 2, said
-
-
-class TestAddresses:
-    def test_a_run_at_an_address_that_duckdb_reads(self, lake: Lake) -> None:
-        with open_lake(f"file://{run_of(lake)}/") as connection:
-            assert funnel(connection) == FUNNEL
-            assert connection.execute("SELECT count(*) FROM reviews").fetchone() == (0,)
-
-    def test_without_the_extension_it_is_said_what_to_do(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.setattr(database, "_FETCH", "LOAD nothing_of_this_name")
-        with pytest.raises(LakeError, match="httpfs") as said:
-            open_lake("s3://bucket/lake/runs/small")
-        assert "\n" not in str(said.value)
