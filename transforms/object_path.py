@@ -36,6 +36,11 @@ class ObjectStat:
     tag: str
 
     @property
+    def e_tag(self) -> str:
+        """The part of the tag that a listing gives, too."""
+        return self.tag.partition("\n")[0]
+
+    @property
     def st_mtime_ns(self) -> int:
         """The same in nanoseconds."""
         return int(self.st_mtime * 1e9)
@@ -111,6 +116,12 @@ class ObjectPath(_Path):
         with _told(self.address):
             found = store.get(key)
             return bytes(found.bytes()), _stat(found.meta)
+
+    def read_range(self, start: int, end: int) -> bytes:
+        """The object's bytes from `start` up to `end`. Raises `FileNotFoundError`."""
+        store, key = self._at()
+        with _told(self.address):
+            return bytes(store.get_range(key, start=start, end=end))
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
         """The object as text."""
@@ -194,11 +205,14 @@ class ObjectPath(_Path):
         for path in self.below():
             path.unlink()
 
+    @property
+    def bucket(self) -> str:
+        """The address of the bucket that it is in."""
+        return "/".join(self.address.split("/")[:3])
+
     def _at(self) -> tuple[Any, str]:
         """The open bucket, and the name of the object in it."""
-        scheme, _, rest = self.address.partition("://")
-        bucket, _, key = rest.partition("/")
-        return open_bucket(f"{scheme}://{bucket}"), key
+        return open_bucket(self.bucket), self.address[len(self.bucket) + 1 :]
 
 
 def open_bucket(address: str) -> Any:
@@ -212,11 +226,11 @@ def open_bucket(address: str) -> Any:
             raise AddressError(
                 f"{address}: {SCHEMES.get(scheme, scheme)} needs an extra: pip install 'glance-or-gaze[{EXTRA}]'"
             ) from None
-        _stores[key] = from_url(address, **bucket_options(scheme))
+        _stores[key] = from_url(address, **_options(scheme))
     return _stores[key]
 
 
-def bucket_options(scheme: str) -> dict[str, Any]:
+def _options(scheme: str) -> dict[str, Any]:
     """How buckets are opened, by obstore's names; keys, regions and endpoints come from where its clouds look."""
     plain = any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS)
     options: dict[str, Any] = {"client_options": {"timeout": _TIMEOUT, "allow_http": plain}}
@@ -228,19 +242,6 @@ def bucket_options(scheme: str) -> dict[str, Any]:
         except (ImportError, ValueError):  # no boto3, or no keys that it could find
             pass
     return options
-
-
-def file_system(address: str) -> Any:
-    """The store of an address as a file system of fsspec, as DuckDB reads through one. Raises `AddressError`."""
-    open_bucket("/".join(address.split("/")[:3]))
-    from obstore.fsspec import FsspecStore
-
-    scheme = address.partition("://")[0]
-
-    class Registered(FsspecStore):  # type: ignore[misc, unused-ignore]  # of a library that may not be here
-        protocol = scheme  # of the class: names with a scheme are understood by it
-
-    return Registered(scheme, skip_instance_cache=True, **bucket_options(scheme))
 
 
 @contextmanager

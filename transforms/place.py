@@ -54,7 +54,7 @@ def write_whole(path: Path, data: bytes, *, sync: bool = True, within: Path | No
 def content_tag(path: Path) -> str:
     """What changes with the content of a file or an object, and with nothing else."""
     if isinstance(path, ObjectPath):
-        return path.stat().tag
+        return path.stat().e_tag
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 

@@ -19,12 +19,15 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.views.status import StepPace, pace_of
 from gog.schemas.errors import UserError
+from gog.transforms.place import is_remote
 from gog.transforms.services.loop import peek
 
 PLAIN_EVERY = 10.0
 LIVE_EVERY = 0.25
 PACED_EVERY: Final = 10.0
-"""Seconds between two looks at how far a step is."""
+"""Seconds between two looks at how far a step is, where the lake is a folder."""
+PACED_EVERY_REMOTE: Final = 60.0
+"""The same on an object store, where each look is a few dozen requests."""
 SILENT: Final = 60.0
 """Seconds without an answer that are told of."""
 BAR: Final = 24
@@ -79,6 +82,7 @@ class Progress(_Shown):
         self._step, self._done, self._shards = "", 0, 0
         self._pace: StepPace | None = None
         self._paced = 0.0
+        self._every = PACED_EVERY_REMOTE if is_remote(config.lake) else PACED_EVERY
         self._back: deque[tuple[float, int]] = deque()
 
     def shard(self, step: str, done: int, shards: int) -> None:
@@ -134,7 +138,7 @@ class Progress(_Shown):
 
     def _paced_now(self) -> StepPace | None:
         """How far the step is, looked up now and then; None in a step that has no such measure."""
-        if time.monotonic() - self._paced > PACED_EVERY:
+        if time.monotonic() - self._paced > self._every:
             self._paced = time.monotonic()
             with suppress(UserError, OSError, duckdb.Error, sqlite3.Error):
                 self._pace = pace_of(Lake(self._config.lake, create=False), self._config.run)

@@ -11,13 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow.parquet as pq
-
 from gog.pipelines.config.config import Config
 from gog.pipelines.config.kept import taken_up
 from gog.pipelines.connect.stores import read_store, store_path
 from gog.pipelines.lake.forgotten import Receipt, RunPlan
-from gog.pipelines.lake.lake import Lake, open_part
+from gog.pipelines.lake.lake import Lake, open_part, part_rows
 from gog.pipelines.tools.galleries import galleries_showing
 from gog.schemas import canonical_json, content_id
 from gog.schemas.errors import UsageError
@@ -171,13 +169,13 @@ def _funnel(lake: Lake, run: str, seeds: Mapping[str, int], trajectories: Mappin
     """
     rejected: Counter[tuple[str, str, str]] = Counter()
     for path in lake.parts(run, "rejects"):
-        for row in pq.read_table(path).to_pylist():
+        for row in part_rows(path):
             if row["stage"] != "ingest" and concerns(row, seeds, trajectories):
                 rejected[path.name, row["stage"], row["unit"]] += 1
     gone: dict[str, Counter[str]] = {table: Counter() for table in ("curated", "complexity", "verdicts")}
     for table, counts in gone.items():
         for path in lake.parts(run, table):
-            for row in pq.read_table(path).to_pylist():
+            for row in part_rows(path):
                 if concerns(row, seeds, trajectories) and not json.loads(row.get("reasons") or "[]"):
                     counts[path.name] += 1
     parts: dict[str, Any] = {}
@@ -185,7 +183,7 @@ def _funnel(lake: Lake, run: str, seeds: Mapping[str, int], trajectories: Mappin
         seeds_here = sum(shard == shard_of(path) for shard in seeds.values())
         attempts = sum(shard == shard_of(path) for shard in trajectories.values())
         reached = seeds_here
-        rows = sorted(pq.read_table(path).to_pylist(), key=lambda row: row["stage"] != "screen")
+        rows = sorted(part_rows(path), key=lambda row: row["stage"] != "screen")
         for row in rows:
             out = rejected[path.name, row["stage"], row["unit"]]
             match row["stage"]:

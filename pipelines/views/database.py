@@ -14,7 +14,7 @@ import glob
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -33,7 +33,7 @@ from gog.schemas.arrow import arrow_schema
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row
 from gog.transforms.atomic import ABANDONED_S
-from gog.transforms.object_path import ObjectPath, file_system
+from gog.transforms.object_path import ObjectPath, open_bucket
 
 R = TypeVar("R", bound=Row)
 
@@ -62,7 +62,7 @@ def open_lake(run_folder: Path, *, memory_limit: str = "1GB", spill: Path | None
         config=_LIMITS | {"memory_limit": memory_limit, "temp_directory": str(spill) if spill else ""}
     )
     try:
-        reach(connection, run_folder)
+        reach(connection, run_folder, TABLES)
         _create(connection, {table: quoted(f"{pattern_of(run_folder)}/{table}/part-*.parquet") for table in TABLES})
     except BaseException:
         connection.close()
@@ -70,10 +70,20 @@ def open_lake(run_folder: Path, *, memory_limit: str = "1GB", spill: Path | None
     return connection
 
 
-def reach(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Let a connection read what is below a place of a lake: on an object store, through our library."""
-    if isinstance(folder, ObjectPath):
-        connection.register_filesystem(file_system(str(folder)))
+def reach(connection: duckdb.DuckDBPyConnection, folder: Path, soon: Collection[str] = ()) -> None:
+    """Let a connection read what is below a place of a lake: on an object store, through our library.
+
+    `soon` are folders in it that will all be looked into.
+    """
+    if not isinstance(folder, ObjectPath):
+        return
+    open_bucket(folder.bucket)  # raises where the extra is missing, of which what follows is a part
+    from gog.pipelines.views.remote_files import RemoteFiles
+
+    files = RemoteFiles(folder.bucket.partition("://")[0])
+    if soon:
+        files.list_ahead(folder, soon)
+    connection.register_filesystem(files)
 
 
 def pattern_of(folder: Path) -> str:
@@ -151,7 +161,7 @@ def check_funnel(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _look_in(connection: duckdb.DuckDBPyConnection, run_folder: Path) -> None:
-    reach(connection, run_folder)
+    reach(connection, run_folder, TABLES)
     connection.execute("SET VARIABLE run_folder = $folder", {"folder": pattern_of(run_folder)})
 
 

@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from gog.pipelines.config.config import Config, ConfigError
@@ -68,14 +69,17 @@ def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
     state = lake.state(manifest)
     live = state == "live"
     began = (folder / "manifest.json").stat().st_mtime
-    steps = tuple(_step(lake, manifest, step) for step in STEP_TABLES)
-    at_work = _at_work(lake, run, steps, began) if live else ""
+    parts = _Parts(lake, run)
+    steps = tuple(_step(parts, manifest, step) for step in STEP_TABLES)
+    at_work = _at_work(parts, steps, began) if live else ""
     spent, all_events, session, minute = _events(lake, manifest, began, now)
     with open_lake(folder) as views:
         summary = summarise(views)
         ((kept,),) = views.execute("SELECT count(*) FROM curated").fetchall()
     asked_a_minute = sum(tally.events for tally in minute) * MINUTE / max(1.0, min(MINUTE, now - began))
-    pace = _Pace(lake, manifest, lambda: summary, all_events, session, began, now).eta(at_work) if at_work else None
+    pace = (
+        _Pace(lake, manifest, parts, lambda: summary, all_events, session, began, now).eta(at_work) if at_work else None
+    )
     return Status(
         run=run,
         state=state,
@@ -113,14 +117,15 @@ def pace_of(lake: Lake, run: str) -> StepPace | None:
         return None
     now, folder = time.time(), lake.run_folder(run)
     began = (folder / "manifest.json").stat().st_mtime
-    step = _at_work(lake, run, [_step(lake, manifest, step) for step in STEP_TABLES], began)
+    parts = _Parts(lake, run)
+    step = _at_work(parts, [_step(parts, manifest, step) for step in STEP_TABLES], began)
     _, all_events, session, _ = _events(lake, manifest, began, now)
 
     def summary() -> Summary:
         with open_lake(folder) as views:
             return summarise(views)
 
-    return _Pace(lake, manifest, summary, all_events, session, began, now).eta(step) if step else None
+    return _Pace(lake, manifest, parts, summary, all_events, session, began, now).eta(step) if step else None
 
 
 def _events(
@@ -138,20 +143,20 @@ def _events(
         return store.spend(run), store.tally(run), store.tally(run, began), store.tally(run, max(began, now - MINUTE))
 
 
-def _step(lake: Lake, manifest: Manifest, step: str) -> StepState:
-    done = len(_done(lake, manifest.run, step))
+def _step(parts: "_Parts", manifest: Manifest, step: str) -> StepState:
+    done = len(parts.done(step))
     if step in {"ingest", "synthesize"}:
         return StepState(step, done, max(done, len(manifest.shards)))
     if step == "label":
-        return StepState(step, done, max(done, len(_done(lake, manifest.run, "synthesize")), 1))
+        return StepState(step, done, max(done, len(parts.done("synthesize")), 1))
     return StepState(step, done, 1)
 
 
-def _at_work(lake: Lake, run: str, steps: Sequence[StepState], began: float) -> str:
+def _at_work(parts: "_Parts", steps: Sequence[StepState], began: float) -> str:
     """The step that the live run is at: phase one goes through the shards, then phase two through its steps."""
     by_name = {state.step: state for state in steps}
     ingest, synthesize = by_name["ingest"], by_name["synthesize"]
-    in_phase_two = any(at >= began for at in _done(lake, run, "curate").values())
+    in_phase_two = any(at >= began for at in parts.done("curate").values())
     if synthesize.done < ingest.done and not in_phase_two:
         return "synthesize"
     if ingest.done < ingest.of and not in_phase_two:
@@ -159,15 +164,28 @@ def _at_work(lake: Lake, run: str, steps: Sequence[StepState], began: float) -> 
     return next((step for step in PHASE_TWO if by_name[step].done < by_name[step].of), "")
 
 
-def _done(lake: Lake, run: str, step: str) -> dict[int, float]:
-    """Shards that a step has finished, and when."""
-    written: list[dict[int, float]] = []
-    for table in STEP_TABLES[step]:
-        written.append({})
-        for part in lake.parts(run, table, step):
-            with contextlib.suppress(FileNotFoundError):
-                written[-1][int(part.stem.rsplit("-", 1)[1])] = part.stat().st_mtime
-    return {shard: max(at[shard] for at in written) for shard in set.intersection(*map(set, written))}
+class _Parts:
+    """The parts of a run as they were when each table was first looked at: a table is listed once."""
+
+    def __init__(self, lake: Lake, run: str) -> None:
+        self._lake, self._run = lake, run
+        self._listed: dict[str, list[Path]] = {}
+
+    def done(self, step: str) -> dict[int, float]:
+        """Shards that a step has finished, and when."""
+        written: list[dict[int, float]] = []
+        for table in STEP_TABLES[step]:
+            written.append({})
+            for part in self._of(table):
+                if part.name.startswith(f"part-{step}-"):
+                    with contextlib.suppress(FileNotFoundError):
+                        written[-1][int(part.stem.rsplit("-", 1)[1])] = part.stat().st_mtime
+        return {shard: max(at[shard] for at in written) for shard in set.intersection(*map(set, written))}
+
+    def _of(self, table: str) -> list[Path]:
+        if table not in self._listed:
+            self._listed[table] = self._lake.parts(self._run, table)
+        return self._listed[table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +194,7 @@ class _Pace:
 
     lake: Lake
     manifest: Manifest
+    parts: _Parts
     summary: Callable[[], Summary]
     all_events: list[Tally]
     session: list[Tally]
@@ -190,14 +209,14 @@ class _Pace:
             return None
         began = self.began
         phase_one = step in {"ingest", "synthesize"}
-        done = _done(self.lake, self.manifest.run, "synthesize" if phase_one else step)
+        done = self.parts.done("synthesize" if phase_one else step)
         if phase_one:
             sizes = {shard: int(str(state.spec.get("rows", 0))) for shard, state in self.manifest.shards.items()}
             # One look of the detector for each hard seed; easy ones are done as soon as they are screened.
             asked = float(_asked(self.session, "detect", "propose"))
         elif step == "label":
             sizes = self._pool_sizes()
-            began = max([began, *_done(self.lake, self.manifest.run, "export_sft").values()])
+            began = max([began, *self.parts.done("export_sft").values()])
             asked = _asked(self.session, "chat", "label") / (config.label.k * self._turns(config))
         else:
             return None
@@ -221,7 +240,7 @@ class _Pace:
         run = self.manifest.run
         kept = {row["seed_id"] for row in self.lake.read_rows(run, "curated")}
         sizes = {}
-        for shard in _done(self.lake, run, "synthesize"):
+        for shard in self.parts.done("synthesize"):
             screened = self.lake.read_table(run, "screenings", Screening, "synthesize", shard)
             sizes[shard] = sum(not s.easy and s.seed_id not in kept for s in screened)
         return sizes

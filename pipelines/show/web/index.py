@@ -17,6 +17,7 @@ from gog.pipelines.show.web.filters import FACETS, SORTS, Filter
 from gog.pipelines.show.web.records import Place
 from gog.pipelines.views.database import open_lake, pattern_of, quoted, rows_of
 from gog.schemas import Review
+from gog.transforms.place import place
 
 MEMORY: Final = "192MB"
 """What the database of one run may hold in memory."""
@@ -191,7 +192,7 @@ class RunIndex:
         with self._connection.cursor() as cursor:
             sql = "SELECT filename, kept = 'yes', len(reasons) > 0 FROM listed WHERE trajectory_id = ? LIMIT 1"
             row = cursor.execute(sql, [trajectory_id]).fetchone()
-        return Place(Path(row[0]), row[1], row[2]) if row else None
+        return Place(place(row[0]), row[1], row[2]) if row else None
 
     def _options(self, name: str, many: bool) -> list[Option]:
         values = f"unnest({name}s)" if many else name

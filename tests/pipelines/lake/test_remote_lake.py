@@ -11,11 +11,9 @@ from gog.pipelines.lake.lake import Lake, LakeError, Manifest
 from gog.pipelines.lake.review_files import ReviewBook, read_reviews
 from gog.pipelines.show.report.page import write_report
 from gog.pipelines.show.web.served_lake import ServedLake
-from gog.pipelines.tools.forget import forget
-from gog.pipelines.tools.forget_plan import Asked
 from gog.pipelines.views.database import confine, open_lake
 from gog.pipelines.views.status import status_of
-from gog.schemas import Decision, Seed, Trajectory
+from gog.schemas import Decision, Trajectory
 from gog.transforms.place import files_below, name_below, place, write_whole
 
 
@@ -73,20 +71,6 @@ def test_reviews_of_two_people_are_kept(there: Lake) -> None:
     books[1].add(*names, "eve", decision=Decision.REJECT, boxes={}, comment="no")
     assert set(read_reviews(there, "small")[names[0]]) == {"ada", "bob", "eve"}
     assert len(there.parts("small", "reviews")) == 1
-
-
-def test_a_seed_is_forgotten(there: Lake) -> None:
-    export_sft(source_of(there), ExportRequest())
-    seed = next(there.read_table("small", "seeds", Seed))
-    there.write_manifest(
-        Manifest(run="small", fingerprint="x", state="done", config={"store": {"path": "/nowhere/store"}})
-    )
-    receipt, path = forget(there, Asked(seeds=(seed.seed_id,)))
-    assert receipt.state == "done"
-    assert path.is_file()
-    assert seed.seed_id not in {other.seed_id for other in there.read_table("small", "seeds", Seed)}
-    assert not there.images.has(seed.image_sha256)
-    assert not [name for name in contents(there) if "exports/sft" in name]
 
 
 def test_a_damaged_table_is_told(there: Lake) -> None:
