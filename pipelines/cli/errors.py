@@ -41,7 +41,7 @@ def error_line(error: BaseException) -> ErrorLine | None:
         return ErrorLine(f"{line[:1].lower()}{line[1:]}; see {command} --help", error.exit_code)
     if isinstance(error, UseError | FellShortError):
         return ErrorLine(one_line(error), error.exit_code)
-    from gog.pipelines.steps.context import causes_of
+    from gog.pipelines.steps.job import causes_of
     from gog.schemas.errors import UserError
 
     if any(map(_interrupted, causes_of(error))):

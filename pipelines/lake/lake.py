@@ -205,6 +205,10 @@ class Lake:
         """File of the pictures that a shard was the first to show, by which a run that goes on compares later ones."""
         return self.run_folder(run) / "pictures" / f"ingest-{shard:05d}.jsonl"
 
+    def begun_path(self, run: str, step: str) -> Path:
+        """File that says that a worker of an engine has begun a step."""
+        return self.run_folder(run) / f".begun-{step}"
+
     def parts(self, run: str, table: str, step: str = "*") -> list[Path]:
         """The table's part files, those of one step or of all, in the order of steps' names and shards."""
         paths = self.table_folder(run, table).glob(f"part-{step}-*.parquet")

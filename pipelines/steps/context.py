@@ -5,39 +5,37 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
-from apache_beam.runners.runner import PipelineResult
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
-from gog.pipelines.lake.disk import disk_advice
-from gog.pipelines.lake.lake import STEP_TABLES, Lake, LakeError
-from gog.pipelines.steps.runner import gave_up, losing_no_worker
+from gog.pipelines.lake.lake import STEP_TABLES, Lake, write_atomic
+from gog.pipelines.steps.job import LOCAL_RUNNER, finish
+from gog.pipelines.steps.job_service import Engine
 from gog.schemas import Seed
-from gog.transforms.beam.counters import totals
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import CountRows
-from gog.transforms.beam.window import CallFailed
 from gog.transforms.place import content_tag
 from gog.transforms.services.loop import tidy
 from gog.transforms.synthesize.services import Services
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 
-LOCAL_RUNNER: Final = "FnApiRunner"
-"""Named, because `DirectRunner` first tries to fetch another runner from the network."""
+_LOCAL: Final = Engine()
 
 
 @dataclass(frozen=True)
 class Context:
-    """A run on its way. `runner_args` are Beam's own options; without any the run is local."""
+    """A run on its way. Without options for Beam it is local."""
 
     config: Config
     lake: Lake
-    runner_args: tuple[str, ...] = ()
+    engine: Engine = _LOCAL
     on_shard: Callable[[str, int, int], None] = field(default=lambda step, shard, shards: None)
     """Told of each shard before it starts: step, how many are done, how many there are."""
     fingerprint: str = ""
@@ -57,11 +55,11 @@ class Context:
     @property
     def local(self) -> bool:
         """Whether shards run one after another on this machine."""
-        return not any(arg.startswith("--runner") for arg in self.runner_args)
+        return not any(arg.startswith("--runner") for arg in self.engine.args)
 
     def pipeline(self) -> beam.Pipeline:
         """A pipeline on the chosen runner. Workers log from `INFO` on; every call too where this process would."""
-        options = PipelineOptions([*self.runner_args])
+        options = PipelineOptions([*self.engine.args])
         if _log.isEnabledFor(logging.DEBUG):
             workers = options.view_as(WorkerOptions)
             workers.sdk_harness_log_level_overrides = {"gog": "DEBUG"} | (workers.sdk_harness_log_level_overrides or {})
@@ -96,8 +94,27 @@ class Context:
             self.on_shard(step, len(shards) - len(todo) + number, len(shards))
             pipeline = self.pipeline()
             build(pipeline, batch)
-            finish(pipeline, step)
+            self.finish(pipeline, step)
             tidy()
+
+    def begin(self, pipeline: beam.Pipeline, step: str, items: Iterable[object]) -> beam.PCollection:
+        """What a pipeline begins with; on an engine its workers leave a mark, by which is known that they work."""
+        created = pipeline | "Shards" >> beam.Create(list(items))
+        if self.local:
+            return created
+        return created | "Begun" >> beam.Map(_begun, str(self.lake.root), self.run, step)
+
+    def finish(self, pipeline: beam.Pipeline, step: str) -> None:
+        """Run a step's pipeline to its end (see `job.finish`)."""
+        if self.local:
+            finish(pipeline, step)
+            return
+        mark = self.lake.begun_path(self.run, step)
+        mark.unlink(missing_ok=True)
+        try:
+            finish(pipeline, step, self.engine.name, mark.exists)
+        finally:
+            mark.unlink(missing_ok=True)
 
     def write(self, step: str, rows: beam.PCollection, counts: beam.PCollection, batch: list[int]) -> None:
         """Write a step's rows, and what it counted, as the parts of a batch of shards."""
@@ -113,56 +130,10 @@ class Context:
         return found.hexdigest()[:16]
 
 
-def finish(pipeline: beam.Pipeline, step: str) -> None:
-    """Run a step's pipeline to its end, and log what it counted.
-
-    Beam tells of a failed step in a wrapping of its own, and in the log. Where an error of ours is inside, that one is
-    raised, a `LakeError` where it is the disk's, and a `RunnerError` from a runner that is not the local one; anything
-    else is a bug and comes as Beam gives it.
-    """
-    beams = logging.getLogger("apache_beam.runners")
-    level = beams.level
-    beams.setLevel(logging.CRITICAL)
-    try:
-        _log.info("pipeline started step=%s", step)
-        result = losing_no_worker(lambda: _finished(pipeline))
-        _log.info("pipeline done step=%s %s", step, " ".join(f"{name}={n}" for name, n in totals(result).items()))
-    except Exception as error:
-        causes = list(causes_of(error))
-        for cause in causes:
-            if type(cause).__module__.startswith("gog.") and not _beams(cause):
-                raise cause from None
-        for cause in causes:
-            if isinstance(cause, OSError) and (advice := disk_advice(cause)):
-                raise LakeError(f"cannot write to the lake: {advice}") from error
-        runner = type(pipeline.runner).__name__
-        if runner == LOCAL_RUNNER:
-            raise
-        _log.info("the runner's error", exc_info=error)
-        raise gave_up(runner, error) from error
-    finally:
-        beams.setLevel(level)
-
-
-def _finished(pipeline: beam.Pipeline) -> PipelineResult:
-    result = pipeline.run()
-    result.wait_until_finish()
-    return result
-
-
-def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """The error and what is behind it, from the last to the first. A cause raised again leads back to itself: once."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def _beams(error: BaseException) -> bool:
-    """Whether it only carries another: the window's, or Beam's copy with the name of the step."""
-    return isinstance(error, CallFailed) or getattr(error, "_tagged_with_step", False)
+def _begun(item: T, root: str, run: str, step: str) -> T:
+    """Leave a mark in the lake, which must be that of the process that waits."""
+    write_atomic(Lake(root, create=False).begun_path(run, step), b"")
+    return item
 
 
 def read_seeds(shard: int, lake_root: str, run: str) -> Iterator[tuple[int, Seed]]:

@@ -12,7 +12,7 @@ import apache_beam as beam
 from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import STEP_TABLES, Lake, write_atomic
 from gog.pipelines.sources.benchmarks import benchmarks_of
-from gog.pipelines.steps.context import Context, finish
+from gog.pipelines.steps.context import Context
 from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, row
@@ -43,11 +43,9 @@ def curate(context: Context) -> None:
     context.on_shard("curate", 0, 1)
     root, shards = str(context.lake.root), context.shards_of("synthesize")
     pipeline = context.pipeline()
-    best = (
-        pipeline
-        | "Shards" >> beam.Create(shards)
-        | "BestOfK" >> beam.FlatMap(_best, root, context.run, context.config).with_outputs(ROWS, COUNTS, main="main")
-    )
+    best = context.begin(pipeline, "curate", shards) | "BestOfK" >> beam.FlatMap(
+        _best, root, context.run, context.config
+    ).with_outputs(ROWS, COUNTS, main="main")
     decided = (
         best.main
         | "Together" >> beam.GroupByKey()
@@ -56,7 +54,7 @@ def curate(context: Context) -> None:
     counts = (best[COUNTS], decided[COUNTS]) | "Counts" >> beam.Flatten() | CountRows()
     written = (best[ROWS], decided[ROWS], counts) | "Rows" >> beam.Flatten()
     written | WriteParts(root, context.run, "curate", STEP_TABLES["curate"], [GLOBAL])
-    finish(pipeline, "curate")
+    context.finish(pipeline, "curate")
     write_atomic(mark, json.dumps(inputs).encode())
 
 

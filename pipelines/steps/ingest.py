@@ -108,24 +108,21 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:
         in_order = InOrder(partial(_seen, root, context.run, batch[0], bits, rows_of_shard))
-        rows, counts = (
-            pipeline
-            | "Shards" >> beam.Create([(shard, specs[shard]) for shard in (batch if context.local else specs)])
-            | "Ingest"
-            >> Ingest(
-                seeds.rows.read_shard,
-                images,
-                in_order if context.local else ByKeys(images, bits),
-                rows_of_shard,
-                seeds.mapping,
-                context.config.ingest,
-                seeds.dataset,
-                seeds.version,
-                seeds.read_image,
-                benchmarks,
-                context.config.filters,
-                left_out(context.lake),
-            )
+        rows, counts = context.begin(
+            pipeline, "ingest", [(shard, specs[shard]) for shard in (batch if context.local else specs)]
+        ) | "Ingest" >> Ingest(
+            seeds.rows.read_shard,
+            images,
+            in_order if context.local else ByKeys(images, bits),
+            rows_of_shard,
+            seeds.mapping,
+            context.config.ingest,
+            seeds.dataset,
+            seeds.version,
+            seeds.read_image,
+            benchmarks,
+            context.config.filters,
+            left_out(context.lake),
         )
         if not context.local and len(batch) < len(specs):
             missing = frozenset(batch)

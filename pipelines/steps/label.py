@@ -27,8 +27,7 @@ def label(context: Context) -> None:
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:
         rows, counts = (
-            pipeline
-            | "Shards" >> beam.Create(batch)
+            context.begin(pipeline, "label", batch)
             | "Pool" >> beam.FlatMap(_pool, root, context.run, pool, solvable)
             | "Label" >> Label(context.make_services, config.label, episode, config.window)
         )

@@ -25,6 +25,7 @@ from gog.pipelines.steps.curate import GLOBAL, Light, count_kept, curate
 from gog.pipelines.steps.events import write_events
 from gog.pipelines.steps.export import export_rl, export_sft
 from gog.pipelines.steps.ingest import Seeds, forget_seen, ingest
+from gog.pipelines.steps.job_service import job_service
 from gog.pipelines.steps.label import label
 from gog.pipelines.steps.retry import forget_rejected, reasons_of, stops
 from gog.pipelines.steps.runner import check_runner
@@ -86,7 +87,7 @@ def run(
         check_ready(config)
     lake = Lake(config.lake)
     begin(config)
-    with lake.lock(config.run):
+    with job_service(runner_args) as engine, lake.lock(config.run):
         seeds = Seeds.of(config)
         specs = dict(enumerate(seeds.rows.shards()))
         manifest = _begin(lake, config, seeds, specs)
@@ -97,7 +98,7 @@ def run(
             in_phase_one = context.local and step in PHASE_ONE
             on_shard(step, place if in_phase_one else done, len(specs) if in_phase_one else shards)
 
-        context = Context(config, lake, runner_args, on_step, manifest.fingerprint, replace)
+        context = Context(config, lake, engine, on_step, manifest.fingerprint, replace)
         forget_rejected(context, retry | stops(config), steps)
         shards = list(specs)
         stopped, light = "", dict[int, Light]()

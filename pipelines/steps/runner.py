@@ -2,8 +2,10 @@
 
 import logging
 import os
+import re
 import signal
 import threading
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -28,8 +30,9 @@ _PATIENCE_S: Final = 5.0
 """Seconds in which Beam may find out by itself."""
 _GIVE_UP: Final = signal.SIGUSR1
 """Ends the main thread's wait. SIGINT would not: what a shell starts in the background ignores it."""
-_JARS: Final = {"flinkrunner": "flink_job_server_jar", "sparkrunner": "spark_job_server_jar"}
-
+JARS: Final = {"flinkrunner": "flink_job_server_jar", "sparkrunner": "spark_job_server_jar"}
+"""Options that name the jar of a runner's job service."""
+_ENDPOINT: Final = re.compile(r"\S+:[0-9]{1,5}")
 
 T = TypeVar("T")
 
@@ -52,29 +55,48 @@ class _Parser(beam_options._BeamArgumentParser):
         raise RunnerOptionError(f"options for Beam: {message}")
 
 
+def known_options(args: Sequence[str]) -> tuple[Namespace, list[str]]:
+    """The options that Beam knows, and the arguments that it does not. Raises `RunnerOptionError` on a wrong value."""
+    known, unknown = _parser().parse_known_args(list(args))
+    return known, unknown
+
+
+def runner_name(runner: str | None) -> str:
+    """A runner's name as it is compared: `flinkrunner` of FlinkRunner and of flink; empty where none is named."""
+    name = (runner or "").rpartition(".")[2].lower()
+    return name + "runner" if name and not name.endswith("runner") else name
+
+
+def _parser() -> "_Parser":
+    parser = _Parser(allow_abbrev=False)
+    for section in beam_options.PipelineOptions.__subclasses__():
+        section._add_argparse_args(parser)
+    return parser
+
+
 def check_runner(args: Sequence[str]) -> None:
     """Raise `RunnerOptionError` on an option that nobody knows, and on a runner that cannot run with these."""
     if not args:
         return
-    parser = _Parser(allow_abbrev=False)
-    for section in beam_options.PipelineOptions.__subclasses__():
-        section._add_argparse_args(parser)
-    known, unknown = parser.parse_known_args(list(args))
-    name = (known.runner or "").rpartition(".")[2].lower()
-    if name and not name.endswith("runner"):
-        name += "runner"
-    options = sorted(parser._option_string_actions)
+    known, unknown = known_options(args)
+    name = runner_name(known.runner)
+    options = sorted(_parser()._option_string_actions)
     for arg in unknown:
         option = arg.partition("=")[0]
         close = get_close_matches(option, options, 1, 0.8)
         if close or name not in HAND_ON:
             meant = f"did you mean {close[0]}?" if close else "Beam's documentation lists them"
             raise RunnerOptionError(f"Beam has no option {option}; {meant}")
+    endpoint = known.job_endpoint
+    if endpoint and endpoint != "embed" and not _ENDPOINT.fullmatch(endpoint):
+        raise RunnerOptionError(f"--job_endpoint={endpoint} is no address; it reads HOST:PORT")
+    if name == "portablerunner" and not endpoint:
+        raise RunnerOptionError(f"{known.runner} needs a job service that runs: --job_endpoint=HOST:PORT")
     if known.runner:
         _check_named(known.runner, name, args)
-    jar = getattr(known, _JARS.get(name, ""), None)
+    jar = getattr(known, JARS.get(name, ""), None)
     if jar and "://" not in jar and not Path(jar).is_file():
-        raise RunnerOptionError(f"--{_JARS[name]}: there is no file {jar}")
+        raise RunnerOptionError(f"--{JARS[name]}: there is no file {jar}")
 
 
 def _check_named(named: str, name: str, args: Sequence[str]) -> None:
@@ -92,14 +114,6 @@ def _check_named(named: str, name: str, args: Sequence[str]) -> None:
     wrong = PipelineOptionsValidator(beam_options.PipelineOptions([*args]), runner).validate()
     if wrong:
         raise RunnerOptionError(f"{named}: {' '.join(wrong)}")
-
-
-def gave_up(runner: str, error: Exception) -> RunnerError:
-    """The error of a runner that is not ours, in one line."""
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    jar = _JARS.get(runner.lower(), "")
-    advice = f"; name its job server with --{jar}=FILE, or one that listens with --job_endpoint" if jar else ""
-    return RunnerError(f"{runner} could not go on: {said[:300]}{advice if 'jar' in said or 'java' in said else ''}")
 
 
 def losing_no_worker(work: Callable[[], T]) -> T:

@@ -14,8 +14,7 @@ def synthesize(context: Context, shards: Sequence[int]) -> None:
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:
         rows, counts = (
-            pipeline
-            | "Shards" >> beam.Create(batch)
+            context.begin(pipeline, "synthesize", batch)
             | "Seeds" >> beam.FlatMap(read_seeds, root, context.run)
             | "Synthesize" >> Synthesize(context.make_services, context.config.stages, context.config.window)
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gog.pipelines.steps import runner
-from gog.pipelines.steps.runner import RunnerError, RunnerOptionError, check_runner, gave_up, losing_no_worker
+from gog.pipelines.steps.runner import RunnerError, RunnerOptionError, check_runner, losing_no_worker
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,8 @@ from gog.pipelines.steps.runner import RunnerError, RunnerOptionError, check_run
         (["--direct_num_workers=many"], "invalid int value: 'many'"),
         (["--runner=FlinkRunner", "--flink_job_server_jar=none.jar"], "there is no file none.jar"),
         (["--runner=DataflowRunner"], "DataflowRunner"),
+        (["--runner=PortableRunner"], "PortableRunner needs a job service that runs: --job_endpoint=HOST:PORT"),
+        (["--runner=FlinkRunner", "--job_endpoint=here"], "--job_endpoint=here is no address; it reads HOST:PORT"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(args: list[str], said: str) -> None:
@@ -50,14 +52,6 @@ def test_what_beam_or_its_job_servers_know_goes_on(args: list[str]) -> None:
 def test_a_jar_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "server.jar").write_bytes(b"")
     check_runner(["--runner=FlinkRunner", f"--flink_job_server_jar={tmp_path / 'server.jar'}"])
-
-
-def test_a_runner_that_gives_up_is_told_in_one_line() -> None:
-    error = gave_up("FlinkRunner", RuntimeError("Unable to fetch remote job server jar at x:\n no\n"))
-    said = "FlinkRunner could not go on: Unable to fetch remote job server jar at x:"
-    assert str(error).startswith(f"{said}; name its job server with --flink_job_server_jar=FILE, or one that listens")
-    assert "\n" not in str(error)
-    assert error.exit_code == 1
 
 
 def _end_a_thread(said: str) -> None:
