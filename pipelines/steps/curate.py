@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,18 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import STEP_TABLES, Lake, write_atomic
 from gog.pipelines.sources.benchmarks import benchmarks_of
 from gog.pipelines.steps.context import Context
-from gog.schemas import Reject, Row, Screening, Seed, Trajectory, Unit, Verdict
+from gog.schemas import Reject, Screening, Seed, Trajectory, Unit, Verdict
+from gog.transforms.beam.curate import CurateByGroups, CurateSettings, CurateTogether, OfSeed, curate_all
 from gog.transforms.beam.parts import WriteParts
 from gog.transforms.beam.rows import COUNTS, ROWS, CountRows, count, row
 from gog.transforms.curate.balance import LightTrajectory
-from gog.transforms.curate.curate import Curation
-from gog.transforms.curate.curate import curate as decide
 from gog.transforms.curate.overlaps import check_trajectories
 from gog.transforms.curate.select import Candidate, select
 from gog.transforms.curate.splits import LightSeed
 from gog.transforms.filters.use import Refusal, filters_after, refusal
 
 GLOBAL = 0
-"""Steps over all shards write one part, numbered 0."""
-
-Light = tuple[list[LightSeed], list[LightTrajectory]]
-"""A shard's screened seeds and their best trajectories."""
+"""Steps that write one part for all shards number it 0."""
 
 
 def curate(context: Context) -> None:
@@ -46,14 +42,11 @@ def curate(context: Context) -> None:
     best = context.begin(pipeline, "curate", shards) | "BestOfK" >> beam.FlatMap(
         _best, root, context.run, context.config
     ).with_outputs(ROWS, COUNTS, main="main")
-    decided = (
-        best.main
-        | "Together" >> beam.GroupByKey()
-        | "Decide" >> beam.FlatMap(_decide, context.config).with_outputs(ROWS, COUNTS, main="main")
-    )
-    counts = (best[COUNTS], decided[COUNTS]) | "Counts" >> beam.Flatten() | CountRows()
-    written = (best[ROWS], decided[ROWS], counts) | "Rows" >> beam.Flatten()
-    written | WriteParts(root, context.run, "curate", STEP_TABLES["curate"], [GLOBAL])
+    settings = _settings(context.config)
+    rows, counts = best.main | "Decide" >> (CurateTogether(settings) if context.local else CurateByGroups(settings))
+    all_counts = (best[COUNTS], counts) | "Counts" >> beam.Flatten() | CountRows()
+    written = (best[ROWS], rows, all_counts) | "Rows" >> beam.Flatten()
+    written | WriteParts(root, context.run, "curate", STEP_TABLES["curate"], sorted({GLOBAL, *shards}))
     context.finish(pipeline, "curate")
     write_atomic(mark, json.dumps(inputs).encode())
 
@@ -66,18 +59,20 @@ def read_mark(path: Path) -> object:
         return None
 
 
+def _settings(config: Config) -> CurateSettings:
+    return CurateSettings(config.curate.balance, config.curate.splits, config.seed)
+
+
 def _best(shard: int, root: str, run: str, config: Config) -> Iterator[Any]:
-    """A shard's seeds and their best trajectories, light; rejects for the other verified ones."""
-    seeds, best, rejects, verified = best_of_shard(Lake(root), run, shard, config)
-    yield None, (seeds, best)
-    yield from (row(GLOBAL, reject) for reject in rejects)
-    yield count("curate", Unit.TRAJECTORY, GLOBAL, entered=verified, passed=0)
+    """A shard's seeds with their best trajectories, light; rejects for the other verified ones."""
+    seeds, rejects, verified = best_of_shard(Lake(root), run, shard, config)
+    yield from seeds
+    yield from (row(shard, reject) for reject in rejects)
+    yield count("curate", Unit.TRAJECTORY, shard, entered=verified, passed=0)
 
 
-def best_of_shard(
-    lake: Lake, run: str, shard: int, config: Config
-) -> tuple[list[LightSeed], list[LightTrajectory], list[Reject], int]:
-    """Light seeds, light best trajectories, rejects of the others, and how many were verified."""
+def best_of_shard(lake: Lake, run: str, shard: int, config: Config) -> tuple[list[OfSeed], list[Reject], int]:
+    """Seeds with their best trajectories, rejects of the others, and how many were verified."""
     screened = {s.seed_id for s in lake.read_table(run, "screenings", Screening, "synthesize", shard)}
     filters = filters_after("curate", config.filters)
     seeds: list[LightSeed] = []
@@ -96,7 +91,7 @@ def best_of_shard(
         verdict = verdicts.get(trajectory.trajectory_id)
         if verdict is not None:
             by_seed[trajectory.seed_id].append(Candidate(trajectory, verdict))
-    best: list[LightTrajectory] = []
+    best: dict[str, tuple[LightTrajectory, ...]] = {}
     rejects: list[Reject] = []
     open_index = benchmarks_of(config)
     benchmarks = open_index() if open_index is not None else None
@@ -107,11 +102,15 @@ def best_of_shard(
             verified, overlaps = check_trajectories(verified, lake.images, benchmarks)
             rejects.extend(overlaps)
         chosen, left = select(verified, config.curate.keep, prefer_reflective=config.curate.prefer_reflective)
-        for trajectory, verdict in ((candidate.trajectory, candidate.verdict) for candidate in chosen):
-            objection = refusal(filters, whole[seed_id], trajectory, verdict) if filters else None
-            best.append(_light(trajectory, objection))
+        best[seed_id] = tuple(
+            _light(
+                candidate.trajectory,
+                refusal(filters, whole[seed_id], candidate.trajectory, candidate.verdict) if filters else None,
+            )
+            for candidate in chosen
+        )
         rejects.extend(left)
-    return seeds, best, rejects, len(verdicts)
+    return [OfSeed(shard, seed, best.get(seed.seed_id, ())) for seed in seeds], rejects, len(verdicts)
 
 
 def _light(trajectory: Trajectory, objection: Refusal | None) -> LightTrajectory:
@@ -120,28 +119,9 @@ def _light(trajectory: Trajectory, objection: Refusal | None) -> LightTrajectory
     )
 
 
-def _decide(group: tuple[None, Iterable[Light]], config: Config) -> Iterator[Any]:
-    found = decide_all(group[1], config)
-    for record in chain[Row](found.groups, found.kept, found.rejects):
-        yield row(GLOBAL, record)
-    yield count("curate", Unit.TRAJECTORY, GLOBAL, entered=0, passed=len(found.kept))
-
-
-def decide_all(shards: Iterable[Light], config: Config) -> Curation:
-    """The decision over all shards."""
-    seeds: list[LightSeed] = []
-    best: list[LightTrajectory] = []
-    for some_seeds, some_best in shards:
-        seeds += some_seeds
-        best += some_best
-    settings = config.curate
-    return decide(seeds, best, settings.balance, settings.splits, run_seed=config.seed)
-
-
-def count_kept(context: Context, known: dict[int, Light]) -> int:
+def count_kept(context: Context, known: dict[int, list[OfSeed]]) -> int:
     """How many trajectories would be kept of the shards synthesized so far; `known` are those read before."""
     for shard in context.shards_of("synthesize"):
         if shard not in known:
-            seeds, best, _, _ = best_of_shard(context.lake, context.run, shard, context.config)
-            known[shard] = seeds, best
-    return len(decide_all(known.values(), context.config).kept)
+            known[shard], _, _ = best_of_shard(context.lake, context.run, shard, context.config)
+    return len(curate_all(chain.from_iterable(known.values()), _settings(context.config)).kept)

@@ -21,7 +21,7 @@ from gog.pipelines.export.write import SmallerExportError
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest, ShardState
 from gog.pipelines.sources.files import ShardSpec
 from gog.pipelines.steps.context import Context
-from gog.pipelines.steps.curate import GLOBAL, Light, count_kept, curate
+from gog.pipelines.steps.curate import GLOBAL, count_kept, curate
 from gog.pipelines.steps.events import write_events
 from gog.pipelines.steps.export import export_rl, export_sft
 from gog.pipelines.steps.ingest import Seeds, forget_seen, ingest
@@ -32,6 +32,7 @@ from gog.pipelines.steps.runner import check_runner
 from gog.pipelines.steps.synthesize import synthesize
 from gog.pipelines.views.database import build_views, check_funnel, open_lake
 from gog.schemas.errors import UserError
+from gog.transforms.beam.curate import OfSeed
 from gog.transforms.services.gateway.breaker import STOPPED
 from gog.transforms.services.loop import one_heap, tidy
 
@@ -101,7 +102,7 @@ def run(
         context = Context(config, lake, engine, on_step, manifest.fingerprint, replace)
         forget_rejected(context, retry | stops(config), steps)
         shards = list(specs)
-        stopped, light = "", dict[int, Light]()
+        stopped, light = "", dict[int, list[OfSeed]]()
         batches = [[shard] for shard in shards] if context.local else [shards]
         for place, batch in enumerate(batches):  # noqa: B007  # on_step tells it
             if "ingest" in steps:

@@ -91,7 +91,8 @@ def test_enough_for_now_and_the_rest_later(tiny: Config, tmp_path: Path) -> None
 
 
 def test_one_job_over_all_shards_gives_the_same_records(tiny: Config, tmp_path: Path) -> None:
-    """As on a distributed runner: no shard waits for another."""
+    """As on a distributed runner: no shard waits for another, so none keeps its pictures for the next."""
     config = atlas(copied(tiny, tmp_path / "lake", "store", "indexes"))
     run(config, runner_args=("--runner=FnApiRunner",))
-    assert records(config) == records(tiny)
+    one_by_one = {name: sha256 for name, sha256 in records(tiny).items() if not name.startswith("pictures/")}
+    assert records(config) == one_by_one

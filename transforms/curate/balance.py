@@ -6,10 +6,11 @@ Source of the default share: Glance-or-Gaze, arXiv 2601.13942 (43.5% of the samp
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gog.schemas import Behaviour, Origin, Reject, Unit
@@ -17,6 +18,8 @@ from gog.transforms.filters.use import Refusal
 
 FREE: Final = "free"
 """Group of the behaviours that no share names; it gets what the shares leave."""
+
+_MOST: Final = 2**64
 
 
 class BalanceSettings(BaseModel):
@@ -96,11 +99,31 @@ def balance(items: Iterable[LightTrajectory], settings: BalanceSettings, run_see
     for item in items:
         pools[group_of(item.behaviour, settings)].append(item)
     for pool in pools.values():
-        pool.sort(key=lambda item: (_draw(item.trajectory_id, run_seed), item.trajectory_id))
+        pool.sort(key=lambda item: (draw(item.trajectory_id, run_seed), item.trajectory_id))
     quotas, cost = share_out({name: len(pool) for name, pool in pools.items()}, settings)
     kept = sorted(item.trajectory_id for name, quota in quotas.items() for item in pools[name][:quota])
     over = sorted(item for name, quota in quotas.items() for item in pools[name][quota:])
     return Balanced(tuple(kept), tuple(item.reject("curate.over_quota", cost) for item in over))
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where balance cuts: the first number of each group's draw that is over quota, and what that costs, in words."""
+
+    first_over: Mapping[str, int]
+    cost: str
+
+    def keeps(self, trajectory: LightTrajectory, settings: BalanceSettings, run_seed: int) -> bool:
+        """Whether the trajectory stays."""
+        number = draw(trajectory.trajectory_id, run_seed)
+        return number < self.first_over.get(group_of(trajectory.behaviour, settings), _MOST)
+
+
+def cut(draws: Mapping[str, Sequence[int]], settings: BalanceSettings) -> Cut:
+    """Where `balance` cuts, by the draws of each group alone: the same but for numbers drawn twice (one in 2^64)."""
+    quotas, cost = share_out({name: len(numbers) for name, numbers in draws.items()}, settings)
+    over = {name: numbers for name, numbers in draws.items() if quotas[name] < len(numbers)}
+    return Cut({name: int(np.sort(np.asarray(n, np.uint64))[quotas[name]]) for name, n in over.items()}, cost)
 
 
 def share_out(supply: Mapping[str, int], settings: BalanceSettings) -> tuple[dict[str, int], str]:
@@ -141,8 +164,9 @@ def _cost(
     return f"{words}: {short}; {ways}" if short else f"{words}, which no share wants"
 
 
-def _draw(trajectory_id: str, run_seed: int) -> bytes:
-    return hashlib.sha256(f"balance/{run_seed}/{trajectory_id}".encode()).digest()
+def draw(trajectory_id: str, run_seed: int) -> int:
+    """The trajectory's number in the draw (64 bits): the smallest ones of a group stay."""
+    return int.from_bytes(hashlib.sha256(f"balance/{run_seed}/{trajectory_id}".encode()).digest()[:8])
 
 
 def _targets(supply: Mapping[str, int], shares: Mapping[str, float]) -> dict[str, float]:

@@ -4,10 +4,10 @@ It sees no messages: best of k was chosen within each seed before; here groups a
 left out, and behaviours balanced.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gog.schemas import Curated, Grouping, Reject, Side
+from gog.schemas import Curated, Grouping, Reject, Side, Split
 from gog.transforms.curate.balance import BalanceSettings, LightTrajectory, balance
 from gog.transforms.curate.splits import LightSeed, SplitSettings, split_seeds
 from gog.transforms.duplicates.near import NearDuplicates
@@ -33,6 +33,26 @@ def curate(
     """Decide. Raises `HubError` and `LeakError`."""
     known = {seed.seed_id: seed for seed in sorted(seeds)}
     groups = split_seeds(known.values(), split_settings, run_seed)
+    pool, rejects = pool_of(known, groups, trajectories)
+    balanced = balance(pool, balance_settings, run_seed)
+    rejects += balanced.rejects
+    stay = set(balanced.kept)
+    split = {grouping.seed_id: grouping.split for grouping in groups}
+    kept: list[Curated] = []
+    for trajectory in pool:
+        if trajectory.trajectory_id in stay:
+            match without_objection(trajectory, split[trajectory.seed_id]):
+                case Curated() as curated:
+                    kept.append(curated)
+                case Reject() as reject:
+                    rejects.append(reject)
+    return Curation(groups, tuple(kept), tuple(rejects))
+
+
+def pool_of(
+    seeds: Mapping[str, LightSeed], groups: Iterable[Grouping], trajectories: Iterable[LightTrajectory]
+) -> tuple[list[LightTrajectory], list[Reject]]:
+    """What there is to balance, in order: neither reserved for RL nor a near-copy. Of whole groups each by itself."""
     place = {grouping.seed_id: grouping for grouping in groups}
     rejects: list[Reject] = []
     pool: list[LightTrajectory] = []
@@ -41,28 +61,25 @@ def curate(
             rejects.append(trajectory.reject("curate.reserved_for_rl", f"group {place[trajectory.seed_id].group}"))
         else:
             pool.append(trajectory)
-    pool, copies = _without_copies(pool, known, place)
-    rejects += copies
-    balanced = balance(pool, balance_settings, run_seed)
-    rejects += balanced.rejects
-    stay = set(balanced.kept)
-    rejects += [t.reject(*t.objection) for t in pool if t.trajectory_id in stay and t.objection is not None]
-    kept = tuple(
-        Curated(
-            trajectory_id=t.trajectory_id,
-            seed_id=t.seed_id,
-            split=place[t.seed_id].split,
-            behaviour=t.behaviour,
-            origin=t.origin,
-        )
-        for t in pool
-        if t.trajectory_id in stay and t.objection is None
+    pool, copies = _without_copies(pool, seeds, place)
+    return pool, rejects + copies
+
+
+def without_objection(trajectory: LightTrajectory, split: Split) -> Curated | Reject:
+    """What becomes of a trajectory that balance keeps."""
+    if trajectory.objection is not None:
+        return trajectory.reject(*trajectory.objection)
+    return Curated(
+        trajectory_id=trajectory.trajectory_id,
+        seed_id=trajectory.seed_id,
+        split=split,
+        behaviour=trajectory.behaviour,
+        origin=trajectory.origin,
     )
-    return Curation(groups, kept, tuple(rejects))
 
 
 def _without_copies(
-    pool: Sequence[LightTrajectory], seeds: dict[str, LightSeed], place: dict[str, Grouping]
+    pool: Sequence[LightTrajectory], seeds: Mapping[str, LightSeed], place: Mapping[str, Grouping]
 ) -> tuple[list[LightTrajectory], list[Reject]]:
     """Leave out seeds whose image and question are near an earlier one's; trajectories of one seed are no copies."""
     near = NearDuplicates()

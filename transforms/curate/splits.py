@@ -101,25 +101,46 @@ def group(keys: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     return {seed_id: find(linked[0]) for seed_id, linked in keys.items()}
 
 
+def image_keys(seed: LightSeed) -> tuple[str, ...]:
+    """What links the seed to others of its image cluster."""
+    return tuple(f"image:{picture[:16]}" for picture in seed.pictures)
+
+
 def image_clusters(seeds: Iterable[LightSeed]) -> dict[str, str]:
     """Image cluster of each seed id: alike pictures, and what is like those, share one, named by its smallest hash."""
-    return group({seed.seed_id: tuple(f"image:{picture[:16]}" for picture in seed.pictures) for seed in seeds})
+    return group({seed.seed_id: image_keys(seed) for seed in seeds})
 
 
-def check_hubs(keys: Mapping[str, tuple[str, ...]], groups: Mapping[str, str], settings: SplitSettings) -> None:
-    """Raise `HubError` when a group holds too many of the seeds."""
-    sizes = Counter(groups.values())
-    limit = max(settings.hub_floor, settings.hub_share * len(groups))
-    for name, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
-        if size <= limit:
-            return
-        uses = Counter(key for seed_id, key_group in groups.items() if key_group == name for key in keys[seed_id])
-        hub, count = min(uses.items(), key=lambda item: (-item[1], item[0]))
-        kind, _, what = hub.partition(":")
-        raise HubError(
-            f"{size} of {len(groups)} seeds hang together (limit {limit:g}), most of them ({count}) by the {kind} "
-            f"{what!r}: drop or relabel it in the source, or raise hub_share"
-        )
+class Hub(NamedTuple):
+    """A group and what holds most of it together."""
+
+    size: int
+    """Seeds in the group."""
+    group: str
+    key: str
+    uses: int
+    """Seeds that have the key."""
+
+
+def hub_of(name: str, keys: Iterable[tuple[str, ...]]) -> Hub:
+    """The hub of a group, by the keys of its seeds."""
+    of_seeds = list(keys)
+    uses = Counter(key for of_seed in of_seeds for key in of_seed)
+    key, count = min(uses.items(), key=lambda item: (-item[1], item[0]))
+    return Hub(len(of_seeds), name, key, count)
+
+
+def check_hubs(hubs: Iterable[Hub], seeds: int, settings: SplitSettings) -> None:
+    """Raise `HubError` when a group holds too many of so many seeds."""
+    hub = min(hubs, key=lambda hub: (-hub.size, hub.group), default=None)
+    limit = max(settings.hub_floor, settings.hub_share * seeds)
+    if hub is None or hub.size <= limit:
+        return
+    kind, _, what = hub.key.partition(":")
+    raise HubError(
+        f"{hub.size} of {seeds} seeds hang together (limit {limit:g}), most of them ({hub.uses}) by the {kind} "
+        f"{what!r}: drop or relabel it in the source, or raise hub_share"
+    )
 
 
 def place(name: str, settings: SplitSettings, run_seed: int = 0) -> tuple[Side, Split]:
@@ -139,17 +160,31 @@ def split_seeds(seeds: Iterable[LightSeed], settings: SplitSettings, run_seed: i
     Raises `HubError`. The shares are met in expectation, over groups: few or
     uneven groups can miss them.
     """
+    known = list(seeds)
+    groupings, hubs = split_linked(known, settings, run_seed)
+    check_hubs(hubs, len({seed.seed_id for seed in known}), settings)
+    return groupings
+
+
+def split_linked(
+    seeds: Iterable[LightSeed], settings: SplitSettings, run_seed: int = 0
+) -> tuple[tuple[Grouping, ...], tuple[Hub, ...]]:
+    """The same of seeds that nothing links to others, and the hubs of groups above the floor, which nobody checked."""
     known = {seed.seed_id: seed for seed in seeds}
     clusters = image_clusters(known.values())
     keys = {seed_id: link_keys(seed, clusters[seed_id]) for seed_id, seed in known.items()}
     groups = group(keys)
-    check_hubs(keys, groups, settings)
+    members = defaultdict[str, list[str]](list)
+    for seed_id in sorted(groups):
+        members[groups[seed_id]].append(seed_id)
+    large = {name: ids for name, ids in members.items() if len(ids) > settings.hub_floor}
+    hubs = tuple(hub_of(name, (keys[seed_id] for seed_id in ids)) for name, ids in large.items())
     rows = []
     for seed_id in sorted(groups):
         side, split = place(groups[seed_id], settings, run_seed)
         rows.append(Grouping(seed_id=seed_id, group=groups[seed_id], cluster=clusters[seed_id], side=side, split=split))
     check_no_leak(keys, {row.seed_id: f"{row.side}/{row.split}" for row in rows})
-    return tuple(rows)
+    return tuple(rows), hubs
 
 
 def check_no_leak(keys: Mapping[str, tuple[str, ...]], places: Mapping[str, str]) -> None:
