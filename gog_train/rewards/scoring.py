@@ -86,6 +86,15 @@ def unsettled_of(scored: Sequence[Scored]) -> int:
     return sum(one.unsettled for one in scored)
 
 
+def with_signal(scored: Sequence[Scored], group: int) -> list[bool]:
+    """For each group whether some of its paid rollouts are right and some wrong, as verl filters by `acc`.
+
+    By the reward, a malformed one among wrong ones would be a signal, of full size once it is divided by the deviation.
+    """
+    groups = [scored[start : start + group] for start in range(0, len(scored), group)]
+    return [len({one.values.get("accuracy") for one in rollouts if one.reward is not None}) > 1 for rollouts in groups]
+
+
 def metrics_of(scored: Sequence[Scored], rollouts: Sequence[Rollout]) -> dict[str, float]:
     """Means over a batch, by name: terms of the reward, endings, masks, turns, tools and behaviours."""
     count = len(scored)

@@ -1,4 +1,4 @@
-"""Terms of the reward: `(1 - lambda) * accuracy + lambda * format + cost * -searches`, and what settings add."""
+"""Terms of the reward: accuracy and format, weighed by lambda, a price of searches, and what settings add."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -48,9 +48,9 @@ TERMS: OpenSet[Term] = OpenSet("reward term", "gog.rewards", "gog_train.rewards"
 
 @dataclass(frozen=True, slots=True)
 class RewardSettings:
-    """Weights of the reward. `format_weight` is the paper's lambda; `search_cost` is taken off for each search;
-    `more` are weights of further terms, by name or dotted path, None for the term's own. `unsettled` is for answers
-    that no rule settles where there is no judge.
+    """Weights of the reward. `format_weight` is the paper's lambda; `search_cost` is taken off a right answer for each
+    search; `more` are weights of further terms, by name or dotted path, None for the term's own. `unsettled` is for
+    answers that no rule settles where there is no judge.
     """
 
     format_weight: float = 0.1

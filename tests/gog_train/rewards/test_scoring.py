@@ -16,7 +16,7 @@ from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 from gog_train.environment import Ending, Rollout
 from gog_train.judge_health import FEW, JudgeHealth, JudgeIllError
-from gog_train.rewards.scoring import CountedJudge, metrics_of, score, score_all
+from gog_train.rewards.scoring import CountedJudge, Scored, metrics_of, score, score_all, with_signal
 from gog_train.rewards.terms import RewardSettings, Term
 from gog_train.services import TrainingServices
 
@@ -59,6 +59,19 @@ def test_accuracy_and_form(turns: list[str], accuracy: float, form: float, tmp_p
     assert scored.masked == ""
 
 
+def test_a_group_teaches_when_some_are_right_and_some_wrong() -> None:
+    """A malformed one among wrong ones is no signal, though it is paid less; what is masked says nothing."""
+
+    def one(accuracy: float, form: float = 1, *, masked: str = "") -> Scored:
+        values = {} if masked else {"accuracy": accuracy, "format": form}
+        return Scored(Ending.ANSWERED, None if masked else 0.9 * accuracy + 0.1 * form, values, masked)
+
+    assert with_signal([one(1), one(0), one(0), one(0)], 2) == [True, False]
+    assert with_signal([one(0), one(0, 0), one(1), one(0, masked="judge")], 2) == [False, False]
+    assert with_signal([one(1), one(0), one(0, masked="overlong")], 3) == [True]
+    assert with_signal([one(0, masked="judge")] * 2, 2) == [False]
+
+
 @given(weight=st.floats(0, 1), cost=st.floats(0, 0.5))
 def test_the_reward_is_its_parts_weighed(scored_rollouts: dict[str, Rollout], weight: float, cost: float) -> None:
     settings_ = RewardSettings(weight, cost, unsettled="zero")
@@ -71,8 +84,9 @@ def test_the_reward_is_its_parts_weighed(scored_rollouts: dict[str, Rollout], we
     ):
         scored = run_on_loop(score(scored_rollouts[name], None, settings_))
         assert (scored.values["accuracy"], scored.values["format"]) == (accuracy, form)
-        assert scored.values["cost"] == -searches
-        assert scored.reward == pytest.approx((1 - weight) * accuracy + weight * form - cost * searches)
+        paid_for = searches * accuracy
+        assert scored.values["cost"] == -paid_for
+        assert scored.reward == pytest.approx((1 - weight) * accuracy + weight * form - cost * paid_for)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 """The terms of the reward: whose they are, what they weigh, and what a run card says of them."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gog.schemas import Outcome, Step
+from gog.schemas import Box, Outcome, Step
 from gog.transforms.open_set import UnknownMemberError
 from gog_train.grpo import EXAMPLES, GrpoSettings
 from gog_train.rewards.terms import TERMS, Finished, RewardSettings
@@ -32,8 +33,37 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ours() -> None:
-    assert {"accuracy", "format", "cost"} <= set(TERMS)
+    assert {"accuracy", "format", "cost", "gaze"} <= set(TERMS)
     assert RewardSettings(0.25, 0.125).pay(ROLLOUT) == (0.875, {"accuracy": 1.0, "format": 1.0, "cost": -1.0})
+
+
+def test_searches_cost_where_the_answer_is_right_alone() -> None:
+    """Off a wrong answer too, not to look would be worth more than to look and fail."""
+    wrong = replace(ROLLOUT, outcome=Outcome.WRONG)
+    assert RewardSettings(0.25, 0.125).pay(wrong) == (0.25, {"accuracy": 0.0, "format": 1.0, "cost": 0.0})
+
+
+def look(left: float, *evidence: str) -> Step:
+    return Step(turn=0, action="gaze", box=Box(left, 0, left + 0.2, 0.2), evidence_ids=evidence)
+
+
+@pytest.mark.parametrize(
+    ("steps", "outcome", "paid"),
+    [
+        ((look(0, "e"), look(0.5, "f")), Outcome.CORRECT, 1.0),
+        ((look(0, "e"), look(0.01, "f")), Outcome.CORRECT, 0.5),
+        ((look(0, "e"), look(0.5)), Outcome.CORRECT, 0.5),
+        ((look(0, "e"),), Outcome.WRONG, 0.0),
+        ((SEARCH,), Outcome.CORRECT, 0.0),
+    ],
+    ids=["two places", "one place twice", "nothing came back", "wrong", "no gaze"],
+)
+def test_a_gaze_is_paid_for_what_it_was_good_for_and_by_default_not_at_all(
+    steps: tuple[Step, ...], outcome: Outcome, paid: float
+) -> None:
+    rollout = replace(ROLLOUT, steps=steps, outcome=outcome)
+    assert RewardSettings(more={"gaze": 0.2}).pay(rollout)[1]["gaze"] == paid
+    assert "gaze" not in RewardSettings().pay(rollout)[1]
 
 
 @pytest.mark.usefixtures("plugin")
