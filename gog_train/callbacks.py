@@ -1,11 +1,13 @@
 """What is done between the steps of a training: progress, and an orderly stop. Imports transformers."""
 
+import math
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from transformers import TrainerCallback
@@ -54,15 +56,111 @@ class Progress(TrainerCallback):
         return f"step {state.global_step}/{state.max_steps}{loss}, {pace:.1f} s a step, {rest} left"
 
 
+class Watch(TrainerCallback):
+    """Asks for the stop of a training that learns nothing, from what is logged: each sign of that with its reason.
+
+    A sign counts once it is there in every log of so many steps.
+    """
+
+    def __init__(self, stop: "Stop", signs: Sequence["Sign"], steps: int) -> None:
+        """`steps` 0 asks for nothing."""
+        self.stop, self.signs, self.steps = stop, signs, steps
+        self._since: dict[Sign, int] = {}
+        self._last = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Steps of an earlier process are not counted."""
+        self._last = state.global_step
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Count the steps of each sign."""
+        for sign in self.signs:
+            if sign.metric not in (logs or {}):
+                continue
+            if sign.there(float((logs or {})[sign.metric])):
+                began = self._since.setdefault(sign, self._last)
+                if self.steps and state.global_step - began >= self.steps and not self.stop.asked:
+                    self.stop.ask(f"nothing is learned: for {state.global_step - began} steps {sign.means}")
+            else:
+                self._since.pop(sign, None)
+        self._last = state.global_step
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A metric, when it is a bad sign, and what that means."""
+
+    metric: str
+    there: Callable[[float], bool]
+    means: str
+
+
+STILL: Final = Sign("grad_norm", lambda norm: norm == 0, "the gradient was 0: no weight moves")
+BROKEN: Final = Sign("grad_norm", math.isnan, "the gradient was not a number: lower the learning rate")
+DULL: Final = Sign(
+    "groups/with_signal",
+    lambda share: share == 0,
+    "the rollouts of every question were all right or all wrong: take other questions (`gog label`), or more rollouts",
+)
+MASKED: Final = Sign(
+    "episode/masked",
+    lambda share: share > 0.5,
+    "most rollouts were masked, see masked/*: raise turn_tokens or max_tokens, look after the tools, or name a judge",
+)
+DRIFTED: Final = Sign(
+    "sampling/effective_share",
+    lambda share: share < 0.5,
+    "the weights of the off-policy correction left less than half of the tokens: vLLM and the trainer disagree",
+)
+
+
+class Moment(TrainerCallback):
+    """The random numbers as they stood before the step that runs: a checkpoint that is made within it goes on there."""
+
+    def __init__(self) -> None:
+        self._put_back: Callable[[], None] = lambda: None
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Remember."""
+        import random
+
+        import numpy as np
+        import torch
+
+        own, arrays, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+
+        def put_back() -> None:
+            random.setstate(own)
+            np.random.set_state(arrays)
+            torch.set_rng_state(tensors)
+            if devices:
+                torch.cuda.set_rng_state_all(devices)
+
+        self._put_back = put_back
+
+    def put_back(self) -> None:
+        """Have all random numbers of this process go on from before the step."""
+        self._put_back()
+
+
 class Stop(TrainerCallback):
     """Ends the training after the step that runs, with a checkpoint, once it was asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = 1) -> None:
+        """`every`: steps that a batch of rollouts is shared out to, after the last of which alone it can go on."""
+        self.every = every
         self.asked = False
+        self.why = "stopped"
+
+    def ask(self, why: str) -> None:
+        """Ask for the stop, with a reason."""
+        self.asked, self.why = True, why
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Save and stop, if asked. Every process asks the same: signals reach the whole group."""
-        if self.asked:
+        """Save and stop, if any process was asked: a signal does not reach all of them within the same step."""
+        self.asked = _any(self.asked)
+        if self.asked and state.global_step % self.every == 0:
             control.should_save = control.should_training_stop = True
 
     @contextmanager
@@ -87,6 +185,18 @@ class Stop(TrainerCallback):
         finally:
             for kind, handler in before.items():
                 signal.signal(kind, handler)
+
+
+def _any(here: bool) -> bool:
+    """Whether it is so in any process."""
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import gather
+
+    state = PartialState()
+    if state.num_processes == 1:
+        return here
+    return bool(gather(torch.tensor([int(here)], device=state.device)).any().item())
 
 
 def _clock(seconds: float) -> str:

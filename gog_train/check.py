@@ -9,6 +9,7 @@ torch and transformers are imported inside of the functions.
 
 import argparse
 import json
+import math
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,13 +24,15 @@ from gog_train.data import Export, ExportError, open_export
 from gog_train.grpo import EXAMPLES as GRPO_EXAMPLES
 from gog_train.grpo import GrpoSettings
 from gog_train.memory import Memory, Shape, as_dict, disk_of, gigabytes, memory_of, shape_of
-from gog_train.processors import backbone_of
+from gog_train.processors import backbone_of, fit, load_processor
+from gog_train.processors import check as check_processor
 from gog_train.questions import GOLD
 from gog_train.reach import reach
 from gog_train.services import RULES
 from gog_train.settings import TrainingError, read_settings
 from gog_train.sft import EXAMPLES as SFT_EXAMPLES
 from gog_train.sft import SftSettings
+from gog_train.stages import check_packages
 
 State = Literal["ok", "warning", "problem"]
 Stage = Literal["sft", "grpo"]
@@ -90,7 +93,9 @@ def examine(stage: Stage, arguments: Sequence[str], processes: int | None = None
         found, export = _export(stage, settings)
         memory = memory_of(shape, settings, count, min(gpu.memory for gpu in gpus) if gpus else None)
         rules = [_rules(settings, export)] if export and isinstance(settings, GrpoSettings) else []
-        checks += [_model(settings, shape), found, *rules, _memory(memory, gpus), _disk(settings, shape, gpus)]
+        processor = [_processor(settings, export)] if export else []
+        found_all = [_model(settings, shape), found, *rules, *processor]
+        checks += [*found_all, _packages(settings), _memory(memory, gpus), _disk(settings, shape, gpus)]
     else:
         checks.append(shape)
     checks.append(_output(settings))
@@ -114,7 +119,8 @@ def _uneven(settings: Settings, processes: int) -> bool:
     at_once = settings.device_batch_size * processes
     if isinstance(settings, SftSettings):
         return settings.batch_size % at_once != 0
-    whole = settings.questions % processes == 0 and settings.questions * settings.rollouts % at_once == 0
+    rollouts = settings.questions * settings.rollouts
+    whole = settings.questions % processes == 0 and rollouts % (at_once * settings.updates) == 0
     return not whole or (settings.vllm == "server" and processes > 1)
 
 
@@ -200,7 +206,8 @@ def _shape(settings: Settings) -> Shape | Check:
 
 
 def _model(settings: Settings, shape: Shape) -> Check:
-    trained = f"{shape.trained / 1e6:,.1f} million are trained (rank {settings.lora_rank})"
+    how = f"rank {settings.lora_rank}" if settings.tune == "lora" else "all of the language model"
+    trained = f"{shape.trained / 1e6:,.1f} million are trained ({how})"
     return Check("model", "ok", f"{settings.model}: {shape.parameters / 1e9:,.2f} billion parameters, {trained}")
 
 
@@ -216,6 +223,28 @@ def _export(stage: Stage, settings: Settings) -> tuple[Check, Export | None]:
         return Check("export", "problem", str(error)), None
     shown = ", ".join(f"{count} {split}" for split, count in _row_counts(export).items())
     return Check("export", "ok", f"{export.folder}: {shown}; all files are as exported"), export
+
+
+def _processor(settings: Settings, export: Export) -> Check:
+    """Whether the model's own processor, given the export's budget, sizes pictures as the export assumed."""
+    try:
+        processor = load_processor(settings.model, settings.revision)
+        fit(processor, export.template(settings.thinking), export.backbone)
+        check_processor(processor, export.backbone)
+    except TrainingError as error:
+        return Check("processor", "problem", str(error))
+    least, most = (
+        pixels // export.backbone.factor**2 for pixels in (export.backbone.min_pixels, export.backbone.max_pixels)
+    )
+    return Check("processor", "ok", f"{least} to {most} tokens an image, as the export has it")
+
+
+def _packages(settings: Settings) -> Check:
+    try:
+        check_packages(settings)
+    except TrainingError as error:
+        return Check("packages", "problem", str(error))
+    return Check("packages", "ok", f"attention by {settings.attention}, report to {settings.report}")
 
 
 def _row_counts(export: Export) -> dict[str, int]:
@@ -244,7 +273,8 @@ def _rules(settings: GrpoSettings, export: Export) -> Check:
 
 
 def _memory(memory: Memory, gpus: Sequence[Gpu]) -> Check:
-    parts = ", ".join(f"{name} {gigabytes(size)}" for name, size in as_dict(memory).items() if size and name != "total")
+    known = as_dict(memory).items()
+    parts = ", ".join(f"{name} {gigabytes(size)}" for name, size in known if size and name not in ("total", "engine"))
     need = f"about {gigabytes(memory.total)} a device at the longest rows ({parts})"
     if not gpus:
         return Check("memory", "ok", need)
@@ -253,6 +283,11 @@ def _memory(memory: Memory, gpus: Sequence[Gpu]) -> Check:
     less = "lower max_length or max_tokens, device_batch_size, or for rollouts `questions`; or a larger GPU"
     if memory.weights + memory.adapter > least:
         return Check("memory", "problem", f"{need}; there are {gigabytes(least)}: the weights do not fit", less)
+    if memory.engine > memory.generation:
+        why = f"vLLM's share is {gigabytes(memory.generation)}, weights and one rollout need {gigabytes(memory.engine)}"
+        share = math.ceil(100 * memory.engine / least) / 100
+        how = f"set vllm_memory to {share} or more, lower `context`, or set `vllm: server`"
+        return Check("memory", "problem", why, how if share < 1 else "a larger GPU, or set `vllm: server`")
     if memory.total > free:
         return Check("memory", "warning", f"{need}; {gigabytes(free)} of {gigabytes(least)} are free", less)
     return Check("memory", "ok", f"{need}; {gigabytes(free)} are free")

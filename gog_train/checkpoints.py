@@ -29,36 +29,53 @@ Save = Literal["adapter", "merged", "both"]
 def save(
     model: Any, processor: Any, template: Template, backbone: Backbone, output: Path, what: Save
 ) -> dict[str, Path]:
-    """Write `output/adapter` and `output/merged`, as wanted; returns their folders.
+    """Write `output/adapter` and `output/merged`, as wanted; returns their folders, by their whole paths.
 
     vLLM takes no adapter on the vision tower: such a one has no command to serve it.
 
-    `model` is a PEFT model; merging takes the adapter out of it, so it is of no use afterwards.
+    Of a model that has no adapter, all of it is written, as `output/model`, whatever `what` is. Merging takes the
+    adapter out of a PEFT model, which is of no use afterwards.
     """
+    output = output.resolve()
+    if not hasattr(model, "peft_config"):
+        return {"model": _saved(model, processor, template, backbone, output / "model", None, served=True)}
     lora = model.peft_config["default"]
     on_base = (str(lora.base_model_name_or_path), int(lora.r))
     sees = any("lora_" in name and re.match(backbone.vision, name) for name, _ in model.named_parameters())
     folders = {}
     if what != "merged":
-        folders["adapter"] = output / "adapter"
-        model.save_pretrained(folders["adapter"])
+        place = output / "adapter"
+        folders["adapter"] = _saved(model, processor, template, backbone, place, on_base, served=not sees)
     if what != "adapter":
-        folders["merged"] = output / "merged"
-        model.merge_and_unload().save_pretrained(folders["merged"])
-    for name, folder in folders.items():
-        processor.save_pretrained(folder)
-        (folder / "chat_template.jinja").write_text(template.text, "utf-8")
-        alone = name == "adapter"
-        notes = {
-            "backbone": backbone.name,
-            "thinking": template.thinking,
-            "factor": backbone.factor,
-            "min_pixels": backbone.min_pixels,
-            "max_pixels": backbone.max_pixels,
-            "serve": None if alone and sees else serve_command(folder, template, backbone, on_base if alone else None),
-        }
-        _write(folder / NOTES, notes)
+        whole = model.merge_and_unload()
+        folders["merged"] = _saved(whole, processor, template, backbone, output / "merged", None, served=True)
     return folders
+
+
+def _saved(
+    model: Any,
+    processor: Any,
+    template: Template,
+    backbone: Backbone,
+    folder: Path,
+    on_base: tuple[str, int] | None,
+    *,
+    served: bool,
+) -> Path:
+    """The folder with the model and all that serves it; `on_base` as `serve_command` has it."""
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text(template.text, "utf-8")
+    notes = {
+        "backbone": backbone.name,
+        "thinking": template.thinking,
+        "factor": backbone.factor,
+        "min_pixels": backbone.min_pixels,
+        "max_pixels": backbone.max_pixels,
+        "serve": serve_command(folder, template, backbone, on_base) if served else None,
+    }
+    _write(folder / NOTES, notes)
+    return folder
 
 
 def serve_command(folder: Path, template: Template, backbone: Backbone, on_base: tuple[str, int] | None) -> list[str]:

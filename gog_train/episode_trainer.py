@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 import torch
+from accelerate.utils import is_peft_model
 from PIL import Image
 
 from gog.schemas import Message
@@ -24,11 +25,28 @@ from gog.transforms.export.rows import chat_message
 from gog.transforms.services.loop import run_on_loop
 from gog_train.environment import Ending, Environment, Rollout, environment_class
 from gog_train.judge_health import JudgeHealth
-from gog_train.rewards.scoring import CountedJudge, Scored, finished_of, metrics_of, score_all, unsettled_of
+from gog_train.rewards.scoring import (
+    CountedJudge,
+    Scored,
+    finished_of,
+    metrics_of,
+    score_all,
+    unsettled_of,
+    with_signal,
+)
 from gog_train.rewards.terms import RewardSettings
-from gog_train.sampling import draw, merge, with_signal
+from gog_train.sampling import draw, merge, silenced
 from gog_train.services import TrainingServices
 from gog_train.settings import TrainingError
+from gog_train.vllm_engine import (
+    check_budget,
+    effective_share,
+    merged_weights,
+    one_token_each,
+    sized,
+    tokens_by_engine,
+    tokens_by_server,
+)
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # environments are experimental: TRL's version is pinned
 
@@ -92,13 +110,37 @@ class EpisodeTrainer(GRPOTrainer):
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_unpaid)
         # Those that are on by default too: TRL runs a loop of tools, ours, only where an environment has some.
         made = environment_class(known_tools(setup.episode.tools), setup.episode.frame)
-        super().__init__(
-            reward_funcs=self.pay,
-            environment_factory=partial(made, services.tools, services.images, setup.episode),
-            **arguments,
-        )
+        with sized(setup.backbone, setup.episode.max_images):
+            super().__init__(
+                reward_funcs=self.pay,
+                environment_factory=partial(made, services.tools, services.images, setup.episode),
+                **arguments,
+            )
+        if self.use_vllm:
+            self._fit_vllm()
         # What the prompt shows: the export's schemas rather than those that transformers reads off the methods.
         self._env_tools = {None: list(offered_tools(setup.episode))}
+
+    def _fit_vllm(self) -> None:
+        """Check the budget of pixels, and have vLLM get weights of which no sync moves the base."""
+        engine = self.vllm_generation
+        if self.vllm_mode == "colocate":
+            count = partial(tokens_by_engine, engine.llm, self._image_pad_token_id)
+            check_budget(count, self.setup.backbone)
+        elif self.accelerator.is_main_process:
+            check_budget(partial(tokens_by_server, engine.vllm_client), self.setup.backbone)
+        if is_peft_model(self.model):
+            named = partial(engine._fix_param_name_to_vllm, extra_prefixes=["modules_to_save.default."])
+            engine._iter_named_params = partial(merged_weights, self.model, named)
+
+    def _generate_single_turn(self, prompt_ids: Any, images: Any, fields: Any, *counts: Any, **more: Any) -> Any:
+        if self.use_vllm and self.vllm_mode == "colocate":
+            pairs = zip(prompt_ids, images or [None] * len(prompt_ids), strict=True)
+            prompt_ids = [one_token_each(ids, self._sizes(shown), self._image_pad_token_id) for ids, shown in pairs]
+        return super()._generate_single_turn(prompt_ids, images, fields, *counts, **more)
+
+    def _sizes(self, images: Sequence[Image.Image] | None) -> list[int]:
+        return [self.setup.backbone.visual_tokens(*image.size) for image in images or ()]
 
     def pay(self, *, environments: Sequence[Environment], log_metric: Callable[..., None], **_: Any) -> list[Any]:
         rollouts = [environment.rollout for environment in environments]
@@ -206,6 +248,9 @@ class EpisodeTrainer(GRPOTrainer):
         return int(self.model.config.get_text_config().max_position_embeddings)
 
     def _pixels(self, live: Sequence[_Tokens]) -> dict[str, Any]:
+        """What the training model takes of the images; vLLM takes the images themselves."""
+        if self.use_vllm:
+            return {}
         images = [image for tokens in live for image in tokens.all_images]
         return dict(self.processing_class.image_processor(images=images, return_tensors="pt"))
 
@@ -220,13 +265,17 @@ class EpisodeTrainer(GRPOTrainer):
         return generated
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
-        batch = self._scored_batch(inputs)
-        if not self.model.training or not self.setup.resample:
-            return batch
-        return self._with_signal(batch, [row["level"] for row in inputs[:: self.num_generations]])
+        batch, alive = self._scored_batch(inputs)
+        mode = "train" if self.model.training else "eval"
+        if self.model.training and self.setup.resample:
+            batch, alive = self._with_signal(batch, alive, [row["level"] for row in inputs[:: self.num_generations]])
+        counts = torch.tensor([sum(alive), len(alive)], device=self.accelerator.device, dtype=torch.float)
+        live, groups = self.accelerator.gather(counts).view(-1, 2).sum(0).tolist()
+        self._metrics[mode]["groups/with_signal"].append(live / groups)
+        return batch
 
-    def _scored_batch(self, inputs: Any) -> dict[str, Any]:
-        """A batch of rollouts; what is masked is out of the loss, KL included."""
+    def _scored_batch(self, inputs: Any) -> tuple[dict[str, Any], list[bool]]:
+        """A batch of rollouts, and which of its groups teach; what is masked is out of the loss, KL included."""
         self.setup.services.images.clear()
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if "pixel_values" not in batch or batch.get("num_images") is None:
@@ -237,31 +286,41 @@ class EpisodeTrainer(GRPOTrainer):
         self.setup.health.add(asked, answered)
         paid = torch.tensor([one.reward is not None for one in self.scored], device=batch["tool_mask"].device)
         batch["tool_mask"] = batch["tool_mask"] * paid.unsqueeze(1)
-        return self._counted(batch)
+        if "importance_sampling_ratio" in batch:
+            share = effective_share(batch["importance_sampling_ratio"], self._own(batch), self.accelerator)
+            self._metrics["train" if self.model.training else "eval"]["sampling/effective_share"].append(share)
+        return self._counted(batch), with_signal(self.scored, self.num_generations)
+
+    def _own(self, batch: dict[str, Any]) -> Any:
+        """The mask of the tokens that the loss sees."""
+        return batch["completion_mask"] * batch["tool_mask"]
 
     def _counted(self, batch: dict[str, Any]) -> dict[str, Any]:
         """With the number of tokens that the loss sees."""
-        seen = (batch["completion_mask"] * batch["tool_mask"]).sum()
-        return batch | {"num_items_in_batch": self.accelerator.gather(seen).sum()}
+        return batch | {"num_items_in_batch": self.accelerator.gather(self._own(batch).sum()).sum()}
 
-    def _with_signal(self, batch: dict[str, Any], like: Sequence[int]) -> dict[str, Any]:
-        """The batch with other groups in the place of those without signal, as far as they are found."""
+    def _with_signal(
+        self, batch: dict[str, Any], alive: Sequence[bool], like: Sequence[int]
+    ) -> tuple[dict[str, Any], list[bool]]:
+        """The batch with other groups in the place of those without signal; if none are found, these stay, silent."""
         group, wanted = self.num_generations, len(like)
-        alive = with_signal(batch, group)
         picked = [(batch, number) for number, live in enumerate(alive) if live]
-        dull = [(batch, number) for number, live in enumerate(alive) if not live]
+        silent = silenced(batch)
+        dull = [(silent, number) for number, live in enumerate(alive) if not live]
         tried = 0
         while tried < self.setup.resample and self._missing(wanted - len(picked)):
             tried += 1
-            place = f"{self.args.seed}/{self.state.global_step}/{self._step}/{tried}/{self.accelerator.process_index}"
+            place = f"{self.args.seed}/{self.state.global_step}/{tried}/{self.accelerator.process_index}"
             rows = draw(self.setup.levels, like, wanted, place)
-            other = self._scored_batch([self.train_dataset[row] for row in rows for _ in range(group)])
-            picked += [(other, number) for number, live in enumerate(with_signal(other, group)) if live]
+            other, teaches = self._scored_batch([self.train_dataset[row] for row in rows for _ in range(group)])
+            picked += [(other, number) for number, live in enumerate(teaches) if live]
         self._metrics["train"]["resampled/batches"].append(float(tried))
         self._metrics["train"]["resampled/dull_groups"].append(len(dull) / wanted)
+        live = [True] * min(len(picked), wanted)
         if not tried:
-            return batch
-        return self._counted(merge((picked + dull)[:wanted], group, self._tokenizer.pad_token_id))
+            return batch, live
+        merged = merge((picked + dull)[:wanted], group, self._tokenizer.pad_token_id)
+        return self._counted(merged), live + [False] * (wanted - len(live))
 
     def _missing(self, here: int) -> bool:
         """Whether any process misses groups: all of them draw, or none."""

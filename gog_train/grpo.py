@@ -1,8 +1,8 @@
 """Reinforcement learning on an RL export: `python -m gog_train.grpo --config FILE`.
 
 GRPO with rollouts through the shared episode, the tools that the teacher had and the verifier that filtered the data.
-By default the paper's settings: 4 rollouts a question, learning rate 2e-6, KL 0.001, 8,192 tokens, 15 epochs, Level 2
-(arXiv 2601.13942).
+By default the paper's settings (arXiv 2601.13942): 4 rollouts a question, KL 0.001, 8,192 tokens, 15 epochs, Level 2.
+Its learning rate, 2e-6, is that of `tune: full`: it hardly moves an adapter, whose default is 5e-5.
 
 torch, transformers, peft and TRL are imported inside of the functions.
 """
@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from gog.transforms.dialect.backbones import Template
 from gog.transforms.services.models.chat import ModelSettings
+from gog.transforms.services.search.upload import UploadSettings
 from gog_train.checkpoints import resumed
 from gog_train.collator import pictures
 from gog_train.data import Export
@@ -27,12 +28,12 @@ from gog_train.questions import GOLD, bare, check_prompts, questions
 from gog_train.reach import reach
 from gog_train.rewards.terms import RewardSettings, Unsettled
 from gog_train.sampling import Curriculum, order
-from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, check_judge, open_services
+from gog_train.services import RULES, Addresses, StoreMode, TrainingServices, check_judge, longest_wait_s, open_services
 from gog_train.settings import TrainingError, TrainSettings
 from gog_train.stages import (
     Trained,
     adapter,
-    check_report,
+    check_packages,
     command_line,
     common_arguments,
     finish,
@@ -43,6 +44,16 @@ from gog_train.stages import (
     say,
     starting_model,
 )
+
+Loss = Literal["token-mean", "sequence", "dr-grpo"]
+LOSSES: Final[dict[Loss, tuple[str, str]]] = {
+    "token-mean": ("dapo", "group"),
+    "sequence": ("grpo", "group"),
+    "dr-grpo": ("dr_grpo", "none"),
+}
+"""TRL's name of a loss, and what its advantages are divided by."""
+
+Correction = Literal["token-truncate", "token-mask", "sequence-truncate", "sequence-mask", "off"]
 
 EXAMPLES: Final = """\
 examples:
@@ -59,8 +70,8 @@ exit codes: 0 trained and saved, 1 stopped before the end (--resume goes on), 2 
 class GrpoSettings(TrainSettings):
     """Reinforcement learning (GRPO) of a Qwen-VL model on the questions of an export, with tools."""
 
-    learning_rate: float = Field(default=2e-6, gt=0)
-    """Highest learning rate."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Highest learning rate. By default 5e-5 for an adapter and the paper's 2e-6 for `tune: full`."""
     schedule: str = Field(default="constant", pattern="^(constant|cosine|linear|constant_with_warmup)$")
     """How the learning rate changes: constant, cosine, linear or constant_with_warmup."""
     warmup: float = Field(default=0.0, ge=0, lt=1)
@@ -77,8 +88,15 @@ class GrpoSettings(TrainSettings):
     """Rollouts a device holds at a time in the backward pass; the rest of a step is accumulated."""
     kl: float = Field(default=0.001, ge=0)
     """Weight of the KL divergence from the model that it starts from."""
+    updates: int = Field(default=1, ge=1)
+    """Optimiser steps that a batch of rollouts is shared out to."""
     epsilon: float = Field(default=0.2, gt=0, lt=1)
-    """Ratios of probabilities are clipped so far from 1."""
+    """Ratios of probabilities are clipped so far from 1: something only where `updates` is more than 1."""
+    epsilon_high: float | None = Field(default=None, gt=0)
+    """So far above 1, where that is another number (DAPO's clip-higher: 0.28)."""
+    loss: Loss = "token-mean"
+    """How the loss adds up tokens. token-mean: each counts the same. sequence: each rollout does. dr-grpo: each token
+    does, over a constant length, and advantages are not divided by the deviation."""
     temperature: float = Field(default=1.0, gt=0)
     """Temperature of the rollouts."""
     top_p: float = Field(default=1.0, gt=0, le=1)
@@ -130,17 +148,30 @@ class GrpoSettings(TrainSettings):
     store_mode: StoreMode = "live"
     """live: no store. record: look up, else call and keep. replay: look up; what is not there masks the rollout."""
 
+    uploader: UploadSettings | None = None
+    """Where pictures are lent to searches that take them by address, with store_mode record: {put, url, key_env}."""
+
     vllm: Literal["off", "colocate", "server"] = "off"
     """Who generates: the training model itself, vLLM on the same GPUs, or a server that `trl vllm-serve` runs."""
     vllm_memory: float = Field(default=0.3, gt=0, lt=1)
     """Share of a GPU's memory for a colocated vLLM."""
     vllm_server: str = "http://127.0.0.1:8000"
     """Address of the server."""
+    correction: Correction = "token-truncate"
+    """What of a rollout of vLLM's is weighed by the ratio of the trainer's probability to vLLM's: each token, the ratio
+    cut at `correction_max` (truncate) or dropped above it (mask); or the whole sequence, of which little is left at
+    thousands of tokens; or off."""
+    correction_max: float = Field(default=2.0, gt=1)
+    """Highest ratio."""
 
     @model_validator(mode="after")
     def _fits(self) -> "GrpoSettings":
-        if self.questions * self.rollouts % self.device_batch_size:
-            raise ValueError("device_batch_size has to divide questions times rollouts")
+        if self.questions * self.rollouts % (self.device_batch_size * self.updates):
+            raise ValueError("device_batch_size times updates has to divide questions times rollouts")
+        if self.save_every % self.updates:
+            raise ValueError("updates has to divide save_every: a checkpoint goes on with a fresh batch of rollouts")
+        if self.updates == 1 and self.model_fields_set & {"epsilon", "epsilon_high"}:
+            raise ValueError("epsilon clips nothing with one step a batch: leave it out, or set `updates`")
         _ = self.reward.terms  # says which there are, where one is not
         return self
 
@@ -148,6 +179,11 @@ class GrpoSettings(TrainSettings):
     def reward(self) -> RewardSettings:
         """The terms of the reward with their weights."""
         return RewardSettings(self.format_weight, self.search_cost, self.rewards, self.unsettled)
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate."""
+        return self.learning_rate or (5e-5 if self.tune == "lora" else 2e-6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +206,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(settings: GrpoSettings) -> Trained:
     """Check everything, train, save. Raises `TrainingError` or `ExportError` before the first step."""
-    from gog_train.callbacks import Progress, Stop
+    from gog_train.callbacks import BROKEN, DRIFTED, DULL, MASKED, STILL, Moment, Progress, Stop, Watch
 
     checkpoint = resumed(settings.output, settings.resume)
     material = prepare(settings)
     try:
-        stop = Stop()
-        trainer = make_trainer(settings, material, [stop, Progress(say)])
+        stop, moment = Stop(settings.updates), Moment()
+        watch = Watch(stop, (DULL, MASKED, DRIFTED, STILL, BROKEN), settings.give_up)
+        trainer = make_trainer(settings, material, [stop, watch, moment, Progress(say)])
         with stop.on_signals():
             try:
                 result = trainer.train(resume_from_checkpoint=checkpoint)
             except JudgeIllError as error:
+                moment.put_back()
                 return _stopped(trainer, str(error))
         if stop.asked and trainer.state.global_step < trainer.state.max_steps:
-            return _stopped(trainer, "stopped")
+            return _stopped(trainer, stop.why)
         metrics = metrics_of(result.metrics, trainer.state.log_history)
         card = {"stage": "grpo", "questions": len(material.rows), "rewards": settings.reward.card(), "metrics": metrics}
         if material.services.judge is None:
@@ -235,7 +273,7 @@ def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence
     trainer = EpisodeTrainer(
         setup,
         model=starting_model(settings, material.processor),
-        args=_arguments(settings),
+        args=_arguments(settings, material.export.episode.max_turns),
         train_dataset=material.rows,
         processing_class=material.processor,
         peft_config=adapter(settings, material.export.backbone),
@@ -244,22 +282,24 @@ def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence
     return ready(trainer)
 
 
-def _arguments(settings: GrpoSettings) -> Any:
+def _arguments(settings: GrpoSettings, turns: int) -> Any:
     from trl import GRPOConfig
 
     rollouts = settings.questions * settings.rollouts
-    accumulated = rollouts // (settings.device_batch_size * processes())
+    accumulated = rollouts // (settings.device_batch_size * processes() * settings.updates)
+    loss, scale = LOSSES[settings.loss]
     return GRPOConfig(
         **common_arguments(settings),
         num_train_epochs=1,  # the rows of all epochs are laid out in their order
         max_steps=settings.max_steps or -1,
+        ddp_timeout=longest_wait_s(turns),
         shuffle_dataset=False,
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.rate,
         lr_scheduler_type=settings.schedule,
         warmup_steps=settings.warmup,
         per_device_train_batch_size=settings.device_batch_size,
         gradient_accumulation_steps=accumulated,
-        steps_per_generation=accumulated,
+        steps_per_generation=accumulated * settings.updates,
         num_generations=settings.rollouts,
         max_completion_length=settings.max_tokens,
         temperature=settings.temperature,
@@ -267,29 +307,39 @@ def _arguments(settings: GrpoSettings) -> Any:
         generation_kwargs={"max_new_tokens" if settings.vllm == "off" else "max_tokens": settings.turn_tokens},
         beta=settings.kl,
         epsilon=settings.epsilon,
-        loss_type="grpo",
-        scale_rewards="group",
+        epsilon_high=settings.epsilon_high,
+        loss_type=loss,
+        scale_rewards=scale,
         use_vllm=settings.vllm != "off",
         vllm_mode="server" if settings.vllm == "server" else "colocate",
         vllm_gpu_memory_utilization=settings.vllm_memory,
         vllm_server_base_url=settings.vllm_server if settings.vllm == "server" else None,
         vllm_max_model_length=settings.context,
+        vllm_importance_sampling_correction=settings.correction != "off",
+        vllm_importance_sampling_mode=_mode(settings.correction),
+        vllm_importance_sampling_clip_max=settings.correction_max,
         log_multimodal=False,
     )
 
 
+def _mode(correction: Correction) -> str:
+    """TRL's name, which it wants of one that is off too."""
+    return "token_truncate" if correction == "off" else correction.replace("-", "_")
+
+
 def _check_environment(settings: GrpoSettings) -> None:
     """What does not depend on the export."""
-    check_report(settings.report)
+    check_packages(settings)
     if settings.vllm != "off" and find_spec("vllm") is None:
         raise TrainingError("vllm is not installed: install with gog_train/constraints-gpu.txt, or set `vllm: off`")
     count = processes()
     if settings.vllm == "server" and count > 1:
         raise TrainingError("vllm server serves one training process: rollouts of several end at different turns")
-    if settings.questions % count or settings.questions * settings.rollouts // count % settings.device_batch_size:
+    at_once = settings.device_batch_size * settings.updates
+    if settings.questions % count or settings.questions * settings.rollouts // count % at_once:
         raise TrainingError(
             f"questions {settings.questions} is no multiple of {count} processes, or device_batch_size "
-            f"{settings.device_batch_size} does not divide their rollouts: change one of them"
+            f"{settings.device_batch_size} (times updates) does not divide their rollouts: change one of them"
         )
 
 
@@ -303,6 +353,7 @@ def _addresses(settings: GrpoSettings, export: Export) -> Addresses:
         store_mode=settings.store_mode,
         judge_settings=settings.judge_settings,
         search=export.tools.search,
+        uploader=settings.uploader,
         pages=settings.pages,
     )
 

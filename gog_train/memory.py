@@ -9,18 +9,23 @@ torch and transformers are imported inside of the functions.
 
 import re
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from gog_train.grpo import GrpoSettings
 from gog_train.processors import backbone_of, base_of
 from gog_train.settings import TrainSettings
 from gog_train.sft import SftSettings
+from gog_train.stages import LANGUAGE_MODEL
 
 OVERHEAD: Final = 3 << 29
 """Bytes of a CUDA context with its libraries' workspaces."""
 ADAM: Final = 16
 """Bytes of a trained weight: itself, its gradient and two moments, in single precision."""
 
+
+ENGINE: Final = 3 * 10**9
+"""Bytes that vLLM takes beside weights, keys and values: activations, the vision tower's, CUDA graphs."""
 
 TILE: Final = (4096, 32768)
 """Tokens and words of the logits that TRL's trainers hold at a time (trl.kernels.chunked_logprob)."""
@@ -34,7 +39,7 @@ class Shape:
 
     parameters: int
     trained: int
-    """Parameters of the adapter."""
+    """Parameters of the adapter, or those of the model that are trained."""
     layers: int
     hidden: int
     intermediate: int
@@ -56,11 +61,14 @@ class Memory:
     generation: int
     """Keys and values of the rollouts of a step, or what vLLM takes."""
     overhead: int
+    engine: int = 0
+    """What a colocated vLLM needs of its share at the least: weights, one rollout's keys and values, its own."""
 
     @property
     def total(self) -> int:
         """All of it. Generation and the backward pass take turns, unless vLLM keeps its share."""
-        return sum(asdict(self).values())
+        parts: dict[str, int] = asdict(self)
+        return sum(parts.values()) - self.engine
 
 
 def shape_of(settings: TrainSettings) -> Shape:
@@ -76,10 +84,15 @@ def shape_of(settings: TrainSettings) -> Shape:
     pattern = re.compile(backbone.layers(vision=settings.train_vision))
     adapted = [m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and pattern.fullmatch(name)]
     text = config.get_text_config()
+    if settings.tune == "full":
+        weights = [(name, weight.numel()) for name, weight in model.named_parameters()]
+        trained = sum(size for name, size in weights if settings.train_vision or LANGUAGE_MODEL.fullmatch(name))
+    else:
+        trained = settings.lora_rank * sum(layer.in_features + layer.out_features for layer in adapted)
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return Shape(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        trained=settings.lora_rank * sum(layer.in_features + layer.out_features for layer in adapted),
+        trained=trained,
         layers=text.num_hidden_layers,
         hidden=text.hidden_size,
         intermediate=text.intermediate_size,
@@ -107,13 +120,33 @@ def memory_of(shape: Shape, settings: SftSettings | GrpoSettings, devices: int, 
     layer = size * (7 * shape.hidden + 4 * shape.intermediate + 2 * shape.key_values)
     kept = size * shape.hidden * shape.layers + layer if checkpointing else layer * shape.layers
     return Memory(
-        weights=shape.parameters * size,
+        weights=_weights(shape, settings, size),
         adapter=shape.trained * ADAM,
         activations=rows * length * kept,
         logits=tokens * words * size * (1 if gpu else CPU_TILES) + 4 * rows * length * shape.hidden,
         generation=_generation(shape, settings, devices, device_bytes, size),
         overhead=OVERHEAD if gpu else 0,
+        engine=_engine(shape, settings, size),
     )
+
+
+def _weights(shape: Shape, settings: SftSettings | GrpoSettings, size: int) -> int:
+    """All that no optimiser counts. A whole model is in single precision, as is the reference of its KL term."""
+    if settings.tune == "lora":
+        return shape.parameters * size
+    reference = shape.parameters * 4 if isinstance(settings, GrpoSettings) and settings.kl else 0
+    return (shape.parameters - shape.trained) * 4 + reference
+
+
+def _engine(shape: Shape, settings: SftSettings | GrpoSettings, size: int) -> int:
+    if isinstance(settings, SftSettings) or settings.vllm != "colocate":
+        return 0
+    return shape.parameters * size + settings.context * kv_bytes(shape, size) + ENGINE
+
+
+def kv_bytes(shape: Shape, size: int) -> int:
+    """Bytes of a token's keys and values."""
+    return shape.layers * 2 * shape.key_values * size
 
 
 def _generation(
@@ -124,18 +157,18 @@ def _generation(
     if settings.vllm == "colocate":
         return int(settings.vllm_memory * (device_bytes or 0))
     rollouts = -(-settings.questions * settings.rollouts // devices)
-    return rollouts * settings.context * shape.layers * 2 * shape.key_values * size
+    return rollouts * settings.context * kv_bytes(shape, size)
 
 
 def disk_of(shape: Shape, settings: TrainSettings, *, single: bool) -> int:
     """Bytes that checkpoints and the saved model take."""
     checkpoints = (settings.keep + 1) * shape.trained * 12
     whole = shape.parameters * (4 if single else 2)
-    return (
-        checkpoints
-        + (shape.trained * 4 if settings.save != "merged" else 0)
-        + (whole if settings.save != "adapter" else 0)
-    )
+    base = whole if (Path(settings.model) / "adapter_config.json").is_file() else 0
+    if settings.tune == "full":
+        return checkpoints + base + whole
+    adapter = shape.trained * 4 if settings.save != "merged" else 0
+    return checkpoints + base + adapter + (whole if settings.save != "adapter" else 0)
 
 
 def gigabytes(size: float) -> str:

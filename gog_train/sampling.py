@@ -1,7 +1,7 @@
 """Which rows a GRPO training sees, and when: curriculum by level, and fresh groups for those without signal.
 
-A group of rollouts that are all paid the same teaches nothing. Dynamic sampling draws other rows for such groups and
-puts a batch of the same size together. Source: DAPO, arXiv 2503.14476, "Dynamic Sampling".
+A group of rollouts that are all right or all wrong teaches nothing. Dynamic sampling draws other rows for such groups
+and puts a batch of the same size together. Source: DAPO, arXiv 2503.14476, "Dynamic Sampling".
 """
 
 import random
@@ -23,8 +23,6 @@ _BOTH: Final = frozenset({"mm_token_type_ids"})
 """Prompt and completion in one."""
 _IDS: Final = frozenset({"prompt_ids", "completion_ids"})
 _LISTS: Final = frozenset({"pixel_values", "image_grid_thw", "num_images"})
-_SIGNAL: Final = 1e-6
-"""Least advantage of a group that teaches something."""
 
 
 def order(levels: Sequence[int], epochs: int, curriculum: Curriculum, seed: int) -> list[int]:
@@ -60,10 +58,9 @@ def draw(levels: Sequence[int], like: Sequence[int], count: int, key: str) -> li
     return drawn
 
 
-def with_signal(batch: Mapping[str, Any], group: int) -> list[bool]:
-    """For each group of a scored batch whether its rollouts have advantages."""
-    signal: list[bool] = (batch["advantages"].view(-1, group).abs().amax(1) > _SIGNAL).tolist()
-    return signal
+def silenced(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """The batch with none of its tokens in the loss."""
+    return dict(batch) | {"tool_mask": batch["tool_mask"] * 0}
 
 
 def merge(picked: Sequence[tuple[Mapping[str, Any], int]], group: int, pad_id: int) -> dict[str, Any]:

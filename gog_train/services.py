@@ -1,9 +1,11 @@
 """The services of a training, by address (`gog.transforms.services.providers`): searches for the tools, and the judge.
 
 `rules:` is no judge: what no rule settles stays open. Searches that lend pictures to the web, as `serper:` and
-`serpapi:`, answer out of a store only (`store_mode: replay`).
+`serpapi:`, answer out of a store (`store_mode: replay`), or need an `uploader` and a store that keeps what they say
+(`store_mode: record`): a picture that is asked for again is not lent again.
 """
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +30,7 @@ from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.providers import IMAGE_SEARCHES, MODELS, READERS, TEXT_SEARCHES, open_service
 from gog.transforms.services.search.index_folder import Bundled
 from gog.transforms.services.search.settings import SearchSettings
-from gog.transforms.services.search.upload import NoUploaderError
+from gog.transforms.services.search.upload import NoUploaderError, UploadSettings
 from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.services.store.sqlite import Store
@@ -40,6 +42,7 @@ S = TypeVar("S")
 StoreMode = Literal["live", "record", "replay"]
 
 RULES: Final = "rules:"
+JUDGE_TIMEOUT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class Addresses:
     store_mode: StoreMode = "live"
     judge_settings: ModelSettings = field(default_factory=ModelSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
-    judge_timeout_s: float = 60.0
+    uploader: UploadSettings | None = None
+    judge_timeout_s: float = JUDGE_TIMEOUT_S
     pages: str = ""
 
 
@@ -86,7 +90,9 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
     """
     images = PassingImages()
     world = Bundled(lambda kind: atlas_world(addresses.calls / "indexes") / kind)
-    of_search = Opening("", images, (addresses.search, world), addresses.store_mode != "replay")
+    # An uploader without a store would lend every picture anew.
+    lends = (addresses.uploader,) if addresses.uploader and addresses.store_mode == "record" else ()
+    of_search = Opening("", images, (addresses.search, world, *lends), addresses.store_mode != "replay")
     text_search = _opened("text_search", TEXT_SEARCHES, replace(of_search, address=addresses.text_search))
     image_search = _opened("image_search", IMAGE_SEARCHES, replace(of_search, address=addresses.image_search))
     pages = _reader(addresses.pages, episode)
@@ -102,11 +108,25 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
     return TrainingServices(tools, images, judge, (calls, kept) if kept else (calls,))
 
 
+def longest_wait_s(turns: int) -> int:
+    """Seconds that a rollout's tools, one a turn, and its judge take at most, with all their retries.
+
+    Processes that have no such rollout wait so long for the one that has.
+    """
+    tools, judge = Retry(), _judge_retry(JUDGE_TIMEOUT_S)
+    turn = tools.attempts * (tools.timeout_s + tools.longest_s) + tools.patience_s
+    return math.ceil(turns * turn + judge.attempts * (judge.timeout_s + judge.longest_s))
+
+
+def _judge_retry(timeout_s: float) -> Retry:
+    return Retry(attempts=4, timeout_s=timeout_s, patience_s=0)
+
+
 def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeCall | None:
     """The judge at its address, or the panel; None for `rules:`. Raises `TrainingError`."""
     if addresses.judges == (RULES,):
         return None
-    door = Gateway(calls, retry=Retry(attempts=4, timeout_s=addresses.judge_timeout_s, patience_s=0))
+    door = Gateway(calls, retry=_judge_retry(addresses.judge_timeout_s))
     models = NamedModels(others=addresses.judge_settings, logs=addresses.calls / "logs")
     opened = [_opened("judge", MODELS, Opening(address, images, (models,))) for address in addresses.judges]
     if len({model.id for model in opened}) < len(opened):
@@ -146,7 +166,7 @@ def _opened(field: str, providers: OpenSet[Provider[S]], opening: Opening) -> S:
     try:
         return open_service(providers, opening)
     except NoUploaderError:
-        advice = "set `store_mode: replay`, or gallery:"
+        advice = "set `store_mode: replay`, or `store_mode: record` with an `uploader`, or gallery:"
         raise TrainingError(f"{field}: {opening.address} lends pictures to the web: {advice}") from None
     except ProviderError as error:
         raise TrainingError(f"{field}: {error}") from error

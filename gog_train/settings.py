@@ -33,6 +33,8 @@ class TrainSettings(BaseModel):
     """true: reasoning stands in <think> tags, false: it is plain text before the call or the answer. By default as the
     export says."""
 
+    tune: Literal["lora", "full"] = "lora"
+    """lora: an adapter beside the weights. full: all weights of the language model, in single precision."""
     lora_rank: int = Field(default=8, ge=1)
     """Rank of the adapter. It is on every linear layer of the language model's blocks."""
     lora_alpha: int = Field(default=16, ge=1)
@@ -40,7 +42,7 @@ class TrainSettings(BaseModel):
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of the adapter's inputs that is dropped."""
     train_vision: bool = False
-    """Put the adapter on the blocks of the vision tower too. vLLM serves such an adapter only merged."""
+    """Train the blocks of the vision tower too. vLLM serves an adapter on them only merged."""
 
     weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay of AdamW."""
@@ -61,10 +63,13 @@ class TrainSettings(BaseModel):
     """Steps between two checkpoints."""
     keep: int = Field(default=2, ge=1)
     """Checkpoints that are kept."""
+    give_up: int = Field(default=30, ge=0)
+    """Steps without anything to learn (a gradient of 0, rollouts all paid the same, most of them masked) after which
+    training stops with the reason; 0: never."""
     report: Literal["none", "tensorboard", "wandb"] = "none"
     """Where metrics go, beside the log. tensorboard writes below OUTPUT/runs."""
     save: Literal["adapter", "merged", "both"] = "adapter"
-    """What is saved at the end: the adapter alone, a whole model, or both."""
+    """What is saved at the end: the adapter alone, a whole model, or both. With `tune: full` it is the whole model."""
     resume: str = Field(default="", json_schema_extra={"bare": "last"})
     """Go on from a checkpoint: its folder, or `last` for the last one of OUTPUT."""
 

@@ -1,7 +1,7 @@
 """Supervised fine-tuning on an SFT export: `python -m gog_train.sft --config FILE`.
 
-LoRA on the transformer blocks, loss on the trained turns of the assistant alone, images in every turn. By default the
-paper's settings: rank 8, 3 epochs, learning rate 1e-4, batches of 8 (arXiv 2601.13942).
+LoRA on the transformer blocks (or the whole model), loss on the trained turns of the assistant alone, images in every
+turn. By default the paper's settings: rank 8, 3 epochs, learning rate 1e-4, batches of 8 (arXiv 2601.13942).
 
 torch, transformers, peft and TRL are imported inside of the functions.
 """
@@ -23,7 +23,7 @@ from gog_train.settings import TrainingError, TrainSettings
 from gog_train.stages import (
     Trained,
     adapter,
-    check_report,
+    check_packages,
     command_line,
     common_arguments,
     finish,
@@ -54,8 +54,8 @@ class SftSettings(TrainSettings):
     """Times that every row is seen."""
     max_steps: int | None = Field(default=None, ge=1)
     """Steps after which it ends, whatever `epochs` says."""
-    learning_rate: float = Field(default=1e-4, gt=0)
-    """Highest learning rate."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Highest learning rate. By default the paper's 1e-4 for an adapter, 1e-5 for `tune: full`."""
     schedule: str = Field(default="cosine", pattern="^(cosine|linear|constant_with_warmup)$")
     """How the learning rate falls: cosine, linear or constant_with_warmup."""
     warmup: float = Field(default=0.03, ge=0, lt=1)
@@ -75,6 +75,11 @@ class SftSettings(TrainSettings):
     workers: int = Field(default=2, ge=0)
     """Processes that prepare batches; 0 prepares them in the training process."""
 
+    @property
+    def rate(self) -> float:
+        """The highest learning rate."""
+        return self.learning_rate or (1e-4 if self.tune == "lora" else 1e-5)
+
     @model_validator(mode="after")
     def _whole_batches(self) -> "SftSettings":
         if self.batch_size % self.device_batch_size:
@@ -92,23 +97,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(settings: SftSettings) -> Trained:
     """Check everything, train, save. Raises `TrainingError` or `ExportError` before the first step."""
-    from gog_train.callbacks import Progress, Stop
+    from gog_train.callbacks import BROKEN, STILL, Progress, Stop, Watch
 
     checkpoint = resumed(settings.output, settings.resume)
     _accumulation(settings)
-    check_report(settings.report)
+    check_packages(settings)
     export, form, processor = opened(settings, "sft")
     splits = _splits(settings, export, processor)
     if first_process():
         write_left_out(settings.output, splits, settings.max_length)
     stop = Stop()
-    trainer = make_trainer(settings, processor, splits, [stop, Progress(say)])
+    watch = Watch(stop, (STILL, BROKEN), settings.give_up)
+    trainer = make_trainer(settings, processor, splits, [stop, watch, Progress(say)])
     with stop.on_signals():
         result = trainer.train(resume_from_checkpoint=checkpoint)
     steps = trainer.state.global_step
     metrics = _metrics(result.metrics, trainer.state.log_history)
     if stop.asked and steps < trainer.state.max_steps:
-        say(f"stopped at step {steps} of {trainer.state.max_steps}: --resume goes on from there")
+        say(f"{stop.why} at step {steps} of {trainer.state.max_steps}: --resume goes on from there")
         return Trained(False, steps, metrics, {})
     saved = finish(settings, trainer, form, export, {"stage": "sft", "rows": _counts(splits), "metrics": metrics})
     return Trained(True, steps, metrics, saved)
@@ -139,7 +145,7 @@ def _arguments(settings: SftSettings, backbone: Backbone, *, evaluates: bool) ->
         **common_arguments(settings),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.rate,
         lr_scheduler_type=settings.schedule,
         warmup_steps=settings.warmup,
         per_device_train_batch_size=settings.device_batch_size,

@@ -5,6 +5,7 @@ torch, transformers and peft are imported inside of the functions.
 """
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +15,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gog.transforms.dialect.backbones import Backbone, Template
+from gog_train.base import keep_base
 from gog_train.checkpoints import check_notes, read_notes, save, write_card
 from gog_train.data import Export, ExportError, Kind, open_export
 from gog_train.processors import backbone_of, fit, load_model, load_processor
 from gog_train.settings import TrainingError, TrainSettings, read_settings
+
+LANGUAGE_MODEL: Final = re.compile(r"(?:.*\.)?(?:language_model|lm_head)\..*")
+"""Weights of the language model, by name; the others are the vision tower's, and what joins them."""
 
 MERGE: Final = "vLLM takes no adapter on the vision tower: `--resume --save both` writes the merged model"
 
@@ -75,10 +80,15 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def check_report(report: str) -> None:
-    """Raise `TrainingError` where metrics cannot be reported for want of a package."""
-    if report != "none" and find_spec(report) is None:
-        raise TrainingError(f"report: {report} needs its package: pip install {report}")
+def check_packages(settings: TrainSettings) -> None:
+    """Raise `TrainingError` where a setting needs a package that is missing."""
+    if settings.report != "none" and find_spec(settings.report) is None:
+        raise TrainingError(f"report: {settings.report} needs its package: pip install {settings.report}")
+    if settings.attention == "flash_attention_2" and find_spec("flash_attn") is None:
+        raise TrainingError(
+            "attention: flash_attention_2 needs its package: pip install flash-attn --no-build-isolation, "
+            "or set `attention: sdpa`"
+        )
 
 
 def opened(settings: TrainSettings, kind: Kind, levels: Sequence[int] = (1, 2)) -> tuple[Export, Template, Any]:
@@ -133,26 +143,35 @@ def common_arguments(settings: TrainSettings) -> dict[str, Any]:
 def starting_model(settings: TrainSettings, processor: Any) -> Any:
     """The model to start from.
 
-    Where it is an adapter, the merged one is kept as `output/base`: the new adapter belongs to that, not to the base of
-    the old one.
+    Where it is an adapter, the merged one is kept as `output/base`: the new adapter, the rollouts and the reference of
+    the KL term belong to that, not to the base of the old one. A folder is named by its whole path, as in what is
+    saved: PEFT looks from where it is loaded.
     """
     from transformers import set_seed
 
-    dtype = "bfloat16" if bf16(settings) else "float32"
+    # Whole models keep their weights in single precision: bf16 has no digits for what a step adds.
+    dtype = "bfloat16" if bf16(settings) and settings.tune == "lora" else "float32"
     model = load_model(settings.model, settings.revision, dtype=dtype, attention=settings.attention)
-    if (Path(settings.model) / "adapter_config.json").is_file() and settings.save != "merged":
-        folder = settings.output / "base"
-        if first_process() and not (folder / "config.json").is_file():
-            model.save_pretrained(folder)
-            processor.save_pretrained(folder)
-        model.config._name_or_path = model.name_or_path = str(folder)
+    place = Path(settings.model)
+    if (place / "adapter_config.json").is_file():
+        base = settings.output.resolve() / "base"
+        keep_base(model, processor, place, base)
+        model.config._name_or_path = model.name_or_path = str(base)
+    elif place.is_dir():
+        model.config._name_or_path = model.name_or_path = str(place.resolve())
+    if settings.tune == "full" and not settings.train_vision:
+        for name, weight in model.named_parameters():
+            weight.requires_grad = LANGUAGE_MODEL.fullmatch(name) is not None
     set_seed(settings.seed)  # TRL seeds only after it has made the adapter
     return model
 
 
 def adapter(settings: TrainSettings, backbone: Backbone) -> Any:
-    """The LoRA adapter, as PEFT takes it."""
+    """The LoRA adapter, as PEFT takes it; None where the whole model is trained."""
     from peft import LoraConfig
+
+    if settings.tune == "full":
+        return None
 
     return LoraConfig(
         r=settings.lora_rank,
@@ -193,6 +212,8 @@ def finish(
     if not first_process():
         return {}
     model = trainer.accelerator.unwrap_model(trainer.model)
+    if settings.tune == "full" and bf16(settings):
+        model = model.to("bfloat16")  # as it is served
     saved = save(model, trainer.processing_class, form, export.backbone, settings.output, settings.save)
     summary = {
         "settings": settings.model_dump(mode="json"),

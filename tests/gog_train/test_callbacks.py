@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gog_train.callbacks import Progress, Stop
+from gog_train.callbacks import BROKEN, DULL, MASKED, STILL, Moment, Progress, Stop, Watch
 
 
 def state(step: int, steps: int = 100, first_process: bool = True) -> Any:
@@ -54,11 +54,11 @@ def test_the_first_signal_asks_and_the_second_is_as_ever(kind: signal.Signals) -
         stop = Stop()
         control = SimpleNamespace(should_save=False, should_training_stop=False)
         with stop.on_signals():
-            stop.on_step_end(None, None, control)
+            stop.on_step_end(None, state(1), control)
             assert not control.should_training_stop
             os.kill(os.getpid(), kind)
             assert stop.asked
-            stop.on_step_end(None, None, control)
+            stop.on_step_end(None, state(1), control)
             assert control.should_save
             assert control.should_training_stop
             assert not seen
@@ -68,3 +68,68 @@ def test_the_first_signal_asks_and_the_second_is_as_ever(kind: signal.Signals) -
         assert len(seen) == 2
     finally:
         signal.signal(kind, before)
+
+
+def test_a_stop_waits_for_the_last_step_of_a_batch_of_rollouts() -> None:
+    """A checkpoint in the middle of one would go on with other rollouts."""
+    stop, control = Stop(every=4), SimpleNamespace(should_save=False, should_training_stop=False)
+    stop.ask("enough")
+    stop.on_step_end(None, state(3), control)
+    assert not control.should_training_stop
+    stop.on_step_end(None, state(4), control)
+    assert control.should_training_stop
+    assert stop.why == "enough"
+
+
+@pytest.mark.parametrize(
+    ("logs", "means"),
+    [
+        ({"groups/with_signal": 0.0, "grad_norm": 0.3}, "all right or all wrong"),
+        ({"episode/masked": 0.8, "grad_norm": 0.3}, "most rollouts were masked"),
+        ({"grad_norm": 0.0}, "the gradient was 0"),
+        ({"grad_norm": float("nan")}, "not a number"),
+    ],
+)
+def test_a_training_that_learns_nothing_is_stopped_with_the_reason(logs: dict[str, float], means: str) -> None:
+    stop = Stop()
+    watch = Watch(stop, (DULL, MASKED, STILL, BROKEN), steps=20)
+    watch.on_train_begin(None, state(100), None)
+    for step in (105, 110, 115):
+        watch.on_log(None, state(step), None, logs=logs)
+        assert not stop.asked
+    watch.on_log(None, state(120), None, logs=logs)
+    assert stop.asked
+    assert stop.why.startswith("nothing is learned: for 20 steps ")
+    assert means in stop.why
+
+
+def test_a_training_that_learns_now_and_then_goes_on() -> None:
+    stop = Stop()
+    watch = Watch(stop, (DULL, MASKED), steps=10)
+    for step in range(5, 100, 5):
+        signs = {"groups/with_signal": float(step % 10 == 0), "episode/masked": 0.5, "loss": 0.0}
+        watch.on_log(None, state(step), None, logs=signs)
+        watch.on_log(None, state(step), None, logs={"train_runtime": 5.0})
+    assert not stop.asked
+    never = Watch(stop, (DULL,), steps=0)
+    for step in range(100):
+        never.on_log(None, state(step), None, logs={"groups/with_signal": 0.0})
+    assert not stop.asked
+
+
+def test_random_numbers_go_on_from_before_the_step() -> None:
+    import random
+
+    import numpy as np
+    import torch
+
+    def drawn() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    moment = Moment()
+    moment.put_back()
+    moment.on_step_begin(None, None, None)
+    first = drawn()
+    assert drawn() != first
+    moment.put_back()
+    assert drawn() == first

@@ -11,6 +11,8 @@ from gog.pipelines.config.config import Config
 from gog_train import check
 from gog_train.check import Gpu, Report, examine, main, pins, processes_for
 from gog_train.grpo import GrpoSettings
+from gog_train.memory import Shape, memory_of
+from gog_train.settings import TrainingError
 from gog_train.sft import SftSettings
 
 GB = 10**9
@@ -118,6 +120,36 @@ def test_devices_are_compared_with_what_is_needed(arguments: list[str], monkeypa
     monkeypatch.setattr(check, "_gpus", lambda: (Gpu("tiny", 1000, 1000),))
     assert state_of(examine("sft", arguments), "memory")[0] == "problem"
     assert not examine("sft", arguments).fit
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "share", "state", "said"),
+    [
+        (80, 0.3, "ok", ""),
+        (48, 0.3, "problem", "set vllm_memory to 0.44 or more"),
+        (40, 0.3, "problem", "set vllm_memory to 0.52 or more"),
+        (80, 0.2, "problem", "weights and one rollout need 20.5 GB"),
+        (20, 0.5, "problem", "a larger GPU, or set `vllm: server`"),
+    ],
+)
+def test_a_colocated_vllm_needs_room_in_its_share(gigabytes: int, share: float, state: str, said: str) -> None:
+    """Qwen2.5-VL-7B, whose weights take 16.6 GB in bf16."""
+    shape = Shape(8_292_166_656, 20_185_088, 28, 3584, 18944, 512, 152064)
+    device = gigabytes * GB
+    memory = memory_of(shape, grpo(vllm="colocate", vllm_memory=share), 8, device)
+    found = check._memory(memory, [Gpu("one", device, device)])
+    assert (found.state, said in f"{found.found} {found.advice}") == (state, True), found
+
+
+@pytest.mark.parametrize("name", ["processor", "packages"])
+def test_processor_and_packages_are_looked_at(arguments: list[str], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert state_of(examine("sft", arguments), name)[0] == "ok"
+
+    def wrong(*_: Any) -> None:
+        raise TrainingError("it is wrong")
+
+    monkeypatch.setattr(check, f"check_{name}", wrong)
+    assert state_of(examine("sft", arguments), name) == ("problem", "it is wrong ")
 
 
 @pytest.mark.parametrize(

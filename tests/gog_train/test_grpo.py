@@ -168,6 +168,34 @@ def test_a_stopped_training_resumes_to_the_same_weights(qwen3: dict[str, Any], a
     assert any(bool(weights.any()) for name, weights in here.items() if "lora_B" in name)
 
 
+def test_a_whole_model_is_trained_and_saved(qwen3: dict[str, Any], acting: Any) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    acting(lambda number, turn: answer("Kenya" if number % 2 else "Uganda"))
+    trained = train(GrpoSettings(**qwen3 | {"tune": "full", "max_steps": 1}))
+    assert trained.saved == {"model": qwen3["output"] / "model"}
+    before, after = (
+        load_file(folder / "model.safetensors") for folder in (Path(qwen3["model"]), trained.saved["model"])
+    )
+    moved = {name for name, weights in before.items() if not torch.equal(weights, after[name])}
+    assert moved
+    assert not [name for name in moved if "visual" in name]
+    serve = json.loads((trained.saved["model"] / "gog.json").read_text())["serve"]
+    assert serve[:3] == ["vllm", "serve", str(trained.saved["model"])]
+    assert "--enable-lora" not in serve
+
+
+def test_a_training_that_learns_nothing_stops_with_the_reason(
+    qwen3: dict[str, Any], acting: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acting(lambda number, turn: answer("Kenya"))
+    assert main(words(qwen3 | {"epochs": 20, "give_up": 1})) == 1
+    said = capsys.readouterr().err
+    assert "nothing is learned: for 1 steps the rollouts of every question were all right or all wrong" in said
+    assert "2 of 20 steps are done: --resume goes on from there" in said
+
+
 def test_an_adapter_to_start_from_is_merged_and_kept(qwen3: dict[str, Any], acting: Any, tmp_path: Path) -> None:
     import torch
     from peft import LoraConfig, PeftModel, get_peft_model
@@ -335,13 +363,18 @@ def test_the_bundled_configs_are_the_papers_settings(config: str, monkeypatch: p
     monkeypatch.setattr(grpo, "train", nothing)
     assert main(["--config", config, "--export", "exports", "--output", "out"]) == 0
     (settings,) = seen
-    assert (settings.rollouts, settings.learning_rate, settings.kl, settings.max_tokens) == (4, 2e-6, 0.001, 8192)
+    assert (settings.rollouts, settings.kl, settings.max_tokens) == (4, 0.001, 8192)
     assert (settings.epochs, settings.levels, settings.format_weight, settings.epsilon) == (15, (2,), 0.1, 0.2)
+    assert (settings.rate, settings.model_copy(update={"tune": "full"}).rate) == (5e-5, 2e-6)
 
 
 def test_settings_that_do_not_fit_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--model", "m", "--export", "e", "--output", "o", "--device-batch-size", "3", "--questions", "4"]
     assert main(arguments) == 2
     assert "device_batch_size has to divide" in capsys.readouterr().err
+    assert main([*arguments[:6], "--epsilon", "0.1"]) == 2
+    assert "clips nothing with one step a batch" in capsys.readouterr().err
+    assert main([*arguments[:6], "--updates", "2", "--epsilon-high", "0.28", "--save-every", "5"]) == 2
+    assert "updates has to divide save_every" in capsys.readouterr().err
     assert main([*arguments[:6], "--curriculum", "x"]) == 2
     assert "curriculum" in capsys.readouterr().err

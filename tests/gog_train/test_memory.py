@@ -1,5 +1,6 @@
 """Memory as it is estimated: the counted parts are exact, the others grow with what they depend on."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,30 @@ def test_rollouts_are_shared_by_the_devices() -> None:
 
     assert on(8).generation * 8 == on(1).generation
     assert memory_of(QWEN, grpo(vllm="colocate", vllm_memory=0.25), 8, H100).generation == H100 // 4
+
+
+def test_vllm_needs_room_for_weights_and_a_rollout() -> None:
+    small = memory_of(QWEN, grpo(vllm="colocate"), 8, 40 * 10**9)
+    assert small.engine > small.generation
+    large = memory_of(QWEN, grpo(vllm="colocate"), 8, H100)
+    assert large.engine < large.generation
+    assert large.total == sum(asdict(large).values()) - large.engine
+    assert memory_of(QWEN, grpo(vllm="colocate", context=65536), 8, H100).engine > large.engine
+    assert memory_of(QWEN, grpo(vllm="server"), 8, H100).engine == 0
+
+
+def test_a_whole_model_is_counted_in_single_precision_with_the_reference_of_its_kl(
+    checkpoints: dict[str, Path],
+) -> None:
+    settings = grpo(model=str(checkpoints["qwen3-vl"]), tune="full")
+    shape = shape_of(settings)
+    names = [name for name, _ in tiny_models.model("qwen3-vl").named_parameters()]
+    assert any("visual" in name for name in names)
+    assert shape.parameters * 0.3 < shape.trained < shape.parameters
+    with_reference, without = memory_of(shape, settings, 1, H100), memory_of(shape, grpo(tune="full", kl=0), 1, H100)
+    assert without.weights == (shape.parameters - shape.trained) * 4
+    assert with_reference.weights - without.weights == shape.parameters * 4
+    assert with_reference.adapter == ADAM * shape.trained
 
 
 def test_a_whole_model_takes_its_room_on_the_disk() -> None:

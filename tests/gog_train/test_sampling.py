@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gog_train.sampling import draw, merge, order, with_signal
+from gog_train.sampling import draw, merge, order, silenced
 
 levels = st.lists(st.integers(0, 2), max_size=30)
 
@@ -96,10 +96,9 @@ def test_a_ratio_of_whole_sequences_stays_one_number() -> None:
     assert made["importance_sampling_ratio"].flatten().tolist() == pytest.approx([0.5, 0.6, 0.7, 0.8])
 
 
-def test_a_group_teaches_when_its_rollouts_are_paid_differently() -> None:
-    import torch
-
-    advantages = torch.tensor([0.0, 0, 0.7, -0.7, 1e-9, 0])
-    assert with_signal({"advantages": advantages}, 2) == [False, True, False]
-    of_three = torch.tensor([0.0, 0.7, -0.7, 0.0, 0.0, 0.0, -1.2, 0.6, 0.6, 0.5, 0.5, -1.0])
-    assert with_signal({"advantages": of_three}, 3) == [True, False, True, True]
+def test_a_silent_group_has_no_token_in_the_loss() -> None:
+    made = batch(3, 5, [1, 1], 10)
+    quiet = silenced(made)
+    assert not quiet["tool_mask"].any()
+    assert made["tool_mask"].all()
+    assert quiet["advantages"] is made["advantages"]

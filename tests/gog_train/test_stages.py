@@ -11,7 +11,7 @@ from gog.transforms.dialect.backbones import BACKBONES
 from gog_train.processors import load_model, load_processor
 from gog_train.settings import TrainingError
 from gog_train.sft import SftSettings
-from gog_train.stages import adapter, check_report, common_arguments, metrics_of, ready, say, starting_model
+from gog_train.stages import adapter, check_packages, common_arguments, metrics_of, ready, say, starting_model
 
 
 def settings_of(model: Path, output: Path, **changes: Any) -> SftSettings:
@@ -80,10 +80,33 @@ def test_only_the_first_process_speaks(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().err == "one process\n"
 
 
-def test_a_report_needs_its_package() -> None:
-    check_report("none")
-    with pytest.raises(TrainingError, match="pip install no_such_package"):
-        check_report("no_such_package")
+def test_a_setting_needs_its_package() -> None:
+    settings = settings_of(Path("m"), Path("o"))
+    check_packages(settings)
+    for change, message in (
+        ({"report": "wandb"}, "report: wandb needs its package: pip install wandb"),
+        ({"attention": "flash_attention_2"}, "pip install flash-attn .*or set `attention: sdpa`"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            check_packages(settings.model_copy(update=change))
+
+
+def test_a_whole_model_is_trained_in_single_precision_without_its_vision_tower(model: Path, tmp_path: Path) -> None:
+    """bf16 has no digits for what a step adds to a weight; what joins picture and text stays, too."""
+    import torch
+
+    def trained(**changes: Any) -> dict[str, Any]:
+        settings = settings_of(model, tmp_path / "out", tune="full", precision="bf16", **changes)
+        loaded = starting_model(settings, None)
+        assert adapter(settings, BACKBONES["qwen3-vl"]) is None
+        return {name: weight for name, weight in loaded.named_parameters() if weight.requires_grad}
+
+    text, all_of_it = trained(), trained(train_vision=True)
+    assert {weight.dtype for weight in text.values()} == {torch.float32}
+    assert text
+    assert not [name for name in text if "visual" in name]
+    assert text.keys() == {name for name in all_of_it if "visual" not in name}
+    assert len(all_of_it) > len(text)
 
 
 @pytest.mark.parametrize(
