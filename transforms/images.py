@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gog.schemas import Box
 from gog.schemas.boxes import pad, pixel_rect
-from gog.transforms.decode_cost import DEAR_SCANS, CostError, WatchedFile, count_scans
+from gog.transforms.decode_cost import CostError, WatchedFile, is_dear
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
 """Formats that are read; everything else is unreadable."""
@@ -238,7 +238,7 @@ def _decode_checked(data: bytes, limits: ImageLimits) -> tuple[str, Image.Image,
         _check_size(*opened.size, limits)
         # A JPEG with further pictures behind the first (phones, stereo cameras) calls itself MPO.
         kind = "JPEG" if opened.format == "MPO" else str(opened.format)
-        scans = count_scans(data) if kind == "JPEG" else 1
+        dear = is_dear(data, kind)
         frames = getattr(opened, "n_frames", 1) if kind in _SUFFIXES else 1
         opened.load()
         _check_size(*opened.size, limits)
@@ -247,7 +247,7 @@ def _decode_checked(data: bytes, limits: ImageLimits) -> tuple[str, Image.Image,
             kind in _SUFFIXES
             and frames == 1
             and turn is None
-            and scans <= DEAR_SCANS
+            and not dear
             and opened.mode in ("RGB", "L")
             and "transparency" not in opened.info
             and (kind != "PNG" or data[24] == 8)

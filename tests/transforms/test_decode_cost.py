@@ -1,14 +1,25 @@
 """Pictures whose files are small and whose decoding is not."""
 
 import io
+import struct
 import time
+import zlib
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from gog.transforms import decode_cost
-from gog.transforms.decode_cost import DEAR_SCANS, MOST_SCANS, MOST_SEGMENTS, CostError, WatchedFile, count_scans
+from gog.transforms.decode_cost import (
+    DEAR_SCANS,
+    MOST_SCANS,
+    MOST_SEGMENTS,
+    CostError,
+    WatchedFile,
+    check_blocks,
+    count_scans,
+)
 from gog.transforms.images import ImageError, ImageLimits, decode_image, load_image
 
 LIMITS = ImageLimits()
@@ -67,3 +78,79 @@ def test_reading_has_so_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_watched_file_is_a_file() -> None:
     assert WatchedFile(b"abc").read() == b"abc"
     assert WatchedFile(b"abc").read(2) == b"ab"
+
+
+def jpeg_2000(side: int, **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (side, side), (90, 120, 30)).save(out, "JPEG2000", **options)
+    return out.getvalue()
+
+
+def with_precincts(data: bytes, exponents: int) -> bytes:
+    """A JPEG 2000 whose header says of each level how large its precincts are."""
+    at = data.index(b"\xff\x52")
+    length = int.from_bytes(data[at + 2 : at + 4], "big")
+    segment = bytearray(data[at + 4 : at + 2 + length])
+    segment[0] |= 1
+    segment += bytes([exponents]) * (segment[5] + 1)
+    return data[:at] + b"\xff\x52" + struct.pack(">H", len(segment) + 2) + segment + data[at + 2 + length :]
+
+
+def with_layers(data: bytes, layers: int) -> bytes:
+    at = data.index(b"\xff\x52") + 6
+    return data[:at] + struct.pack(">H", layers) + data[at + 2 :]
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        with_precincts(jpeg_2000(1000, no_jp2=True), 0x11),
+        with_precincts(jpeg_2000(1000), 0x00),
+        with_layers(jpeg_2000(1000), 65535),
+        with_layers(jpeg_2000(1000, codeblock_size=(4, 4)), 100),
+    ],
+    ids=["precincts of two pixels", "of one, in a box", "layers", "small blocks"],
+)
+def test_a_jpeg_2000_of_many_blocks_is_refused_before_it_is_decoded(bomb: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(ImageError, match="image_bomb: a JPEG 2000 of more than"):
+        load_image(bomb, LIMITS)
+    assert time.process_time() - began < 1
+
+
+def test_blocks_of_a_part_count_too() -> None:
+    """The header of a part of the picture may say otherwise than the picture's own."""
+    data = jpeg_2000(1000, no_jp2=True)
+    start = data.index(b"\xff\x90\x00\x0a") + 12
+    style = with_layers(data, 65535)
+    at = style.index(b"\xff\x52")
+    segment = style[at : at + 2 + int.from_bytes(style[at + 2 : at + 4], "big")]
+    with pytest.raises(CostError, match="layers"):
+        check_blocks(data[:start] + segment + data[start:])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"tile_size": (64, 64)},
+        {"precinct_size": (64, 64), "codeblock_size": (32, 32), "no_jp2": True},
+        {"quality_mode": "rates", "quality_layers": [80, 40, 20, 10]},
+    ],
+)
+def test_usual_jpeg_2000_is_read(options: dict[str, Any]) -> None:
+    assert load_image(jpeg_2000(700, **options), LIMITS).width == 700
+    for cut in range(0, 200, 7):
+        check_blocks(jpeg_2000(64, **options)[:cut])
+
+
+def test_a_png_of_many_chunks_is_stored_anew() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), 90).save(out, "PNG")
+    empty = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    usual, head = out.getvalue(), out.getvalue().index(b"IDAT") - 4
+    split = usual[:head] + empty * (MOST_SEGMENTS + 1) + usual[head:]
+    loaded = load_image(split, LIMITS)
+    assert not loaded.original
+    assert len(loaded.data) < 1000
+    assert load_image(usual, LIMITS).original
