@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("face", "pipelines", "transforms", "schemas", "prompts", "gog_train")
 LINKS = {
     ".dev/gog/__init__.py": "../../face/__init__.py",
+    ".dev/gog/__main__.py": "../../face/__main__.py",
     ".dev/gog/py.typed": "../../face/py.typed",
     ".dev/gog/pipelines": "../../pipelines",
     ".dev/gog/prompts": "../../prompts",
