@@ -38,3 +38,9 @@ class Recent(Generic[K, V]):
             while self._held > self._most and len(self._values) > 1:
                 self._held -= self._weight(self._values.popitem(last=False)[1])
             return value
+
+    def drop(self, key: K) -> None:
+        """Hold nothing under the key."""
+        with self._lock:
+            if key in self._values:
+                self._held -= self._weight(self._values.pop(key))

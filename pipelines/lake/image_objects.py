@@ -11,11 +11,13 @@ from gog.pipelines.lake.image_files import SUFFIXES, is_sha256
 from gog.transforms.atomic import write_file
 from gog.transforms.images import sha256_hex
 from gog.transforms.object_path import ABSENT, ObjectPath
+from gog.transforms.recent import Recent
 
 CACHE_GB: Final = "GOG_CACHE_GB"
 """Environment variable: the bound of the cache."""
 PASSING: Final = ".passing"
 _GB: Final = 4.0
+_REMEMBERED: Final = 100_000
 _SWEEP: Final = 0.1
 """The oldest go when so much of the bound was written since they went last, down to so much below it."""
 
@@ -28,8 +30,8 @@ class ImageObjects:
         self._cache = ImageCache(cache, int(float(os.environ.get(CACHE_GB) or _GB) * 1e9))
         self.passing = cache / PASSING
         """Where files of the cache are written before they get their names."""
-        self._put: set[str] = set()
-        """Those that this process has put: they are there."""
+        self._put: Recent[str, bool] = Recent(_REMEMBERED)
+        """Those that this process has put last: they are there."""
 
     def path(self, sha256: str) -> ObjectPath:
         """The image's object; `KeyError` when there is none."""
@@ -59,7 +61,7 @@ class ImageObjects:
 
     def has(self, sha256: str) -> bool:
         """Whether the image is there, or was when this machine last had it."""
-        if sha256 in self._put or (is_sha256(sha256) and self._cache.has(sha256)):
+        if self._put.get(sha256) or (is_sha256(sha256) and self._cache.has(sha256)):
             return True
         try:
             self.path(sha256)
@@ -72,11 +74,11 @@ class ImageObjects:
         if suffix not in SUFFIXES:
             raise ValueError(f"an image is one of {', '.join(SUFFIXES)}, not {suffix!r}")
         sha256 = sha256_hex(data)
-        if sha256 not in self._put:
+        if not self._put.get(sha256):
             path = self._place / sha256[:2] / f"{sha256}.{suffix}"
             with disk_errors(path, "write"), suppress(FileExistsError):
                 path.write(data, ABSENT)
-            self._put.add(sha256)
+            self._put.put(sha256, True)
             self._cache.keep(sha256, data)
         return sha256
 
@@ -87,7 +89,7 @@ class ImageObjects:
             with disk_errors(path, "remove"):
                 path.unlink()
         self._cache.drop(sha256)
-        self._put.discard(sha256)
+        self._put.drop(sha256)
 
     def _places(self, sha256: str) -> Iterator[ObjectPath]:
         if is_sha256(sha256):

@@ -153,11 +153,10 @@ class Lake:
     def lock(self, run: str) -> AbstractContextManager[None]:
         """The lock to hold, as a context, while writing to a run."""
         folder = self.run_folder(run)
-        if isinstance(folder, ObjectPath):
-            return run_lease(folder)
         kept = [self.local / "sources", self.local / "fetched"]
         passing = [folder.rglob(pattern) for folder in kept for pattern in (".*.tmp", ".passing-*")]
-        return run_lock(folder, (self.images.passing.glob("*"), self.indexes.glob(".*"), *passing))
+        shared = self.images.passing.glob("*"), self.indexes.glob(".*"), *passing
+        return run_lease(folder, shared) if isinstance(folder, ObjectPath) else run_lock(folder, shared)
 
     def read_manifest(self, run: str) -> Manifest | None:
         """The run's manifest; None when there is no such run."""

@@ -11,12 +11,14 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from gog.pipelines.lake.disk import LakeError, disk_errors
+from gog.transforms.atomic import sweep
 from gog.transforms.object_path import ABSENT, ObjectPath, ObjectStat
 
 BEAT_S: Final = 10.0
@@ -28,12 +30,16 @@ _here: set[str] = set()
 
 
 @contextmanager
-def run_lease(folder: ObjectPath) -> Iterator[None]:
-    """Hold the lease of a run. Raises `LakeError` when another holds it, and at the end when it was lost on the way."""
+def run_lease(folder: ObjectPath, shared: Iterable[Iterable[Path]] = ()) -> Iterator[None]:
+    """Hold the lease of a run. Raises `LakeError` when another holds it, and at the end when it was lost on the way.
+
+    `shared` are passing files on this machine, which are cleared away where a killed process left them.
+    """
     path = folder / "lock"
     with disk_errors(path, "lock"):
         lease = _Lease(path, folder.name)
     try:
+        sweep(chain.from_iterable(shared))
         yield
     except KeyboardInterrupt:
         if lease.lost:

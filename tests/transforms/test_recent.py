@@ -24,3 +24,13 @@ def test_the_last_is_held_whatever_its_weight() -> None:
     assert recent.get(1) == "long"
     recent.put(2, "longer")
     assert (recent.get(1), recent.get(2)) == (None, "longer")
+
+
+def test_what_is_dropped_weighs_nothing() -> None:
+    recent: Recent[str, str] = Recent(4, len)
+    recent.put("a", "aaa")
+    recent.drop("a")
+    recent.drop("b")
+    recent.put("c", "c")
+    recent.put("d", "ddd")
+    assert [recent.get(key) for key in "acd"] == [None, "c", "ddd"]

@@ -41,19 +41,17 @@ def remote_contents(lake: str) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture
-def done(remote: str, tmp_path: Path, finished: Place, gog: Gog) -> Path:
-    """The config of a finished run, which cost few calls: its answers are those of another."""
-    file = at(remote, tmp_path)
+def test_a_run_and_what_looks_at_it(remote: str, s3: S3, finished: Place, gog: Gog, tmp_path: Path) -> None:
+    done = at(remote, tmp_path)
     store = tmp_path / "store"
     store.mkdir()
-    for path in (finished.lake / "store").glob("*"):
+    for path in (finished.lake / "store").glob("*"):  # few calls are made: answers are those of another run
         (store / path.name).write_bytes(path.read_bytes())
-    assert gog("run", "-c", file).code == 0
-    return file
-
-
-def test_a_run_and_what_looks_at_it(done: Path, remote: str, finished: Place, gog: Gog, tmp_path: Path) -> None:
+    before = s3.asked()
+    assert gog("run", "-c", done).code == 0
+    asked = s3.asked() - before
+    assert asked["LIST"] < 150, asked
+    assert asked["GET"] < 200, asked
     assert remote_contents(remote) == contents(finished.run)
     assert not list(Path().glob("*:*"))
 
@@ -77,8 +75,6 @@ def test_a_run_and_what_looks_at_it(done: Path, remote: str, finished: Place, go
     assert (out / "manifest.json").is_file()
     assert gog("inspect", "--lake", remote, "--trajectory", "best", "--out", tmp_path / "best.png").code == 0
 
-
-def test_forgotten(done: Path, remote: str, gog: Gog) -> None:
     lake = Lake(remote)
     seed = next(lake.read_table("tiny", "seeds", Seed))
     said = gog("forget", "--seed", seed.seed_id, "--lake", remote)
