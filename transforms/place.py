@@ -51,12 +51,12 @@ def write_whole(path: Path, data: bytes, *, sync: bool = True, within: Path | No
         write_file(path, data, sync=sync, within=within)
 
 
-def content_tag(path: Path) -> str:
+def content_tag(path: Path) -> bytes:
     """What changes with the content of a file or an object, and with nothing else."""
     if isinstance(path, ObjectPath):
-        return path.stat().e_tag
+        return path.stat().e_tag.encode()
     with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+        return file_digest(file, "sha256").digest()
 
 
 def folders_in(path: Path) -> list[Path]:

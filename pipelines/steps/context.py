@@ -126,7 +126,7 @@ class Context:
         found = hashlib.sha256()
         for table in tables:
             for path in self.lake.parts(self.run, table, step):
-                found.update(path.name.encode() + content_tag(path).encode())
+                found.update(path.name.encode() + content_tag(path))
         return found.hexdigest()[:16]
 
 

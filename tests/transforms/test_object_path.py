@@ -1,6 +1,7 @@
 """Names on an object store as paths."""
 
 import copy
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,12 @@ class TestAddresses:
         assert local_folder("s3://bucket/lake").is_relative_to(tmp_path)
         assert local_folder("s3://bucket/lake") == local_folder("s3://bucket/lake/")
         assert local_folder("s3://bucket/lake") != local_folder("s3://bucket/other")
+
+
+def test_the_tag_of_a_file_is_its_hash(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"one")
+    # Notes of finished runs are made of it: another would have their exports made anew.
+    assert content_tag(tmp_path / "x") == hashlib.sha256(b"one").digest()
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
