@@ -167,7 +167,7 @@ class GrpoSettings(TrainSettings):
     @model_validator(mode="after")
     def _fits(self) -> "GrpoSettings":
         if self.questions * self.rollouts % (self.device_batch_size * self.updates):
-            raise ValueError("device_batch_size times updates has to divide questions times rollouts")
+            raise ValueError("device_batch_size (times updates) has to divide questions times rollouts")
         if self.save_every % self.updates:
             raise ValueError("updates has to divide save_every: a checkpoint goes on with a fresh batch of rollouts")
         if self.updates == 1 and self.model_fields_set & {"epsilon", "epsilon_high"}:

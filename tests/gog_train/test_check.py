@@ -126,7 +126,7 @@ def test_devices_are_compared_with_what_is_needed(arguments: list[str], monkeypa
     ("gigabytes", "share", "state", "said"),
     [
         (80, 0.3, "ok", ""),
-        (48, 0.3, "problem", "set vllm_memory to 0.44 or more"),
+        (48, 0.3, "problem", "set vllm_memory to 0.43 or more"),
         (40, 0.3, "problem", "set vllm_memory to 0.52 or more"),
         (80, 0.2, "problem", "weights and one rollout need 20.5 GB"),
         (20, 0.5, "problem", "a larger GPU, or set `vllm: server`"),

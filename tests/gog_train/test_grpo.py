@@ -22,7 +22,8 @@ from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.export.target import Target
 from gog_train import grpo
 from gog_train.data import ExportError
-from gog_train.grpo import GrpoSettings, main, prepare, train
+from gog_train.grpo import GrpoSettings, _arguments, main, prepare, train
+from gog_train.services import longest_wait_s
 from gog_train.settings import TrainingError
 from gog_train.stages import Trained
 
@@ -368,10 +369,46 @@ def test_the_bundled_configs_are_the_papers_settings(config: str, monkeypatch: p
     assert (settings.rate, settings.model_copy(update={"tune": "full"}).rate) == (5e-5, 2e-6)
 
 
+def trl_arguments(**changes: Any) -> Any:
+    """TRL's arguments for settings of one step: 4 questions with 4 rollouts each."""
+    settings = {"model": "m", "export": "e", "output": "o", "questions": 4, "save_every": 4, **changes}
+    return _arguments(GrpoSettings.model_validate(settings), 8)
+
+
+def test_epsilon_is_for_several_updates_of_a_batch_of_rollouts() -> None:
+    one, several = trl_arguments(), trl_arguments(updates=4, epsilon=0.1, epsilon_high=0.28)
+    assert (one.gradient_accumulation_steps, one.steps_per_generation) == (16, 16)
+    assert (several.gradient_accumulation_steps, several.steps_per_generation) == (4, 16)
+    assert (several.epsilon, several.epsilon_high) == (0.1, 0.28)
+
+
+@pytest.mark.parametrize(
+    ("loss", "trl", "scale"),
+    [("token-mean", "dapo", "group"), ("sequence", "grpo", "group"), ("dr-grpo", "dr_grpo", "none")],
+)
+def test_how_tokens_are_added_up_is_named(loss: str, trl: str, scale: str) -> None:
+    made = trl_arguments(loss=loss)
+    assert (made.loss_type, made.scale_rewards) == (trl, scale)
+
+
+def test_ratios_are_per_token_unless_told_otherwise() -> None:
+    plain, off = trl_arguments(), trl_arguments(correction="off")
+    assert plain.vllm_importance_sampling_correction
+    assert (plain.vllm_importance_sampling_mode, plain.vllm_importance_sampling_clip_max) == ("token_truncate", 2.0)
+    assert not off.vllm_importance_sampling_correction
+    other = trl_arguments(correction="sequence-mask", correction_max=3)
+    assert (other.vllm_importance_sampling_mode, other.vllm_importance_sampling_clip_max) == ("sequence_mask", 3.0)
+
+
+def test_processes_wait_as_long_as_tools_and_judge_may_take() -> None:
+    """NCCL's own half hour is less than what one slow search may take in each turn."""
+    assert trl_arguments().ddp_timeout == longest_wait_s(8) > 8 * 1200
+
+
 def test_settings_that_do_not_fit_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--model", "m", "--export", "e", "--output", "o", "--device-batch-size", "3", "--questions", "4"]
     assert main(arguments) == 2
-    assert "device_batch_size has to divide" in capsys.readouterr().err
+    assert "has to divide questions times rollouts" in capsys.readouterr().err
     assert main([*arguments[:6], "--epsilon", "0.1"]) == 2
     assert "clips nothing with one step a batch" in capsys.readouterr().err
     assert main([*arguments[:6], "--updates", "2", "--epsilon-high", "0.28", "--save-every", "5"]) == 2

@@ -14,6 +14,7 @@ from gog.transforms.images import CropSettings
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.search.upload import UploadSettings
 from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.sqlite import Store
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
@@ -79,6 +80,29 @@ def test_live_searches_leave_no_answers_behind(world: Path, tmp_path: Path) -> N
     assert [event.kind for event in store.events("")] == ["text_search"]
     services.close()
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(("mode", "lends"), [("record", True), ("record", False), ("live", True)])
+def test_pictures_are_lent_where_a_store_keeps_what_comes_of_it(
+    mode: StoreMode, lends: bool, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Google Lens takes addresses: without a store every picture would be lent, and paid for, anew."""
+    monkeypatch.setenv("SERPAPI_API_KEY", "none")
+    uploader = UploadSettings(put="https://example.org/{name}", url="https://example.org/{name}") if lends else None
+    addresses = Addresses(
+        f"corpus:{world}",
+        "serpapi:",
+        (RULES,),
+        tmp_path / "calls",
+        store=tmp_path / "store",
+        store_mode=mode,
+        uploader=uploader,
+    )
+    if lends and mode == "record":
+        open_services(addresses, CropSettings(), EPISODE).close()
+        return
+    with pytest.raises(TrainingError, match=r"lends pictures to the web: .*`store_mode: record` with an `uploader`"):
+        open_services(addresses, CropSettings(), EPISODE)
 
 
 def test_a_panel_judges_a_reward_and_each_member_is_tried(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.target import Target, ToolSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.services.search.settings import SearchSettings
+from gog_train.grpo import GrpoSettings
 
 each_backbone = pytest.mark.parametrize("backbone", FAMILIES)
 
@@ -234,6 +235,8 @@ class TestOtherTrainers:
         config = yaml.safe_load((done.folder / "grpo.yaml").read_text())
         assert config["data"]["train_files"] == ["${oc.env:GOG_EXPORT}/data/train-00000-of-00001.parquet"]
         assert config["data"]["val_files"] == config["data"]["train_files"], "there is no other split here"
+        assert config["trainer"]["save_freq"] > 0, "verl's own default saves nothing"
+        assert config["actor_rollout_ref"]["actor"]["loss_agg_mode"] == GrpoSettings.model_fields["loss"].default
         tools = yaml.safe_load((done.folder / "tools.yaml").read_text())["tools"]
         asked = json.loads(rows_of(rl(lake, "trl", backbone).folder)[0]["tools"])
         assert [tool["config"]["schema"] for tool in tools] == asked
