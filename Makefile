@@ -22,9 +22,13 @@ VERSION_verl := verl==0.9.1
 VERSION_ms-swift := ms-swift==4.6.0
 VERSION_llama-factory := llamafactory==0.9.5
 
+PRISM := github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0
+FLINK := apache-flink-libraries==1.19.3
+SPARK := pyspark==3.5.7
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect test-trainers check docs bench chaos fuzz mutants pins locks sbom audit browser links clean
+.PHONY: help demo test test-detect test-trainers test-runners check docs bench chaos fuzz mutants pins locks sbom audit browser links clean
 
 # One thread each: the parallelism is in the processes.
 test bench chaos fuzz mutants: export OMP_NUM_THREADS = 1
@@ -44,6 +48,9 @@ test-detect: $(VENV)-detect/.detect ## set up an environment of its own with ult
 
 test-trainers: $(VENV)/.dev $(TRAINERS:%=$(VENV)-%/.made) ## set up an environment for each trainer, then have it read its export
 	@PYTHONPATH=tests $(BIN)/python tests/trainers/run.py $(foreach name,$(TRAINERS),$(name)=$(VENV)-$(name)/bin/python)
+
+test-runners: $(VENV)/.dev $(VENV)-runners/.made ## install Prism, Flink and Spark, then run the engine's jobs on them
+	@GOG_RUNNERS=$(abspath $(VENV)-runners) $(BIN)/python -m pytest -m 'not gpu' tests/runners $(ARGS)
 
 check: $(VENV)/.dev docs ## lint, formatting, types, import rules, documentation
 	@$(BIN)/ruff check .
@@ -143,6 +150,21 @@ $(VENV)-detect/.detect: pyproject.toml requirements/detect.txt | links
 	@$(PYTHON) -m venv $(VENV)-detect
 	@$(VENV)-detect/bin/python -m pip --disable-pip-version-check --quiet --quiet $(HASHED) requirements/detect.txt
 	@$(VENV)-detect/bin/python -m pip --disable-pip-version-check --quiet --quiet $(OURSELVES)
+	@touch $@
+
+# Beam's job servers have their versions in tests/runners/*/pom.xml.
+$(VENV)-runners/.made: tests/runners/flink/pom.xml tests/runners/spark/pom.xml $(VENV)/.dev
+	@for name in java mvn go; do command -v $$name >/dev/null || { \
+		echo "make test-runners needs $$name: on Debian, apt-get install openjdk-17-jre-headless maven; Go 1.26 or newer" >&2; \
+		exit 2; }; done
+	@echo "Installing Prism, Flink and Spark into $(VENV)-runners; the first time takes some minutes."
+	@mkdir -p $(VENV)-runners
+	@GOBIN=$(abspath $(VENV)-runners)/bin go install $(PRISM)
+	@for name in flink spark; do mvn --quiet --batch-mode --file tests/runners/$$name/pom.xml \
+		dependency:copy-dependencies -DincludeScope=runtime \
+		-DoutputDirectory=$(abspath $(VENV)-runners)/$$name-jobs || exit 1; done
+	@$(PIP) install --no-deps --upgrade --target $(VENV)-runners/flink $(FLINK)
+	@$(PIP) install --no-deps --upgrade --target $(VENV)-runners/spark $(SPARK)
 	@touch $@
 
 # The trainers themselves come without their dependencies: what reads an export is far less than what trains.

@@ -42,6 +42,7 @@ settings.load_profile("gog")
 _NEEDS = {
     "network": "run them with pytest -m network",
     "gpu": "run them with pytest -m gpu",
+    "runners": "make test-runners installs Flink and Spark and runs them",
     "postgres": "they run where PostgreSQL (on Debian, apt-get install postgresql) and psycopg are installed",
 }
 """Markers of what may be left out, and what to do about it."""

@@ -7,6 +7,8 @@ exit code is 1; with a higher one the same command goes on.
 import time
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from gog.pipelines.cli.errors import UseError
 from gog.pipelines.cli.options import (
     AcceptOption,
@@ -19,6 +21,7 @@ from gog.pipelines.cli.options import (
     OlderThan,
     RunOption,
     SeedOption,
+    beam_args,
     example,
     option,
     seconds_of,
@@ -37,7 +40,10 @@ RUNNERS = (
     "stopped a run, the same command goes on."
 )
 ON_FLINK = "gog run -c fvqa.yaml -- --runner=FlinkRunner --flink_master=HOST:8081"
-EXAMPLES = example("gog run -c fvqa.yaml", "gog run -c fvqa.yaml --accept 5000 --min-kept 4000", ON_FLINK, more=RUNNERS)
+DRY = "gog run --dry-run -c fvqa.yaml -- --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp"
+EXAMPLES = example(
+    "gog run -c fvqa.yaml", "gog run -c fvqa.yaml --accept 5000 --min-kept 4000", ON_FLINK, DRY, more=RUNNERS
+)
 
 
 def run(
@@ -50,9 +56,16 @@ def run(
     accept: AcceptOption = None,
     refresh: Refresh = None,
     older_than: OlderThan = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Build the jobs and check them; run none.")] = False,
     beam: BeamOptions = None,
     as_json: JsonOption = False,
 ) -> None:
+    if dry:
+        from gog.pipelines.cli.doctor import print_checks
+        from gog.pipelines.rehearse.dry_run import dry_run
+
+        print_checks(dry_run(config_of(config, lake, name, seed, demo=demo), beam_args(beam or ())), as_json=as_json)
+        return
     loaded = _refreshing(config_of(config, lake, name, seed, demo=demo), refresh, older_than)
     work(loaded, accept=accept, min_kept=min_kept, beam=beam, as_json=as_json)
 

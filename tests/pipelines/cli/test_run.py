@@ -197,3 +197,18 @@ def test_nothing_kept_is_exit_code_1_though_nothing_outside_failed(gog: Gog, war
     assert done.code == 1
     assert "nothing was kept: " in done.error
     assert " took " in done.error
+
+
+def test_a_dry_run_builds_all_jobs_and_makes_nothing(gog: Gog, tmp_path: Path) -> None:
+    made = place(tmp_path)
+    image = "--sdk_container_image=europe-west4-docker.pkg.dev/some-project/gog/worker:1.0"
+    where = ("--region=europe-west4", "--temp_location=gs://bucket/tmp", "--staging_location=gs://bucket/staging")
+    beam = ("--runner=DataflowRunner", "--project=some-project", *where, image)
+    done = gog("run", "--dry-run", "--json", "-c", made.config, "--", *beam)
+    checks = {check["name"]: check for check in json.loads(done.out)}
+    assert not made.lake.exists()
+    for step in ("ingest", "synthesize", "curate", "label"):
+        assert re.match(r"\d+ transforms, \d+ shuffles, \d+ functions, ", checks[f"job {step}"]["found"])
+    assert checks["coders"]["state"] == checks["pickles"]["state"] == checks["image"]["state"] == "ok"
+    assert checks["options"]["found"] == "project some-project, region europe-west4, gs://bucket/tmp"
+    assert checks["lake"]["state"] == checks["store"]["state"] == "warning", "workers elsewhere do not see this machine"
