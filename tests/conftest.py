@@ -3,6 +3,7 @@
 Nothing is left out without a word.
 """
 
+import math
 import os
 import shutil
 import signal
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from postgres_server import Server, programs, serving
+
+from gog.transforms import cores
 
 os.environ.pop("COLUMNS", None)  # tables are as wide as without a terminal, wherever the tests run
 
@@ -86,6 +89,12 @@ def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
     monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work stays where a test has put something in a function's place; what spreads it sets this back."""
+    monkeypatch.setattr(cores, "WORTH_S", math.inf)
 
 
 @pytest.fixture(scope="session")

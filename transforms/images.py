@@ -30,6 +30,9 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000
 MAX_ASPECT: Final = 200
 """Longest side over shortest: the Qwen-VL image processors refuse more."""
 
+_KEPT_BLOCKS: Final = 8
+"""Pieces of memory, of 16 MB at most, that Pillow keeps for the next pictures: the system's own for every picture
+would be cleared and mapped page by page, which takes longer than to decode it."""
 _ALIKE: Final = 48
 """Levels: a colour whose channels are all nearer to the ground than this is lost on it."""
 _SUFFIXES: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
@@ -44,6 +47,8 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 
+Image.core.set_blocks_max(_KEPT_BLOCKS)  # type: ignore[attr-defined]
+
 
 class ImageError(ValueError):
     """The image cannot be used. `reason` is one of the `ingest.image_*` codes, `detail` one line."""
@@ -52,6 +57,10 @@ class ImageError(ValueError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        """For other processes."""
+        return ImageError, (self.reason, self.detail)
 
 
 class ImageLimits(BaseModel):

@@ -27,7 +27,7 @@ from gog.transforms.beam.duplicates import ByKeys, InOrder, Seen
 from gog.transforms.beam.ingest import Ingest
 from gog.transforms.duplicates.pictures import Pictures
 from gog.transforms.duplicates.window import Shown
-from gog.transforms.image_store import open_image
+from gog.transforms.image_store import open_image, same_store
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed
 from gog.transforms.place import local_folder
@@ -36,6 +36,7 @@ from gog.transforms.sources.csv_format import Dialect
 from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow, check_mapping
 from gog.transforms.sources.picture_files import LocalImages
 from gog.transforms.sources.row_images import ReadImage
+from gog.transforms.take_in import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,18 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
     """
     root, bits = str(context.lake.root), context.config.curate.near_duplicate_bits
     benchmarks, rows_of_shard = benchmarks_of(context.config), max(spec.rows for spec in specs.values())
-    images = partial(images_for, root)
+    # Processes of this machine take the store as it is; others open it by its place.
+    images = partial(same_store, context.lake.images) if context.local else partial(images_for, root)
+    rows_in = Rows(
+        images,
+        seeds.mapping,
+        context.config.ingest,
+        seeds.dataset,
+        seeds.version,
+        benchmarks,
+        context.config.filters,
+        left_out(context.lake),
+    )
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:
         in_order = InOrder(partial(_seen, root, context.run, batch[0], bits, rows_of_shard))
@@ -112,17 +124,10 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
             pipeline, "ingest", [(shard, specs[shard]) for shard in (batch if context.local else specs)]
         ) | "Ingest" >> Ingest(
             seeds.rows.read_shard,
-            images,
+            rows_in,
+            seeds.read_image,
             in_order if context.local else ByKeys(images, bits),
             rows_of_shard,
-            seeds.mapping,
-            context.config.ingest,
-            seeds.dataset,
-            seeds.version,
-            seeds.read_image,
-            benchmarks,
-            context.config.filters,
-            left_out(context.lake),
         )
         if not context.local and len(batch) < len(specs):
             missing = frozenset(batch)

@@ -33,6 +33,7 @@ from gog.pipelines.steps.synthesize import synthesize
 from gog.pipelines.views.database import build_views, check_funnel, open_lake
 from gog.schemas.errors import UserError
 from gog.transforms.beam.curate import OfSeed
+from gog.transforms.cores import use_all_cores
 from gog.transforms.services.gateway.breaker import STOPPED
 from gog.transforms.services.loop import one_heap, tidy
 
@@ -100,6 +101,8 @@ def run(
             on_shard(step, place if in_phase_one else done, len(specs) if in_phase_one else shards)
 
         context = Context(config, lake, engine, on_step, manifest.fingerprint, replace)
+        if context.local:
+            use_all_cores()
         forget_rejected(context, retry | stops(config), steps)
         shards = list(specs)
         stopped, light = "", dict[int, list[OfSeed]]()
