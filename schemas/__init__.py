@@ -37,7 +37,7 @@ from gog.schemas.records import (
     Verdict,
     Vote,
 )
-from gog.schemas.selection import Audit, CorrectedBox, Curated, Decision, Grouping, Review, Side, Split
+from gog.schemas.selection import Audit, CorrectedBox, Curated, Decision, Grouping, Review, Side, Split, Why
 from gog.schemas.tables import SORT_KEYS, TABLES
 
 __all__ = [
@@ -88,6 +88,7 @@ __all__ = [
     "Unit",
     "Verdict",
     "Vote",
+    "Why",
     "canonical_json",
     "content_id",
     "plain",

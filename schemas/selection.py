@@ -50,6 +50,17 @@ class Decision(StrEnum):
     REJECT = "reject"
 
 
+class Why(StrEnum):
+    """Why a person rejects a trajectory."""
+
+    WRONG_ANSWER = "wrong_answer"
+    WRONG_REGION = "wrong_region"
+    UNGROUNDED = "ungrounded"
+    LEAK = "leak"
+    BAD_QUESTION = "bad_question"
+    OTHER = "other"
+
+
 class CorrectedBox(Record):
     """Where a gaze should have looked."""
 
@@ -70,8 +81,14 @@ class Review(Row):
     """1 for a reviewer's first review of the trajectory, one more for each after it; the highest counts."""
     decision: Decision | None = None
     """None: looked at, not decided."""
+    why: Why | None = None
+    """Of a rejection; None where no reason was given."""
     boxes: tuple[CorrectedBox, ...] = ()
+    answer: str | None = None
+    """What the answer should say; None: what it says."""
     comment: str = ""
+    bulk: bool = False
+    """Accepted together with others because a sample of them was right: nobody looked at this one."""
     made: float
     """Seconds since 1970, UTC."""
 

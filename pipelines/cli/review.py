@@ -91,6 +91,7 @@ def _plain(stats: "ReviewStats") -> dict[str, Any]:
     return {
         "states": {state.value: count for state, count in stats.states.items()},
         "reviewers": stats.reviewers,
+        "reasons": stats.reasons,
         "people": _pairs(stats.people),
         "verification": _pairs(stats.verification),
         "rules": _pairs(stats.rules),
@@ -107,7 +108,11 @@ def _print(stats: "ReviewStats", console: "Console") -> None:
 
     print(", ".join(f"{count:,} {state}" for state, count in stats.states.items()))
     people = [(who, *(f"{count:,}" for count in counts.values())) for who, counts in stats.reviewers.items()]
-    console.print(plain_table("", ("reviewer", "accepted", "rejected", "boxes", "comments"), people))
+    columns = ("reviewer", "accepted", "in bulk", "rejected", "boxes", "answers", "comments")
+    console.print(plain_table("", columns, people))
+    if stats.reasons:
+        reasons = [f"{why.replace('_', ' ')} {count:,}" for why, count in stats.reasons.items()]
+        print(f"rejected for: {', '.join(reasons)}")
     console.print(_pair_table("", (*stats.people, *stats.verification, *stats.rules, *stats.judge)))
 
 

@@ -9,7 +9,7 @@ and only over what it has read. Audits are kept in the same way, in `RUN/audits`
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Generic
@@ -18,7 +18,7 @@ from gog.pipelines.lake.disk import disk_advice, disk_errors
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.reviews import Word, latest
-from gog.schemas import TABLES, Audit, Box, CorrectedBox, Decision, Outcome, Review, canonical_json, content_id
+from gog.schemas import TABLES, Audit, Box, CorrectedBox, Decision, Outcome, Review, Why, canonical_json, content_id
 from gog.schemas.rows import SchemaError, check_row, from_row, to_row
 from gog.transforms.beam.encode import encode_part
 from gog.transforms.object_path import ABSENT, ObjectPath
@@ -28,6 +28,8 @@ JOURNAL: Final = "journal.jsonl"
 LONGEST_NAME: Final = 60
 LONGEST_COMMENT: Final = 4000
 """Characters."""
+LONGEST_ANSWER: Final = 300
+"""Characters of a corrected answer."""
 MOST_BOXES: Final = 64
 """Corrected boxes of one review."""
 
@@ -114,13 +116,15 @@ class Book(Generic[Word]):
         before = self._latest.get(trajectory_id, {}).get(reviewer)
         return before.number + 1 if before else 1
 
-    def _keep(self, word: Word) -> Word:
-        """Write a word down, under the lock and fresh; it is on the disk when this returns."""
-        _append(self._journal, canonical_json(to_row(word)))
-        beside = {**self._latest.get(word.trajectory_id, {}), word.reviewer: word}
-        self._latest = {**self._latest, word.trajectory_id: dict(sorted(beside.items()))}
+    def _keep(self, *words: Word) -> None:
+        """Write words down, under the lock and fresh; they are on the disk when this returns."""
+        _append(self._journal, "\n".join(canonical_json(to_row(word)) for word in words))
+        fresh = dict(self._latest)
+        for word in words:
+            beside = {**fresh.get(word.trajectory_id, {}), word.reviewer: word}
+            fresh[word.trajectory_id] = dict(sorted(beside.items()))
+        self._latest = fresh
         self._seen = self._signature()
-        return word
 
     def _read_journal(self) -> tuple[list[Word], list[bytes]]:
         """Its words, and the lines that are none: what a process was writing when it was killed."""
@@ -134,9 +138,10 @@ class Book(Generic[Word]):
             raise LakeError(f"cannot read {self._journal}: {error.strerror}") from error
         for line in filter(None, lines):
             try:
-                row = json.loads(line)
-                check_row(self._table, row)
-                words.append(from_row(self._record, row))
+                # Of an older version a line lacks what has been added since.
+                word = from_row(self._record, json.loads(line))
+                check_row(self._table, to_row(word))
+                words.append(word)
             except (ValueError, RecursionError, AttributeError, SchemaError):
                 unread.append(line)
         return words, unread
@@ -181,13 +186,18 @@ class ReviewBook(Book[Review]):
         decision: Decision | None,
         boxes: Mapping[int, Box],
         comment: str,
+        why: Why | None = None,
+        answer: str | None = None,
     ) -> Review:
         """Keep a review, which takes the place of the reviewer's last one; it is on the disk when this returns.
 
         Raises `LakeError` when it cannot be kept, `ValueError` when it is larger than a review may be.
         """
-        if len(comment) > LONGEST_COMMENT or len(boxes) > MOST_BOXES:
-            raise ValueError(f"a review has at most {LONGEST_COMMENT} characters and {MOST_BOXES} boxes")
+        if len(comment) > LONGEST_COMMENT or len(boxes) > MOST_BOXES or len(answer or "") > LONGEST_ANSWER:
+            raise ValueError(
+                f"a review has at most {LONGEST_COMMENT} characters, {MOST_BOXES} boxes "
+                f"and an answer of {LONGEST_ANSWER} characters"
+            )
         reviewer = reviewer_name(reviewer)
         with self._locked():
             self.refresh()
@@ -198,11 +208,58 @@ class ReviewBook(Book[Review]):
                 reviewer=reviewer,
                 number=self._next(trajectory_id, reviewer),
                 decision=decision,
+                why=why if decision is Decision.REJECT else None,
                 boxes=tuple(CorrectedBox(turn=turn, box=box) for turn, box in sorted(boxes.items())),
+                answer=answer,
                 comment=comment,
                 made=round(time.time(), 3),
             )
-            return self._keep(review.model_copy(update={"review_id": content_id("review", to_row(review))}))
+            review = _named(review)
+            self._keep(review)
+        return review
+
+    def accept_all(self, ids: Mapping[str, str], reviewer: str) -> int:
+        """Accept in bulk what nobody has decided on, of trajectories with their seeds; returns how many."""
+        reviewer = reviewer_name(reviewer)
+
+        def accepted(trajectory_id: str, seed_id: str) -> Review | None:
+            by = self._latest.get(trajectory_id, {})
+            if any(review.decision is not None for review in by.values()):
+                return None
+            before = by.get(reviewer) or Review(
+                review_id="", trajectory_id=trajectory_id, seed_id=seed_id, reviewer=reviewer, number=1, made=0
+            )
+            return before.model_copy(update={"decision": Decision.ACCEPT, "bulk": True})
+
+        return self._change_all(reviewer, lambda: [accepted(*each) for each in ids.items()])
+
+    def take_back_all(self, reviewer: str) -> int:
+        """Take back what the reviewer accepted in bulk; returns how many."""
+        reviewer = reviewer_name(reviewer)
+
+        def taken_back(review: Review | None) -> Review | None:
+            return review.model_copy(update={"decision": None, "bulk": False}) if review and review.bulk else None
+
+        return self._change_all(reviewer, lambda: [taken_back(by.get(reviewer)) for by in self._latest.values()])
+
+    def _change_all(self, reviewer: str, changed: Callable[[], Iterable[Review | None]]) -> int:
+        """Keep changed reviews of one person, all in one write."""
+        with self._locked():
+            self.refresh()
+            now = round(time.time(), 3)
+            reviews = [
+                _named(review.model_copy(update={"number": self._next(review.trajectory_id, reviewer), "made": now}))
+                for review in changed()
+                if review is not None
+            ]
+            if reviews:
+                self._keep(*reviews)
+        return len(reviews)
+
+
+def _named(review: Review) -> Review:
+    unnamed = review.model_copy(update={"review_id": ""})
+    return unnamed.model_copy(update={"review_id": content_id("review", to_row(unnamed))})
 
 
 class AuditBook(Book[Audit]):
@@ -227,7 +284,8 @@ class AuditBook(Book[Audit]):
                 outcome=outcome,
                 made=round(time.time(), 3),
             )
-            return self._keep(audit)
+            self._keep(audit)
+        return audit
 
 
 def read_reviews(lake: Lake, run: str) -> Mapping[str, Mapping[str, Review]]:

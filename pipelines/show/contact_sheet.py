@@ -136,20 +136,14 @@ def _corners(box: tuple[float, float, float, float], image: Image.Image) -> tupl
 
 
 def _turn(turn: Turn, images: ImageStore) -> Image.Image:
-    """A turn: its number and action, what it thought of an earlier result, its crop and what came back."""
+    """A turn: its number and action, its crop and what came back, and what a later turn made of that."""
     pen = Pen.on(_TURNS)
     text = 46
     colour = _ORDER[turn.gaze.colour] if turn.gaze else QUIET
     disc(pen.paper, (15, 16), str(turn.number), colour, 15)
-    room = _TURNS - text
-    if turn.reflection:
-        words = f"result {turn.judged}: {turn.reflection}" if turn.judged else turn.reflection
-        width = badge_width(words, 14)
-        badge(pen.paper, (_TURNS - width, 4), words, _COLOURS[turn.reflection], 14)
-        room -= width + 12
     title = f"{turn.title}: {one_line(turn.detail, 200)}" if turn.detail else turn.title
     pen.y += 4
-    pen.write(title, 18, x=text, width=room, lines=2, bold_step=26)
+    pen.write(title, 18, x=text, width=_TURNS - text, lines=2, bold_step=26)
     pen.y += 4
     width = _TURNS - text
     crop = picture_of(images, turn.crop.sha256) if turn.crop else None
@@ -166,6 +160,12 @@ def _turn(turn: Turn, images: ImageStore) -> Image.Image:
         pen.write(turn.words, 15, x=text, width=width, lines=5)
         pen.y += 6
     _hits(pen, turn, text, width, images)
+    for reflection in turn.reflections:
+        pen.room(34)
+        badge(pen.paper, (text, pen.y + 4), reflection.word, _COLOURS[reflection.word], 14)
+        beside = text + badge_width(reflection.word, 14) + 10
+        pen.draw.text((beside, pen.y + 8), f"says turn {reflection.turn} of this", QUIET, font(14))
+        pen.y += 34
     if turn.error:
         pen.write(f"error: {turn.error}", 14, x=text, width=width, fill=_COLOURS["wrong"], lines=1)
     if not turn.train:

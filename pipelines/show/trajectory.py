@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from gog.pipelines.lake.reviews import can_answer
 from gog.schemas import (
     Box,
     Complexity,
@@ -68,6 +69,16 @@ class Gaze:
 
 
 @dataclass(frozen=True, slots=True)
+class Reflection:
+    """What a turn makes of an earlier turn's result."""
+
+    turn: int
+    """Number of the turn that says it, from 1 on."""
+    word: str
+    """useful, off target or ambiguous."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """A turn of the model, and what came back."""
 
@@ -83,9 +94,8 @@ class Turn:
     thought: str
     content: str
     """What it says beside the reasoning and the answer."""
-    reflection: str
-    judged: int
-    """Number of the turn whose result the reflection is about; 0 where there is none."""
+    reflections: tuple[Reflection, ...]
+    """What later turns make of this one's result; its own word where there was no result before it."""
     train: bool
     error: str
     gaze: Gaze | None
@@ -138,6 +148,11 @@ class TrajectoryView:
     """US dollars of the teacher's tokens, at one's own price or the list's; None where none is known."""
 
     @property
+    def answered(self) -> bool:
+        """Whether it ends with an answer that a person could correct."""
+        return can_answer(self.records.trajectory)
+
+    @property
     def gazes(self) -> tuple[Gaze, ...]:
         """The boxes of the gazes, in their order."""
         return tuple(turn.gaze for turn in self.turns if turn.gaze)
@@ -175,7 +190,8 @@ def turns_of(
     exchanges = _exchanges(messages)
     crops = {image.sha256: image for image in images[1:]}
     turns: list[Turn] = []
-    gazes = judged = 0
+    gazes = 0
+    reflections = _reflections(steps)
     for number, step in enumerate(steps):
         message, replies = exchanges[number] if number < len(exchanges) else (Message(role="assistant"), [])
         title, argument = shown_as(step.action)
@@ -195,8 +211,7 @@ def turns_of(
                 calls=tuple(_call_text(call) for call in message.tool_calls),
                 thought=message.reasoning_content or "",
                 content=(ANSWER_TAG.sub("", message.text) if step.action == "answer" else message.text).strip(),
-                reflection=str(step.reflection).replace("_", " ") if step.reflection else "",
-                judged=judged if step.reflection else 0,
+                reflections=tuple(reflections.get(number, ())),
                 train=step.train,
                 error=step.error,
                 gaze=gaze,
@@ -206,8 +221,20 @@ def turns_of(
                 note="\n".join(replies[bool(step.evidence_ids) :]).strip(),
             )
         )
-        judged = step.turn + 1 if step.evidence_ids else judged
     return tuple(turns)
+
+
+def _reflections(steps: Sequence[Step]) -> dict[int, list[Reflection]]:
+    """By the place of the step whose result they are about: the last one before that brought something back."""
+    reflections: dict[int, list[Reflection]] = {}
+    about: int | None = None
+    for number, step in enumerate(steps):
+        if step.reflection:
+            word = str(step.reflection).replace("_", " ")
+            reflections.setdefault(number if about is None else about, []).append(Reflection(step.turn + 1, word))
+        if step.evidence_ids:
+            about = number
+    return reflections
 
 
 def _exchanges(messages: Sequence[Message]) -> list[tuple[Message, list[str]]]:

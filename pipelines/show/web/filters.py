@@ -1,7 +1,7 @@
 """What a list of trajectories is asked for: read from a URL, turned into SQL, and written into URLs again."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -29,6 +29,7 @@ FACETS: Final = (
     Facet("outcome", "Verdict"),
     Facet("method", "Settled by"),
     Facet("kept", "Kept"),
+    Facet("agreed", "Rule and judge agree"),
     Facet("reason", "Reason", many=True),
     Facet("teacher", "Teacher"),
     Facet("provider", "Search", many=True),
@@ -37,6 +38,7 @@ _FACETS: Final = {facet.name: facet for facet in FACETS}
 
 REVIEWS: Final = {
     "todo": "not decided by you",
+    "second": "decided by one other, not by you",
     "unreviewed": "not reviewed",
     "accepted": "accepted",
     "rejected": "rejected",
@@ -54,8 +56,19 @@ SORTS: Final = {
     "rate": ("pass rate", "coalesce(pass_rate, -1)"),
     "verdict": ("verdict", "outcome"),
     "review": ("review", "coalesce(r.state, 'unreviewed')"),
+    "doubt": ("doubt", "-doubt"),
+    "random": ("chance", "dice"),
 }
 """How a list can be sorted: the word for it, and the key in SQL. Ties go by seed, then attempt."""
+
+
+QUEUE: Final = {"kept": "yes", "review": "todo", "sort": "doubt"}
+"""What a queue for review asks for unless it is told otherwise."""
+MOST_SAMPLED: Final = 100_000
+
+
+class FilterError(ValueError):
+    """Something is asked for that a list does not know; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,39 +80,47 @@ class Filter:
     review: str = ""
     seed: str = ""
     """Attempts at one seed."""
+    sample: int = 0
+    """So many, drawn by chance from all with these facets, the same ones for everybody; 0: all."""
     sort: str = "seed"
     down: bool = False
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Filter":
-        """From a URL's query; what is unknown there is as if it were not."""
+        """From a URL's query. Raises `FilterError` on a name or a word that it does not know."""
+        if unknown := [name for name in query if name not in _NAMES]:
+            raise FilterError(f"there is nothing to filter by called {unknown[0][:50]!r}; known: {', '.join(_NAMES)}")
         facets = {f.name: query[f.name][:LONGEST_TEXT] for f in FACETS if query.get(f.name)}
-        review, sort = query.get("review", ""), query.get("sort", "")
         return cls(
             text=query.get("q", "").strip()[:LONGEST_TEXT],
             facets=facets,
-            review=review if review in REVIEWS else "",
+            review=_word(query, "review", REVIEWS),
             seed=query.get("seed", "")[:LONGEST_TEXT],
-            sort=sort if sort in SORTS else "seed",
-            down=query.get("down") == "1",
+            sample=_sampled(query.get("sample", "")),
+            sort=_word(query, "sort", SORTS) or "seed",
+            down=_word(query, "down", ("1",)) == "1",
         )
 
     @property
     def empty(self) -> bool:
         """Whether everything is wanted."""
-        return not (self.text or self.facets or self.review or self.seed)
+        return not (self.text or self.facets or self.review or self.seed or self.sample)
+
+    @property
+    def queue(self) -> bool:
+        """Whether what is decided leaves the list."""
+        return self.review in ("todo", "second")
 
     def query(self, **more: object) -> str:
         """As a URL's query, with a question mark; `more` on top, where an empty value takes one away."""
         values: dict[str, object] = {"q": self.text, **self.facets, "review": self.review, "seed": self.seed}
-        values |= {"sort": "" if self.sort == "seed" else self.sort, "down": "1" if self.down else ""}
+        values |= {
+            "sample": self.sample or "",
+            "sort": "" if self.sort == "seed" else self.sort,
+            "down": "1" if self.down else "",
+        }
         given = {name: value for name, value in (values | more).items() if value not in ("", None)}
         return f"?{urlencode(given)}" if given else ""
-
-    def sorted_by(self, sort: str) -> str:
-        """The query of the same list sorted otherwise; downwards where it is sorted so already."""
-        again = sort == self.sort and not self.down
-        return self.query(sort="" if sort == "seed" else sort, down="1" if again else "")
 
     def where(self, reviewer: str) -> tuple[str, list[Any]]:
         """The condition in SQL over `listed l` and `reviewed r`, with its values."""
@@ -115,13 +136,38 @@ class Filter:
         if self.seed:
             conditions.append("seed_id = ?")
             values.append(self.seed)
-        if self.review == "todo":
+        if self.sample:
+            within, chosen = replace(self, sample=0, review="").where(reviewer)
+            inner = f"SELECT l.place FROM listed l WHERE {within} ORDER BY dice, l.place LIMIT {self.sample:d}"
+            conditions.append(f"l.place IN ({inner})")
+            values += chosen
+        if self.queue:
             conditions.append("NOT coalesce(list_contains(r.deciders, ?), false)")
             values.append(reviewer)
+            if self.review == "second":
+                conditions.append("len(r.deciders) = 1")
         elif self.review:
             conditions.append("coalesce(r.state, 'unreviewed') = ?")
             values.append(self.review)
         return " AND ".join(conditions), values
+
+
+_NAMES: Final = ("q", *_FACETS, "review", "seed", "sample", "sort", "down", "page")
+
+
+def _word(query: Mapping[str, str], name: str, known: Collection[str]) -> str:
+    word = query.get(name, "")
+    if word and word not in known:
+        raise FilterError(f"{name} is one of {', '.join(known)}, not {word[:50]!r}")
+    return word
+
+
+def _sampled(text: str) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= MOST_SAMPLED):
+        raise FilterError(f"sample is a number from 1 to {MOST_SAMPLED:,}, not {text[:50]!r}")
+    return int(text)
 
 
 def _chosen(facet: Facet, value: str) -> tuple[str, list[str]]:

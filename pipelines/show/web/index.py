@@ -8,12 +8,13 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.reviews import ByReviewer, state_of
-from gog.pipelines.show.web.filters import FACETS, SORTS, Filter
+from gog.pipelines.show.web.filters import FACETS, NOTHING, SORTS, Filter, FilterError
 from gog.pipelines.show.web.records import Place
 from gog.pipelines.views.database import open_lake, pattern_of, quoted, rows_of
 from gog.schemas import Review
@@ -38,6 +39,15 @@ WITH found AS (
 ), left_for AS (
     SELECT id AS trajectory_id, list(DISTINCT reason ORDER BY reason) AS reasons
     FROM rejects WHERE unit = 'trajectory' GROUP BY ALL
+), panel AS (
+    SELECT DISTINCT trajectory_id FROM (
+        SELECT trajectory_id, unnest(from_json(votes, '[{{"about": "VARCHAR", "says": "VARCHAR"}}]')) AS vote
+        FROM verdicts WHERE json_valid(votes)
+    ) WHERE vote.says <> 'unknown' GROUP BY trajectory_id, vote.about HAVING count(DISTINCT vote.says) > 1
+), mixed AS (
+    SELECT t.seed_id, avg((v.outcome = 'correct')::INTEGER) AS right_share
+    FROM parts t JOIN verdicts v ON v.trajectory_id = t.trajectory_id
+    WHERE v.outcome IN ('correct', 'wrong') GROUP BY ALL
 ), hard AS (
     SELECT seed_id, list(DISTINCT level::VARCHAR ORDER BY level::VARCHAR) AS levels, avg(pass_rate) AS pass_rate
     FROM complexity GROUP BY ALL
@@ -45,16 +55,32 @@ WITH found AS (
 SELECT row_number() OVER (ORDER BY t.seed_id, t.sample_index, t.trajectory_id) AS place,
     t.trajectory_id, t.seed_id, t.sample_index, t.filename,
     coalesce(s.dataset, '') AS dataset, coalesce(s.category, '') AS category, coalesce(s.question, '') AS question,
-    s.image_sha256, t.origin, t.behaviour, CASE WHEN t.reflective THEN 'yes' ELSE 'no' END AS reflective, t.teacher,
+    s.image_sha256, coalesce(s.width, 1) AS width, coalesce(s.height, 1) AS height,
+    t.origin, t.behaviour, CASE WHEN t.reflective THEN 'yes' ELSE 'no' END AS reflective, t.teacher,
     t.answer, t.stop,
     CASE WHEN json_valid(t.steps) THEN json_array_length(t.steps)::BIGINT ELSE 0 END AS turns,
     CASE WHEN json_valid(t.steps)
         THEN len(json_extract(t.steps, '$[*].box[0]')) ELSE 0 END AS gazes,
+    CASE WHEN json_valid(t.steps) THEN json_extract(t.steps, '$[*].box')::VARCHAR[] ELSE [] END AS boxes,
     t.prompt_tokens + t.completion_tokens AS tokens,
     coalesce(v.outcome, '') AS outcome, coalesce(v.method, '') AS method,
     CASE WHEN c.trajectory_id IS NULL THEN 'no' ELSE 'yes' END AS kept,
     coalesce(x.levels, []) AS levels, x.pass_rate, coalesce(f.providers, []) AS providers,
-    coalesce(l.reasons, []) AS reasons,
+    coalesce(l.reasons, []) AS reasons, coalesce(s.answers, '[]') AS accepted,
+    list_filter([
+        CASE WHEN p.trajectory_id IS NOT NULL THEN 'panel' END,
+        CASE WHEN v.outcome = 'correct' AND v.method NOT IN ('judge', 'none') AND NOT v.grounded THEN 'grounding' END,
+        CASE WHEN m.right_share > 0 AND m.right_share < 1 THEN 'attempts' END,
+        CASE WHEN coalesce(v.outcome, 'unknown') = 'unknown' THEN 'unsettled' END,
+        CASE WHEN v.method = 'judge' THEN 'judge' END
+    ], lambda doubt: doubt IS NOT NULL) AS doubts,
+    3.0 * list_contains(doubts, 'panel')::INTEGER + 3.0 * list_contains(doubts, 'grounding')::INTEGER
+        + 8.0 * coalesce(m.right_share * (1 - m.right_share), 0)
+        + 2.0 * list_contains(doubts, 'unsettled')::INTEGER + list_contains(doubts, 'judge')::INTEGER AS doubt,
+    CASE WHEN v.outcome = 'correct' AND v.method NOT IN ('judge', 'none') AND p.trajectory_id IS NULL
+        AND coalesce(v.grounded, true) AND NOT coalesce(v.leaked, true) AND v.reasons = '[]'
+        THEN 'yes' ELSE 'no' END AS agreed,
+    md5(t.trajectory_id) AS dice,
     lower(concat_ws(chr(10), s.question, t.answer, s.answers, s.entity)) AS words
 FROM parts t
 LEFT JOIN seeds s ON s.seed_id = t.seed_id
@@ -63,10 +89,37 @@ LEFT JOIN curated c ON c.trajectory_id = t.trajectory_id
 LEFT JOIN hard x ON x.seed_id = t.seed_id
 LEFT JOIN found f ON f.trajectory_id = t.trajectory_id
 LEFT JOIN left_for l ON l.trajectory_id = t.trajectory_id
+LEFT JOIN panel p ON p.trajectory_id = t.trajectory_id
+LEFT JOIN mixed m ON m.seed_id = t.seed_id
 ORDER BY place
 """
 
+_COLUMNS: Final = (
+    "l.* EXCLUDE (words), coalesce(r.state, 'unreviewed') AS review, coalesce(r.names, []) AS reviewers, "
+    "coalesce(list_contains(r.deciders, ?), false) AS own"
+)
+"""Of a row of a list; the value is who asks."""
+MOST_ATTEMPTS: Final = 100
+
 _FROM: Final = "FROM listed l LEFT JOIN reviewed r ON r.trajectory_id = l.trajectory_id"
+
+
+DOUBTS: Final = {
+    "panel": "the judges disagree",
+    "grounding": "the rule says right, the judge says not grounded",
+    "attempts": "attempts at this question disagree",
+    "unsettled": "nobody could tell",
+    "judge": "settled by the judge alone",
+}
+"""Why a trajectory is worth a look before others, the worst first."""
+
+
+class Progress(NamedTuple):
+    """How far the review of what a filter finds has come, whatever its review state: all, by one person, by anybody."""
+
+    total: int
+    own: int
+    all: int
 
 
 class Option(NamedTuple):
@@ -80,6 +133,14 @@ class Listing(NamedTuple):
     """A page of the list: its rows as dictionaries, and how many there are on all pages."""
 
     rows: list[dict[str, Any]]
+    total: int
+
+
+class SeedListing(NamedTuple):
+    """A page of the list by seeds: the rows of each, and how many seeds and trajectories there are on all pages."""
+
+    groups: list[list[dict[str, Any]]]
+    seeds: int
     total: int
 
 
@@ -140,15 +201,37 @@ class RunIndex:
         """`count` rows from `start` on, and how many there are in all."""
         where, values = wanted.where(reviewer)
         key, direction = SORTS[wanted.sort][1], "DESC" if wanted.down else "ASC"
-        columns = "l.* EXCLUDE (words), coalesce(r.state, 'unreviewed') AS review, coalesce(r.names, []) AS reviewers"
         with self._connection.cursor() as cursor:
             ((total,),) = cursor.execute(f"SELECT count(*) {_FROM} WHERE {where}", values).fetchall()
             # Only places are sorted; the columns of a page are looked up by them.
             order = f"ORDER BY {key} {direction}, place {direction} LIMIT {int(count)} OFFSET {int(start)}"
             places = [p for (p,) in cursor.execute(f"SELECT place {_FROM} WHERE {where} {order}", values).fetchall()]
-            rows = rows_of(cursor.execute(f"SELECT {columns} {_FROM} WHERE list_contains(?, place)", [places]))
+            sql = f"SELECT {_COLUMNS} {_FROM} WHERE list_contains(?, place)"
+            rows = rows_of(cursor.execute(sql, [reviewer, places]))
         by_place = {row["place"]: row for row in rows}
         return Listing([by_place[place] for place in places], total)
+
+    def seeds_page(self, wanted: Filter, reviewer: str, start: int, count: int) -> SeedListing:
+        """The rows of `count` seeds from `start` on, with those attempts that are wanted, at most 100 a seed.
+
+        A seed stands where the first of its attempts in this order would.
+        """
+        where, values = wanted.where(reviewer)
+        key, direction = SORTS[wanted.sort][1], "DESC" if wanted.down else "ASC"
+        of_seed = f"{'max' if wanted.down else 'min'}({key})"
+        with self._connection.cursor() as cursor:
+            ((total, seeds),) = cursor.execute(
+                f"SELECT count(*), count(DISTINCT seed_id) {_FROM} WHERE {where}", values
+            ).fetchall()
+            order = f"ORDER BY {of_seed} {direction}, min(place) {direction} LIMIT {int(count)} OFFSET {int(start)}"
+            chosen = f"SELECT seed_id {_FROM} WHERE {where} GROUP BY seed_id {order}"
+            ids = [name for (name,) in cursor.execute(chosen, values).fetchall()]
+            sql = f"SELECT {_COLUMNS} {_FROM} WHERE {where} AND list_contains(?, seed_id) ORDER BY place"
+            rows = rows_of(cursor.execute(sql, [reviewer, *values, ids]))
+        by_seed: dict[str, list[dict[str, Any]]] = {name: [] for name in ids}
+        for row in rows:
+            by_seed[row["seed_id"]].append(row)
+        return SeedListing([attempts[:MOST_ATTEMPTS] for attempts in by_seed.values()], seeds, total)
 
     def neighbours(self, trajectory_id: str, wanted: Filter, reviewer: str) -> Neighbours:
         """What stands before and after a trajectory in a list, also one that it is not in (any more)."""
@@ -180,12 +263,58 @@ class RunIndex:
             before, after, up_to = after, before, total - up_to + 1
         return Neighbours(before, after, up_to if is_in else 0, total)
 
+    def first(self, wanted: Filter, reviewer: str) -> str | None:
+        """The first trajectory of a list."""
+        rows = self.page(wanted, reviewer, 0, 1).rows
+        return str(rows[0]["trajectory_id"]) if rows else None
+
+    def progress(self, wanted: Filter, reviewer: str) -> Progress:
+        """How far the review of these has come."""
+        where, values = replace(wanted, review="").where(reviewer)
+        with self._connection.cursor() as cursor:
+            row = cursor.execute(
+                f"SELECT count(*), count(*) FILTER (list_contains(r.deciders, ?)), "
+                f"count(*) FILTER (len(r.deciders) > 0) {_FROM} WHERE {where}",
+                [reviewer, *values],
+            ).fetchone()
+        return Progress(*row) if row else Progress(0, 0, 0)
+
+    def check(self, wanted: Filter) -> None:
+        """Raise `FilterError` where a value is chosen that no trajectory of the run has."""
+        for name, value in wanted.facets.items():
+            known = [option.value or NOTHING for option in self.options[name]]
+            if value not in known and not self._has(Filter(facets={name: value})):
+                words = f"known: {', '.join(known[:20])}" if known else "it has none at all"
+                raise FilterError(f"no trajectory of this run has the {name} {value[:50]!r}; {words}")
+
+    def doubts(self, trajectory_id: str) -> list[str]:
+        """Why a trajectory is worth a look before others, in words."""
+        with self._connection.cursor() as cursor:
+            sql = "SELECT doubts FROM listed WHERE trajectory_id = ? LIMIT 1"
+            row = cursor.execute(sql, [trajectory_id]).fetchone()
+        return [DOUBTS[doubt] for doubt in row[0]] if row else []
+
+    def drawn(self, *, agreed: bool) -> list[tuple[str, str]]:
+        """Ids of trajectories and seeds of what was kept, in an order of chance that is the same for everybody.
+
+        `agreed`: only those that a rule calls right and on which nothing speaks against it.
+        """
+        with self._connection.cursor() as cursor:
+            where = "kept = 'yes' AND agreed = 'yes'" if agreed else "kept = 'yes'"
+            return cursor.execute(
+                f"SELECT trajectory_id, seed_id FROM listed WHERE {where} ORDER BY dice, place"
+            ).fetchall()
+
+    def _has(self, wanted: Filter) -> bool:
+        where, values = wanted.where("")
+        with self._connection.cursor() as cursor:
+            return cursor.execute(f"SELECT 1 FROM listed l WHERE {where} LIMIT 1", values).fetchone() is not None
+
     def attempts(self, seed_id: str) -> list[dict[str, Any]]:
         """All trajectories of a seed, in the order of the attempts."""
-        columns = "l.* EXCLUDE (words), coalesce(r.state, 'unreviewed') AS review"
         with self._connection.cursor() as cursor:
-            rows = rows_of(cursor.execute(f"SELECT {columns} {_FROM} WHERE seed_id = ? ORDER BY place", [seed_id]))
-        return rows[:100]
+            sql = f"SELECT {_COLUMNS} {_FROM} WHERE seed_id = ? ORDER BY place"
+            return rows_of(cursor.execute(sql, ["", seed_id]))[:MOST_ATTEMPTS]
 
     def place_of(self, trajectory_id: str) -> Place | None:
         """Where a trajectory is; None when the run has none of this id."""

@@ -103,7 +103,7 @@ class ServedLake:
     def add_review(
         self, run: str, trajectory_id: str, seed_id: str, reviewer: str, change: Mapping[str, Any]
     ) -> Mapping[str, Review]:
-        """Change a reviewer's review (`decision`, `comment`, `boxes` by turn); returns all of the trajectory.
+        """Change a reviewer's review (`decision`, `why`, `answer`, `comment`, `boxes` by turn); returns all of them.
 
         What `change` does not name stays as it was; a box that is None is taken back.
         """
@@ -119,12 +119,23 @@ class ServedLake:
                 boxes.pop(turn, None)
                 if box is not None:
                     boxes[turn] = box
+            values = {name: change.get(name, getattr(before, name, None)) for name in ("why", "answer")}
             comment = change.get("comment", before.comment if before else "")
-            book.add(trajectory_id, seed_id, reviewer, decision=decision, boxes=boxes, comment=comment)
+            book.add(trajectory_id, seed_id, reviewer, decision=decision, boxes=boxes, comment=comment, **values)
             index = self._indexes.get(run)
             if index and index[0].known is known:
                 index[0].set_reviews(book.latest, trajectory_id)
             return dict(book.latest[trajectory_id])
+
+    def accept_all(self, run: str, ids: Mapping[str, str], reviewer: str) -> int:
+        """Accept these trajectories, given with their seeds, in bulk; returns how many nobody had decided on."""
+        with self._writing:
+            return self._book(run).accept_all(ids, reviewer)
+
+    def take_back_all(self, run: str, reviewer: str) -> int:
+        """Take back what a reviewer accepted in bulk; returns how many."""
+        with self._writing:
+            return self._book(run).take_back_all(reviewer)
 
     def sample(self, run: str, size: int, seed: int) -> tuple[dict[str, Group], list[str]]:
         """The verdicts of a run that can be audited, by trajectory, and the sample drawn of them."""

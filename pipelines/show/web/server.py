@@ -1,42 +1,41 @@
 """The web application: routes, pages, and the two requests that write."""
 
 import asyncio
-import hashlib
 import json
 import secrets
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import duckdb
 from aiohttp import web
-from jinja2 import Environment
 
-from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError
+from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.lake.review_files import LONGEST_COMMENT, MOST_BOXES, is_text, reviewer_name
-from gog.pipelines.lake.reviews import audited, review_stats, said_by, state_of
+from gog.pipelines.lake.review_files import reviewer_name
+from gog.pipelines.lake.reviews import audited, can_answer, review_stats, said_by
 from gog.pipelines.show.audit import SAID, TITLES, question_of, told
-from gog.pipelines.show.trajectory import TrajectoryView, rect, view_of
-from gog.pipelines.show.web import text
-from gog.pipelines.show.web.filters import FACETS, NOTHING, REVIEWS, SORTS, Filter
+from gog.pipelines.show.trajectory import TrajectoryView, view_of
+from gog.pipelines.show.web.bulk import Bulk, bulk_of, rate_by_chance
+from gog.pipelines.show.web.changes import read_change
+from gog.pipelines.show.web.filters import QUEUE, Filter, FilterError
+from gog.pipelines.show.web.index import Progress, RunIndex
+from gog.pipelines.show.web.pace import minutes_left
+from gog.pipelines.show.web.pages import environment
 from gog.pipelines.show.web.records import attempts_elsewhere, verdicts_of
 from gog.pipelines.show.web.security import Handler, add_headers, guard
 from gog.pipelines.show.web.served_lake import NotThereError, ServedLake
-from gog.pipelines.templates import templates
-from gog.schemas import REASONS, Box, BoxError, Decision
 from gog.schemas.rows import SchemaError
 from gog.transforms.evaluate.audit import in_order, report
 from gog.transforms.place import is_remote
 from gog.transforms.services.request_log import REQUESTS
 
 ADDRESS: Final = "127.0.0.1"
-PAGE: Final = 50
-"""Rows on a page of the list."""
+PAGE: Final = 40
+"""Seeds on a page of the list."""
 AUDITED: Final = 50
 """Verdicts that an audit draws unless its address says otherwise."""
 BODY_BYTES: Final = 64 << 10
@@ -44,7 +43,12 @@ BODY_BYTES: Final = 64 << 10
 COMPACT_AFTER_S: Final = 2.0
 """How long after a review the journal goes into the table."""
 COOKIE: Final = "gog_reviewer"
-STATIC: Final = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
+STATIC: Final = {
+    "app.css": "text/css",
+    "app.js": "text/javascript",
+    "review.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 _FOR_EVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -61,13 +65,15 @@ class Viewer:
         self._compacting: asyncio.Task[None] | None = None
         self._warming: asyncio.Future[Any] | None = None
         self._static = {name: files("gog.pipelines.show.web").joinpath("static", name).read_bytes() for name in STATIC}
-        self._pages = _environment(self._static)
+        self._pages = environment(self._static)
 
     def application(self) -> web.Application:
         """The routes, behind the guard."""
         app = web.Application(client_max_size=BODY_BYTES, middlewares=[guard(self.token), self._errors])
         app.router.add_get("/", self._home)
         app.router.add_get("/runs/{run}", self._list)
+        app.router.add_get("/runs/{run}/queue", self._queue)
+        app.router.add_get("/runs/{run}/bulk", self._bulk)
         app.router.add_get("/runs/{run}/t/{id}", self._trajectory)
         app.router.add_get("/runs/{run}/seeds/{seed}", self._seed)
         app.router.add_get("/runs/{run}/reviews", self._stats)
@@ -78,6 +84,7 @@ class Viewer:
         app.router.add_get("/static/{name}", self._static_file)
         app.router.add_post("/runs/{run}/t/{id}/review", self._review)
         app.router.add_post("/runs/{run}/t/{id}/audit", self._say)
+        app.router.add_post("/runs/{run}/bulk", self._accept_all)
         app.router.add_post("/reviewer", self._name_reviewer)
         app.on_response_prepare.append(add_headers)
         app.on_startup.append(self._warm)
@@ -96,8 +103,9 @@ class Viewer:
         run, wanted, who = request.match_info["run"], Filter.of(request.query), self._who(request)
         number = _number(request.query.get("page", ""))
         index = await to_thread(lambda: self.lake.index(run))
-        listing = await to_thread(lambda: index.page(wanted, who, (number - 1) * PAGE, PAGE))
-        pages = max(1, -(-listing.total // PAGE))
+        await to_thread(index.check, wanted)
+        listing = await to_thread(lambda: index.seeds_page(wanted, who, (number - 1) * PAGE, PAGE))
+        pages = max(1, -(-listing.seeds // PAGE))
         return self._page(
             request, "list.html", run=run, wanted=wanted, listing=listing, index=index, number=number, pages=pages
         )
@@ -108,15 +116,65 @@ class Viewer:
 
         def read() -> dict[str, Any]:
             index = self.lake.index(run)
+            index.check(wanted)
             view = self._view_of(run, name)
-            return {
+            return self._reviewing(run, name, wanted, who, index) | {
+                "can_answer": view.answered,
                 "view": view,
                 "beside": index.neighbours(name, wanted, who),
                 "attempts": index.attempts(view.records.trajectory.seed_id),
-                "reviews": self.lake.reviews(run).get(name, {}),
+                "doubts": index.doubts(name),
             }
 
         return self._page(request, "trajectory.html", run=run, wanted=wanted, **await to_thread(read))
+
+    def _reviewing(self, run: str, name: str, wanted: Filter, who: str, index: RunIndex) -> dict[str, Any]:
+        """What stands in the panel of a review besides the trajectory."""
+        reviews = self.lake.reviews(run)
+        progress = index.progress(wanted, who)
+        left = minutes_left(reviews, who, progress.total - progress.own)
+        return {"reviews": reviews.get(name, {}), "progress": progress, "minutes": left}
+
+    async def _queue(self, request: web.Request) -> web.StreamResponse:
+        """The first that is left to decide; at the end, a page that says so."""
+        run, who = request.match_info["run"], self._who(request)
+        wanted = Filter.of(request.query or QUEUE)
+
+        def read() -> tuple[str | None, Progress]:
+            index = self.lake.index(run)
+            index.check(wanted)
+            return index.first(wanted, who), index.progress(wanted, who)
+
+        first, progress = await to_thread(read)
+        if first is not None:
+            raise web.HTTPFound(f"/runs/{quote(run, safe='')}/t/{quote(first, safe='')}{wanted.query()}")
+        return self._page(request, "done.html", run=run, wanted=wanted, progress=progress)
+
+    async def _bulk(self, request: web.Request) -> web.StreamResponse:
+        run, most = request.match_info["run"], _number(request.query.get("most", ""), 5)
+        return self._page(
+            request, "bulk.html", run=run, **await to_thread(self._sampled, run, most, self._who(request))
+        )
+
+    def _sampled(self, run: str, most: int, who: str) -> dict[str, Any]:
+        """How far the sample of what rule and judge agree on has come; `most` is the highest error in percent."""
+        agreed = self.lake.index(run).drawn(agreed=True)
+        return {"bulk": bulk_of(agreed, self.lake.reviews(run), most / 100, who), "most": most}
+
+    async def _accept_all(self, request: web.Request) -> web.StreamResponse:
+        run, who, body = request.match_info["run"], self._who(request), await _json(request)
+        if body.get("take_back") is True:
+            changed = await to_thread(self.lake.take_back_all, run, who)
+        else:
+            most = body.get("most")
+            if type(most) is not int or not 0 < most <= 50:
+                raise web.HTTPUnprocessableEntity(text="most is the highest error in percent, from 1 to 50\n")
+            bulk: Bulk = (await to_thread(self._sampled, run, most, who))["bulk"]
+            if not bulk.proven:
+                raise web.HTTPConflict(text=f"not accepted: {bulk.advice}\n")
+            changed = await to_thread(self.lake.accept_all, run, bulk.left, who)
+        self._compact_later()
+        return web.json_response({"changed": changed})
 
     async def _seed(self, request: web.Request) -> web.StreamResponse:
         run, seed = request.match_info["run"], request.match_info["seed"]
@@ -142,14 +200,19 @@ class Viewer:
         # One after the other: both may need a list that is not in memory.
         views = [(run, await to_thread(self._view_of, run, name)) for run, name in sides]
         reviews = [(await to_thread(self.lake.reviews, run)).get(name, {}) for run, name in sides]
-        return self._page(request, "compare.html", run=sides[0][0], sides=views, states=[*map(state_of, reviews)])
+        return self._page(request, "compare.html", run=sides[0][0], sides=views, reviews_of=reviews)
 
     async def _stats(self, request: web.Request) -> web.StreamResponse:
         run = request.match_info["run"]
 
         def read() -> dict[str, Any]:
             latest = self.lake.reviews(run)
-            return {"stats": review_stats(latest, verdicts_of(self.lake.lake, run, list(latest)))}
+            kept = self.lake.index(run).drawn(agreed=False)
+            return {
+                "stats": review_stats(latest, verdicts_of(self.lake.lake, run, list(latest))),
+                "kept": len(kept),
+                "by_chance": rate_by_chance([name for name, _ in kept], latest),
+            }
 
         return self._page(request, "reviews.html", run=run, **await to_thread(read))
 
@@ -198,12 +261,28 @@ class Viewer:
 
     async def _review(self, request: web.Request) -> web.StreamResponse:
         run, name, who = request.match_info["run"], request.match_info["id"], self._who(request)
-        body = await _json(request)
-        trajectory = (await to_thread(self.lake.records, run, name)).trajectory
-        change = read_change(body, {step.turn for step in trajectory.steps if step.box})
-        reviews = await to_thread(self.lake.add_review, run, name, trajectory.seed_id, who, change)
+        body, wanted = await _json(request), Filter.of(request.query)
+
+        def write() -> dict[str, Any]:
+            records = self.lake.records(run, name)
+            trajectory = records.trajectory
+            gazes = {step.turn for step in trajectory.steps if step.box}
+            answers = can_answer(trajectory)
+            self.lake.add_review(run, name, trajectory.seed_id, who, read_change(body, gazes, answers=answers))
+            index = self.lake.index(run)
+            kept = records.curated is not None
+            return self._reviewing(run, name, wanted, who, index) | {"can_answer": answers, "kept": kept}
+
+        try:
+            shown = await to_thread(write)
+        except FilterError:
+            raise
+        except (TypeError, ValueError) as error:
+            if isinstance(error, SchemaError):
+                raise
+            raise web.HTTPUnprocessableEntity(text=f"{one_line(error, 200)}\n") from None
         self._compact_later()
-        return self._page(request, "review.html", run=run, reviews=reviews)
+        return self._page(request, "review.html", run=run, wanted=wanted, **shown)
 
     async def _name_reviewer(self, request: web.Request) -> web.StreamResponse:
         wanted = (await _json(request)).get("name")
@@ -260,52 +339,13 @@ class Viewer:
             status, line = 404, str(error)
         except web.HTTPNotFound:
             status, line = 404, "there is no such page"
+        except FilterError as error:
+            status, line = 400, str(error)
         except (LakeError, SchemaError, duckdb.Error) as error:
             status, line = 500, one_line(error, 400)
         if request.method != "GET" or request.path.startswith(("/images/", "/thumbs/", "/static/")):
             return web.Response(status=status, text=f"{line}\n")
         return self._page(request, "error.html", status, line=line, code=status)
-
-
-def read_change(body: Mapping[str, Any], gazes: set[int]) -> dict[str, Any]:
-    """The change of a review that a request asks for; boxes are of turns that are gazes. Raises 422 otherwise."""
-    change: dict[str, Any] = {}
-    try:
-        if "decision" in body:
-            change["decision"] = None if body["decision"] is None else Decision(body["decision"])
-        if "comment" in body:
-            if not isinstance(body["comment"], str) or len(body["comment"]) > LONGEST_COMMENT:
-                raise ValueError(f"a comment is text of at most {LONGEST_COMMENT} characters")
-            if not is_text(body["comment"]):
-                raise ValueError("a comment is text: it has half of a character in it")
-            change["comment"] = body["comment"]
-        if "boxes" in body:
-            if not isinstance(body["boxes"], dict):
-                raise ValueError("boxes are an object, a box for each turn")
-            change["boxes"] = {_turn(turn, gazes): _box(box) for turn, box in body["boxes"].items()}
-            if len(change["boxes"]) > MOST_BOXES:
-                raise ValueError(f"a review has at most {MOST_BOXES} boxes")
-    except (TypeError, ValueError) as error:
-        raise web.HTTPUnprocessableEntity(text=f"{one_line(error, 200)}\n") from None
-    return change
-
-
-def _turn(text: str, gazes: set[int]) -> int:
-    turn = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else -1
-    if turn not in gazes:
-        raise ValueError(f"turn {text[:10]!r} is no gaze")
-    return turn
-
-
-def _box(values: Any) -> Box | None:
-    if values is None:
-        return None
-    if not isinstance(values, list) or len(values) != 4 or not all(type(v) in (int, float) for v in values):
-        raise ValueError("a box is four numbers, x1, y1, x2, y2, in fractions of the image")
-    try:
-        return Box.checked(*values)
-    except (BoxError, OverflowError) as error:
-        raise ValueError(str(error)) from error
 
 
 async def _json(request: web.Request) -> Mapping[str, Any]:
@@ -320,31 +360,6 @@ async def _json(request: web.Request) -> Mapping[str, Any]:
 
 def _number(words: str, otherwise: int = 1) -> int:
     return int(words) if words.isascii() and words.isdigit() and 0 < len(words) < 7 and int(words) else otherwise
-
-
-def _environment(static: Mapping[str, bytes]) -> Environment:
-    environment = templates("gog.pipelines.show.web", autoescape=True)
-    environment.filters |= {
-        "shown": text.shown,
-        "web_link": text.web_link,
-        "path": partial(quote, safe=""),
-        "share": lambda value: "" if value is None else f"{value:.0%}",
-        "moment": text.moment,
-        "rect": rect,
-    }
-    environment.globals |= {
-        "FACETS": FACETS,
-        "REVIEWS": REVIEWS,
-        "SORTS": SORTS,
-        "NOTHING": NOTHING,
-        "STATES_SHOWN": STATES_SHOWN,
-        "REASONS": REASONS,
-        "LONGEST_COMMENT": LONGEST_COMMENT,
-        "SAID": SAID,
-        "state_of": state_of,
-        "version": {name: hashlib.sha256(data).hexdigest()[:12] for name, data in static.items()},
-    }
-    return environment
 
 
 @asynccontextmanager

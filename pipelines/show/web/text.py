@@ -1,13 +1,22 @@
 """Text of unknown origin on a page: shown as what it is. Jinja2 escapes it; this makes the unseen seen."""
 
+import json
 import re
 import unicodedata
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from gog.pipelines.show.trajectory import rect
+from gog.schemas import Box
+
 LONGEST: Final = 20_000
 """Characters of one text on a page; models and web pages have sent megabytes."""
+
+MOST_BOXES: Final = 12
+"""Boxes on a small picture."""
 
 # Controls other than tab and line feed, and what turns the direction of text around for all that follows.
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]")
@@ -43,3 +52,21 @@ def moment(seconds: float) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (ValueError, OverflowError, OSError):
         return ""
+
+
+def few(text: str, most: int = 8) -> list[str]:
+    """The first words of a JSON list of texts; nothing where it is none."""
+    try:
+        words = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return [str(word) for word in words[:most]] if isinstance(words, list) else []
+
+
+def small_boxes(boxes: Iterable[str | None], width: int, height: int) -> list[tuple[float, float, float, float]]:
+    """Boxes, as JSON, in pixels of a picture of that size: x, y, width, height; those that are none are left out."""
+    found = []
+    for text in boxes:
+        with suppress(ValueError, TypeError, RecursionError):
+            found.append(rect(Box.checked(*json.loads(text or "")), width, height))
+    return found[:MOST_BOXES]

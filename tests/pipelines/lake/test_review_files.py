@@ -1,5 +1,6 @@
 """Reviews outlive whatever happens to the process that keeps them, and several processes may keep some."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -159,3 +160,30 @@ def test_a_lake_that_cannot_be_written_says_so(lake: Lake) -> None:
     folder.write_text("in the way")
     with pytest.raises(LakeError, match=r"cannot write .*reviews"):
         add(book(lake))
+
+
+def test_a_line_of_an_older_version_counts(lake: Lake) -> None:
+    add(book(lake), comment="said before", decision=ACCEPT)
+    row = json.loads(journal(lake).read_text("utf-8"))
+    for column in ("why", "answer", "bulk"):
+        del row[column]
+    journal(lake).write_text(json.dumps(row) + "\n", "utf-8")
+    read = read_reviews(lake, "run")["t1"]["ana"]
+    assert (read.comment, read.why, read.answer, read.bulk) == ("said before", None, None, False)
+
+
+def test_in_bulk_is_one_write_of_what_nobody_decided_and_can_be_taken_back(lake: Lake) -> None:
+    kept = book(lake)
+    add(kept, "t1", "ben", decision=REJECT)
+    add(kept, "t2", "ana", comment="looks right")
+    assert kept.accept_all({f"t{n}": f"s{n}" for n in range(1, 1001)}, "ana") == 999
+    reviews = read_reviews(lake, "run")
+    assert set(reviews["t1"]) == {"ben"}
+    review = reviews["t2"]["ana"]
+    assert (review.decision, review.bulk, review.comment, review.number) == (ACCEPT, True, "looks right", 2)
+    assert kept.accept_all({"t3": "s3"}, "ana") == 0
+    add(kept, "t3", "ana", decision=ACCEPT)
+    assert kept.take_back_all("ana") == 998
+    reviews = read_reviews(lake, "run")
+    assert (reviews["t2"]["ana"].decision, reviews["t2"]["ana"].comment) == (None, "looks right")
+    assert reviews["t3"]["ana"].decision is ACCEPT

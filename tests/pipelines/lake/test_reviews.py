@@ -13,9 +13,22 @@ from lakes import make_seed, reflective, small_run, source_of, verdict_of
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_sft
 from gog.pipelines.lake.image_files import ImageFiles
-from gog.pipelines.lake.reviews import EVERYBODY, ReviewState, audited, honour, latest, review_stats, said_by, state_of
+from gog.pipelines.lake.reviews import (
+    EVERYBODY,
+    ReviewState,
+    audited,
+    can_answer,
+    honour,
+    latest,
+    review_stats,
+    said_by,
+    state_of,
+    with_answer,
+)
 from gog.schemas import Audit, CorrectedBox, Decision, Method, Outcome, Reject, Review, Trajectory
+from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.export.rows import ExportSettings, Reviewed
+from gog.transforms.export.target import Target
 
 ACCEPT, REJECT = Decision.ACCEPT, Decision.REJECT
 
@@ -156,6 +169,48 @@ def test_splits_leave_out_what_people_rejected_and_do_not_teach_a_corrected_gaze
     assert set(required) | set(left) == set(curated)
 
 
+@pytest.mark.parametrize("target", [Target(), Target("trl", BACKBONES["qwen3-vl"])])
+def test_a_corrected_answer_is_what_the_row_answers(tmp_path: Path, target: Target) -> None:
+    lake = small_run(tmp_path)
+    one, two, *_ = [row["trajectory_id"] for row in lake.read_rows("small", "curated")]
+    said = [
+        review("ana", trajectory=one, decision=ACCEPT, answer="Republic of Kenya"),
+        review("ana", trajectory=two, answer="Kenia"),
+        review("ben", trajectory=two, decision=ACCEPT, answer="the Republic"),
+    ]
+    rejects: list[Reject] = []
+    run = replace(source_of(lake), reviews=latest(said))
+    done = export_sft(run, ExportRequest(ExportSettings(), target=target, out=tmp_path / "out"), rejects.append)
+    text = "".join(str(row) for path in done.folder.rglob("*.parquet") for row in pq.read_table(path).to_pylist())
+    assert text.count("<answer>Republic of Kenya</answer>") == 1
+    assert [(r.id, r.reason, r.detail) for r in rejects] == [
+        (two, "export.review_disputed", "ana: answer 'Kenia', ben: accept, ben: answer 'the Republic'")
+    ]
+
+
+def test_a_trajectory_without_an_answer_has_none_to_correct(trajectory: Trajectory) -> None:
+    assert can_answer(trajectory)
+    assert with_answer(trajectory, "Uganda").answer == "Uganda"
+    assert with_answer(trajectory, "Uganda").steps == trajectory.steps
+    for other in ({"answer": None}, {"messages": trajectory.messages[:2]}):
+        alone = trajectory.model_copy(update=other)
+        assert not can_answer(alone)
+        assert with_answer(alone, "Uganda") is alone
+
+
+def test_reasons_are_counted_and_what_was_accepted_in_bulk_enters_no_agreement() -> None:
+    said = [
+        review("ana", trajectory="t1", decision=REJECT, why="leak"),
+        review("ben", trajectory="t1", decision=REJECT),
+        review("ana", trajectory="t2", decision=ACCEPT, bulk=True),
+        review("ben", trajectory="t2", decision=REJECT, why="leak"),
+    ]
+    stats = review_stats(latest(said), [])
+    assert stats.reasons == {"leak": 2, "none": 1}
+    assert stats.people[0].agreement.n == 1
+    assert stats.reviewers["ana"]["in_bulk"] == 1
+
+
 def test_agreement_of_people_with_people_and_with_the_engine(trajectory: Trajectory) -> None:
     outcomes = ["correct", "correct", "wrong", "unknown"]
     verdicts = [
@@ -171,7 +226,8 @@ def test_agreement_of_people_with_people_and_with_the_engine(trajectory: Traject
     ]
     stats = review_stats(latest(said), verdicts)
     assert stats.states[ReviewState.DISPUTED] == 1
-    assert stats.reviewers["ben"] == {"accepted": 2, "rejected": 1, "boxes": 0, "comments": 0}
+    counts = {"accepted": 2, "in_bulk": 0, "rejected": 1, "boxes": 0, "answers": 0, "comments": 0}
+    assert stats.reviewers["ben"] == counts
     (pair,) = stats.people
     assert (pair.first, pair.second, pair.agreement.n) == ("ana", "ben", 3)
     assert pair.agreement.agreed.value == pytest.approx(2 / 3)

@@ -47,11 +47,11 @@ class TestView:
             ("text search", "Kenya flag"),
             ("answer", "Kenya"),
         ]
-        assert [(turn.reflection, turn.judged) for turn in turns] == [
-            ("", 0),
-            ("off target", 1),
-            ("useful", 2),
-            ("useful", 3),
+        assert [[(said.turn, said.word) for said in turn.reflections] for turn in turns] == [
+            [(2, "off target")],
+            [(3, "useful")],
+            [(4, "useful")],
+            [],
         ]
         assert turns[2].calls == ('text_search(query="Kenya flag")',)
         assert turns[3].words == "Evidence: useful. This is it."

@@ -116,7 +116,7 @@ class TestPage:
         crops = [attrs for tag, attrs in page.tags if tag == "img"]
         assert len(crops) == 20
         assert all(attrs["alt"] and str(attrs["src"]).startswith("data:image/webp;base64,") for attrs in crops)
-        assert "reflection: off target" in page.text
+        assert "says turn 2 of this result" in page.text
         assert "<answer>" not in page.text
 
     def test_right_and_wrong_ones_are_drawn(self, text: str) -> None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from lakes import small_run
+from lakes import small_run, write
 
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.reviews import latest
-from gog.pipelines.show.web.filters import SORTS, Filter
-from gog.pipelines.show.web.index import Option, RunIndex, signature
-from gog.schemas import Decision, Review
+from gog.pipelines.show.web.filters import SORTS, Filter, FilterError
+from gog.pipelines.show.web.index import DOUBTS, Option, RunIndex, signature
+from gog.schemas import Decision, Review, Verdict, Vote
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,58 @@ def test_pages_and_neighbours_walk_the_whole_list_in_order(index: RunIndex, sort
         walked.append(at)
         at = beside.after
     assert walked == whole
+
+
+def test_a_seed_is_one_row_with_its_attempts(index: RunIndex) -> None:
+    listing = index.seeds_page(Filter(), "ana", 0, 4)
+    assert (listing.seeds, listing.total, [len(group) for group in listing.groups]) == (6, 12, [2, 2, 2, 2])
+    rows = [row["trajectory_id"] for group in listing.groups for row in group]
+    assert rows == found(index)[:8]
+    assert listing.groups[0][0]["boxes"][:2] == ["[0.1,0.2,0.3,0.4]", "[0.6,0.2,0.8,0.4]"]
+    kept = index.seeds_page(Filter.of({"kept": "yes", "sort": "question", "down": "1"}), "ana", 0, 2)
+    assert [[row["question"][-2:] for row in group] for group in kept.groups] == [["5?"], ["4?"]]
+
+
+def test_a_sample_is_the_same_for_everybody_and_stays_while_it_is_reviewed(index: RunIndex) -> None:
+    drawn = found(index, sample="4", kept="yes", sort="random")
+    assert len(drawn) == 4
+    assert drawn == [name for name, _ in index.drawn(agreed=False)][:4]
+    index.set_reviews(latest([review(drawn[0], "ana", Decision.ACCEPT)]))
+    assert found(index, "ben", sample="4", kept="yes", sort="random") == drawn
+    assert found(index, "ana", sample="4", kept="yes", sort="random", review="todo") == drawn[1:]
+    assert found(index, "ben", kept="yes", review="second") == drawn[:1]
+    wanted = Filter.of({"sample": "4", "kept": "yes", "review": "todo"})
+    assert index.progress(wanted, "ana") == (4, 1, 1)
+    assert index.progress(wanted, "ben") == (4, 0, 1)
+
+
+def test_doubt_comes_first_and_says_why(tmp_path: Path) -> None:
+    lake = small_run(tmp_path)
+    names = {row["trajectory_id"]: row["seed_id"] for row in lake.read_rows("small", "curated")}
+    sure, split, ungrounded, judged, *_ = names
+    yes, no = (Vote(judge=judge, about="answer", says=says, reply="") for judge, says in (("a", "yes"), ("b", "no")))
+    votes: dict[str, Any] = {"votes": (yes, no), "method": "judge"}
+    changes: dict[str, dict[str, Any]] = {split: votes, ungrounded: {"grounded": False}, judged: {"method": "judge"}}
+    right: dict[str, Any] = {"outcome": "correct", "method": "exact", "score": 1.0, "grounded": True}
+    verdicts = [
+        Verdict(trajectory_id=name, seed_id=seed, **(right | changes.get(name, {}))) for name, seed in names.items()
+    ]
+    for part in lake.parts("small", "verdicts"):
+        part.unlink()
+    write(lake, "small", "verdicts", verdicts)
+    index = RunIndex(lake, "small")
+    assert found(index, sort="doubt", kept="yes")[:3] == [split, ungrounded, judged]
+    assert index.doubts(split) == [DOUBTS["panel"], DOUBTS["judge"]]
+    assert index.doubts(ungrounded) == [DOUBTS["grounding"]]
+    assert index.doubts(sure) == []
+    assert {name for name, _ in index.drawn(agreed=True)} == set(names) - {split, ungrounded, judged}
+    index.close()
+
+
+def test_a_value_that_no_trajectory_has_is_refused(index: RunIndex) -> None:
+    index.check(Filter.of({"outcome": "wrong", "level": "-"}))
+    with pytest.raises(FilterError, match="no trajectory of this run has the outcome 'wrnog'; known: correct, wrong"):
+        index.check(Filter.of({"outcome": "wrnog"}))
 
 
 def test_an_id_or_its_beginning_finds_its_trajectory(index: RunIndex) -> None:

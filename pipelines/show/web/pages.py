@@ -1,0 +1,52 @@
+"""The templates of pages, with the words and filters that they use."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import partial
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment
+
+from gog.pipelines.lake.lake import STATES_SHOWN
+from gog.pipelines.lake.review_files import LONGEST_ANSWER, LONGEST_COMMENT
+from gog.pipelines.lake.reviews import state_of
+from gog.pipelines.show.audit import SAID
+from gog.pipelines.show.trajectory import rect
+from gog.pipelines.show.web import text
+from gog.pipelines.show.web.changes import WHYS
+from gog.pipelines.show.web.filters import FACETS, NOTHING, QUEUE, REVIEWS, SORTS
+from gog.pipelines.show.web.index import DOUBTS
+from gog.pipelines.templates import templates
+from gog.schemas import REASONS
+
+
+def environment(static: Mapping[str, bytes]) -> Environment:
+    """Jinja2 with what templates use; `static` are the files that pages name by their content's hash."""
+    pages = templates("gog.pipelines.show.web", autoescape=True)
+    pages.filters |= {
+        "shown": text.shown,
+        "web_link": text.web_link,
+        "path": partial(quote, safe=""),
+        "share": lambda value: "" if value is None else f"{value:.0%}",
+        "moment": text.moment,
+        "few": text.few,
+        "small_boxes": text.small_boxes,
+        "rect": rect,
+    }
+    pages.globals |= {
+        "FACETS": FACETS,
+        "REVIEWS": REVIEWS,
+        "SORTS": SORTS,
+        "NOTHING": NOTHING,
+        "STATES_SHOWN": STATES_SHOWN,
+        "REASONS": REASONS,
+        "LONGEST_COMMENT": LONGEST_COMMENT,
+        "LONGEST_ANSWER": LONGEST_ANSWER,
+        "DOUBTS": DOUBTS,
+        "QUEUE": urlencode(QUEUE),
+        "WHYS": WHYS,
+        "SAID": SAID,
+        "state_of": state_of,
+        "version": {name: hashlib.sha256(data).hexdigest()[:12] for name, data in static.items()},
+    }
+    return pages
