@@ -1,8 +1,8 @@
 """The gate before a provider: how many requests at once, how many a minute, and what to do when it says no.
 
 All waiting is first come, first served, on the event loop, without polling. The adaptive rate
-(`rate` beside it) engages with the first refusal (429 or overload); until then only the limits of the
-config hold. `Retry-After` holds all admissions until then while the provider refuses a fifth of the latest calls or
+(`rate` beside it) engages once more is refused (429 or overload) than by chance; until then only the limits of the
+config hold. `Retry-After` holds all admissions until then while the provider refuses half of the latest calls or
 more, and twice as many as it does by chance. Below that the refusal is that call's own, which waits for it
 (`gog.transforms.services.gateway.retry`), and nobody else.
 """
@@ -25,7 +25,7 @@ from gog.transforms.services.gateway.shared_limits import SharedLimits
 
 REFUSALS: Final = frozenset({FailureClass.RATE_LIMITED, FailureClass.OVERLOADED})
 LATEST: Final = 32
-HOLDING_SHARE: Final = 0.2
+HOLDING_SHARE: Final = 0.5
 """Share of the latest calls refused from which a `Retry-After` is meant for all."""
 
 
@@ -80,7 +80,7 @@ class Gate:
 
     @property
     def rate(self) -> float | None:
-        """The adaptive rate in requests a second; None while the provider has refused nothing."""
+        """The adaptive rate in requests a second; None while the provider has refused no more than by chance."""
         return self._adaptive.bucket.rate if self._adaptive.bucket else None
 
     @property

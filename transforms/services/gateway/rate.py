@@ -1,6 +1,7 @@
 """How many requests a second a provider bears: found from its refusals, which may come by the rate or by chance.
 
-There is no rate until the first refusal. Then, in turn (one epoch each, at one rate, which counts only the calls that
+There is no rate until more calls are refused than by chance: a refused call waits by itself, which costs the others
+nothing, and a rate would slow them all. Then, in turn (one epoch each, at one rate, which counts only the calls that
 were admitted in it):
 
 - rest: well below what was borne. Whatever is refused here is refused at any rate: the noise, which later epochs are
@@ -22,6 +23,9 @@ from typing import Final
 
 from gog.transforms.services.gateway.bucket import Bucket
 
+CHANCE: Final = (6, 0.25)
+"""Refusals that chance may bring: so many, and that share of the latest `BLOCK` calls. Of a provider that refuses 15%
+by chance alone, 64 calls have as many in one case of 20,000; one whose limit is reached gets there in a moment."""
 LEAST_RATE: Final = 0.2
 """Requests a second."""
 RESTING: Final = 0.8
@@ -103,12 +107,14 @@ class AdaptiveRate:
 
     def __init__(self) -> None:
         self.bucket: Bucket | None = None
-        """Paces admissions; None until the first refusal."""
+        """Paces admissions; None while refusals may be chance."""
         self.phase = Phase.FREE
         self.held_until = -math.inf
         """Nothing goes out before, whatever the rate: set by the gate."""
         self._attempts: deque[Admitted] = deque(maxlen=4096)
         self._latest: deque[Admitted] = deque(maxlen=LATEST)
+        self._free: deque[Admitted] = deque(maxlen=BLOCK)
+        """The latest calls while there is no rate, in the order in which they went out: refusals come back first."""
         self._epoch, self._began = 0, 0.0
         self._count = self._n = self._k = self._first = 0
         self._level = 0.0
@@ -128,7 +134,9 @@ class AdaptiveRate:
         attempt = Admitted(now, -1 if settling else self._epoch)
         self._attempts.append(attempt)
         self._latest.append(attempt)
-        if self.bucket:
+        if self.bucket is None:
+            self._free.append(attempt)
+        else:
             self.bucket.take(1, now)
         if self.bucket and not settling:
             self._count += 1
@@ -148,7 +156,7 @@ class AdaptiveRate:
         attempt.refused = refused
         current = attempt.epoch == self._epoch
         if self.bucket is None:
-            if refused:
+            if refused and self._refused_a_lot:
                 self._level = self._borne(now)
                 self._rest(now)
         elif self.phase is Phase.PAUSE:
@@ -161,6 +169,12 @@ class AdaptiveRate:
             self._k += 1
             self._first = self._first or self._n
             self._judge(now)
+
+    @property
+    def _refused_a_lot(self) -> bool:
+        """Whether more of the calls without a rate were refused than by chance."""
+        least, share = CHANCE
+        return sum(attempt.refused for attempt in self._free) >= least + share * len(self._free)
 
     def _judge(self, now: float) -> None:
         """Leave a hold or a climb where more than the noise is refused, by two standard deviations and two calls."""

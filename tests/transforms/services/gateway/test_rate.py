@@ -161,6 +161,17 @@ def test_refusals_by_chance_do_not_slow_it_to_a_crawl(says_when: bool) -> None:
     assert rate > 0.6 * 64 / 1.05
 
 
+@pytest.mark.parametrize("says_when", [True, False])
+@pytest.mark.parametrize("share", [0.05, 0.12])
+def test_refusals_by_chance_hold_up_nobody_else(share: float, says_when: bool) -> None:
+    """At 64 callers each waits for its own refusals alone, which leaves so many a second."""
+    wait = (1.0 if says_when else 0.0) + 0.375
+    each = 0.01 + (1 - share) * 0.05 + share * (0.003 + wait)
+    rate, refused = ask(lambda began: chance(share), seconds=5, says_when=says_when).between(0, 5)
+    assert refused == pytest.approx(share, rel=0.25)
+    assert rate > 0.85 * 64 * (1 - share) / each
+
+
 def test_an_outage_is_waited_for_and_costs_few_calls() -> None:
     def limiter(began: float) -> Limiter:
         closed = changing(lambda now: 1.0, chance(0.0), began + 50)
@@ -173,7 +184,8 @@ def test_an_outage_is_waited_for_and_costs_few_calls() -> None:
 
 def test_a_rate_after_a_long_rest_still_climbs() -> None:
     rate, now = AdaptiveRate(), 0.0
-    rate.outcome(rate.admitted(now), True, now)
+    while rate.bucket is None:
+        rate.outcome(rate.admitted(now), True, now)
     now += 3600
     for _ in range(20_000):
         now += rate.wait(now)
