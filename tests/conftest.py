@@ -159,6 +159,9 @@ def s3(_s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def remote(s3: Any, tmp_path: Path) -> str:
-    """An address on it where nothing is yet."""
-    return f"s3://lakes/{tmp_path.parent.name}-{tmp_path.name}"
+def remote(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An address where nothing is yet: on that server, or in the bucket that `GOG_TEST_BUCKET` names."""
+    bucket = os.environ.get("GOG_TEST_BUCKET")
+    if not bucket:
+        request.getfixturevalue("s3")
+    return f"{bucket or 's3://lakes'}/{tmp_path.parent.name}-{tmp_path.name}"

@@ -17,7 +17,13 @@ ABSENT: Final = ""
 """As `only_over`: only where nothing is there."""
 
 _TIMEOUT: Final = "60s"
-_ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+_ENDPOINTS: Final = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+)
 _stores: dict[tuple[int, str], Any] = {}
 """Open buckets, by process and address."""
 

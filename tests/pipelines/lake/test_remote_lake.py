@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from lakes import small_run, source_of
+from object_stores import S3
 
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl, export_sft
@@ -12,8 +13,8 @@ from gog.pipelines.lake.review_files import ReviewBook, read_reviews
 from gog.pipelines.show.report.page import write_report
 from gog.pipelines.show.web.served_lake import ServedLake
 from gog.pipelines.views.database import confine, open_lake
-from gog.pipelines.views.status import status_of
-from gog.schemas import Decision, Trajectory
+from gog.pipelines.views.status import pace_of, status_of
+from gog.schemas import TABLES, Decision, Trajectory
 from gog.transforms.place import files_below, name_below, place, write_whole
 
 
@@ -59,6 +60,14 @@ def test_it_can_be_looked_at(there: Lake) -> None:
         assert (data, kind[:6]) == (there.images.read(records.seed.image_sha256), "image/")
     finally:
         served.close()
+
+
+def test_how_far_it_is_takes_few_requests(there: Lake, s3: S3) -> None:
+    before = s3.asked()
+    pace_of(there, "small")
+    asked = s3.asked() - before
+    assert asked["LIST"] <= len(TABLES), asked
+    assert asked.total() <= len(TABLES) + 5, asked
 
 
 def test_reviews_of_two_people_are_kept(there: Lake) -> None:

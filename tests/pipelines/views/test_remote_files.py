@@ -31,8 +31,8 @@ def place(remote: str) -> ObjectPath:
 
 
 @pytest.fixture
-def files() -> RemoteFiles:
-    return RemoteFiles("s3")
+def files(place: ObjectPath) -> RemoteFiles:
+    return RemoteFiles(place.bucket.partition("://")[0])
 
 
 def total(files: RemoteFiles, pattern: str) -> int:
