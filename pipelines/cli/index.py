@@ -13,6 +13,7 @@ from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
     from gog.pipelines.tools.build_index import IndexReport
+    from gog.transforms.services.search.encoders_of import NamedEncoder
 
 SHOWN: Final = 10
 MORE: Final = (
@@ -40,6 +41,12 @@ def build(
         list[Path] | None,
         option("--texts", "PATH", "Pages and captions: a folder, or a file of .md, .txt, .html or JSONL. Repeatable."),
     ] = None,
+    image_encoder: Annotated[
+        str, option("--image-encoder", "ADDRESS", "Model that pictures are compared by, such as onnx:FILE.")
+    ] = "",
+    text_encoder: Annotated[
+        str, option("--text-encoder", "ADDRESS", "Model that finds pages by what they mean, beside their words.")
+    ] = "",
     out: Annotated[Path, option("--out", "FOLDER", "The index; an earlier one is replaced.")] = Path("index"),
     as_json: JsonOption = False,
 ) -> None:
@@ -49,11 +56,13 @@ def build(
     """
     from gog.pipelines.cli.progress import PLAIN_EVERY
     from gog.pipelines.tools.build_index import build_index
+    from gog.transforms.services.search.grid_table import GRID_SAYS
 
     if images is None and not texts:
         raise UseError("nothing to index: name a folder with --images, texts with --texts, or both")
     if images is not None and not images.is_dir():
         raise UseError(f"{images} is no folder: --images takes a folder of pictures")
+    encoders = {"images": _encoder(image_encoder, "sees"), "texts": _encoder(text_encoder, "reads")}
     shown = time.monotonic()
 
     def on_picture(number: int) -> None:
@@ -62,10 +71,18 @@ def build(
             shown = time.monotonic()
             print(f"{number:,} pictures", file=sys.stderr, flush=True)
 
-    report = build_index(images, texts or [], out, on_picture=on_picture)
+    report = build_index(
+        images,
+        texts or [],
+        out,
+        image_encoder=encoders["images"],
+        text_encoder=encoders["texts"],
+        on_picture=on_picture,
+    )
     if as_json:
         skipped = [{"where": where, "why": why} for where, why in report.skipped]
-        print_json({"out": str(out)} | asdict(report) | {"skipped": skipped})
+        names = {f"encoder_of_{kind}": named.encoder.id if named else None for kind, named in encoders.items()}
+        print_json({"out": str(out)} | names | asdict(report) | {"skipped": skipped})
     else:
         untitled = f", {report.untitled:,} of them by file name alone" if report.untitled else ""
         print(f"{out}/gallery  {report.pictures:,} pictures{untitled}")
@@ -74,9 +91,28 @@ def build(
             print(f"left out: {one_line(where, 100)}: {one_line(why, 200)}")
         if len(report.skipped) > SHOWN:
             print(f"left out: {len(report.skipped) - SHOWN:,} more (--json lists them all)")
+        if report.pictures and not image_encoder:
+            print(f"{GRID_SAYS}: name an encoder with --image-encoder")
         print(f'In a config:  text_search: "corpus:{out}"  image_search: "gallery:{out}"')
     if short := _short(report, images, texts or []):
         raise FellShortError(short)
+
+
+def _encoder(address: str, ability: str) -> "NamedEncoder | None":
+    """The encoder at an address, which can do what it is for; None where none is named."""
+    from gog.transforms.services.provider import ProviderError
+    from gog.transforms.services.search.encoders_of import open_encoder
+
+    if not address:
+        return None
+    try:
+        named = open_encoder(address)
+    except ProviderError as error:
+        raise UseError(str(error)) from None
+    if not getattr(named.encoder, ability):
+        takes, not_taken = ("texts", "pictures") if ability == "sees" else ("pictures", "texts")
+        raise UseError(f"{address} takes {takes}, not {not_taken}")
+    return named
 
 
 def _short(report: "IndexReport", images: Path | None, texts: list[Path]) -> str:

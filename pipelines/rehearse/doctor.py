@@ -36,6 +36,8 @@ from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
 from gog.transforms.services.providers import MODELS, embedded
+from gog.transforms.services.search.gallery import Gallery
+from gog.transforms.services.search.grid_table import GRID_SAYS
 from gog.transforms.services.store.schema import StoreError
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError
@@ -53,11 +55,13 @@ PACKAGES: Final = ("apache-beam", "pyarrow", "duckdb", "pydantic", "pillow", "nu
 EXTRAS: Final = {
     "detect": ("ultralytics", "YOLO detectors"),
     "onnx": ("onnxruntime", "detectors in ONNX files"),
+    "search": ("tokenizers", "encoders of texts and pictures in ONNX files"),
     "web": ("trafilatura", "reading pages (in pipelines)"),
     "pdf": ("pdftext", "pages that are PDF"),
     "train": ("trl", "training with gog_train"),
     "dev": ("pytest", "tests and checks"),
 }
+NAME_AN_ENCODER: Final = "name an encoder: gog index build --image-encoder onnx:FILE ... (docs/search.md)"
 _NAMES: Final = {"detect": "detector", "text_search": "text search", "image_search": "image search", "page": "pages"}
 
 
@@ -311,7 +315,10 @@ async def _ask(kind: str, address: str, config: Config, pictures: PassingImages,
         case "text_search":
             return f"{service.id} found {len(await service.search('flag', 3))} pages"
         case _:
-            return f"{service.id} found {len(await service.search(_sample(pictures), 3))} pictures"
+            found = f"{service.id} found {len(await service.search(_sample(pictures), 3))} pictures"
+            if isinstance(service, Gallery) and service.by_grid and address != "gallery:atlas":
+                raise ShortcomingError(f"{found}, but {GRID_SAYS}", NAME_AN_ENCODER, "warning")
+            return found
 
 
 def _gpu() -> Check:

@@ -13,6 +13,7 @@ from gog.pipelines.tools.documents import DOCUMENTS, document
 from gog.transforms.images import ImageError
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search.corpus import build_corpus
+from gog.transforms.services.search.encoders_of import NamedEncoder
 from gog.transforms.services.search.gallery import build_gallery
 from gog.transforms.sources.row_images import safe_path
 
@@ -56,6 +57,8 @@ def build_index(
     texts: Sequence[Path],
     out: Path,
     *,
+    image_encoder: NamedEncoder | None = None,
+    text_encoder: NamedEncoder | None = None,
     on_picture: Callable[[int], None] = lambda number: None,
 ) -> IndexReport:
     """Write `out/gallery` and `out/corpus`; earlier ones are replaced.
@@ -64,8 +67,8 @@ def build_index(
     optional, but one of the first three is there; and Markdown, plain text and HTML, each a page. A text with an image
     makes an entry of the gallery and, like any text, a page of the corpus; a title alone is a page only where no text
     has its address or title. Pictures that no text names go in under their file names. What cannot be read is left out
-    and reported. Raises `SourceError` when the texts cannot be opened at all, and `NotADirectoryError` when there is no
-    such folder.
+    and reported. Encoders make vectors of what an earlier index does not have. Raises `ServiceError` where one fails,
+    `SourceError` when the texts cannot be opened at all, and `NotADirectoryError` when there is no such folder.
     """
     if images is not None and not images.is_dir():
         raise NotADirectoryError(20, "no such folder", str(images))
@@ -95,9 +98,9 @@ def build_index(
             text = line or Text("", file, "", "", "")
             yield text.url or file, text.title or _title(file), text.text, data
 
-    gallery = build_gallery(pictures(), out / "gallery", name=name)
+    gallery = build_gallery(pictures(), out / "gallery", name=name, encoder=image_encoder)
     pages = ((_address(line), line.title or _title(line.image), line.text) for line in _pages(lines))
-    corpus = build_corpus(pages, out / "corpus", name=name)
+    corpus = build_corpus(pages, out / "corpus", name=name, encoder=text_encoder)
     skipped += [*gallery.skipped, *corpus.skipped]
     left = {where for where, _ in skipped}
     untitled = len({file for file in files if unicodedata.normalize("NFC", file) not in named} - left)

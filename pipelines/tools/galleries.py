@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from gog.pipelines.config.kept import taken_up
 from gog.pipelines.lake.lake import Lake
+from gog.transforms.services.provider import BUNDLED
 from gog.transforms.services.search.gallery_removal import pictures_in
-from gog.transforms.services.search.index_folder import BUNDLED
 
 _NEEDED: Final = ("image_search", "folder")
 

@@ -8,7 +8,8 @@ from gog.schemas import canonical_json
 from gog.transforms.atlas.pages import articles, gallery_pictures
 from gog.transforms.images import jpeg
 from gog.transforms.services.search.corpus import FORMAT, build_corpus
-from gog.transforms.services.search.gallery import EMBEDDER, build_gallery
+from gog.transforms.services.search.gallery import build_gallery
+from gog.transforms.services.search.grid_table import EMBEDDER
 from gog.transforms.services.search.index_folder import building
 
 _LAYOUT = 1

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from gog.transforms.image_store import ImageStore
 from gog.transforms.passing_images import PassingImages
 
 S = TypeVar("S", covariant=True)
 A = TypeVar("A")
+
+BUNDLED: Final = "atlas"
+"""What stands behind the scheme for an index of the bundled world; else it is a folder."""
 
 
 class ProviderError(ValueError):

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from gog.transforms.extras import install
 from gog.transforms.open_set import OpenSet, UnknownMemberError
+from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.models.provider import ModelProvider
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, TextSearch
-from gog.transforms.services.provider import Opening, Provider, ProviderError
-from gog.transforms.services.search.index_folder import BUNDLED
+from gog.transforms.services.provider import BUNDLED, Opening, Provider, ProviderError
 
 S = TypeVar("S")
 P = TypeVar("P", bound=Provider[Any])
@@ -36,7 +36,15 @@ IMAGE_SEARCHES: Final = OpenSet[Provider[ImageSearch]](
     "image search", "gog.image_search", f"{_SERVICES}.search", "IMAGE_SEARCH"
 )
 READERS: Final = OpenSet[Provider[PageReader]]("reader of pages", "gog.pages", f"{_SERVICES}.pages", "READER")
-PROVIDERS: Final[tuple[OpenSet[Provider[object]], ...]] = (MODELS, DETECTORS, TEXT_SEARCHES, IMAGE_SEARCHES, READERS)
+ENCODERS: Final = OpenSet[Provider[Encoder]]("encoder", "gog.encoders", f"{_SERVICES}.encoders", "ENCODER")
+PROVIDERS: Final[tuple[OpenSet[Provider[object]], ...]] = (
+    MODELS,
+    DETECTORS,
+    TEXT_SEARCHES,
+    IMAGE_SEARCHES,
+    READERS,
+    ENCODERS,
+)
 
 
 def scheme_of(address: str) -> str:

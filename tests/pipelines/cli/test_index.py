@@ -11,7 +11,9 @@ import pytest
 from calling import Gog
 from fakes import MemoryImages
 from PIL import Image
+from tiny_encoders import picture_encoder, text_encoder
 
+from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.search.corpus import Corpus
 from gog.transforms.services.search.gallery import Gallery
 
@@ -237,3 +239,49 @@ def test_without_benchmarks_in_the_config_it_says_what_to_add(gog: Gog, tmp_path
     done = gog("index", "benchmarks", "-c", config, "--lake", tmp_path / "lake")
     assert done.code == 2
     assert "decontaminate" in done.error
+
+
+def test_an_index_with_encoders_finds_what_is_alike_and_what_is_meant(gog: Gog, photos: Path, tmp_path: Path) -> None:
+    seen, read = picture_encoder(tmp_path / "seen"), text_encoder(tmp_path / "read")
+    (tmp_path / "t.jsonl").write_text(json.dumps({"title": "Pets", "text": "A feline sleeps."}) + "\n")
+    args = ("--images", photos, "--texts", tmp_path / "t.jsonl", "--out", tmp_path / "i")
+    encoders = ("--image-encoder", f"onnx:{seen}", "--text-encoder", f"onnx:{read}")
+    done = gog("index", "build", *args, *encoders)
+    assert done.code == 0
+    assert "mean colours" not in done.out
+    assert search_pictures(tmp_path / "i", picture(0))[0].title == "red barn"
+    assert search_text(tmp_path / "i", "cat")[0].title == "Pets"
+    found = json.loads(gog("index", "build", *args, *encoders, "--json").out)
+    assert found["encoder_of_images"].startswith("onnx:model@")
+    plain = gog("index", "build", *args)
+    assert "mean colours" in plain.out
+    assert "--image-encoder" in plain.out
+    assert search_text(tmp_path / "i", "cat") == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("onnx:none.onnx", "there is no such file"),
+        ("magic:", "is no address of an encoder"),
+        ("http://127.0.0.1:9/v1", "the model behind a #"),
+        ("TEXTS", "takes texts, not pictures"),
+    ],
+)
+def test_an_encoder_that_is_none_is_wrong_use(gog: Gog, photos: Path, tmp_path: Path, address: str, says: str) -> None:
+    if address == "TEXTS":
+        address = f"onnx:{text_encoder(tmp_path / 'read')}"
+    done = gog("index", "build", "--images", photos, "--out", tmp_path / "i", "--image-encoder", address)
+    assert done.code == 2
+    assert says in done.error
+    assert not (tmp_path / "i").exists()
+
+
+def test_an_embeddings_server_that_is_not_there_is_exit_code_1(
+    gog: Gog, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gog.transforms.services.search.vector_table.RETRY", Retry(attempts=1))
+    address = "http://127.0.0.1:9/v1#m"
+    done = gog("index", "build", "--images", photos, "--out", tmp_path / "i", "--image-encoder", address)
+    assert done.code == 1
+    assert "network" in done.error

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from gog.schemas import FailureClass, plain
 from gog.transforms.image_store import ImageStore, open_image
 from gog.transforms.images import ImageError
-from gog.transforms.services.detectors.batches import Batches
-from gog.transforms.services.detectors.settings import DetectSettings, file_hash
+from gog.transforms.services.batches import Batches
+from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.detectors.yolo_head import HeadError, Letterbox, detections, letterbox
 from gog.transforms.services.protocols import Detection, ServiceError
 from gog.transforms.services.provider import Opening, Provider, ProviderError
+from gog.transforms.services.weights import file_hash
 
 _LONGEST_NAMES: Final = 1_000_000
 

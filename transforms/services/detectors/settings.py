@@ -1,8 +1,5 @@
 """What detectors with weights are told."""
 
-import hashlib
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -29,9 +26,3 @@ class DetectSettings(BaseModel):
         """What of the settings belongs into an id: empty for the defaults."""
         told = self.model_dump(include={"confidence", "iou", "image_size", "limit"}, exclude_defaults=True)
         return "".join(f",{name}={value:g}" for name, value in sorted(told.items()))
-
-
-def file_hash(path: Path) -> str:
-    """The first 12 hex digits of a file's sha256: weights are known by what is in them."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

@@ -13,10 +13,11 @@ from gog.schemas import Box, BoxError, FailureClass, plain
 from gog.transforms.extras import install
 from gog.transforms.image_store import ImageStore, open_image
 from gog.transforms.images import ImageError
-from gog.transforms.services.detectors.batches import Batches
-from gog.transforms.services.detectors.settings import DetectSettings, file_hash
+from gog.transforms.services.batches import Batches
+from gog.transforms.services.detectors.settings import DetectSettings
 from gog.transforms.services.protocols import Detection, ServiceError
 from gog.transforms.services.provider import Provider, ProviderError
+from gog.transforms.services.weights import file_hash
 
 ANYTHING: Final = ("object",)
 """What an open-vocabulary model looks for when the question names nothing."""

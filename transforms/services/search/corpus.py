@@ -1,19 +1,12 @@
-"""`corpus:` a text search over local pages: BM25 over their passages, memory-mapped.
+"""`corpus:` a text search over local pages: by the words of their passages (`word_table`), and with an encoder also by
+what they mean; the two rankings are fused.
 
-bm25s (of the `pipelines` extra) makes an index; searching one takes numpy alone.
-
-A score is the passage's BM25 score (Lucene's variant, which never exceeds the sum of the query words' weights)
-divided by that sum: 0 when no word of the query is in the passage, towards 1 when all are, often. A word that no
-passage has weighs as one that a single passage has would, so strange queries score low.
-
-Folder: `index.json`; `weights.npy`, `passages.npy`, `starts.npy` (the score of each word in each passage that has it,
-by word) and `words.json` (the number of each word); `passages.jsonl`, `rows.npy` (offset and length in it).
+Folder: `index.json`; the files of `word_table`; `passages.jsonl`, `rows.npy` (offset and length in it); with an
+encoder those of `passage_vectors`.
 """
 
 import hashlib
 import json
-import logging
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -23,9 +16,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Hit, canonical_json
+from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.provider import Provider
-from gog.transforms.services.search.excerpts import excerpt, passages, query_words, sentences, words
+from gog.transforms.services.provider import BUNDLED, Opening, Provider
+from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder, encoder_of
+from gog.transforms.services.search.excerpts import UNSPACED, excerpt, headed_passages, passages, sentences, words
+from gog.transforms.services.search.fusion import fuse
 from gog.transforms.services.search.index_folder import (
     IndexFolderError,
     building,
@@ -35,13 +31,20 @@ from gog.transforms.services.search.index_folder import (
     read_head,
     write_head,
 )
+from gog.transforms.services.search.passage_vectors import PassageVectors, PassageVectorWriter
+from gog.transforms.services.search.ranking import best
+from gog.transforms.services.search.word_table import WordTable, write_words
 
 PASSAGE: Final = 1500
 """Characters of a passage, about; a longer paragraph is cut between sentences."""
+ENCODED: Final = 500
+"""Where an encoder reads them: a vector tells little of a long text, and a snippet shows most of a short one."""
 SNIPPET: Final = 320
 TITLE_WEIGHT: Final = 4
 """A word of the title counts as often."""
 MAX_PAGE: Final = 1_000_000
+DEPTH: Final = 200
+"""Passages of each ranking that are fused."""
 FORMAT: Final = f"bm25v2t{TITLE_WEIGHT}"
 
 
@@ -53,90 +56,105 @@ class CorpusReport(NamedTuple):
     skipped: tuple[tuple[str, str], ...]
 
 
-def build_corpus(articles: Iterable[tuple[str, str, str]], folder: Path, *, name: str | None = None) -> CorpusReport:
+def build_corpus(
+    articles: Iterable[tuple[str, str, str]],
+    folder: Path,
+    *,
+    name: str | None = None,
+    encoder: NamedEncoder | None = None,
+) -> CorpusReport:
     """Write an index of pages (url, title, text) into a folder, replacing an earlier one.
 
     Pages without an address or a word are left out and reported; text after the first million characters is not
-    read.
+    read. Raises `ServiceError` where the encoder fails; what it has encoded is kept.
     """
     skipped: list[tuple[str, str]] = []
     tokens: list[list[str]] = []
     rows: list[tuple[int, int]] = []
-    digest, at, pages = hashlib.sha256(FORMAT.encode()), 0, 0
+    digest, at, pages, paired = hashlib.sha256(FORMAT.encode()), 0, 0, False
     with building(folder) as fresh:
+        vectors = PassageVectorWriter(encoder, folder, fresh) if encoder else None
         with (fresh / "passages.jsonl").open("wb") as handle:
-            for number, (url, title, text) in enumerate(articles):
-                address, heading = clean(url, 2000), clean(title, 300)
-                body = text[:MAX_PAGE].encode("utf-8", "replace").decode("utf-8")
-                reason = "no address" if not address else "no words" if not words(f"{heading} {body}") else ""
-                if reason:
-                    skipped.append((address or f"page {number}", reason))
-                    continue
-                pages += 1
-                for passage in passages(body, PASSAGE) if words(body) else [heading]:
+            for address, heading, body in _readable(articles, skipped):
+                for under, passage in _passages(body, heading, encoded=encoder is not None):
                     entry = {"url": address, "title": heading, "text": passage}
                     line = f"{canonical_json(entry)}\n".encode()
                     handle.write(line)
                     digest.update(line)
                     rows.append((at, len(line)))
                     at += len(line)
-                    tokens.append(words(heading) * TITLE_WEIGHT + words(passage))
+                    tokens.append(words(heading) * TITLE_WEIGHT + words(under) + words(passage))
+                    paired = paired or UNSPACED.search(passage) is not None
+                    if vectors:
+                        vectors.add(address, ". ".join(part for part in (heading, under, passage) if part))
+                pages += 1
         np.save(fresh / "rows.npy", np.array(rows, np.int64).reshape(-1, 2))
-        _index(tokens, fresh)
+        write_words(tokens, fresh)
+        if paired:
+            digest.update(b"pairs of letters")
         head = {"format": FORMAT, "name": clean(name or folder.name, 80), "pages": pages, "passages": len(rows)}
+        if vectors:
+            head |= vectors.finish()
+            digest.update(vectors.embedder.encode())
         write_head(fresh, "corpus", {**head, "version": digest.hexdigest()[:12]})
+    if vectors:
+        vectors.done()
     return CorpusReport(pages, len(rows), tuple(skipped))
 
 
-def _index(tokens: list[list[str]], folder: Path) -> None:
-    """Score the words of the passages, and write the arrays."""
-    import bm25s
+def _readable(
+    articles: Iterable[tuple[str, str, str]], skipped: list[tuple[str, str]]
+) -> Iterator[tuple[str, str, str]]:
+    """Those that go in, cleaned; the others, and why, into `skipped`."""
+    for number, (url, title, text) in enumerate(articles):
+        address, heading = clean(url, 2000), clean(title, 300)
+        body = text[:MAX_PAGE].encode("utf-8", "replace").decode("utf-8")
+        reason = "no address" if not address else "no words" if not words(f"{heading} {body}") else ""
+        if reason:
+            skipped.append((address or f"page {number}", reason))
+        else:
+            yield address, heading, body
 
-    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG
-    index = bm25s.BM25(method="lucene", backend="numpy", csc_backend="numpy", auto_compile=False)
-    if tokens:
-        index.index(tokens, show_progress=False)
-        scores, vocabulary = index.scores, index.vocab_dict
-    else:
-        scores, vocabulary = {"data": [], "indices": [], "indptr": [0]}, {}
-    np.save(folder / "weights.npy", np.asarray(scores["data"], np.float32))
-    np.save(folder / "passages.npy", np.asarray(scores["indices"], np.int32))
-    np.save(folder / "starts.npy", np.asarray(scores["indptr"], np.int64))
-    numbers = {word: int(number) for word, number in vocabulary.items() if word}
-    (folder / "words.json").write_text(canonical_json(numbers), "utf-8")
+
+def _passages(body: str, title: str, *, encoded: bool) -> Iterable[tuple[str, str]]:
+    """Passages, each with the heading that it stands under."""
+    if not words(body):
+        return [("", title)]
+    return headed_passages(body, ENCODED) if encoded else (("", passage) for passage in passages(body, PASSAGE))
 
 
 class Corpus:
     """Text search over one folder; fills `TextSearch`."""
 
-    def __init__(self, folder: Path, head: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, head: dict[str, Any], encoder: Encoder | None) -> None:
         """Use `Corpus.open`."""
         self._name, self._version = str(head["name"]), str(head["version"])
         self._rows: NDArray[np.int64] = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
         self._passages = folder / "passages.jsonl"
-        self._weights: NDArray[np.float32] = np.load(folder / "weights.npy", mmap_mode="r", allow_pickle=False)
-        self._where: NDArray[np.int32] = np.load(folder / "passages.npy", mmap_mode="r", allow_pickle=False)
-        self._starts: NDArray[np.int64] = np.load(folder / "starts.npy", mmap_mode="r", allow_pickle=False)
-        self._vocabulary: dict[str, int] = json.loads((folder / "words.json").read_text("utf-8"))
         if len(self._rows) != head["passages"]:
             raise ValueError(f"{len(self._rows)} passages instead of {head['passages']}")
-        if not len(self._weights) == len(self._where) == self._starts[-1]:
-            raise ValueError("its arrays differ in length")
+        self._words = WordTable(folder, len(self._rows))
+        self._encoder = encoder
+        self._vectors = PassageVectors(folder, len(self._rows)) if "encoder" in head else None
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """The index in a folder. Raises `IndexFolderError`."""
+    def open(cls, folder: Path, *, calls: bool = True) -> Self:
+        """The index in a folder, with its encoder if it will be asked (`calls`).
+
+        Raises `IndexFolderError`, and `ProviderError` where the encoder is not to be had.
+        """
         head = read_head(folder, "corpus")
         if head.get("format") != FORMAT:
             raise IndexFolderError(f"{folder} has the format {head.get('format')!r}, not {FORMAT!r}: build it anew")
+        encoder = encoder_of(folder, head, calls=calls)
         try:
-            return cls(folder, head)
+            return cls(folder, head, encoder)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IndexFolderError(f"{folder} is damaged ({error}); build it anew") from error
 
     @property
     def id(self) -> str:
-        """`corpus:NAME@VERSION`; the version is a hash of the passages."""
+        """`corpus:NAME@VERSION`; the version is a hash of the passages, and of the encoder where there is one."""
         return f"corpus:{self._name}@{self._version}"
 
     def __len__(self) -> int:
@@ -146,57 +164,74 @@ class Corpus:
     async def search(self, query: str, top_k: int) -> tuple[Hit, ...]:
         """The best passage of each of the best pages, as a snippet: what stands around the sentence that fits best.
 
-        A query without words, or with none that a page has, finds nothing. Raises `ServiceError` (`server`) when
-        the index is damaged.
+        A score is that of the passage's words, or with an encoder of the ranks alone: 1 where a page is first by its
+        words and by what it means. A query without words, or without an encoder with none that a page has, finds
+        nothing. Raises `ServiceError`: `server` when the index is damaged, and as the encoder does.
         """
-        asked = query_words(query)
-        known = [word for word in asked if word in self._vocabulary]
-        if not known or top_k < 1:
+        weights = self._words.weights(query)
+        if not weights or top_k < 1 or not len(self):
             return ()
-        weights = {word: self._weight(word) for word in asked}
-        raw = np.zeros(len(self), np.float64)
-        for word in known:
-            found = self._found(self._vocabulary[word])
-            raw[self._where[found]] += self._weights[found]
-        scores = np.round(raw / sum(weights.values()), 4)
+        scores = self._words.scores(weights)
+        meant = await self._meant(query, self._vectors) if self._vectors else []
         try:
-            return tuple(self._hits(scores, weights, top_k))
+            if self._vectors is None:
+                ranked = self._by_words(scores, top_k)
+            else:
+                worded = [at for at, score in best(scores, DEPTH) if score > 0]
+                found = fuse([worded, meant], self._vectors.pages)
+                ranked = [(one.passage, one.score) for one in found[:top_k]]
+            return tuple(self._hit(rank, at, score, weights) for rank, (at, score) in enumerate(ranked, 1))
         except (OSError, ValueError, KeyError, ValidationError) as error:
             raise ServiceError(FailureClass.SERVER, f"the index {self.id} is damaged: {error}") from error
 
-    def _weight(self, word: str) -> float:
-        """Inverse document frequency, as Lucene has it."""
-        number = self._vocabulary.get(word)
-        count = 1
-        if number is not None:
-            found = self._found(number)
-            count = found.stop - found.start
-        return math.log(1 + (len(self) - count + 0.5) / (count + 0.5))
+    async def _meant(self, query: str, vectors: PassageVectors) -> list[int]:
+        """Passages that mean what a query does, best first."""
+        if self._encoder is None:
+            raise ServiceError(FailureClass.SETUP, f"{self.id} was opened for a replay, without its encoder")
+        (vector,) = await self._encoder.texts([clean(query, 4000)], asks=True)
+        return [at for at, _ in await vectors.table.nearest(vector, DEPTH)]
 
-    def _found(self, word: int) -> slice:
-        return slice(int(self._starts[word]), int(self._starts[word + 1]))
-
-    def _hits(self, scores: NDArray[np.float64], weights: dict[str, float], top_k: int) -> Iterator[Hit]:
+    def _by_words(self, scores: NDArray[np.float64], top_k: int) -> list[tuple[int, float]]:
+        """The best passage of each of the best pages, with its score."""
         found = np.flatnonzero(scores > 0)
-        ranked = found[np.argsort(-scores[found], kind="stable")]
-        seen: set[str] = set()
+        chosen: dict[str, int] = {}
+        for index in found[np.argsort(-scores[found], kind="stable")]:
+            chosen.setdefault(self._entry(int(index))["url"], int(index))
+            if len(chosen) == top_k:
+                break
+        return [(index, min(1.0, float(scores[index]))) for index in chosen.values()]
+
+    def _hit(self, rank: int, index: int, score: float, weights: dict[str, float]) -> Hit:
+        """A passage as a hit; its snippet goes on into the passages beside it, where there is room."""
+        entry = self._entry(index)
+        own, beside = (
+            sentences(entry["text"]),
+            self._vectors.beside(index) if self._vectors else range(index, index + 1),
+        )
+        before = [line for at in range(beside.start, index) for line in sentences(self._entry(at)["text"])]
+        after = [line for at in range(index + 1, beside.stop) for line in sentences(self._entry(at)["text"])]
+        among = range(len(before), len(before) + len(own))
+        return Hit(
+            rank=rank,
+            title=entry["title"],
+            url=entry["url"],
+            snippet=excerpt([*before, *own, *after], weights, SNIPPET, among=among),
+            score=score,
+        )
+
+    def _entry(self, index: int) -> dict[str, str]:
+        start, length = (int(v) for v in self._rows[index, :2])
         with self._passages.open("rb") as handle:
-            for index in ranked:
-                start, length = (int(v) for v in self._rows[index])
-                handle.seek(start)
-                entry = json.loads(handle.read(length))
-                if entry["url"] in seen:
-                    continue
-                seen.add(entry["url"])
-                yield Hit(
-                    rank=len(seen),
-                    title=entry["title"],
-                    url=entry["url"],
-                    snippet=excerpt(sentences(entry["text"]), weights, SNIPPET),
-                    score=min(1.0, float(scores[index])),
-                )
-                if len(seen) == top_k:
-                    return
+            handle.seek(start)
+            entry: dict[str, str] = json.loads(handle.read(length))
+            return entry
+
+
+def _fits(opening: Opening) -> bool:
+    if has_index(opening, "corpus") and opening.rest != BUNDLED:
+        folder = Path(opening.rest) / "corpus"
+        check_encoder(folder, read_head(folder, "corpus"), opening)
+    return True
 
 
 TEXT_SEARCH = Provider(
@@ -204,6 +239,6 @@ TEXT_SEARCH = Provider(
     rest="path",
     example="corpus:atlas",
     embedded=True,
-    fits=lambda opening: has_index(opening, "corpus"),
-    open=lambda opening: Corpus.open(index_of(opening, "corpus")),
+    fits=_fits,
+    open=lambda opening: Corpus.open(index_of(opening, "corpus"), calls=opening.calls),
 )

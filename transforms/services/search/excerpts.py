@@ -11,10 +11,17 @@ MAX_QUERY_WORDS: Final = 64
 PASSAGE: Final = 500
 """Characters of an excerpt for each passage that it may be made of."""
 _CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-_WORD: Final = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+_UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""Letters of Thai, Lao, Burmese and Khmer, whose words stand without spaces: pairs of them are words here."""
+_MARKED: Final = "\u0900-\u0963\u0966-\u0dff"
+"""Scripts of India, whose vowel signs are no letters to `re`."""
+_WORD: Final = re.compile(rf"[{_CJK}]|[{_UNSPACED}]+|(?:[^\W_{_CJK}{_UNSPACED}]|[{_MARKED}])+")
+UNSPACED: Final = re.compile(f"[{_UNSPACED}{_MARKED}]")
 _ABBREVIATIONS: Final = ("St", "Dr", "Mr", "Mrs", "Prof", "vs", "cf", "resp", "Fig", "No", "pp", "e.g", "i.e", "[A-Z]")
 _SENTENCE_END: Final = re.compile(
-    "(?<=[.!?])" + "".join(rf"(?<!\b{short}\.)" for short in _ABBREVIATIONS) + r"\s+(?=[^\sa-z])|(?<=[。！？])|\n+"
+    "(?<=[.!?])"
+    + "".join(rf"(?<!\b{short}\.)" for short in _ABBREVIATIONS)
+    + r"\s+(?=[^\sa-z])|(?<=[。！？])|(?<=[।॥؟۔։።။។])\s*|\n+"
 )
 _STOP: Final = frozenset(
     re.findall(
@@ -27,11 +34,23 @@ _LETTERS: Final = str.maketrans({"ł": "l", "đ": "d", "ø": "o", "ı": "i", "ß
 
 
 def words(text: str) -> list[str]:
-    """Words of a text, folded: no case, no accents; characters of Chinese, Japanese and Korean each alone."""
+    """Words of a text, folded: no case, no accents; characters of Chinese, Japanese and Korean each alone, of scripts
+    without spaces in pairs.
+    """
     text = re.sub("[’‘ʻʼ'`]", "", text)
     folded = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     folded = unicodedata.normalize("NFC", "".join(ch for ch in folded if not unicodedata.combining(ch)))
-    return _WORD.findall(folded)
+    found = _WORD.findall(folded)
+    return [part for word in found for part in _pairs(word)] if UNSPACED.search(folded) else found
+
+
+def _pairs(word: str) -> list[str]:
+    if len(word) < 2 or not _UNSPACED_RUN.match(word):
+        return [word]
+    return [word[at : at + 2] for at in range(len(word) - 1)]
+
+
+_UNSPACED_RUN: Final = re.compile(f"[{_UNSPACED}]")
 
 
 def query_words(query: str) -> list[str]:
@@ -58,6 +77,33 @@ def passages(text: str, size: int) -> Iterator[str]:
         yield part
 
 
+def headed_passages(text: str, size: int) -> Iterator[tuple[str, str]]:
+    """The text in parts of about `size` characters, each with the heading that it stands under (empty where it begins
+    with that, or there is none). A part ends before a heading once it is half full.
+    """
+    part, under, heading = "", "", ""
+    paragraphs = [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
+    for number, paragraph in enumerate(paragraphs):
+        heads = number + 1 < len(paragraphs) and _HEADING.fullmatch(paragraph) is not None
+        if heads:
+            heading = paragraph
+            if len(part) >= size // 2:
+                yield under, part
+                part = ""
+        for piece in _pieces(paragraph, size):
+            if part and len(part) + len(piece) > size:
+                yield under, part
+                part = ""
+            if not part:
+                under = "" if heads else heading
+            part = f"{part}\n{piece}" if part else piece
+    if part:
+        yield under, part
+
+
+_HEADING: Final = re.compile(r"[^\n]{1,99}[^\n.!?:;,。！？।…]")
+
+
 def _pieces(paragraph: str, size: int) -> Iterator[str]:
     if len(paragraph) <= size:
         if paragraph:
@@ -68,16 +114,17 @@ def _pieces(paragraph: str, size: int) -> Iterator[str]:
             yield sentence[start : start + size]
 
 
-def excerpt(text: Sequence[str], weights: Mapping[str, float], limit: int) -> str:
+def excerpt(text: Sequence[str], weights: Mapping[str, float], limit: int, *, among: range | None = None) -> str:
     """The part of a text, given as its sentences, that says most of the weighted words, in at most `limit` characters.
 
     It is the passage around the sentence that holds most of them: what answers a question often stands beside the
     sentence that shares its words. A long excerpt is made of several such passages. They stand in the text's order,
-    with a mark between them, and begin where a sentence does; only a sentence that is too long itself is cut.
+    with a mark between them, and begin where a sentence does; only a sentence that is too long itself is cut. `among`
+    has the sentences that a passage may be around; the others are its neighbours alone.
     """
     holds = [{word for word in words(sentence) if word in weights} for sentence in text]
     gains = [round(sum(weights[word] for word in sorted(held)), 6) for held in holds]
-    order = sorted(range(len(text)), key=lambda i: (-gains[i], i))
+    order = sorted(range(len(text)) if among is None else among, key=lambda i: (-gains[i], i))
     if not order:
         return ""
     if len(text[order[0]]) > limit:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gog.transforms.services.search.gallery import GalleryWriter
+from gog.transforms.services.search.gallery_files import GalleryWriter
 from gog.transforms.services.search.index_folder import building, read_head
 
 
@@ -38,7 +38,7 @@ def remove_pictures(folder: Path, sha256s: Set[str]) -> int:
                 if stay:
                     thumbnails.seek(start)
                     writer.add(line, thumbnails.read(length))
-        writer.finish(table[np.repeat(stays, views)], views, head["name"])
+        writer.finish(table[np.repeat(stays, views)], head)
     return len(leaving)
 
 

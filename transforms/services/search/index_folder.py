@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from gog.schemas import canonical_json
 from gog.schemas.errors import UsageError, UserError
 from gog.transforms.atomic import passing_beside, sweep_beside, take_place
 from gog.transforms.nearby import close_to
-from gog.transforms.services.provider import Opening, ProviderError
+from gog.transforms.services.provider import BUNDLED, Opening, ProviderError
 
 _HEAD = "index.json"
 
@@ -74,10 +74,6 @@ def clean(text: str, limit: int) -> str:
     """The text cut to a length, on one line, without control characters and lone surrogates."""
     text = text[: 4 * limit].encode("utf-8", "replace").decode("utf-8")
     return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())[:limit]
-
-
-BUNDLED: Final = "atlas"
-"""What stands behind the scheme for an index of the bundled world; else it is a folder."""
 
 
 @dataclass(frozen=True, slots=True)

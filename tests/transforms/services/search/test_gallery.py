@@ -17,9 +17,9 @@ from gog.transforms.atlas.scenes import compose_scene
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.images import CropSettings, cut_crop, encode
 from gog.transforms.services.protocols import ImageSearch, ServiceError
-from gog.transforms.services.search import gallery as gallery_module
-from gog.transforms.services.search import grid
-from gog.transforms.services.search.gallery import Gallery, build_gallery, score_of
+from gog.transforms.services.search import grid, grid_table
+from gog.transforms.services.search.gallery import Gallery, build_gallery
+from gog.transforms.services.search.grid_table import score_of
 from gog.transforms.services.search.index_folder import IndexFolderError
 
 
@@ -203,8 +203,8 @@ def test_damaged_thumbnails_are_not_served(tmp_path: Path) -> None:
 
 
 def test_many_pictures_are_kept_as_one_view_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gallery_module, "MANY", 5)
-    monkeypatch.setattr(gallery_module, "IN_THREAD", 8)
+    monkeypatch.setattr(grid_table, "MANY", 5)
+    monkeypatch.setattr(grid_table, "IN_THREAD", 8)
     build_gallery(rows(9), tmp_path / "g")
     assert np.load(tmp_path / "g" / "embeddings.npy").shape == (9, grid.DIMENSIONS + 2)
     images = Images()
@@ -245,7 +245,7 @@ def crops(kind: str, count: int) -> Iterator[tuple[str, Image.Image, Box, tuple[
 def nearest(gallery: Gallery, image: Image.Image, box: Box | None) -> tuple[str, float]:
     crop = image if box is None else cut_crop(image, box, CropSettings())[0]
     sent = Image.open(io.BytesIO(encode(crop)[0]))
-    index, score = gallery.nearest(sent, 1)[0]
+    index, score = asyncio.run(gallery.nearest(sent, 1))[0]
     return sorted(by_code())[index], score
 
 

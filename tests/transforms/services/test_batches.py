@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 import pytest
 
-from gog.transforms.services.detectors.batches import Batches
+from gog.transforms.services.batches import Batches
 
 
 def test_what_waits_goes_together_by_group_and_size() -> None:

@@ -1,0 +1,68 @@
+"""Encoders as small ONNX files, made here: one of pictures, by their mean colours, and one of texts, by their words."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+WORDS: Final = ("[PAD]", "[UNK]", "query", "passage", ":", "cat", "feline", "dog", "hound", "tower", "spire", "bread")
+MEANINGS: Final = (0, 1, 2, 3, 4, 5, 5, 6, 6, 7, 7, 8)
+"""Words of one meaning have one vector."""
+PREPROCESSING: Final = {
+    "do_resize": True,
+    "size": {"height": 32, "width": 32},
+    "resample": 2,
+    "do_rescale": True,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.25, 0.25, 0.25],
+}
+
+
+def picture_encoder(folder: Path) -> Path:
+    """A file whose vectors are the mean colours of a picture's four quarters, with its config beside it."""
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("AveragePool", ["pixel_values"], ["cells"], kernel_shape=[16, 16], strides=[16, 16]),
+        helper.make_node("Flatten", ["cells"], ["features"], axis=1),
+    ]
+    taken = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["n", 3, 32, 32])
+    given = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 12])
+    _save(folder, helper.make_graph(nodes, "pictures", [taken], [given]))
+    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSING))
+    return folder / "model.onnx"
+
+
+def text_encoder(folder: Path) -> Path:
+    """A file whose vectors are a row for each of the `WORDS`, with tokenizer, pooling and prompts beside it."""
+    import tokenizers
+    from onnx import TensorProto, helper, numpy_helper
+
+    rows = np.eye(len(set(MEANINGS)), dtype=np.float32)[list(MEANINGS)]
+    rows[[1, 2, 3, 4]] *= 0.05
+    nodes = [helper.make_node("Gather", ["rows", "input_ids"], ["last_hidden_state"], axis=0)]
+    taken = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "t"]) for name in ("input_ids", "attention_mask")
+    ]
+    given = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["n", "t", rows.shape[1]])
+    _save(folder, helper.make_graph(nodes, "texts", taken, [given], [numpy_helper.from_array(rows, "rows")]))
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: n for n, w in enumerate(WORDS)}, "[UNK]"))
+    tokenizer.normalizer = tokenizers.normalizers.Lowercase()
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    prompts = {"prompts": {"query": "query: ", "passage": "passage: "}}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    return folder / "model.onnx"
+
+
+def _save(folder: Path, graph: Any) -> None:
+    import onnx
+    from onnx import helper
+
+    folder.mkdir(parents=True, exist_ok=True)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "model.onnx")
