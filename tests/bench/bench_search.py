@@ -25,8 +25,7 @@ from typing import Any
 from PIL import Image, ImageEnhance, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
-from bench_photographs import subjects, unpacked
+from bench.bench_photographs import subjects, unpacked
 from fakes import MemoryImages
 from photographs.world import build
 

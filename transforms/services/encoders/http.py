@@ -59,7 +59,8 @@ class RemoteEncoder:
         data = await asyncio.to_thread(_file, picture)
         url = f"data:{media_type(data)};base64,{base64.b64encode(data).decode()}"
         content = [{"type": "image_url", "image_url": {"url": url}}]
-        return (await self._ask({"messages": [{"role": "user", "content": content}]}, 1))[0]
+        row: NDArray[np.float32] = (await self._ask({"messages": [{"role": "user", "content": content}]}, 1))[0]
+        return row
 
     async def _ask(self, payload: Mapping[str, Any], count: int) -> NDArray[np.float32]:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}

@@ -46,9 +46,9 @@ class PictureInput:
             height, width = self.crop
             left, top = (image.width - width) // 2, (image.height - height) // 2
             image = image.crop((left, top, left + width, top + height))
-        values = np.asarray(image, np.float32) * np.float32(self.scale)
-        values = (values - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
+        scaled = np.asarray(image, np.float32) * np.float32(self.scale)
+        normal = (scaled - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.ascontiguousarray(normal.transpose(2, 0, 1), np.float32)
 
     def _size(self, image: Image.Image) -> tuple[int, int]:
         """Width and height."""

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 _DAMPING: Final = 60
 """The usual constant (Cormack, Clarke and Büttcher, 2009)."""
 
@@ -15,7 +18,7 @@ class Fused(NamedTuple):
     score: float
 
 
-def fuse(rankings: Sequence[Sequence[int]], page_of: Sequence[int]) -> list[Fused]:
+def fuse(rankings: Sequence[Sequence[int]], page_of: Sequence[int] | NDArray[np.int64]) -> list[Fused]:
     """Pages, best first: the sum of 1 / (60 + rank) over the rankings that have it, its rank that of its best passage.
 
     Passages are numbers, best first; `page_of` has the page of each. Of equal pages the earlier comes first.

@@ -35,7 +35,8 @@ class KeptVectors:
         if key not in self._found:
             return None
         rows, number = self._found[key]
-        return rows[number]
+        row: NDArray[np.float32] = rows[number]
+        return row
 
     def take(self, keys: Iterable[bytes], rows: Vectors) -> None:
         """Know these, too; nothing is written."""
