@@ -32,9 +32,9 @@ class WriteParts(beam.PTransform):
 
     def expand(self, rows: Any) -> Any:
         keyed = rows | "Key" >> beam.Map(_keyed).with_output_types(tuple[Key, str])
-        every = rows.pipeline | "EveryPart" >> beam.Create([(key, "") for key in self._keys]).with_output_types(
-            tuple[Key, str]
-        )
+        # Grouped next: a shuffle of its own, which `Create` makes unless told not to, would spread nothing.
+        parts = beam.Create([(key, "") for key in self._keys], reshuffle=False)
+        every = rows.pipeline | "EveryPart" >> parts.with_output_types(tuple[Key, str])
         return (
             (keyed, every)
             | beam.Flatten()
