@@ -17,8 +17,9 @@ NEEDED = ("--model", "m", "--export", "e", "--output", "o")
 
 def test_the_defaults_are_the_papers() -> None:
     settings = read(*NEEDED)
-    assert (settings.lora_rank, settings.epochs, settings.learning_rate, settings.batch_size) == (8, 3, 1e-4, 8)
+    assert (settings.lora_rank, settings.epochs, settings.rate, settings.batch_size) == (8, 3, 1e-4, 8)
     assert not settings.train_vision
+    assert settings.model_copy(update={"tune": "full"}).rate == 1e-5
 
 
 @pytest.mark.parametrize("name", ["sft_qwen2_5_vl", "sft_qwen3_vl"])
