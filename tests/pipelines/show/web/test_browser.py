@@ -161,7 +161,7 @@ def test_a_review_is_there_after_the_server_began_anew(browser: Browser, lake: L
         expect(page.locator(".count strong")).to_have_text("1")
         open_first(page)
         page.keyboard.press("u")
-        saved(page, "Not decided any more")
+        saved(page, "Undone")
         expect(page.locator("[data-decision][aria-pressed=true]")).to_have_count(0)
 
 
