@@ -12,6 +12,11 @@ from gog.transforms.synthesize.services import STOPS
 STEPS_AGAIN: Final = ("ingest", "synthesize", "label")
 """Steps whose rejects can come out otherwise the next time; the others decide, and decide the same."""
 
+FAILURES: Final = frozenset(
+    {"teacher.failed", "teacher.timeout", "screen.teacher_failed", "search.failed", "verify.unknown"}
+)
+"""Reasons of units that a service did not answer."""
+
 
 def stops(config: Config) -> frozenset[str]:
     """Reasons that say nothing of the unit, so that a run always tries them again."""

@@ -27,7 +27,7 @@ from gog.pipelines.steps.export import export_rl, export_sft
 from gog.pipelines.steps.ingest import Seeds, forget_seen, ingest
 from gog.pipelines.steps.job_service import job_service
 from gog.pipelines.steps.label import label
-from gog.pipelines.steps.retry import forget_rejected, reasons_of, stops
+from gog.pipelines.steps.retry import FAILURES, forget_rejected, reasons_of, stops
 from gog.pipelines.steps.runner import check_runner
 from gog.pipelines.steps.synthesize import synthesize
 from gog.pipelines.views.database import build_views, check_funnel, open_lake
@@ -92,6 +92,7 @@ def run(
     with job_service(runner_args) as engine, lake.lock(config.run):
         seeds = Seeds.of(config)
         specs = dict(enumerate(seeds.rows.shards()))
+        again = retry | stops(config) | _doubted(lake.read_manifest(config.run))
         manifest = _begin(lake, config, seeds, specs)
         place = 0
 
@@ -103,7 +104,7 @@ def run(
         context = Context(config, lake, engine, on_step, manifest.fingerprint, replace)
         if context.local:
             use_all_cores()
-        forget_rejected(context, retry | stops(config), steps)
+        forget_rejected(context, again, steps)
         shards = list(specs)
         stopped, light = "", dict[int, list[OfSeed]]()
         batches = [[shard] for shard in shards] if context.local else [shards]
@@ -139,6 +140,12 @@ def _small_memory() -> None:
 def made_from(config: Config, seeds: Seeds) -> str:
     """What a run's records follow from: its config and its source."""
     return f"{fingerprint(config)}-{seeds.rows.signature()}"
+
+
+def _doubted(earlier: Manifest | None) -> frozenset[str]:
+    """Failures of a run that a wrong set-up stopped: those before the stop may be its, too."""
+    stopped = earlier is not None and earlier.state == "stopped" and earlier.detail.startswith(STOPPED)
+    return FAILURES if stopped else frozenset()
 
 
 def _begin(lake: Lake, config: Config, seeds: Seeds, specs: dict[int, ShardSpec]) -> Manifest:

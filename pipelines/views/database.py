@@ -14,6 +14,7 @@ import glob
 import shutil
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 import pyarrow as pa
+from pydantic_core import to_json
 
 from gog.pipelines.lake.disk import disk_advice
 from gog.pipelines.lake.lake import LakeError
@@ -31,7 +33,7 @@ from gog.pipelines.views.queries import QUERIES
 from gog.schemas import OLD_STAGES, TABLES
 from gog.schemas.arrow import arrow_schema
 from gog.schemas.base import Row
-from gog.schemas.rows import from_row
+from gog.schemas.rows import from_row, nested_columns
 from gog.transforms.atomic import ABANDONED_S
 from gog.transforms.object_path import ObjectPath, open_bucket
 
@@ -172,6 +174,10 @@ def _create(connection: duckdb.DuckDBPyConnection, patterns: dict[str, str], *, 
     for table in TABLES:
         kind = "TABLE" if in_file and table in SHORT else "VIEW"
         connection.execute(f"CREATE {kind} {_name_of(table)} AS {_parts(connection, table, patterns[table])}")
+    for table, filled in _younger_columns(connection).items():
+        kind = "TABLE" if in_file and table in SHORT else "VIEW"
+        parts = _parts(connection, table, patterns[table])
+        connection.execute(f"CREATE OR REPLACE {kind} {_name_of(table)} AS SELECT *, {filled} FROM ({parts})")
     for name, answer in QUERIES.items():
         connection.execute(f"CREATE {'TABLE' if in_file else 'VIEW'} {name} AS {answer.query}")
     for name, macro in TABLE_MACROS.items():
@@ -214,6 +220,33 @@ def _parts(connection: duckdb.DuckDBPyConnection, table: str, pattern: str) -> s
         f"SELECT {names} FROM (SELECT {columns} WHERE false "
         f"UNION ALL BY NAME FROM read_parquet({pattern}, allow_empty = true))"
     )
+
+
+def _younger_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """By table, the columns that its parts do not have, with their defaults: an older engine did not know them."""
+    found = defaultdict[str, set[str]](set)
+    for name, column in connection.execute("SELECT table_name, column_name FROM duckdb_columns()").fetchall():
+        found[name].add(column)
+    filled = {}
+    for table, record in TABLES.items():
+        types = {field.name: _SQL_TYPES[field.type] for field in arrow_schema(table)}
+        nested = nested_columns(record)
+        younger = [
+            f"{_default_of(record, column, nested)}::{types[column]} AS {column}"
+            for column in types
+            if column not in found[_name_of(table)] and not record.model_fields[column].is_required()
+        ]
+        if younger:
+            filled[table] = ", ".join(younger)
+    return filled
+
+
+def _default_of(record: type[Row], column: str, nested: frozenset[str]) -> str:
+    """The default of a column as a literal of SQL."""
+    default = record.model_fields[column].get_default(call_default_factory=True)
+    if default is None:
+        return "NULL"
+    return quoted(to_json(default).decode() if column in nested else str(default))
 
 
 def _renamed(table: str) -> str:

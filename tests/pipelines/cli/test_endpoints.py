@@ -12,7 +12,7 @@ from calling import Gog, Place, contents, place
 from misbehaving import Answer, Misbehaving, misbehaving
 
 from gog.pipelines.lake.lake import Lake
-from gog.pipelines.steps.retry import count_rejects
+from gog.pipelines.steps.retry import FAILURES, count_rejects
 
 
 def run_at(server: Misbehaving, folder: Path, finished: Place, **changes: Any) -> Place:
@@ -57,6 +57,18 @@ def test_a_wrong_set_up_stops_after_a_few_calls_and_heals(
             == 0
         )
         assert set(contents(made.run)) == set(contents(finished.run))
+
+
+def test_what_failed_in_shards_before_the_stop_is_asked_again(gog: Gog, tmp_path: Path, finished: Place) -> None:
+    """A stop takes five questions without an answer, and a seed has fewer: its shard is written with its failure."""
+    with misbehaving(lambda request, body: (500, error("out of memory", None))) as server:
+        made = run_at(server, tmp_path, finished, count=4, shard_size=1)
+        assert gog("run", "-c", made.config).code == 1
+        assert count_rejects(Lake(made.lake), "tiny", ["screen.teacher_failed"]).total() > 0
+        assert not Lake(made.lake).part_path("tiny", "seeds", "ingest", 3).exists()
+        server.manner = lambda request, body: None
+        assert gog("run", "-c", made.config).code == 0
+        assert count_rejects(Lake(made.lake), "tiny", FAILURES).total() == 0
 
 
 def test_a_request_that_is_bad_by_itself_costs_one_call_and_is_kept(gog: Gog, tmp_path: Path, finished: Place) -> None:

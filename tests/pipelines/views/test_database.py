@@ -13,10 +13,10 @@ from lakes import counted, level_of, make_seed, reflective, small_run, verdict_o
 from strategies import boxes
 
 from gog.pipelines.lake.lake import Lake, LakeError
-from gog.pipelines.views.database import SHORT, build_views, check_funnel, open_file, open_lake
+from gog.pipelines.views.database import SHORT, build_views, check_funnel, fetch_records, open_file, open_lake
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.views.queries import QUERIES, STAGES
-from gog.schemas import TABLES, Box, Event, Reject, Review, StageCount, Unit
+from gog.schemas import TABLES, Box, Event, Reject, Review, StageCount, Unit, Verdict
 from gog.schemas.arrow import arrow_schema
 from gog.schemas.boxes import iou
 from gog.transforms.label.complexity import wilson
@@ -248,6 +248,21 @@ class TestMacros:
             ((name,),) = connection.execute("SELECT min(trajectory_id) FROM overview").fetchall()
             rows = connection.execute("SELECT turn, best_title FROM trajectory(?)", [name[:-2]]).fetchall()
         assert rows == [(0, "Uganda"), (1, "Kenya"), (2, "Kenya"), (3, None)]
+
+
+def test_a_lake_without_columns_of_today_is_read_with_their_defaults(lake: Lake) -> None:
+    for table, columns in {"verdicts": ["votes"], "seeds": ["answer_low", "extra"]}.items():
+        for path in lake.table_folder("small", table).glob("*.parquet"):
+            pq.write_table(pq.read_table(path).drop_columns(columns), path)
+    with open_lake(run_of(lake)) as connection:
+        assert connection.execute("SELECT DISTINCT votes FROM verdicts").fetchall() == [("[]",)]
+        assert connection.execute("SELECT DISTINCT answer_low, extra FROM seeds").fetchall() == [(None, "{}")]
+        assert connection.execute("SELECT * FROM votes").fetchall() == []
+        verdicts = fetch_records(Verdict, connection.execute("SELECT * FROM verdicts"))
+        assert {verdict.votes for verdict in verdicts} == {()}
+        assert funnel(connection) == FUNNEL
+    with open_file(build_views(run_of(lake)), run_of(lake)) as connection:
+        assert connection.execute("SELECT count(*) FROM seeds WHERE extra = '{}'").fetchone() == (6,)
 
 
 def test_a_lake_with_the_stage_by_its_old_name_is_read(tmp_path: Path) -> None:
