@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -313,7 +314,7 @@ class TestTrajectory:
         assert done.error
 
     def test_a_run_that_has_kept_nothing(self, gog: Gog, copied: Place, tmp_path: Path) -> None:
-        (copied.run / "curated" / "part-curate-00000.parquet").unlink()
+        shutil.rmtree(copied.run / "curated")
         done = gog("inspect", "--lake", copied.lake, "--trajectory", "best", "--out", tmp_path / "a.png")
         assert done.code == 2
         assert "kept no trajectory" in done.error

@@ -269,7 +269,7 @@ class TestTrouble:
         def full(*_: object) -> None:
             raise error
 
-        monkeypatch.setattr(splits, "swap_in", full)
+        monkeypatch.setattr(splits, "put_in_place", full)
         with pytest.raises(LakeError, match=r"the disk is full: make room .*; the export before it is kept"):
             sft(lake)
         monkeypatch.undo()
