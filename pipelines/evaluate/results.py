@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from gog.pipelines.config.config import ConfigError
 from gog.pipelines.connect.services import open_store
 from gog.pipelines.connect.stores import prices_of
-from gog.pipelines.evaluate.run import Evaluated, Evaluation, eval_folder
-from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
+from gog.pipelines.evaluate.run import Evaluated, Evaluation, eval_folder, eval_lake
+from gog.pipelines.lake.lake import LakeError, write_atomic
 from gog.schemas import SCHEMA_VERSION
 from gog.transforms.evaluate.compare import Comparison, compare
 from gog.transforms.evaluate.paradigms import Paradigm
@@ -107,7 +107,7 @@ def read_place(lake: str, place: str) -> Place:
         path = Path(name)
         if not path.is_file():
             try:
-                path = eval_folder(Lake(lake, create=False), name) / "results.json"
+                path = eval_folder(eval_lake(lake, create=False), name) / "results.json"
             except (ConfigError, LakeError):
                 continue
         if path.is_file():

@@ -110,7 +110,7 @@ class Evaluation:
         `judge_all` asks the judge of every answer, also of those that exact match settles: for its agreement.
         Raises `ConfigError` on an address that nobody fills, and on a name that is none.
         """
-        self.name, self.lake, self.judge_all = name, Lake(config.lake), judge_all
+        self.name, self.lake, self.judge_all = name, eval_lake(config.lake), judge_all
         self.folder = eval_folder(self.lake, name)
         # Nobody else is opened, asked for a key or for a price.
         alone = {"labeller": policy, "teacher": policy, "detector": "", "run": f"eval-{name}"}
@@ -331,10 +331,15 @@ def _unscorable(item: BenchItem) -> bool:
     return False
 
 
+def eval_lake(root: str, *, create: bool = True) -> Lake:
+    """The lake of evaluations. Raises `ConfigError` where it is no folder, before anything is made."""
+    if is_remote(root):
+        raise ConfigError(f"lake: evaluations are kept in a folder, not in {root}: name one with --lake")
+    return Lake(root, create=create)
+
+
 def eval_folder(lake: Lake, name: str) -> Path:
-    """Folder of an evaluation. Raises `ConfigError` on a name that is none, and on a lake that is no folder."""
-    if is_remote(str(lake.root)):
-        raise ConfigError(f"lake: evaluations are kept in a folder, not in {lake.root}: name one with --lake")
+    """Folder of an evaluation. Raises `ConfigError` on a name that is none."""
     try:
         lake.run_folder(name)  # the same rule for both names
         named = len(name) <= _LONGEST_NAME
