@@ -147,13 +147,13 @@ def test_options_that_beam_does_not_know_are_refused_before_anything_is_done(
 def test_a_runner_that_cannot_be_started_is_told_in_one_line(
     gog: Gog, warm: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("Unable to fetch remote job server jar:\nno network")
 
-    monkeypatch.setattr("apache_beam.runners.portability.flink_runner.FlinkRunner.run_pipeline", refuse)
+    monkeypatch.setattr("apache_beam.utils.subprocess_server.JavaJarServer.local_jar", refuse)
     done = gog("run", "-c", warm.config, "--", "--runner=FlinkRunner")
     assert (done.code, done.out) == (1, "")
-    assert "FlinkRunner could not go on: Unable to fetch remote job server jar" in done.error
+    assert "Flink: its job service cannot be had (Unable to fetch remote job server jar" in done.error
     assert "--flink_job_server_jar=FILE" in done.error
 
 
