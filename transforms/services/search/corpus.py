@@ -229,8 +229,7 @@ class Corpus:
 
 def _fits(opening: Opening) -> bool:
     if has_index(opening, "corpus") and opening.rest != BUNDLED:
-        folder = Path(opening.rest) / "corpus"
-        check_encoder(folder, read_head(folder, "corpus"), opening)
+        check_encoder(Path(opening.rest) / "corpus", "corpus", opening)
     return True
 
 

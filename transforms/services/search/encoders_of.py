@@ -9,7 +9,7 @@ from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.loop import shared
 from gog.transforms.services.provider import Opening, ProviderError
 from gog.transforms.services.providers import ENCODERS, check_installed, checked, open_service, provider_at
-from gog.transforms.services.search.index_folder import IndexFolderError
+from gog.transforms.services.search.index_folder import IndexFolderError, read_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,15 @@ def encoder_of(folder: Path, head: Mapping[str, Any], *, calls: bool = True) -> 
     return encoder
 
 
-def check_encoder(folder: Path, head: Mapping[str, Any], opening: Opening) -> None:
-    """Raise `ProviderError` where the encoder of an index is not to be had; loads and calls nothing."""
-    address = head.get("encoder")
+def check_encoder(folder: Path, kind: str, opening: Opening) -> None:
+    """Raise `ProviderError` where the encoder of an index is not to be had; loads and calls nothing.
+
+    What is wrong with the index itself is told when it is opened.
+    """
+    try:
+        address = read_head(folder, kind).get("encoder")
+    except IndexFolderError:
+        return
     if address is None or not opening.calls:
         return
     try:

@@ -230,8 +230,7 @@ class Gallery:
 
 def _fits(opening: Opening) -> bool:
     if has_index(opening, "gallery") and opening.rest != BUNDLED:
-        folder = Path(opening.rest) / "gallery"
-        check_encoder(folder, read_head(folder, "gallery"), opening)
+        check_encoder(Path(opening.rest) / "gallery", "gallery", opening)
     return True
 
 
