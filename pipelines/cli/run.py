@@ -40,7 +40,7 @@ RUNNERS = (
     "stopped a run, the same command goes on."
 )
 ON_FLINK = "gog run -c fvqa.yaml -- --runner=FlinkRunner --flink_master=HOST:8081"
-DRY = "gog run --dry-run -c fvqa.yaml -- --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp"
+DRY = "gog run --dry-run -c fvqa.yaml -- --runner=DataflowRunner --region=R"
 EXAMPLES = example(
     "gog run -c fvqa.yaml", "gog run -c fvqa.yaml --accept 5000 --min-kept 4000", ON_FLINK, DRY, more=RUNNERS
 )

@@ -149,7 +149,7 @@ def _step(parts: "_Parts", manifest: Manifest, step: str) -> StepState:
         return StepState(step, done, max(done, len(manifest.shards)))
     if step == "label":
         return StepState(step, done, max(done, len(parts.done("synthesize")), 1))
-    return StepState(step, done, 1)
+    return StepState(step, min(done, 1), 1)
 
 
 def _at_work(parts: "_Parts", steps: Sequence[StepState], began: float) -> str:
