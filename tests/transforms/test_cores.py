@@ -47,6 +47,7 @@ def spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spread[.
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(cores, "WORTH_S", 0.0)
     monkeypatch.setattr(cores, "_count", lambda: 2)
+    cores.close()  # what a run of another test has left
     cores.use_all_cores()
     yield Spread(partial(import_module("heavy_work").opened, str(tmp_path)))
     cores.close()
@@ -74,7 +75,9 @@ def test_work_begins_here_and_goes_on_in_processes(spread: Spread[..., Any], tmp
     async def two() -> list[Any]:
         return list(await asyncio.gather(spread.ask("pid"), spread.ask("pid")))
 
-    assert os.getpid() not in asyncio.run(two())
+    until = time.monotonic() + 60
+    while os.getpid() in (ran := asyncio.run(two())):
+        assert time.monotonic() < until, ran
     for _ in range(5):
         spread("pid")
     assert len(list(tmp_path.glob(f"opened-{process}"))) == 1, "the function is made once"
