@@ -19,6 +19,7 @@ from gog.pipelines.lake.lake import Lake
 from gog.pipelines.steps.run import run
 from gog.transforms import cores
 from gog.transforms.cores import LostProcessError
+from gog.transforms.filters.use import filters_after
 
 ROWS = 16
 
@@ -86,6 +87,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(cores, "WORTH_S", 0.0)
     monkeypatch.setattr(cores, "_count", lambda: 2)
+    cores.close()  # what a run of another test has left
+    filters_after.cache_clear()  # as this may be: the module of a filter is another one in each folder
     cores.use_all_cores()
     cores.Spread(partial(copy, os.getpid))()
     pool, deadline = cores._pool, time.monotonic() + 60
