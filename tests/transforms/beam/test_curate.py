@@ -2,14 +2,13 @@
 
 import json
 from collections import Counter
-from functools import partial
 from typing import Any
 
 import apache_beam as beam
 import pytest
-from apache_beam.testing.util import assert_that
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from pipelined import rows_and_counts
 
 from gog.schemas import Behaviour, Curated, Grouping, Origin, Reject, Unit
 from gog.transforms.beam.curate import CurateByGroups, CurateSettings, CurateTogether, OfSeed, curate_all
@@ -17,7 +16,6 @@ from gog.transforms.beam.rows import row
 from gog.transforms.curate.balance import BalanceSettings, LightTrajectory
 from gog.transforms.curate.splits import LightSeed, SplitSettings
 from gog.transforms.filters.use import Refusal
-from gog.transforms.services.loop import shared, unshare
 
 SHARD = 7
 QUESTIONS = ("which bridge is in the middle of the picture taken at night?", "Which bridge is in the middle", "who")
@@ -50,14 +48,7 @@ def of_seeds(drawn: list[Drawn]) -> list[OfSeed]:
 
 def collected(items: list[OfSeed], decide: beam.PTransform) -> tuple[list[Any], dict[tuple[str, str, int], int]]:
     """All rows, and the sums of the counts by shard."""
-    out: list[Any] = []
-    key = ("kept", id(out))
-    shared(key, lambda: out)
-    with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        rows, counts = pipeline | beam.Create(items, reshuffle=False) | "Curate" >> decide
-        every = (rows | "R" >> beam.Map(json.dumps), counts | "C" >> beam.Map(json.dumps)) | beam.Flatten()
-        assert_that(every, partial(_hand_over, key))
-    unshare(key)
+    out = rows_and_counts(items, decide)
     sums: dict[tuple[str, str, int], int] = {}
     for (stage, unit, shard), (_, passed) in (item for item in out if len(item) == 2):
         sums[stage, unit, shard] = sums.get((stage, unit, shard), 0) + passed
@@ -73,10 +64,6 @@ def in_one_place(items: list[OfSeed], asked: CurateSettings) -> tuple[list[Any],
     rows = [row(shard[record.seed_id or ""], record).value for record in records]
     passed = Counter(("curate", "trajectory", shard[curated.seed_id]) for curated in found.kept)
     return sorted(((table, shard, json.loads(text)) for table, shard, text in rows), key=repr), dict(passed)
-
-
-def _hand_over(key: tuple[str, int], found: list[str]) -> None:
-    shared(key, list[Any]).extend(json.loads(text) for text in found)
 
 
 a_seed = st.tuples(

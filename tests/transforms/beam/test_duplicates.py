@@ -6,10 +6,10 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
-from apache_beam.testing.util import assert_that
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from ingesting import ingest
+from pipelined import rows_and_counts
 from textures import jpeg, texture
 
 from gog.schemas import Reject, Seed, Unit
@@ -20,7 +20,7 @@ from gog.transforms.image_store import ImageStore, open_image
 from gog.transforms.ingest.duplicates import Duplicates
 from gog.transforms.ingest.seeds import Ingested
 from gog.transforms.passing_images import PassingImages
-from gog.transforms.services.loop import shared, unshare
+from gog.transforms.services.loop import shared
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
 
 SHARD = 3
@@ -64,19 +64,7 @@ def decoded(rows: list[Drawn]) -> list[Decoded]:
 
 def collected(items: list[Decoded], find: beam.PTransform) -> list[Any]:
     """All rows and counts that come of it."""
-    out: list[Any] = []
-    key = ("kept", id(out))
-    shared(key, lambda: out)
-    with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        rows, counts = pipeline | beam.Create(items, reshuffle=False) | "Find" >> find
-        every = (rows | "R" >> beam.Map(json.dumps), counts | "C" >> beam.Map(json.dumps)) | beam.Flatten()
-        assert_that(every, partial(_hand_over, key))
-    unshare(key)
-    return sorted(out, key=json.dumps)
-
-
-def _hand_over(key: tuple[str, int], found: list[str]) -> None:
-    shared(key, list[Any]).extend(json.loads(text) for text in found)
+    return sorted(rows_and_counts(items, find), key=json.dumps)
 
 
 def in_order(items: list[Decoded], window: int) -> list[Any]:
