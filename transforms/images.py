@@ -13,16 +13,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import imagehash
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.schemas import Box
 from gog.schemas.boxes import pad, pixel_rect
 from gog.transforms.decode_cost import CostError, WatchedFile, is_dear
+from gog.transforms.rgb import to_rgb
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
 """Formats that are read; everything else is unreadable."""
@@ -33,8 +33,6 @@ MAX_ASPECT: Final = 200
 _KEPT_BLOCKS: Final = 8
 """Pieces of memory, of 16 MB at most, that Pillow keeps for the next pictures: the system's own for every picture
 would be cleared and mapped page by page, which takes longer than to decode it."""
-_ALIKE: Final = 48
-"""Levels: a colour whose channels are all nearer to the ground than this is lost on it."""
 _SUFFIXES: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 _ORIENTATION_TAG: Final = 0x0112
 _UPRIGHT: Final = {
@@ -261,7 +259,7 @@ def _decode_checked(data: bytes, limits: ImageLimits) -> tuple[str, Image.Image,
             and "transparency" not in opened.info
             and (kind != "PNG" or data[24] == 8)
         )
-        image = _to_rgb(opened)
+        image = to_rgb(opened)
     if turn is not None:
         image = image.transpose(turn)
     # Comments and colour profiles would otherwise be written into every file made of these pixels.
@@ -308,54 +306,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # damaged EXIF beside good pixels is common: such a picture is taken as it stands
         return 1
     return value if isinstance(value, int) else 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB: wide numbers scaled, transparency over a ground that shows the picture."""
-    if image.mode.startswith("I;16"):
-        return _grey(np.asarray(image).astype(np.float64) / 257)
-    if image.mode in ("I", "F"):
-        return _grey(_scaled(np.asarray(image).astype(np.float64)))
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        if image.mode in ("La", "RGBa"):
-            image = image.convert(image.mode.replace("a", "A"))
-        rgba = image.convert("RGBA")
-        level = _background(rgba)
-        behind = Image.new("RGBA", rgba.size, (level, level, level, 255))
-        return Image.alpha_composite(behind, rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _background(rgba: Image.Image) -> int:
-    """Grey level that shows a picture on transparent ground: the first of white, black and grey on which no more than
-    a tenth of it is lost, else the one on which the least is.
-    """
-    small = rgba.resize((min(rgba.width, 512), min(rgba.height, 512)), Image.Resampling.NEAREST)
-    pixels = np.asarray(small).astype(np.int16)
-    opacity = pixels[..., 3] / 255
-    if not opacity.any() or opacity.min() == 1:
-        return 255
-    lost = {
-        level: float((opacity * (np.abs(pixels[..., :3] - level).max(axis=-1) < _ALIKE)).sum() / opacity.sum())
-        for level in (255, 0, 128)
-    }
-    return next((level for level, share in lost.items() if share <= 0.1), min(lost, key=lambda level: lost[level]))
-
-
-def _scaled(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Numbers of unknown range, as 0..255: by the first usual range that holds them, else by their own."""
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    whole = bool(np.all(values == np.rint(values)))
-    if low >= 0:
-        for top in (255.0, 65535.0) if whole and high > 1 else (1.0, 255.0):
-            if high <= top:
-                return values * (255 / top)
-    return (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
-
-
-def _grey(values: np.ndarray[Any, np.dtype[np.float64]]) -> Image.Image:
-    return Image.fromarray(np.rint(values).clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 def jpeg(image: Image.Image, quality: int, *, subsampling: int = 0) -> bytes:
