@@ -42,6 +42,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("gog", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("gog")
 
+cores.WORTH_S = math.inf  # work stays where a test has put something in a function's place; some tests set this back
+
 _NEEDS = {
     "network": "run them with pytest -m network",
     "gpu": "run them with pytest -m gpu",
@@ -89,12 +91,6 @@ def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
     monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
-
-
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work stays where a test has put something in a function's place; what spreads it sets this back."""
-    monkeypatch.setattr(cores, "WORTH_S", math.inf)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 THREADS: Final = 4
 """At once, in a process that has no others to work for it: threads beyond the cores only hold memory."""
-WORTH_S: Final = 2.0
+WORTH_S = 2.0
 """Processor seconds spent here after which processes are started, each of which takes about one to come up."""
 MEMORY: Final = 1 << 30
 """Bytes of the machine's memory for each process."""
@@ -92,7 +92,9 @@ class Spread(Generic[P, T]):
 
 
 def use_all_cores() -> None:
-    """Have the work of this process done by others from now on, where the machine has more than one core."""
+    """Have the work of this process done by others until `close`, where the machine has more than one core. They stay
+    in the folder that this process was in when they started.
+    """
     global _pool
     with _lock:
         if _pool is None and (count := _count()) > 1:

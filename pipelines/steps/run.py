@@ -6,6 +6,7 @@ input changed: curate, export SFT, label, export RL. What is done is read off th
 
 import platform
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
@@ -32,8 +33,8 @@ from gog.pipelines.steps.runner import check_runner
 from gog.pipelines.steps.synthesize import synthesize
 from gog.pipelines.views.database import build_views, check_funnel, open_lake
 from gog.schemas.errors import UserError
+from gog.transforms import cores
 from gog.transforms.beam.curate import OfSeed
-from gog.transforms.cores import use_all_cores
 from gog.transforms.services.gateway.breaker import STOPPED
 from gog.transforms.services.loop import one_heap, tidy
 
@@ -89,7 +90,7 @@ def run(
         check_ready(config)
     lake = Lake(config.lake)
     begin(config)
-    with job_service(runner_args) as engine, lake.lock(config.run):
+    with job_service(runner_args) as engine, lake.lock(config.run), ExitStack() as ending:
         seeds = Seeds.of(config)
         specs = dict(enumerate(seeds.rows.shards()))
         again = retry | stops(config) | _doubted(lake.read_manifest(config.run))
@@ -103,7 +104,8 @@ def run(
 
         context = Context(config, lake, engine, on_step, manifest.fingerprint, replace)
         if context.local:
-            use_all_cores()
+            cores.use_all_cores()
+            ending.callback(cores.close)
         forget_rejected(context, again, steps)
         shards = list(specs)
         stopped, light = "", dict[int, list[OfSeed]]()

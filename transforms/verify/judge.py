@@ -179,7 +179,7 @@ def _read(kind: Kind, text: str, depth: int) -> Iterator[Ruling]:
     rest = _FENCE.sub("\n", _TAG.sub("\n", rest))
     for match in _LINE.finditer(rest):
         yield from _from_entry(kind, match["key"], match["bare"] or match["quoted"] or "", 0)
-    for line in rest.splitlines():
+    for line in dict.fromkeys(rest.splitlines()):
         ruling = _from_value(line)
         # The number of a list is no verdict; a number alone is.
         if ruling is not None and (not line.strip(" .*").isdigit() or line.strip() == rest.strip()):
