@@ -61,8 +61,8 @@ check: $(VENV)/.dev docs ## lint, formatting, types, import rules, documentation
 docs: $(VENV)/.dev ## build the documentation into build/site; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(VENV)/.dev ## measure speed and memory; prints medians
-	@$(BIN)/python tests/bench/run.py
+bench: $(VENV)/.dev ## measure speed and memory; prints medians and what has moved; ARGS=--keep keeps them by date
+	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)
 
 chaos: $(VENV)/.dev ## disturb runs (kills, full disks, liars, clocks) and compare: RUNS= SEEDS= SEED= JOBS= ONLY=
 	@PYTHONPATH=tests $(BIN)/python -m chaos.run --runs $(RUNS) --seeds $(SEEDS) --seed $(SEED) --jobs $(JOBS) \

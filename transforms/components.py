@@ -11,7 +11,9 @@ Numbers = npt.NDArray[np.int64]
 def components(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Every number of the pairs (64 bits) with the smallest number of those that it hangs together with."""
     flat = np.fromiter((number for pair in pairs for number in pair), np.int64)
-    numbers, place = np.unique(flat, return_inverse=True)
+    numbers = np.unique(flat)
+    place = np.searchsorted(numbers, flat)
+    del flat
     roots = hang_together(place[::2], place[1::2], len(numbers))
     for start in range(0, len(numbers), 10_000):
         some = slice(start, start + 10_000)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 THREADS: Final = 4
 """At once, in a process that has no others to work for it: threads beyond the cores only hold memory."""
-WORTH_S = 2.0
+WORTH_S = 0.5
 """Processor seconds spent here after which processes are started, each of which takes about one to come up."""
 MEMORY: Final = 1 << 30
 """Bytes of the machine's memory for each process."""

@@ -150,8 +150,12 @@ def load_image(data: bytes, limits: ImageLimits) -> LoadedImage:
 
 def is_blank(image: Image.Image) -> bool:
     """Whether a picture is of one colour: no channel has two values more than two levels apart."""
-    extremes = image.convert("RGB").getextrema()
-    return all(isinstance(pair, tuple) and pair[1] - pair[0] <= 2 for pair in extremes)
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return _even(rgb.resize((16, 16), Image.Resampling.NEAREST)) and _even(rgb)
+
+
+def _even(rgb: Image.Image) -> bool:
+    return all(isinstance(pair, tuple) and pair[1] - pair[0] <= 2 for pair in rgb.getextrema())
 
 
 def decode_image(data: bytes) -> Image.Image:
@@ -259,7 +263,8 @@ def _decode_checked(data: bytes, limits: ImageLimits) -> tuple[str, Image.Image,
             and "transparency" not in opened.info
             and (kind != "PNG" or data[24] == 8)
         )
-        image = to_rgb(opened)
+        # What is loaded whole needs no copy.
+        image = opened if plain and opened.mode == "RGB" else to_rgb(opened)
     if turn is not None:
         image = image.transpose(turn)
     # Comments and colour profiles would otherwise be written into every file made of these pixels.

@@ -63,8 +63,8 @@ class OpenSet(Generic[T]):
         return self._load(name)[0]
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is one, without loading those of others."""
-        return name in self._ours or name in self._theirs or _PATH.fullmatch(name) is not None
+        """Whether there is one, without loading others."""
+        return name in self._theirs or _PATH.fullmatch(name) is not None or self._own_module(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         """Names of ours, then of those that installed packages declare."""

@@ -1,8 +1,8 @@
-"""Speed and memory of the engine: `make bench`, or `python tests/bench/run.py [--quick | --memory] [--out FILE]`.
+"""Speed and memory of the engine: `make bench ARGS='[--quick | --memory] [--keep] [--out FILE]'`.
 
 Medians of five, each in a fresh process and, where it starts cold, over a fresh lake in a temporary folder. The
 services are the embedded ones, so the time is the engine's and theirs. `--quick` leaves out the memory of 10,000
-seeds, which takes most of the time; `--out` writes the table as Markdown as well.
+seeds, which takes most of the time; `--keep` writes the table as JSON to `docs/bench`, `--out` as Markdown.
 """
 
 import argparse
@@ -16,25 +16,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from bench.record import Line, keep, last, moved
 
 HERE = Path(__file__).parent
 ROUNDS = 5
 SEEDS = 200
 FEW, MANY, SHARD = 1000, 10_000, 500
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the table. `target` is empty where there is none."""
-
-    what: str
-    found: str
-    spread: str = ""
-    target: str = ""
 
 
 def say(text: str) -> None:
@@ -115,6 +107,21 @@ def http() -> Iterator[Line]:
         yield Line("... ideal, bare client", f"{rate['ideal']:.0f}, {rate['bare']:.0f}")
 
 
+def ingest() -> Iterator[Line]:
+    """Pictures taken in on all cores; see `bench_ingest.py`."""
+    say("ingest of pictures on all cores")
+    found = child("bench_ingest.py")
+    rates = {name: statistics.median(one["rates"]) for name, one in found.items()}
+    ours = found["ours"]["rates"]
+    yield Line(
+        f"pictures a second, {found['ours']['pictures']:,} JPEGs of 2 megapixels",
+        f"{rates['ours']:.0f} ({rates['ours'] / rates['plain']:.0%} of a plain pool)",
+        f"{min(ours):.0f} to {max(ours):.0f}",
+        "at least 90% of it",
+    )
+    yield Line("... plain pool, lean pool", f"{rates['plain']:.0f}, {rates['lean']:.0f}")
+
+
 def start_up() -> Iterator[Line]:
     """CPU seconds, user and system, of commands that need nothing of the engine."""
     for command, target in (("--version", "under 0.25"), ("docter", "under 0.4")):
@@ -145,9 +152,15 @@ def memory(folder: Path) -> Iterator[Line]:
 
 
 def markdown(lines: Sequence[Line]) -> str:
-    """The table as Markdown, its columns aligned."""
-    rows = [["", "median", "least to most", "target"], *([w.what, w.found, w.spread, w.target] for w in lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    """The table as Markdown, its columns aligned; the last one says what has moved since the last record."""
+    date, before = last(machine())
+    rows = [
+        ["", "median", "least to most", "target", f"since {date}"],
+        *([one.what, one.found, one.spread, one.target, moved(one, before.get(one.what))] for one in lines),
+    ]
+    columns = 5 if before else 4
+    rows = [row[:columns] for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(columns)]
     rows.insert(1, ["-" * width for width in widths])
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
@@ -165,16 +178,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the engine's speed and memory.")
     parser.add_argument("--memory", action="store_true", help="the memory alone")
     parser.add_argument("--quick", action="store_true", help="leave out the memory of 10,000 seeds")
+    parser.add_argument("--keep", action="store_true", help="keep the table as JSON in docs/bench, by date")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table as Markdown as well")
     options = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="gog-bench-") as name:
-        lines = [] if options.memory else [*start_up(), *speed(Path(name)), *window(), *http()]
+        lines = [] if options.memory else [*start_up(), *speed(Path(name)), *ingest(), *window(), *http()]
         if options.memory or not options.quick:
             lines += memory(Path(name))
     minutes = (time.perf_counter() - started) / 60
     text = f"{markdown(lines)}\n\nMedians of {ROUNDS} (memory: one run). {machine()}. Took {minutes:.0f} minutes.\n"
     sys.stdout.write(text)
+    if options.keep:
+        sys.stdout.write(f"kept in {keep(lines, datetime.now(UTC).date().isoformat(), machine())}\n")
     if options.out:
         options.out.write_text(text, "utf-8")
 

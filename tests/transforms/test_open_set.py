@@ -74,3 +74,12 @@ def test_plugins_are_listed_by_distribution(colours: OpenSet[Colour]) -> None:
     assert [(point.group, point.name) for point in points] == [
         ("gog.test-colours", name) for name in ("pink", "red", "torn")
     ]
+
+
+def test_one_that_is_asked_for_loads_no_other(colours: OpenSet[Colour], tmp_path: Path) -> None:
+    (tmp_path / "our_colours" / "dear.py").write_text("raise RuntimeError('loaded')\n")
+    assert "red" in colours
+    assert "green" not in colours
+    assert "pink" in colours
+    assert colours["red"].code == 1
+    assert colours["pink"].code == 3

@@ -5,12 +5,14 @@ Cosines are reckoned in whole numbers, so that what is found does not hang on ho
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from gog.transforms import cores
 from gog.transforms.duplicates.fingerprints import PARTS, Floats, Interval, Small, parts
 
 WINDOW: Final = 4096
@@ -25,8 +27,7 @@ _LEAST: Final = _COSINE * _SCALE**2
 _TOGETHER: Final = 64
 """Pictures that are compared with others at once."""
 _PRODUCT: Final = 16
-"""Columns of a product: a library of linear algebra would spread large ones over threads that wait for each other."""
-
+"""Rows of a product: a library of linear algebra would spread large ones over threads that wait for each other."""
 Whole = npt.NDArray[np.int16]
 Places = npt.NDArray[np.int64]
 
@@ -94,20 +95,23 @@ class Window:
 
     def _nearest(self, asked: _Block) -> Iterator[list[Candidate]]:
         mine, places = asked.parts.astype(np.float32), asked.places
-        cosines: tuple[list[Floats], list[Floats]] = ([], [])
-        for block in self._blocks:
+
+        def cosines(block: _Block) -> tuple[Floats, Floats]:
             theirs = block.parts.astype(np.float32)
             apart = places[:, None] - block.places
-            beyond = (apart <= 0) | (apart >= self._rows)
-            for found, best in zip(cosines, (_best(theirs, mine[:, 0]).T, _best(mine, theirs[:, 0])), strict=True):
-                best[beyond] = -1
-                found.append(best)
+            near = (apart > 0) & (apart < self._rows)
+            return (
+                np.where(near, _best(theirs, mine[:, 0]).T, -1),
+                np.where(near, _best(mine, theirs[:, 0]), -1),
+            )
+
+        with ThreadPoolExecutor(cores.width()) as threads:
+            both = [np.concatenate(found, axis=1) for found in zip(*threads.map(cosines, self._blocks), strict=True)]
         earlier = [
             (picture, numbers)
             for block in self._blocks
             for picture, numbers in zip(block.pictures, block.parts, strict=True)
         ]
-        both = [np.concatenate(found, axis=1) for found in cosines]
         for number in range(len(asked.pictures)):
             candidates = []
             for within_earlier, best in zip((True, False), both, strict=True):
@@ -122,7 +126,8 @@ class Window:
 
 def _best(parts_of: Floats, wholes: Floats) -> Floats:
     """Of each picture (rows), the highest product of one of its parts with each whole (columns)."""
+    columns = parts_of.transpose(0, 2, 1)
     best = [
-        np.matmul(parts_of, wholes[start : start + _PRODUCT].T).max(axis=1) for start in range(0, len(wholes), _PRODUCT)
+        np.matmul(wholes[start : start + _PRODUCT], columns).max(axis=2) for start in range(0, len(wholes), _PRODUCT)
     ]
     return np.concatenate(best, axis=1)

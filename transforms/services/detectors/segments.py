@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from gog.schemas import Box, FailureClass
 from gog.schemas.boxes import iou
@@ -114,6 +113,8 @@ def _spread(mask: Mask, times: int) -> Mask:
 
 
 def _labelled(mask: Mask, width: int, height: int) -> list[Detection]:
+    from scipy import ndimage  # takes a third of a second: loaded where a picture is looked at
+
     labels, _ = ndimage.label(mask)
     found = []
     least = LEAST_SIDE * max(width, height)
