@@ -6,7 +6,9 @@ Without --run: the lake's run, or a line for each where there are several.
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, print_json
 from gog.pipelines.cli.targets import runs_of
@@ -22,14 +24,34 @@ WORDS = {
     "unfinished": "not finished; `gog run` goes on where it stopped",
     "failed": "failed: rows were lost, which is a bug",
 }
-EXAMPLES = example("gog status", "gog status --run fvqa --json", "watch -n 5 gog status --run fvqa")
+EXAMPLES = example(
+    "gog status",
+    "gog status --run fvqa --json",
+    "watch -n 5 gog status --run fvqa",
+    "gog status --lake s3://bucket/lake --metrics > /var/lib/node_exporter/gog.prom",
+)
+MetricsOption = Annotated[
+    bool, typer.Option("--metrics", help="Print OpenMetrics text for whoever scrapes; of all runs without --run.")
+]
 
 
-def status(config: OfConfig = None, lake: LakeOption = None, name: OfRun = None, as_json: JsonOption = False) -> None:
+def status(
+    config: OfConfig = None,
+    lake: LakeOption = None,
+    name: OfRun = None,
+    as_json: JsonOption = False,
+    as_metrics: MetricsOption = False,
+) -> None:
+    if as_json and as_metrics:
+        raise typer.BadParameter("it is either --json or --metrics")
     from gog.pipelines.views.status import status_of
 
     statuses = [status_of(run.lake, run.name) for run in runs_of(config, lake, name)]
-    if as_json:
+    if as_metrics:
+        from gog.pipelines.views.metrics import openmetrics
+
+        sys.stdout.write(openmetrics(statuses))
+    elif as_json:
         lines = [_plain(state) for state in statuses]
         print_json(lines[0] if len(lines) == 1 else lines)
     elif len(statuses) == 1:

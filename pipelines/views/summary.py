@@ -19,7 +19,17 @@ PLAIN_WIDTH: Final = 120
 Row = dict[str, Any]
 Summary = dict[str, list[Row]]
 
-_PARTS: Final = ("funnel", "reasons", "over_quota", "spend", "behaviours", "categories", "levels", "benchmark_warnings")
+_PARTS: Final = (
+    "funnel",
+    "reasons",
+    "over_quota",
+    "spend",
+    "providers",
+    "behaviours",
+    "categories",
+    "levels",
+    "benchmark_warnings",
+)
 
 
 def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:

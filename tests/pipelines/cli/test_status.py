@@ -13,7 +13,8 @@ from calling import Gog, Place
 from lakes import small_run
 
 from gog.pipelines.lake.lake import Lake, Manifest
-from gog.pipelines.views.status import status_of
+from gog.pipelines.views.metrics import openmetrics
+from gog.pipelines.views.status import Status, status_of
 
 
 def status(gog: Gog, *args: object) -> Any:
@@ -110,3 +111,33 @@ def test_tables_fit_eighty_columns_and_count_calls_as_the_line_does(
     total = next(line.split() for line in out.splitlines() if line.startswith(" all ") and "%" not in line)
     assert made is not None
     assert total[1] == made[1]
+
+
+def test_metrics_are_openmetrics_text(gog: Gog, finished: Place) -> None:
+    found = status(gog, "--lake", finished.lake)
+    done = gog("status", "--lake", finished.lake, "--metrics")
+    assert done.code == 0, done.err
+    assert done.out.endswith("# EOF\n")
+    samples = dict(line.rsplit(" ", 1) for line in done.out.splitlines() if not line.startswith("#"))
+    assert samples['gog_run_state{run="tiny",state="done"}'] == "1"
+    assert samples['gog_kept{run="tiny"}'] == str(found["kept"])
+    assert samples['gog_calls_total{run="tiny"}'] == str(found["calls"])
+    for line in found["funnel"]:
+        of = f'run="tiny",stage="{line["stage"]}",unit="{line["unit"]}"'
+        assert samples[f'gog_units_total{{{of},outcome="passed"}}'] == str(line["passed"])
+    made = sum(line["calls"] for line in found["spend"])
+    assert sum(int(value) for key, value in samples.items() if key.startswith("gog_provider_calls_total")) == made
+    families = [line.split()[2] for line in done.out.splitlines() if line.startswith("# TYPE")]
+    assert len(families) == len(set(families))
+    assert gog("status", "--lake", finished.lake, "--metrics", "--json").code == 2
+
+
+def test_names_of_runs_and_services_are_escaped() -> None:
+    state = status_named('a "b" \\ c')
+    assert 'gog_run_state{run="a \\"b\\" \\\\ c",state="live"} 1' in openmetrics([state]).splitlines()
+    assert 'gog_eta_seconds{run="a \\"b\\" \\\\ c",step="ingest"} 90.0' in openmetrics([state]).splitlines()
+
+
+def status_named(run: str) -> Status:
+    empty: dict[str, list[dict[str, Any]]] = {name: [] for name in ("funnel", "reasons", "spend", "providers")}
+    return Status(run, "live", "", (), 0, 0, 0, 0, 0, 0.0, 0.0, 12.0, "ingest", 90.0, empty)
