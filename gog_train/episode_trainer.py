@@ -20,7 +20,6 @@ from PIL import Image
 from gog.schemas import Message
 from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
-from gog.transforms.episode.tools import known_tools
 from gog.transforms.export.rows import chat_message
 from gog.transforms.services.loop import run_on_loop
 from gog_train.environment import Ending, Environment, Rollout, environment_class
@@ -109,7 +108,7 @@ class EpisodeTrainer(GRPOTrainer):
         self._counts = (0, 0, 0)
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_unpaid)
         # Those that are on by default too: TRL runs a loop of tools, ours, only where an environment has some.
-        made = environment_class(known_tools(setup.episode.tools), setup.episode.frame)
+        made = environment_class(setup.episode.known, setup.episode.frame)
         with sized(setup.backbone, setup.episode.max_images):
             super().__init__(
                 reward_funcs=self.pay,

@@ -23,6 +23,7 @@ from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import run_on_loop
+from gog.transforms.services.mcp.server import close_servers
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.provider import NamedModels
 from gog.transforms.services.protocols import PageReader, ServiceError
@@ -79,6 +80,8 @@ class TrainingServices:
         """Close connections and stores."""
         with suppress(TimeoutError):
             run_on_loop(close_client(), 5)
+        with suppress(TimeoutError):
+            run_on_loop(close_servers(), 5)
         for store in self.stores:
             store.close()
 

@@ -84,6 +84,18 @@ ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$")]
 """Name of a tool of the agent, ours or somebody's (`gog.transforms.episode.tools`)."""
 
 
+class EpisodeImage(Record):
+    """A numbered image of an episode: 0 is the original, then each crop, and each picture that a tool found."""
+
+    sha256: Sha256
+    width: int
+    height: int
+    box: BoxField
+    """Where it lies on the original; the whole image for number 0 and for a picture that was found."""
+    origin: Sha256 | None = None
+    """The picture that was found which it is, or is a crop of; None: the original."""
+
+
 class Evidence(Row):
     """What one tool call returned."""
 
@@ -95,6 +107,8 @@ class Evidence(Row):
     box: BoxField | None = None
     """Where the crop lies on the original, padding included."""
     hits: tuple[Hit, ...] = ()
+    pictures: tuple[EpisodeImage, ...] = ()
+    """Pictures that were found, or crops of such: what of them an episode has room for become images of it."""
     provider: str
     """Who was asked; empty where nobody was, as for a crop alone: no answer is grounded in that."""
     failure: FailureClass | None = None
@@ -106,16 +120,6 @@ class Reflection(StrEnum):
     USEFUL = "useful"
     OFF_TARGET = "off_target"
     AMBIGUOUS = "ambiguous"
-
-
-class EpisodeImage(Record):
-    """A numbered image of an episode: 0 is the original, then each crop."""
-
-    sha256: Sha256
-    width: int
-    height: int
-    box: BoxField
-    """Where it lies on the original; the whole image for number 0."""
 
 
 class Step(Record):

@@ -10,7 +10,6 @@ from typing import Final
 
 from gog.schemas import Behaviour, Outcome
 from gog.transforms.episode.machine import behaviour_of, is_reflective
-from gog.transforms.episode.tools import known_tools
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply
 from gog_train.environment import Ending, Rollout
 from gog_train.rewards.outcomes import paid_as
@@ -108,7 +107,7 @@ def metrics_of(scored: Sequence[Scored], rollouts: Sequence[Rollout]) -> dict[st
     episodes = [rollout.episode for rollout in rollouts]
     calls = Counter(step.action for episode in episodes for step in episode.steps if step.evidence_ids)
     behaviours = Counter(behaviour_of(episode) for episode in episodes)
-    names = [tool.name for tool in known_tools(episodes[0].settings.tools)]
+    names = [tool.name for tool in episodes[0].settings.known]
     metrics |= {f"searches/{name}": calls[name] / count for name in names}
     metrics |= {f"behaviour/{name}": behaviours[name] / count for name in Behaviour}
     metrics["behaviour/reflective"] = sum(is_reflective(episode.steps) for episode in episodes) / count

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from gog.pipelines.config.config import Config
-from gog.transforms.episode.tools import TOOLS
+from gog.transforms.episode.tools import TOOLS, own_names
 from gog.transforms.filters.use import FILTERS
 from gog.transforms.open_set import OpenSet, taken
 from gog.transforms.services.provider import Provider
@@ -32,7 +32,7 @@ def plugins_of(config: Config) -> dict[str, str]:
     """Distribution and version by kind and name (`tool measure`); none of ours. Raises `UnknownMemberError`."""
     return taken(
         [
-            *((TOOLS, name) for name in config.episode.tools),
+            *((TOOLS, name) for name in own_names(config.episode.tools)),
             *((FILTERS, use.use) for use in config.filters),
             *((KINDS[kind], scheme_of(address)) for kind, address in named_services(config)),
         ]

@@ -264,6 +264,7 @@ def fingerprint(config: Config) -> str:
     config = as_written(config)
     dumped = config.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
     dumped["detect"] = config.detect.suffix
+    del dumped["episode"]["pinned"]  # follows from the tools, and a run refuses what differs
     if config.filters:
         dumped["filters"] = [use.identity for use in config.filters]
     for role in ("teacher", "judge"):

@@ -21,6 +21,7 @@ from gog.pipelines.connect.addresses import (
 from gog.pipelines.connect.stores import make_budget, make_store, prices_of, shared_limits, store_path
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.episode.crops import Cropper
+from gog.transforms.episode.tools import servers_among
 from gog.transforms.image_store import ImageStore
 from gog.transforms.place import is_remote, local_folder
 from gog.transforms.services.gateway.breaker import Breaker
@@ -30,6 +31,8 @@ from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.prices import find_price
 from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import peek, run_on_loop, shared, unshare
+from gog.transforms.services.mcp.address import parse_address
+from gog.transforms.services.mcp.server import close_servers
 from gog.transforms.services.models.provider import Server
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, TextSearch
 from gog.transforms.services.providers import DETECTORS, IMAGE_SEARCHES, MODELS, TEXT_SEARCHES, host_or_scheme
@@ -141,6 +144,8 @@ def close_stores() -> None:
     """Give back what is leased, write what waits, close the process's stores and connections: for its end."""
     with suppress(TimeoutError):
         run_on_loop(close_client(), 5)
+    with suppress(TimeoutError):
+        run_on_loop(close_servers(), 5)
     while _budgets:
         process, budget = _budgets.pop()
         if process == os.getpid():
@@ -160,6 +165,7 @@ def check_ready(config: Config) -> None:
         return
     known = prices_of(config)
     names = [price_name(address, kind, config) for kind, address in named_services(config)]
+    names += [f"mcp:{parse_address(name).place}" for name in servers_among(config.episode.tools)]
     unknown = dict.fromkeys(name for name in names if find_price(name, known) is None)
     if unknown:
         raise ConfigError(f"max_cost is set, but no price is known for {', '.join(unknown)}: add it to prices")

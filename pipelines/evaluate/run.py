@@ -20,6 +20,7 @@ from typing import Final
 
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import episode_of, policy_id
+from gog.pipelines.connect.mcp_tools import with_pinned
 from gog.pipelines.connect.services import begin, fetched_images, services_for
 from gog.pipelines.evaluate.journal import Journal
 from gog.pipelines.evaluate.window import in_window
@@ -115,7 +116,7 @@ class Evaluation:
         # Nobody else is opened, asked for a key or for a price.
         alone = {"labeller": policy, "teacher": policy, "detector": "", "run": f"eval-{name}"}
         # A policy that was trained writes boxes as it was taught.
-        self.config = config.model_copy(update=alone | {"episode": episode_of(policy, config)})
+        self.config = config.model_copy(update=alone | {"episode": episode_of(policy, with_pinned(config))})
         self.policy = policy_id(policy, self.config)
         self.judge = ", ".join(policy_id(judge, self.config) for judge in config.judges)
         self._judge_tried = False

@@ -19,6 +19,7 @@ from typing import Final, Literal
 from gog.pipelines.config.addresses import KINDS, named_services
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import open_at, open_reader, server_of
+from gog.pipelines.connect.mcp_tools import with_pinned
 from gog.pipelines.connect.stores import read_store, store_path
 from gog.pipelines.lake.lake import Lake, LakeError, is_lake
 from gog.pipelines.lake.one_line import one_line
@@ -26,6 +27,7 @@ from gog.pipelines.rehearse.understood import advice_on_pictures, told, understo
 from gog.schemas import SCHEMA_VERSION, WHOLE, EpisodeImage, ImagePart, Message, TextPart
 from gog.transforms.atlas.rows import atlas_row
 from gog.transforms.atlas.world import world_version
+from gog.transforms.episode.tools import servers_among
 from gog.transforms.extras import install
 from gog.transforms.images import decode_image
 from gog.transforms.object_path import ABSENT, AddressError, ObjectPath
@@ -34,6 +36,8 @@ from gog.transforms.passing_images import PassingImages
 from gog.transforms.place import place as lake_place
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
+from gog.transforms.services.loop import run_on_loop
+from gog.transforms.services.mcp.server import close_servers
 from gog.transforms.services.protocols import ChatRequest, Sampling, ServiceError
 from gog.transforms.services.providers import MODELS, embedded
 from gog.transforms.services.search.gallery import Gallery
@@ -56,6 +60,7 @@ EXTRAS: Final = {
     "detect": ("ultralytics", "YOLO detectors"),
     "onnx": ("onnxruntime", "detectors in ONNX files"),
     "search": ("tokenizers", "encoders of texts and pictures in ONNX files"),
+    "mcp": ("mcp", "tools of MCP servers, and `gog serve-tools`"),
     "web": ("trafilatura", "reading pages (in pipelines)"),
     "pdf": ("pdftext", "pages that are PDF"),
     "train": ("trl", "training with gog_train"),
@@ -84,6 +89,7 @@ def doctor(config: Config) -> list[Check]:
         _store(config),
         *_source(config),
         *_services(config),
+        *_tool_servers(config),
         _gpu(),
         *_extras(),
         *_plugins(),
@@ -203,6 +209,18 @@ def _services(config: Config) -> Iterator[Check]:
         for kind, address in named_services(config):
             if kind != "chat":
                 yield _answers(_NAMES[kind], address, partial(_ask, kind, address, config, pictures, lake))
+
+
+def _tool_servers(config: Config) -> Iterator[Check]:
+    if not servers_among(config.episode.tools):
+        return
+    try:
+        pinned = with_pinned(config).episode.pinned
+        yield Check("tools", "ok", ", ".join(f"{tool.called} of {tool.version}" for tool in pinned))
+    except ConfigError as error:
+        yield Check("tools", "problem", str(error), "see episode.tools in the config")
+    finally:
+        run_on_loop(close_servers())
 
 
 def _rule_based(check: Check) -> Check:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gog.pipelines.config.config import Config
+from gog.pipelines.connect.mcp_tools import with_pinned
 from gog.pipelines.connect.services import services_for
 from gog.pipelines.connect.stores import store_path
 from gog.pipelines.lake.lake import Lake, write_atomic
@@ -42,6 +43,7 @@ class _Made:
 def preview(config: Config, count: int, teller: Teller) -> list[Path]:
     """Show the first `count` seeds that can be read; returns the contact sheets, drawn below `LAKE/previews/RUN`."""
     store_path(config)
+    config = with_pinned(config)
     seeds = Seeds.of(config)
     lake = Lake(config.lake)
     folder = lake.root / "previews" / config.run

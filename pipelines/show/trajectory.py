@@ -198,6 +198,7 @@ def turns_of(
         detail = str(step.arguments.get(argument) or "")
         evidences = tuple(evidence[name] for name in step.evidence_ids if name in evidence)
         cut = [crops[e.image_sha256] for e in evidences if e.image_sha256 in crops]
+        cut += [picture for e in evidences for picture in e.pictures if picture.sha256 in crops]
         gaze = None
         if step.box is not None:
             gazes += 1

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config
+from gog.pipelines.connect.mcp_tools import with_pinned
 from gog.pipelines.export import write as splits
 from gog.pipelines.export.formats.export_format import DATA
 from gog.pipelines.export.request import ExportRequest, SourceRun
@@ -55,6 +56,7 @@ def export_for(
     """
     lake = Lake(config.lake, create=False)
     manifest = lake.read_manifest(config.run)
+    config = with_pinned(config, ask=False)
     context = Context(config, lake, fingerprint=manifest.fingerprint if manifest else "")
     request = replace(_request(config), target=target, policy=policy, out=out, replace=may_replace)
     with lake.lock(config.run):

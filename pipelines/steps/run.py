@@ -16,6 +16,7 @@ import pyarrow as pa
 from gog.pipelines.config.addresses import plugins_of
 from gog.pipelines.config.config import Config, fingerprint
 from gog.pipelines.config.kept import kept
+from gog.pipelines.connect.mcp_tools import with_pinned
 from gog.pipelines.connect.services import begin, check_ready, open_store
 from gog.pipelines.connect.stores import store_path
 from gog.pipelines.export.write import SmallerExportError
@@ -88,6 +89,7 @@ def run(
     _small_memory()
     if {"synthesize", "label"} & set(steps):
         check_ready(config)
+    config = with_pinned(config, ask=bool({"synthesize", "label"} & set(steps)))
     lake = Lake(config.lake)
     begin(config)
     with job_service(runner_args) as engine, lake.lock(config.run), ExitStack() as ending:

@@ -33,6 +33,14 @@ class Cropper:
         made = await self._kept("crop", [original.sha256, list(box)], cut, lambda v: self._images.has(v["sha256"]))
         return EpisodeImage.model_validate(made)
 
+    def keep(self, data: bytes, suffix: str) -> str:
+        """Keep a picture that was found; its hash."""
+        return self._images.put(data, suffix)
+
+    def has(self, sha256: str) -> bool:
+        """Whether a picture is kept."""
+        return self._images.has(sha256)
+
     async def hashes(self, original: EpisodeImage, boxes: Sequence[Box]) -> list[str]:
         """Perceptual hashes (16 hex digits) of the boxes' crops, in order."""
 

@@ -13,7 +13,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from gog.prompts import render
 from gog.schemas import (
@@ -34,9 +34,12 @@ from gog.schemas import (
 from gog.schemas.boxes import iou, shown_size
 from gog.transforms.dialect.observations import clip_tokens, neutralise, render_failure
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text
+from gog.transforms.episode.mcp_tool import McpTool
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.episode.tool import Scene, Tool, ToolRequest, ToolResult
-from gog.transforms.episode.tools import BUILT_IN, known_tools, tools_of
+from gog.transforms.episode.tools import BUILT_IN, known_tools, own_names, servers_among, tools_of
+from gog.transforms.services.mcp.address import parse_address
+from gog.transforms.services.mcp.pinned import PinnedTool
 
 
 class EpisodeSettings(BaseModel):
@@ -63,18 +66,44 @@ class EpisodeSettings(BaseModel):
     max_pixels: int = 1003520
     """Most pixels of the resized image, for `resized_pixels`."""
     tools: tuple[str, ...] = BUILT_IN
-    """Names of tools, ours or of installed packages, or dotted paths (`my_pkg.my_mod:TOOL`)."""
+    """Names of tools, ours or of installed packages, dotted paths (`my_pkg.my_mod:TOOL`), or servers of tools
+    (`mcp:https://HOST/mcp`, `mcp:stdio:COMMAND`)."""
+    pinned: tuple[PinnedTool, ...] = ()
+    """What those servers offer, as a run that begins writes it down; a copy of it lets a replay begin without them."""
 
     @field_validator("tools")
     @classmethod
     def _there(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        known_tools(names)
+        known_tools(own_names(names))
+        for name in servers_among(names):
+            parse_address(name)
         return names
+
+    @model_validator(mode="after")
+    def _apart(self) -> "EpisodeSettings":
+        taken = {tool.name for tool in known_tools(own_names(self.tools))} | {"answer", "none"}
+        for pinned in self.pinned:
+            if pinned.called in taken:
+                raise ValueError(
+                    f"{pinned.server} has a tool that is called {pinned.called!r}, as another is: give it a name with "
+                    f"#{pinned.name}=NAME behind the address"
+                )
+            taken.add(pinned.called)
+        return self
 
     @property
     def offered(self) -> tuple[Tool, ...]:
         """The tools that the episode offers."""
-        return tools_of(self.tools)
+        return (*tools_of(own_names(self.tools)), *self._of_servers)
+
+    @property
+    def known(self) -> tuple[Tool, ...]:
+        """The tools whose calls are read: also those of ours that are not offered, to say that they are not there."""
+        return (*known_tools(own_names(self.tools)), *self._of_servers)
+
+    @property
+    def _of_servers(self) -> tuple[Tool, ...]:
+        return tuple(map(McpTool, self.pinned))
 
     @property
     def spec(self) -> FrameSpec:
@@ -142,7 +171,7 @@ def act(episode: Episode, message: Message, *, train: bool = True) -> Episode:
     """
     if episode.stop is not None or episode.pending is not None:
         raise RuntimeError("the episode is not waiting for the model")
-    parsed = parse_turn(message, episode.turns, known_tools(episode.settings.tools))
+    parsed = parse_turn(message, episode.turns, episode.settings.known)
     after_evidence = any(step.evidence_ids for step in episode.steps)
     reflection = reflection_of(plain_text(parsed.message)) if after_evidence else None
     episode = replace(episode, messages=(*episode.messages, parsed.message))
@@ -163,7 +192,7 @@ def _call(episode: Episode, step: Step, call: Call, ignored: Sequence[str]) -> E
     resolved = _resolve(episode, call)
     if isinstance(resolved, Mistake):
         return _strike(episode, step, resolved, ignored)
-    if resolved.box is not None:
+    if resolved.box is not None and resolved.found is None:
         step = step.model_copy(update={"box": resolved.box})
     if _asked(step) in [_asked(earlier) for earlier in episode.steps if earlier.evidence_ids]:
         step = step.model_copy(update={"error": "repeated"})
@@ -207,6 +236,11 @@ def observe(episode: Episode, result: ToolResult) -> Episode:
             head += " It is the last crop."
         content = (ImagePart(image=result.crop.sha256), TextPart(text=f"{head}\n{text}"))
         images = (*images, result.crop)
+    room = episode.settings.max_images - len(images)
+    if evidence.pictures:
+        content, images = _with_pictures(content, images, evidence.pictures[: max(0, room)], episode.settings.spec)
+        if len(evidence.pictures) > room:
+            content = (*content, TextPart(text="(Further pictures are not shown: there is no room for more images.)"))
     found = () if evidence.failure else (evidence.evidence_id,)
     step = episode.steps[-1].model_copy(update={"evidence_ids": found})
     message = Message(role="tool", content=content, tool_call_id=pending.call_id)
@@ -218,6 +252,21 @@ def observe(episode: Episode, result: ToolResult) -> Episode:
         pending=None,
     )
     return _stop_if_over(_refuse(episode, pending.ignored))
+
+
+def _with_pictures(
+    content: tuple[TextPart | ImagePart, ...],
+    images: tuple[EpisodeImage, ...],
+    pictures: Sequence[EpisodeImage],
+    spec: FrameSpec,
+) -> tuple[tuple[TextPart | ImagePart, ...], tuple[EpisodeImage, ...]]:
+    """What is shown, with pictures that were found behind it, each with a number of its own; and the images so far."""
+    for picture in pictures:
+        what = "a picture that was found" if picture.box == WHOLE else "the crop"
+        width, height = shown_size(spec, picture.width, picture.height)
+        head = TextPart(text=f"Image {len(images)}: {what} ({width} x {height} pixels).")
+        content, images = (*content, ImagePart(image=picture.sha256), head), (*images, picture)
+    return content, images
 
 
 def _last_turn_note(episode: Episode, taken: int) -> str:
@@ -267,7 +316,7 @@ def _stop_if_over(episode: Episode) -> Episode:
 
 def behaviour_of(episode: Episode) -> Behaviour:
     """Which kinds of search were used with a result: none is direct, several are mixed."""
-    kinds = {tool.name: tool.behaviour for tool in known_tools(episode.settings.tools)}
+    kinds = {tool.name: tool.behaviour for tool in episode.settings.known}
     used = {kinds[step.action] for step in episode.steps if step.evidence_ids}
     if not used:
         return Behaviour.DIRECT

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Final
 
 from pydantic import JsonValue
 
-from gog.schemas import BoxError, EpisodeImage, Frame
+from gog.schemas import BoxError, EpisodeImage, Evidence, Frame
 from gog.schemas.boxes import from_frame, resolve
 from gog.transforms.dialect.turns import FRAME_TEXT, Call, Mistake
-from gog.transforms.episode.tool import EpisodeTools, Scene, Tool, ToolRequest
+from gog.transforms.episode.tool import EpisodeTools, Scene, Tool, ToolRequest, ToolResult
 
 _LIMIT: Final = 10**9
 _LISTED = re.compile(r"\s*[\[(]?([-+0-9., eE\s]*)[\])]?\s*")
@@ -80,7 +80,8 @@ class RegionTool(Tool):
             return Mistake("bad_box", detail, call.call_id)
         try:
             drawn = from_frame([float(str(value)) for value in values], scene.spec, parent.width, parent.height)
-            return ToolRequest(self, call.call_id, call.arguments, resolve(drawn, parent.box))
+            found = next((image for image in scene.images if image.sha256 == parent.origin), None)
+            return ToolRequest(self, call.call_id, call.arguments, resolve(drawn, parent.box), found)
         except BoxError as error:
             return Mistake("bad_box", f"{error}.", call.call_id)
 
@@ -88,7 +89,15 @@ class RegionTool(Tool):
 async def crop_of(request: ToolRequest, original: EpisodeImage, services: EpisodeTools) -> EpisodeImage:
     """The crop of the region that is asked for."""
     assert request.box is not None
-    return await services.cropper.crop(original, request.box)
+    if request.found is None:
+        return await services.cropper.crop(original, request.box)
+    crop = await services.cropper.crop(request.found, request.box)
+    return crop.model_copy(update={"origin": request.found.origin})
+
+
+def region_result(evidence: Evidence, crop: EpisodeImage) -> ToolResult:
+    """What a look gives back: a crop of a picture that was found is among the evidence's pictures."""
+    return ToolResult(evidence, crop if crop.origin is None else None)
 
 
 def _listed(raw: object) -> object:

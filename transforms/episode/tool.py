@@ -25,7 +25,8 @@ class Scene(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
-    """What the machine waits for. `box` (on the original, before padding) belongs to a look at a region alone.
+    """What the machine waits for. `box` (before padding) belongs to a look at a region alone: on the original, or on
+    `found`, a picture that a tool found.
 
     `ignored` are the ids of the turn's further calls: they are refused after the result, in the order of the calls,
     because chat templates show results by position.
@@ -35,38 +36,41 @@ class ToolRequest:
     call_id: str
     arguments: Mapping[str, JsonValue] = field(default_factory=dict)
     box: Box | None = None
+    found: EpisodeImage | None = None
     ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool gave back: its evidence and, for a look at a region, the crop with the box it really covers."""
+    """What a tool gave back: its evidence and, for a look at a region of the original, the crop with the box that it
+    really covers. Pictures that were found are in the evidence.
+    """
 
     evidence: Evidence
     crop: EpisodeImage | None = None
 
 
 class Tool(ABC):
-    """A tool of the agent: one object, without a state. Whoever has to do with a tool asks it.
+    """A tool of the agent: one object, which never changes. Whoever has to do with a tool asks it.
 
     A subclass says what has no default here; `schema`, `read`, `resolve` and `show` are pure, `run` is not.
     """
 
-    name: ClassVar[str]
+    name: str
     """What models call it."""
-    about: ClassVar[str]
+    about: str
     """What it does, in its schema."""
-    label: ClassVar[str]
+    label: str
     """What people see that it did."""
-    says: ClassVar[str] = ""
+    says: str = ""
     """The argument that says the most to them."""
     behaviour: ClassVar[Behaviour]
     """What an episode is that uses nothing else."""
     asks: ClassVar[str] = ""
     """Kind of call that it makes (`text_search`, `image_search`, `page`): what it takes. Empty: none."""
-    hint: ClassVar[str] = ""
+    hint: str = ""
     """Its line in the system prompt. The prompt files have those of the tools that are on by default."""
-    required: ClassVar[tuple[str, ...]] = ()
+    required: tuple[str, ...] = ()
     """Arguments that a call needs."""
     aliases: ClassVar[tuple[str, ...]] = ()
     """Other names that models know it by."""
@@ -151,15 +155,20 @@ def evidence_of(
     provider: str,
     searched: EpisodeImage | None = None,
     query: str | None = None,
+    pictures: tuple[EpisodeImage, ...] = (),
 ) -> Evidence:
     """The evidence of a call that worked, with its content id.
 
     `searched` is the image that was searched with or shown; `provider` is empty where nobody was asked.
     """
-    box = searched.box if searched is not None and request.box is not None else None
+    if searched is not None and searched.origin is not None:
+        pictures = (searched, *pictures)
+    box = searched.box if searched is not None and request.box is not None and searched.origin is None else None
     sha256 = searched.sha256 if searched is not None else None
     name = request.tool.name
     identity = [name, query, sha256, box, provider, [hit.model_dump(mode="json") for hit in hits]]
+    if pictures:
+        identity.append([picture.model_dump(mode="json") for picture in pictures])
     return Evidence(
         evidence_id=content_id("evidence", identity),
         tool=name,
@@ -167,6 +176,7 @@ def evidence_of(
         image_sha256=sha256,
         box=box,
         hits=hits,
+        pictures=pictures,
         provider=provider,
     )
 

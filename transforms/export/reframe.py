@@ -27,7 +27,6 @@ from gog.schemas.boxes import frame_size, from_frame, smart_resize, to_frame
 from gog.transforms.dialect.turns import load_object
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, observe, offered_tools, start, system_prompt
 from gog.transforms.episode.tool import ToolResult
-from gog.transforms.episode.tools import known_tools
 from gog.transforms.export.coordinates import rewrite_boxes
 from gog.transforms.export.rows import boxes_of, reject_sft
 
@@ -133,7 +132,7 @@ def _in_frame(
 def _call_in_frame(
     call: ToolCall, images: Sequence[EpisodeImage], source: EpisodeSettings, target: EpisodeSettings
 ) -> ToolCall:
-    looks = {tool.name for tool in known_tools(source.tools) if tool.looks}
+    looks = {tool.name for tool in source.known if tool.looks}
     arguments = load_object(call.function.arguments) if call.function.name in looks else None
     box = (arguments or {}).get("bbox_2d")
     if arguments is None or not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):

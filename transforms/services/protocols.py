@@ -128,6 +128,36 @@ class Page:
     cut: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ToolPart:
+    """A part of a tool's answer: text with, where it has them, title and address; or a picture, by its hash."""
+
+    text: str = ""
+    title: str = ""
+    url: str = ""
+    image: str = ""
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What somebody else's tool said."""
+
+    parts: tuple[ToolPart, ...] = ()
+
+
+class OtherTool(Protocol):
+    """A tool of somebody else's, with a name and arguments of its own."""
+
+    @property
+    def id(self) -> str:
+        """Changes when its answers may."""
+
+    async def call(self, arguments: Mapping[str, Any]) -> ToolAnswer:
+        """What it says. Raises `ServiceError`, also where it says that it failed."""
+
+
 class PageReader(Protocol):
     """Reads pages of the web."""
 

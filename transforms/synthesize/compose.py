@@ -26,7 +26,6 @@ from gog.transforms.episode.driver import Driven, OnTurn, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.episode.tool import EpisodeTools
-from gog.transforms.episode.tools import known_tools
 from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.synthesize.focus import find_focus
@@ -170,7 +169,7 @@ async def _turn(
         note.hash,
     )
     reply = await services.gateway.chat(services.teacher, request, "compose")
-    parsed = parse_turn(reply.message, driven.episode.turns, known_tools(episode.tools))
+    parsed = parse_turn(reply.message, driven.episode.turns, episode.known)
     said = reflection_of(plain_text(parsed.message))
     if after and action.reflection is not None and said is not action.reflection:
         raise OffPlanError(f"turn {driven.episode.turns} should say {action.reflection}, it says {said}")

@@ -6,6 +6,7 @@ from typing import Final
 
 from gog.transforms.episode.tool import Tool
 from gog.transforms.open_set import OpenSet
+from gog.transforms.services.mcp.address import SCHEME
 
 TOOLS: Final = OpenSet[Tool]("tool", "gog.tools", "gog.transforms.episode.tools", "TOOL")
 
@@ -14,6 +15,16 @@ BUILT_IN: Final = ("text_search", "image_search", "gaze")
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 _OTHER_ACTIONS: Final = ("answer", "none")
+
+
+def servers_among(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that are addresses of MCP servers."""
+    return tuple(name for name in names if name.startswith(SCHEME))
+
+
+def own_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The others."""
+    return tuple(name for name in names if not name.startswith(SCHEME))
 
 
 @cache

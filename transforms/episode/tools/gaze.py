@@ -1,7 +1,7 @@
 """`gaze`: one region, cropped and searched with."""
 
 from gog.schemas import Behaviour, EpisodeImage
-from gog.transforms.episode.region import RegionTool, crop_of
+from gog.transforms.episode.region import RegionTool, crop_of, region_result
 from gog.transforms.episode.tool import EpisodeTools, ToolRequest, ToolResult, evidence_of
 
 
@@ -20,7 +20,7 @@ class GazeTool(RegionTool):
         """Crop, and ask the image search about the crop."""
         crop, search = await crop_of(request, original, services), services.image_search
         hits = await services.gateway.image_search(search, crop.sha256, services.top_k, services.purpose)
-        return ToolResult(evidence_of(request, hits, search.id, crop), crop)
+        return region_result(evidence_of(request, hits, search.id, crop), crop)
 
 
 TOOL = GazeTool()

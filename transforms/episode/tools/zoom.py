@@ -1,7 +1,7 @@
 """`zoom`: one region, cropped and shown; nothing is searched. Off by default."""
 
 from gog.schemas import Behaviour, EpisodeImage, Evidence
-from gog.transforms.episode.region import RegionTool, crop_of
+from gog.transforms.episode.region import RegionTool, crop_of, region_result
 from gog.transforms.episode.tool import EpisodeTools, ToolRequest, ToolResult, evidence_of
 
 
@@ -18,7 +18,7 @@ class ZoomTool(RegionTool):
     async def run(self, request: ToolRequest, original: EpisodeImage, services: EpisodeTools) -> ToolResult:
         """Crop."""
         crop = await crop_of(request, original, services)
-        return ToolResult(evidence_of(request, (), "", crop), crop)
+        return region_result(evidence_of(request, (), "", crop), crop)
 
     def show(self, evidence: Evidence, budget: int) -> str:
         """That this is all: the crop is shown beside it."""

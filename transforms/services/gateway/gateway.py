@@ -31,14 +31,16 @@ from gog.transforms.services.protocols import (
     Detection,
     Detector,
     ImageSearch,
+    OtherTool,
     Page,
     PageReader,
     Policy,
     ServiceError,
     TextSearch,
+    ToolAnswer,
 )
-from gog.transforms.services.store.forms import DETECTIONS, HITS, PAGE, REPLY
-from gog.transforms.services.store.keys import chat_request, detect_request, page_request, search_request
+from gog.transforms.services.store.forms import DETECTIONS, HITS, PAGE, REPLY, TOOL_ANSWER
+from gog.transforms.services.store.keys import chat_request, detect_request, page_request, search_request, tool_request
 from gog.transforms.services.store.records import AnyStore, Entry, Kept, Mode
 from gog.transforms.services.store.schema import StoreError
 
@@ -142,6 +144,11 @@ class Gateway:
         """The text of a page. Raises `ServiceError`."""
         text, make = page_request(reader.id, url), partial(reader.read, url)
         return await self._ask(Request("page", reader.id, purpose, text, make, PAGE))
+
+    async def use_tool(self, tool: OtherTool, arguments: Mapping[str, Any], purpose: str) -> ToolAnswer:
+        """What somebody else's tool says. Raises `ServiceError`."""
+        text, make = tool_request(tool.id, arguments), partial(tool.call, arguments)
+        return await self._ask(Request("tool", tool.id, purpose, text, make, TOOL_ANSWER))
 
     async def _search(
         self, kind: str, service: TextSearch | ImageSearch, query: str, top_k: int, purpose: str

@@ -5,7 +5,7 @@ settings. Defaults are left out of messages, so that a field added later leaves 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -46,6 +46,11 @@ def detect_request(detector: str, image_sha256: str, phrases: Sequence[str]) -> 
 def page_request(reader: str, url: str) -> str:
     """Canonical JSON of reading a page."""
     return _canonical({"kind": "page", "provider": reader, "url": url})
+
+
+def tool_request(tool: str, arguments: Mapping[str, Any]) -> str:
+    """Canonical JSON of a call of somebody else's tool, of that id."""
+    return _canonical({"kind": "tool", "provider": tool, "arguments": arguments})
 
 
 def request_key(request: str) -> str:
