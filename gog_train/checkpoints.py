@@ -31,7 +31,7 @@ def save(
 ) -> dict[str, Path]:
     """Write `output/adapter` and `output/merged`, as wanted; returns their folders, by their whole paths.
 
-    vLLM takes no adapter on the vision tower: such a one has no command to serve it.
+    vLLM takes no adapter on the vision tower or, as PEFT writes it, on experts: such a one has no command to serve it.
 
     Of a model that has no adapter, all of it is written, as `output/model`, whatever `what` is. Merging takes the
     adapter out of a PEFT model, which is of no use afterwards.
@@ -45,7 +45,9 @@ def save(
     folders = {}
     if what != "merged":
         place = output / "adapter"
-        folders["adapter"] = _saved(model, processor, template, backbone, place, on_base, served=not sees)
+        folders["adapter"] = _saved(
+            model, processor, template, backbone, place, on_base, served=not (sees or lora.target_parameters)
+        )
     if what != "adapter":
         whole = model.merge_and_unload()
         folders["merged"] = _saved(whole, processor, template, backbone, output / "merged", None, served=True)

@@ -88,7 +88,9 @@ def shape_of(settings: TrainSettings) -> Shape:
         weights = [(name, weight.numel()) for name, weight in model.named_parameters()]
         trained = sum(size for name, size in weights if settings.train_vision or LANGUAGE_MODEL.fullmatch(name))
     else:
-        trained = settings.lora_rank * sum(layer.in_features + layer.out_features for layer in adapted)
+        experts = [weight for name, weight in model.named_parameters() if name.endswith(backbone.experts)]
+        sides = sum(layer.in_features + layer.out_features for layer in adapted)
+        trained = settings.lora_rank * (sides + sum(len(held) * sum(held.shape[1:]) for held in experts))
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return Shape(
         parameters=sum(parameter.numel() for parameter in model.parameters()),

@@ -3,15 +3,26 @@
 torch and transformers are imported inside of the functions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from PIL import Image
 
 from gog.schemas import BoxError
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, Template
 from gog_train.settings import TrainingError
+
+_NO_TEMPLATE: Final = "no chat template with images in tools' results was made for it and checked"
+
+REFUSED: Final[Mapping[str, str]] = {
+    "internvl": f"its pictures are cut into tiles, and {_NO_TEMPLATE}",
+    "glm4v": f"its calls and boxes have tags of their own, and {_NO_TEMPLATE}",
+    "glm4v_moe": f"its calls and boxes have tags of their own, and {_NO_TEMPLATE}",
+    "gemma3": f"the order and scale of its boxes could not be checked, and {_NO_TEMPLATE}",
+    "gemma4": f"the order and scale of its boxes could not be checked, and {_NO_TEMPLATE}",
+}
+"""Model types that are known and not trained, with the reason."""
 
 
 def base_of(model: str, revision: str | None) -> tuple[str, str | None]:
@@ -35,7 +46,10 @@ def backbone_of(model: str, revision: str | None = None) -> Backbone:
         raise TrainingError(f"{base} has no config of a model: {_line(error)}") from error
     families = {backbone.model_type: backbone for backbone in map(BACKBONES.__getitem__, BACKBONES)}
     if model_type not in families:
-        raise TrainingError(f"{model} is a {model_type}, which is no backbone: start from a {' or '.join(families)}")
+        why = f" ({REFUSED[model_type]})" if model_type in REFUSED else ""
+        raise TrainingError(
+            f"{model} is a {model_type}, which is no backbone{why}: start from a {' or '.join(families)}"
+        )
     return families[model_type]
 
 

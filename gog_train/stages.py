@@ -24,7 +24,7 @@ from gog_train.settings import TrainingError, TrainSettings, read_settings
 LANGUAGE_MODEL: Final = re.compile(r"(?:.*\.)?(?:language_model|lm_head)\..*")
 """Weights of the language model, by name; the others are the vision tower's, and what joins them."""
 
-MERGE: Final = "vLLM takes no adapter on the vision tower: `--resume --save both` writes the merged model"
+MERGE: Final = "vLLM takes no adapter on a vision tower or on experts: `--resume --save both` writes the merged model"
 
 S = TypeVar("S", bound=TrainSettings)
 
@@ -167,17 +167,20 @@ def starting_model(settings: TrainSettings, processor: Any) -> Any:
 
 
 def adapter(settings: TrainSettings, backbone: Backbone) -> Any:
-    """The LoRA adapter, as PEFT takes it; None where the whole model is trained."""
+    """The LoRA adapter, as PEFT takes it; None where the whole model is trained. Raises `TrainingError`."""
     from peft import LoraConfig
 
     if settings.tune == "full":
         return None
+    if backbone.experts and settings.lora_dropout:
+        raise TrainingError(f"lora_dropout: the experts of a {backbone.name} take none: set `lora_dropout: 0`")
 
     return LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
         target_modules=backbone.layers(vision=settings.train_vision),
+        target_parameters=list(backbone.experts) or None,
         task_type="CAUSAL_LM",
     )
 

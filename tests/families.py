@@ -3,3 +3,6 @@
 from typing import Final
 
 FAMILIES: Final = ("qwen2.5-vl", "qwen3-vl")
+
+NEWER: Final = ("qwen3-vl-moe", "qwen3.5", "qwen3.5-moe")
+"""Those that share Qwen3-VL's processor and template, and differ in their layers: what they share is tested once."""

@@ -1,4 +1,4 @@
-"""Qwen2.5-VL and Qwen3-VL of random weights, a quarter of a million, with tokenizer and processor: no hub, no network.
+"""Qwen-VL models of random weights, a quarter of a million, with tokenizer and processor: no hub, no network.
 
 The processors are images only, since the branch for videos needs torchvision. `register` teaches `AutoProcessor` of
 this process to load them, so that the package loads a tiny checkpoint as it loads any. A vocabulary of some 700 tokens
@@ -11,6 +11,8 @@ import json
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+
+from families import FAMILIES, NEWER
 
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, system_prompt
@@ -105,9 +107,10 @@ def _classes() -> dict[str, type[Any]]:
 
         return type(name, (base,), {"__init__": __init__, "__module__": __name__})
 
+    qwen3 = images_only(Qwen3VLProcessor, "TinyQwen3VLProcessor")
     return {
         "qwen2.5-vl": images_only(Qwen2_5_VLProcessor, "TinyQwen2_5_VLProcessor"),
-        "qwen3-vl": images_only(Qwen3VLProcessor, "TinyQwen3VLProcessor"),
+        **dict.fromkeys(("qwen3-vl", *NEWER), qwen3),
     }
 
 
@@ -121,9 +124,9 @@ def register() -> None:
 
 @cache
 def _configs() -> dict[str, type[Any]]:
-    from transformers import Qwen2_5_VLConfig, Qwen3VLConfig
+    from transformers import CONFIG_MAPPING
 
-    return {"qwen2.5-vl": Qwen2_5_VLConfig, "qwen3-vl": Qwen3VLConfig}
+    return {name: CONFIG_MAPPING[BACKBONES[name].model_type] for name in (*FAMILIES, *NEWER)}
 
 
 def model(backbone: str, *, seed: int = 0, spread: float = 0.02) -> Any:
@@ -182,7 +185,16 @@ def _config(backbone: str, spread: float) -> Any:
     else:
         mrope = {"mrope_interleaved": True, "mrope_section": [4, 2, 2]}
         text |= {"head_dim": 16, "rope_parameters": {"rope_type": "default", **mrope, "rope_theta": 5e6}}
-        vision |= {"num_position_embeddings": 256, "deepstack_visual_indexes": [0]}
+        vision |= {"num_position_embeddings": 256}
+        if backbone.startswith("qwen3-vl"):
+            vision |= {"deepstack_visual_indexes": [0]}
+        else:
+            text |= {"layer_types": ["linear_attention", "full_attention"], "partial_rotary_factor": 1.0}
+            text |= {f"linear_{side}_head_dim": 16 for side in ("key", "value")}
+            text |= {f"linear_num_{side}_heads": 2 for side in ("key", "value")}
+        if BACKBONES[backbone].experts:
+            text |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+            text |= {} if backbone.startswith("qwen3-vl") else {"shared_expert_intermediate_size": 32}
     return _configs()[backbone](text_config=text, vision_config=vision, **ids)
 
 

@@ -77,7 +77,14 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="has no config of a model"):
         backbone_of(str(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    with pytest.raises(TrainingError, match=r"is a llama, which is no backbone: start from a .*qwen2_5_vl or qwen3_vl"):
+    with pytest.raises(
+        TrainingError, match=r"is a llama, which is no backbone: start from a .*qwen2_5_vl or qwen3_5 or "
+    ):
+        backbone_of(str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "internvl"}))
+    with pytest.raises(
+        TrainingError, match=r"no backbone \(its pictures are cut into tiles, and no chat template .*\): start"
+    ):
         backbone_of(str(tmp_path))
     with pytest.raises(TrainingError, match=r"the processor of .* does not load"):
         load_processor(str(tmp_path))

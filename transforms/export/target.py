@@ -41,6 +41,11 @@ class Target:
             raise ValueError("a trainer's format needs a backbone, and parquet has none")
         if self.backbone:
             BACKBONES[self.backbone.name]  # manifests name it so, and trainers look it up: a dotted path will not do
+            if self.backbone.formats and self.format not in self.backbone.formats:
+                raise ValueError(
+                    f"no trainer of {self.format} was seen to read {self.backbone.name}: "
+                    f"use --format {' or '.join(self.backbone.formats)}"
+                )
 
     @property
     def folder(self) -> str:

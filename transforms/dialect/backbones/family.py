@@ -62,7 +62,11 @@ class Backbone:
     language: str = r"(?:.*\.)?language_model\.layers\.\d+\.(?:self_attn|mlp)\.\w+_proj"
     vision: str = r"(?:.*\.)?visual\.blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.(?:\w+_proj|linear_fc\d))"
     """Linear layers of the transformer blocks, by name, of the language model and of the vision tower."""
+    experts: tuple[str, ...] = ()
+    """Ends of the names of weights that hold all experts of a block, which an adapter is on beside the layers."""
 
+    formats: tuple[str, ...] = ()
+    """Formats whose trainers were seen to read an export for the family; none: all, as far as its package knows."""
     llama_factory: str
     """LLaMA-Factory's name of the chat template,"""
     llama_factory_plain: str = ""
