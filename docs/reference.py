@@ -160,7 +160,7 @@ def _default(field: FieldInfo) -> str:
         return "needed"
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, BaseModel):
-        return ""
+        return "as there"
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, dict):
@@ -213,10 +213,9 @@ def _described(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
 def reasons_page() -> str:
     """Why rows leave, and why calls fail."""
     reasons = "\n".join(["| reason | |", "|---|---|"] + [f"| `{code}` | {said} |" for code, said in REASONS.items()])
+    meanings = field_docs(FailureClass)
     kinds = [
-        f"| `{failure.value}` | {'kept: asked again it would answer the same' if failure.permanent else ''}"
-        f"{'passing: tried again' if failure.passing else ''} |"
-        for failure in FailureClass
+        f"| `{failure.value}` | {meanings[failure.name]} | {_what_comes_of(failure)} |" for failure in FailureClass
     ]
     return (
         "\n\n".join(
@@ -225,8 +224,16 @@ def reasons_page() -> str:
                 f"{MADE} Whatever leaves the engine has a row in `rejects` with one of these codes.",
                 reasons,
                 "## Failures of calls",
-                "\n".join(["| class | |", "|---|---|", *kinds]),
+                "\n".join(["| class | what it is | what comes of it |", "|---|---|---|", *kinds]),
             ]
         )
         + "\n"
     )
+
+
+def _what_comes_of(failure: FailureClass) -> str:
+    if failure.permanent:
+        return "kept: asked again it would answer the same"
+    if failure.passing:
+        return "passing: tried again"
+    return "the run stops for it, and a later run goes on" if failure.unasked else "not kept, not tried again"

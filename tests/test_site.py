@@ -2,13 +2,19 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browsers import chromium
+from playwright.sync_api import expect
 from reference import pages
 
+from gog.pipelines.cli.main import COMMANDS, command_of
 from gog.pipelines.config.config import Config
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.views.queries import QUERIES
@@ -40,6 +46,19 @@ def test_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert not list((tmp_path / "site").rglob("*.py"))
 
 
+def test_search_works_from_the_disk_and_asks_nobody(tmp_path: Path) -> None:
+    done = small_site("Glance, then gaze at the zeppelin.", tmp_path, theme="material")
+    assert done.returncode == 0, done.stderr
+    with chromium() as browser:
+        page = browser.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((tmp_path / "site" / "start.html").as_uri())
+        page.get_by_role("textbox", name="Search").fill("zeppelin")
+        expect(page.locator(".md-search-result__item a").first).to_contain_text("Home")
+    assert [url for url in asked if not url.startswith("file://")] == []
+
+
 @pytest.mark.parametrize(
     "text",
     ["[gone](gone.md)", "[gone](start.md#no-such-heading)", "[gone](../no_such_file.py)", "![gone](images/gone.png)"],
@@ -56,7 +75,7 @@ def test_links_that_are_whole_are_none(tmp_path: Path) -> None:
     assert "<code>mkdocs.yml</code>" in (tmp_path / "site" / "index.html").read_text("utf-8")
 
 
-def small_site(text: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
+def small_site(text: str, tmp_path: Path, theme: str = "mkdocs") -> "subprocess.CompletedProcess[str]":
     """A site of two pages with the settings of ours; the first page says `text`."""
     (tmp_path / "docs").mkdir()
     for name in ("hooks.py", "reference.py"):
@@ -65,7 +84,8 @@ def small_site(text: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
     (tmp_path / "docs" / "sources.md").write_text("# Sources\n")  # the reference names it
     (tmp_path / "docs" / "index.md").write_text(f"# Home\n\n{text}\n")
     settings = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[0]
-    (tmp_path / "mkdocs.yml").write_text(settings.replace("name: material", "name: mkdocs") + "\n")
+    shutil.copytree(ROOT / "docs" / "javascripts", tmp_path / "docs" / "javascripts")
+    (tmp_path / "mkdocs.yml").write_text(settings.replace("name: material", f"name: {theme}") + "\n")
     return build(tmp_path, tmp_path / "site")
 
 
@@ -85,10 +105,20 @@ def test_every_key_of_the_config_is_there(made: dict[str, str]) -> None:
     assert "| `question` |" in text.partition("## mapping")[2]
 
 
-def test_no_key_of_the_config_is_left_without_a_word(made: dict[str, str]) -> None:
-    rows = [line for line in made["reference/config.md"].splitlines() if line.startswith("| `")]
-    assert len(rows) > 200
-    assert [row for row in rows if not row.rstrip("| ").rpartition(" | ")[2] or row.rstrip().endswith("|  |")] == []
+def test_no_row_of_the_reference_has_a_blank_cell(made: dict[str, str]) -> None:
+    for page, least in (("config", 200), ("tables", 200), ("reasons", 60)):
+        rows = [line for line in made[f"reference/{page}.md"].splitlines() if line.startswith("| `")]
+        assert len(rows) > least, page
+        assert [row for row in rows if re.search(r"\|\s*\|", row)] == []
+
+
+def test_no_flag_is_left_without_a_word() -> None:
+    def silent(command: Any, path: str) -> Iterator[str]:
+        yield from (f"{path} {option.name}" for option in command.params if not option.help)
+        for name, below in getattr(command, "commands", {}).items():
+            yield from silent(below, f"{path} {name}")
+
+    assert [flag for name in COMMANDS for flag in silent(command_of(name), name)] == []
 
 
 def test_every_column_macro_and_reason_is_there(made: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Docstrings that stand under the fields of a class: what a column, or a key of the config, means.
+"""Docstrings that stand under the fields of a class: what a column, a key of the config or a member of an enum means.
 
 Python keeps no such docstring; it is read from the class's source.
 """
@@ -25,6 +25,9 @@ def _own(cls: type) -> dict[str, str]:
     docs = {}
     for field, after in zip(definition.body, definition.body[1:], strict=False):
         match field, after:
-            case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text)))):
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
                 docs[name] = " ".join(text.split())
     return docs
