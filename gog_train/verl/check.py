@@ -1,4 +1,4 @@
-"""What `launch.sh` of an export for verl looks at before anything starts: `python -m gog_train.verl.check`.
+"""What `gog_train.verl.start` looks at before verl starts; by itself: `python -m gog_train.verl.check [overrides]`.
 
 verl takes whatever a tool raises for the tool's reply and trains on it, so what is wrong has to be found before. The
 environment says what to look at: GOG_EXPORT, GOG_CALLS, GOG_TEXT_SEARCH, GOG_IMAGE_SEARCH, GOG_PAGES, GOG_JUDGE,
@@ -12,8 +12,9 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import yaml
 from PIL import Image
 
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
@@ -32,8 +33,13 @@ from gog_train.verl.reward import ALONE
 AGAIN = "export it again with `gog export rl --format verl`"
 
 
-def check(environment: Mapping[str, str]) -> str:
+BATCH: Final = "data.train_batch_size"
+
+
+def check(environment: Mapping[str, str], words: Sequence[str] = ()) -> str:
     """Look at the export, the model, the searches and the judge; returns what was found, in two lines.
+
+    `words` are the overrides that verl gets, of which the batch size counts here.
 
     Raises `ExportError` or `TrainingError`.
     """
@@ -42,6 +48,7 @@ def check(environment: Mapping[str, str]) -> str:
     train = manifest["splits"]["train"]
     if not train.get("rows"):
         raise ExportError(f"the split train of {folder} has no rows: label more seeds with `gog label`, and {AGAIN}")
+    _check_batch(folder, train["rows"], words)
     for split, listed in manifest["splits"].items():
         check_files(folder, {file["name"]: file["sha256"] for file in listed["files"]}, f"split {split}", AGAIN)
     images = {name: value for name, value in manifest["other_files"].items() if name.startswith("images/")}
@@ -57,6 +64,20 @@ def check(environment: Mapping[str, str]) -> str:
     rules = reach(_golds([folder / file["name"] for file in train["files"]]), "zero", judge=not alone)
     there = f"{train['rows']} questions, {len(images)} images; model, searches and judge are there"
     return f"{there}\n{rules.line}" + (f" -> {rules.advice}" if rules.advice else "")
+
+
+def _check_batch(folder: Path, rows: int, words: Sequence[str]) -> None:
+    """A batch of at most the rows: verl leaves out what does not fill one, and divides by the steps that are left."""
+    recipe = yaml.safe_load((folder / "grpo.yaml").read_text("utf-8"))
+    batch = str(recipe["data"]["train_batch_size"])
+    for word in words:
+        name, _, value = word.lstrip("+").partition("=")
+        batch = value if name == BATCH else batch
+    if batch.isdigit() and int(batch) > rows:
+        raise TrainingError(
+            f"a step takes {batch} questions, the export has {rows}: label more seeds with `gog label`, or start with "
+            f"{BATCH}={rows} actor_rollout_ref.actor.ppo_mini_batch_size={rows}"
+        )
 
 
 def _check_model(model: str, manifest: Mapping[str, Any], rows: Path) -> None:
@@ -122,10 +143,10 @@ def _check_services(environment: Mapping[str, str], manifest: Mapping[str, Any])
         services.close()
 
 
-def main() -> int:
+def main(words: Sequence[str] = ()) -> int:
     """The command line: 0 where verl can start, 2 where it cannot."""
     try:
-        print(check(os.environ), flush=True)
+        print(check(os.environ, words), flush=True)
         return 0
     except KeyError as error:
         why = f"{error.args[0]} is not set: start with launch.sh"
@@ -136,4 +157,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -27,6 +27,7 @@ from gog_train.environment import gold_of
 from gog_train.rewards.outcomes import PaidAs, paid_as
 from gog_train.rewards.terms import Finished, RewardSettings, Unsettled
 from gog_train.services import RULES, Addresses, open_judge
+from gog_train.verl.stop import ask_to_stop
 
 RESULT_END: Final = "</tool_response>"
 ATTEMPTS: Final = 3
@@ -35,7 +36,14 @@ ALONE: Final = "verl can mask no rollout: name a judge (GOG_JUDGE), or set GOG_U
 
 
 class NoRewardError(RuntimeError):
-    """Nobody settles an answer, or another term has no value. verl masks nothing, and neither is a wrong answer."""
+    """Nobody settles an answer, or another term has no value. verl masks nothing, and neither is a wrong answer.
+
+    Raising it asks for the end of the training, since verl itself goes on without the rollout.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        ask_to_stop(why)
 
 
 async def compute_score(

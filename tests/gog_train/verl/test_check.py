@@ -30,6 +30,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lake, target = small_run(folder / "lake"), Target("verl", BACKBONES[QWEN3])
     done = export_rl(source_of(lake), ExportRequest(target=target)).folder
     done.rename(folder / "export")
+    recipe = folder / "export" / "grpo.yaml"
+    recipe.write_text(recipe.read_text().replace("train_batch_size: 64", "train_batch_size: 2"))
     tiny_models.checkpoint(QWEN3, folder / "model")
     resized(folder / "model", {"shortest_edge": 256 * 256, "longest_edge": 4096 * 4096})
     atlas_world(folder / "world")
@@ -72,6 +74,17 @@ def test_all_is_there(environment: Environment) -> None:
     assert there == "2 questions, 2 images; model, searches and judge are there"
     assert rules.startswith("rules settle answers to 2 questions: 100% only as right (string: 2 only as right); ")
     assert rules.endswith("paid 0 -> name a judge")
+
+
+@pytest.mark.parametrize(("word", "fits"), [("data.train_batch_size=1", True), ("data.train_batch_size=3", False)])
+def test_a_batch_has_to_fit_into_the_rows(environment: Environment, word: str, fits: bool) -> None:
+    """verl starts all the same, and divides by a step's zero after minutes."""
+    words = ["trainer.total_epochs=1", word]
+    if fits:
+        assert check(environment, words)
+        return
+    with pytest.raises(TrainingError, match=r"a step takes 3 questions, the export has 2: .* data.train_batch_size=2"):
+        check(environment, words)
 
 
 @pytest.mark.parametrize("unsettled", ["mask", None, "none"])

@@ -25,6 +25,7 @@ from gog_train.settings import TrainingError
 from gog_train.verl import reward
 from gog_train.verl.episode import REPORT, STATE, Home, take_turn
 from gog_train.verl.reward import NoRewardError, compute_score, last_part
+from gog_train.verl.stop import reason_to_stop
 
 EPISODE = EpisodeSettings(max_turns=6).in_frame(BACKBONES["qwen3-vl"].spec)
 ASKED = {"question": "What is the capital, question ?", "image": "images/a.png"}
@@ -242,8 +243,9 @@ class TestReward:
             asyncio.run(compute_score("x", "<answer>Uganda</answer>", GOLD))
 
     def test_a_judge_that_is_down_ends_the_training_and_is_never_a_wrong_answer(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
+        monkeypatch.setenv("GOG_CALLS", str(tmp_path))
         asked: list[JudgeQuestion] = []
 
         async def down(question: JudgeQuestion) -> JudgeReply:
@@ -254,4 +256,5 @@ class TestReward:
         with pytest.raises(NoRewardError, match="look after its endpoint"):
             paid("<answer>The republic in the east</answer>", judge="http://localhost/v1#m")
         assert len(asked) == reward.ATTEMPTS
+        assert "look after its endpoint" in (reason_to_stop(tmp_path) or ""), "verl itself goes on"
         assert paid("<answer>Kenya</answer>", judge="http://localhost/v1#m")["acc"] == 1.0  # the rules settle it

@@ -236,6 +236,9 @@ class TestOtherTrainers:
         assert config["data"]["train_files"] == ["${oc.env:GOG_EXPORT}/data/train-00000-of-00001.parquet"]
         assert config["data"]["val_files"] == config["data"]["train_files"], "there is no other split here"
         assert config["trainer"]["save_freq"] > 0, "verl's own default saves nothing"
+        assert config["actor_rollout_ref"]["model"]["override_config"] == {"attn_implementation": "sdpa"}
+        assert "max_num_gen_batches" not in config["algorithm"]["filter_groups"], "verl does not heed it"
+        assert config["trainer"]["v1"]["sampler"]["custom_sampler"]["path"] == "pkg://gog_train.verl.sampler"
         assert config["actor_rollout_ref"]["actor"]["loss_agg_mode"] == GrpoSettings.model_fields["loss"].default
         tools = yaml.safe_load((done.folder / "tools.yaml").read_text())["tools"]
         asked = json.loads(rows_of(rl(lake, "trl", backbone).folder)[0]["tools"])
@@ -274,15 +277,15 @@ class TestOtherTrainers:
             )
             assert "name the model to train" in said.stderr
 
-    def test_verl_does_not_start_where_the_look_before_it_fails(self, lake: Lake, tmp_path: Path) -> None:
+    def test_verl_is_started_with_the_words_that_it_is_given(self, lake: Lake, tmp_path: Path) -> None:
         python = tmp_path / "python"
-        python.write_text('#!/bin/sh\necho "$@"\ncase "$2" in gog_train.verl.check) exit 2;; esac\n')
+        python.write_text('#!/bin/sh\necho "$@"\nexit 2\n')
         python.chmod(0o755)
         script = rl(lake, "verl", "qwen3-vl").folder / "launch.sh"
         env = {"PATH": os.environ["PATH"], "PYTHON": str(python), "MODEL": "m"}
         env |= {"GOG_TEXT_SEARCH": "corpus:a", "GOG_IMAGE_SEARCH": "gallery:a"}
-        said = subprocess.run([script], capture_output=True, text=True, env=env, check=False)
-        assert (said.returncode, said.stdout.split()) == (2, ["-m", "gog_train.verl.check"])
+        said = subprocess.run([script, "a=1"], capture_output=True, text=True, env=env, check=False)
+        assert (said.returncode, said.stdout.split()) == (2, ["-m", "gog_train.verl.start", "a=1"])
 
     @pytest.mark.parametrize(("atlas", "paid"), [(True, "zero"), (False, "")])
     def test_verl_pays_what_nobody_settles_by_itself_only_where_all_names_are_known(
