@@ -1,7 +1,7 @@
 """A stand-in for the `vllm` executable: takes the arguments of `vllm serve`, answers every question with them.
 
-Further arguments say how it behaves: `--fail` ends at once, `--never-up`, `--ends-after N` (answers), `--deaf` (to
-SIGTERM), `--child FILE` starts a process and writes its id to the file.
+Further arguments say how it behaves: `--fail` ends at once, `--dies-of TEXT` too, `--never-up`, `--ends-after N`
+(answers), `--deaf` (to SIGTERM), `--child FILE` starts a process and writes its id to the file.
 """
 
 import json
@@ -49,6 +49,9 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """Serve until told to end."""
     print("loading the weights", flush=True)
+    if text := option("--dies-of"):
+        print(text, "\nexiting", file=sys.stderr, flush=True)
+        sys.exit(1)
     if "--fail" in ARGUMENTS:
         print("ValueError: no GPU\nfound here", file=sys.stderr, flush=True)
         sys.exit(1)

@@ -7,6 +7,7 @@ Every worker process starts its own; one that should serve several is started by
 import asyncio
 import atexit
 import http.client
+import logging
 import os
 import re
 import socket
@@ -29,7 +30,24 @@ GRACE_S: Final = 15.0
 MOST_STARTS: Final = 3
 """A server that ended by itself is started again, so often in all."""
 _LOOK_S: Final = 0.1
+_SAY_S: Final = 20.0
+"""Seconds of a start between two lines about it."""
 _TAIL_LINES: Final = 5
+
+_log = logging.getLogger(__name__)
+
+_CAUSES: Final = (
+    (
+        re.compile(
+            r"out of memory|No available memory for the cache blocks"
+            r"|less than desired GPU memory|KV cache .{0,80}larger than",
+            re.I,
+        ),
+        "its memory does not suffice: lower --max-model-len or --gpu-memory-utilization in its args, or use more GPUs",
+    ),
+    (re.compile(r"address already in use", re.I), "its port was taken by another program: start again"),
+)
+"""What the end of a log says, and what to do."""
 
 Command = Callable[[int], Sequence[str]]
 """From the port on 127.0.0.1 that a server shall listen on to its executable and arguments."""
@@ -90,7 +108,7 @@ class ChildServer:
         self._port = _free_port()
         guarded = [sys.executable, "-I", process_guard.__file__, str(os.getpid()), str(GRACE_S)]
         self._logs.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
+        with self._log_file.open("ab") as log:
             self._guard = subprocess.Popen(  # noqa: S603  # a list, and the executable is the user's own choice
                 [*guarded, *self._command(self._port)],
                 stdin=subprocess.DEVNULL,
@@ -104,7 +122,8 @@ class ChildServer:
 
     def _wait_for_health(self) -> None:
         assert self._guard is not None
-        last = time.monotonic() + self._start_s
+        began = time.monotonic()
+        last, say = began + self._start_s, began + _SAY_S
         while not _healthy(self._port):
             if (code := self._guard.poll()) is not None:
                 raise ChildError(f"{self._address} ended with exit code {code} before it was up; {self._tail()}")
@@ -112,23 +131,34 @@ class ChildServer:
                 self.stop()
                 waited = f"{self._start_s:g} s ({self._address.partition(':')[0]}.start_s)"
                 raise ChildError(f"{self._address} was not up after {waited}; {self._tail()}")
+            if time.monotonic() > say:
+                say += _SAY_S
+                newest = (self._lines() or ["its log is empty"])[-1]
+                _log.warning("%s is starting, %.0f s: %s", self._address, time.monotonic() - began, newest)
             time.sleep(_LOOK_S)
 
     @property
-    def _log(self) -> Path:
+    def _log_file(self) -> Path:
         scheme, _, rest = self._address.partition(":")
         return self._logs / f"{scheme}-{re.sub(r'[^A-Za-z0-9._-]+', '-', rest)[-80:]}-{os.getpid()}.log"
 
     def _tail(self) -> str:
-        """Where the log is, and its last lines in one."""
+        """The cause that its log names, where the log is, and its last lines in one."""
+        lines = self._lines()
+        if lines is None:
+            return f"its log {self._log_file} cannot be read"
+        cause = next((told + "; " for pattern, told in _CAUSES if any(map(pattern.search, lines))), "")
+        return f"{cause}see {self._log_file}: {' / '.join(lines[-_TAIL_LINES:]) or 'it is empty'}"
+
+    def _lines(self) -> list[str] | None:
+        """The last lines of the log but for our own looks at its health; None where it cannot be read."""
         try:
-            with self._log.open("rb") as file:
-                file.seek(max(0, self._log.stat().st_size - 4000))
+            with self._log_file.open("rb") as file:
+                file.seek(max(0, self._log_file.stat().st_size - 4000))
                 lines = file.read().decode("utf-8", "replace").splitlines()
         except OSError:
-            return f"its log {self._log} cannot be read"
-        shown = [" ".join(line.split())[:200] for line in lines if line.strip()]
-        return f"see {self._log}: {' / '.join(shown[-_TAIL_LINES:]) or 'it is empty'}"
+            return None
+        return [" ".join(line.split())[:200] for line in lines if line.strip() and "GET /health" not in line]
 
 
 class ChildModel:
@@ -165,8 +195,11 @@ class ChildModel:
             self._chat, self._base = ChatModel(base, self._model, self._images, self._settings), base
 
     async def complete(self, request: ChatRequest) -> ChatReply:
-        """One reply. Raises `ServiceError`, and `ChildError` where there is no server."""
-        if self._chat is None:
+        """One reply; a server that has ended is started again.
+
+        Raises `ServiceError`, and `ChildError` where there is no server.
+        """
+        if self._chat is None or not self._server().alive:
             await self.ready()
         assert self._chat is not None
         return await self._chat.complete(request)

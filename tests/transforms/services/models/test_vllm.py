@@ -145,6 +145,56 @@ def test_a_server_that_does_not_start_says_why(make: Make, tmp_path: Path) -> No
     assert log.read_text().count("loading the weights") == 1, "it is not started for every question"
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB",
+            "memory does not suffice: lower --max-m",
+        ),
+        ("ValueError: No available memory for the cache blocks.", "memory does not suffice: lower --max-m"),
+        ("OSError: [Errno 98] Address already in use", "port was taken by another program: start again"),
+    ],
+)
+def test_a_server_that_does_not_start_for_a_known_cause_says_what_to_do(make: Make, text: str, told: str) -> None:
+    with pytest.raises(ChildError) as caught:
+        ask(make("--dies-of", text))
+    said = str(caught.value)
+    assert told in said
+    assert text in said
+    assert "\n" not in said
+
+
+def test_a_start_that_takes_long_is_told(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(child_module, "_SAY_S", 0.5)
+    with pytest.raises(ChildError, match="not up after"):
+        ask(make("--never-up", start_s=1.8))
+    told = [record.getMessage() for record in caplog.records if "is starting" in record.getMessage()]
+    assert 1 <= len(told) <= 3
+    assert all(line.startswith(f"vllm:{MODEL} is starting, ") for line in told)
+    assert told[-1].endswith(" s: loading the weights")
+
+
+def test_a_killed_server_is_started_again_by_the_next_question_of_a_rollout(make: Make) -> None:
+    """Not by the door's `ready` alone: a call that is tried again within the door goes to the new one."""
+    model = make("--y")
+
+    async def go() -> list[int]:
+        pids = []
+        try:
+            for _ in range(2):
+                pids.append(json.loads((await model.complete(QUESTION)).message.text)["pid"])
+                os.kill(pids[-1], signal.SIGKILL)
+                await asyncio.to_thread(ended, model._server())
+        finally:
+            await close_client()
+        return pids
+
+    assert len(set(asyncio.run(go()))) == 2
+
+
 def test_an_executable_that_is_not_there(make: Make) -> None:
     with pytest.raises(ChildError, match=r"exit code 127.*/no/such/vllm: No such file or directory"):
         ask(make(executable="/no/such/vllm"))
