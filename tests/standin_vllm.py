@@ -46,6 +46,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
+class Server(ThreadingHTTPServer):
+    """Says nothing of a client that hangs up."""
+
+    def handle_error(self, *_: object) -> None:
+        """The log holds what a test put there."""
+
+
 def main() -> None:
     """Serve until told to end."""
     print("loading the weights", flush=True)
@@ -63,7 +70,7 @@ def main() -> None:
             file.write(str(child.pid))
     port = option("--port")
     assert port
-    ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+    Server(("127.0.0.1", int(port)), Handler).serve_forever()
 
 
 if __name__ == "__main__":
