@@ -1,0 +1,31 @@
+"""The page on cost: its figures are what `gog plan` says of its config today."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from calling import Gog
+
+PAGE = (Path(__file__).parents[3] / "docs" / "cost.md").read_text("utf-8")
+TEACHERS = {
+    "gpt-4o": "https://api.openai.com/v1#gpt-4o",
+    "gpt-5-mini": "https://api.openai.com/v1#gpt-5-mini",
+    "Qwen3-VL-8B of your own": "http://localhost:8000/v1#Qwen/Qwen3-VL-8B-Instruct",
+}
+
+
+@pytest.mark.parametrize("teacher", TEACHERS)
+def test_its_figures_are_those_of_the_plan(
+    teacher: str, gog: Gog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = re.search(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    assert found
+    Path("gog.yaml").write_text(yaml.safe_dump(yaml.safe_load(found[1]) | {"teacher": TEACHERS[teacher]}), "utf-8")
+    done = gog("plan", "--json")
+    assert done.code == 0, done.err
+    costs = [line["cost"] for line in json.loads(done.out)["lines"] if line["cost"]]
+    low, high = (round(sum(cost[end] for cost in costs)) for end in ("low", "high"))
+    assert f"| {teacher} | {low} to {high}" in PAGE
