@@ -35,6 +35,7 @@ from runners.engines import (
 from runs import records
 
 from gog.pipelines.config.config import Config, parse_config
+from gog.transforms.place import files_below, name_below, place
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SEEDS = int(os.environ.get("GOG_RUNNERS_SEEDS", "12"))
@@ -84,8 +85,9 @@ def config_at(lake: Path, endpoint: Endpoint) -> Config:
     return parse_config(small(lake, 7, SEEDS, endpoint.models, "r").model_dump(mode="json"))
 
 
-def start(config: Config, *beam: str) -> "subprocess.Popen[str]":
-    path = Path(config.lake).parent / "run.yaml"
+def start(config: Config, *beam: str, folder: Path | None = None) -> "subprocess.Popen[str]":
+    """A run; its config lies in the folder, or beside the lake."""
+    path = (folder or Path(config.lake).parent) / "run.yaml"
     path.write_text(yaml.safe_dump(config.model_dump(mode="json")), "utf-8")
     command = [sys.executable, "-m", "gog.pipelines.cli.main", "run", "--config", str(path)]
     rest = ["--", *beam] if beam else []
@@ -174,6 +176,33 @@ def test_on_spark_embedded(made: Programs, endpoint: Endpoint, local: Config) ->
 @pytest.mark.runners
 def test_on_a_spark_cluster(made: Programs, endpoint: Endpoint, local: Config) -> None:
     check_equal(made, endpoint, local, *typed("spark.md", {"127.0.0.1:8099": spark(made)}))
+
+
+@pytest.mark.parametrize(
+    "engine",
+    ["beam", pytest.param("flink", marks=pytest.mark.runners), pytest.param("spark", marks=pytest.mark.runners)],
+)
+def test_with_a_lake_in_a_bucket(
+    engine: str, remote: str, made: Programs, endpoint: Endpoint, local: Config, tmp_path: Path
+) -> None:
+    jobs = {"beam": job_service, "flink": flink_job_server, "spark": spark_job_server}[engine](made)
+    there = config_at(tmp_path / "lake", endpoint).model_copy(update={"lake": remote})
+    config = there.model_copy(update={"store": there.store.model_copy(update={"path": str(tmp_path / "store")})})
+    endpoint.asked.clear()
+    done = finish(start(config, *on(jobs), folder=tmp_path))
+    assert done.code == 0, done.said
+    assert calls_repeated(endpoint) == 0
+    copy = config.model_copy(update={"lake": str(tmp_path / "copy")})
+    for path in files_below(place(remote)):
+        name = tmp_path / "copy" / name_below(path, place(remote))
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.write_bytes(path.read_bytes())
+    assert tables_of(copy) == tables_of(local)
+
+
+def tables_of(config: Config) -> dict[str, str]:
+    """Hashes of tables and exports without what a step notes of its inputs, which names versions of objects."""
+    return {name: found for name, found in made_by(config).items() if Path(name).suffix in {".parquet", ".md"}}
 
 
 def in_the_middle(process: "subprocess.Popen[str]", endpoint: Endpoint, calls: int) -> None:
