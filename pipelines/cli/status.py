@@ -28,7 +28,7 @@ EXAMPLES = example(
     "gog status",
     "gog status --run fvqa --json",
     "watch -n 5 gog status --run fvqa",
-    "gog status --lake s3://bucket/lake --metrics > /var/lib/node_exporter/gog.prom",
+    "gog status --lake s3://bucket/lake --metrics > gog.prom",
 )
 MetricsOption = Annotated[
     bool, typer.Option("--metrics", help="Print OpenMetrics text for whoever scrapes; of all runs without --run.")

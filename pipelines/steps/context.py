@@ -2,13 +2,15 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
+from uuid import uuid4
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, WorkerOptions
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
@@ -65,6 +67,10 @@ class Context:
             workers.sdk_harness_log_level_overrides = {"gog": "DEBUG"} | (workers.sdk_harness_log_level_overrides or {})
         if self.local:
             return beam.Pipeline(runner=LOCAL_RUNNER, options=options)
+        job = options.view_as(GoogleCloudOptions)
+        if not job.job_name:  # which engines show, and by which a job is found again
+            run = re.sub("[^a-z0-9]+", "-", self.run.lower()).strip("-")[:40]
+            job.job_name = f"gog-{run}-{uuid4().hex[:8]}"
         return beam.Pipeline(options=options)
 
     def done(self, step: str, shard: int) -> bool:

@@ -11,13 +11,14 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PortableOptions
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineResult
 
 from gog.pipelines.lake.disk import disk_advice
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.steps.engine_words import job_failed, no_worker
+from gog.pipelines.steps.flink import UNENDED, end_job
 from gog.pipelines.steps.runner import losing_no_worker
 from gog.transforms.beam.counters import totals
 from gog.transforms.beam.window import CallFailed
@@ -85,10 +86,10 @@ def _on_engine(pipeline: beam.Pipeline, engine: str, environment: str, begun: Ca
             at_work = at_work or begun()
             waited = time.monotonic() - started
             if not at_work and waited > BEGINS_S:
-                _cancel(result, ended)
+                _cancel(result, ended, engine, pipeline.options)
                 raise no_worker(engine, waited, environment)
     except KeyboardInterrupt:
-        _cancel(result, ended)
+        _cancel(result, ended, engine, pipeline.options)
         raise
     ended.result()
     return result
@@ -115,8 +116,14 @@ def _over(ended: "Future[Any]", within_s: float) -> bool:
     return False
 
 
-def _cancel(result: PipelineResult, ended: "Future[Any]") -> None:
+def _cancel(result: PipelineResult, ended: "Future[Any]", engine: str, options: PipelineOptions) -> None:
     """Cancel the job, and wait a while until the engine has ended it."""
+    if engine == "Flink":
+        try:
+            if not end_job(options):
+                _log.warning("%s", UNENDED)
+        except (OSError, ValueError, KeyError) as error:
+            _log.warning("%s (its job manager does not answer: %s)", UNENDED, error)
     cancelled = _in_thread(result.cancel)
     if not (_over(cancelled, ENDS_S) and _over(ended, ENDS_S)) or cancelled.exception() is not None:
         _log.warning("the engine has not said that it ended the job: see its page")

@@ -180,7 +180,10 @@ class Flink:
         )
 
     def kill_manager(self) -> None:
+        """Until the job manager knows."""
+        known = int(self.ask("overview")["taskmanagers"])
         end(self.managers.pop())
+        wait(lambda: int(self.ask("overview")["taskmanagers"]) < known, lambda: self.made.log("jobs"))
 
     def states(self) -> list[str]:
         """States of its jobs, the latest first."""

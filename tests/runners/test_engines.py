@@ -163,8 +163,9 @@ def test_on_a_flink_cluster(made: Programs, endpoint: Endpoint, local: Config) -
 
 @pytest.mark.runners
 def test_on_a_flink_cluster_with_workers_of_its_own(made: Programs, endpoint: Endpoint, local: Config) -> None:
-    jobs = flink_job_server(made, f"127.0.0.1:{flink(made).rest}")
-    addresses = {"127.0.0.1:8099": jobs, "127.0.0.1:50000": worker_pool(made)}
+    master = f"127.0.0.1:{flink(made).rest}"
+    jobs = flink_job_server(made, master)
+    addresses = {"127.0.0.1:8099": jobs, "127.0.0.1:8081": master, "127.0.0.1:50000": worker_pool(made)}
     check_equal(made, endpoint, local, *typed("flink.md", addresses))
 
 
@@ -263,9 +264,9 @@ def test_what_ends_the_command_ends_the_job(made: Programs, endpoint: Endpoint, 
     cluster = flink(made)
     config = config_at(made.folder / "lake", endpoint)
     endpoint.asked.clear()
-    process = start(
-        config, *on(flink_job_server(made, f"127.0.0.1:{cluster.rest}"), "--parallelism=2", *external(made))
-    )
+    master = f"127.0.0.1:{cluster.rest}"
+    beam = "--parallelism=2", f"--flink_master={master}", *external(made)
+    process = start(config, *on(flink_job_server(made, master), *beam))
     in_the_middle(process, endpoint, 5)
     process.send_signal(number)
     done = finish(process)
