@@ -34,6 +34,8 @@ HANDED_ON: Final = (
 """Variables that the recipe, the tools and the reward read in Ray's workers. The key of a judge is not among them: verl
 prints them all. Workers on this machine inherit it; on others it has to be set."""
 
+ATTENTION: Final = "actor_rollout_ref.model.override_config.attn_implementation"
+"""`flash_attention_2`, verl's default, needs the package flash-attn."""
 TRAINER: Final = ("-m", "verl.trainer.main_ppo")
 LOOK: Final = 1.0
 """Seconds between two looks for a reason to stop."""
@@ -94,8 +96,10 @@ def main(words: Sequence[str]) -> int:
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    attention = [] if any(ATTENTION in word for word in words) else [f"+{ATTENTION}=sdpa"]
+    recipe_of = [f"--config-path={made.resolve()}", "--config-name=grpo"]
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    return watched([sys.executable, *TRAINER, f"--config-path={made.resolve()}", "--config-name=grpo", *words], calls)
+    return watched([sys.executable, *TRAINER, *recipe_of, *attention, *words], calls)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,10 @@ def test_what_stopped_the_last_training_does_not_stop_this_one(monkeypatch: pyte
         *start.TRAINER,
         f"--config-path={recipe}",
         "--config-name=grpo",
+        f"+{start.ATTENTION}=sdpa",
         "trainer.total_epochs=1",
     ]
+    assert start.main([f"+{start.ATTENTION}=flash_attention_2"]) == 0
+    assert commands[1][-2:] == ["--config-name=grpo", f"+{start.ATTENTION}=flash_attention_2"]
     handed = yaml.safe_load((recipe / "grpo.yaml").read_text())["ray_kwargs"]["ray_init"]["runtime_env"]["env_vars"]
     assert handed["GOG_EXPORT"] == str(tmp_path)
