@@ -63,6 +63,7 @@ COMMANDS: Final = (
         "store",
         "forget",
         "serve-planner",
+        "serve-tools",
     ),
 )
 """The commands in the order in which somebody comes to need them."""

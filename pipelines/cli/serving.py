@@ -11,9 +11,16 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanag
 from gog.pipelines.cli.errors import FellShortError
 
 
-async def serve(serving: AbstractAsyncContextManager[str], host: str, port: int, tell: Callable[[str], None]) -> None:
+async def serve(
+    serving: AbstractAsyncContextManager[str],
+    host: str,
+    port: int,
+    tell: Callable[[str], None],
+    *,
+    keyed: bool = False,
+) -> None:
     """Serve until the process is interrupted or told to end. `serving` listens meanwhile and gives the address, which
-    `tell` prints. Raises `FellShortError`.
+    `tell` prints. Unless it is `keyed`, it is said where others reach it. Raises `FellShortError`.
     """
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -22,7 +29,7 @@ async def serve(serving: AbstractAsyncContextManager[str], host: str, port: int,
         async with AsyncExitStack() as stack:
             with _listening(host, port):
                 address = await stack.enter_async_context(serving)
-            if not _is_loopback(host):
+            if not keyed and not is_loopback(host):
                 print(f"gog: whoever reaches {host} may ask this server: it has no key", file=sys.stderr)
             tell(address)
             sys.stdout.flush()
@@ -32,7 +39,8 @@ async def serve(serving: AbstractAsyncContextManager[str], host: str, port: int,
             loop.remove_signal_handler(signum)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -35,7 +35,7 @@ def test_the_list_says_of_each_command_what_its_own_help_begins_with(gog: Gog) -
 
 WANTED = {
     *("init", "doctor", "plan", "preview", "run", "demo", "ingest", "synthesize", "curate", "label", "export"),
-    *("status", "retry", "inspect", "report", "index", "store", "serve-planner", "eval", "train"),
+    *("status", "retry", "inspect", "report", "index", "store", "serve-planner", "serve-tools", "eval", "train"),
 }
 
 
