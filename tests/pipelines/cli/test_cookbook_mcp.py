@@ -100,7 +100,7 @@ def test_a_run_with_a_server_as_its_only_search(gog: Gog, typed: dict[str, Any])
     assert "--run" in gone_on.error
     Path("notes.py").write_text(server.replace("def find", "def gaze"), "utf-8")
     close_stores()
-    assert "#gaze=NAME" in gog("ingest", "-c", "gog.yaml", "--run", "other").error
+    assert "#gaze=NAME" in gog("run", "-c", "gog.yaml", "--run", "other").error
 
 
 @pytest.mark.parametrize("body", ["raise OSError('down')", "import os; os._exit(1)"], ids=["says so", "dies"])
