@@ -67,17 +67,26 @@ def _saved(
     """The folder with the model and all that serves it; `on_base` as `serve_command` has it."""
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    write_notes(folder, template, backbone, on_base, served=served)
+    return folder
+
+
+def write_notes(
+    folder: Path, template: Template, backbone: Backbone, on_base: tuple[str, int] | None = None, *, served: bool = True
+) -> list[str]:
+    """Write chat template and notes beside a model; returns the command that serves it, empty where nothing does."""
     (folder / "chat_template.jinja").write_text(template.text, "utf-8")
+    serve = serve_command(folder, template, backbone, on_base) if served else []
     notes = {
         "backbone": backbone.name,
         "thinking": template.thinking,
         "factor": backbone.factor,
         "min_pixels": backbone.min_pixels,
         "max_pixels": backbone.max_pixels,
-        "serve": serve_command(folder, template, backbone, on_base) if served else None,
+        "serve": serve or None,
     }
     _write(folder / NOTES, notes)
-    return folder
+    return serve
 
 
 def serve_command(folder: Path, template: Template, backbone: Backbone, on_base: tuple[str, int] | None) -> list[str]:

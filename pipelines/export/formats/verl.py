@@ -104,6 +104,7 @@ def _recipe(folder: Path, backbone: Backbone, facts: CardFacts, episode: Episode
     }
     (folder / "grpo.yaml").write_text(rendered("verl/grpo.yaml.j2", values), "utf-8")
     write_script(folder / "launch.sh", rendered("verl/launch.sh.j2", values))
+    write_script(folder / "merge.sh", rendered("verl/merge.sh.j2", values))
     (folder / "tools.yaml").write_text(_tools_yaml(episode), "utf-8")
     (folder / "chat_template.jinja").write_text(backbone.template(thinking=facts.thinking).text, "utf-8")
 

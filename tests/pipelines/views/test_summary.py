@@ -91,6 +91,7 @@ class TestPlain:
             "funnel",
             "reasons",
             "spend",
+            "providers",
             "behaviours",
             "categories",
             "levels",
