@@ -43,13 +43,15 @@ class PinnedTool(BaseModel):
     version: str
     """What the server says that it is."""
     name: str
-    """What the server calls it,"""
+    """What the server calls it."""
     called: str = Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$")
-    """and what models do."""
+    """What models call it."""
     about: str
+    """What it does, in the server's words, shortened and made harmless."""
     properties: dict[str, JsonValue]
     """JSON schema of each argument."""
     required: tuple[str, ...] = ()
+    """Arguments that a call must have."""
     digest: str
     """Of the name, the description and the schema, as the server wrote them."""
 
