@@ -6,7 +6,6 @@
 """
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeVar
@@ -19,11 +18,10 @@ from gog.transforms.image_store import ImageStore
 from gog.transforms.images import CropSettings
 from gog.transforms.open_set import OpenSet
 from gog.transforms.passing_images import PassingImages
+from gog.transforms.services.connections import close_connections
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.retry import Retry
-from gog.transforms.services.http import close_client
 from gog.transforms.services.loop import run_on_loop
-from gog.transforms.services.mcp.server import close_servers
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.provider import NamedModels
 from gog.transforms.services.protocols import PageReader, ServiceError
@@ -78,10 +76,7 @@ class TrainingServices:
 
     def close(self) -> None:
         """Close connections and stores."""
-        with suppress(TimeoutError):
-            run_on_loop(close_client(), 5)
-        with suppress(TimeoutError):
-            run_on_loop(close_servers(), 5)
+        close_connections()
         for store in self.stores:
             store.close()
 

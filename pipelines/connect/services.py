@@ -24,15 +24,14 @@ from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.tools import servers_among
 from gog.transforms.image_store import ImageStore
 from gog.transforms.place import is_remote, local_folder
+from gog.transforms.services.connections import close_connections
 from gog.transforms.services.gateway.breaker import Breaker
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gate import Gate, Limits
 from gog.transforms.services.gateway.gateway import Gateway
 from gog.transforms.services.gateway.prices import find_price
-from gog.transforms.services.http import close_client
-from gog.transforms.services.loop import peek, run_on_loop, shared, unshare
+from gog.transforms.services.loop import peek, shared, unshare
 from gog.transforms.services.mcp.address import parse_address
-from gog.transforms.services.mcp.server import close_servers
 from gog.transforms.services.models.provider import Server
 from gog.transforms.services.protocols import Detector, ImageSearch, PageReader, Policy, TextSearch
 from gog.transforms.services.providers import DETECTORS, IMAGE_SEARCHES, MODELS, TEXT_SEARCHES, host_or_scheme
@@ -142,10 +141,7 @@ def open_store(config: Config) -> AnyStore:
 
 def close_stores() -> None:
     """Give back what is leased, write what waits, close the process's stores and connections: for its end."""
-    with suppress(TimeoutError):
-        run_on_loop(close_client(), 5)
-    with suppress(TimeoutError):
-        run_on_loop(close_servers(), 5)
+    close_connections()
     while _budgets:
         process, budget = _budgets.pop()
         if process == os.getpid():

@@ -126,7 +126,7 @@ class McpServer:
         ready: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._leave = leave = asyncio.Event()
         self._checked.clear()
-        _servers.append(self)
+        _servers.add(self)
         self._keeper = keeper = asyncio.create_task(_hold(self.address, ready, leave))
         try:
             async with asyncio.timeout(_CONNECT_S):
@@ -144,7 +144,7 @@ class McpServer:
         return failed
 
 
-_servers: list[McpServer] = []
+_servers: set[McpServer] = set()
 
 
 async def close_servers() -> None:
