@@ -127,5 +127,5 @@ def _target(kind: str, form: str, backbone: str | None) -> Target:
         )
     try:
         return Target(form, BACKBONES[backbone] if backbone else None)
-    except UnknownMemberError as error:
+    except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--backbone") from None

@@ -34,6 +34,7 @@ def test_the_export_again_after_a_change_of_its_settings(gog: Gog, copied: Place
         (["sft", "--backbone", "qwen3-vl"], "for a backbone use --format trl"),
         (["sft", "--format", "verl", "--backbone", "qwen3-vl"], "use llama-factory, ms-swift, parquet, trl"),
         (["rl", "--format", "llama-factory", "--backbone", "qwen3-vl"], "use ms-swift, parquet, trl, verl"),
+        (["rl", "--format", "verl", "--backbone", "qwen3.5"], "use --format trl"),
         (["sft", "--format", "axolotl", "--backbone", "qwen3-vl"], "axolotl"),
         (["dpo"], "there are two exports: sft and rl"),
     ],
