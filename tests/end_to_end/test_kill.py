@@ -103,8 +103,8 @@ def test_killed_from_outside_while_calls_are_in_flight(tiny: Config, tmp_path: P
     with Lake(Path(config.lake)).lock(config.run):
         pass  # the killed process holds nothing
     child = start(file, log)
-    child.communicate(timeout=200)
-    assert child.returncode == 0
+    _, errors = child.communicate(timeout=200)
+    assert child.returncode == 0, errors
     _, (again, _) = notes(log)
     assert set(began) & set(again) <= in_flight
     assert records(config) == records(tiny)

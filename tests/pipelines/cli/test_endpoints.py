@@ -62,10 +62,10 @@ def test_a_wrong_set_up_stops_after_a_few_calls_and_heals(
 def test_what_failed_in_shards_before_the_stop_is_asked_again(gog: Gog, tmp_path: Path, finished: Place) -> None:
     """A stop takes five questions without an answer, and a seed has fewer: its shard is written with its failure."""
     with misbehaving(lambda request, body: (500, error("out of memory", None))) as server:
-        made = run_at(server, tmp_path, finished, count=4, shard_size=1)
+        made = run_at(server, tmp_path, finished, count=8, shard_size=1)
         assert gog("run", "-c", made.config).code == 1
         assert count_rejects(Lake(made.lake), "tiny", ["screen.teacher_failed"]).total() > 0
-        assert not Lake(made.lake).part_path("tiny", "seeds", "ingest", 3).exists()
+        assert not Lake(made.lake).part_path("tiny", "seeds", "ingest", 7).exists()
         server.manner = lambda request, body: None
         assert gog("run", "-c", made.config).code == 0
         assert count_rejects(Lake(made.lake), "tiny", FAILURES).total() == 0
