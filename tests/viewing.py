@@ -51,7 +51,11 @@ class View:
 
     def post(self, path: str, body: Any, **headers: str) -> Reply:
         """The answer to what one of the server's pages would send, with other headers on top."""
-        own = {"Content-Type": "application/json", TOKEN_HEADER: self.viewer.token, "Sec-Fetch-Site": "same-origin"}
+        own = {
+            "Content-Type": "application/json",
+            TOKEN_HEADER: self.viewer.page_token,
+            "Sec-Fetch-Site": "same-origin",
+        }
         return self.ask("POST", path, json.dumps(body).encode(), own | headers)
 
     def ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
