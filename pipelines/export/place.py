@@ -1,6 +1,7 @@
 """Where an export is made, and how it comes to its place: in one step in a folder, its manifest last elsewhere."""
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,9 @@ from gog.transforms.object_path import ObjectPath
 from gog.transforms.place import files_below, name_below
 
 MANIFEST: Final = "manifest.json"
+
+UPLOADS: Final = 8
+"""Files that are sent to an object store at once."""
 
 
 def folder_for(final: Path) -> Path:
@@ -30,10 +34,16 @@ def put_in_place(made: Path, final: Path) -> None:
         return
     before = final.below()
     (final / MANIFEST).unlink(missing_ok=True)
-    names = [name_below(path, made) for path in files_below(made)]
-    for name in sorted(names, key=lambda name: name == MANIFEST):
-        if name == MANIFEST:
-            for old in before:
-                if name_below(old, final) not in names:
-                    old.unlink(missing_ok=True)
+    names = {name_below(path, made) for path in files_below(made)}
+
+    def upload(name: str) -> None:
         (final / name).upload(made / name)
+
+    with ThreadPoolExecutor(UPLOADS, "gog-upload") as threads:
+        for _ in threads.map(upload, sorted(names - {MANIFEST})):
+            pass
+    for old in before:
+        if name_below(old, final) not in names:
+            old.unlink(missing_ok=True)
+    if MANIFEST in names:
+        upload(MANIFEST)

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import duckdb
 
+from gog.pipelines.export.ahead import Reading, read_ahead
 from gog.pipelines.export.card import dataset_card
 from gog.pipelines.export.card_data import CardFacts, card_facts
 from gog.pipelines.export.formats import FORMATS
@@ -48,9 +49,6 @@ MEMORY: Final = "1GB"
 LEAST_RANGE: Final = 250
 MOST_RANGES: Final = 50
 """Rows are joined and sorted so many at a time, but in no more ranges than this: each reads all parts anew."""
-
-Reading = tuple[str, "SftRow | RlRow | Reject"]
-"""The id of a row and what became of it."""
 
 
 class SmallerExportError(UserError):
@@ -165,7 +163,10 @@ def _export(
             connection.execute("SET threads = 1")
             names = [tool.name for tool in episode.offered]
             files = SplitFiles.open(target, row, passing, request.settings.rows_per_file, names)
-            rejected = _write_rows(read(connection), files, run.images, on_reject)
+            readings = read(connection)
+            if is_remote(str(run.folder)):
+                readings = read_ahead(readings, run.images)
+            rejected = _write_rows(readings, files, run.images, on_reject)
             files.close()
             passed = sum(files.rows.values())
             entered = passed + rejected.total()
