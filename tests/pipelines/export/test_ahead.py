@@ -83,7 +83,6 @@ def test_no_more_is_held_than_is_read_for(row: RlRow) -> None:
     for number in range(1, 500):
         next(ahead)
         assert asked <= number + AT_ONCE
-    ahead.close()
 
 
 def test_a_failing_reader_of_tables_is_heard_at_its_place(row: RlRow) -> None:
