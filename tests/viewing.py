@@ -14,8 +14,9 @@ from typing import Any
 from lakes import make_seed, reflective, verdict_of, write
 
 from gog.pipelines.lake.lake import Lake, Manifest
+from gog.pipelines.show.web.access import Access
 from gog.pipelines.show.web.security import TOKEN_HEADER
-from gog.pipelines.show.web.server import Viewer, serving
+from gog.pipelines.show.web.server import ADDRESS, Viewer, serving
 from gog.schemas import Hit
 
 SCRIPT = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -45,9 +46,22 @@ class View:
     port: int
     viewer: Viewer
 
+    @property
+    def key(self) -> dict[str, str]:
+        """The header that opens the server for a program; nothing where it asks for no token."""
+        token = self.viewer.access.token
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    @property
+    def cookie(self) -> dict[str, str]:
+        """The cookie that a browser gets for the link, as Playwright has cookies."""
+        entered = self.ask("GET", "/" + self.viewer.access.links("")[0], None, {})
+        name, _, value = entered.headers["set-cookie"].partition(";")[0].partition("=")
+        return {"name": name, "value": value, "url": self.address}
+
     def get(self, path: str, **headers: str) -> Reply:
-        """The answer to a GET; the path goes out as it is."""
-        return self.ask("GET", path, None, headers)
+        """The answer to a GET of somebody who has the token; the path goes out as it is."""
+        return self.ask("GET", path, None, self.key | headers)
 
     def post(self, path: str, body: Any, **headers: str) -> Reply:
         """The answer to what one of the server's pages would send, with other headers on top."""
@@ -56,7 +70,7 @@ class View:
             TOKEN_HEADER: self.viewer.page_token,
             "Sec-Fetch-Site": "same-origin",
         }
-        return self.ask("POST", path, json.dumps(body).encode(), own | headers)
+        return self.ask("POST", path, json.dumps(body).encode(), own | self.key | headers)
 
     def ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         """The answer to any request. Underscores in a header's name are dashes; an empty header is left out."""
@@ -71,15 +85,17 @@ class View:
 
 
 @contextmanager
-def viewed(lake: Path, reviewer: str = "ana", run: str | None = None) -> Iterator[View]:
-    """A server over a lake."""
+def viewed(
+    lake: Path, reviewer: str = "ana", run: str | None = None, access: Access | None = None, host: str = ADDRESS
+) -> Iterator[View]:
+    """A server over a lake, which opens with a token unless `access` says otherwise."""
     loop = asyncio.new_event_loop()
     ready, ended = threading.Event(), asyncio.Event()
     found: list[View] = []
 
     async def serve() -> None:
-        viewer = Viewer(Lake(lake, create=False), reviewer, run)
-        async with serving(viewer, 0) as address:
+        viewer = Viewer(Lake(lake, create=False), reviewer, run, access)
+        async with serving(viewer, 0, host) as address:
             found.append(View(address, int(address.rsplit(":", 1)[1].strip("/")), viewer))
             ready.set()
             await ended.wait()

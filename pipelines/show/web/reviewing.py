@@ -10,6 +10,7 @@ from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.review_files import reviewer_name
 from gog.pipelines.lake.reviews import audited, can_answer, review_stats, said_by
 from gog.pipelines.show.audit import SAID, TITLES, question_of, told
+from gog.pipelines.show.web.access import guest
 from gog.pipelines.show.web.bulk import Bulk, bulk_of, rate_by_chance
 from gog.pipelines.show.web.changes import read_change
 from gog.pipelines.show.web.filters import QUEUE, Filter, FilterError
@@ -110,6 +111,8 @@ class Reviewing:
         return self._site.page(request, "review.html", run=run, wanted=wanted, **shown)
 
     async def _name_reviewer(self, request: web.Request) -> web.StreamResponse:
+        if guest().user is not None:
+            raise web.HTTPForbidden(text="your login says who reviews\n")
         wanted = (await json_body(request)).get("name")
         try:
             name = reviewer_name(wanted if isinstance(wanted, str) else "")
@@ -151,7 +154,7 @@ class Reviewing:
             order, front = in_order(sample, said)
             at = min(number_of(query.get("place", ""), front + 1), len(order)) - 1
             values = {"order": order, "at": at, "front": front, "size": size, "seed": seed, "said": said}
-            if "report" in query or (front == len(order) and "place" not in query):
+            if "report" in query or not guest().writes or (front == len(order) and "place" not in query):
                 words = audited({name: by for name, by in audits.items() if name in groups})
                 return values | {"report": report(groups, words.said), "words": words}
             view = self._site.view_of(run, order[at])

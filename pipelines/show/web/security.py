@@ -1,4 +1,4 @@
-"""What keeps other sites and other machines away from a server on the loopback.
+"""What keeps other sites away from a server.
 
 A page of any site can send requests to 127.0.0.1, or have its own name resolve to it. So the server answers only to
 its own names, tells browsers to load nothing from elsewhere and to run no script of a page, and writes only for
@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
-"""Names that the server answers to, on any port: an SSH tunnel's end has another."""
+"""Names that a server on the loopback answers to, on any port: an SSH tunnel's end has another."""
 TOKEN_HEADER: Final = "X-Gog-Token"  # noqa: S105  # a header's name
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -32,12 +32,12 @@ HEADERS: Final = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def guard(token: str) -> Middleware:
-    """The middleware that refuses what no page of ours would send."""
+def guard(token: str, answers_to: Callable[[web.Request], bool]) -> Middleware:
+    """The middleware that refuses what no page of ours would send; `answers_to` knows the server by its names."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        refused = refusal(request, token)
+        refused = refusal(request, token, known=answers_to(request))
         if refused:
             return web.Response(status=403, text=f"refused: {refused}\n")
         return await handler(request)
@@ -45,11 +45,10 @@ def guard(token: str) -> Middleware:
     return guarded
 
 
-def refusal(request: web.Request, token: str) -> str:
-    """Why a request is refused; empty when it is not."""
-    host = request.headers.get("Host", "")
-    if _name(host) not in HOSTS:
-        return "the address in the Host header is not this server's; use http://127.0.0.1"
+def refusal(request: web.Request, token: str, *, known: bool) -> str:
+    """Why a request is refused; empty when it is not. `known` says that the server has the name in its `Host`."""
+    if not known:
+        return "the address in the Host header is not this server's; use http://127.0.0.1, or name it with --name"
     site = request.headers.get("Sec-Fetch-Site", "none")
     if request.method in ("GET", "HEAD"):
         opened = request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
@@ -57,7 +56,8 @@ def refusal(request: web.Request, token: str) -> str:
     if site not in ("same-origin", "none"):
         return "another site sent it"
     origin = request.headers.get("Origin")
-    if origin is not None and origin != f"http://{host}":
+    host = request.headers.get("Host", "")
+    if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
         return "it comes from another origin"
     if request.content_type != "application/json":
         return "only JSON is taken"
@@ -66,7 +66,8 @@ def refusal(request: web.Request, token: str) -> str:
     return ""
 
 
-def _name(host: str) -> str:
+def host_name(host: str) -> str:
+    """The name in a `Host` header, without the port."""
     name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     return (name if name and port.isdigit() else host).lower()
 

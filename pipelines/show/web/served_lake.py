@@ -192,8 +192,7 @@ class ServedLake:
         return self._thumbs.put(sha256, sink.getvalue())
 
     def close(self) -> None:
-        """Compact, and give the memory back."""
-        self.compact()
+        """Give the memory back."""
         with self._making:
             while self._indexes:
                 self._indexes.popitem()[1][0].close()

@@ -1,6 +1,7 @@
 """The web application: its routes, the pages to look at, and the server."""
 
 import asyncio
+import socket
 from asyncio import to_thread
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.show.web.access import Access, Door
 from gog.pipelines.show.web.filters import Filter, FilterError
 from gog.pipelines.show.web.records import attempts_elsewhere
 from gog.pipelines.show.web.reviewing import Reviewing
@@ -22,6 +24,7 @@ from gog.schemas.rows import SchemaError
 from gog.transforms.services.request_log import REQUESTS
 
 ADDRESS: Final = "127.0.0.1"
+EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  # what a link cannot name
 PAGE: Final = 40
 """Seeds on a page of the list."""
 BODY_BYTES: Final = 64 << 10
@@ -32,16 +35,21 @@ _FOR_EVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 class Viewer(Site):
     """The application: pages to look at, and how it starts and ends."""
 
-    def __init__(self, lake: Lake, reviewer: str, run: str | None = None) -> None:
-        """`reviewer` is who reviews until a browser says otherwise; `run` the one to open first."""
-        super().__init__(lake, reviewer)
+    def __init__(self, lake: Lake, reviewer: str, run: str | None = None, access: Access | None = None) -> None:
+        """`reviewer` is who reviews until a browser or a proxy says otherwise; `run` the one to open first.
+
+        Without `access`, it opens with a token of its own.
+        """
+        super().__init__(lake, reviewer, access or Access())
         self._run = run
         self._warming: asyncio.Future[Any] | None = None
         self._reviewing = Reviewing(self)
 
     def application(self) -> web.Application:
-        """The routes, behind the guard."""
-        app = web.Application(client_max_size=BODY_BYTES, middlewares=[guard(self.page_token), self._errors])
+        """The routes, behind the guard and the door."""
+        known = guard(self.page_token, self.access.answers_to)
+        admitted = Door(self.access, self).middleware()
+        app = web.Application(client_max_size=BODY_BYTES, middlewares=[known, admitted, self._errors])
         app.router.add_get("/", self._home)
         app.router.add_get("/runs/{run}", self._list)
         app.router.add_get("/runs/{run}/t/{id}", self._trajectory)
@@ -162,14 +170,19 @@ class Viewer(Site):
 
 
 @asynccontextmanager
-async def serving(viewer: Viewer, port: int) -> AsyncIterator[str]:
-    """Serve on the loopback meanwhile; gives the address. Port 0 takes a free one. Raises `OSError`."""
+async def serving(viewer: Viewer, port: int, host: str = ADDRESS) -> AsyncIterator[str]:
+    """Serve meanwhile; gives the address, by this machine's name where it listens everywhere. Port 0 takes a free one.
+
+    Raises `OSError`.
+    """
     runner = web.AppRunner(viewer.application(), access_log=None, logger=REQUESTS, handle_signals=False)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, ADDRESS, port)
+        site = web.TCPSite(runner, host, port)
         await site.start()
         (name, number, *_) = runner.addresses[0]
-        yield f"http://{name}:{number}/"
+        if name in EVERYWHERE:
+            name = socket.gethostname()
+        yield f"http://{f'[{name}]' if ':' in name else name}:{number}/"
     finally:
         await runner.cleanup()

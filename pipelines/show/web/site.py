@@ -15,6 +15,7 @@ from aiohttp import web
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.review_files import reviewer_name
 from gog.pipelines.show.trajectory import TrajectoryView, view_of
+from gog.pipelines.show.web.access import Access, guest
 from gog.pipelines.show.web.pages import environment
 from gog.pipelines.show.web.served_lake import ServedLake
 from gog.transforms.place import is_remote
@@ -33,8 +34,9 @@ STATIC: Final = {
 class Site:
     """The state of the application."""
 
-    def __init__(self, lake: Lake, reviewer: str) -> None:
-        """`reviewer` is who reviews until a browser says otherwise."""
+    def __init__(self, lake: Lake, reviewer: str, access: Access) -> None:
+        """`reviewer` is who reviews until a browser or a proxy says otherwise."""
+        self.access = access
         self.lake = ServedLake(lake)
         self.page_token = secrets.token_urlsafe(24)
         """What requests of our own pages carry."""
@@ -45,7 +47,9 @@ class Site:
         self._pages = environment(self.static)
 
     def who(self, request: web.Request) -> str:
-        """Who reviews in this browser."""
+        """Who reviews in this browser; nobody where it may only read."""
+        if guest().user is not None or not guest().writes:
+            return guest().user or ""
         try:
             return reviewer_name(unquote(request.cookies.get(COOKIE, "")))
         except ValueError:
@@ -53,8 +57,14 @@ class Site:
 
     def page(self, request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
         """A page made of a template."""
-        common = {"token": self.page_token, "who": self.who(request), "lake": self._name, "request": request}
+        common = {"token": self.page_token, "who": self.who(request), "guest": guest(), "lake": self._name}
         page = self._pages.get_template(template).render(**common, **values)
+        return web.Response(text=page, content_type="text/html", status=status)
+
+    def bare(self, status: int, line: str, to: str = "") -> web.Response:
+        """A page of one line that says nothing of the lake; it opens `to`, or of a refusal has a link to it."""
+        asks = status == 401 and not self.access.user_header
+        page = self._pages.get_template("bare.html").render(line=line, to=to, asks=asks, refused=status >= 400)
         return web.Response(text=page, content_type="text/html", status=status)
 
     def view_of(self, run: str, name: str) -> TrajectoryView:
@@ -76,6 +86,8 @@ class Site:
             self._compacting.cancel()
             with suppress(asyncio.CancelledError):
                 await self._compacting
+        if not self.access.read_only:
+            await to_thread(self.lake.compact)
         await to_thread(self.lake.close)
 
 

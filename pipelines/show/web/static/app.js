@@ -31,9 +31,9 @@ async function post(url, body) {
 /* Who reviews. */
 
 const nameDialog = $("#name");
-$("#who").addEventListener("click", () => nameDialog.showModal());
-$("[data-close]", nameDialog).addEventListener("click", () => nameDialog.close());
-$("#name-form").addEventListener("submit", async (event) => {
+$("button#who")?.addEventListener("click", () => nameDialog.showModal());
+$("[data-close]", nameDialog ?? document)?.addEventListener("click", () => nameDialog.close());
+$("#name-form")?.addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
     await post("/reviewer", { name: $("#name-field").value });

@@ -45,10 +45,11 @@ class Watched:
 
 
 @contextmanager
-def watched(browser: Browser, *, size: dict[str, int] = DESK, scheme: str = "light") -> Iterator[Watched]:
+def watched(browser: Browser, view: View, *, size: dict[str, int] = DESK, scheme: str = "light") -> Iterator[Watched]:
     """A page that fails the test on errors, on dialogs and on requests that leave the loopback."""
     context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
     context.set_default_timeout(20_000)
+    context.add_cookies([view.cookie])  # type: ignore[list-item]
     found = Watched(context.new_page())
     page = found.page
     page.on("console", lambda said: found.wrong.append(said.text) if said.type in ("error", "warning") else None)
@@ -89,7 +90,7 @@ def open_first(page: Page) -> None:
 
 
 def test_list_filter_open_drag_accept_comment_reload(browser: Browser, lake: Lake) -> None:
-    with viewed(lake.root, "Ana") as view, watched(browser) as it:
+    with viewed(lake.root, "Ana") as view, watched(browser, view) as it:
         page = it.page
         page.goto(view.address)
         expect(page.locator(".count strong")).to_have_text("60")
@@ -135,7 +136,7 @@ def test_list_filter_open_drag_accept_comment_reload(browser: Browser, lake: Lak
 
 
 def test_a_review_is_there_after_the_server_began_anew(browser: Browser, lake: Lake) -> None:
-    with viewed(lake.root, "Ana") as view, watched(browser) as it:
+    with viewed(lake.root, "Ana") as view, watched(browser, view) as it:
         it.page.goto(view.address)
         open_first(it.page)
         path = it.page.url.removeprefix(view.address)
@@ -144,7 +145,7 @@ def test_a_review_is_there_after_the_server_began_anew(browser: Browser, lake: L
         it.page.keyboard.press("3")
         saved(it.page, "Rejected")
         expect(it.page.locator("[data-why=ungrounded]")).to_have_attribute("aria-pressed", "true")
-    with viewed(lake.root, "Ben") as view, watched(browser) as it:
+    with viewed(lake.root, "Ben") as view, watched(browser, view) as it:
         page = it.page
         page.goto(view.address + path)
         expect(page.locator("#review")).to_contain_text("1 other review, shown once you have decided")
@@ -166,7 +167,7 @@ def test_a_review_is_there_after_the_server_began_anew(browser: Browser, lake: L
 
 
 def test_keys_walk_the_list_and_go_on_after_a_decision(browser: Browser, lake: Lake) -> None:
-    with viewed(lake.root, "Ana") as view, watched(browser) as it:
+    with viewed(lake.root, "Ana") as view, watched(browser, view) as it:
         page = it.page
         page.goto(f"{view.address}runs/small?review=todo")
         names = [str(a.get_attribute("href")).partition("?")[0] for a in page.locator(".rows .open").all()]
@@ -196,7 +197,7 @@ def test_keys_walk_the_list_and_go_on_after_a_decision(browser: Browser, lake: L
 
 
 def test_a_box_is_corrected_with_keys_alone_and_taken_back(browser: Browser, lake: Lake) -> None:
-    with viewed(lake.root, "Ana") as view, watched(browser) as it:
+    with viewed(lake.root, "Ana") as view, watched(browser, view) as it:
         page = it.page
         page.goto(view.address)
         open_first(page)
@@ -220,7 +221,7 @@ def test_a_box_is_corrected_with_keys_alone_and_taken_back(browser: Browser, lak
 
 
 def test_a_comment_that_was_not_saved_is_saved_with_the_decision(browser: Browser, lake: Lake) -> None:
-    with viewed(lake.root, "Ana") as view, watched(browser) as it:
+    with viewed(lake.root, "Ana") as view, watched(browser, view) as it:
         page = it.page
         page.goto(view.address)
         open_first(page)
@@ -235,7 +236,7 @@ def test_a_comment_that_was_not_saved_is_saved_with_the_decision(browser: Browse
 
 
 def test_a_reviewer_changes_their_name(browser: Browser, lake: Lake) -> None:
-    with viewed(lake.root, "login") as view, watched(browser) as it:
+    with viewed(lake.root, "login") as view, watched(browser, view) as it:
         page = it.page
         page.goto(view.address)
         page.locator("#who").click()
@@ -246,7 +247,7 @@ def test_a_reviewer_changes_their_name(browser: Browser, lake: Lake) -> None:
 
 def test_side_by_side_dark_and_on_a_phone(browser: Browser, lake: Lake) -> None:
     with viewed(lake.root, "Ana") as view:
-        with watched(browser, scheme="dark") as it:
+        with watched(browser, view, scheme="dark") as it:
             it.page.goto(view.address)
             it.keep("list-dark")
             open_first(it.page)
@@ -260,7 +261,7 @@ def test_side_by_side_dark_and_on_a_phone(browser: Browser, lake: Lake) -> None:
             saved(it.page, "Accepted")
             expect(it.page.locator("[data-decision=accept][aria-pressed=true]")).to_have_count(1)
             it.keep("compare-dark")
-        with watched(browser, size=PHONE) as it:
+        with watched(browser, view, size=PHONE) as it:
             it.page.goto(view.address)
             it.keep("list-phone")
             open_first(it.page)
@@ -277,7 +278,7 @@ def test_side_by_side_dark_and_on_a_phone(browser: Browser, lake: Lake) -> None:
 
 def test_nothing_of_a_hostile_lake_runs(browser: Browser, tmp_path: Path) -> None:
     name = hostile_run(tmp_path)
-    with viewed(tmp_path, "Ana") as view, watched(browser) as it:
+    with viewed(tmp_path, "Ana") as view, watched(browser, view) as it:
         page = it.page
         dialogs: list[str] = []
         page.on("dialog", lambda dialog: dialogs.append(dialog.message))
@@ -305,7 +306,7 @@ def test_nothing_of_a_hostile_lake_runs(browser: Browser, tmp_path: Path) -> Non
 def test_every_field_and_button_has_a_name_and_text_has_contrast(browser: Browser, lake: Lake) -> None:
     with viewed(lake.root, "Ana") as view:
         for scheme in ("light", "dark"):
-            with watched(browser, scheme=scheme) as it:
+            with watched(browser, view, scheme=scheme) as it:
                 it.page.goto(view.address)
                 _check_access(it.page, scheme)
                 open_first(it.page)
@@ -359,6 +360,7 @@ def test_it_says_so_when_the_server_is_gone(browser: Browser, lake: Lake) -> Non
     context = browser.new_context(viewport=DESK)  # type: ignore[arg-type]
     page = context.new_page()
     with viewed(lake.root, "Ana") as view:
+        context.add_cookies([view.cookie])  # type: ignore[list-item]
         page.goto(_first(view))
     page.keyboard.press("a")
     expect(page.locator("#told")).to_contain_text("not saved: the server does not answer")
@@ -373,7 +375,7 @@ def _first(view: View) -> str:
 
 
 def test_an_audit_goes_by_keys(browser: Browser, lake: Lake) -> None:
-    with viewed(lake.root) as view, watched(browser) as seen:
+    with viewed(lake.root) as view, watched(browser, view) as seen:
         page = seen.page
         page.goto(f"{view.address}runs/small")
         page.get_by_role("link", name="Audit").click()
@@ -399,6 +401,6 @@ def test_an_audit_goes_by_keys(browser: Browser, lake: Lake) -> None:
 
 
 def test_an_audit_fits_a_phone(browser: Browser, lake: Lake) -> None:
-    with viewed(lake.root) as view, watched(browser, size=PHONE, scheme="dark") as seen:
+    with viewed(lake.root) as view, watched(browser, view, size=PHONE, scheme="dark") as seen:
         seen.page.goto(f"{view.address}runs/small/audit")
         seen.keep("audit-phone")

@@ -168,7 +168,7 @@ def test_a_link_out_of_the_lake_is_not_followed_into_a_page(view: View) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_other_methods_do_nothing(view: View, page: str, method: str) -> None:
-    headers = {TOKEN_HEADER: view.viewer.page_token, "Content-Type": "application/json"}
+    headers = view.key | {TOKEN_HEADER: view.viewer.page_token, "Content-Type": "application/json"}
     assert view.ask(method, page, b"{}", headers).status in (403, 404, 405)
 
 

@@ -124,6 +124,7 @@ def test_fifty_are_decided_by_keyboard_alone(browser: Browser, lake: tuple[Lake,
     with viewed(made.root, "Ana") as view:
         context = browser.new_context(viewport=SIZES["1024"])  # type: ignore[arg-type]
         context.add_init_script(WATCH)
+        context.add_cookies([view.cookie])  # type: ignore[list-item]
         page = context.new_page()
         page.goto(f"{view.address}runs/{run}/queue{QUEUE}")
         hidden = []
@@ -153,6 +154,7 @@ def test_no_page_has_a_serious_finding(browser: Browser, lake: tuple[Lake, str],
     made, run = lake
     with viewed(made.root, "Ben") as view:
         context = browser.new_context(viewport=SIZES[size], color_scheme=scheme)  # type: ignore[arg-type]
+        context.add_cookies([view.cookie])  # type: ignore[list-item]
         page = context.new_page()
 
         def check(name: str) -> None:
