@@ -79,7 +79,7 @@ def test_a_corrected_answer_says_what_becomes_of_it(lake: Lake) -> None:
         name = next_of(view)
         said = decide(view, name, answer=" Republic of\nKenya ")
         assert "The answer should be Republic of Kenya" in said
-        assert "In an export the last turn answers so" in said
+        assert "In an SFT export the last turn gives this answer" in said
         left = next(n for n in ids(view.get("/runs/small").text) if n not in kept)
         assert "no export has it, whatever is said here" in decide(view, left, answer="Kenya")
         for answer in ("", " \n", "x" * 301, "a</answer>b", 7, "\ud800"):
