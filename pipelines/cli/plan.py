@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gog.pipelines.cli.options import ConfigOption, DemoOption, JsonOption, LakeOption, RunOption, example, print_json
 from gog.pipelines.cli.targets import config_of
-from gog.pipelines.cli.words import spell
+from gog.pipelines.show.words import spell
 
 if TYPE_CHECKING:
     from gog.pipelines.rehearse.plan import Plan

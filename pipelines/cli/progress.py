@@ -14,9 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gog.pipelines.cli.words import spell
 from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import Lake
+from gog.pipelines.show.words import spell
 from gog.pipelines.views.status import StepPace, pace_of
 from gog.schemas.errors import UserError
 from gog.transforms.place import is_remote

@@ -12,7 +12,7 @@ import typer
 
 from gog.pipelines.cli.options import JsonOption, LakeOption, OfConfig, OfRun, example, print_json
 from gog.pipelines.cli.targets import runs_of
-from gog.pipelines.cli.words import spell
+from gog.pipelines.show.words import spell
 
 if TYPE_CHECKING:
     from gog.pipelines.views.status import Status

@@ -103,8 +103,9 @@ def _left(view: TrajectoryView, images: ImageStore) -> Image.Image:
     pen.y += 1
     pen.write(view.answer, 22, x=end + 14, width=_SCENE - end - 16, lines=2, bold_step=32)
     pen.y += 9
-    crops = sum(turn.crop is not None for turn in view.turns)
-    for line in (f"accepted: {' | '.join(view.accepted)}", view.judgement, f"{len(view.turns)} turns, {crops} crops"):
+    turns, crops = len(view.turns), sum(turn.crop is not None for turn in view.turns)
+    counts = f"{turns} turn{'s' * (turns != 1)}, {crops} crop{'s' * (crops != 1)}"
+    for line in (f"accepted: {' | '.join(view.accepted)}", view.judgement, counts):
         pen.write(line, 15, width=_SCENE, fill=QUIET, lines=3)
     return pen.cut()
 

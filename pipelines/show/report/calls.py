@@ -35,7 +35,7 @@ def searches(connection: duckdb.DuckDBPyConnection) -> Section:
             parts[what.replace("_", " ")] = [100 * row[what] / row["calls"] for row in shown]
         stacked(axes, names, parts, (GOOD, UNSURE, BAD, NONE, QUIET))
         axes.set_xlim(0, 100)
-        axes.set_xlabel("% of the calls; what nobody judged is left blank")
+        axes.set_xlabel("% of the calls; blank: nobody judged")
         legend(figure, axes, columns=5)
 
     return drawn(section, draw, 1.1 + 0.27 * len(shown))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH: Final = 5.2
-"""Inches; on a phone the page shows it at two thirds."""
+WIDTH: Final = 4.4
+"""Inches; on a phone the page shows it at four fifths."""
 INK, QUIET, GRID = "#010203", "#020304", "#030405"
 SERIES: Final = ("#a10001", "#a10002", "#a10003", "#a10004", "#a10005", "#a10006")
 GOOD, BAD, UNSURE, NONE = "#b10001", "#b10002", "#b10003", "#b10004"
@@ -121,7 +121,7 @@ def ended(axes: "Axes", lengths: Sequence[float], words: Sequence[str]) -> None:
     widest = max(lengths) or 1
     for place, (length, word) in enumerate(zip(lengths, words, strict=True)):
         axes.text(length + widest * 0.01, place, word, va="center", color=QUIET, size=8.5)
-    axes.set_xlim(0, widest * (1.04 + 0.023 * max(map(len, words))))
+    axes.set_xlim(0, widest * (1.04 + 0.028 * max(map(len, words))))
 
 
 def legend(figure: "Figure", axes: "Axes", columns: int = 3) -> None:

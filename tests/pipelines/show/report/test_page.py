@@ -4,11 +4,13 @@ import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lakes import Made, counted, level_of, make_seed, reflective, small_run, verdict_of, write
 from PIL import Image
 
+from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest
 from gog.pipelines.show.report.examples import CROP, EXAMPLES, SCENE, TURNS, data_url
 from gog.pipelines.show.report.page import write_report
@@ -18,6 +20,7 @@ from gog.schemas import Event, Origin, Reject, Unit
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\x00\u202e'\"><img src=x onerror=alert(1)> $\\frac$ {{ 7*7 }} 国旗"
 LIMIT = 5_000_000
+CONFIG: dict[str, Any] = Config().model_dump(mode="json") | {"teacher": "vllm:<b>Qwen</b>", "panel": ["http://b/v1#B"]}
 
 
 class Page(HTMLParser):
@@ -42,7 +45,7 @@ class Page(HTMLParser):
 
 
 def finished(lake: Lake, run: str = "small") -> Lake:
-    lake.write_manifest(Manifest(run=run, fingerprint="x", state="done", versions={"python": "3.11"}))
+    lake.write_manifest(Manifest(run=run, fingerprint="x", state="done", versions={"python": "3.11"}, config=CONFIG))
     return lake
 
 
@@ -108,10 +111,28 @@ class TestPage:
         for words in ("seeds 6", "trajectories 12", "right 50.0%", "kept 6", "verify.wrong 6 50", "cost $0.02"):
             assert words in words_of_page, words
 
+    def test_says_when_it_was_made_how_long_it_took_and_by_whom(self, text: str) -> None:
+        words = Page(text).text
+        assert re.search(r"date 2001-09-09 01:46 UTC time \d+ s seeds 6 ", words)
+        assert "teacher vllm:<b>Qwen</b> judge planner:skill=1, http://b/v1#B labeller planner:skill=0.5" in words
+
+    def test_says_what_was_set_and_no_default(self, text: str) -> None:
+        words = Page(text).text
+        assert "Config: 2 keys are set, the others have their defaults" in words
+        assert 'panel ["http://b/v1#B"]' in words
+        assert "max_turns" not in words
+
+    def test_a_run_of_an_old_lake_has_no_config_to_show(self, lake: Lake) -> None:
+        lake.write_manifest(Manifest(run="small", fingerprint="x", state="done"))
+        words = Page(report(lake)).text
+        assert "Config:" not in words
+        assert "teacher planner" not in words
+
     def test_draws_trajectories_with_boxes_and_crops(self, text: str) -> None:
         page = Page(text)
         tags = [tag for tag, _ in page.tags]
         assert tags.count("article") == 10
+        assert tags.count("details") >= 10
         assert tags.count("image") >= 10
         crops = [attrs for tag, attrs in page.tags if tag == "img"]
         assert len(crops) == 20
