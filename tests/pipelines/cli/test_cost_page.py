@@ -1,4 +1,4 @@
-"""The page on cost: its figures are what `gog plan` says of its config today."""
+"""The page on cost, and the README: their figures are what `gog plan` says of the page's config today."""
 
 import json
 import re
@@ -8,7 +8,11 @@ import pytest
 import yaml
 from calling import Gog
 
-PAGE = (Path(__file__).parents[3] / "docs" / "cost.md").read_text("utf-8")
+from gog.pipelines.show.words import spell
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "cost.md").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
 TEACHERS = {
     "gpt-4o": "https://api.openai.com/v1#gpt-4o",
     "gpt-5-mini": "https://api.openai.com/v1#gpt-5-mini",
@@ -26,6 +30,9 @@ def test_its_figures_are_those_of_the_plan(
     Path("gog.yaml").write_text(yaml.safe_dump(yaml.safe_load(found[1]) | {"teacher": TEACHERS[teacher]}), "utf-8")
     done = gog("plan", "--json")
     assert done.code == 0, done.err
-    costs = [line["cost"] for line in json.loads(done.out)["lines"] if line["cost"]]
+    plan = json.loads(done.out)
+    costs = [line["cost"] for line in plan["lines"] if line["cost"]]
     low, high = (round(sum(cost[end] for cost in costs)) for end in ("low", "high"))
     assert f"| {teacher} | {low} to {high}" in PAGE
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| {teacher} | {low} to {high}")]
+    assert row.endswith(f"| {spell(plan['seconds']['low'])} to {spell(plan['seconds']['high'])} |")
