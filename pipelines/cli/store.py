@@ -79,19 +79,10 @@ def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOp
 
     Finds damage, keys that are not the hash of their request, and answers that are not of the form of their kind.
     """
-    from gog.pipelines.connect.stores import files_at, store_path
-    from gog.transforms.services.store.records import Problem
-    from gog.transforms.services.store.segment_files import segment_problems
-
     loaded = store_config(config, lake)
-    problems: list[Problem] = []
-    count = 0
-    if loaded.store.backend == "segments":
-        problems = [Problem("", "", f"{name}: {why}") for name, why in segment_problems(files_at(store_path(loaded)))]
-    if not problems:
-        with closing(_open(loaded)) as store:
-            problems = list(store.problems())
-            count = store.count()
+    with closing(_open(loaded)) as store:
+        problems = list(store.problems())
+        count = store.count()
     if as_json:
         print_json({"entries": count, "problems": [asdict(problem) for problem in problems]})
     else:
@@ -180,38 +171,31 @@ def gc(
 ) -> None:
     """Remove what is no longer wanted; counts first.
 
-    What fits all the options is meant. A store of segments is packed together, too.
+    What fits all the options is meant.
     """
-    from gog.pipelines.connect.stores import files_at, make_store, store_path
+    from gog.pipelines.connect.stores import make_store
     from gog.transforms.services.store.records import Choice, Mode
-    from gog.transforms.services.store.segment_files import compact
 
     loaded = store_config(config, lake)
-    selected = bool(older_than or kind or failures or unreachable)
-    packed = loaded.store.backend == "segments"
-    if not selected and not packed:
+    if not (older_than or kind or failures or unreachable):
         raise UseError("say what: --older-than AGE, --kind KIND, --failures, --unreachable, or several of them")
     before = None if older_than is None else time.time() - seconds_of(older_than)
     runs = _runs(loaded) if unreachable else None
     _open(loaded).close()
     with closing(make_store(loaded, Mode.RECORD)) as store:
-        if selected:
-            choice = Choice(tuple(kind or ()), before, failures, unasked_by=runs)
-            groups = store.statistics(choice)
-            only_runs = unreachable and not (older_than or kind or failures)
-            gone = [run for run in store.runs() if run not in (runs or ())] if only_runs else []
-            count, size = sum(group.entries for group in groups), sum(group.bytes for group in groups)
-            cost = sum(group.cost for group in groups)
-            events = f", and the events of {len(gone):,} runs" if gone else ""
-            print(f"{count:,} entries, {size / 1e6:,.1f} MB, bought for ${cost:,.2f}{events}")
-            if yes:
-                store.drop(store.keys(choice), gone)
-                print("removed")
-            else:
-                print("nothing is removed yet: the same with --yes does it")
-    if packed and yes:
-        done = compact(files_at(store_path(loaded)))
-        print(f"{done.before:,} segments packed into {done.after:,}")
+        choice = Choice(tuple(kind or ()), before, failures, unasked_by=runs)
+        groups = store.statistics(choice)
+        only_runs = unreachable and not (older_than or kind or failures)
+        gone = [run for run in store.runs() if run not in (runs or ())] if only_runs else []
+        count, size = sum(group.entries for group in groups), sum(group.bytes for group in groups)
+        cost = sum(group.cost for group in groups)
+        events = f", and the events of {len(gone):,} runs" if gone else ""
+        print(f"{count:,} entries, {size / 1e6:,.1f} MB, bought for ${cost:,.2f}{events}")
+        if yes:
+            store.drop(store.keys(choice), gone)
+            print("removed")
+        else:
+            print("nothing is removed yet: the same with --yes does it")
 
 
 def _open(config: "Config") -> "AnyStore":

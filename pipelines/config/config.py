@@ -102,11 +102,10 @@ class StoreSettings(ConfigTable):
     mode: Literal["live", "record", "replay"] = "record"
     """`record` keeps answers and asks only for what is new, `replay` asks for nothing, `live` asks for everything and
     keeps nothing."""
-    backend: Literal["sqlite", "segments", "postgresql"] = "sqlite"
-    """`sqlite` for one machine; `postgresql`, one state that the workers of many share, goes with its address;
-    `segments` for workers on many with no database."""
+    backend: Literal["sqlite", "postgresql"] = "sqlite"
+    """`sqlite` for one machine; `postgresql`, one state that the workers of many share, goes with its address."""
     path: str = ""
-    """A folder, for segments also gs://... or s3://..., or postgresql://USER@HOST/DATABASE without its password;
+    """A folder, or postgresql://USER@HOST/DATABASE without its password;
     LAKE/store by default where the lake is a folder. `store: ADDRESS` is short for `store: {path: ADDRESS}`."""
     lifetimes: dict[FailureClass, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     """Days that kept failures of a class count; by default permanent ones for ever and passing ones never."""
@@ -120,6 +119,8 @@ class StoreSettings(ConfigTable):
     def _address(cls, given: Any) -> Any:
         """An address alone, and the backend that goes with one; a secret in it is refused, and not shown."""
         values: Any = {"path": given} if isinstance(given, str) else given
+        if isinstance(values, dict) and values.get("backend") == "segments":
+            raise ValueError("stores of segments are no more: many workers share postgresql://USER@HOST/DATABASE")
         path = values.get("path") if isinstance(values, dict) else None
         if isinstance(path, str) and path.startswith(("postgresql:", "postgres:")):
             from gog.transforms.services.store.postgres.database import secret_in
@@ -137,7 +138,7 @@ class StoreSettings(ConfigTable):
         if (self.backend == "postgresql") != self.path.startswith(("postgresql://", "postgres://")):
             raise ValueError("backend postgresql goes with a path postgresql://USER@HOST/DATABASE, and no other does")
         if "://" in self.path and self.backend == "sqlite":
-            raise ValueError(f"{self.path} is no folder: set backend to segments")
+            raise ValueError(f"{self.path} is no folder: name one of this machine, or postgresql://USER@HOST/DATABASE")
         return self
 
 

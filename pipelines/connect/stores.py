@@ -9,22 +9,17 @@ from gog.pipelines.config.config import Config, ConfigError
 from gog.transforms.place import is_remote
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gate import Limits
-from gog.transforms.services.gateway.leases import FileLeases, Leases, SharedLeases
+from gog.transforms.services.gateway.leases import Leases
 from gog.transforms.services.gateway.ledger import Ledger
 from gog.transforms.services.gateway.prices import FREE, Price
 from gog.transforms.services.gateway.shared_limits import SharedLimits
 from gog.transforms.services.providers import embedded, embedded_names, provider_at
-from gog.transforms.services.store.places import Files, LocalFiles
 from gog.transforms.services.store.postgres.store import PostgresStore, has_store
 from gog.transforms.services.store.records import AnyStore, Freshness, Mode
 from gog.transforms.services.store.schema import FILE
-from gog.transforms.services.store.segment_files import FOLDER
-from gog.transforms.services.store.segments import SegmentStore
 from gog.transforms.services.store.sqlite import Store
 
 DAY_S: Final = 86_400.0
-SLICES: Final = 20
-"""Of a ceiling over a store of segments, where the config names no other number."""
 
 
 def store_path(config: Config) -> str:
@@ -38,35 +33,18 @@ def store_path(config: Config) -> str:
     return str(Path(config.lake) / "store")
 
 
-def files_at(path: str) -> Files:
-    """A folder, or a place of one of Beam's file systems. Raises `ConfigError` where Beam knows none."""
-    if "://" not in path:
-        return LocalFiles(Path(path))
-    from gog.transforms.beam.files import BeamFiles
-
-    try:
-        return BeamFiles(path)
-    except ValueError as error:
-        raise ConfigError(f"store.path: {error}; install apache-beam's extra for it (gcp, aws or azure)") from error
-
-
 def make_store(config: Config, mode: Mode | None = None) -> AnyStore:
     """Open the config's store, in its own mode unless given another. Raises `StoreError`."""
     mode, fresh = mode or Mode(config.store.mode), freshness(config)
     if config.store.backend == "postgresql":
         return PostgresStore(config.store.path, mode, fresh=fresh)
-    if config.store.backend == "segments":
-        return SegmentStore(files_at(store_path(config)), mode, fresh=fresh)
     return Store(Path(store_path(config)), mode, fresh=fresh)
 
 
 def read_store(config: Config) -> AnyStore | None:
     """The store for reading, None where nothing is kept yet; writes nothing. Raises `StoreError`."""
     path, backend = store_path(config), config.store.backend
-    if backend == "postgresql":
-        there = has_store(path)
-    else:
-        there = bool(files_at(path).names(FOLDER)) if backend == "segments" else (Path(path) / FILE).exists()
+    there = has_store(path) if backend == "postgresql" else (Path(path) / FILE).exists()
     return make_store(config, Mode.REPLAY) if there else None
 
 
@@ -94,7 +72,7 @@ def make_budget(config: Config, store: AnyStore, providers: Iterable[str]) -> Bu
         prices=prices_of(config),
         providers=providers,
         spent=store.spend(config.run),
-        leases=_leases(config) if slices else None,
+        leases=Leases(Path(store_path(config)), config.run) if slices else None,
         ledger=_ledger(config, store),
         slices=slices or 1,
     )
@@ -109,7 +87,7 @@ def _slices(config: Config) -> int | None:
         or (ceiling.max_cost is None and ceiling.max_calls is None)
     ):
         return None
-    return ceiling.slices or (SLICES if config.store.backend == "segments" else None)
+    return ceiling.slices
 
 
 def _ledger(config: Config, store: AnyStore) -> Ledger | None:
@@ -127,9 +105,3 @@ def shared_limits(store: AnyStore, provider: str, limits: Limits) -> SharedLimit
     if not isinstance(store, PostgresStore) or store.mode is Mode.REPLAY or a_minute == (None, None):
         return None
     return SharedLimits(store.database, provider, *a_minute)
-
-
-def _leases(config: Config) -> Leases:
-    if config.store.backend == "segments":
-        return SharedLeases(files_at(store_path(config)), config.run)
-    return FileLeases(Path(store_path(config)), config.run)

@@ -101,26 +101,12 @@ class TestVerify:
         assert done.code == 1
         assert "damaged" in done.out + done.err
 
-    def test_a_damaged_segment(self, gog: Gog, finished: Place, tmp_path: Path) -> None:
-        made = fresh(tmp_path, finished, store={"backend": "segments"})
-        assert gog("store", "export", tmp_path / "c", "--lake", finished.lake).code == 0
-        assert gog("store", "import", tmp_path / "c", "-c", made.config).code == 0
-        assert gog("store", "verify", "-c", made.config).code == 0
-        path = next((made.lake / "store" / "segments").iterdir())
-        path.write_bytes(path.read_bytes()[:-1])
-        done = gog("store", "verify", "-c", made.config)
-        assert done.code == 1
-        assert path.name in done.out
-
 
 class TestCassettes:
-    @pytest.mark.parametrize("backend", ["sqlite", "segments"])
-    def test_a_replay_from_one_gives_the_same_run(
-        self, gog: Gog, finished: Place, tmp_path: Path, backend: str
-    ) -> None:
+    def test_a_replay_from_one_gives_the_same_run(self, gog: Gog, finished: Place, tmp_path: Path) -> None:
         cassette = tmp_path / "tiny.cassette"
         assert gog("store", "export", cassette, "--lake", finished.lake, "--run", "tiny").code == 0
-        made = fresh(tmp_path / "elsewhere", finished, store={"backend": backend, "mode": "replay"})
+        made = fresh(tmp_path / "elsewhere", finished, store={"mode": "replay"})
         done = gog("store", "import", cassette, "-c", made.config)
         assert done.code == 0, done.err
         assert gog("run", "-c", made.config).code == 0
@@ -256,16 +242,6 @@ class TestClearing:
         sql = "UPDATE answers SET failure = 'refused', answer = NULL WHERE key = (SELECT min(key) FROM answers)"
         store_of(copied).execute(sql)
         assert gog("store", "gc", "--lake", copied.lake, "--failures").out.startswith("1 entries")
-
-    def test_segments_are_packed(self, gog: Gog, finished: Place, tmp_path: Path) -> None:
-        made = fresh(tmp_path, finished, store={"backend": "segments"})
-        for kind in ("detect", "chat", "image_search"):
-            gog("store", "export", tmp_path / kind, "--lake", finished.lake, "--kind", kind)
-            assert gog("store", "import", tmp_path / kind, "-c", made.config).code == 0
-        before = json.loads(gog("store", "stats", "-c", made.config, "--json").out)["groups"]
-        assert "3 segments packed into 1" in gog("store", "gc", "-c", made.config, "--yes").out
-        assert len(list((made.lake / "store" / "segments").iterdir())) == 1
-        assert json.loads(gog("store", "stats", "-c", made.config, "--json").out)["groups"] == before
 
     def test_wrong_use(self, gog: Gog, copied: Place, tmp_path: Path) -> None:
         assert "say what" in gog("store", "gc", "--lake", copied.lake).error

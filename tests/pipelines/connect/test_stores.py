@@ -10,18 +10,15 @@ import pytest
 from calling import Place, contents, place
 
 from gog.pipelines.cli.main import call
-from gog.pipelines.config.config import Config, ConfigError, parse_config
+from gog.pipelines.config.config import Config, parse_config
 from gog.pipelines.connect.services import close_stores, services_for
-from gog.pipelines.connect.stores import files_at, freshness, make_budget, make_store, read_store, store_path
+from gog.pipelines.connect.stores import freshness, make_budget, make_store, read_store, store_path
 from gog.pipelines.rehearse.doctor import _store as check_store
 from gog.schemas import FailureClass
 from gog.transforms.services.gateway.budget import BudgetReached, PriceError
 from gog.transforms.services.store.keys import request_key
 from gog.transforms.services.store.records import Entry, Kept, Mode
-from gog.transforms.services.store.segments import SegmentStore
 from gog.transforms.services.store.sqlite import Store
-
-BACKENDS = ("sqlite", "segments")
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +31,9 @@ def config(folder: Path, **changes: Any) -> Config:
     return parse_config({"lake": str(folder / "lake")} | changes)
 
 
-@pytest.mark.parametrize(("backend", "kind"), [("sqlite", Store), ("segments", SegmentStore)])
-def test_the_config_picks_kind_and_place(tmp_path: Path, backend: str, kind: type) -> None:
+def test_without_an_address_answers_are_kept_in_a_folder(tmp_path: Path) -> None:
     for path, wanted in (("", tmp_path / "lake" / "store"), (str(tmp_path / "else"), tmp_path / "else")):
-        made = config(tmp_path, store={"backend": backend, "path": path})
+        made = config(tmp_path, store={"path": path})
         assert store_path(made) == str(wanted)
         assert read_store(made) is None
         assert not wanted.exists()
@@ -46,16 +42,11 @@ def test_the_config_picks_kind_and_place(tmp_path: Path, backend: str, kind: typ
         asyncio.run(store.put(Entry(request_key("a"), "chat", "m", "episode", "a", Kept('"x"'))))
         store.close()
         read = read_store(made)
-        assert type(read) is kind
+        assert type(read) is Store
         assert read is not None
         assert (read.mode, read.count()) == (Mode.REPLAY, 1)
         read.close()
         assert "1 answers" in check_store(made).found
-
-
-def test_an_address_without_a_file_system() -> None:
-    with pytest.raises(ConfigError, match=r"store\.path.*install"):
-        files_at("nowhere://bucket/store")
 
 
 def test_lifetimes_are_days(tmp_path: Path) -> None:
@@ -95,33 +86,25 @@ def spend(made: Config, most: int = 1000) -> int:
     return done
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_workers_share_a_ceiling_in_slices(tmp_path: Path, backend: str) -> None:
-    made = config(tmp_path, store={"backend": backend}, budget={"max_calls": 100, "slices": 10})
+def test_workers_share_a_ceiling_in_slices(tmp_path: Path) -> None:
+    made = config(tmp_path, budget={"max_calls": 100, "slices": 10})
     assert spend(made, 5) == 5
     assert spend(made) == 90, "the first holds a slice"
     assert spend(made.model_copy(update={"run": "other"})) == 100
-    assert spend(config(tmp_path, store={"backend": backend}, budget={"max_calls": 120, "slices": 10})) == 20
-
-
-def test_a_ceiling_over_segments_is_always_leased(tmp_path: Path) -> None:
-    made = config(tmp_path, store={"backend": "segments"}, budget={"max_calls": 100})
-    assert spend(made, 1) == 1
-    assert spend(made) == 95
+    assert spend(config(tmp_path, budget={"max_calls": 120, "slices": 10})) == 20
 
 
 class TestRuns:
-    @pytest.mark.parametrize("backend", BACKENDS)
     def test_a_run_stops_at_its_ceiling_and_goes_on_with_a_higher_one(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], backend: str
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         budget = {"max_calls": 60, "slices": 6}
-        made = place(tmp_path, 6, 6, store={"backend": backend}, budget=budget)
+        made = place(tmp_path, 6, 6, budget=budget)
         assert call(["run", "-c", str(made.config)]) == 1
         assert "max_calls" in capsys.readouterr().err
         close_stores()
         assert 40 <= self.calls(made, capsys) <= 60
-        higher = place(tmp_path, 6, 6, store={"backend": backend}, budget=budget | {"max_calls": 5000})
+        higher = place(tmp_path, 6, 6, budget=budget | {"max_calls": 5000})
         assert call(["run", "-c", str(higher.config)]) == 0
         close_stores()
         (tmp_path / "whole").mkdir()

@@ -1,17 +1,14 @@
 import json
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from apache_beam.io.filesystems import FileSystems
 
 from gog.schemas import Box, Region, Reject, Unit
 from gog.schemas.rows import to_row
 from gog.transforms.beam.encode import encode_part
-from gog.transforms.beam.files import write_file
 from gog.transforms.beam.parts import WriteParts
 
 
@@ -86,16 +83,6 @@ def test_a_row_that_does_not_fit_stops_the_pipeline_and_leaves_no_part(tmp_path:
     with pytest.raises(Exception, match="regions: score"):
         write(tmp_path, [("regions", 0, json.dumps(row))], shards=1)
     assert not list(tmp_path.rglob("regions/*"))
-
-
-def test_a_failed_rename_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(FileSystems, "rename", fail)
-    with pytest.raises(OSError, match="No space"):
-        write_file(str(tmp_path / "x" / "part-00000.parquet"), b"data")
-    assert list((tmp_path / "x").iterdir()) == []
 
 
 class TestEncoding:

@@ -1,1 +1,1 @@
-"""The store: every answer of the outside world, in SQLite or in segments that many workers share."""
+"""The store: every answer of the outside world, in SQLite, or in a PostgreSQL that many workers share."""

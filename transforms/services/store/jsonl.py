@@ -1,4 +1,4 @@
-"""Entries and events as lines of JSON: what segments and cassettes are made of. Whatever is read is checked."""
+"""Entries as lines of JSON: what cassettes are made of. Whatever is read is checked."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gog.schemas import Event, FailureClass
+from gog.schemas import FailureClass
 from gog.transforms.services.store.keys import request_key
 from gog.transforms.services.store.records import Dated, Entry, Kept
 
@@ -36,13 +36,6 @@ class _Answer(BaseModel):
     prompt_tokens: _Count = 0
     completion_tokens: _Count = 0
     over: _Amount = 0.0
-
-
-class _Happened(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    run: _Name
-    event: Event
 
 
 def entry_line(dated: Dated) -> str:
@@ -90,20 +83,6 @@ def read_entry(line: str | bytes) -> Dated:
         read.completion_tokens,
     )
     return Dated(entry, read.created, read.over)
-
-
-def event_line(run: str, event: Event) -> str:
-    """The event of a run as one line."""
-    return _Happened(run=run, event=event).model_dump_json(exclude_defaults=True)
-
-
-def read_event(line: str | bytes) -> tuple[str, Event]:
-    """The run and the event of a line. Raises `LineError`."""
-    try:
-        read = _Happened.model_validate_json(line)
-    except ValidationError as error:
-        raise LineError(_first(error)) from None
-    return read.run, read.event
 
 
 def digest(data: bytes) -> str:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -98,29 +98,22 @@ def runs_in(path: Path) -> dict[str, int]:
         return dict(connection.execute(f"SELECT {_RUN_OF}, count(*) FROM events GROUP BY 1 ORDER BY 1").fetchall())
 
 
-def add_entries(path: Path, entries: Iterable[Dated], publish: Callable[[list[Dated]], None] | None = None) -> Added:
-    """Keep the entries, some in a transaction; nothing replaces an answer, and a failure gives way to one.
-
-    `publish` gets those that are new, after each transaction.
-    """
+def add_entries(path: Path, entries: Iterable[Dated]) -> Added:
+    """Keep the entries, some in a transaction; nothing replaces an answer, and a failure gives way to one."""
     count, same, conflicts = 0, 0, list[str]()
     left = iter(entries)
     while some := list(islice(left, _SOME)):
-        new = []
         with _writing(path) as connection:
             for dated in some:
                 key, answer = dated.entry.key, dated.entry.kept.answer
                 held = connection.execute("SELECT answer, failure FROM answers WHERE key = ?", (key,)).fetchone()
                 if held is None or (held[1] is not None and answer is not None):
                     insert(connection, "answers", [entry_row(dated.entry, dated.created)], KEEP_FIRST)
-                    new.append(dated)
+                    count += 1
                 elif answer is None or unpack(held[0]) == answer:
                     same += 1
                 else:
                     conflicts.append(key)
-        count += len(new)
-        if publish is not None:
-            publish(new)
     return Added(count, same, tuple(conflicts))
 
 

@@ -2,39 +2,28 @@
 
 import asyncio
 import json
-import random
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gog.transforms.services.gateway.budget import Budget, BudgetReached
-from gog.transforms.services.gateway.leases import FOLDER, MICROS, FileLeases, Leases, SharedLeases
+from gog.transforms.services.gateway.leases import MICROS, Leases
 from gog.transforms.services.gateway.prices import Price
-from gog.transforms.services.store.places import LocalFiles
 from gog.transforms.services.store.records import Spent
-from gog.transforms.services.store.schema import StoreError
 
 pytestmark = pytest.mark.timeout(60)
 """What waits for ever because of a fault is found soon."""
 
 Open = Callable[[], Leases]
-KINDS = ("file", "shared")
 
 
-def leases(kind: str, folder: Path, run: str = "run") -> Leases:
-    return FileLeases(folder, run) if kind == "file" else SharedLeases(LocalFiles(folder), run)
-
-
-@pytest.fixture(params=KINDS)
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    return lambda: leases(request.param, tmp_path)
+@pytest.fixture
+def opened(tmp_path: Path) -> Open:
+    return lambda: Leases(tmp_path, "run")
 
 
 class TestLedger:
@@ -81,91 +70,18 @@ class TestLedger:
         assert two.claim("calls", 1, 100, 100) == 30, "the ledger knew of 70"
 
     def test_runs_do_not_share(self, tmp_path: Path) -> None:
-        for kind in KINDS:
-            assert leases(kind, tmp_path, "a").claim("calls", 1, 10, 10) == 10
-            assert leases(kind, tmp_path, "b").claim("calls", 1, 10, 10) == 10
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32), st.integers(2, 5), st.integers(1, 20))
-def test_any_interleaving_of_shared_claims_keeps_the_ceiling(seed: int, workers: int, ceiling: int) -> None:
-    """Workers whose every step on the file system is one turn, in any order: the rule itself, without luck."""
-    rng = random.Random(seed)
-    there: set[str] = set()
-    turns = threading.Condition()
-    waiting: set[int] = set()
-    turn: list[int | None] = [None]
-    alive = set(range(workers))
-
-    class Stepped:
-        place = "memory"
-
-        def __init__(self, number: int) -> None:
-            self.number = number
-
-        def step(self, work: Callable[[], object]) -> object:
-            with turns:
-                waiting.add(self.number)
-                turns.notify_all()
-                assert turns.wait_for(lambda: turn[0] == self.number, 20)
-                waiting.discard(self.number)
-                done = work()
-                turn[0] = None
-                turns.notify_all()
-                return done
-
-        def names(self, folder: str) -> list[str]:
-            return self.step(lambda: sorted(there))  # type: ignore[return-value]
-
-        def read(self, folder: str, name: str) -> bytes:
-            raise NotImplementedError
-
-        def publish(self, folder: str, name: str, data: bytes) -> None:
-            self.step(lambda: there.add(name))
-
-        def remove(self, folder: str, names: object) -> None:
-            self.step(lambda: there.difference_update(list(names)))  # type: ignore[call-overload]
-
-    got = [0] * workers
-
-    def work(number: int) -> None:
-        ledger = SharedLeases(Stepped(number), "run", rng=random.Random(number), sleep=lambda _: None)
-        try:
-            for _ in range(3):
-                got[number] += ledger.claim("calls", 1, 4, ceiling)
-        finally:
-            with turns:
-                alive.discard(number)
-                turns.notify_all()
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(workers)]
-    for thread in threads:
-        thread.start()
-    while True:
-        with turns:
-            assert turns.wait_for(lambda: turn[0] is None and waiting >= alive, 20)
-            if not alive:
-                break
-            assert sum(got) <= ceiling
-            turn[0] = rng.choice(sorted(waiting))
-            turns.notify_all()
-    for thread in threads:
-        thread.join()
-    assert sum(got) <= ceiling
-    assert sum(got) > 0
-    assert all("-claim-" in name for name in there)
+        assert Leases(tmp_path, "a").claim("calls", 1, 10, 10) == 10
+        assert Leases(tmp_path, "b").claim("calls", 1, 10, 10) == 10
 
 
 WORKER = """
 import asyncio, json, sys
 from pathlib import Path
 from gog.transforms.services.gateway.budget import Budget, BudgetReached
-from gog.transforms.services.gateway.leases import FileLeases, SharedLeases
+from gog.transforms.services.gateway.leases import Leases
 from gog.transforms.services.gateway.prices import Price
-from gog.transforms.services.store.places import LocalFiles
 
-kind, folder, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-leases = FileLeases(folder, "run") if kind == "file" else SharedLeases(LocalFiles(folder), "run")
+leases, settings = Leases(Path(sys.argv[1]), "run"), json.loads(sys.argv[2])
 budget = Budget(leases=leases, prices={"m": Price(per_call=0.01)}, providers=["m"], **settings)
 
 async def call():
@@ -187,8 +103,8 @@ budget.give_back()
 """
 
 
-def start(kind: str, folder: Path, **settings: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", WORKER, kind, str(folder), json.dumps(settings)]
+def start(folder: Path, **settings: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", WORKER, str(folder), json.dumps(settings)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -199,23 +115,19 @@ def finish(child: "subprocess.Popen[str]") -> int:
     return out.count("call")
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("settings", "ceiling"), [({"max_calls": 230, "slices": 23}, 230), ({"max_cost": 2.305, "slices": 20}, 230)]
 )
-def test_workers_that_race_make_just_so_many_calls(
-    tmp_path: Path, kind: str, settings: dict[str, object], ceiling: int
-) -> None:
-    children = [start(kind, tmp_path, **settings) for _ in range(3)]
+def test_workers_that_race_make_just_so_many_calls(tmp_path: Path, settings: dict[str, object], ceiling: int) -> None:
+    children = [start(tmp_path, **settings) for _ in range(3)]
     made = [finish(child) for child in children]
     assert sum(made) <= ceiling
     assert sum(made) >= ceiling * 0.8, "little stays unused: parts of a slice that another could not know of"
-    assert finish(start(kind, tmp_path, **settings)) == ceiling - sum(made), "what was given back goes to the next"
+    assert finish(start(tmp_path, **settings)) == ceiling - sum(made), "what was given back goes to the next"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_slice_of_a_killed_worker_stays_spent(tmp_path: Path, kind: str) -> None:
-    killed = start(kind, tmp_path, max_calls=100, slices=2)
+def test_a_slice_of_a_killed_worker_stays_spent(tmp_path: Path) -> None:
+    killed = start(tmp_path, max_calls=100, slices=2)
     assert killed.stdout
     assert killed.stderr
     for _ in range(3):
@@ -224,10 +136,10 @@ def test_a_slice_of_a_killed_worker_stays_spent(tmp_path: Path, kind: str) -> No
     out, _ = killed.communicate()
     before = 3 + out.count("call")
     assert before <= 100
-    after = finish(start(kind, tmp_path, max_calls=100, slices=2))
+    after = finish(start(tmp_path, max_calls=100, slices=2))
     assert before + after <= 100
     assert after in {0, 50}, "whole slices: what the killed one held is lost"
-    assert finish(start(kind, tmp_path, max_calls=160, slices=2)) == 60, "a higher ceiling goes on"
+    assert finish(start(tmp_path, max_calls=160, slices=2)) == 60, "a higher ceiling goes on"
 
 
 def admitted(budget: Budget, most: int = 1000) -> int:
@@ -299,9 +211,3 @@ class TestBudget:
             budget.settle(0.4, 0.4)
 
         asyncio.run(scenario())
-
-
-def test_a_foreign_file_among_the_leases(tmp_path: Path) -> None:
-    LocalFiles(tmp_path).publish(f"{FOLDER}/run", "notes.txt", b"")
-    with pytest.raises(StoreError, match=r"notes\.txt: no lease"):
-        leases("shared", tmp_path).claim("calls", 1, 1, 1)
