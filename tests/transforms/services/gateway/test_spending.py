@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gog.schemas import FailureClass, Message
 from gog.transforms.services.gateway.budget import Budget
 from gog.transforms.services.gateway.gateway import Gateway
-from gog.transforms.services.gateway.leases import FileLeases
+from gog.transforms.services.gateway.leases import Leases
 from gog.transforms.services.gateway.prices import Price
 from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
@@ -165,7 +165,7 @@ def test_the_ceiling_is_never_passed_while_no_call_costs_more_than_its_estimate(
     slices: int | None,
 ) -> None:
     folder = tmp_path_factory.mktemp("spending")
-    leases = FileLeases(folder, "run") if slices else None
+    leases = Leases(folder, "run") if slices else None
     budget = Budget(max_cost=ceiling, prices={"paid": PRICE}, leases=leases, slices=slices or 1)
     with Store(folder, Mode.LIVE) as store:
         found = ask(door(store, budget, attempts=2), Paid(*told, rng=random.Random(seed)), 60)
