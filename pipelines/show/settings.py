@@ -1,5 +1,6 @@
-"""What a run's config sets: the keys that are not at their defaults."""
+"""What a run's config sets, as text: the keys that are not at their defaults."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
@@ -7,32 +8,41 @@ from typing import Any, Final
 from gog.schemas import canonical_json
 
 _PLACES: Final = frozenset({"folder", "lake", "run"})
-"""Where the run is, which says nothing of what it is."""
+"""Keys that say where a run is, not what it does."""
+_LOGIN: Final = re.compile(r"://[^/@\s]*@")
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, str]:
     """By dotted key, in the config's order: what a manifest's config has that no default says."""
     usual = _defaults()
-    found = {key: value for key, value in _flat(config) if key.split(".")[0] not in _PLACES}
+    found = {key: value for key, value in flat(config) if key not in _PLACES}
     # Sections of another kind than the default's, such as a source's, have keys that no default knows.
-    return {
-        key: value if isinstance(value, str) else canonical_json(value)
-        for key, value in found.items()
-        if (value != usual[key] if key in usual else value not in _EMPTY)
+    set_here = {
+        key: value for key, value in found.items() if (value != usual[key] if key in usual else value not in _EMPTY)
     }
+    return {
+        key: without_login(value if isinstance(value, str) else canonical_json(value))
+        for key, value in set_here.items()
+    }
+
+
+def flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested sections by dotted key."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{above}{key}.")
+        else:
+            yield above + str(key), value
+
+
+def without_login(text: str) -> str:
+    """The text without who logs in to its addresses, and with what: a report is mailed."""
+    return _LOGIN.sub("://…@", text)
 
 
 @cache
 def _defaults() -> dict[str, Any]:
     from gog.pipelines.config.config import Config
 
-    return dict(_flat(Config().model_dump(mode="json")))
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield above + str(key), value
+    return dict(flat(Config().model_dump(mode="json")))

@@ -3,6 +3,7 @@
 import duckdb
 
 from gog.pipelines.lake.lake import Manifest
+from gog.pipelines.show.settings import without_login
 from gog.pipelines.show.web.text import moment
 from gog.pipelines.show.words import spell
 
@@ -40,5 +41,5 @@ def models(manifest: Manifest) -> dict[str, str]:
         "judge": [config.get("judge"), *(panel if isinstance(panel, list) else ())],
         "labeller": [config.get("labeller")],
     }
-    words = {role: ", ".join(str(name) for name in names if name) for role, names in named.items()}
+    words = {role: ", ".join(without_login(str(name)) for name in names if name) for role, names in named.items()}
     return {role: text for role, text in words.items() if text}
