@@ -21,6 +21,7 @@ from gog.pipelines.views.status import StepPace, pace_of
 from gog.schemas.errors import UserError
 from gog.transforms.place import is_remote
 from gog.transforms.services.loop import peek
+from gog.transforms.services.models.starting import starts
 
 PLAIN_EVERY = 10.0
 LIVE_EVERY = 0.25
@@ -113,7 +114,9 @@ class Progress(_Shown):
         return Group(far, Text(", ".join(self._counts()), no_wrap=True, overflow="ellipsis"))
 
     def _counts(self) -> list[str]:
-        """What was asked, how fast answers come, and whether they come at all."""
+        """What was asked, how fast answers come, and whether they come at all; or which server is not up yet."""
+        if waits := starts():
+            return [waits]
         services = peek(self._key)
         if services is None:
             return []
@@ -166,7 +169,7 @@ class AnswerCount(_Shown):
     def line(self) -> str:
         """The line as it is now."""
         if self._before is None:
-            return ""
+            return starts()
         rate = (self._done - self._before) / max(time.monotonic() - self._started, 1e-3)
         line = f"{self._what}: {self._done:,} of {self._total:,} answers, {rate:,.1f} a second"
         return line + (f", {self._failed:,} failed" if self._failed else "")

@@ -8,11 +8,12 @@ from calling import Place
 from rich.console import Console
 
 from gog.pipelines.cli import progress
-from gog.pipelines.cli.progress import Progress
+from gog.pipelines.cli.progress import AnswerCount, Progress
 from gog.pipelines.config.config import load_config
 from gog.pipelines.views.status import StepPace
 from gog.schemas import FailureClass
 from gog.transforms.services.gateway.statistics import Statistics
+from gog.transforms.services.models.starting import starting
 
 
 def test_progress_is_a_plain_line_without_a_terminal(finished: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +85,16 @@ def test_it_says_so_when_nothing_comes_back(finished: Place, clock: Clock, stats
     assert drawn(shown)[1] == "nothing has come back for 60 s: 8 calls in flight"
     stats.calls, stats.in_flight = 101, 8
     assert "nothing" not in shown.line(), "one has come back and another was asked"
+
+
+def test_it_says_which_server_is_not_up_yet(finished: Place, clock: Clock, stats: Statistics) -> None:
+    shown, answers = Progress(load_config(finished.config), io.StringIO()), AnswerCount("fvqa", 9, io.StringIO())
+    shown.shard("synthesize", 0, 1)
+    with starting("vllm:m") as start:
+        start.seconds, start.said = 40.0, "Loading weights"
+        assert shown.line().endswith("| vllm:m is starting, 40 s: Loading weights")
+        assert answers.line() == "vllm:m is starting, 40 s: Loading weights"
+    assert "starting" not in shown.line() + answers.line()
 
 
 def test_a_step_that_asks_nobody_is_not_called_silent(finished: Place, clock: Clock, stats: Statistics) -> None:

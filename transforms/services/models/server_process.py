@@ -23,6 +23,7 @@ from gog.schemas.errors import UserError
 from gog.transforms.image_store import ImageStore
 from gog.transforms.services.models import process_guard
 from gog.transforms.services.models.chat import ChatModel, ModelSettings, model_id
+from gog.transforms.services.models.starting import starting
 from gog.transforms.services.protocols import ChatReply, ChatRequest
 
 GRACE_S: Final = 15.0
@@ -32,7 +33,17 @@ MOST_STARTS: Final = 3
 _LOOK_S: Final = 0.1
 _SAY_S: Final = 20.0
 """Seconds of a start between two lines about it."""
+_READ_EVERY: Final = 10
+"""Looks at its health between two looks at its log."""
+_TAIL_BYTES: Final = 32_000
+"""Of a log that are read. vLLM's processes tell of one failure in turn, each with its stack: the cause comes first."""
 _TAIL_LINES: Final = 5
+_LINE: Final = 200
+"""Characters of a line that are shown."""
+_ERROR: Final = re.compile(r"\w*(?:Error|Exception): (?!(?:Engine core|WorkerProc) initialization failed)")
+"""An error that says something: vLLM's last ones say that there was another above."""
+_PREFIX: Final = re.compile(r"^(?:\(.{1,40}?\) )?(?:INFO|WARNING|ERROR) \S+ \S+ \[\S+\] ?")
+"""What vLLM puts before each line: process, level, time, place."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +51,7 @@ _CAUSES: Final = (
     (
         re.compile(
             r"out of memory|No available memory for the cache blocks"
-            r"|less than desired GPU memory|KV cache .{0,80}larger than",
+            r"|less than desired [GC]PU memory|KV cache .{0,80}larger than",
             re.I,
         ),
         "its memory does not suffice: lower --max-model-len or --gpu-memory-utilization in its args, or use more GPUs",
@@ -122,20 +133,24 @@ class ChildServer:
 
     def _wait_for_health(self) -> None:
         assert self._guard is not None
-        began = time.monotonic()
+        began, looks = time.monotonic(), 0
         last, say = began + self._start_s, began + _SAY_S
-        while not _healthy(self._port):
-            if (code := self._guard.poll()) is not None:
-                raise ChildError(f"{self._address} ended with exit code {code} before it was up; {self._tail()}")
-            if time.monotonic() > last:
-                self.stop()
-                waited = f"{self._start_s:g} s ({self._address.partition(':')[0]}.start_s)"
-                raise ChildError(f"{self._address} was not up after {waited}; {self._tail()}")
-            if time.monotonic() > say:
-                say += _SAY_S
-                newest = (self._lines() or ["its log is empty"])[-1]
-                _log.warning("%s is starting, %.0f s: %s", self._address, time.monotonic() - began, newest)
-            time.sleep(_LOOK_S)
+        with starting(self._address) as start:
+            while not _healthy(self._port):
+                if (code := self._guard.poll()) is not None:
+                    raise ChildError(f"{self._address} ended with exit code {code} before it was up; {self._tail()}")
+                if time.monotonic() > last:
+                    self.stop()
+                    waited = f"{self._start_s:g} s ({self._address.partition(':')[0]}.start_s)"
+                    raise ChildError(f"{self._address} was not up after {waited}; {self._tail()}")
+                start.seconds = time.monotonic() - began
+                if looks % _READ_EVERY == 0:
+                    start.said = _PREFIX.sub("", (self._lines() or [""])[-1])[:_LINE]
+                if time.monotonic() > say:
+                    say += _SAY_S
+                    _log.warning("%s", start)
+                looks += 1
+                time.sleep(_LOOK_S)
 
     @property
     def _log_file(self) -> Path:
@@ -143,22 +158,29 @@ class ChildServer:
         return self._logs / f"{scheme}-{re.sub(r'[^A-Za-z0-9._-]+', '-', rest)[-80:]}-{os.getpid()}.log"
 
     def _tail(self) -> str:
-        """The cause that its log names, where the log is, and its last lines in one."""
+        """The cause that its log names, where the log is, the error that vLLM ended with, and its last lines in one."""
         lines = self._lines()
         if lines is None:
             return f"its log {self._log_file} cannot be read"
-        cause = next((told + "; " for pattern, told in _CAUSES if any(map(pattern.search, lines))), "")
-        return f"{cause}see {self._log_file}: {' / '.join(lines[-_TAIL_LINES:]) or 'it is empty'}"
+        latest = [_PREFIX.sub("", line) for line in reversed(lines)]
+        cause, error = next(
+            ((told + "; ", line) for pattern, told in _CAUSES for line in latest if pattern.search(line)),
+            ("", next((line for line in latest if _ERROR.match(line)), "")),
+        )
+        last = [line[:_LINE] for line in lines[-_TAIL_LINES:]]
+        if error not in ("", *latest[:_TAIL_LINES]):
+            last = [error, last[-1]]
+        return f"{cause}see {self._log_file}: {' / '.join(last) or 'it is empty'}"
 
     def _lines(self) -> list[str] | None:
         """The last lines of the log but for our own looks at its health; None where it cannot be read."""
         try:
             with self._log_file.open("rb") as file:
-                file.seek(max(0, self._log_file.stat().st_size - 4000))
+                file.seek(max(0, self._log_file.stat().st_size - _TAIL_BYTES))
                 lines = file.read().decode("utf-8", "replace").splitlines()
         except OSError:
             return None
-        return [" ".join(line.split())[:200] for line in lines if line.strip() and "GET /health" not in line]
+        return [" ".join(line.split())[:400] for line in lines if line.strip() and "GET /health" not in line]
 
 
 class ChildModel:

@@ -21,6 +21,7 @@ from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.http import close_client
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.server_process import ChildError, ChildModel, ChildServer
+from gog.transforms.services.models.starting import starts
 from gog.transforms.services.models.vllm import VllmSettings, serve_arguments, vllm_model, vllm_server
 from gog.transforms.services.protocols import ChatRequest
 from gog.transforms.services.store.records import Mode
@@ -165,16 +166,45 @@ def test_a_server_that_does_not_start_for_a_known_cause_says_what_to_do(make: Ma
     assert "\n" not in said
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_the_error_that_vllm_ended_with_is_told_however_far_above_the_last_lines_it_stands(
+    make: Make, known: bool
+) -> None:
+    """As vLLM writes it: each process tells of the failure of the one below, with its stack."""
+    why = "to serve, KV cache is needed, which is larger than there is" if known else "no such layer"
+    stack = "".join(f"  File {'x' * 90}, line {number}\n" for number in range(60))
+    place = "(EngineCore pid=7) ERROR 11-30 10:42:41 [core.py:1510]"
+    last = "RuntimeError: Engine core initialization failed. See root cause above."
+    with pytest.raises(ChildError) as caught:
+        ask(make("--dies-of", f"{place} ValueError: {why}\n{stack}{last}"))
+    said = str(caught.value)
+    assert f".log: ValueError: {why} / exiting" in said
+    assert ("memory does not suffice" in said) is known
+
+
 def test_a_start_that_takes_long_is_told(
     make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(child_module, "_SAY_S", 0.5)
+    shown = []
+    monkeypatch.setattr(child_module, "_healthy", lambda port: shown.append(starts()))
     with pytest.raises(ChildError, match="not up after"):
         ask(make("--never-up", start_s=1.8))
+    assert any(line.endswith(" s: loading the weights") for line in shown), "what progress shows"
+    assert starts() == ""
     told = [record.getMessage() for record in caplog.records if "is starting" in record.getMessage()]
     assert 1 <= len(told) <= 3
     assert all(line.startswith(f"vllm:{MODEL} is starting, ") for line in told)
     assert told[-1].endswith(" s: loading the weights")
+
+
+def test_of_a_line_of_vllms_the_text_is_told() -> None:
+    lines = [
+        "(Worker pid=22767) INFO 11-30 10:17:57 [default_loader.py:501] Loading weights took 0.01 seconds",
+        "INFO 11-30 10:17:57 [__init__.py:5] Loading weights took 0.01 seconds",
+        "Loading weights took 0.01 seconds",
+    ]
+    assert {child_module._PREFIX.sub("", line) for line in lines} == {"Loading weights took 0.01 seconds"}
 
 
 def test_a_killed_server_is_started_again_by_the_next_question_of_a_rollout(make: Make) -> None:
@@ -266,6 +296,7 @@ PARENT = """
 import asyncio, sys, time
 from pathlib import Path
 from gog.transforms.services.models.chat import ModelSettings
+from gog.transforms.services.models.starting import starts
 from gog.transforms.services.models.vllm import VllmSettings, vllm_server
 server = vllm_server("m", "", VllmSettings(executable=sys.argv[1], args=("--child", sys.argv[2])), Path(sys.argv[3]))
 server.base()
