@@ -40,9 +40,9 @@ from gog_train.settings import TrainingError
 from gog_train.vllm_engine import (
     check_budget,
     effective_share,
+    fitted,
     merged_weights,
     one_token_each,
-    sized,
     tokens_by_engine,
     tokens_by_server,
 )
@@ -109,7 +109,8 @@ class EpisodeTrainer(GRPOTrainer):
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_unpaid)
         # Those that are on by default too: TRL runs a loop of tools, ours, only where an environment has some.
         made = environment_class(setup.episode.known, setup.episode.frame)
-        with sized(setup.backbone, setup.episode.max_images):
+        dtype = "bfloat16" if arguments["args"].bf16 else "float32"
+        with fitted(setup.backbone, setup.episode.max_images, dtype):
             super().__init__(
                 reward_funcs=self.pay,
                 environment_factory=partial(made, services.tools, services.images, setup.episode),

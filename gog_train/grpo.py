@@ -37,6 +37,7 @@ from gog_train.stages import (
     command_line,
     common_arguments,
     finish,
+    has_gpu,
     metrics_of,
     opened,
     processes,
@@ -333,6 +334,8 @@ def _check_environment(settings: GrpoSettings) -> None:
     if settings.vllm != "off" and find_spec("vllm") is None:
         raise TrainingError("vllm is not installed: install with gog_train/constraints-gpu.txt, or set `vllm: off`")
     count = processes()
+    if settings.vllm == "server" and not has_gpu():
+        raise TrainingError("vllm: server gets the weights by NCCL, which needs a GPU: set `vllm: colocate` or `off`")
     if settings.vllm == "server" and count > 1:
         raise TrainingError("vllm server serves one training process: rollouts of several end at different turns")
     at_once = settings.device_batch_size * settings.updates

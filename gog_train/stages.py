@@ -80,6 +80,13 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def has_gpu() -> bool:
+    """Whether torch finds a GPU."""
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
 def check_packages(settings: TrainSettings) -> None:
     """Raise `TrainingError` where a setting needs a package that is missing."""
     if settings.report != "none" and find_spec(settings.report) is None:

@@ -20,23 +20,47 @@ from gog_train.settings import TrainingError
 
 TRIED: Final = ((64, 48), (1000, 700), (4000, 3000))
 """Pictures, in pixels, by which a budget is told: too small, neither, too large."""
+ROOM: Final = "if it lacks memory, change `vllm_memory` or lower `context`"
 
 
 @contextmanager
-def sized(backbone: Backbone, max_images: int) -> Iterator[None]:
-    """A colocated vLLM that TRL makes within sizes pictures by the export's budget, so many a prompt at most."""
+def fitted(backbone: Backbone, max_images: int, dtype: str) -> Iterator[None]:
+    """A colocated vLLM that TRL makes within sizes pictures by the export's budget, so many a prompt at most.
+
+    It computes in `dtype`, as the trainer does: by itself vLLM makes half precision of single precision.
+
+    One that does not start, and a server that is not there or not as TRL needs it, is a `TrainingError`.
+    """
     from trl.generation import vllm_generation as there
 
-    plain = getattr(there, "LLM", None)
-    if plain is None:  # vLLM is not installed
-        yield
-        return
+    plain = {name: getattr(there, name) for name in ("LLM", "VLLMClient") if hasattr(there, name)}
     images = {"image": max_images, "video": 0}
-    there.LLM = partial(plain, mm_processor_kwargs={"size": backbone.processor_size}, limit_mm_per_prompt=images)
+    budget = {"mm_processor_kwargs": {"size": backbone.processor_size}, "limit_mm_per_prompt": images, "dtype": dtype}
+
+    def engine(**arguments: Any) -> Any:
+        try:
+            return plain["LLM"](**arguments, **budget)
+        except (RuntimeError, ValueError) as error:
+            raise TrainingError(f"the colocated vLLM does not start: {_line(error)}; {ROOM}") from error
+
+    def client(**arguments: Any) -> Any:
+        try:
+            return plain["VLLMClient"](**arguments)
+        except ConnectionError as error:
+            raise TrainingError(f"{_line(error)}; start it with `trl vllm-serve`") from error
+
+    for name, made in {"LLM": engine, "VLLMClient": client}.items():
+        if name in plain:
+            setattr(there, name, made)
     try:
         yield
     finally:
-        there.LLM = plain
+        for name, made in plain.items():
+            setattr(there, name, made)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:400]
 
 
 def one_token_each(ids: Sequence[int], sizes: Sequence[int], image_token: int) -> list[int]:

@@ -294,6 +294,15 @@ def test_prompts_of_another_episode_are_refused(qwen3: dict[str, Any], change: A
         prepare(GrpoSettings(**qwen3 | {"export": copy}))
 
 
+def test_a_server_of_rollouts_without_a_gpu_is_refused(qwen3: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr("gog_train.grpo.find_spec", lambda name: object())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match="by NCCL, which needs a GPU: set `vllm: colocate` or `off`"):
+        prepare(GrpoSettings(**qwen3 | {"vllm": "server"}))
+
+
 def test_the_episode_and_its_tools_are_those_of_the_run(qwen3: dict[str, Any], tmp_path: Path) -> None:
     episode = json.loads((qwen3["export"] / "manifest.json").read_text())["episode"]
     tools = {"crops": {"padding": 0.5}, "search": {"country": "de"}}

@@ -13,9 +13,9 @@ from gog_train.settings import TrainingError
 from gog_train.vllm_engine import (
     check_budget,
     effective_share,
+    fitted,
     merged_weights,
     one_token_each,
-    sized,
     tokens_by_engine,
     tokens_by_server,
 )
@@ -63,14 +63,36 @@ def test_an_engine_that_trl_makes_has_the_exports_budget(monkeypatch: pytest.Mon
         return arguments
 
     monkeypatch.setattr(vllm_generation, "LLM", plain, raising=False)
-    with sized(QWEN, 5):
+    with fitted(QWEN, 5, "float32"):
         made = vllm_generation.LLM(model="m")
     assert made == {
         "model": "m",
         "mm_processor_kwargs": {"size": {"shortest_edge": QWEN.min_pixels, "longest_edge": QWEN.max_pixels}},
         "limit_mm_per_prompt": {"image": 5, "video": 0},
+        "dtype": "float32",
     }
     assert vllm_generation.LLM is plain
+
+
+def test_an_engine_that_does_not_start_and_a_server_that_is_not_there_are_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from trl.generation import vllm_generation
+
+    def engine(**arguments: Any) -> Any:
+        raise ValueError("Free memory on device\nis less than desired GPU memory utilization")
+
+    def client(**arguments: Any) -> Any:
+        raise ConnectionError("The vLLM server can't be reached at http://127.0.0.1:9")
+
+    monkeypatch.setattr(vllm_generation, "LLM", engine, raising=False)
+    monkeypatch.setattr(vllm_generation, "VLLMClient", client, raising=False)
+    with fitted(QWEN, 5, "float32"):
+        with pytest.raises(TrainingError, match=r"does not start: Free memory on device is less .*`vllm_memory`"):
+            vllm_generation.LLM(model="m")
+        with pytest.raises(TrainingError, match=r"can't be reached at http://127\.0\.0\.1:9; start it with"):
+            vllm_generation.VLLMClient(base_url="http://127.0.0.1:9")
+    assert (vllm_generation.LLM, vllm_generation.VLLMClient) == (engine, client)
 
 
 def adapted(step: float) -> Any:
