@@ -35,6 +35,7 @@ from gog.transforms.services.store.schema import StoreError
 from gog.transforms.services.store.sqlite import Store
 from gog.transforms.synthesize.judge import Judges, judge_call, try_judge
 from gog.transforms.verify.judge import JudgeCall
+from gog_train.pictures import FoundPictures, KeptPictures
 from gog_train.settings import TrainingError
 
 S = TypeVar("S")
@@ -86,11 +87,13 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
 
     Raises `TrainingError` on an address that nobody fills, or a store that cannot be opened.
     """
-    images = PassingImages()
+    pictures = _pictures(addresses)
+    images = pictures or PassingImages()
+    found = FoundPictures(pictures) if pictures and addresses.store_mode == "record" else images
     world = Bundled(lambda kind: atlas_world(addresses.calls / "indexes") / kind)
     # An uploader without a store would lend every picture anew.
     lends = (addresses.uploader,) if addresses.uploader and addresses.store_mode == "record" else ()
-    of_search = Opening("", images, (addresses.search, world, *lends), addresses.store_mode != "replay")
+    of_search = Opening("", found, (addresses.search, world, *lends), addresses.store_mode != "replay")
     text_search = _opened("text_search", TEXT_SEARCHES, replace(of_search, address=addresses.text_search))
     image_search = _opened("image_search", IMAGE_SEARCHES, replace(of_search, address=addresses.image_search))
     pages = _reader(addresses.pages, episode)
@@ -100,7 +103,7 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
     except StoreError as error:
         raise TrainingError(str(error)) from error
     store = kept or calls
-    cropper = Cropper(store, images, crops)
+    cropper = Cropper(store, images, crops, found)
     tools = EpisodeTools(Gateway(store), text_search, image_search, cropper, episode.top_k, "train", pages)
     judge = open_judge(addresses, calls, images)
     return TrainingServices(tools, images, judge, (calls, kept) if kept else (calls,))
@@ -142,6 +145,13 @@ def check_judge(judge: JudgeCall | None) -> None:
         raise TrainingError(f"the judge does not answer ({error}): start it, or set `judge` to another") from error
     if wrong:
         raise TrainingError(f"the judge: {wrong}; is it a chat model that follows instructions?")
+
+
+def _pictures(addresses: Addresses) -> KeptPictures | None:
+    """The pictures of the lake whose store answers."""
+    if addresses.store is None or addresses.store_mode == "live":
+        return None
+    return KeptPictures(addresses.store.parent / "images")
 
 
 def _kept(addresses: Addresses) -> Store | None:

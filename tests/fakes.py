@@ -166,9 +166,10 @@ class FakeDetector:
         return self.found
 
 
-def hit(title: str, snippet: str = "", score: float | None = 0.9, rank: int = 1) -> Hit:
+def hit(title: str, snippet: str = "", score: float | None = 0.9, rank: int = 1, thumbnail: str | None = None) -> Hit:
     """A hit whose address comes from its title."""
-    return Hit(rank=rank, title=title, url=f"fake://{title.replace(' ', '-')}", snippet=snippet, score=score)
+    url = f"fake://{title.replace(' ', '-')}"
+    return Hit(rank=rank, title=title, url=url, snippet=snippet, score=score, thumbnail_sha256=thumbnail)
 
 
 def seed_of(images: MemoryImages, *, answers: Sequence[str] = ("Nairobi",), **changes: Any) -> Seed:

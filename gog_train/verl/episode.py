@@ -8,15 +8,16 @@ import asyncio
 import json
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from gog.schemas import Function, Message, ToolCall
+from gog.schemas import FailureClass, Function, Message, ToolCall
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.target import ToolSettings
 from gog.transforms.services.loop import process_loop
+from gog.transforms.services.protocols import ServiceError
 from gog_train.data import inside, read_manifest
 from gog_train.environment import OVER, Rollout, keep_image
 from gog_train.rewards.scoring import finished_of
@@ -25,6 +26,8 @@ from gog_train.settings import TrainingError
 
 STATE: Final = "gog_rollout"
 """Attribute of `agent_data` that holds the rollout."""
+
+_CROWDED: Final = ServiceError(FailureClass.MALFORMED, "several pictures at once: verl has a place for one")
 
 REPORT: Final = "gog"
 """Key of `agent_data.extra_fields` under which the reward finds what the episode noted."""
@@ -94,6 +97,10 @@ async def take_turn(
     await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(turn, process_loop()))
     agent_data.extra_fields[REPORT] = report(rollout)
     told = rollout.episode.messages[before:]
+    if sum(len(message.images) for message in told) > 1:
+        rollout.driven = replace(rollout.driven, failure=_CROWDED)
+        agent_data.extra_fields[REPORT] = report(rollout)
+        told = ()
     return [block for message in told for block in rollout.blocks(message)] or [{"type": "text", "text": OVER}]
 
 

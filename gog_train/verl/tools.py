@@ -5,7 +5,8 @@ What verl does otherwise than the episode:
 - a call that is no JSON, or of an unknown tool, ends the rollout or is answered by verl itself: no strike is counted;
 - a rollout that runs over `max_assistant_turns`, or over the tokens, ends without a word, and its reward is that of a
   wrong answer: verl has no reward that is missing;
-- so is one whose search failed, unless it is right all the same: the reward counts these as `tool_failed`.
+- so is one whose search failed, or whose tool gave several pictures at once, where verl has a place for one, unless it
+  is right all the same: the reward counts these as `tool_failed`.
 
 Source: verl 0.9.1, `verl.tools.base_tool` and `verl.experimental.agent_loop.tool_agent_loop`.
 """

@@ -92,6 +92,12 @@ def check_addresses(config: Config, *, keyed: bool = True) -> None:
         _check_reading(config)
     elif readers:
         raise ConfigError(f"episode.tools: {readers[0]} reads pages: name a reader in `pages`, such as 'local:'")
+    lookers = [tool.name for tool in config.episode.offered if tool.takes_result]
+    if lookers and not config.search.thumbnails and provider_at(KINDS["image_search"], config.image_search).key:
+        raise ConfigError(
+            f"episode.tools: {lookers[0]} shows pictures of results: set `search.thumbnails` to how many of them "
+            f"{config.image_search} is to bring along"
+        )
 
 
 def check_packages(config: Config) -> None:

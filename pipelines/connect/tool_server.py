@@ -37,7 +37,10 @@ class WrongCallError(ValueError):
 
 
 class ServedTools:
-    """The tools of ours that a config's episode offers, each call by itself: pictures come with it."""
+    """The tools of ours that a config's episode offers, each call by itself: pictures come with it.
+
+    Those that take the number of an earlier result are left out.
+    """
 
     def __init__(self, config: Config) -> None:
         """Opens the searches. Raises `ConfigError`."""
@@ -51,7 +54,8 @@ class ServedTools:
         self._services = services_for(config.model_dump_json())
         self._services.gateway.run = f"{config.run}/tools"
         self._limits = ImageLimits(max_bytes=_MAX_BODY)
-        self.tools = {tool.name: tool for tool in tools_of(own_names(config.episode.tools))}
+        offered = tools_of(own_names(config.episode.tools))
+        self.tools = {tool.name: tool for tool in offered if not tool.takes_result}
 
     def schema(self, tool: Tool) -> dict[str, Any]:
         """The arguments of a tool; a picture is among them where it looks at one."""

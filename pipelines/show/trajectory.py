@@ -99,12 +99,18 @@ class Turn:
     train: bool
     error: str
     gaze: Gaze | None
-    crop: EpisodeImage | None
+    crops: tuple[EpisodeImage, ...]
+    """What was shown: a crop, or pictures that were found."""
     evidence: tuple[Evidence, ...]
     read: str
     """What the model was shown in return."""
     note: str
     """What it was shown that is no evidence: a mistake, a refusal."""
+
+    @property
+    def crop(self) -> EpisodeImage | None:
+        """The first that was shown."""
+        return self.crops[0] if self.crops else None
 
     @property
     def words(self) -> str:
@@ -197,8 +203,8 @@ def turns_of(
         title, argument = shown_as(step.action)
         detail = str(step.arguments.get(argument) or "")
         evidences = tuple(evidence[name] for name in step.evidence_ids if name in evidence)
-        cut = [crops[e.image_sha256] for e in evidences if e.image_sha256 in crops]
-        cut += [picture for e in evidences for picture in e.pictures if picture.sha256 in crops]
+        shown = [e.image_sha256 for e in evidences] + [picture.sha256 for e in evidences for picture in e.pictures]
+        cut = [crops[name] for name in dict.fromkeys(shown) if name in crops]
         gaze = None
         if step.box is not None:
             gazes += 1
@@ -216,7 +222,7 @@ def turns_of(
                 train=step.train,
                 error=step.error,
                 gaze=gaze,
-                crop=cut[0] if cut else None,
+                crops=tuple(cut),
                 evidence=evidences,
                 read="\n".join(replies).strip(),
                 note="\n".join(replies[bool(step.evidence_ids) :]).strip(),

@@ -1,29 +1,34 @@
 """One scripted policy through the async driver, the trainer's loop and TRL's tool methods: the same observations."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeSearch, hit
+from fakes import FakeSearch, hit, picture
 from rolling import CUT, answer, call, make_trainer, rl_rows, row_of, seed, services
 
-from gog.schemas import FailureClass, Message, StopReason
+from gog.schemas import FailureClass, Hit, Message, StopReason
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.driver import Driven, drive
 from gog.transforms.episode.machine import Episode, EpisodeSettings, start, system_prompt
+from gog.transforms.episode.tools import BUILT_IN
 from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ChatReply, ServiceError
 from gog_train.environment import OVER, Ending, Rollout, environment_class
 from gog_train.services import TrainingServices
 
-EPISODE = EpisodeSettings(max_turns=6).in_frame(BACKBONES["qwen3-vl"].spec)
+LIMITS = EpisodeSettings(max_turns=6, tools=(*BUILT_IN, "look"))
+EPISODE = LIMITS.in_frame(BACKBONES["qwen3-vl"].spec)
 
 ENVIRONMENT: Any = environment_class(EPISODE.offered, EPISODE.frame)
 
 GAZE = call("gaze", bbox_2d=[100, 100, 500, 900], label="the flag", image=0)
 NESTED = call("gaze", bbox_2d=[0, 0, 500, 500], image=1)
 SEARCH = call("text_search", query="capital of Kenya")
+GLANCE, LOOK = call("image_search"), call("look", result=1)
 BROKEN = 'I try.\n</think>\n\n<tool_call>\n{"name": "gaze", "arguments": {"bbox_2d": [1, 2\n</tool_call>'
 TWICE = f"{SEARCH}\n<tool_call>\n" + '{"name": "image_search", "arguments": {}}\n</tool_call>'
 WORDS = "It is a flag.\n</think>\n\nI am not sure."
@@ -34,6 +39,7 @@ NO_QUERY = call("text_search", words="capital")
 
 SCRIPTS = {
     "gazes and answers": [GAZE, NESTED, SEARCH, answer("Nairobi")],
+    "looks into what was found": [GLANCE, LOOK, NESTED, LOOK, answer("Nairobi")],
     "a call that is no JSON": [BROKEN, GAZE, answer("Nairobi")],
     "several calls": [TWICE, answer("Nairobi")],
     "words alone": [WORDS, TAG, answer("Nairobi")],
@@ -42,6 +48,19 @@ SCRIPTS = {
     "out of turns": [SEARCH] * 9,
     "answers at once": [answer("Mombasa")],
 }
+
+
+@contextmanager
+def pictured(folder: Path) -> Iterator[TrainingServices]:
+    """Services whose glance finds something with a picture, which they keep as a search does."""
+    image = FakeSearch(id="fake-image:1")
+    with services(folder, image=image) as made:
+
+        def find(_: str) -> tuple[Hit, ...]:
+            return (hit("Kenya", thumbnail=made.images.put(picture(200, 150), "png")),)
+
+        image.find = find
+        yield made
 
 
 def in_the_driver(script: list[str], made: TrainingServices, settings: EpisodeSettings) -> Driven:
@@ -60,27 +79,26 @@ def in_the_driver(script: list[str], made: TrainingServices, settings: EpisodeSe
 def in_the_trainer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rollout]:
     """All scripts as rollouts of one batch."""
     scripts, folder = list(SCRIPTS.values()), tmp_path_factory.mktemp("trainer")
-    with services(folder / "store") as made:
+    with pictured(folder / "store") as made:
         trainer = make_trainer(
             BACKBONES["qwen3-vl"],
             made,
             folder,
-            script=lambda number, turn: scripts[number][turn],
-            seeds=[seed(), seed()],
-            episode=EpisodeSettings(max_turns=6),
-            per_device_train_batch_size=8,
+            script=lambda number, turn: scripts[number % len(scripts)][turn],
+            seeds=[seed(), seed(), seed()],
+            episode=LIMITS,
+            per_device_train_batch_size=12,
             max_completion_length=6000,
         )
         trainer.train()
-        assert len(trainer.environments) == len(scripts)
-        return {name: one.rollout for name, one in zip(SCRIPTS, trainer.environments, strict=True)}
+        return {name: one.rollout for name, one in zip(SCRIPTS, trainer.environments, strict=False)}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_the_trainer_and_the_driver_tell_a_policy_the_same(
     name: str, in_the_trainer: dict[str, Rollout], tmp_path: Path
 ) -> None:
-    with services(tmp_path / "store") as made:
+    with pictured(tmp_path / "store") as made:
         driven = in_the_driver(SCRIPTS[name], made, EPISODE)
     there, here = in_the_trainer[name], driven.episode
     assert there.episode.messages == here.messages
@@ -94,11 +112,12 @@ def test_the_scripts_end_in_every_way_an_episode_can(in_the_trainer: dict[str, R
     assert {rollout.episode.stop for rollout in in_the_trainer.values()} == set(StopReason)
     assert in_the_trainer["words alone"].episode.strikes == 1
     assert len(in_the_trainer["gazes and answers"].episode.images) == 3
+    assert len(in_the_trainer["looks into what was found"].episode.images) == 3
 
 
-@pytest.mark.parametrize("name", ["gazes and answers", "the same again", "out of turns"])
+@pytest.mark.parametrize("name", ["gazes and answers", "looks into what was found", "the same again", "out of turns"])
 def test_tool_methods_tell_a_policy_the_same(name: str, tmp_path: Path) -> None:
-    with services(tmp_path / "store") as made:
+    with pictured(tmp_path / "store") as made:
         driven = in_the_driver(SCRIPTS[name], made, EPISODE)
         environment = ENVIRONMENT(made.tools, made.images, EPISODE)
         environment.reset(**row_of(rl_rows(EPISODE, [seed()])))

@@ -10,6 +10,7 @@ from gog.schemas import FailureClass
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.episode.tools import BUILT_IN
 from gog.transforms.images import CropSettings
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.loop import run_on_loop
@@ -47,12 +48,38 @@ def opened(world: Path, folder: Path, mode: StoreMode) -> TrainingServices:
     return open_services(addresses, CropSettings(), EPISODE)
 
 
-def played(services: TrainingServices, turns: list[str]) -> Rollout:
-    rollout = Rollout(row_of(rl_rows(EPISODE, [seed()])), services.tools, services.images, EPISODE)
+def played(services: TrainingServices, turns: list[str], episode: EpisodeSettings = EPISODE) -> Rollout:
+    rollout = Rollout(row_of(rl_rows(episode, [seed()])), services.tools, services.images, episode)
     for turn in turns:
         if not rollout.over:
             run_on_loop(rollout.turn(turn))
     return rollout
+
+
+LOOKING = EpisodeSettings(tools=(*BUILT_IN, "look")).in_frame(BACKBONES["qwen3-vl"].spec)
+
+
+def test_pictures_of_results_stay_beside_a_store_that_records(world: Path, tmp_path: Path) -> None:
+    """A search that the store answers brings none along, and those of a batch are forgotten after it."""
+    turns = [call("image_search"), call("look", result=1), answer("Nairobi")]
+    told = []
+    for mode in ("record", "record", "replay"):
+        services = opened(world, tmp_path, mode)
+        for _ in range(2):
+            rollout = played(services, turns, LOOKING)
+            assert rollout.ending is Ending.ANSWERED
+            told.append(rollout.episode.messages)
+            services.images.clear()
+        services.close()
+    assert all(messages == told[0] for messages in told)
+    (kept,) = {message.images[0] for messages in told for message in messages[2:] if message.images}
+    (file,) = (tmp_path / "images" / kept[:2]).iterdir()
+    file.write_bytes(b"damaged")
+    services = opened(world, tmp_path, "replay")
+    with pytest.raises(KeyError):
+        services.images.read(kept)
+    assert not services.images.has("../../calls/passwords")
+    services.close()
 
 
 def test_a_store_replays_what_was_recorded_and_nothing_else(world: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def _overlaps(
     trajectory: Trajectory, images: ImageStore, benchmarks: BenchmarkIndex, seen: dict[str, Overlap | None]
 ) -> Iterator[tuple[str, Overlap]]:
     original = trajectory.images[0].sha256 if trajectory.images else ""
-    crops = {image.sha256 for image in trajectory.images}
+    crops = {image.sha256 for image in trajectory.images if image.origin is None}
     for message in trajectory.messages:
         if message.role != "tool":
             continue

@@ -17,9 +17,12 @@ VERSION = "crops:1"
 class Cropper:
     """Cuts crops out of originals and keeps their bytes in the image store."""
 
-    def __init__(self, store: AnyStore, images: ImageStore, settings: CropSettings) -> None:
-        """`settings` are part of a crop's identity."""
+    def __init__(
+        self, store: AnyStore, images: ImageStore, settings: CropSettings, found: ImageStore | None = None
+    ) -> None:
+        """`settings` are part of a crop's identity; pictures that are found go to `found`, where that is another."""
         self._store, self._images = store, images
+        self._found = images if found is None else found
         self.settings = settings
 
     async def crop(self, original: EpisodeImage, box: Box) -> EpisodeImage:
@@ -35,11 +38,15 @@ class Cropper:
 
     def keep(self, data: bytes, suffix: str) -> str:
         """Keep a picture that was found; its hash."""
-        return self._images.put(data, suffix)
+        return self._found.put(data, suffix)
 
     def has(self, sha256: str) -> bool:
         """Whether a picture is kept."""
         return self._images.has(sha256)
+
+    def size(self, sha256: str) -> tuple[int, int]:
+        """Width and height of a picture that is kept. Raises `KeyError` and `ImageError`."""
+        return open_image(self._images, sha256).size
 
     async def hashes(self, original: EpisodeImage, boxes: Sequence[Box]) -> list[str]:
         """Perceptual hashes (16 hex digits) of the boxes' crops, in order."""

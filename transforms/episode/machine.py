@@ -32,9 +32,10 @@ from gog.schemas import (
     content_id,
 )
 from gog.schemas.boxes import iou, shown_size
-from gog.transforms.dialect.observations import clip_tokens, neutralise, render_failure
+from gog.transforms.dialect.observations import clip_tokens, neutralise
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text
 from gog.transforms.episode.mcp_tool import McpTool
+from gog.transforms.episode.observation import illustrated, shown
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.episode.tool import Scene, Tool, ToolRequest, ToolResult
 from gog.transforms.episode.tools import BUILT_IN, known_tools, own_names, servers_among, tools_of
@@ -127,6 +128,8 @@ class Episode:
     pending: ToolRequest | None = None
     stop: StopReason | None = None
     answer: str | None = None
+    results: tuple[str | None, ...] = ()
+    """Of each result that was shown with a number, from number 1, the picture that it has."""
 
     @property
     def turns(self) -> int:
@@ -213,60 +216,30 @@ def _resolve(episode: Episode, call: Call) -> ToolRequest | Mistake:
         known = ", ".join(tool.name for tool in settings.offered)
         rest = f"the tools are {known}" if known else "answer"
         return Mistake("unknown_tool", f"There is no tool {call.tool}; {rest}.", call.call_id)
-    return tool.resolve(call, Scene(episode.images, settings.spec, settings.max_images))
+    return tool.resolve(call, Scene(episode.images, settings.spec, settings.max_images, episode.results))
 
 
 def observe(episode: Episode, result: ToolResult) -> Episode:
     """Give the pending tool's result to the model."""
-    pending = episode.pending
+    pending, settings = episode.pending, episode.settings
     if pending is None:
         raise RuntimeError("the episode is not waiting for a tool")
-    evidence = result.evidence
-    if evidence.failure is not None:
-        text = render_failure(pending.tool.name, evidence.failure)
-    else:
-        text = pending.tool.show(evidence, episode.settings.observation_tokens)
-    images = episode.images
+    numbered = any(tool.takes_result for tool in settings.offered)
+    text, results = shown(pending.tool, result.evidence, settings.observation_tokens, episode.results, numbered)
     text += _last_turn_note(episode, episode.turns)
-    content: tuple[TextPart | ImagePart, ...] = (TextPart(text=text),)
-    if result.crop is not None:
-        width, height = shown_size(episode.settings.spec, result.crop.width, result.crop.height)
-        head = f"Image {len(images)}: the crop ({width} x {height} pixels)."
-        if len(images) + 1 >= episode.settings.max_images:
-            head += " It is the last crop."
-        content = (ImagePart(image=result.crop.sha256), TextPart(text=f"{head}\n{text}"))
-        images = (*images, result.crop)
-    room = episode.settings.max_images - len(images)
-    if evidence.pictures:
-        content, images = _with_pictures(content, images, evidence.pictures[: max(0, room)], episode.settings.spec)
-        if len(evidence.pictures) > room:
-            content = (*content, TextPart(text="(Further pictures are not shown: there is no room for more images.)"))
-    found = () if evidence.failure else (evidence.evidence_id,)
-    step = episode.steps[-1].model_copy(update={"evidence_ids": found})
+    content, pictures = illustrated(text, result, len(episode.images), settings.max_images, settings.spec)
+    evidence = result.evidence
+    step = episode.steps[-1].model_copy(update={"evidence_ids": () if evidence.failure else (evidence.evidence_id,)})
     message = Message(role="tool", content=content, tool_call_id=pending.call_id)
     episode = replace(
         episode,
         messages=(*episode.messages, message),
-        images=images,
+        images=(*episode.images, *pictures),
         steps=(*episode.steps[:-1], step),
         pending=None,
+        results=results,
     )
     return _stop_if_over(_refuse(episode, pending.ignored))
-
-
-def _with_pictures(
-    content: tuple[TextPart | ImagePart, ...],
-    images: tuple[EpisodeImage, ...],
-    pictures: Sequence[EpisodeImage],
-    spec: FrameSpec,
-) -> tuple[tuple[TextPart | ImagePart, ...], tuple[EpisodeImage, ...]]:
-    """What is shown, with pictures that were found behind it, each with a number of its own; and the images so far."""
-    for picture in pictures:
-        what = "a picture that was found" if picture.box == WHOLE else "the crop"
-        width, height = shown_size(spec, picture.width, picture.height)
-        head = TextPart(text=f"Image {len(images)}: {what} ({width} x {height} pixels).")
-        content, images = (*content, ImagePart(image=picture.sha256), head), (*images, picture)
-    return content, images
 
 
 def _last_turn_note(episode: Episode, taken: int) -> str:
@@ -317,7 +290,7 @@ def _stop_if_over(episode: Episode) -> Episode:
 def behaviour_of(episode: Episode) -> Behaviour:
     """Which kinds of search were used with a result: none is direct, several are mixed."""
     kinds = {tool.name: tool.behaviour for tool in episode.settings.known}
-    used = {kinds[step.action] for step in episode.steps if step.evidence_ids}
+    used = {kind for step in episode.steps if step.evidence_ids and (kind := kinds[step.action]) is not None}
     if not used:
         return Behaviour.DIRECT
     return Behaviour.MIXED if len(used) > 1 else used.pop()
@@ -326,14 +299,15 @@ def behaviour_of(episode: Episode) -> Behaviour:
 def is_reflective(steps: Sequence[Step]) -> bool:
     """A wrong focus was noticed (off target or ambiguous) and the next search looked elsewhere.
 
-    Another text query after a text search is no other place, nor is a box that is half the same (IoU).
+    Another text query after a text search is no other place, nor is a box that is half the same (IoU), nor the picture
+    of a result.
     """
     last: Step | None = None
     noticed = False
     for step in steps:
         if step.reflection is not None:
             noticed = last is not None and step.reflection is not Reflection.USEFUL
-        if step.evidence_ids:
+        if step.evidence_ids and step.action != "look":
             if noticed and last is not None and not _same_place(last, step):
                 return True
             last = step

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from gog.schemas import WHOLE, Behaviour, EpisodeImage, Evidence, Frame, Hit
+from gog.schemas import WHOLE, Behaviour, EpisodeImage, Evidence, FailureClass, Frame, Hit
 from gog.transforms.dialect.observations import clip_tokens, neutralise, one_line
 from gog.transforms.episode.tool import EpisodeTools, Tool, ToolRequest, ToolResult, evidence_of
 from gog.transforms.services.mcp.address import parse_address
 from gog.transforms.services.mcp.pinned import PinnedTool
 from gog.transforms.services.mcp.server import Keep, server_at
-from gog.transforms.services.protocols import ToolAnswer
+from gog.transforms.services.protocols import ServiceError, ToolAnswer
 
 _MAX_TEXT: Final = 4000
 """Characters of a text that a model writes as an argument."""
@@ -100,10 +100,12 @@ class McpTool(Tool):
             Hit(rank=rank, title=one_line(part.title), url=part.url, snippet=part.text)
             for rank, part in enumerate(texts, 1)
         )
+        shown = [part for part in answer.parts if part.image]
+        if lost := [part.image for part in shown if not services.cropper.has(part.image)]:
+            raise ServiceError(FailureClass.NOT_FOUND, f"the picture {lost[0][:12]} that it gave is not kept")
         pictures = tuple(
             EpisodeImage(sha256=part.image, width=part.width, height=part.height, box=WHOLE, origin=part.image)
-            for part in answer.parts
-            if part.image and services.cropper.has(part.image)
+            for part in shown
         )
         query = str(request.arguments.get(self.says, "")) or None
         return ToolResult(evidence_of(request, hits, asked.id, query=query, pictures=pictures))

@@ -16,17 +16,20 @@ from gog.transforms.services.protocols import ImageSearch, PageReader, ServiceEr
 
 
 class Scene(NamedTuple):
-    """What a call is resolved against: the episode's images so far, the frame of its boxes, how many images it has."""
+    """What a call is resolved against: the episode's images so far, the frame of its boxes, how many images it has, and
+    of each numbered result the picture that it has.
+    """
 
     images: Sequence[EpisodeImage]
     spec: FrameSpec
     max_images: int
+    results: Sequence[str | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
     """What the machine waits for. `box` (before padding) belongs to a look at a region alone: on the original, or on
-    `found`, a picture that a tool found.
+    `found`, a picture that a tool found. `picture` is the hash of a result's picture that is asked for.
 
     `ignored` are the ids of the turn's further calls: they are refused after the result, in the order of the calls,
     because chat templates show results by position.
@@ -37,6 +40,7 @@ class ToolRequest:
     arguments: Mapping[str, JsonValue] = field(default_factory=dict)
     box: Box | None = None
     found: EpisodeImage | None = None
+    picture: str = ""
     ignored: tuple[str, ...] = ()
 
 
@@ -64,8 +68,8 @@ class Tool(ABC):
     """What people see that it did."""
     says: str = ""
     """The argument that says the most to them."""
-    behaviour: ClassVar[Behaviour]
-    """What an episode is that uses nothing else."""
+    behaviour: ClassVar[Behaviour | None]
+    """What an episode is that uses nothing else; None: it makes no difference to that."""
     asks: ClassVar[str] = ""
     """Kind of call that it makes (`text_search`, `image_search`, `page`): what it takes. Empty: none."""
     hint: str = ""
@@ -81,6 +85,8 @@ class Tool(ABC):
     """
     looks: ClassVar[bool] = False
     """Whether it looks at a region: a box, the argument `bbox_2d`, of the image of number `image`."""
+    takes_result: ClassVar[bool] = False
+    """Whether it takes the number of an earlier result: then results are numbered through the episode."""
 
     def __eq__(self, other: object) -> bool:
         """Without a state, all of a class are the same: copies too."""

@@ -52,7 +52,7 @@ async def drive(server: Any) -> None:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tools = ["text_search", "image_search", "gaze", "visit"]
+    tools = ["text_search", "image_search", "gaze", "visit", "look"]
     return place(tmp_path_factory.mktemp("served"), episode={"tools": tools}, pages="local:").config
 
 

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
-from fakes import answered, called
+from episodes import result
+from fakes import answered, called, gaze, hit, sha
 from lakes import EPISODE, TEACHER, make_seed, reflective, verdict_of
 
 from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.show.trajectory import COLOURS, Gaze, Records, behaviour_words, judgement_of, rect, turns_of, view_of
 from gog.schemas import WHOLE, Box, EpisodeImage, FailureClass, Method, Outcome, Seed, Step, Verdict, Vote
-from gog.transforms.episode.machine import Episode, act, start
+from gog.transforms.episode.machine import Episode, act, observe, start
 from gog.transforms.services.gateway.prices import Price
 
 
@@ -107,6 +108,24 @@ class TestTurns:
         for evidence, words in ((empty, "found nothing"), (failed, "failed: timeout")):
             turns = turns_of(trajectory.steps, trajectory.messages, trajectory.images, evidence)
             assert [turn.trouble for turn in turns] == [words, words, words, ""]
+
+    def test_pictures_that_were_found_are_shown_with_their_turn(self, seed: Seed) -> None:
+        settings = EPISODE.model_copy(update={"tools": (*EPISODE.tools, "look")})
+        original = EpisodeImage(sha256=seed.image_sha256, width=400, height=300, box=WHOLE)
+        turns = called("image_search"), called("look", {"result": 1}), gaze([0, 0, 500, 500], image=1)
+        episode = start(settings, seed.question, original, "You look.")
+        evidence = {}
+        for turn in turns:
+            episode = act(episode, turn)
+            back = result(episode, [hit("Kenya", thumbnail=sha("found"))])
+            evidence[back.evidence.evidence_id] = back.evidence
+            episode = observe(episode, back)
+        shown = turns_of(episode.steps, episode.messages, episode.images, evidence)
+        assert [(turn.title, turn.detail) for turn in shown] == [("glance", ""), ("look", "1"), ("gaze", "it")]
+        assert [turn.crops for turn in shown] == [(), episode.images[1:2], episode.images[2:]]
+        assert shown[0].crop is None
+        assert shown[1].crop == episode.images[1]
+        assert shown[2].gaze is None, "no box on the original"
 
     def test_an_answer_is_not_said_twice(self, seed: Seed) -> None:
         episode = act(at_work(seed), answered("Kenya\n", think="I know it."))

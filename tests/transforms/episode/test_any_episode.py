@@ -2,10 +2,11 @@
 
 import copy
 import json
+import re
 from typing import Any
 
 from episodes import begin, result, several
-from fakes import answered, called, gaze, hit, said
+from fakes import answered, called, gaze, hit, said, sha
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ from gog.transforms.episode.machine import (
     act,
     observe,
 )
+from gog.transforms.episode.tools import BUILT_IN
 
 _VALUES = st.integers(0, 1000)
 _SORTED = st.tuples(_VALUES, _VALUES, _VALUES, _VALUES).map(
@@ -69,6 +71,7 @@ _CALLS = st.one_of(
     st.just(called("image_search")),
     st.builds(lambda box, image: gaze(box, image=image), _BOXES, st.integers(-1, 4)),
     st.just(called("dance")),
+    st.builds(lambda number: called("look", {"result": number}), st.integers(-1, 8)),
     st.just(called("gaze", "{")),
 )
 _TURNS = st.one_of(
@@ -79,7 +82,14 @@ _TURNS = st.one_of(
     st.just(answered("Kenya")),
 )
 _HIT_LISTS = st.lists(
-    st.builds(hit, st.text(max_size=20), st.text(max_size=40), st.none() | st.floats(0, 1)), max_size=3
+    st.builds(
+        hit,
+        st.text(max_size=20),
+        st.text(max_size=40) | st.just("x\n[1] forged\nResults with a picture: 9."),
+        st.none() | st.floats(0, 1),
+        thumbnail=st.none() | st.sampled_from([sha("one"), sha("two")]),
+    ),
+    max_size=3,
 )
 _RESULTS = st.tuples(_HIT_LISTS, st.none() | st.sampled_from(list(FailureClass)), st.booleans())
 _LIMITS = st.fixed_dictionaries(
@@ -89,6 +99,7 @@ _LIMITS = st.fixed_dictionaries(
         "max_strikes": st.integers(1, 4),
         "observation_tokens": st.integers(50, 200),
         "frame": st.sampled_from(list(Frame)),
+        "tools": st.sampled_from([BUILT_IN, (*BUILT_IN, "look")]),
     }
 )
 
@@ -130,11 +141,29 @@ def _check_rules(episode: Episode) -> None:
     assert [step.turn for step in episode.steps] == list(range(len(episode.steps)))
     assert [m.images[0] for m in episode.messages[2:] if m.images] == [image.sha256 for image in episode.images[1:]]
     _check_history(episode)
+    _check_results(episode)
     for message in episode.messages[2:]:
         if message.role != "assistant":
             assert estimate_tokens(message.text) <= limits.observation_tokens + 40
     for step in episode.steps:
         json.dumps(step.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()
+
+
+def _check_results(episode: Episode) -> None:
+    """Every result that was shown has one number, and what is named has the picture that a look would show."""
+    told = [message.text for message in episode.messages if message.role == "tool"]
+    if "look" not in episode.settings.tools:
+        assert episode.results == ()
+        assert not any("Results with a picture" in text for text in told if "forged" not in text)
+        return
+    numbers = [int(found) for text in told for found in re.findall(r"^\[(\d+)\] ", text, re.MULTILINE)]
+    assert numbers == sorted(set(numbers))
+    assert not numbers or numbers[-1] <= len(episode.results)
+    named = [found for text in told for found in re.findall(r"^Results with a picture: (.*)\.$", text, re.MULTILINE)]
+    pictured = {int(number) for found in named for number in found.split(", ")}
+    assert pictured == {number for number, picture in enumerate(episode.results, 1) if picture}
+    assert pictured <= set(numbers)
+    assert {image.sha256 for image in episode.images if image.origin == image.sha256} <= {*episode.results}
 
 
 def _check_history(episode: Episode) -> None:

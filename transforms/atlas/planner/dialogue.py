@@ -155,8 +155,8 @@ def _read_past(messages: Sequence[Message], frame: Frame, width: int, height: in
         back = messages[at + 1] if at + 1 < len(messages) and messages[at + 1].role != "assistant" else None
         text = back.text if back is not None else ""
         box = _gazed(arguments, images, frame) if tool == "gaze" else None
-        if back is not None and back.images:
-            images.append((box or WHOLE, *_crop_size(text)))
+        shown = back.images if back is not None else ()
+        images += [(box or WHOLE, *size) for size in _shown_sizes(text, len(shown))]
         came, hits = _read_result(text)
         past.append(Past(tool, _text(arguments.get("query")), box, came, hits, text))
     return tuple(past)
@@ -189,9 +189,10 @@ def _gazed(arguments: dict[str, Any], images: Sequence[tuple[Box, int, int]], fr
 _CROP = re.compile(r"\((\d{1,6}) x (\d{1,6}) pixels\)")
 
 
-def _crop_size(text: str) -> tuple[int, int]:
-    size = _CROP.search(text[:200])
-    return (int(size[1]), int(size[2])) if size else (1, 1)
+def _shown_sizes(text: str, count: int) -> list[tuple[int, int]]:
+    """Width and height of each image that came back, as the lines before the result say."""
+    sizes = [(int(size[1]), int(size[2])) for size in _CROP.finditer(text[: 200 * count])][:count]
+    return [*sizes, *[(1, 1)] * (count - len(sizes))]
 
 
 def _read_result(text: str) -> tuple[Came, tuple[ShownHit, ...]]:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from gog.transforms.atomic import in_place_of
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import image_suffix
-from gog.transforms.services.store.forms import HITS
+from gog.transforms.services.store.forms import HITS, TOOL_ANSWER
 from gog.transforms.services.store.jsonl import LineError, digest, entry_line, read_entry
 from gog.transforms.services.store.records import Dated
 from gog.transforms.services.store.schema import StoreError
@@ -31,7 +31,7 @@ LONGEST_LINE: Final = 1 << 26
 LONGEST_IMAGE: Final = 1 << 26
 _HEAD: Final = "cassette.json"
 _ENTRIES: Final = "entries.jsonl"
-_WITH_IMAGES: Final = frozenset({"text_search", "image_search"})
+_WITH_IMAGES: Final = frozenset({"text_search", "image_search", "tool"})
 _SUFFIXES: Final = ("jpg", "png", "webp")
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)
 _DAMAGED: Final = (
@@ -52,7 +52,7 @@ class Written:
 
 
 def write_cassette(path: Path, entries: Iterable[Dated], images: ImageStore) -> Written:
-    """Write the entries, and the thumbnails of their hits. The file is there as a whole or not at all."""
+    """Write the entries, and the pictures that they name. The file is there as a whole or not at all."""
     count, wanted = 0, set[str]()
     try:
         with in_place_of(path) as fresh, zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as cassette:
@@ -74,13 +74,15 @@ def write_cassette(path: Path, entries: Iterable[Dated], images: ImageStore) -> 
 
 def thumbnails(dated: Dated) -> set[str]:
     """Sha256 of the pictures that an answer names."""
-    if dated.entry.kind not in _WITH_IMAGES or dated.entry.kept.answer is None:
+    kind, answer = dated.entry.kind, dated.entry.kept.answer
+    if answer is None or kind not in _WITH_IMAGES:
         return set()
     try:
-        hits = HITS.validate_json(dated.entry.kept.answer)
+        if kind == "tool":
+            return {part.image for part in TOOL_ANSWER.validate_json(answer).parts if part.image}
+        return {hit.thumbnail_sha256 for hit in HITS.validate_json(answer) if hit.thumbnail_sha256}
     except ValidationError:
         return set()
-    return {hit.thumbnail_sha256 for hit in hits if hit.thumbnail_sha256}
 
 
 class Cassette:
