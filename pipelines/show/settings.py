@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gog.schemas import canonical_json
 
-_PLACES: Final = frozenset({"folder", "lake", "run"})
+PLACES: Final = frozenset({"folder", "lake", "run"})
 """Keys that say where a run is, not what it does."""
 _LOGIN: Final = re.compile(r"://[^/@\s]*@")
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
@@ -16,7 +16,7 @@ _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 def settings_of(config: Mapping[str, Any]) -> dict[str, str]:
     """By dotted key, in the config's order: what a manifest's config has that no default says."""
     usual = _defaults()
-    found = {key: value for key, value in flat(config) if key not in _PLACES}
+    found = {key: value for key, value in flat(config) if key not in PLACES}
     # Sections of another kind than the default's, such as a source's, have keys that no default knows.
     set_here = {
         key: value for key, value in found.items() if (value != usual[key] if key in usual else value not in _EMPTY)

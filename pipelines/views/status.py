@@ -6,7 +6,7 @@ shard at work has come is read off the calls that it has made.
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from gog.pipelines.lake.lake import STEP_TABLES, Lake, Manifest
 from gog.pipelines.views.database import open_lake
 from gog.pipelines.views.summary import Summary, summarise
 from gog.schemas import Screening
-from gog.transforms.services.store.records import Spent, Tally
+from gog.transforms.services.store.records import AnyStore, Spent, Tally
 
 MINUTE: Final = 60.0
 PHASE_TWO: Final = ("curate", "export_sft", "label", "export_rl")
@@ -132,15 +132,28 @@ def _events(
     lake: Lake, manifest: Manifest, began: float, now: float
 ) -> tuple[Spent, list[Tally], list[Tally], list[Tally]]:
     """What the run has used, and its events: all, since its process began, and of the last minute."""
+    run = manifest.run
+    with _opened(lake, manifest) as store:
+        if store is None:
+            return Spent(), [], [], []
+        return store.spend(run), store.tally(run), store.tally(run, began), store.tally(run, max(began, now - MINUTE))
+
+
+def tallies_of(lake: Lake, manifest: Manifest, since: float = 0.0) -> list[Tally]:
+    """What a run has asked since a time (seconds since 1970), also while it is live. Raises `StoreError`."""
+    with _opened(lake, manifest) as store:
+        return store.tally(manifest.run, since) if store else []
+
+
+@contextlib.contextmanager
+def _opened(lake: Lake, manifest: Manifest) -> Iterator[AnyStore | None]:
+    """The run's store, for reading; None where it has none yet, or its config is of another version."""
     try:
         store = read_store(taken_up(manifest.config, lake.root, manifest.run))
-    except ConfigError:  # of another version
+    except ConfigError:
         store = None
-    if store is None:
-        return Spent(), [], [], []
-    run = manifest.run
-    with contextlib.closing(store):
-        return store.spend(run), store.tally(run), store.tally(run, began), store.tally(run, max(began, now - MINUTE))
+    with contextlib.closing(store) if store else contextlib.nullcontext():
+        yield store
 
 
 def _step(parts: "_Parts", manifest: Manifest, step: str) -> StepState:

@@ -11,11 +11,13 @@ from gog.pipelines.lake.lake import STATES_SHOWN
 from gog.pipelines.lake.review_files import LONGEST_ANSWER, LONGEST_COMMENT
 from gog.pipelines.lake.reviews import state_of
 from gog.pipelines.show.audit import SAID
+from gog.pipelines.show.settings import without_login
 from gog.pipelines.show.trajectory import rect
-from gog.pipelines.show.web import text
+from gog.pipelines.show.web import charts, text
 from gog.pipelines.show.web.changes import WHYS
 from gog.pipelines.show.web.filters import FACETS, NOTHING, QUEUE, REVIEWS, SORTS
 from gog.pipelines.show.web.index import DOUBTS
+from gog.pipelines.show.words import spell
 from gog.pipelines.templates import templates
 from gog.schemas import REASONS
 
@@ -32,6 +34,11 @@ def environment(static: Mapping[str, bytes]) -> Environment:
         "few": text.few,
         "small_boxes": text.small_boxes,
         "rect": rect,
+        "number": text.number,
+        "short": text.short,
+        "spell": spell,
+        "without_login": without_login,
+        "sum_of": lambda column: column.made + column.from_store,
     }
     pages.globals |= {
         "FACETS": FACETS,
@@ -47,6 +54,7 @@ def environment(static: Mapping[str, bytes]) -> Environment:
         "WHYS": WHYS,
         "SAID": SAID,
         "state_of": state_of,
+        "charts": charts,
         "version": {name: hashlib.sha256(data).hexdigest()[:12] for name, data in static.items()},
     }
     return pages

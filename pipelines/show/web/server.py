@@ -17,6 +17,7 @@ from gog.pipelines.show.web.access import Access, Door
 from gog.pipelines.show.web.filters import Filter, FilterError
 from gog.pipelines.show.web.records import attempts_elsewhere
 from gog.pipelines.show.web.reviewing import Reviewing
+from gog.pipelines.show.web.run_page import RunPages
 from gog.pipelines.show.web.security import Handler, add_headers, guard
 from gog.pipelines.show.web.served_lake import NotThereError
 from gog.pipelines.show.web.site import STATIC, Site, number_of
@@ -44,6 +45,7 @@ class Viewer(Site):
         self._run = run
         self._warming: asyncio.Future[Any] | None = None
         self._reviewing = Reviewing(self)
+        self._run_pages = RunPages(self)
 
     def application(self) -> web.Application:
         """The routes, behind the guard and the door."""
@@ -59,6 +61,7 @@ class Viewer(Site):
         app.router.add_get("/thumbs/{sha256}", self._thumb)
         app.router.add_get("/static/{name}", self._static_file)
         app.router.add_routes(self._reviewing.routes())
+        app.router.add_routes(self._run_pages.routes())
         app.on_response_prepare.append(add_headers)
         app.on_startup.append(self._warm)
         app.on_cleanup.append(self._close)

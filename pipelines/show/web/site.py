@@ -27,6 +27,8 @@ STATIC: Final = {
     "app.css": "text/css",
     "app.js": "text/javascript",
     "review.js": "text/javascript",
+    "run.css": "text/css",
+    "run.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 

@@ -54,6 +54,19 @@ def moment(seconds: float) -> str:
         return ""
 
 
+def number(value: float) -> str:
+    """A number of a curve, as short as four digits allow."""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def short(count: float) -> str:
+    """A large count to three digits."""
+    for size, sign in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if count >= size:
+            return f"{count / (1e3 if sign == 'k' else size):.3g} {sign}"
+    return f"{count:,.0f}"
+
+
 def few(text: str, most: int = 8) -> list[str]:
     """The first words of a JSON list of texts; nothing where it is none."""
     try:

@@ -236,6 +236,8 @@ class TestMacros:
             agree()
 
     def test_each_answers_over_a_run_and_over_none(self, lake: Lake, tmp_path: Path) -> None:
+        unsolved = Reject.of("synthesize", Unit.ATTEMPT, "seed-0/1", "teacher.timeout", seed_id="seed-0")
+        write(lake, "small", "rejects", [unsolved], "more")
         words = {"id": "'seed'", "code": "'verify'", "words": "'kenya'", "n": "3", "seconds": "1"}
         with open_lake(run_of(lake)) as full, open_lake(tmp_path) as empty:
             for name, macro in TABLE_MACROS.items():

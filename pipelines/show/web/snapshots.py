@@ -1,0 +1,161 @@
+"""Runs as they were when somebody last looked: what came of them, and what a live one is doing."""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from gog.pipelines.lake.lake import LakeError, Manifest
+from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.show.web.call_times import MOST_COLUMNS, Pace
+from gog.pipelines.show.web.charts import Column
+from gog.pipelines.show.web.curves import CURVES, Curves, read_curves
+from gog.pipelines.show.web.run_facts import Facts, facts_of
+from gog.pipelines.show.web.served_lake import LOOK_EVERY_S, NotThereError, ServedLake
+from gog.pipelines.show.words import spell
+from gog.pipelines.views.status import MINUTE, pace_of, tallies_of
+from gog.schemas import TABLES
+from gog.transforms.services.store.records import Tally
+from gog.transforms.services.store.schema import StoreError
+
+MOST_SNAPSHOTS: Final = 8
+SELDOM: Final = 20
+"""A look that took a second is taken again after so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run as it was when somebody last looked."""
+
+    run: str
+    manifest: Manifest
+    state: str
+    facts: Facts
+    curves: Curves | None
+    now: list[str]
+    """What a live run is doing, in words."""
+    pace: Pace | None
+    trouble: str
+    """What could not be read, and why; empty where all could."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it is at work."""
+        return self.state == "live"
+
+
+class _Count(NamedTuple):
+    """What a live run had asked, had from the store, and what of it had failed, at a time of the monotonic clock."""
+
+    at: float
+    asked: int
+    stored: int
+    failed: int
+
+
+@dataclass(slots=True)
+class _Known:
+    snapshot: Snapshot
+    signature: int
+    look_at: float
+
+
+class Snapshots:
+    """Of the runs of a lake. May be asked from several threads."""
+
+    def __init__(self, lake: ServedLake) -> None:
+        self._lake = lake
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._counts: dict[str, deque[_Count]] = {}
+        self._looking = threading.Lock()
+
+    def manifest(self, run: str) -> Manifest:
+        """The run's manifest. Raises `NotThereError`, and `LakeError` where it is damaged."""
+        manifest = self._lake.lake.read_manifest(run) if run in self._lake.runs() else None
+        if manifest is None:
+            raise NotThereError(f"the lake has no run {run[:100]!r}")
+        return manifest
+
+    def of(self, run: str) -> Snapshot:
+        """The run as it is, as fresh as is cheap: what took long to add up is added up more seldom."""
+        with self._looking:
+            known, began = self._known.get(run), time.monotonic()
+            if known and began < known.look_at:
+                return known.snapshot
+            manifest, signature = self.manifest(run), self._signature(run)
+            state = self._lake.lake.state(manifest)
+            same = known and (known.signature, known.snapshot.manifest) == (signature, manifest)
+            if known and same and known.snapshot.state == state != "live":
+                known.look_at = began + LOOK_EVERY_S
+                return known.snapshot
+            snapshot = self._look(manifest, state)
+            took = time.monotonic() - began
+            self._known[run] = _Known(snapshot, signature, time.monotonic() + max(LOOK_EVERY_S, SELDOM * took))
+            self._known.move_to_end(run)
+            while len(self._known) > MOST_SNAPSHOTS:
+                self._counts.pop(self._known.popitem(last=False)[0], None)
+            return snapshot
+
+    def _look(self, manifest: Manifest, state: str) -> Snapshot:
+        lake, run = self._lake.lake, manifest.run
+        tallies: list[Tally] | None = None
+        now, trouble = list[str](), ""
+        if state == "live":
+            try:
+                tallies = tallies_of(lake, manifest)
+                now = self._now(manifest)
+            except (StoreError, LakeError, OSError) as error:
+                trouble = one_line(error, 300)
+        else:
+            self._counts.pop(run, None)
+        facts = facts_of(lake, run, tallies)
+        curves = None
+        try:
+            curves = read_curves(lake.run_folder(run) / CURVES)
+        except OSError as error:
+            trouble = one_line(error, 300)
+        pace = facts.pace if tallies is None else self._seen(run, tallies)
+        return Snapshot(run, manifest, state, facts, curves, now, pace, trouble)
+
+    def _now(self, manifest: Manifest) -> list[str]:
+        lake, run = self._lake.lake, manifest.run
+        asked = sum(tally.events for tally in tallies_of(lake, manifest, time.time() - MINUTE))
+        words = [f"{asked / MINUTE:,.1f} questions a second in the last minute"]
+        with suppress(FileNotFoundError):  # a part that was moved meanwhile
+            if pace := pace_of(lake, run):
+                step = "ingest and synthesize" if pace.step in ("ingest", "synthesize") else pace.step
+                words = [f"{step} {pace.share:.0%} done", f"about {spell(pace.left_s)} to go", *words]
+        return words
+
+    def _seen(self, run: str, tallies: Sequence[Tally]) -> Pace | None:
+        """The pace of a live run between the looks that people took at it; None at the first one."""
+        counts = self._counts.setdefault(run, deque(maxlen=MOST_COLUMNS + 1))
+        sums = (sum(getattr(tally, name) for tally in tallies) for name in ("events", "from_store", "failed"))
+        counts.append(_Count(time.monotonic(), *sums))
+        columns = []
+        for before, after in pairwise(counts):
+            minutes = max(after.at - before.at, 1e-3) / 60
+            stored = (after.stored - before.stored) / minutes
+            columns.append(
+                Column(
+                    max(0.0, (after.asked - before.asked) / minutes - stored),
+                    max(0.0, stored),
+                    max(0.0, (after.failed - before.failed) / minutes),
+                )
+            )
+        whole = counts[-1].at - counts[0].at
+        return Pace(columns, whole / len(columns), whole) if columns else None
+
+    def _signature(self, run: str) -> int:
+        """A number that changes when a part of the run, or its curves, are written."""
+        lake = self._lake.lake
+        seen = []
+        for path in (*(part for table in TABLES for part in lake.parts(run, table)), lake.run_folder(run) / CURVES):
+            with suppress(FileNotFoundError):
+                stat = path.stat()
+                seen.append((str(path), stat.st_mtime_ns, stat.st_size))
+        return hash(tuple(seen))
