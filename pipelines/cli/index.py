@@ -81,12 +81,17 @@ def build(
     )
     if as_json:
         skipped = [{"where": where, "why": why} for where, why in report.skipped]
+        cells = {kind: found._asdict() for kind, found in report.cells.items()}
         names = {f"encoder_of_{kind}": named.encoder.id if named else None for kind, named in encoders.items()}
-        print_json({"out": str(out)} | names | asdict(report) | {"skipped": skipped})
+        print_json({"out": str(out)} | names | asdict(report) | {"skipped": skipped, "cells": cells})
     else:
         untitled = f", {report.untitled:,} of them by file name alone" if report.untitled else ""
         print(f"{out}/gallery  {report.pictures:,} pictures{untitled}")
         print(f"{out}/corpus   {report.pages:,} pages in {report.passages:,} passages")
+        for kind, one in report.cells.items():
+            found = f"{one.recall_at_10:.1%} of what an exact search has in its first ten"
+            enough = "" if one.holds else ", which is less than it should be"
+            print(f"{out}/{kind} is searched in {one.probes:,} of {one.cells:,} cells, which finds {found}{enough}")
         for where, why in report.skipped[:SHOWN]:
             print(f"left out: {one_line(where, 100)}: {one_line(why, 200)}")
         if len(report.skipped) > SHOWN:

@@ -60,6 +60,7 @@ EXTRAS: Final = {
     "detect": ("ultralytics", "YOLO detectors"),
     "onnx": ("onnxruntime", "detectors in ONNX files"),
     "search": ("tokenizers", "encoders of texts and pictures in ONNX files"),
+    "vectors": ("faiss", "local indexes of more than 100,000 vectors"),
     "mcp": ("mcp", "tools of MCP servers, and `gog serve-tools`"),
     "web": ("trafilatura", "reading pages (in pipelines)"),
     "pdf": ("pdftext", "pages that are PDF"),

@@ -15,6 +15,7 @@ from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.search.corpus import build_corpus
 from gog.transforms.services.search.encoders_of import NamedEncoder
 from gog.transforms.services.search.gallery import build_gallery
+from gog.transforms.services.search.vector_cells import Cells
 from gog.transforms.sources.row_images import safe_path
 
 SUFFIXES: Final = frozenset(
@@ -49,6 +50,8 @@ class IndexReport:
     """Of these, how many are there and can be read."""
     pages: int
     passages: int
+    cells: dict[str, Cells]
+    """Of the pictures and of the passages (`gallery`, `corpus`), where they are too many to be searched exactly."""
     skipped: tuple[tuple[str, str], ...]
 
 
@@ -111,6 +114,7 @@ def build_index(
         matched=len(matched),
         pages=corpus.pages,
         passages=corpus.passages,
+        cells={name: found for name, found in (("gallery", gallery.cells), ("corpus", corpus.cells)) if found},
         skipped=tuple(skipped),
     )
 

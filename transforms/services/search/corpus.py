@@ -7,7 +7,9 @@ encoder those of `passage_vectors`.
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -33,7 +35,9 @@ from gog.transforms.services.search.index_folder import (
 )
 from gog.transforms.services.search.passage_vectors import PassageVectors, PassageVectorWriter
 from gog.transforms.services.search.ranking import best
-from gog.transforms.services.search.word_table import WordTable, write_words
+from gog.transforms.services.search.vector_cells import Cells, cells_in
+from gog.transforms.services.search.word_table import WordTable
+from gog.transforms.services.search.word_writer import WordWriter
 
 PASSAGE: Final = 1500
 """Characters of a passage, about; a longer paragraph is cut between sentences."""
@@ -54,6 +58,8 @@ class CorpusReport(NamedTuple):
     pages: int
     passages: int
     skipped: tuple[tuple[str, str], ...]
+    cells: Cells | None
+    """Where passages are searched in cells."""
 
 
 def build_corpus(
@@ -69,37 +75,38 @@ def build_corpus(
     read. Raises `ServiceError` where the encoder fails; what it has encoded is kept.
     """
     skipped: list[tuple[str, str]] = []
-    tokens: list[list[str]] = []
-    rows: list[tuple[int, int]] = []
+    rows = array("q")
     digest, at, pages, paired = hashlib.sha256(FORMAT.encode()), 0, 0, False
     with building(folder) as fresh:
         vectors = PassageVectorWriter(encoder, folder, fresh) if encoder else None
-        with (fresh / "passages.jsonl").open("wb") as handle:
+        with (fresh / "passages.jsonl").open("wb") as handle, closing(WordWriter(fresh)) as tokens:
             for address, heading, body in _readable(articles, skipped):
                 for under, passage in _passages(body, heading, encoded=encoder is not None):
                     entry = {"url": address, "title": heading, "text": passage}
                     line = f"{canonical_json(entry)}\n".encode()
                     handle.write(line)
                     digest.update(line)
-                    rows.append((at, len(line)))
+                    rows.extend((at, len(line)))
                     at += len(line)
-                    tokens.append(words(heading) * TITLE_WEIGHT + words(under) + words(passage))
+                    tokens.add(words(heading) * TITLE_WEIGHT + words(under) + words(passage))
                     paired = paired or UNSPACED.search(passage) is not None
                     if vectors:
                         vectors.add(address, ". ".join(part for part in (heading, under, passage) if part))
                 pages += 1
+            tokens.finish()
         np.save(fresh / "rows.npy", np.array(rows, np.int64).reshape(-1, 2))
-        write_words(tokens, fresh)
         if paired:
             digest.update(b"pairs of letters")
-        head = {"format": FORMAT, "name": clean(name or folder.name, 80), "pages": pages, "passages": len(rows)}
+        head = {"format": FORMAT, "name": clean(name or folder.name, 80), "pages": pages, "passages": len(rows) // 2}
         if vectors:
             head |= vectors.finish()
             digest.update(vectors.embedder.encode())
+            if cells := head.get("approximate"):
+                digest.update(canonical_json(cells).encode())
         write_head(fresh, "corpus", {**head, "version": digest.hexdigest()[:12]})
     if vectors:
         vectors.done()
-    return CorpusReport(pages, len(rows), tuple(skipped))
+    return CorpusReport(pages, len(rows) // 2, tuple(skipped), cells_in(head))
 
 
 def _readable(
@@ -135,7 +142,8 @@ class Corpus:
             raise ValueError(f"{len(self._rows)} passages instead of {head['passages']}")
         self._words = WordTable(folder, len(self._rows))
         self._encoder = encoder
-        self._vectors = PassageVectors(folder, len(self._rows)) if "encoder" in head else None
+        asked = head if encoder else {}
+        self._vectors = PassageVectors(folder, len(self._rows), asked) if "encoder" in head else None
 
     @classmethod
     def open(cls, folder: Path, *, calls: bool = True) -> Self:
@@ -193,13 +201,17 @@ class Corpus:
 
     def _by_words(self, scores: NDArray[np.float64], top_k: int) -> list[tuple[int, float]]:
         """The best passage of each of the best pages, with its score."""
-        found = np.flatnonzero(scores > 0)
-        chosen: dict[str, int] = {}
-        for index in found[np.argsort(-scores[found], kind="stable")]:
-            chosen.setdefault(self._entry(int(index))["url"], int(index))
-            if len(chosen) == top_k:
+        chosen: dict[str, tuple[int, float]] = {}
+        seen, depth = 0, 4 * top_k
+        while len(chosen) < top_k and seen < len(scores):
+            ranked = [(index, score) for index, score in best(scores, depth) if score > 0]
+            for index, score in ranked[seen:]:
+                if len(chosen) < top_k:
+                    chosen.setdefault(self._entry(index)["url"], (index, min(1.0, score)))
+            if len(ranked) < depth:
                 break
-        return [(index, min(1.0, float(scores[index]))) for index in chosen.values()]
+            seen, depth = depth, 8 * depth
+        return list(chosen.values())
 
     def _hit(self, rank: int, index: int, score: float, weights: dict[str, float]) -> Hit:
         """A passage as a hit; its snippet goes on into the passages beside it, where there is room."""

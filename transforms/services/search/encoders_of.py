@@ -10,6 +10,7 @@ from gog.transforms.services.loop import shared
 from gog.transforms.services.provider import Opening, ProviderError
 from gog.transforms.services.providers import ENCODERS, check_installed, checked, open_service, provider_at
 from gog.transforms.services.search.index_folder import IndexFolderError, read_head
+from gog.transforms.services.search.vector_cells import check_library
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,13 @@ def open_encoder(address: str) -> NamedEncoder:
 def encoder_of(folder: Path, head: Mapping[str, Any], *, calls: bool = True) -> Encoder | None:
     """The encoder that an index was made with; None where it was made without one, or will not be asked (`calls`).
 
-    Raises `ProviderError` where it is not to be had, or is another by now.
+    Raises `ProviderError` where it is not to be had, or is another by now, or faiss is missing.
     """
     address = head.get("encoder")
     if address is None or not calls:
         return None
+    if head.get("approximate"):
+        check_library()
     made = head.get("embedder")
     encoder = open_encoder(str(address)).encoder
     if encoder.id != made:
@@ -50,16 +53,19 @@ def encoder_of(folder: Path, head: Mapping[str, Any], *, calls: bool = True) -> 
 
 
 def check_encoder(folder: Path, kind: str, opening: Opening) -> None:
-    """Raise `ProviderError` where the encoder of an index is not to be had; loads and calls nothing.
+    """Raise `ProviderError` where the encoder of an index, or faiss, is not to be had; loads and calls nothing.
 
     What is wrong with the index itself is told when it is opened.
     """
     try:
-        address = read_head(folder, kind).get("encoder")
+        head = read_head(folder, kind)
     except IndexFolderError:
         return
+    address = head.get("encoder")
     if address is None or not opening.calls:
         return
+    if head.get("approximate"):
+        check_library()
     try:
         checked(ENCODERS, replace(opening, address=str(address)))
         check_installed(provider_at(ENCODERS, str(address)), str(address))

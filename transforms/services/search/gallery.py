@@ -34,7 +34,15 @@ from gog.transforms.services.search.index_folder import (
     read_head,
 )
 from gog.transforms.services.search.kept_vectors import KeptVectors
-from gog.transforms.services.search.vector_table import VectorBuilder, VectorTable
+from gog.transforms.services.search.vector_cells import (
+    Cells,
+    cells_in,
+    check_rows,
+    earlier_cells,
+    open_vectors,
+    write_cells,
+)
+from gog.transforms.services.search.vector_table import VectorBuilder
 
 _LIMITS: Final = ImageLimits(min_side=2)
 
@@ -44,6 +52,8 @@ class GalleryReport(NamedTuple):
 
     pictures: int
     skipped: tuple[tuple[str, str], ...]
+    cells: Cells | None
+    """Where they are searched in cells."""
 
 
 def build_gallery(
@@ -60,7 +70,7 @@ def build_gallery(
     """
     skipped: list[tuple[str, str]] = []
     with building(folder) as fresh:
-        table = _Encoded(encoder, folder, fresh) if encoder else _Grids()
+        table = _Encoded(encoder, folder, fresh) if encoder else _Grids(fresh)
         with GalleryWriter(fresh, table.embedder) as writer, closing(table):
             for address, title, snippet, data, image in _readable(pictures, skipped):
                 sha256, thumbnail = sha256_hex(data), thumbnail_of(image)
@@ -68,10 +78,10 @@ def build_gallery(
                 entry = {"url": address, "title": clean(title, 300), "snippet": clean(snippet, 1000)}
                 hashes = {"sha256": sha256, "thumbnail_sha256": sha256_hex(thumbnail)}
                 writer.add(f"{canonical_json({**entry, **hashes})}\n".encode(), thumbnail)
-            embeddings, head = table.finish()
-            writer.finish(embeddings, {**head, "name": clean(name or folder.name, 80)})
+            head = {**table.finish(), "name": clean(name or folder.name, 80)}
+            writer.finish(head)
     table.done()
-    return GalleryReport(len(writer), tuple(skipped))
+    return GalleryReport(len(writer), tuple(skipped), cells_in(head))
 
 
 def _readable(
@@ -96,15 +106,17 @@ class _Grids:
 
     embedder = EMBEDDER
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: Path) -> None:
+        self._file = fresh / EMBEDDINGS
         self._views: list[NDArray[np.float32]] = []
 
     def add(self, image: Image.Image, key: bytes) -> None:
         self._views.append(picture_views(image, len(self._views)))
 
-    def finish(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def finish(self) -> dict[str, Any]:
         table, views = table_of(self._views)
-        return table, {"views": views}
+        np.save(self._file, table)
+        return {"views": views}
 
     def close(self) -> None: ...
 
@@ -115,21 +127,22 @@ class _Encoded:
     """Embeddings of pictures by an encoder."""
 
     def __init__(self, encoder: NamedEncoder, folder: Path, fresh: Path) -> None:
-        self._named, self._raw = encoder, fresh / "embedding"
+        self._named, self._folder, self._file = encoder, folder, fresh / EMBEDDINGS
         self.embedder = encoder.encoder.id
         self._kept = KeptVectors(folder, self.embedder)
         self._kept.take(*_earlier(folder, self.embedder))
-        self._builder = VectorBuilder[Image.Image](self._raw, self._kept, encoder.encoder.pictures)
+        self._builder = VectorBuilder[Image.Image](self._file, self._kept, encoder.encoder.pictures, check_rows)
 
     def add(self, image: Image.Image, key: bytes) -> None:
         self._builder.add(key, image, image.width * image.height)
 
-    def finish(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        return self._builder.finish(), {"views": 1, **self._named.head()}
+    def finish(self) -> dict[str, Any]:
+        origin = self._builder.finish()
+        cells = write_cells(self._file, earlier_cells(self._folder, "gallery", origin))
+        return {"views": 1, **self._named.head(), **cells}
 
     def close(self) -> None:
         self._builder.close()
-        self._raw.unlink(missing_ok=True)
 
     def done(self) -> None:
         self._kept.drop()
@@ -161,7 +174,9 @@ class Gallery:
         views = int(head["views"])
         if len(table) != len(self._entries) * views:
             raise ValueError(f"{table.shape} embeddings for {len(self._entries)} pictures")
-        self._table = VectorTable(table) if head.get("encoder") else GridTable(table, views)
+        by_grid = not head.get("encoder")
+        asked = head if encoder else {}
+        self._table = GridTable(table, views) if by_grid else open_vectors(folder / EMBEDDINGS, asked)
         self._apart = len(table) >= IN_THREAD or encoder is not None
 
     @classmethod

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gog.schemas import Hit
+from gog.schemas import Hit, canonical_json
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import jpeg, sha256_hex
 from gog.transforms.services.search.index_folder import write_head
@@ -48,11 +48,12 @@ class GalleryWriter:
         self._thumbs.write(thumbnail)
         self._digest.update(line)
 
-    def finish(self, table: NDArray[np.float32], head: dict[str, Any]) -> None:
-        """Write the embeddings, where each picture's bytes are, and the head: `name`, `views` (rows of the table a
-        picture), and whatever else whoever reads them wants to know.
+    def finish(self, head: dict[str, Any]) -> None:
+        """Write where each picture's bytes are, and the head, last of all files: `name`, `views` (rows of the
+        embeddings a picture), and whatever else whoever reads them wants to know.
         """
-        np.save(self._folder / EMBEDDINGS, table)
+        if cells := head.get("approximate"):
+            self._digest.update(canonical_json(cells).encode())
         np.save(self._folder / "rows.npy", np.array(self._rows, np.int64).reshape(-1, 4))
         known = {"embedder": self._embedder, "pictures": len(self._rows), "version": self._digest.hexdigest()[:12]}
         write_head(self._folder, "gallery", {**head, **known})

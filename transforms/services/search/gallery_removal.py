@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gog.transforms.services.search.gallery_files import GalleryWriter
+from gog.transforms.services.search.gallery_files import EMBEDDINGS, GalleryWriter
 from gog.transforms.services.search.index_folder import building, read_head
+from gog.transforms.services.search.vector_cells import Earlier, write_cells
+from gog.transforms.services.search.vector_table import write_rows
 
 
 def pictures_in(folder: Path, sha256s: Set[str]) -> list[int]:
@@ -29,7 +31,7 @@ def remove_pictures(folder: Path, sha256s: Set[str]) -> int:
         return 0
     head = read_head(folder, "gallery")
     rows = np.load(folder / "rows.npy", allow_pickle=False)
-    table = np.load(folder / "embeddings.npy", allow_pickle=False)
+    table = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
     stays = np.array([number not in leaving for number in range(len(rows))])
     views = int(head["views"])
     with building(folder) as fresh, (folder / "thumbnails.bin").open("rb") as thumbnails:
@@ -38,7 +40,9 @@ def remove_pictures(folder: Path, sha256s: Set[str]) -> int:
                 if stay:
                     thumbnails.seek(start)
                     writer.add(line, thumbnails.read(length))
-        writer.finish(table[np.repeat(stays, views)], head)
+        write_rows(fresh / EMBEDDINGS, table, np.flatnonzero(np.repeat(stays, views)))
+        cells = write_cells(fresh / EMBEDDINGS, Earlier(folder, head, np.flatnonzero(stays))) if views == 1 else {}
+        writer.finish({key: value for key, value in head.items() if key != "approximate"} | cells)
     return len(leaving)
 
 

@@ -28,7 +28,8 @@ class KeptVectors:
         self._path, self._encoder = folder.parent / f".{folder.name}.embedded", encoder
         self._found: dict[bytes, tuple[Vectors, int]] = {}
         self._size = 0
-        self.take(*self._read())
+        self._earlier: Vectors | None = None
+        self._know(*self._read())
 
     def get(self, key: bytes) -> NDArray[np.float32] | None:
         """The vector; None where it is not known."""
@@ -38,8 +39,17 @@ class KeptVectors:
         row: NDArray[np.float32] = rows[number]
         return row
 
+    def number(self, key: bytes) -> int:
+        """Of the row in the index that is replaced, or -1."""
+        rows, number = self._found.get(key, (None, -1))
+        return number if rows is self._earlier and rows is not None else -1
+
     def take(self, keys: Iterable[bytes], rows: Vectors) -> None:
-        """Know these, too; nothing is written."""
+        """Know those of the index that is replaced, too; nothing is written."""
+        self._earlier = rows
+        self._know(keys, rows)
+
+    def _know(self, keys: Iterable[bytes], rows: Vectors) -> None:
         for number, key in enumerate(keys):
             self._found[key] = (rows, number)
 

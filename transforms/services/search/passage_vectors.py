@@ -1,9 +1,11 @@
 """Vectors of a corpus' passages.
 
-Files: `embeddings.npy`, `keys.bin` (the hash of what was encoded, a passage) and `pages.npy` (the number of its page).
+Files: `embeddings.npy` (with the cells of `vector_cells` where there are many), `keys.bin` (the hash of what was
+encoded, a passage) and `pages.npy` (the number of its page).
 """
 
 import hashlib
+from array import array
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +16,12 @@ from gog.transforms.services.encoders.encoder import Vectors
 from gog.transforms.services.search.encoders_of import NamedEncoder
 from gog.transforms.services.search.index_folder import IndexFolderError, read_head
 from gog.transforms.services.search.kept_vectors import KeptVectors
-from gog.transforms.services.search.vector_table import VectorBuilder, VectorTable
+from gog.transforms.services.search.vector_cells import check_rows, earlier_cells, open_vectors, write_cells
+from gog.transforms.services.search.vector_table import VectorBuilder
 
 _KEY: Final = 32
 """Bytes of a hash."""
+_ROWS: Final = "embeddings.npy"
 
 
 class PassageVectorWriter:
@@ -26,12 +30,12 @@ class PassageVectorWriter:
     def __init__(self, named: NamedEncoder, folder: Path, fresh: Path) -> None:
         """Into `fresh`, which will stand in the place of `folder`."""
         self.embedder = named.encoder.id
-        self._named, self._fresh, self._raw = named, fresh, fresh / "embedding"
+        self._named, self._folder, self._fresh = named, folder, fresh
         self._kept = KeptVectors(folder, self.embedder)
         self._kept.take(*_earlier(folder, self.embedder))
-        self._builder = VectorBuilder[str](self._raw, self._kept, self._encode)
+        self._builder = VectorBuilder[str](fresh / _ROWS, self._kept, self._encode, check_rows)
         self._keys = (fresh / "keys.bin").open("wb")
-        self._pages: list[int] = []
+        self._pages = array("q")
         self._numbers: dict[str, int] = {}
 
     async def _encode(self, texts: list[str]) -> Vectors:
@@ -51,11 +55,11 @@ class PassageVectorWriter:
 
     def finish(self) -> dict[str, Any]:
         """Write the files; returns what the head says of them. Raises `ServiceError`."""
-        np.save(self._fresh / "embeddings.npy", self._builder.finish())
+        origin = self._builder.finish()
         np.save(self._fresh / "pages.npy", np.array(self._pages, np.int64))
         self._keys.close()
-        self._raw.unlink(missing_ok=True)
-        return {"embedder": self.embedder, **self._named.head()}
+        cells = write_cells(self._fresh / _ROWS, earlier_cells(self._folder, "corpus", origin))
+        return {"embedder": self.embedder, **self._named.head(), **cells}
 
     def done(self) -> None:
         """The index is in its place."""
@@ -65,13 +69,13 @@ class PassageVectorWriter:
 class PassageVectors:
     """The files of a folder, opened."""
 
-    def __init__(self, folder: Path, passages: int) -> None:
-        """Of so many passages. Raises `OSError` and `ValueError` where they are damaged."""
-        rows = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
+    def __init__(self, folder: Path, passages: int, head: dict[str, Any]) -> None:
+        """Of so many passages. Raises `OSError` and `ValueError` where they are damaged, and as `open_vectors`."""
+        rows = np.load(folder / _ROWS, mmap_mode="r", allow_pickle=False)
         self.pages: NDArray[np.int64] = np.load(folder / "pages.npy", allow_pickle=False)
         if not len(rows) == len(self.pages) == passages:
             raise ValueError(f"{len(rows)} vectors for {passages} passages")
-        self.table = VectorTable(rows)
+        self.table = open_vectors(folder / _ROWS, head)
 
     def beside(self, passage: int) -> range:
         """The passage, with the one before and the one after it that are of the same page."""
@@ -84,7 +88,7 @@ def _earlier(folder: Path, embedder: str) -> tuple[list[bytes], Vectors]:
     """Hashes and vectors of an earlier index's passages, if the same encoder made them."""
     try:
         if read_head(folder, "corpus").get("embedder") == embedder:
-            rows: Vectors = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
+            rows: Vectors = np.load(folder / _ROWS, mmap_mode="r", allow_pickle=False)
             keys = (folder / "keys.bin").read_bytes()
             if len(keys) == _KEY * len(rows):
                 return [keys[at : at + _KEY] for at in range(0, len(keys), _KEY)], rows

@@ -1,8 +1,10 @@
 """Vectors of an index: made in batches while it is built, and searched exactly by their cosines."""
 
 import asyncio
+import io
 import random
-from collections.abc import Awaitable, Callable
+from array import array
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -25,20 +27,32 @@ WEIGHT: Final = 64 << 20
 
 RETRY: Final = Retry()
 """How failures of a server that encodes are tried again."""
+_HEADER: Final = 128
+"""Bytes of it in a file of NumPy, however many rows there are."""
+_BLOCK: Final = 10_000
 
 
 class VectorBuilder(Generic[T]):
-    """Makes a table of vectors, one a row, of things that come one by one."""
+    """Makes a file of vectors (`.npy`), one a row, of things that come one by one."""
 
-    def __init__(self, raw: Path, kept: KeptVectors, encode: Callable[[list[T]], Awaitable[Vectors]]) -> None:
-        """`raw` is a file to write in. `encode` raises `ServiceError`, as `add` and `finish` then do."""
-        self._file, self._raw, self._kept, self._encode = raw.open("wb"), raw, kept, encode
+    def __init__(
+        self,
+        file: Path,
+        kept: KeptVectors,
+        encode: Callable[[list[T]], Awaitable[Vectors]],
+        on_rows: Callable[[int], None] = lambda rows: None,
+    ) -> None:
+        """`encode` raises `ServiceError`, as `add` and `finish` then do. `on_rows` hears of each row, and may raise."""
+        self._file, self._kept, self._encode, self._on_rows = file.open("wb"), kept, encode, on_rows
         self._rows, self._dimensions, self._weight = 0, 0, 0
         self._waiting: list[tuple[int, bytes, T]] = []
+        self._origin = array("q")
 
     def add(self, key: bytes, thing: T, weight: int = 0) -> None:
         """The next row: known by the hash of its content, or to be encoded."""
+        self._on_rows(self._rows + 1)
         vector = self._kept.get(key)
+        self._origin.append(self._kept.number(key))
         if vector is None:
             self._waiting.append((self._rows, key, thing))
             self._weight += weight
@@ -48,13 +62,15 @@ class VectorBuilder(Generic[T]):
         if len(self._waiting) >= BATCH or self._weight >= WEIGHT:
             self._flush()
 
-    def finish(self) -> NDArray[np.float32]:
-        """All rows, shape (rows, dimensions), as a view of the file."""
+    def finish(self) -> NDArray[np.int64]:
+        """Write the last of the file, of shape (rows, dimensions); returns the number that each row had in the index
+        that is replaced, or -1.
+        """
         self._flush()
+        self._file.seek(0)
+        self._file.write(header(self._rows, self._dimensions or 1))
         self._file.close()
-        if not self._rows:
-            return np.zeros((0, 1), np.float32)
-        return np.memmap(self._raw, np.float32, "r", shape=(self._rows, self._dimensions))
+        return np.array(self._origin, np.int64)
 
     def close(self) -> None:
         """Of an ended build."""
@@ -73,16 +89,49 @@ class VectorBuilder(Generic[T]):
         self._dimensions = self._dimensions or len(vector)
         if len(vector) != self._dimensions:
             raise ValueError(f"a vector of {len(vector)} dimensions among those of {self._dimensions}")
-        self._file.seek(row * self._dimensions * 4)
-        self._file.write(vector.tobytes())
+        self._file.seek(_HEADER + row * self._dimensions * 4)
+        self._file.write(vector.astype("<f4").tobytes())
+
+
+def write_rows(file: Path, rows: Vectors, numbers: NDArray[np.int64]) -> None:
+    """Write a file of some rows alone, by their numbers."""
+    with file.open("wb") as out:
+        out.write(header(len(numbers), rows.shape[1]))
+        for start in range(0, len(numbers), _BLOCK):
+            out.write(rows[numbers[start : start + _BLOCK]].astype("<f4").tobytes())
+
+
+def header(rows: int, dimensions: int) -> bytes:
+    """What stands before the rows in a file of NumPy."""
+    out = io.BytesIO()
+    told = {"descr": "<f4", "fortran_order": False, "shape": (rows, dimensions)}
+    np.lib.format.write_array_header_1_0(out, told)
+    header = out.getvalue()
+    if len(header) != _HEADER:
+        raise ValueError(f"NumPy's header has {len(header)} bytes, not {_HEADER}")
+    return header
 
 
 async def _patient(call: Callable[[], Awaitable[Vectors]]) -> Vectors:
     return await with_retries(call, RETRY, random.Random(0))
 
 
+def blocks(file: Path) -> Iterator[tuple[int, Vectors]]:
+    """The rows of a file of vectors by and by, each block with the number of its first: what is behind is let go."""
+    start, rows = 0, len(np.load(file, mmap_mode="r", allow_pickle=False))
+    while start < rows:
+        yield start, np.array(np.load(file, mmap_mode="r", allow_pickle=False)[start : start + _BLOCK])
+        start += _BLOCK
+
+
+def cosines(rows: Vectors, query: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Scores of rows of unit length: the cosine, or 0 where that is less."""
+    # Four decimals: so they do not depend on the order of sums.
+    return np.asarray(np.round(np.clip(rows @ query, 0, 1).astype(np.float64), 4))
+
+
 class VectorTable:
-    """Rows of unit length. A score is the cosine, or 0 where that is less."""
+    """Rows of unit length."""
 
     def __init__(self, rows: Vectors) -> None:
         """Shape (rows, dimensions)."""
@@ -90,8 +139,8 @@ class VectorTable:
 
     async def nearest(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
         """Numbers and scores of the rows most like a vector, best first; of equal ones the earlier."""
-        return await asyncio.to_thread(self._nearest, query, count)
+        return await asyncio.to_thread(self.found, query, count)
 
-    def _nearest(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
-        # Four decimals: so they do not depend on the order of sums.
-        return best(np.round(np.clip(self._rows @ query, 0, 1).astype(np.float64), 4), count)
+    def found(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
+        """What `nearest` finds."""
+        return best(cosines(self._rows, query), count)

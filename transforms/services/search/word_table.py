@@ -1,6 +1,4 @@
-"""The words of passages, scored by BM25 and memory-mapped.
-
-bm25s (of the `pipelines` extra) makes a table; searching one takes numpy alone.
+"""The words of passages, scored by BM25 (`word_writer`) and memory-mapped.
 
 A score is the passage's BM25 score (Lucene's variant, which never exceeds the sum of the query words' weights)
 divided by that sum: 0 when no word of the query is in the passage, towards 1 when all are, often. A word that no
@@ -11,33 +9,13 @@ Files: `weights.npy`, `passages.npy`, `starts.npy` (the score of each word in ea
 """
 
 import json
-import logging
 import math
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gog.schemas import canonical_json
 from gog.transforms.services.search.excerpts import query_words
-
-
-def write_words(tokens: list[list[str]], folder: Path) -> None:
-    """Score the words of the passages, and write the files."""
-    import bm25s
-
-    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG
-    index = bm25s.BM25(method="lucene", backend="numpy", csc_backend="numpy", auto_compile=False)
-    if tokens:
-        index.index(tokens, show_progress=False)
-        scores, vocabulary = index.scores, index.vocab_dict
-    else:
-        scores, vocabulary = {"data": [], "indices": [], "indptr": [0]}, {}
-    np.save(folder / "weights.npy", np.asarray(scores["data"], np.float32))
-    np.save(folder / "passages.npy", np.asarray(scores["indices"], np.int32))
-    np.save(folder / "starts.npy", np.asarray(scores["indptr"], np.int64))
-    numbers = {word: int(number) for word, number in vocabulary.items() if word}
-    (folder / "words.json").write_text(canonical_json(numbers), "utf-8")
 
 
 class WordTable:
