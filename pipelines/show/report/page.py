@@ -12,8 +12,10 @@ from gog.pipelines.show.report.examples import Example, examples
 from gog.pipelines.show.report.head import facts, models
 from gog.pipelines.show.report.section import Section
 from gog.pipelines.show.report.sections import sections
+from gog.pipelines.show.report.training import training
 from gog.pipelines.show.settings import settings_of
 from gog.pipelines.show.trajectory import rect
+from gog.pipelines.show.web.curves import CURVES, read_curves
 from gog.pipelines.templates import templates
 from gog.pipelines.views.database import DATABASE, build_views, open_file
 from gog.transforms.place import is_remote
@@ -37,7 +39,9 @@ def write_report(lake: Lake, run: str, path: Path | None = None) -> Path:
             database = build_views(folder, Path(elsewhere) / DATABASE)
         with open_file(database, folder) as connection:
             drawn = examples(connection, lake.images)
-            text = page(manifest, lake.state(manifest), facts(connection), sections(connection), drawn)
+            found = read_curves(folder / CURVES)
+            parts = [*([training(found)] if found else []), *sections(connection)]
+            text = page(manifest, lake.state(manifest), facts(connection), parts, drawn)
     write_atomic(out, text.encode("utf-8", "replace"))
     return out
 

@@ -1,6 +1,7 @@
 """`report.html`: what is on it, that nothing of it runs or loads anything, and that it stays small."""
 
 import io
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -175,6 +176,27 @@ class TestPage:
         page = Page(report(lake))
         assert [tag for tag, _ in page.tags].count("article") == 10
         assert not any(tag in {"img", "image"} and "src" in attrs for tag, attrs in page.tags)
+
+    def test_a_training_has_its_curves(self, lake: Lake) -> None:
+        said = [
+            {"step": n, "time": "2026-11-30T10:00:00Z", "values": {"reward": n / 10, "<b>kl": 0.1}} for n in range(5)
+        ]
+        curves = "".join(json.dumps(line) + "\n" for line in said)
+        (lake.run_folder("small") / "curves.jsonl").write_text(curves + "damaged\n", "utf-8")
+        text = report(lake)
+        check_harmless(text)
+        page = Page(text)
+        assert any(
+            tag == "svg" and attrs.get("aria-labelledby") == "training-title training-told" for tag, attrs in page.tags
+        )
+        assert "reward 4 0 0.4 0 0.4" in page.text
+        assert "<b>kl 4 0.1 0.1 0.1 0.1" in page.text
+
+    def test_a_training_that_has_logged_nothing_yet(self, lake: Lake) -> None:
+        (lake.run_folder("small") / "curves.jsonl").write_text("", "utf-8")
+        assert "No curve has a number yet." in Page(report(lake)).text
+        (lake.run_folder("small") / "curves.jsonl").unlink()
+        assert "No curve" not in Page(report(lake)).text
 
     def test_a_run_that_is_not_there(self, lake: Lake) -> None:
         with pytest.raises(LakeError, match="no run 'other'"):
