@@ -58,11 +58,15 @@ _LIMITS: Final[dict[str, str | bool | int | float | list[str]]] = {
 _MAKING: Final = ".views-"
 
 
-def open_lake(run_folder: Path, *, memory_limit: str = "1GB", spill: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection in memory with all views over the run. What does not fit the limit goes to the folder `spill`."""
-    connection = duckdb.connect(
-        config=_LIMITS | {"memory_limit": memory_limit, "temp_directory": str(spill) if spill else ""}
-    )
+def open_lake(
+    run_folder: Path, *, memory_limit: str = "1GB", spill: Path | None = None, threads: int | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A connection in memory with all views over the run. What does not fit the limit goes to the folder `spill`.
+
+    Without `threads`, it works on every core.
+    """
+    limits = _LIMITS | {"memory_limit": memory_limit, "temp_directory": str(spill) if spill else ""}
+    connection = duckdb.connect(config=limits | ({"threads": threads} if threads else {}))
     try:
         reach(connection, run_folder, TABLES)
         _create(connection, {table: quoted(f"{pattern_of(run_folder)}/{table}/part-*.parquet") for table in TABLES})

@@ -87,7 +87,7 @@ class Access:
             return False
         # The address by which it was reached: no page of another site has that for its name.
         reached = request.transport.get_extra_info("sockname") if request.transport else None
-        return name == socket.gethostname().lower() or (bool(reached) and name.strip("[]") == _plain(reached[0]))
+        return name == socket.gethostname().lower() or (reached is not None and name.strip("[]") == _plain(reached[0]))
 
     def has_tls(self, request: web.Request) -> bool:
         """Whether browsers reach the server by TLS under the name that this request has."""
@@ -131,10 +131,12 @@ class Door:
 
     def _from_proxy(self, request: web.Request) -> Guest | web.Response:
         access, peer = self._access, _plain(request.remote or "")
-        if not any(ipaddress.ip_address(peer) in network for network in access.proxies if peer):
+        address = ipaddress.ip_address(peer) if peer else None
+        if address is None or not any(address in network for network in access.proxies):
             return self._refused(request, 403, "this server answers its proxy alone")
         # Whoever has an account on this machine has its addresses too.
-        if access.token and ipaddress.ip_address(peer).is_loopback and not _same(_bearer(request), access.token):
+        keyed = not access.token or _same(_bearer(request), access.token)
+        if address.is_loopback and not keyed:
             return self._refused(request, 403, f"a proxy on this machine has to send {TOKEN} as its bearer token")
         given = request.headers.getall(access.user_header, [])
         try:

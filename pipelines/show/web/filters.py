@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
+LONGEST_SQL: Final = 2000
+"""Characters of a condition or a query in SQL."""
 LONGEST_TEXT: Final = 200
 """Characters of a search for text, and of a facet's value."""
 NOTHING: Final = "-"
@@ -71,6 +73,10 @@ class FilterError(ValueError):
     """Something is asked for that a list does not know; the message is one line."""
 
 
+class SqlError(FilterError):
+    """The SQL of a filter cannot be answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What is wanted, and in which order."""
@@ -80,6 +86,8 @@ class Filter:
     review: str = ""
     seed: str = ""
     """Attempts at one seed."""
+    sql: str = ""
+    """A condition on columns of the list, or a query with a column of ids."""
     sample: int = 0
     """So many, drawn by chance from all with these facets, the same ones for everybody; 0: all."""
     sort: str = "seed"
@@ -96,6 +104,7 @@ class Filter:
             facets=facets,
             review=_word(query, "review", REVIEWS),
             seed=query.get("seed", "")[:LONGEST_TEXT],
+            sql=_sql(query.get("sql", "")),
             sample=_sampled(query.get("sample", "")),
             sort=_word(query, "sort", SORTS) or "seed",
             down=_word(query, "down", ("1",)) == "1",
@@ -104,7 +113,7 @@ class Filter:
     @property
     def empty(self) -> bool:
         """Whether everything is wanted."""
-        return not (self.text or self.facets or self.review or self.seed or self.sample)
+        return not (self.text or self.facets or self.review or self.seed or self.sql or self.sample)
 
     @property
     def queue(self) -> bool:
@@ -115,6 +124,7 @@ class Filter:
         """As a URL's query, with a question mark; `more` on top, where an empty value takes one away."""
         values: dict[str, object] = {"q": self.text, **self.facets, "review": self.review, "seed": self.seed}
         values |= {
+            "sql": self.sql,
             "sample": self.sample or "",
             "sort": "" if self.sort == "seed" else self.sort,
             "down": "1" if self.down else "",
@@ -123,7 +133,7 @@ class Filter:
         return f"?{urlencode(given)}" if given else ""
 
     def where(self, reviewer: str) -> tuple[str, list[Any]]:
-        """The condition in SQL over `listed l` and `reviewed r`, with its values."""
+        """The condition in SQL over `listed l`, `reviewed r` and `asked`, with its values."""
         conditions, values = ["true"], list[Any]()
         if words := self.text.lower().split():
             every = " AND ".join(["contains(words, ?)"] * len(words))
@@ -136,6 +146,9 @@ class Filter:
         if self.seed:
             conditions.append("seed_id = ?")
             values.append(self.seed)
+        if self.sql:
+            conditions.append("l.place IN (SELECT place FROM asked WHERE sql = ?)")
+            values.append(self.sql)
         if self.sample:
             within, chosen = replace(self, sample=0, review="").where(reviewer)
             inner = f"SELECT l.place FROM listed l WHERE {within} ORDER BY dice, l.place LIMIT {self.sample:d}"
@@ -152,7 +165,7 @@ class Filter:
         return " AND ".join(conditions), values
 
 
-_NAMES: Final = ("q", *_FACETS, "review", "seed", "sample", "sort", "down", "page")
+_NAMES: Final = ("q", *_FACETS, "review", "seed", "sql", "sample", "sort", "down", "page")
 
 
 def _word(query: Mapping[str, str], name: str, known: Collection[str]) -> str:
@@ -160,6 +173,12 @@ def _word(query: Mapping[str, str], name: str, known: Collection[str]) -> str:
     if word and word not in known:
         raise FilterError(f"{name} is one of {', '.join(known)}, not {word[:50]!r}")
     return word
+
+
+def _sql(text: str) -> str:
+    if len(text) > LONGEST_SQL:
+        raise FilterError(f"sql has {len(text):,} characters, more than {LONGEST_SQL:,}")
+    return text.strip()
 
 
 def _sampled(text: str) -> int:

@@ -6,6 +6,8 @@ What a page of one trajectory shows is read from the parts when it is asked for 
 
 import shutil
 import tempfile
+import threading
+import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,86 +16,24 @@ from typing import Any, Final, NamedTuple
 
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.reviews import ByReviewer, state_of
+from gog.pipelines.show.web.asked import find
 from gog.pipelines.show.web.filters import FACETS, NOTHING, SORTS, Filter, FilterError
+from gog.pipelines.show.web.listed import DOUBTS, LISTED, parts_of, signature
 from gog.pipelines.show.web.records import Place
-from gog.pipelines.views.database import open_lake, pattern_of, quoted, rows_of
+from gog.pipelines.views.database import open_lake, quoted, rows_of
 from gog.schemas import Review
 from gog.transforms.place import place
 
 MEMORY: Final = "192MB"
 """What the database of one run may hold in memory."""
+_ASKABLE: Final = "* EXCLUDE (filename, boxes, words, dice, place)"
+"""Columns of the list that SQL may name; the others serve its pages alone."""
+MOST_ASKED: Final = 8
+"""Filters in SQL whose finds are kept, the latest ones."""
+ASKED_S: Final = 30.0
+"""How long they are, at least; longer where asking takes long."""
 MOST_OPTIONS: Final = 200
 """Values of a facet to choose from, the most frequent ones."""
-MADE_OF: Final = ("trajectories", "seeds", "verdicts", "complexity", "curated", "rejects", "evidence")
-"""Tables whose parts the list is made of."""
-
-_EVIDENCE_IDS: Final = "CASE WHEN json_valid(steps) THEN json_extract_string(steps, '$[*].evidence_ids[*]') ELSE [] END"
-
-_LISTED: Final = f"""
-CREATE TABLE listed AS
-WITH found AS (
-    SELECT trajectory_id, list(DISTINCT provider ORDER BY provider) AS providers
-    FROM (SELECT trajectory_id, unnest({_EVIDENCE_IDS}) AS evidence_id FROM parts)
-    JOIN (SELECT evidence_id, any_value(provider) AS provider FROM evidence GROUP BY ALL) USING (evidence_id)
-    GROUP BY ALL
-), left_for AS (
-    SELECT id AS trajectory_id, list(DISTINCT reason ORDER BY reason) AS reasons
-    FROM rejects WHERE unit = 'trajectory' GROUP BY ALL
-), panel AS (
-    SELECT DISTINCT trajectory_id FROM (
-        SELECT trajectory_id, unnest(from_json(votes, '[{{"about": "VARCHAR", "says": "VARCHAR"}}]')) AS vote
-        FROM verdicts WHERE json_valid(votes)
-    ) WHERE vote.says <> 'unknown' GROUP BY trajectory_id, vote.about HAVING count(DISTINCT vote.says) > 1
-), mixed AS (
-    SELECT t.seed_id, avg((v.outcome = 'correct')::INTEGER) AS right_share
-    FROM parts t JOIN verdicts v ON v.trajectory_id = t.trajectory_id
-    WHERE v.outcome IN ('correct', 'wrong') GROUP BY ALL
-), hard AS (
-    SELECT seed_id, list(DISTINCT level::VARCHAR ORDER BY level::VARCHAR) AS levels, avg(pass_rate) AS pass_rate
-    FROM complexity GROUP BY ALL
-)
-SELECT row_number() OVER (ORDER BY t.seed_id, t.sample_index, t.trajectory_id) AS place,
-    t.trajectory_id, t.seed_id, t.sample_index, t.filename,
-    coalesce(s.dataset, '') AS dataset, coalesce(s.category, '') AS category, coalesce(s.question, '') AS question,
-    s.image_sha256, coalesce(s.width, 1) AS width, coalesce(s.height, 1) AS height,
-    t.origin, t.behaviour, CASE WHEN t.reflective THEN 'yes' ELSE 'no' END AS reflective, t.teacher,
-    t.answer, t.stop,
-    CASE WHEN json_valid(t.steps) THEN json_array_length(t.steps)::BIGINT ELSE 0 END AS turns,
-    CASE WHEN json_valid(t.steps)
-        THEN len(json_extract(t.steps, '$[*].box[0]')) ELSE 0 END AS gazes,
-    CASE WHEN json_valid(t.steps) THEN json_extract(t.steps, '$[*].box')::VARCHAR[] ELSE [] END AS boxes,
-    t.prompt_tokens + t.completion_tokens AS tokens,
-    coalesce(v.outcome, '') AS outcome, coalesce(v.method, '') AS method,
-    CASE WHEN c.trajectory_id IS NULL THEN 'no' ELSE 'yes' END AS kept,
-    coalesce(x.levels, []) AS levels, x.pass_rate, coalesce(f.providers, []) AS providers,
-    coalesce(l.reasons, []) AS reasons, coalesce(s.answers, '[]') AS accepted,
-    list_filter([
-        CASE WHEN p.trajectory_id IS NOT NULL THEN 'panel' END,
-        CASE WHEN v.outcome = 'correct' AND v.method NOT IN ('judge', 'none') AND NOT v.grounded THEN 'grounding' END,
-        CASE WHEN m.right_share > 0 AND m.right_share < 1 THEN 'attempts' END,
-        CASE WHEN coalesce(v.outcome, 'unknown') = 'unknown' THEN 'unsettled' END,
-        CASE WHEN v.method = 'judge' THEN 'judge' END
-    ], lambda doubt: doubt IS NOT NULL) AS doubts,
-    3.0 * list_contains(doubts, 'panel')::INTEGER + 3.0 * list_contains(doubts, 'grounding')::INTEGER
-        + 8.0 * coalesce(m.right_share * (1 - m.right_share), 0)
-        + 2.0 * list_contains(doubts, 'unsettled')::INTEGER + list_contains(doubts, 'judge')::INTEGER AS doubt,
-    CASE WHEN v.outcome = 'correct' AND v.method NOT IN ('judge', 'none') AND p.trajectory_id IS NULL
-        AND coalesce(v.grounded, true) AND NOT coalesce(v.leaked, true) AND v.reasons = '[]'
-        THEN 'yes' ELSE 'no' END AS agreed,
-    md5(t.trajectory_id) AS dice,
-    lower(concat_ws(chr(10), s.question, t.answer, s.answers, s.entity)) AS words
-FROM parts t
-LEFT JOIN seeds s ON s.seed_id = t.seed_id
-LEFT JOIN verdicts v ON v.trajectory_id = t.trajectory_id
-LEFT JOIN curated c ON c.trajectory_id = t.trajectory_id
-LEFT JOIN hard x ON x.seed_id = t.seed_id
-LEFT JOIN found f ON f.trajectory_id = t.trajectory_id
-LEFT JOIN left_for l ON l.trajectory_id = t.trajectory_id
-LEFT JOIN panel p ON p.trajectory_id = t.trajectory_id
-LEFT JOIN mixed m ON m.seed_id = t.seed_id
-ORDER BY place
-"""
-
 _COLUMNS: Final = (
     "l.* EXCLUDE (words), coalesce(r.state, 'unreviewed') AS review, coalesce(r.names, []) AS reviewers, "
     "coalesce(list_contains(r.deciders, ?), false) AS own"
@@ -102,16 +42,6 @@ _COLUMNS: Final = (
 MOST_ATTEMPTS: Final = 100
 
 _FROM: Final = "FROM listed l LEFT JOIN reviewed r ON r.trajectory_id = l.trajectory_id"
-
-
-DOUBTS: Final = {
-    "panel": "the judges disagree",
-    "grounding": "the rule says right, the judge says not grounded",
-    "attempts": "attempts at this question disagree",
-    "unsettled": "nobody could tell",
-    "judge": "settled by the judge alone",
-}
-"""Why a trajectory is worth a look before others, the worst first."""
 
 
 class Progress(NamedTuple):
@@ -162,16 +92,20 @@ class RunIndex:
         self.signature = signature(lake, run)
         self.known: Mapping[str, ByReviewer] | None = None
         """The reviews that are in the list."""
-        spill = Path(tempfile.mkdtemp(prefix="gog-view-"))
+        self._folder = lake.run_folder(run)
+        self._asking = threading.Lock()
+        self._good_until: dict[str, float] = {}
+        self._spill = spill = Path(tempfile.mkdtemp(prefix="gog-view-"))
         self._clear = weakref.finalize(self, shutil.rmtree, spill, ignore_errors=True)
         self._connection = open_lake(lake.run_folder(run), memory_limit=MEMORY, spill=spill)
         try:
             self._connection.execute("SET preserve_insertion_order = true")
-            self._connection.execute(f"CREATE TEMP VIEW parts AS {_parts(lake, run)}")
-            self._connection.execute(_LISTED)
+            self._connection.execute(f"CREATE TEMP VIEW parts AS {parts_of(lake, run)}")
+            self._connection.execute(LISTED)
             self._connection.execute(
                 "CREATE TABLE reviewed (trajectory_id VARCHAR, state VARCHAR, deciders VARCHAR[], names VARCHAR[])"
             )
+            self._connection.execute("CREATE TABLE asked (sql VARCHAR, place BIGINT)")
             self.options = {facet.name: self._options(facet.name, facet.many) for facet in FACETS}
             ((self.total,),) = self._connection.execute("SELECT count(*) FROM listed").fetchall()
         except BaseException:
@@ -199,7 +133,7 @@ class RunIndex:
 
     def page(self, wanted: Filter, reviewer: str, start: int, count: int) -> Listing:
         """`count` rows from `start` on, and how many there are in all."""
-        where, values = wanted.where(reviewer)
+        where, values = self._where(wanted, reviewer)
         key, direction = SORTS[wanted.sort][1], "DESC" if wanted.down else "ASC"
         with self._connection.cursor() as cursor:
             ((total,),) = cursor.execute(f"SELECT count(*) {_FROM} WHERE {where}", values).fetchall()
@@ -216,7 +150,7 @@ class RunIndex:
 
         A seed stands where the first of its attempts in this order would.
         """
-        where, values = wanted.where(reviewer)
+        where, values = self._where(wanted, reviewer)
         key, direction = SORTS[wanted.sort][1], "DESC" if wanted.down else "ASC"
         of_seed = f"{'max' if wanted.down else 'min'}({key})"
         with self._connection.cursor() as cursor:
@@ -235,7 +169,7 @@ class RunIndex:
 
     def neighbours(self, trajectory_id: str, wanted: Filter, reviewer: str) -> Neighbours:
         """What stands before and after a trajectory in a list, also one that it is not in (any more)."""
-        where, values = wanted.where(reviewer)
+        where, values = self._where(wanted, reviewer)
         key = SORTS[wanted.sort][1]
         with self._connection.cursor() as cursor:
             here = cursor.execute(
@@ -270,7 +204,7 @@ class RunIndex:
 
     def progress(self, wanted: Filter, reviewer: str) -> Progress:
         """How far the review of these has come."""
-        where, values = replace(wanted, review="").where(reviewer)
+        where, values = self._where(replace(wanted, review=""), reviewer)
         with self._connection.cursor() as cursor:
             row = cursor.execute(
                 f"SELECT count(*), count(*) FILTER (list_contains(r.deciders, ?)), "
@@ -280,12 +214,13 @@ class RunIndex:
         return Progress(*row) if row else Progress(0, 0, 0)
 
     def check(self, wanted: Filter) -> None:
-        """Raise `FilterError` where a value is chosen that no trajectory of the run has."""
+        """Raise `FilterError` where a value is chosen that no trajectory of the run has, or SQL has no answer."""
         for name, value in wanted.facets.items():
             known = [option.value or NOTHING for option in self.options[name]]
             if value not in known and not self._has(Filter(facets={name: value})):
                 words = f"known: {', '.join(known[:20])}" if known else "it has none at all"
                 raise FilterError(f"no trajectory of this run has the {name} {value[:50]!r}; {words}")
+        self._where(wanted, "")
 
     def doubts(self, trajectory_id: str) -> list[str]:
         """Why a trajectory is worth a look before others, in words."""
@@ -304,6 +239,45 @@ class RunIndex:
             return cursor.execute(
                 f"SELECT trajectory_id, seed_id FROM listed WHERE {where} ORDER BY dice, place"
             ).fetchall()
+
+    @property
+    def columns(self) -> list[str]:
+        """What a condition in SQL may name."""
+        with self._connection.cursor() as cursor:
+            names = cursor.execute(f"SELECT {_ASKABLE} FROM listed LIMIT 0").description
+        return [name for name, *_ in names or ()]
+
+    def _where(self, wanted: Filter, reviewer: str) -> tuple[str, list[Any]]:
+        """The condition of a filter, once its SQL is answered. Raises `FilterError`."""
+        if wanted.sql:
+            self._ask(wanted.sql)
+        return wanted.where(reviewer)
+
+    def _ask(self, sql: str) -> None:
+        """Keep what SQL finds, for as long as asking again would be dear."""
+        with self._asking:
+            if time.monotonic() < self._good_until.get(sql, 0.0):
+                return
+            began = time.monotonic()
+            listed = self._spill / "listed.parquet"
+            if not listed.exists():
+                with self._connection.cursor() as cursor:
+                    cursor.execute(f"COPY (SELECT {_ASKABLE} FROM listed) TO {quoted(str(listed))}")
+            found = find(self._folder, listed, sql)
+            self._good_until.pop(sql, None)
+            old = [sql, *list(self._good_until)[: max(0, len(self._good_until) - MOST_ASKED + 1)]]
+            with self._connection.cursor() as cursor:
+                cursor.execute("BEGIN")
+                cursor.execute("DELETE FROM asked WHERE list_contains(?, sql)", [old])
+                cursor.execute(
+                    f"INSERT INTO asked SELECT ?, place FROM listed WHERE {found.column} IN (SELECT unnest(?))",
+                    [sql, found.ids],
+                )
+                cursor.execute("COMMIT")
+            for name in old[1:]:
+                del self._good_until[name]
+            ended = time.monotonic()
+            self._good_until[sql] = ended + max(ASKED_S, 20 * (ended - began))
 
     def _has(self, wanted: Filter) -> bool:
         where, values = wanted.where("")
@@ -333,24 +307,6 @@ class RunIndex:
             ((without,),) = self._connection.execute(f"SELECT count(*) FROM listed WHERE len({name}s) = 0").fetchall()
             options += [Option("", without)] if without else []
         return options
-
-
-def signature(lake: Lake, run: str) -> int:
-    """A number that changes when a part of the list's tables is written."""
-    stats = []
-    for table in MADE_OF:
-        for path in lake.parts(run, table):
-            stat = path.stat()
-            stats.append((path.name, stat.st_mtime_ns, stat.st_size))
-    return hash(tuple(stats))
-
-
-def _parts(lake: Lake, run: str) -> str:
-    paths = lake.parts(run, "trajectories")
-    if not paths:
-        return "SELECT *, NULL::VARCHAR AS filename FROM trajectories"
-    pattern = quoted(pattern_of(paths[0].parent) + "/part-*.parquet")
-    return f"SELECT * FROM read_parquet({pattern}, filename = true)"
 
 
 def _review_row(trajectory_id: str, reviews: Mapping[str, Review]) -> tuple[str, str, list[str], list[str]]:

@@ -15,8 +15,8 @@ from gog.pipelines.show.settings import without_login
 from gog.pipelines.show.trajectory import rect
 from gog.pipelines.show.web import charts, text
 from gog.pipelines.show.web.changes import WHYS
-from gog.pipelines.show.web.filters import FACETS, NOTHING, QUEUE, REVIEWS, SORTS
-from gog.pipelines.show.web.index import DOUBTS
+from gog.pipelines.show.web.filters import FACETS, LONGEST_SQL, NOTHING, QUEUE, REVIEWS, SORTS
+from gog.pipelines.show.web.listed import DOUBTS
 from gog.pipelines.show.words import spell
 from gog.pipelines.templates import templates
 from gog.schemas import REASONS
@@ -49,6 +49,7 @@ def environment(static: Mapping[str, bytes]) -> Environment:
         "REASONS": REASONS,
         "LONGEST_COMMENT": LONGEST_COMMENT,
         "LONGEST_ANSWER": LONGEST_ANSWER,
+        "LONGEST_SQL": LONGEST_SQL,
         "DOUBTS": DOUBTS,
         "QUEUE": urlencode(QUEUE),
         "WHYS": WHYS,

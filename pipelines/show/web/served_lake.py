@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest
 from gog.pipelines.lake.review_files import AuditBook, Book, ReviewBook
 from gog.pipelines.show.trajectory import Records
-from gog.pipelines.show.web.index import RunIndex, signature
+from gog.pipelines.show.web.index import RunIndex
+from gog.pipelines.show.web.listed import signature
 from gog.pipelines.show.web.records import groups_of, open_reader, read_records
 from gog.schemas import Audit, Box, Decision, Outcome, Review
 from gog.transforms.evaluate.audit import Group, draw

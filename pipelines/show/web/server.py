@@ -13,11 +13,14 @@ from aiohttp import web
 
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.lake.saved_filters import read_filters
 from gog.pipelines.show.web.access import Access, Door
-from gog.pipelines.show.web.filters import Filter, FilterError
+from gog.pipelines.show.web.filters import Filter, FilterError, SqlError
+from gog.pipelines.show.web.index import SeedListing
 from gog.pipelines.show.web.records import attempts_elsewhere
 from gog.pipelines.show.web.reviewing import Reviewing
 from gog.pipelines.show.web.run_page import RunPages
+from gog.pipelines.show.web.saving import Saving
 from gog.pipelines.show.web.security import Handler, add_headers, guard
 from gog.pipelines.show.web.served_lake import NotThereError
 from gog.pipelines.show.web.site import STATIC, Site, number_of
@@ -46,6 +49,7 @@ class Viewer(Site):
         self._warming: asyncio.Future[Any] | None = None
         self._reviewing = Reviewing(self)
         self._run_pages = RunPages(self)
+        self._saving = Saving(self)
 
     def application(self) -> web.Application:
         """The routes, behind the guard and the door."""
@@ -60,8 +64,7 @@ class Viewer(Site):
         app.router.add_get("/images/{sha256}", self._image)
         app.router.add_get("/thumbs/{sha256}", self._thumb)
         app.router.add_get("/static/{name}", self._static_file)
-        app.router.add_routes(self._reviewing.routes())
-        app.router.add_routes(self._run_pages.routes())
+        app.router.add_routes([*self._reviewing.routes(), *self._saving.routes(), *self._run_pages.routes()])
         app.on_response_prepare.append(add_headers)
         app.on_startup.append(self._warm)
         app.on_cleanup.append(self._close)
@@ -78,13 +81,21 @@ class Viewer(Site):
     async def _list(self, request: web.Request) -> web.StreamResponse:
         run, wanted, who = request.match_info["run"], Filter.of(request.query), self.who(request)
         number = number_of(request.query.get("page", ""))
-        index = await to_thread(lambda: self.lake.index(run))
-        await to_thread(index.check, wanted)
-        listing = await to_thread(lambda: index.seeds_page(wanted, who, (number - 1) * PAGE, PAGE))
-        pages = max(1, -(-listing.seeds // PAGE))
-        return self.page(
-            request, "list.html", run=run, wanted=wanted, listing=listing, index=index, number=number, pages=pages
-        )
+
+        def read() -> dict[str, Any]:
+            index = self.lake.index(run)
+            shown = {"index": index, "saved": read_filters(self.lake.lake, run), "error": ""}
+            try:
+                index.check(wanted)
+                listing = index.seeds_page(wanted, who, (number - 1) * PAGE, PAGE)
+            except SqlError as error:
+                return shown | {"listing": SeedListing([], 0, 0), "error": str(error)}
+            return shown | {"listing": listing}
+
+        values = await to_thread(read)
+        pages = max(1, -(-values["listing"].seeds // PAGE))
+        status = 400 if values["error"] else 200
+        return self.page(request, "list.html", status, run=run, wanted=wanted, number=number, pages=pages, **values)
 
     async def _trajectory(self, request: web.Request) -> web.StreamResponse:
         run, name = request.match_info["run"], request.match_info["id"]

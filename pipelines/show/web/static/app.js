@@ -60,6 +60,27 @@ if (filter) {
   addEventListener("pageshow", () => { for (const field of $$("select, input", filter)) field.disabled = false; });
 }
 
+/* Filters that are kept under a name. */
+
+async function keep(url, body, words) {
+  try {
+    await post(url, body);
+    sessionStorage.setItem("told", words);
+    location.reload();
+  } catch (error) {
+    tell(error.message);
+  }
+}
+$("#save")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const [{ url, query }, name] = [event.target.dataset, $("#save-name").value];
+  keep(url, { name, query }, "Filter saved");
+});
+$("#saved")?.addEventListener("click", (event) => {
+  const button = event.target.closest(".remove");
+  if (button) keep($("#saved").dataset.url, { name: button.dataset.name }, "Filter removed");
+});
+
 function walk(step) {
   const links = $$(".rows .open");
   const at = links.indexOf(document.activeElement);

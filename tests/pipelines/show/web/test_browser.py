@@ -136,6 +136,28 @@ def test_list_filter_open_drag_accept_comment_reload(browser: Browser, lake: Lak
     assert (kept.boxes[0].turn, kept.decision, kept.comment[:9]) == (0, "accept", "The flag ")
 
 
+def test_sql_filters_and_a_filter_is_saved_applied_and_removed(browser: Browser, lake: Lake) -> None:
+    with viewed(lake.root, "Ana") as view, watched(browser, view) as it:
+        page = it.page
+        page.goto(f"{view.address}runs/small")
+        page.locator("[name=sql]").fill("turns > 3 and answer = 'Uganda'")
+        page.keyboard.press("Enter")
+        expect(page.locator(".count strong")).to_have_text("30")
+        page.locator("#save-name").fill("Uganda & more")
+        page.keyboard.press("Enter")
+        saved(page, "Filter saved")
+        it.keep("saved-filter")
+        page.locator(".count a", has_text="show all").click()
+        expect(page.locator(".count strong")).to_have_text("60")
+        page.locator("#saved a", has_text="Uganda & more").click()
+        expect(page.locator(".count strong")).to_have_text("30")
+        expect(page.locator("[name=sql]")).to_have_value("turns > 3 and answer = 'Uganda'")
+        expect(page.locator("#saved a[aria-current=true]")).to_have_text("Uganda & more")
+        page.get_by_label("Remove the filter Uganda & more").click()
+        saved(page, "Filter removed")
+        assert page.locator("#saved").count() == 0
+
+
 def test_a_review_is_there_after_the_server_began_anew(browser: Browser, lake: Lake) -> None:
     with viewed(lake.root, "Ana") as view, watched(browser, view) as it:
         it.page.goto(view.address)

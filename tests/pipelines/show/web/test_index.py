@@ -10,7 +10,8 @@ from lakes import small_run, write
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.reviews import latest
 from gog.pipelines.show.web.filters import SORTS, Filter, FilterError
-from gog.pipelines.show.web.index import DOUBTS, Option, RunIndex, signature
+from gog.pipelines.show.web.index import Option, RunIndex
+from gog.pipelines.show.web.listed import DOUBTS, signature
 from gog.schemas import Decision, Review, Verdict, Vote
 
 
