@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 10
 MORE: Final = (
-    "Texts are files, or folders with them: .md, .txt and .html, each a page under its path, and JSONL. Each line of "
-    "JSONL is an object with image (a file below the pictures' folder), title, text and url; all are optional, but one "
-    "of the first three is there. A text with an image can be found by its picture and by its words. Pictures without "
-    "a text go in under their file names."
+    "Texts are files, or folders with them: .md, .txt and .html, each a page under its path; JSONL (packed or not), "
+    "Parquet, and Wikipedia's dumps of CirrusSearch. A row has image (a file below the pictures' folder), title, text "
+    "and url; all are optional, but one of the first three is there. A text with an image can be found by its picture "
+    "and by its words. Pictures without a text go in under their file names."
 )
 APART: Final = (
     "`gog run` does this by itself; here it can be seen before. A row that can be found by neither has no picture at "
@@ -39,7 +40,11 @@ def build(
     images: Annotated[Path | None, option("--images", "FOLDER", "Pictures, in this folder and below it.")] = None,
     texts: Annotated[
         list[Path] | None,
-        option("--texts", "PATH", "Pages and captions: a folder, or a file of .md, .txt, .html or JSONL. Repeatable."),
+        option(
+            "--texts",
+            "PATH",
+            "Pages and captions: a folder, or a file of .md, .txt, .html, JSONL or Parquet. Repeatable.",
+        ),
     ] = None,
     image_encoder: Annotated[
         str, option("--image-encoder", "ADDRESS", "Model that pictures are compared by, such as onnx:FILE.")
@@ -65,11 +70,11 @@ def build(
     encoders = {"images": _encoder(image_encoder, "sees"), "texts": _encoder(text_encoder, "reads")}
     shown = time.monotonic()
 
-    def on_picture(number: int) -> None:
+    def on(number: int, what: str) -> None:
         nonlocal shown
         if time.monotonic() - shown > PLAIN_EVERY:
             shown = time.monotonic()
-            print(f"{number:,} pictures", file=sys.stderr, flush=True)
+            print(f"{number:,} {what}", file=sys.stderr, flush=True)
 
     report = build_index(
         images,
@@ -77,7 +82,8 @@ def build(
         out,
         image_encoder=encoders["images"],
         text_encoder=encoders["texts"],
-        on_picture=on_picture,
+        on_picture=partial(on, what="pictures"),
+        on_page=partial(on, what="pages"),
     )
     if as_json:
         skipped = [{"where": where, "why": why} for where, why in report.skipped]

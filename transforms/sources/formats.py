@@ -6,6 +6,7 @@ start of what was there.
 """
 
 import glob
+import io
 import json
 import mmap
 import os
@@ -129,8 +130,9 @@ def grouped(rows: Iterator[tuple[int, int, int]], size: int) -> Iterator[Span]:
 
 
 def _lines(file: BinaryIO, start: int, stop: int | None, number: int) -> Iterator[tuple[int, int, int, bytes | None]]:
-    """(first byte, byte behind, number, line) of lines that are not blank; None for a line above the limit."""
-    file.seek(start)
+    """(first byte, byte behind, number, line) of lines that are not blank; None for a line above the limit. The file
+    is at `start`.
+    """
     while (stop is None or start < stop) and (line := file.readline(LINE_LIMIT + 1)):
         size = len(line)
         if size > LINE_LIMIT and not line.endswith(b"\n"):
@@ -152,14 +154,31 @@ def jsonl_spans(path: Path, rows: int) -> Iterator[Span]:
         yield from grouped(((a, b, number) for a, b, number, _ in _lines(file, start, None, 1)), rows)
 
 
+def jsonl_stream(file: BinaryIO, path: Path) -> Rows:
+    """The rows of a file that is read once, from where it is; `path` is its name. Raises as reading it does, and
+    `SourceError` on a text of two bytes a character.
+    """
+    with io.BufferedReader(file, 1 << 16) as lines:  # type: ignore[type-var]
+        begin = lines.peek(3)[:3]
+        if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise SourceError(f"{path} is UTF-16 text: save it as UTF-8")
+        lines.read(len(_BOM) if begin == _BOM else 0)
+        yield from _rows(lines, 0, None, 1)
+
+
 def jsonl_rows(path: Path, span: Span) -> Rows:
     """The rows of a span."""
     with path.open("rb", buffering=1 << 20) as file:
-        for _, _, number, line in _lines(file, span.start, span.stop, span.first):
-            if line is None:
-                yield number, {}, f"the line is longer than {LINE_LIMIT} bytes"
-            else:
-                yield number, *_object(line)
+        file.seek(span.start)
+        yield from _rows(file, span.start, span.stop, span.first)
+
+
+def _rows(file: BinaryIO, start: int, stop: int | None, first: int) -> Rows:
+    for _, _, number, line in _lines(file, start, stop, first):
+        if line is None:
+            yield number, {}, f"the line is longer than {LINE_LIMIT} bytes"
+        else:
+            yield number, *_object(line)
 
 
 def _object(raw: bytes) -> tuple[dict[str, Any], str]:

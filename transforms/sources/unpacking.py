@@ -8,7 +8,7 @@ import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from gog.transforms.atomic import in_place_of
 from gog.transforms.sources.formats import SourceError, readable, unreadable
@@ -35,18 +35,35 @@ _ARCHIVES: Final = {
 _SUFFIXES: Final = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 
 
-def plain_file(path: Path, folder: Path | None) -> Path:
-    """The file itself, or where it is compressed its content, unpacked into `folder` unless it is there already.
+DAMAGED: Final = (EOFError, zlib.error, lzma.LZMAError, OSError)
+"""What reading a packed file raises where it is cut off or damaged."""
 
-    `SourceError` on an archive, on a damaged file, and on a compressed one where there is no folder.
-    """
+
+def _packing(path: Path) -> tuple[str, Callable[[Path], Any]] | None:
     with readable(path), path.open("rb") as file:
         start = file.read(10)
     for magic, what in _ARCHIVES.items():
         if start.startswith(magic):
             raise SourceError(f"{path} is {what}: unpack it, and name what is in it")
     packing = next((packing for magic, packing in _PACKINGS.items() if start.startswith(magic)), None)
-    if packing is None or (packing[0] == "bzip2" and start[4:10] != b"1AY&SY"):
+    return None if packing and packing[0] == "bzip2" and start[4:10] != b"1AY&SY" else packing
+
+
+def unpacked_stream(path: Path) -> BinaryIO:
+    """The content of a file, to be read once from its beginning; nothing is written. `SourceError` on an archive."""
+    packing = _packing(path)
+    with readable(path):
+        stream: BinaryIO = packing[1](path) if packing else path.open("rb", buffering=0)
+        return stream
+
+
+def plain_file(path: Path, folder: Path | None) -> Path:
+    """The file itself, or where it is compressed its content, unpacked into `folder` unless it is there already.
+
+    `SourceError` on an archive, on a damaged file, and on a compressed one where there is no folder.
+    """
+    packing = _packing(path)
+    if packing is None:
         return path
     if folder is None:
         raise SourceError(f"{path} is compressed with {packing[0]}: unpack it first")
@@ -64,6 +81,6 @@ def plain_file(path: Path, folder: Path | None) -> Path:
                 try:
                     with packing[1](path) as unpacked:
                         shutil.copyfileobj(unpacked, out, 1 << 20)
-                except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+                except DAMAGED as error:
                     raise unreadable(path, error) from error
     return plain
