@@ -97,14 +97,16 @@ TABLE_MACROS: Final[dict[str, Macro]] = {
     "costliest": Macro(
         "n",
         """
-        SELECT u.seed_id, s.category, s.question, u.attempts, u.tokens,
+        SELECT u.seed_id, s.category, s.question, s.image_sha256, u.attempts, u.tokens,
             (u.tokens / nullif(median(u.tokens) OVER (), 0))::DOUBLE AS times_median
         FROM (
             SELECT seed_id, count(*) AS attempts, sum(prompt_tokens + completion_tokens)::BIGINT AS tokens
             FROM trajectories GROUP BY seed_id
         ) u
-        LEFT JOIN (SELECT seed_id, any_value(category) AS category, any_value(question) AS question FROM seeds
-            GROUP BY seed_id) s ON s.seed_id = u.seed_id
+        LEFT JOIN (
+            SELECT seed_id, any_value(category) AS category, any_value(question) AS question,
+                any_value(image_sha256) AS image_sha256 FROM seeds GROUP BY seed_id
+        ) s ON s.seed_id = u.seed_id
         ORDER BY u.tokens DESC, u.seed_id LIMIT n
         """,
         "The n seeds whose trajectories used most tokens; attempts that left without an answer are not in it.",
@@ -112,7 +114,8 @@ TABLE_MACROS: Final[dict[str, Macro]] = {
     "unsolved": Macro(
         "n",
         """
-        SELECT u.seed_id, s.category, s.question, u.wrong, u.unknown, u.unanswered, count(*) OVER () AS of
+        SELECT u.seed_id, s.category, s.question, s.image_sha256, u.wrong, u.unknown, u.unanswered,
+            count(*) OVER () AS of
         FROM (
             SELECT seed_id, count(*) FILTER (outcome = 'wrong') AS wrong,
                 count(*) FILTER (outcome = 'unknown') AS unknown, count(*) FILTER (outcome = '') AS unanswered
@@ -121,8 +124,10 @@ TABLE_MACROS: Final[dict[str, Macro]] = {
                 UNION ALL SELECT seed_id, '' FROM rejects WHERE unit = 'attempt' AND seed_id <> ''
             ) GROUP BY seed_id HAVING count(*) FILTER (outcome = 'correct') = 0
         ) u
-        LEFT JOIN (SELECT seed_id, any_value(category) AS category, any_value(question) AS question FROM seeds
-            GROUP BY seed_id) s ON s.seed_id = u.seed_id
+        LEFT JOIN (
+            SELECT seed_id, any_value(category) AS category, any_value(question) AS question,
+                any_value(image_sha256) AS image_sha256 FROM seeds GROUP BY seed_id
+        ) s ON s.seed_id = u.seed_id
         ORDER BY u.wrong DESC, u.unknown DESC, u.unanswered DESC, u.seed_id LIMIT n
         """,
         "The n seeds of which no verified attempt is right, and how they ended; `of` is how many such seeds there are.",

@@ -18,7 +18,7 @@ from gog.pipelines.views.database import open_lake, rows_of
 from gog.transforms.services.store.records import Tally
 
 MEMORY: Final = "256MB"
-MOST: Final = 8
+MOST: Final = 6
 """Lines of what stands out."""
 Row = dict[str, Any]
 

@@ -6,8 +6,10 @@ from typing import Any, Final
 from aiohttp import web
 
 from gog.pipelines.show.settings import settings_of
+from gog.pipelines.show.web import questions
 from gog.pipelines.show.web.against import results, settings_that_differ
 from gog.pipelines.show.web.rejects import PAGE, Left, left_of
+from gog.pipelines.show.web.served_lake import NotThereError
 from gog.pipelines.show.web.site import Site, number_of
 from gog.pipelines.show.web.snapshots import Snapshots
 
@@ -28,6 +30,7 @@ class RunPages:
             web.get("/runs/{run}/summary", self._summary),
             web.get("/runs/{run}/summary/live", self._live),
             web.get("/runs/{run}/rejects", self._rejects),
+            web.get("/runs/{run}/questions/{kind}", self._questions),
             web.get("/runs/{run}/against/{other}", self._against),
         ]
 
@@ -58,6 +61,21 @@ class RunPages:
         return self._site.page(
             request, "rejects.html", run=run, asked=asked, rows=rows, total=total, number=number, pages=pages
         )
+
+    async def _questions(self, request: web.Request) -> web.StreamResponse:
+        run, kind = request.match_info["run"], request.match_info["kind"]
+        if kind not in questions.KINDS:
+            raise NotThereError(f"there is no list of questions {kind[:50]!r}; known: {', '.join(questions.KINDS)}")
+        number = number_of(request.query.get("page", ""))
+
+        def read() -> tuple[list[dict[str, Any]], int]:
+            self._snapshots.manifest(run)
+            return questions.questions_of(self._site.lake.lake, run, kind, (number - 1) * questions.PAGE)
+
+        rows, total = await to_thread(read)
+        pages = max(1, -(-total // questions.PAGE))
+        found: dict[str, Any] = {"rows": rows, "total": total, "number": number, "pages": pages}
+        return self._site.page(request, "questions.html", run=run, kind=kind, title=questions.KINDS[kind], **found)
 
     async def _against(self, request: web.Request) -> web.StreamResponse:
         run = request.match_info["run"]

@@ -23,7 +23,7 @@ from gog.transforms.services.store.records import Tally
 from gog.transforms.services.store.schema import StoreError
 
 MOST_SNAPSHOTS: Final = 8
-SELDOM: Final = 20
+SELDOM: Final = 8
 """A look that took a second is taken again after so many."""
 
 
@@ -107,7 +107,7 @@ class Snapshots:
         if state == "live":
             try:
                 tallies = tallies_of(lake, manifest)
-                now = self._now(manifest)
+                now = self._now(manifest) if manifest.shards else []  # a training has none
             except (StoreError, LakeError, OSError) as error:
                 trouble = one_line(error, 300)
         else:

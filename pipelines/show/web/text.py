@@ -56,7 +56,7 @@ def moment(seconds: float) -> str:
 
 def number(value: float) -> str:
     """A number of a curve, as short as four digits allow."""
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def short(count: float) -> str:

@@ -23,6 +23,7 @@ PAGES = {
     "nothing": "runs/fresh/summary",
     "against": "runs/small/against/other",
     "rejects": "runs/small/rejects",
+    "questions": "runs/small/questions/costliest",
     "runs-all": "?all",
 }
 

@@ -7,7 +7,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from lakes import small_run, write
+from lakes import make_seed, small_run, write
 from viewing import SCRIPT, hostile_run, viewed, with_manifest
 
 from gog.pipelines.lake.lake import Lake, Manifest
@@ -62,6 +62,36 @@ def test_a_training_has_curves_and_no_funnel(lake: Lake) -> None:
         assert "1 damaged line was passed over" in words(page)
         assert "Funnel" not in words(page)
         assert "Nothing was counted" not in words(page)
+
+
+def test_a_live_training_is_at_work_without_calls_or_shards(lake: Lake) -> None:
+    lake.write_manifest(Manifest(run="training", fingerprint="f", state="running", counts={"steps": 7}))
+    (lake.run_folder("training") / "curves.jsonl").write_text(f"{json.dumps(CURVE)}\n")
+    with viewed(lake.root) as view, lake.lock("training"):
+        said = words(view.get("/runs/training/summary").text)
+        assert "training at work now this page updates itself" in said
+        assert "questions a second" not in said
+        assert "A training has no funnel." in said
+        assert "training at work now Summary 7 steps of training" in words(view.get("/?all").text)
+
+
+def test_all_questions_that_stand_out_are_listed(lake: Lake) -> None:
+    never = [make_seed(100 + n, lake.images) for n in range(150)]
+    write(lake, "small", "seeds", never, "more")
+    out = [Reject.of("synthesize", Unit.ATTEMPT, f"{s.seed_id}/0", "teacher.timeout", seed_id=s.seed_id) for s in never]
+    write(lake, "small", "rejects", out, "more")
+    with viewed(lake.root) as view:
+        assert "/runs/small/questions/unsolved" in links(view.get("/runs/small/summary").text)
+        first, second = (view.get(f"/runs/small/questions/unsolved?page={n}").text for n in (1, 2))
+        assert "150 questions" in words(first)
+        assert "1 without an answer" in words(first)
+        listed = [link for page in (first, second) for link in links(page) if "rejects?seed=" in link]
+        assert len(set(listed)) == 150
+        assert "Which country's flag is number" in words(view.get(listed[0]).text)
+        costly = view.get("/runs/small/questions/costliest").text
+        assert "6 questions" in words(costly)
+        assert re.search(r"[\d,]+ tokens in 2 attempts", words(costly))
+        assert view.get("/runs/small/questions/nope").status == 404
 
 
 def test_a_run_that_has_nothing_says_so_in_a_sentence(lake: Lake) -> None:
@@ -137,10 +167,11 @@ def test_a_hostile_run_is_shown_as_text(tmp_path: Path) -> None:
     line = {"step": 1, "time": SCRIPT, "values": {SCRIPT: 1, "\x07\u202e'\"": 2}}
     (lake.run_folder("hostile") / "curves.jsonl").write_text(json.dumps(line) + "\n")
     with viewed(tmp_path) as view:
-        for path in ("summary", "summary/live", "rejects", "against/hostile"):
+        for path in ("summary", "summary/live", "rejects", "questions/costliest", "against/hostile"):
             page = view.get(f"/runs/hostile/{path}")
             assert page.status == 200
-            assert not re.search(r"<(img|script)(?! (src|alt)=\"?/?)[ >]", page.text)
+            assert "<script>" not in page.text
+            assert "<img src=x" not in page.text
             assert 'onerror="' not in page.text
             assert " style=" not in page.text
             assert "secret" not in page.text
