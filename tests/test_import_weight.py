@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 BEAM = ("gog.transforms.beam", "gog.pipelines")
 """The only places that may import Beam."""
 
-NEEDS_ARROW = ("gog.schemas.arrow", "gog.transforms.sources.parquet_format", "gog.transforms.beam.encode")
+NEEDS_ARROW = ("gog.schemas.arrow", "gog.transforms.sources.parquet_format", "gog.transforms.part_file")
 """Modules elsewhere that need the `pipelines` extra, and say so."""
 
 

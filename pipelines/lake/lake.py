@@ -30,8 +30,8 @@ from gog.pipelines.lake.one_line import one_line
 from gog.schemas import SCHEMA_VERSION, TABLES
 from gog.schemas.base import Row
 from gog.schemas.rows import from_row, to_row
-from gog.transforms.beam.encode import encode_part, part_name
 from gog.transforms.object_path import ObjectPath
+from gog.transforms.part_file import encode_part, part_name
 from gog.transforms.place import local_folder, place
 
 __all__ = [

@@ -20,8 +20,8 @@ from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.reviews import Word, latest
 from gog.schemas import TABLES, Audit, Box, CorrectedBox, Decision, Outcome, Review, Why, canonical_json, content_id
 from gog.schemas.rows import SchemaError, check_row, from_row, to_row
-from gog.transforms.beam.encode import encode_part
 from gog.transforms.object_path import ABSENT, ObjectPath
+from gog.transforms.part_file import encode_part
 
 _TABLE_OF: Final = {record: table for table, record in TABLES.items()}
 JOURNAL: Final = "journal.jsonl"

@@ -19,7 +19,7 @@ from gog.pipelines.lake.review_files import AuditBook, ReviewBook
 from gog.pipelines.tools.forget_plan import Asked, concerns, configs_of, plan, shard_of
 from gog.schemas import TABLES, Reject, Unit
 from gog.schemas.rows import to_row
-from gog.transforms.beam.encode import encode_part
+from gog.transforms.part_file import encode_part
 from gog.transforms.place import remove_folder
 from gog.transforms.services.search.gallery_removal import remove_pictures
 from gog.transforms.services.store.records import Mode

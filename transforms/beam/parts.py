@@ -8,7 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from gog.transforms.beam.encode import encode_part, part_name
+from gog.transforms.part_file import encode_part, part_name
 from gog.transforms.place import place, write_whole
 
 Key = tuple[str, int]

@@ -8,8 +8,8 @@ import pytest
 
 from gog.schemas import Box, Region, Reject, Unit
 from gog.schemas.rows import to_row
-from gog.transforms.beam.encode import encode_part
 from gog.transforms.beam.parts import WriteParts
+from gog.transforms.part_file import encode_part
 
 
 def region(number: int) -> Region:
