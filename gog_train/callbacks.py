@@ -8,21 +8,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from transformers import TrainerCallback
 
+from gog.transforms.dialect.backbones import Backbone, Template
+from gog_train.checkpoints import note
+from gog_train.curves import values_of
+
 EVERY_S: Final = 10.0
-"""Seconds between two lines of progress."""
+"""Seconds of silence after which a line of progress is said between two logs."""
+_UNSAID: Final = ("learning_rate", "tokens")
+"""Curves that are not told on the terminal."""
 
 
 class Progress(TrainerCallback):
-    """A line of the step, the last metrics and the time left, every ten seconds and at each evaluation."""
+    """A line for each log, with the curves and the time left; between logs one every ten seconds."""
 
     def __init__(self, say: Callable[[str], None], every_s: float = EVERY_S) -> None:
         self.say = say
         self.every_s = every_s
-        self.metrics: dict[str, float] = {}
         self.began = self.said = 0.0
         self.first = 0
 
@@ -34,26 +40,28 @@ class Progress(TrainerCallback):
             self.say(f"step {state.global_step}/{state.max_steps}")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
-        """Keep the metrics for the next line; an evaluation is said at once."""
-        numbers = {key: float(value) for key, value in (logs or {}).items() if isinstance(value, int | float)}
-        self.metrics |= numbers
-        if state.is_world_process_zero and "eval_loss" in numbers:
-            self.say(f"step {state.global_step}/{state.max_steps}, validation loss {numbers['eval_loss']:.4f}")
+        """Say what was logged, of an evaluation too."""
+        values = {name: value for name, value in values_of(logs or {}).items() if name not in _UNSAID}
+        if values and state.is_world_process_zero:
+            self.said = time.monotonic()
+            self.say(self.line(state, self.said - self.began, values))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Say a line when it is time."""
+        """Say a line when it is time, and no log is about to."""
         now = time.monotonic()
-        if state.is_world_process_zero and now - self.said >= self.every_s:
+        if state.is_world_process_zero and now - self.said >= self.every_s and not control.should_log:
             self.said = now
-            self.say(self.line(state, now - self.began))
+            self.say(self.line(state, now - self.began, {}))
 
-    def line(self, state: Any, seconds: float) -> str:
-        """Step, loss, rate and time left."""
+    def line(self, state: Any, seconds: float, values: Mapping[str, float]) -> str:
+        """Step, curves, rate and time left."""
+        said = "".join(f", {name.replace('_', ' ')} {_short(value)}" for name, value in values.items())
         done = state.global_step - self.first
-        pace = seconds / max(done, 1)
+        if not done:
+            return f"step {state.global_step}/{state.max_steps}{said}"
+        pace = seconds / done
         rest = _clock(pace * (state.max_steps - state.global_step))
-        loss = f", loss {self.metrics['loss']:.4f}" if "loss" in self.metrics else ""
-        return f"step {state.global_step}/{state.max_steps}{loss}, {pace:.1f} s a step, {rest} left"
+        return f"step {state.global_step}/{state.max_steps}{said}, {pace:.1f} s a step, {rest} left"
 
 
 class Watch(TrainerCallback):
@@ -115,13 +123,22 @@ DRIFTED: Final = Sign(
 
 
 class Moment(TrainerCallback):
-    """The random numbers as they stood before the step that runs: a checkpoint that is made within it goes on there."""
+    """The random numbers as they stood before the step that runs, or after the last: a checkpoint that is made when it
+    is broken off goes on there.
+    """
 
     def __init__(self) -> None:
         self._put_back: Callable[[], None] = lambda: None
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Remember."""
+        self._remember()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Remember: what comes behind the step, an evaluation, may be broken off too."""
+        self._remember()
+
+    def _remember(self) -> None:
         import random
 
         import numpy as np
@@ -142,6 +159,19 @@ class Moment(TrainerCallback):
     def put_back(self) -> None:
         """Have all random numbers of this process go on from before the step."""
         self._put_back()
+
+
+class Served(TrainerCallback):
+    """Writes beside each checkpoint what serves it, so that `gog label` and `gog eval` take it."""
+
+    def __init__(self, template: Template, backbone: Backbone) -> None:
+        self.template, self.backbone = template, backbone
+
+    def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **more: Any) -> None:
+        """Write it."""
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir).resolve() / f"checkpoint-{state.global_step}"
+            note(model, folder, self.template, self.backbone)
 
 
 class Stop(TrainerCallback):
@@ -197,6 +227,11 @@ def _any(here: bool) -> bool:
     if state.num_processes == 1:
         return here
     return bool(gather(torch.tensor([int(here)], device=state.device)).any().item())
+
+
+def _short(value: float) -> str:
+    """Three digits, as `12,345`, `0.123` and `4.5e-05`."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _clock(seconds: float) -> str:

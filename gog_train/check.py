@@ -22,7 +22,7 @@ from gog.transforms.extras import install
 from gog_train.checkpoints import check_notes, git_revision, resumed, version_of, versions
 from gog_train.data import Export, ExportError, open_export
 from gog_train.grpo import EXAMPLES as GRPO_EXAMPLES
-from gog_train.grpo import GrpoSettings
+from gog_train.grpo_settings import GrpoSettings
 from gog_train.memory import Memory, Shape, as_dict, disk_of, gigabytes, memory_of, shape_of
 from gog_train.processors import backbone_of, fit, load_processor
 from gog_train.processors import check as check_processor

@@ -38,37 +38,35 @@ def save(
     """
     output = output.resolve()
     if not hasattr(model, "peft_config"):
-        return {"model": _saved(model, processor, template, backbone, output / "model", None, served=True)}
-    lora = model.peft_config["default"]
-    on_base = (str(lora.base_model_name_or_path), int(lora.r))
-    sees = any("lora_" in name and re.match(backbone.vision, name) for name, _ in model.named_parameters())
+        return {"model": _saved(model, processor, template, backbone, output / "model")}
     folders = {}
     if what != "merged":
-        place = output / "adapter"
-        folders["adapter"] = _saved(
-            model, processor, template, backbone, place, on_base, served=not (sees or lora.target_parameters)
-        )
+        folders["adapter"] = _saved(model, processor, template, backbone, output / "adapter")
     if what != "adapter":
         whole = model.merge_and_unload()
-        folders["merged"] = _saved(whole, processor, template, backbone, output / "merged", None, served=True)
+        folders["merged"] = _saved(whole, processor, template, backbone, output / "merged")
     return folders
 
 
-def _saved(
-    model: Any,
-    processor: Any,
-    template: Template,
-    backbone: Backbone,
-    folder: Path,
-    on_base: tuple[str, int] | None,
-    *,
-    served: bool,
-) -> Path:
-    """The folder with the model and all that serves it; `on_base` as `serve_command` has it."""
+def _saved(model: Any, processor: Any, template: Template, backbone: Backbone, folder: Path) -> Path:
+    """The folder with the model and all that serves it."""
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    write_notes(folder, template, backbone, on_base, served=served)
+    note(model, folder, template, backbone)
     return folder
+
+
+def note(model: Any, folder: Path, template: Template, backbone: Backbone) -> None:
+    """Write beside a saved model, or adapter, what serves it."""
+    from peft import PeftModel
+
+    if not isinstance(model, PeftModel):
+        write_notes(folder, template, backbone)
+        return
+    lora = model.peft_config["default"]
+    sees = any("lora_" in name and re.match(backbone.vision, name) for name, _ in model.named_parameters())
+    on_base = (str(lora.base_model_name_or_path), int(lora.r))
+    write_notes(folder, template, backbone, on_base, served=not (sees or lora.target_parameters))
 
 
 def write_notes(

@@ -51,7 +51,7 @@ class Rollout:
 
         `settings` are the export's: its prompts name the limits.
         """
-        self._tools, self._images = tools, images
+        self._tools, self.images = tools, images
         self._cut: Ending | None = None
         self.row = row
         self.gold = gold_of(row)
@@ -102,7 +102,7 @@ class Rollout:
         if isinstance(message.content, str):
             return [{"type": "text", "text": message.content}]
         return [
-            {"type": "image", "image": decode_image(self._images.read(part.image))}
+            {"type": "image", "image": decode_image(self.images.read(part.image))}
             if isinstance(part, ImagePart)
             else {"type": "text", "text": part.text}
             for part in message.content

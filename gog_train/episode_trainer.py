@@ -22,6 +22,7 @@ from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.export.rows import chat_message
 from gog.transforms.services.loop import run_on_loop
+from gog_train import held_out
 from gog_train.environment import Ending, Environment, Rollout, environment_class
 from gog_train.judge_health import JudgeHealth
 from gog_train.rewards.scoring import (
@@ -34,6 +35,7 @@ from gog_train.rewards.scoring import (
     with_signal,
 )
 from gog_train.rewards.terms import RewardSettings
+from gog_train.rollouts import Counted, Keeper
 from gog_train.sampling import draw, merge, silenced
 from gog_train.services import TrainingServices
 from gog_train.settings import TrainingError
@@ -70,6 +72,8 @@ class Setup:
     health: JudgeHealth = field(default_factory=JudgeHealth)
     resample: int = 0
     """Batches that are drawn at most to replace groups without signal."""
+    keeper: Keeper | None = None
+    """Takes the rollouts of each step."""
 
 
 @dataclass(slots=True)
@@ -272,6 +276,8 @@ class EpisodeTrainer(GRPOTrainer):
         counts = torch.tensor([sum(alive), len(alive)], device=self.accelerator.device, dtype=torch.float)
         live, groups = self.accelerator.gather(counts).view(-1, 2).sum(0).tolist()
         self._metrics[mode]["groups/with_signal"].append(live / groups)
+        if self.setup.keeper is not None:
+            self.setup.keeper.write(self.state.global_step + 1, self.accelerator)
         return batch
 
     def _scored_batch(self, inputs: Any) -> tuple[dict[str, Any], list[bool]]:
@@ -284,12 +290,32 @@ class EpisodeTrainer(GRPOTrainer):
         asked, answered, unsettled = map(int, self.accelerator.gather(counts).sum(0).tolist())
         self.unsettled += unsettled
         self.setup.health.add(asked, answered)
+        if self.setup.keeper is not None:
+            rollouts = [environment.rollout for environment in self.environments]
+            first = self.accelerator.process_index * len(rollouts)
+            self.setup.keeper.add(self.state.global_step + 1, first, rollouts, self.scored, self._counts_of(batch))
         paid = torch.tensor([one.reward is not None for one in self.scored], device=batch["tool_mask"].device)
         batch["tool_mask"] = batch["tool_mask"] * paid.unsqueeze(1)
         if "importance_sampling_ratio" in batch:
             share = effective_share(batch["importance_sampling_ratio"], self._own(batch), self.accelerator)
             self._metrics["train" if self.model.training else "eval"]["sampling/effective_share"].append(share)
         return self._counted(batch), with_signal(self.scored, self.num_generations)
+
+    def _counts_of(self, batch: dict[str, Any]) -> list[Counted]:
+        tokens = batch["prompt_mask"].sum(1).tolist(), self._own(batch).sum(1).tolist()
+        return [Counted(*one) for one in zip(batch["advantages"].tolist(), *tokens, strict=True)]
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Have the greedy policy answer the held-out questions, in the place of TRL's sampled loss."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            metrics = held_out.ask(self, self.eval_dataset)
+            self.log(dict(metrics))
+        finally:
+            self.model.train(training)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def _own(self, batch: dict[str, Any]) -> Any:
         """The mask of the tokens that the loss sees."""

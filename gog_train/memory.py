@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gog_train.grpo import GrpoSettings
+from gog_train.grpo_settings import GrpoSettings
 from gog_train.processors import backbone_of, base_of
 from gog_train.settings import TrainSettings
 from gog_train.sft import SftSettings

@@ -17,6 +17,8 @@ from gog.transforms.images import decode_image
 from gog_train.settings import TrainingError
 
 GOLD: Final = ("question", "answers", "answer_type", "answer_unit", "answer_low", "answer_high")
+ABOUT: Final = ("dataset", "category", "language", "licence", "source_url")
+"""What is kept of a question beside, where the export has it."""
 COLUMNS: Final = ("id", "prompt", "tools", "images", "level", *GOLD)
 
 
@@ -33,7 +35,8 @@ def bare(rows: Any) -> Any:
     missing = [name for name in COLUMNS if name not in rows.column_names]
     if missing:
         raise TrainingError(f"the export has no column {missing[0]}: export again with `gog export rl --format trl`")
-    return rows.select_columns(list(COLUMNS)).cast_column("images", List(Files(decode=False)))
+    there = [name for name in ABOUT if name in rows.column_names]
+    return rows.select_columns([*COLUMNS, *there]).cast_column("images", List(Files(decode=False)))
 
 
 def check_prompts(rows: Any, episode: EpisodeSettings) -> None:
@@ -55,7 +58,7 @@ def _read(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """A batch of rows: `prompt` as messages, `images` as pixels, and `files` as bytes."""
     files = [[image["bytes"] for image in images] for images in columns["images"]]
     return {
-        **{key: list(columns[key]) for key in ("id", "level", *GOLD)},
+        **{key: list(columns[key]) for key in ("id", "level", *GOLD, *ABOUT) if key in columns},
         "prompt": [json.loads(text) for text in columns["prompt"]],
         "images": [[decode_image(data) for data in datas] for datas in files],
         "files": files,

@@ -66,8 +66,10 @@ class TrainSettings(BaseModel):
     give_up: int = Field(default=30, ge=0)
     """Steps without anything to learn (a gradient of 0, rollouts all paid the same, most of them masked) after which
     training stops with the reason; 0: never."""
-    report: Literal["none", "tensorboard", "wandb"] = "none"
-    """Where metrics go, beside the log. tensorboard writes below OUTPUT/runs."""
+    patience: int = Field(default=0, ge=0)
+    """Evaluations without a better one than the best after which training ends, as if it were done; 0: never."""
+    report: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
+    """Where metrics go, beside the log and the curves. tensorboard writes below OUTPUT/runs."""
     save: Literal["adapter", "merged", "both"] = "adapter"
     """What is saved at the end: the adapter alone, a whole model, or both. With `tune: full` it is the whole model."""
     resume: str = Field(default="", json_schema_extra={"bare": "last"})

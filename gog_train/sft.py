@@ -34,7 +34,9 @@ from gog_train.stages import (
     ready,
     say,
     starting_model,
+    watched,
 )
+from gog_train.training_lake import TrainingLake
 
 EXAMPLES: Final = """\
 examples:
@@ -97,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(settings: SftSettings) -> Trained:
     """Check everything, train, save. Raises `TrainingError` or `ExportError` before the first step."""
-    from gog_train.callbacks import BROKEN, STILL, Progress, Stop, Watch
+    from gog_train.callbacks import BROKEN, STILL, Stop, Watch
+    from gog_train.held_out import Best
 
     checkpoint = resumed(settings.output, settings.resume)
     _accumulation(settings)
@@ -108,12 +111,20 @@ def train(settings: SftSettings) -> Trained:
         write_left_out(settings.output, splits, settings.max_length)
     stop = Stop()
     watch = Watch(stop, (STILL, BROKEN), settings.give_up)
-    trainer = make_trainer(settings, processor, splits, [stop, watch, Progress(say)])
-    with stop.on_signals():
-        result = trainer.train(resume_from_checkpoint=checkpoint)
+    lake = TrainingLake(settings.output, 0, say)
+    best = Best("eval_loss", higher=False, patience=settings.patience, say=say)
+    trainer = make_trainer(settings, processor, splits, [stop, watch, best, *watched(export, form, lake)])
+    try:
+        with stop.on_signals():
+            result = trainer.train(resume_from_checkpoint=checkpoint)
+    except BaseException:
+        lake.end("failed")
+        raise
     steps = trainer.state.global_step
     metrics = _metrics(result.metrics, trainer.state.log_history)
-    if stop.asked and steps < trainer.state.max_steps:
+    stopped = stop.asked and steps < trainer.state.max_steps
+    lake.end("stopped" if stopped else "done", stop.why if stopped else best.why)
+    if stopped:
         say(f"{stop.why} at step {steps} of {trainer.state.max_steps}: --resume goes on from there")
         return Trained(False, steps, metrics, {})
     saved = finish(settings, trainer, form, export, {"stage": "sft", "rows": _counts(splits), "metrics": metrics})

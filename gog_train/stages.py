@@ -20,6 +20,7 @@ from gog_train.checkpoints import check_notes, read_notes, save, write_card
 from gog_train.data import Export, ExportError, Kind, open_export
 from gog_train.processors import backbone_of, fit, load_model, load_processor
 from gog_train.settings import TrainingError, TrainSettings, read_settings
+from gog_train.training_lake import TrainingLake
 
 LANGUAGE_MODEL: Final = re.compile(r"(?:.*\.)?(?:language_model|lm_head)\..*")
 """Weights of the language model, by name; the others are the vision tower's, and what joins them."""
@@ -192,9 +193,23 @@ def adapter(settings: TrainSettings, backbone: Backbone) -> Any:
     )
 
 
+def watched(export: Export, form: Template, lake: TrainingLake) -> list[Any]:
+    """Callbacks that show a training: its curves, a line for each log, checkpoints that can be served."""
+    from gog_train.callbacks import Progress, Served
+    from gog_train.curves import Curves
+
+    written = lake if first_process() else None
+    return [Curves(written, export.sha256), Served(form, export.backbone), Progress(say)]
+
+
 def ready(trainer: Any) -> Any:
-    """The trainer, silent: `callbacks.Progress` tells. Raises `TrainingError` for sharded weights."""
+    """The trainer, silent: `callbacks.Progress` tells. Raises `TrainingError` for sharded weights.
+
+    Curves come first: those who report get the tokens a second that they add.
+    """
     from transformers import PrinterCallback, ProgressCallback
+
+    from gog_train.curves import Curves
 
     zero = getattr(trainer.accelerator.state, "deepspeed_plugin", None)
     if trainer.is_fsdp_enabled or (zero is not None and zero.zero_stage == 3):
@@ -204,6 +219,7 @@ def ready(trainer: Any) -> Any:
         )
     for silent in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(silent)
+    trainer.callback_handler.callbacks.sort(key=lambda callback: not isinstance(callback, Curves))
     return trainer
 
 

@@ -26,6 +26,7 @@ REASONS: dict[str, str] = {
     "screen.teacher_failed": "the teacher could not be asked",
     "episode.out_of_turns": "the turns ran out before an answer",
     "episode.strikes": "too many malformed calls",
+    "episode.cut": "a training cut it off: its tokens ran out, or it wrote what no turn may hold",
     "compose.off_plan": "the teacher did not follow the plan",
     "compose.no_plan": "no plan fits what the searches returned",
     "teacher.refused": "the teacher refused",

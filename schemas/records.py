@@ -146,6 +146,8 @@ class StopReason(StrEnum):
     ANSWERED = "answered"
     OUT_OF_TURNS = "out_of_turns"
     STRIKES = "strikes"
+    CUT = "cut"
+    """By a training, before it could end: `Training.ending` says why."""
 
 
 class Behaviour(StrEnum):
@@ -164,6 +166,24 @@ class Origin(StrEnum):
     ROLLOUT = "rollout"
     COMPOSE = "compose"
     SCREEN = "screen"
+
+
+class Training(Record):
+    """Where in a training a rollout was made, and what it was paid."""
+
+    step: int = Field(ge=1)
+    """The step that it was made for."""
+    draw: int = Field(default=0, ge=0)
+    """0: for a question of the step's own; n: of the n-th batch that was drawn for questions without signal."""
+    ending: str
+    """How it ended: as an episode does, or `overlong`, `tool_failed` or `broken`."""
+    masked: str = ""
+    """Why it is out of the loss; empty where it was paid."""
+    reward: float | None = None
+    """None where it is masked."""
+    terms: dict[str, float | None] = Field(default_factory=dict)
+    """The parts of the reward by name, before their weights."""
+    advantage: float | None = None
 
 
 class Trajectory(Row):
@@ -191,6 +211,8 @@ class Trajectory(Row):
     plan_used_gold: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    training: Training | None = None
+    """Of a training's rollouts: at which step, and what it was paid. None of all others."""
 
 
 class Outcome(StrEnum):

@@ -17,6 +17,7 @@ from rolling import answer, scripted
 from training import module_of, small
 
 from gog_train import callbacks, episode_trainer, grpo, sft
+from gog_train.grpo_settings import GrpoSettings
 from gog_train.settings import TrainSettings
 
 
@@ -40,7 +41,7 @@ def main(stage: str, options: str, kill: str = "") -> int:
     values = json.loads(Path(options).read_text("utf-8"))
     kinds: dict[str, tuple[type[TrainSettings], Any]] = {
         "sft": (sft.SftSettings, sft.train),
-        "grpo": (grpo.GrpoSettings, grpo.train),
+        "grpo": (GrpoSettings, grpo.train),
     }
     settings, train = kinds[stage]
     return 0 if train(settings.model_validate(values)).finished else 1

@@ -4,7 +4,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from runs import run_folder
 
@@ -35,3 +35,26 @@ def trl_export(config: Config, kind: Literal["sft", "rl"], backbone: Backbone, f
     images, target = Lake(Path(config.lake)).images, Target("trl", backbone)
     export = write.export_sft if kind == "sft" else write.export_rl
     return export(SourceRun(copy, images, config.episode), ExportRequest(config.export, target)).folder
+
+
+def grpo_values(checkpoint: Path, export: Path, world: Path, folder: Path) -> dict[str, Any]:
+    """Settings of a short training of reinforcement; `world` has the bundled world's indexes."""
+    return {
+        "model": str(checkpoint),
+        "export": export,
+        "output": folder / "out",
+        "levels": (1, 2),
+        "questions": 2,
+        "rollouts": 2,
+        "epochs": 2,
+        "device_batch_size": 2,
+        "turn_tokens": 2,
+        "max_tokens": 3000,
+        "resample": 0,
+        "unsettled": "zero",
+        "text_search": f"corpus:{world}",
+        "image_search": f"gallery:{world}",
+        "learning_rate": 1e-3,
+        "log_every": 1,
+        "save_every": 1,
+    }

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from gog.schemas import Outcome
+from gog.schemas import Method, Outcome
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion
 from gog.transforms.verify.verdict import settle
 from gog_train.rewards.terms import Unsettled
@@ -14,6 +14,7 @@ class PaidAs(NamedTuple):
     outcome: Outcome
     unsettled: bool
     why: str
+    method: Method
 
 
 async def paid_as(answer: str | None, gold: JudgeQuestion, judge: JudgeCall | None, unsettled: Unsettled) -> PaidAs:
@@ -21,6 +22,6 @@ async def paid_as(answer: str | None, gold: JudgeQuestion, judge: JudgeCall | No
 
     A judge that fails leaves it unknown whatever `unsettled` is.
     """
-    outcome, _, why = await settle(answer, gold, judge)
+    outcome, method, why = await settle(answer, gold, judge)
     alone = judge is None and outcome is Outcome.UNKNOWN
-    return PaidAs(Outcome.WRONG if alone and unsettled == "zero" else outcome, alone, why)
+    return PaidAs(Outcome.WRONG if alone and unsettled == "zero" else outcome, alone, why, method)

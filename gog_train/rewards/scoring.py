@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gog.schemas import Behaviour, Outcome
+from gog.schemas import Behaviour, Method, Outcome
 from gog.transforms.episode.machine import behaviour_of, is_reflective
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply
 from gog_train.environment import Ending, Rollout
@@ -28,7 +28,7 @@ MASKS: Final = (*_MASKED.values(), "unsettled", "judge", "term")
 class Scored:
     """A rollout's reward and its terms' values, by name; `masked` says why it has none.
 
-    `unsettled`: no rule settled its answer, and there is no judge.
+    `unsettled`: no rule settled its answer, and there is no judge. `outcome` is None where it gave no answer.
     """
 
     ending: Ending
@@ -36,6 +36,15 @@ class Scored:
     values: Mapping[str, float | None] = field(default_factory=dict)
     masked: str = ""
     unsettled: bool = False
+    outcome: Outcome | None = None
+    method: Method = Method.NONE
+
+    @property
+    def right(self) -> bool | None:
+        """Whether it answered, and right; None where tools or judge failed, or nobody could settle the answer."""
+        if self.ending is Ending.TOOL_FAILED or self.outcome is Outcome.UNKNOWN:
+            return None
+        return self.outcome is Outcome.CORRECT
 
 
 @dataclass(slots=True)
@@ -58,14 +67,14 @@ async def score(rollout: Rollout, judge: JudgeCall | None, settings: RewardSetti
     """The reward of a rollout that has ended. Without a judge `settings.unsettled` says what the rest is."""
     if rollout.ending in _MASKED:
         return Scored(rollout.ending, None, masked=_MASKED[rollout.ending])
-    finished, unsettled = finished_of(rollout), False
+    finished, unsettled, method = finished_of(rollout), False, Method.NONE
     if rollout.ending is Ending.ANSWERED:
-        outcome, unsettled, _ = await paid_as(rollout.episode.answer, rollout.gold, judge, settings.unsettled)
+        outcome, unsettled, _, method = await paid_as(rollout.episode.answer, rollout.gold, judge, settings.unsettled)
         finished = replace(finished, outcome=outcome)
     reward, values = settings.pay(finished)
     silent = "unsettled" if unsettled else "judge"
     why = "" if reward is not None else silent if finished.outcome is Outcome.UNKNOWN else "term"
-    return Scored(rollout.ending, reward, values, why, unsettled)
+    return Scored(rollout.ending, reward, values, why, unsettled, finished.outcome, method)
 
 
 def finished_of(rollout: Rollout) -> Finished:

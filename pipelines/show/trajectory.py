@@ -148,6 +148,7 @@ class TrajectoryView:
     answer: str
     outcome: str
     judgement: str
+    """What verification says besides the outcome; of a training's rollout also what it was paid."""
     about: tuple[str, ...]
     """What it is: data set, category, behaviour, origin."""
     cost: float | None
@@ -183,7 +184,7 @@ def view_of(records: Records, prices: Mapping[str, Price] | None = None) -> Traj
         prompts=tuple(message for message in trajectory.messages[:4] if message.role in ("system", "user")),
         answer=trajectory.answer if trajectory.answer is not None else f"no answer: {trajectory.stop}",
         outcome=str(verdict.outcome) if verdict else "not verified",
-        judgement=judgement_of(verdict) if verdict else "",
+        judgement="; ".join(filter(None, (judgement_of(verdict) if verdict else "", payment_of(trajectory)))),
         about=tuple(filter(None, about)),
         cost=price.cost(trajectory.prompt_tokens, trajectory.completion_tokens) if price else None,
     )
@@ -283,6 +284,18 @@ def judgement_of(verdict: Verdict) -> str:
     phrases += {True: ["leaked"], False: [], None: ["nobody could say whether it leaked"]}[verdict.leaked]
     leaves = [f"leaves for {', '.join(verdict.reasons)}"] if verdict.reasons else []
     return "; ".join(filter(None, [", ".join(phrases), *leaves]))
+
+
+def payment_of(trajectory: Trajectory) -> str:
+    """What a training paid for its rollout, and at which step; empty of others."""
+    training = trajectory.training
+    if training is None:
+        return ""
+    terms = ", ".join(f"{name} {value:.3g}" for name, value in training.terms.items() if value is not None)
+    paid = f"masked ({training.masked})" if training.reward is None else f"paid {training.reward:.3g} ({terms})"
+    advantage = "" if training.advantage is None else f", advantage {training.advantage:.3g}"
+    drawn = f", batch {training.draw} of those drawn anew" if training.draw else ""
+    return f"step {training.step}{drawn}: {paid}{advantage}"
 
 
 def _disagreement(verdict: Verdict) -> list[str]:

@@ -108,7 +108,7 @@ NAMES: Final = {
     "split_hint": "split that the source has it in",
     "stage": "stage of the pipelines",
     "steps": "the turns, as a JSON list",
-    "stop": "how the episode ended: answered, out_of_turns or strikes",
+    "stop": "how the episode ended: answered, out_of_turns, strikes, or cut (by a training, before it could end)",
     "teacher": "model that acted",
     "tool": "name of the tool: text_search, image_search, gaze, ...",
     "tools": "JSON schemas of the tools that the model had, as a JSON list",

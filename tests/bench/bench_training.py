@@ -100,17 +100,18 @@ def measure(folder: Path, size: Size, name: str, stage: str) -> Json:
     import torch
 
     from gog_train import grpo, sft
+    from gog_train.grpo_settings import GrpoSettings
     from gog_train.memory import memory_of, shape_of
 
     tiny_models.register()
     export = folder / "copy" / "runs" / "run" / "exports" / f"trl-{name}" / ("sft" if stage == "sft" else "rl")
     common = {"model": str(folder / "model"), "export": str(export), "output": str(folder / stage), "log_every": 1}
-    settings: sft.SftSettings | grpo.GrpoSettings
+    settings: sft.SftSettings | GrpoSettings
     if stage == "sft":
         settings = sft.SftSettings.model_validate(common | dict(size.sft) | {"evaluate": False})
         trained: Any = sft.train(settings)
     else:
-        settings = grpo.GrpoSettings.model_validate(common | dict(size.grpo) | {"levels": (1, 2), "unsettled": "zero"})
+        settings = GrpoSettings.model_validate(common | dict(size.grpo) | {"levels": (1, 2), "unsettled": "zero"})
         trained = grpo.train(settings)
     gpu = torch.cuda.is_available()
     memory = torch.cuda.get_device_properties(0).total_memory if gpu else None

@@ -1,15 +1,17 @@
 """What the tests of training share: one thread, tiny models of both families, an export of a real run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import tiny_models
 from families import FAMILIES
+from rolling import scripted
 from runs import atlas, shared_run
 from training import module_of, small, trl_export
 
 from gog.pipelines.config.config import Config
+from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
 
 
@@ -62,3 +64,22 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 def small_backbone(_small: None, backbone: str) -> Backbone:
     """Both families with small budgets of pixels."""
     return BACKBONES[backbone]
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the bundled world's indexes."""
+    return atlas_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def acting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int, int], str]], None]:
+    """Scripts the policy of every training of the test."""
+    from gog_train import episode_trainer
+
+    def script(turns: Callable[[int, int], str]) -> None:
+        made = scripted(episode_trainer.EpisodeTrainer)
+        made.script = staticmethod(turns)
+        monkeypatch.setattr(episode_trainer, "EpisodeTrainer", made)
+
+    return script

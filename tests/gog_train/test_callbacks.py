@@ -1,6 +1,7 @@
 """Progress and the orderly stop, without a training around them."""
 
 import os
+import re
 import signal
 from types import SimpleNamespace
 from typing import Any
@@ -14,35 +15,40 @@ def state(step: int, steps: int = 100, first_process: bool = True) -> Any:
     return SimpleNamespace(global_step=step, max_steps=steps, is_world_process_zero=first_process)
 
 
-def test_a_line_every_so_often_and_at_each_evaluation() -> None:
+def test_a_line_for_each_log_and_every_so_often_between() -> None:
     lines: list[str] = []
     progress = Progress(lines.append, every_s=0)
     progress.on_train_begin(None, state(40), None)
     progress.on_log(None, state(41), None, logs={"loss": 1.25, "text": "no number"})
-    progress.on_step_end(None, state(41), None)
-    progress.on_log(None, state(41), None, logs={"eval_loss": 2.0})
+    progress.on_step_end(None, state(42), SimpleNamespace(should_log=False))
+    progress.on_step_end(None, state(43), SimpleNamespace(should_log=True))
+    progress.on_log(None, state(43), None, logs={"eval_loss": 2.0, "learning_rate": 1e-4, "train_runtime": 9.0})
+    progress.on_log(None, state(43), None, logs={"train_runtime": 9.0})
     assert lines[0] == "step 40/100"
-    assert lines[1].startswith("step 41/100, loss 1.2500, ")
-    assert lines[2] == "step 41/100, validation loss 2.0000"
+    assert lines[1].startswith("step 41/100, loss 1.25, ")
+    assert re.fullmatch(r"step 42/100, \d+\.\d s a step, under a minute left", lines[2])
+    assert lines[3].startswith("step 43/100, eval loss 2, ")
+    assert len(lines) == 4
 
 
 def test_the_time_left_is_that_of_the_steps_since_the_start() -> None:
     progress = Progress(lambda line: None)
     progress.on_train_begin(None, state(40), None)
-    assert progress.line(state(50), seconds=100) == "step 50/100, 10.0 s a step, 8 min left"
-    assert progress.line(state(50, steps=2050), seconds=100).endswith("5 h 33 min left")
-    assert progress.line(state(99), seconds=59).endswith("under a minute left")
+    assert progress.line(state(50), seconds=100, values={}) == "step 50/100, 10.0 s a step, 8 min left"
+    assert progress.line(state(50, steps=2050), seconds=100, values={}).endswith("5 h 33 min left")
+    assert progress.line(state(99), seconds=59, values={}).endswith("under a minute left")
 
 
 def test_it_is_quiet_in_between_and_in_other_processes() -> None:
     lines: list[str] = []
     progress = Progress(lines.append, every_s=1000)
     progress.on_train_begin(None, state(0), None)
-    progress.on_step_end(None, state(1), None)
+    progress.on_step_end(None, state(1), SimpleNamespace(should_log=False))
     assert lines == ["step 0/100"]
     other = Progress(lines.append, every_s=0)
     other.on_train_begin(None, state(0, first_process=False), None)
-    other.on_step_end(None, state(1, first_process=False), None)
+    other.on_log(None, state(1, first_process=False), None, logs={"loss": 1.0})
+    other.on_step_end(None, state(1, first_process=False), SimpleNamespace(should_log=False))
     assert lines == ["step 0/100"]
 
 
@@ -133,3 +139,7 @@ def test_random_numbers_go_on_from_before_the_step() -> None:
     assert drawn() != first
     moment.put_back()
     assert drawn() == first
+    moment.on_step_end(None, None, None)
+    later = drawn()
+    moment.put_back()
+    assert drawn() == later != first

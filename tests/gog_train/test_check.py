@@ -10,7 +10,7 @@ from training import small, trl_export
 from gog.pipelines.config.config import Config
 from gog_train import check
 from gog_train.check import Gpu, Report, examine, main, pins, processes_for
-from gog_train.grpo import GrpoSettings
+from gog_train.grpo_settings import GrpoSettings
 from gog_train.memory import Shape, memory_of
 from gog_train.settings import TrainingError
 from gog_train.sft import SftSettings

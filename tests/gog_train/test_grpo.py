@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,17 @@ import tiny_models
 from endpoint import Endpoint, completion, refusal, talk
 from families import FAMILIES
 from lakes import small_run, source_of
-from rolling import answer, call, scripted
-from training import module_of, small
+from rolling import answer, call
+from training import grpo_values, module_of, small
 
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl
-from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.export.target import Target
 from gog_train import grpo
 from gog_train.data import ExportError
-from gog_train.grpo import GrpoSettings, _arguments, main, prepare, train
+from gog_train.grpo import _arguments, main, prepare, train
+from gog_train.grpo_settings import GrpoSettings
 from gog_train.services import longest_wait_s
 from gog_train.settings import TrainingError
 from gog_train.stages import Trained
@@ -40,63 +39,22 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     }
 
 
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the bundled world's indexes."""
-    return atlas_world(tmp_path_factory.mktemp("world"))
-
-
 @pytest.fixture
 def options(small_backbone: Backbone, exports: Folders, checkpoints: Folders, world: Path, tmp_path: Path) -> Any:
     """Settings of a short training of a family."""
-    return values_of(small_backbone.name, exports, checkpoints, world, tmp_path)
+    return grpo_values(checkpoints[small_backbone.name], exports[small_backbone.name], world, tmp_path)
 
 
 @pytest.fixture
 def qwen3(_small: None, exports: Folders, checkpoints: Folders, world: Path, tmp_path: Path) -> dict[str, Any]:
     """The same of one family, for what does not depend on it."""
-    return values_of(QWEN3, exports, checkpoints, world, tmp_path)
-
-
-def values_of(name: str, exports: Folders, checkpoints: Folders, world: Path, folder: Path) -> dict[str, Any]:
-    return {
-        "model": str(checkpoints[name]),
-        "export": exports[name],
-        "output": folder / "out",
-        "levels": (1, 2),
-        "questions": 2,
-        "rollouts": 2,
-        "epochs": 2,
-        "device_batch_size": 2,
-        "turn_tokens": 2,
-        "max_tokens": 3000,
-        "resample": 0,
-        "unsettled": "zero",
-        "text_search": f"corpus:{world}",
-        "image_search": f"gallery:{world}",
-        "learning_rate": 1e-3,
-        "log_every": 1,
-        "save_every": 1,
-    }
+    return grpo_values(checkpoints[QWEN3], exports[QWEN3], world, tmp_path)
 
 
 def words(options: dict[str, Any]) -> list[str]:
     """Settings as a command line."""
     shown = {key: ",".join(map(str, value)) if isinstance(value, tuple) else value for key, value in options.items()}
     return [part for key, value in shown.items() for part in (f"--{key.replace('_', '-')}", str(value))]
-
-
-@pytest.fixture
-def acting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int, int], str]], None]:
-    """Scripts the policy of every training of the test."""
-    from gog_train import episode_trainer
-
-    def script(turns: Callable[[int, int], str]) -> None:
-        made = scripted(episode_trainer.EpisodeTrainer)
-        made.script = staticmethod(turns)
-        monkeypatch.setattr(episode_trainer, "EpisodeTrainer", made)
-
-    return script
 
 
 def looks(number: int, turn: int) -> str:

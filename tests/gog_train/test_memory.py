@@ -8,7 +8,7 @@ import pytest
 import tiny_models
 
 from gog.transforms.dialect.backbones import BACKBONES
-from gog_train.grpo import GrpoSettings
+from gog_train.grpo_settings import GrpoSettings
 from gog_train.memory import ADAM, TILE, Memory, Shape, disk_of, memory_of, shape_of
 from gog_train.sft import SftSettings
 

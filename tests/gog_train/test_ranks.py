@@ -11,6 +11,7 @@ import pytest
 import tiny_models
 from lakes import small_run, source_of
 from training import small
+from watching import left_by
 
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl
@@ -78,4 +79,9 @@ def test_killed_and_gone_on_with_it_ends_as_undisturbed(
     whole, resumed = adapter_of(tmp_path / "whole"), adapter_of(tmp_path / "killed")
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    left = left_by(tmp_path / "whole")
+    assert left == left_by(tmp_path / "killed")
+    assert len(left["curves"]) == 2
+    if stage == "grpo":
+        assert {row["sample_index"] for row in left["trajectories"]} == {0, 1, 2, 3}, "of both processes"
     assert any(bool(weights.any()) for name, weights in whole.items() if "lora_B" in name)

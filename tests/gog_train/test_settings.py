@@ -51,7 +51,7 @@ def test_options_replace_keys_of_the_file(tmp_path: Path) -> None:
         ("zzz: 1\n", "zzz is no setting; --help lists them"),
         ("epochs: -1\n", "epochs: Input should be greater than 0"),
         ("batch_size: 8\ndevice_batch_size: 3\n", "device_batch_size has to divide batch_size"),
-        ("report: mlflow\n", "report: Input should be 'none', 'tensorboard' or 'wandb'"),
+        ("report: mlflow\n", "report: Input should be 'none', 'tensorboard', 'trackio' or 'wandb'"),
         ("- a\n", "has to be a mapping of settings"),
         ("a: [\n", "is not YAML"),
         ("\x00", "is not YAML"),

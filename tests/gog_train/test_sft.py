@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import tiny_models
+from watching import lake_of, left_by
 
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog_train import stages
@@ -181,12 +182,28 @@ def test_interrupted_and_resumed_it_is_the_same_training(
     assert main([*words(options), "--resume"]) == 0
     assert first + seen.ids[: 7 - stopped] == whole[:7]
     assert losses(options["output"]) == losses(tmp_path / "whole")
+    assert left_by(options["output"]) == left_by(tmp_path / "whole")
     one, other = (
         load_file(folder / "adapter" / "adapter_model.safetensors")
         for folder in (options["output"], tmp_path / "whole")
     )
     assert set(one) == set(other)
     assert all(one[name].equal(other[name]) for name in one)
+
+
+def test_it_is_watched_by_its_curves_and_the_best_checkpoint_is_named(options: dict[str, Any]) -> None:
+    settings = options | {"max_steps": 4, "evaluate": True, "evaluate_every": 1, "patience": 1, "learning_rate": 1e-3}
+    trained = train(SftSettings(**settings | {"keep": 1}))
+    said = left_by(options["output"])["curves"]
+    assert [step for step, _ in said] == list(range(1, trained.steps + 1))
+    assert {"loss", "token_accuracy", "grad_norm", "learning_rate", "eval_loss"} <= set(said[0][1])
+    best = json.loads((options["output"] / "best.json").read_text())
+    assert best["eval_loss"] == min(values["eval_loss"] for _, values in said)
+    assert read_notes(str(options["output"] / best["checkpoint"])) is not None
+    lake = lake_of(options["output"])
+    manifest = lake.read_manifest("training")
+    assert manifest is not None
+    assert (lake.state(manifest), lake.parts("training", "trajectories")) == ("done", [])
 
 
 def test_half_precision_and_checkpointed_gradients(options: dict[str, Any]) -> None:

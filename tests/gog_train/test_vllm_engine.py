@@ -142,7 +142,7 @@ def test_at_the_default_rate_what_reaches_the_rollouts_is_what_was_learned() -> 
     """After 100 steps that agree; at the paper's rate for whole models it is mostly rounding."""
     import torch
 
-    from gog_train.grpo import GrpoSettings
+    from gog_train.grpo_settings import GrpoSettings
 
     def likeness(rate: float) -> float:
         model = adapted(rate * 100)

@@ -8,7 +8,8 @@ import pytest
 
 from gog.schemas import Box, Outcome, Step
 from gog.transforms.open_set import UnknownMemberError
-from gog_train.grpo import EXAMPLES, GrpoSettings
+from gog_train.grpo import EXAMPLES
+from gog_train.grpo_settings import GrpoSettings
 from gog_train.rewards.terms import TERMS, Finished, RewardSettings
 from gog_train.settings import TrainingError, read_settings
 

@@ -30,7 +30,7 @@ from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.target import Target, ToolSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.services.search.settings import SearchSettings
-from gog_train.grpo import GrpoSettings
+from gog_train.grpo_settings import GrpoSettings
 
 each_backbone = pytest.mark.parametrize("backbone", FAMILIES)
 

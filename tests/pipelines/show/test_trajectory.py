@@ -1,5 +1,6 @@
 """The view of a trajectory: what it says in words, and that records that do not match are shown as far as they go."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from lakes import EPISODE, TEACHER, make_seed, reflective, verdict_of
 
 from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.show.trajectory import COLOURS, Gaze, Records, behaviour_words, judgement_of, rect, turns_of, view_of
-from gog.schemas import WHOLE, Box, EpisodeImage, FailureClass, Method, Outcome, Seed, Step, Verdict, Vote
+from gog.schemas import WHOLE, Box, EpisodeImage, FailureClass, Method, Outcome, Seed, Step, Training, Verdict, Vote
 from gog.transforms.episode.machine import Episode, act, observe, start
 from gog.transforms.services.gateway.prices import Price
 
@@ -153,6 +154,19 @@ class TestWords:
     )
     def test_verdicts(self, given: Verdict, words: str) -> None:
         assert judgement_of(given) == words
+
+    def test_what_a_training_paid_stands_beside_the_verdict(self, records: Records) -> None:
+        terms = {"accuracy": 1.0, "format": 1.0, "own": None}
+        paid = Training(step=3, ending="answered", reward=1.0, terms=terms, advantage=0.7069)
+        masked = Training(step=4, draw=2, ending="overlong", masked="overlong")
+        for training, words in (
+            (paid, "step 3: paid 1 (accuracy 1, format 1), advantage 0.707"),
+            (masked, "step 4, batch 2 of those drawn anew: masked (overlong)"),
+        ):
+            trajectory = records.trajectory.model_copy(update={"training": training})
+            given = replace(records, trajectory=trajectory, verdict=verdict())
+            assert view_of(given).judgement == f"settled by exact; {words}"
+            assert view_of(replace(given, verdict=None)).judgement == words
 
     def test_behaviours(self, records: Records) -> None:
         plain = records.trajectory.model_copy(update={"reflective": False})
