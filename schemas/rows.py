@@ -209,7 +209,10 @@ def from_row(record: type[R], row: dict[str, Any]) -> R:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise SchemaError(f"{record.__name__}: {where[:100]}: {first['msg'][:300]}") from error
+        why = first["msg"][:300]
+        if first["type"] == "extra_forbidden":
+            why = "this version does not know it: a newer one wrote it; upgrade glance-or-gaze"
+        raise SchemaError(f"{record.__name__}: {where[:100]}: {why}") from error
     except (ValueError, RecursionError) as error:  # not JSON, a number of 5,000 digits, too deep
         raise SchemaError(f"{record.__name__}: a nested part cannot be read: {str(error)[:300]}") from error
 

@@ -227,13 +227,21 @@ def _parts(connection: duckdb.DuckDBPyConnection, table: str, pattern: str) -> s
 
 
 def _younger_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """By table, the columns that its parts do not have, with their defaults: an older engine did not know them."""
+    """By table, the columns that its parts do not have, with their defaults: an older engine did not know them.
+
+    Raises `LakeError` on a column that this engine does not know.
+    """
     found = defaultdict[str, set[str]](set)
     for name, column in connection.execute("SELECT table_name, column_name FROM duckdb_columns()").fetchall():
         found[name].add(column)
     filled = {}
     for table, record in TABLES.items():
         types = {field.name: _SQL_TYPES[field.type] for field in arrow_schema(table)}
+        if unknown := sorted(found[_name_of(table)] - types.keys()):
+            raise LakeError(
+                f"the table {table} has a column {unknown[0][:100]!r}, which this version does not know: "
+                "a newer one wrote it; upgrade glance-or-gaze"
+            )
         nested = nested_columns(record)
         younger = [
             f"{_default_of(record, column, nested)}::{types[column]} AS {column}"

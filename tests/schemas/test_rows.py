@@ -156,6 +156,11 @@ def test_a_missing_column_is_named() -> None:
         check_row("seeds", row)
 
 
+def test_a_column_of_a_newer_version_is_named() -> None:
+    with pytest.raises(SchemaError, match="Seed: novel: this version does not know it: .* upgrade glance-or-gaze"):
+        from_row(Seed, to_row(seed()) | {"novel": "x"})
+
+
 @each_table
 def test_a_newer_version_is_told_apart(table: str) -> None:
     with pytest.raises(NewerSchemaError, match=f"{table}: schema version 2 is newer than this engine's 1"):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -265,6 +266,15 @@ def test_a_lake_without_columns_of_today_is_read_with_their_defaults(lake: Lake)
         assert funnel(connection) == FUNNEL
     with open_file(build_views(run_of(lake)), run_of(lake)) as connection:
         assert connection.execute("SELECT count(*) FROM seeds WHERE extra = '{}'").fetchone() == (6,)
+
+
+def test_a_column_of_a_newer_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    lake = small_run(tmp_path)
+    for path in lake.parts("small", "verdicts", "step"):
+        table = pq.read_table(path)
+        pq.write_table(table.append_column("novel", pa.array(["x"] * table.num_rows)), path)
+    with pytest.raises(LakeError, match="the table verdicts has a column 'novel', .* upgrade glance-or-gaze"):
+        open_lake(run_of(lake))
 
 
 def test_a_lake_with_the_stage_by_its_old_name_is_read(tmp_path: Path) -> None:
