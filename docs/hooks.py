@@ -1,4 +1,4 @@
-"""What MkDocs runs while it builds: links to files beside the docs."""
+"""What MkDocs runs while it builds: links to files beside the docs, and what the search puts first."""
 
 import re
 from pathlib import Path
@@ -13,6 +13,8 @@ _OUTSIDE = re.compile(r"\[([^\]]*)\]\((\.\./[^)#\s]+)\)")
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Name files of the repository that are not in the site; one that does not exist fails the build."""
+    if page.file.src_uri.startswith("reference/"):
+        page.meta["search"] = {"boost": 0.5}  # it names every word there is: pages that explain come first
     root = Path(config.docs_dir).parent
     here = (Path(config.docs_dir) / page.file.src_uri).parent
 

@@ -1,6 +1,7 @@
 """The reference pages of the documentation, made from the code: commands, config, tables, reasons.
 
-MkDocs puts them into the site. Nothing of it is written by hand, so nothing of it can be out of date.
+MkDocs puts them into the site. Nothing of it is written by hand, so nothing of it can be out of date. `SECURITY.md`,
+which stands at the top of the repository for those who look there, is a page too.
 """
 
 import html
@@ -35,6 +36,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages."""
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
+    policy = Path(config.docs_dir).parent / "SECURITY.md"
+    if policy.is_file():
+        files.append(File.generated(config, "security.md", content=policy.read_text("utf-8").replace("](docs/", "](")))
     return files
 
 
@@ -127,7 +131,7 @@ def _table(model: type[BaseModel], name: str, leave: tuple[str, ...] = ()) -> li
             kind = kind.replace("section", f"[section](#{anchor})")
         said = html.escape(docs.get(key, ""), quote=False).replace("|", "\\|")
         rows.append(f"| `{key}` | {kind} | {_default(field)} | {said} |")
-    return ["\n".join(["| key | type | default | |", "|---|---|---|---|", *rows])] if rows else []
+    return ["\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])] if rows else []
 
 
 def _type(annotation: Any) -> str:
@@ -182,7 +186,7 @@ def tables_page() -> str:
             *[part for name in QUERIES for part in _described(connection, name)],
             "## Macros",
             "\n".join(
-                ["| macro | |", "|---|---|"]
+                ["| macro | meaning |", "|---|---|"]
                 + [f"| `{name}({macro.parameters})` | {macro.comment} |" for name, macro in TABLE_MACROS.items()]
                 + [
                     f"| `{name}({macro.parameters})`, a value | {macro.comment} |"
@@ -207,12 +211,13 @@ def _described(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
         [name],
     ).fetchall()
     rows = [f"| `{column}` | {kind} | {html.escape(said, quote=False)} |" for column, kind, said in columns]
-    return [f"### {name}", comment, "\n".join(["| column | type | |", "|---|---|---|", *rows])]
+    return [f"### {name}", comment, "\n".join(["| column | type | meaning |", "|---|---|---|", *rows])]
 
 
 def reasons_page() -> str:
     """Why rows leave, and why calls fail."""
-    reasons = "\n".join(["| reason | |", "|---|---|"] + [f"| `{code}` | {said} |" for code, said in REASONS.items()])
+    rows = [f"| `{code}` | {said} |" for code, said in REASONS.items()]
+    reasons = "\n".join(["| reason | meaning |", "|---|---|", *rows])
     meanings = field_docs(FailureClass)
     kinds = [
         f"| `{failure.value}` | {meanings[failure.name]} | {_what_comes_of(failure)} |" for failure in FailureClass
