@@ -157,7 +157,7 @@ def test_a_missing_column_is_named() -> None:
 
 
 def test_a_column_of_a_newer_version_is_named() -> None:
-    with pytest.raises(SchemaError, match="Seed: novel: this version does not know it: .* upgrade glance-or-gaze"):
+    with pytest.raises(SchemaError, match=r"Seed: novel: this version does not know it: .* upgrade glance-or-gaze"):
         from_row(Seed, to_row(seed()) | {"novel": "x"})
 
 

@@ -273,7 +273,7 @@ def test_a_column_of_a_newer_version_is_refused_in_one_line(tmp_path: Path) -> N
     for path in lake.parts("small", "verdicts", "step"):
         table = pq.read_table(path)
         pq.write_table(table.append_column("novel", pa.array(["x"] * table.num_rows)), path)
-    with pytest.raises(LakeError, match="the table verdicts has a column 'novel', .* upgrade glance-or-gaze"):
+    with pytest.raises(LakeError, match=r"the table verdicts has a column 'novel', .* upgrade glance-or-gaze"):
         open_lake(run_of(lake))
 
 
