@@ -85,8 +85,13 @@ class TrainingServices:
 def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSettings) -> TrainingServices:
     """Open them for an export's episodes.
 
-    Raises `TrainingError` on an address that nobody fills, or a store that cannot be opened.
+    Raises `TrainingError` on an address that nobody fills, a store that cannot be opened, or an episode that folds.
     """
+    if episode.fold:
+        raise TrainingError(
+            f"episode.fold is {episode.fold}: a rollout in training is one sequence of tokens, which nothing shortens; "
+            "export from a run with fold: 0"
+        )
     pictures = _pictures(addresses)
     images = pictures or PassingImages()
     found = FoundPictures(pictures) if pictures and addresses.store_mode == "record" else images

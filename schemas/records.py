@@ -150,6 +150,15 @@ class StopReason(StrEnum):
     """By a training, before it could end: `Training.ending` says why."""
 
 
+class Fold(Record):
+    """A place of an episode from which on the model saw the messages before it shortened."""
+
+    turn: int
+    """The first turn that was taken after it."""
+    messages: tuple[Message, ...]
+    """What stood in the place of the messages before that turn."""
+
+
 class Behaviour(StrEnum):
     """Which kinds of search an answered episode used."""
 
@@ -197,9 +206,11 @@ class Trajectory(Row):
     reflective: bool
     """A wrong focus was noticed and changed."""
     messages: tuple[Message, ...]
+    """All that was said and told; where there are folds, the model saw these in the place of what stood before them."""
     tools: tuple[dict[str, JsonValue], ...]
     images: tuple[EpisodeImage, ...]
     steps: tuple[Step, ...]
+    folds: tuple[Fold, ...] = ()
     answer: str | None
     stop: StopReason
     teacher: str

@@ -266,6 +266,8 @@ def fingerprint(config: Config) -> str:
     dumped = config.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
     dumped["detect"] = config.detect.suffix
     del dumped["episode"]["pinned"]  # follows from the tools, and a run refuses what differs
+    if not config.episode.fold:
+        del dumped["episode"]["fold"]  # runs that were begun before there was such a setting go on
     if config.filters:
         dumped["filters"] = [use.identity for use in config.filters]
     for role in ("teacher", "judge"):

@@ -38,6 +38,7 @@ NAMES: Final = {
     "extra": "other columns of the source, as a JSON object",
     "failed": "calls that ended in a failure",
     "failure": "class of the failure; null where there was none",
+    "folds": "where the model saw what was before shortened, as a JSON list of turn and messages",
     "from_store": "whether the store answered",
     "gold_page": "page that holds the answer, where the source names it",
     "group": "seeds of a group are on the same side of every split",

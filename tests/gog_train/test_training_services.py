@@ -56,6 +56,12 @@ def played(services: TrainingServices, turns: list[str], episode: EpisodeSetting
     return rollout
 
 
+def test_an_episode_that_folds_is_not_trained_on(world: Path, tmp_path: Path) -> None:
+    addresses = Addresses(f"corpus:{world}", f"gallery:{world}", (RULES,), tmp_path)
+    with pytest.raises(TrainingError, match=r"episode\.fold is 8: a rollout in training is one sequence"):
+        open_services(addresses, CropSettings(), EPISODE.model_copy(update={"fold": 8}))
+
+
 LOOKING = EpisodeSettings(tools=(*BUILT_IN, "look")).in_frame(BACKBONES["qwen3-vl"].spec)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gog.schemas import Evidence, Message
+from gog.schemas import Evidence
 from gog.transforms.episode.machine import Episode, act, observe
 from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.services.gateway.gateway import Gateway
@@ -84,8 +84,7 @@ def speaker(
     """A `Speak` that asks `policy` through the one door."""
 
     async def speak(episode: Episode) -> ChatReply:
-        messages: tuple[Message, ...] = episode.messages
-        request = ChatRequest(messages, tools, sampling, sample_index, prompt_hash)
+        request = ChatRequest(episode.seen, tools, sampling, sample_index, prompt_hash)
         return await gateway.chat(policy, request, purpose)
 
     return speak

@@ -21,6 +21,7 @@ from gog.schemas import (
     Behaviour,
     Box,
     EpisodeImage,
+    Fold,
     Frame,
     FrameSpec,
     ImagePart,
@@ -34,6 +35,7 @@ from gog.schemas import (
 from gog.schemas.boxes import iou, shown_size
 from gog.transforms.dialect.observations import clip_tokens, neutralise
 from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text
+from gog.transforms.episode.folding import folded, seen
 from gog.transforms.episode.mcp_tool import McpTool
 from gog.transforms.episode.observation import illustrated, shown
 from gog.transforms.episode.reflection import reflection_of
@@ -58,6 +60,8 @@ class EpisodeSettings(BaseModel):
     """Length of what a search shows, estimated by bytes."""
     top_k: int = Field(default=5, ge=1, le=20)
     """Hits of a search."""
+    fold: int = Field(default=0, ge=0)
+    """After how many turns, and again after as many, what tools told before is shortened for the model; 0: never."""
     frame: Frame = Frame.PER_MILLE
     """In what numbers boxes are written; an export has its backbone's whatever this is."""
     factor: int = 28
@@ -130,6 +134,12 @@ class Episode:
     answer: str | None = None
     results: tuple[str | None, ...] = ()
     """Of each result that was shown with a number, from number 1, the picture that it has."""
+    folds: tuple[Fold, ...] = ()
+
+    @property
+    def seen(self) -> tuple[Message, ...]:
+        """The chat as the model sees it: the messages, or what takes their place up to the last fold."""
+        return seen(self.messages, self.folds)
 
     @property
     def turns(self) -> int:
@@ -239,7 +249,7 @@ def observe(episode: Episode, result: ToolResult) -> Episode:
         pending=None,
         results=results,
     )
-    return _stop_if_over(_refuse(episode, pending.ignored))
+    return _go_on(_refuse(episode, pending.ignored))
 
 
 def _last_turn_note(episode: Episode, taken: int) -> str:
@@ -278,13 +288,16 @@ def _strike(episode: Episode, step: Step, mistake: Mistake, ignored: Sequence[st
 
 
 def _next_turn(episode: Episode, step: Step) -> Episode:
-    return _stop_if_over(replace(episode, steps=(*episode.steps, step)))
+    return _go_on(replace(episode, steps=(*episode.steps, step)))
 
 
-def _stop_if_over(episode: Episode) -> Episode:
+def _go_on(episode: Episode) -> Episode:
+    """The episode before its next turn: over, folded, or as it is."""
     if episode.turns >= episode.settings.max_turns:
         return replace(episode, stop=StopReason.OUT_OF_TURNS)
-    return episode
+    if not episode.settings.fold or episode.turns % episode.settings.fold:
+        return episode
+    return replace(episode, folds=(*episode.folds, Fold(turn=episode.turns, messages=folded(episode.messages))))
 
 
 def behaviour_of(episode: Episode) -> Behaviour:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gog.schemas import WHOLE, EpisodeImage, ImagePart, Message, Origin, Seed, TextPart, Trajectory, content_id
 from gog.transforms.episode.driver import Driven
+from gog.transforms.episode.folding import seen
 from gog.transforms.episode.machine import EpisodeSettings, behaviour_of, is_reflective, offered_tools, system_prompt
 
 
@@ -43,6 +44,7 @@ def make_trajectory(seed: Seed, driven: Driven, making: Making) -> Trajectory:
         tools=offered_tools(episode.settings),
         images=episode.images,
         steps=episode.steps,
+        folds=episode.folds,
         answer=episode.answer,
         stop=episode.stop,
         teacher=making.teacher,
@@ -56,12 +58,12 @@ def make_trajectory(seed: Seed, driven: Driven, making: Making) -> Trajectory:
 
 
 def policy_view(trajectory: Trajectory, settings: EpisodeSettings) -> tuple[Message, ...]:
-    """The messages as a policy will meet them: its own system prompt, and no hints.
+    """The messages as a policy will meet them: its own system prompt, and no hints; folded as at the last turn.
 
     Hints are the text after the question in the first user message (`machine.start`).
     """
     system, _ = system_prompt(settings)
-    first, asked, *rest = trajectory.messages
+    first, asked, *rest = seen(trajectory.messages, trajectory.folds)
     if first.role != "system" or asked.role != "user" or isinstance(asked.content, str):
         raise ValueError(f"{trajectory.trajectory_id} does not begin with a system prompt and a question")
     image, question = asked.content[:2]

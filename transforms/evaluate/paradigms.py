@@ -70,7 +70,7 @@ async def _full_search(
 
     async def speak(driven: Driven, *offered: str) -> ChatReply:
         schemas = offered_tools(limits.model_copy(update={"tools": offered}))
-        request = ChatRequest(driven.episode.messages, schemas, settings.sampling, 0, prompt.hash)
+        request = ChatRequest(driven.episode.seen, schemas, settings.sampling, 0, prompt.hash)
         return await services.gateway.chat(policy, request, purpose)
 
     driven = Driven(start(limits, seed.question, original_image(seed), prompt.text))

@@ -57,6 +57,7 @@ def reframe(
     return trajectory.model_copy(
         update={
             "messages": episode.messages,
+            "folds": episode.folds,
             "tools": offered_tools(target),
             "steps": tuple(
                 replayed.model_copy(update={"box": step.box})

@@ -152,7 +152,7 @@ def sft_row(
     tokens = trajectory_tokens(messages, trajectory.tools, trajectory.images, episode)
     if tokens > settings.max_tokens:
         return reject_sft(trajectory, "export.too_long", f"about {tokens} tokens, the limit is {settings.max_tokens}")
-    chat = trained_messages(messages, trajectory.steps)
+    chat = trained_messages(messages, _learnt(trajectory))
     return SftRow(
         id=trajectory.trajectory_id,
         seed_id=seed.seed_id,
@@ -240,6 +240,12 @@ def chat_message(message: Message) -> dict[str, Any]:
     if message.tool_call_id is not None:
         chat["tool_call_id"] = message.tool_call_id
     return chat
+
+
+def _learnt(trajectory: Trajectory) -> list[Step]:
+    """The steps; the loss sees none before the last fold: the model had another chat before it there."""
+    last = trajectory.folds[-1].turn if trajectory.folds else 0
+    return [step.model_copy(update={"train": step.train and step.turn >= last}) for step in trajectory.steps]
 
 
 def trained_messages(messages: Sequence[Message], steps: Sequence[Step]) -> list[dict[str, Any]]:

@@ -162,7 +162,7 @@ async def _turn(
         answer=action.tool is None,
     )
     request = ChatRequest(
-        (*driven.episode.messages, Message(role="user", content=note.text)),
+        (*driven.episode.seen, Message(role="user", content=note.text)),
         offered_tools(episode),
         sampling.sampling,
         sample_index,

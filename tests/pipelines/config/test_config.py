@@ -138,6 +138,7 @@ OTHER: list[dict[str, Any]] = [
     {"synthesize": {"rollouts": 1}},
     {"curate": {"keep": 2}},
     {"episode": {"max_turns": 3}},
+    {"episode": {"fold": 8}},
     {"crops": {"padding": 0.2}},
     {"propose": {"limit": 2}},
     {"ingest": {"question_chars": 99}},

@@ -21,6 +21,7 @@ from gog.schemas import (
 )
 from gog.schemas.boxes import from_frame, resolve
 from gog.transforms.dialect.observations import estimate_tokens
+from gog.transforms.episode.folding import FOLDED_TOKENS
 from gog.transforms.episode.machine import (
     Episode,
     act,
@@ -100,6 +101,7 @@ _LIMITS = st.fixed_dictionaries(
         "observation_tokens": st.integers(50, 200),
         "frame": st.sampled_from(list(Frame)),
         "tools": st.sampled_from([BUILT_IN, (*BUILT_IN, "look")]),
+        "fold": st.integers(0, 3),
     }
 )
 
@@ -142,11 +144,32 @@ def _check_rules(episode: Episode) -> None:
     assert [m.images[0] for m in episode.messages[2:] if m.images] == [image.sha256 for image in episode.images[1:]]
     _check_history(episode)
     _check_results(episode)
+    _check_folds(episode)
     for message in episode.messages[2:]:
         if message.role != "assistant":
             assert estimate_tokens(message.text) <= limits.observation_tokens + 40
     for step in episode.steps:
         json.dumps(step.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()
+
+
+def _check_folds(episode: Episode) -> None:
+    """What the model sees has the same turns and calls, and beside the last observation no long one."""
+    every = episode.settings.fold
+    folds = range(every, episode.turns + (episode.stop is None), every) if every else ()
+    assert [fold.turn for fold in episode.folds] == list(folds)
+    assert len(episode.seen) == len(episode.messages)
+    last = max((at for at, message in enumerate(episode.messages) if message.role == "assistant"), default=0)
+    before = len(episode.folds[-1].messages) if episode.folds else 0
+    for at, (full, shown) in enumerate(zip(episode.messages, episode.seen, strict=True)):
+        assert (full.role, full.tool_calls, full.tool_call_id) == (shown.role, shown.tool_calls, shown.tool_call_id)
+        if full.role != "tool" or at > last or at >= before:
+            assert full == shown
+        elif full != shown:
+            assert shown.images == ()
+            assert estimate_tokens(shown.text) <= FOLDED_TOKENS + 15
+    assert not every or [m for m in episode.seen if m.role == "user"] == [
+        m for m in episode.messages if m.role == "user"
+    ]
 
 
 def _check_results(episode: Episode) -> None:
