@@ -36,6 +36,7 @@ def environment(static: Mapping[str, bytes]) -> Environment:
         "rect": rect,
         "number": text.number,
         "short": text.short,
+        "span": text.span,
         "spell": spell,
         "without_login": without_login,
         "sum_of": lambda column: column.made + column.from_store,

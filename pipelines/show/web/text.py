@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -57,6 +57,15 @@ def moment(seconds: float) -> str:
 def number(value: float) -> str:
     """A number of a curve, as short as four digits allow."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def span(values: Sequence[float]) -> str:
+    """From the least to the greatest of some numbers, with as many digits as tell the two apart."""
+    low, high = min(values), max(values)
+    if low == high:
+        return f"always {number(low)}"
+    ends = (f"{number(low)} to {number(high)}", f"{low:.6g} to {high:.6g}", f"{low:.9g} to {high:.9g}")
+    return next((text for text in ends if text.partition(" to ")[0] != text.partition(" to ")[2]), ends[-1])
 
 
 def short(count: float) -> str:

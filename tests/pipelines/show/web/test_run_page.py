@@ -13,6 +13,7 @@ from viewing import SCRIPT, hostile_run, viewed, with_manifest
 from gog.pipelines.lake.lake import Lake, Manifest
 from gog.pipelines.show.web import snapshots
 from gog.pipelines.show.web.run_facts import Facts, facts_of
+from gog.pipelines.show.web.text import span
 from gog.schemas import Reject, Unit
 from gog.transforms.services.store.records import Tally
 
@@ -92,6 +93,19 @@ def test_all_questions_that_stand_out_are_listed(lake: Lake) -> None:
         assert "6 questions" in words(costly)
         assert re.search(r"[\d,]+ tokens in 2 attempts", words(costly))
         assert view.get("/runs/small/questions/nope").status == 404
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.25, 0.5], "0.25 to 0.5"),
+        ([6.50212, 6.50219], "6.50212 to 6.50219"),
+        ([1.0, 1.0], "always 1"),
+        ([-12345.6, 20], "-12,346 to 20"),
+    ],
+)
+def test_the_ends_of_a_curve_are_told_apart(values: list[float], said: str) -> None:
+    assert span(values) == said
 
 
 def test_a_run_that_has_nothing_says_so_in_a_sentence(lake: Lake) -> None:
