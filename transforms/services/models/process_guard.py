@@ -37,7 +37,8 @@ def guard(parent: int, grace_s: float, command: list[str]) -> int:
             break
         except subprocess.TimeoutExpired:
             continue
-    end(server, grace_s)
+    # What a server leaves behind that ended by itself is of no use, and whoever asks must hear of it at once.
+    end(server, grace_s if server.poll() is None else 0.0)
     code = server.wait()
     return code if code >= 0 else 128 - code
 

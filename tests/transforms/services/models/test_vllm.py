@@ -225,6 +225,15 @@ def test_a_killed_server_is_started_again_by_the_next_question_of_a_rollout(make
     assert len(set(asyncio.run(go()))) == 2
 
 
+def test_a_killed_server_is_known_to_have_ended_at_once_whatever_it_leaves_behind(make: Make, tmp_path: Path) -> None:
+    """As vLLM leaves its engine, which takes its time."""
+    child = tmp_path / "child"
+    model = make("--deaf", "--child", str(child))
+    os.kill(ask(model)[0]["pid"], signal.SIGKILL)
+    assert gone(int(child.read_text()), 2.0)
+    ended(model._server())
+
+
 def test_an_executable_that_is_not_there(make: Make) -> None:
     with pytest.raises(ChildError, match=r"exit code 127.*/no/such/vllm: No such file or directory"):
         ask(make(executable="/no/such/vllm"))
