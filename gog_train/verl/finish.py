@@ -5,6 +5,7 @@
 `merge.sh` of an export calls it, after verl's own merger has written weights and processor.
 """
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def main() -> int:
     """The command line: 0, or 2 where a folder is not what it should be."""
     try:
         export, folder = map(Path, sys.argv[1:])
-        print("serve it: " + " ".join(finish(export, folder)))
+        print("serve it: " + shlex.join(finish(export, folder)))
         return 0
     except ValueError:
         why = "usage: python -m gog_train.verl.finish EXPORT FOLDER"

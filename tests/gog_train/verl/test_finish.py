@@ -1,6 +1,7 @@
 """A merged checkpoint of verl becomes a folder that evaluation and serving take."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -40,6 +41,15 @@ def test_notes_and_template_are_those_of_the_export(export: Path, merged: Path) 
     assert (notes["backbone"], notes["thinking"], notes["serve"]) == ("qwen3-vl", True, serve)
     assert serve[:3] == ["vllm", "serve", str(merged)]
     assert (merged / "chat_template.jinja").read_text() == (export / "chat_template.jinja").read_text()
+
+
+def test_the_printed_command_is_one_for_a_shell(
+    export: Path, merged: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["finish", str(export), str(merged)])
+    assert main() == 0
+    printed = shlex.split(capsys.readouterr().out.removeprefix("serve it: "))
+    assert printed == finish(export, merged)
 
 
 def test_what_is_no_merged_model(export: Path, tmp_path: Path) -> None:
