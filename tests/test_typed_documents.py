@@ -20,7 +20,7 @@ import yaml
 import gog
 from gog.pipelines.cli.main import COMMANDS, command_of
 from gog.pipelines.config.config import Config, parse_config
-from gog_train.grpo import GrpoSettings
+from gog_train.grpo_settings import GrpoSettings
 from gog_train.settings import read_settings
 from gog_train.sft import SftSettings
 
@@ -44,7 +44,9 @@ def fences(page: str, *languages: str) -> list[str]:
 
 def typed(page: str) -> list[tuple[str, list[str]]]:
     """Program and words of each command of ours that stands in a block of the page."""
-    lines = re.sub(r"\\\n\s*", "", "\n".join(fences(page, "", "bash", "sh"))).splitlines()
+    blocks = [re.sub(r"\\\n\s*", "", block) for block in fences(page, "", "bash", "sh")]
+    whole = [re.sub(r'"[^"]*"', lambda quoted: " ".join(quoted[0].split()), block) for block in blocks]
+    lines = "\n".join(whole).splitlines()
     found = [match for line in lines if (match := _OURS.fullmatch(line.rstrip()))]
     return [(match[1], _words(match[2])) for match in found if not match[2].startswith(("COMMAND", ": "))]
 
