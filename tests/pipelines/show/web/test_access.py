@@ -67,7 +67,7 @@ def everything(view: View) -> list[tuple[str, str]]:
     lake = view.viewer.lake.lake
     row = next(lake.read_rows("small", "trajectories"))
     picture = next(lake.root.glob("images/*/*.jpg")).stem
-    values = {"run": "small", "other": "small", "id": row["trajectory_id"], "seed": row["seed_id"]}
+    values = {"run": "small", "other": "small", "id": row["trajectory_id"], "seed": row["seed_id"], "kind": "unsolved"}
     values |= {"sha256": picture, "name": "app.css"}
     for route in app.router.routes():
         pattern = route.resource.canonical if route.resource else ""
