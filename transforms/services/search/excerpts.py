@@ -38,6 +38,8 @@ def words(text: str) -> list[str]:
     without spaces in pairs.
     """
     text = re.sub("[’‘ʻʼ'`]", "", text)
+    if text.isascii():  # most is, and there is nothing to fold but case
+        return _WORD.findall(text.lower())
     folded = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     folded = unicodedata.normalize("NFC", "".join(ch for ch in folded if not unicodedata.combining(ch)))
     found = _WORD.findall(folded)

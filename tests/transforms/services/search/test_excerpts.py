@@ -92,3 +92,8 @@ def test_words_fold() -> None:
         "41",
         "284",
     ]
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=60))
+def test_plain_letters_are_folded_as_all_others(text: str) -> None:
+    assert [*words(text), "e"] == words(f"{text} é")
