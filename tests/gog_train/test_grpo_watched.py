@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkpoints import interpreter
 from lakes import small_run, source_of
 from rolling import answer, call
+from runs import number, select
 from training import grpo_values, small
 from watching import curves_of, lake_of, left_by
 
+from gog.pipelines.config.config import Config
+from gog.pipelines.connect.addresses import policy_id
+from gog.pipelines.connect.services import close_stores
 from gog.pipelines.export.request import ExportRequest
 from gog.pipelines.export.write import export_rl
+from gog.pipelines.steps.run import run
 from gog.pipelines.views.database import open_lake
 from gog.schemas import Outcome, Seed, StopReason, Trajectory, Verdict
 from gog.transforms.export.rows import ExportSettings
@@ -211,6 +217,29 @@ def test_a_checkpoint_replies_as_an_adapter_that_was_saved_does(options: dict[st
     assert notes[0]["serve"] == [part.replace("/adapter", "/checkpoint-1") for part in notes[1]["serve"]]
     assert {**notes[0], "serve": 0} == {**notes[1], "serve": 0}
     assert open_generator(output / "checkpoint-1", "cpu").context == open_generator(output / "adapter", "cpu").context
+
+
+@pytest.mark.slow
+def test_a_checkpoint_labels(options: dict[str, Any], acting: Any, tiny: Config, tmp_path: Path) -> None:
+    """One of random weights, by `checkpoint:`: every try fails, in an orderly way."""
+    acting(looks)
+    train(GrpoSettings(**options | {"max_steps": 1}))
+    address = f"checkpoint:{options['output'] / 'checkpoint-1'}"
+    shutil.copytree(tiny.lake, tmp_path / "lake")
+    values = tiny.model_dump(mode="json") | {"lake": str(tmp_path / "lake"), "labeller": address}
+    values["label"]["rollout"]["max_tokens"] = 24
+    values["checkpoint"] = {"python": str(interpreter(tmp_path / "bin")), "device": "cpu", "start_s": 240}
+    config = Config.model_validate(values)
+    try:
+        run(config, steps=("label",))
+        name = policy_id(address, config)
+        assert name.startswith("checkpoint-1@")
+        assert set(select(config, "SELECT policy, passes FROM complexity")) == {(name, 0)}
+        told = f"FROM events WHERE purpose = 'label' AND provider = '{name}'"
+        assert number(config, f"SELECT count(*) {told} AND failure IS NULL") > 0
+        assert number(config, f"SELECT count(*) {told} AND failure IS NOT NULL") == 0
+    finally:
+        close_stores()
 
 
 def test_evaluations_need_questions_and_patience_needs_evaluations(options: dict[str, Any]) -> None:
