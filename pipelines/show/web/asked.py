@@ -35,6 +35,7 @@ MOST_FOUND: Final = 200_000
 Column = Literal["trajectory_id", "seed_id"]
 
 _QUERY: Final = re.compile(r"[\s(]*(select|from|with)\b", re.IGNORECASE)
+_KIND: Final = re.compile(r"(?:Parser|Binder|Catalog|Conversion) Error: ")
 _COLUMNS: Final[tuple[Column, ...]] = ("trajectory_id", "seed_id")
 _CHILD: Final = LimitedChild(__name__, "the filter", seconds=int(LONGEST_S) + 1, memory=MOST_MEMORY)
 
@@ -126,6 +127,7 @@ def _child() -> None:
             words = str(error).removesuffix("; --unsafe lets them read others").removesuffix(" without --unsafe")
             if words.startswith("Out of Memory"):
                 words = f"it takes more than {MEMORY} of memory"
+            words = _KIND.sub("", words)
             raise RefusedError(f": {words}") from error
 
     with duckdb.connect(config={"threads": 1}):  # what the first one maps is not counted

@@ -111,7 +111,10 @@ function lightUp() {
       for (const off of ["mouseleave", "focusout"]) item.addEventListener(off, () => light(place, null));
     }
   }
-  // What is too long for its place scrolls, with keys too. All are measured before any is changed.
+  reachable();
+}
+// What is too long for its place scrolls, with keys too. All are measured before any is changed.
+function reachable() {
   const places = $$(".clip, .scroll, pre").filter((place) => place.checkVisibility());
   const long = places.map((place) => place.scrollHeight > place.clientHeight + 1 || place.scrollWidth > place.clientWidth + 1);
   places.forEach((place, at) => { if (long[at]) place.tabIndex = 0; else place.removeAttribute("tabindex"); });

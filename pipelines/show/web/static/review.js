@@ -65,7 +65,7 @@ function askWhy(place) {
   why.hidden = false;
   why.classList.add("asked");
   prepare();
-  tell("Why? 1 to 6; Enter gives no reason");
+  tell(matchMedia("(max-width: 900px)").matches ? "Why?" : "Why? 1 to 6; Enter gives no reason");
 }
 const asked = (place) => place && $(".why.asked", place);
 function forget(place) {
@@ -269,6 +269,7 @@ for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end,
 function unfold(form, field) {
   form.hidden = false;
   prepare();
+  reachable();
   $(field, form).focus();
 }
 function keepAnswer(place) {

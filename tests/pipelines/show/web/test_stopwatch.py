@@ -165,11 +165,18 @@ def test_no_page_has_a_serious_finding(browser: Browser, lake: tuple[Lake, str],
             sideways = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             assert page.evaluate(sideways) <= 0, f"{name} scrolls sideways"
 
-        for name, path in {"runs": "?all", "list": f"runs/{run}", "bulk": f"runs/{run}/bulk"}.items():
+        view.post(f"/runs/{run}/filters", {"name": "long ones", "query": "?sql=turns+%3E+3"})
+        paths = {"runs": "?all", "list": f"runs/{run}", "bulk": f"runs/{run}/bulk", "list-sql": f"runs/{run}?sql=turns"}
+        for name, path in (paths | {"list-wrong-sql": f"runs/{run}?sql=turn+%3E+3"}).items():
             page.goto(view.address + path)
             check(name)
         page.goto(f"{view.address}runs/{run}/queue{QUEUE}")
         check("queue")
+        page.keyboard.press("w")
+        page.locator(".answer-field:focus").wait_for()
+        check("queue-answer")
+        page.keyboard.press("Escape")
+        page.locator("main").focus()
         page.keyboard.press("r")
         page.keyboard.press("c")
         check("queue-open")
@@ -185,4 +192,7 @@ def test_no_page_has_a_serious_finding(browser: Browser, lake: tuple[Lake, str],
         check("agreement")
         page.goto(f"{view.address}runs/{run}/audit")
         check("audit")
+        context.clear_cookies()
+        page.goto(view.address)
+        check("locked")
         context.close()
