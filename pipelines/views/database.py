@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -205,10 +205,10 @@ def _comments(connection: duckdb.DuckDBPyConnection) -> list[str]:
     ).fetchall()
     columns = connection.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal").fetchall()
     statements = [f"COMMENT ON {kind} {name} IS {quoted(' '.join(texts[name].split()))}" for name, kind in kinds]
-    for name, column in columns:
-        with suppress(KeyError):  # a column of a younger engine
-            comment = column_comment(name, column, tables.get(name))
-            statements.append(f'COMMENT ON COLUMN {name}."{column}" IS {quoted(comment)}')
+    statements += [
+        f'COMMENT ON COLUMN {name}."{column}" IS {quoted(column_comment(name, column, tables.get(name)))}'
+        for name, column in columns
+    ]
     for kind, macros in (("MACRO", VALUE_MACROS), ("MACRO TABLE", TABLE_MACROS)):
         statements += [f"COMMENT ON {kind} {name} IS {quoted(macro.comment)}" for name, macro in macros.items()]
     return statements

@@ -253,16 +253,6 @@ class TestMacros:
         assert rows == [(0, "Uganda"), (1, "Kenya"), (2, "Kenya"), (3, None)]
 
 
-def test_a_column_of_a_younger_engine_is_shown_without_a_word_on_it(lake: Lake) -> None:
-    (part,) = lake.parts("small", "trajectories")
-    fresh = part.with_name("fresh")
-    duckdb.sql(f"COPY (SELECT *, 7 AS unheard_of FROM read_parquet('{part}')) TO '{fresh}' (FORMAT parquet)")
-    fresh.replace(part)
-    with open_lake(run_of(lake)) as connection:
-        assert connection.execute("SELECT DISTINCT unheard_of FROM trajectories").fetchall() == [(7,)]
-        assert connection.execute("SELECT count(*) FROM overview").fetchall() == [(12,)]
-
-
 def test_a_lake_without_columns_of_today_is_read_with_their_defaults(lake: Lake) -> None:
     for table, columns in {"verdicts": ["votes"], "seeds": ["answer_low", "extra"]}.items():
         for path in lake.table_folder("small", table).glob("*.parquet"):
