@@ -1,7 +1,7 @@
 """A stand-in for the `vllm` executable: takes the arguments of `vllm serve`, answers every question with them.
 
 Further arguments say how it behaves: `--fail` ends at once, `--dies-of TEXT` too, `--never-up`, `--ends-after N`
-(answers), `--deaf` (to SIGTERM), `--child FILE` starts a process and writes its id to the file.
+(answers), `--slow S` (to start), `--deaf` (to SIGTERM), `--child FILE` starts a process and writes its id to the file.
 """
 
 import json
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ARGUMENTS = sys.argv[1:]
@@ -68,6 +69,7 @@ def main() -> None:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         with open(path, "w") as file:  # noqa: PTH123
             file.write(str(child.pid))
+    time.sleep(float(option("--slow") or 0))
     port = option("--port")
     assert port
     Server(("127.0.0.1", int(port)), Handler).serve_forever()

@@ -80,7 +80,12 @@ class ChildServer:
         self._lock = threading.Lock()
         self._guard: subprocess.Popen[bytes] | None = None
         self._port = self._starts = 0
-        self._failed = ""
+        self._failed = self._base = ""
+
+    @property
+    def where(self) -> str:
+        """Its base URL while it is up; empty before, and once it has ended."""
+        return self._base if self.alive else ""
 
     @property
     def alive(self) -> bool:
@@ -101,7 +106,7 @@ class ChildServer:
                 except ChildError as error:
                     self._failed = str(error)
                     raise
-            return f"http://127.0.0.1:{self._port}/v1"
+            return self._base
 
     def stop(self) -> None:
         """End the server and all that it started, within `GRACE_S` and a moment."""
@@ -116,7 +121,7 @@ class ChildServer:
         if self._starts >= MOST_STARTS:
             raise ChildError(f"{self._address} ended by itself {self._starts} times; {self._tail()}")
         self._starts += 1
-        self._port = _free_port()
+        self._base, self._port = "", _free_port()
         guarded = [sys.executable, "-I", process_guard.__file__, str(os.getpid()), str(GRACE_S)]
         self._logs.mkdir(parents=True, exist_ok=True)
         with self._log_file.open("ab") as log:
@@ -130,6 +135,7 @@ class ChildServer:
             )
         atexit.register(self.stop)
         self._wait_for_health()
+        self._base = f"http://127.0.0.1:{self._port}/v1"
 
     def _wait_for_health(self) -> None:
         assert self._guard is not None
@@ -206,7 +212,7 @@ class ChildModel:
     async def ready(self) -> None:
         """Wait until the server is up, and start it where it is not. Takes minutes. Raises `ChildError`."""
         server = self._server()
-        if self._chat is not None and server.alive:
+        if self._chat is not None and server.where == self._base:
             return
         task = self._starting
         if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
@@ -221,7 +227,8 @@ class ChildModel:
 
         Raises `ServiceError`, and `ChildError` where there is no server.
         """
-        if self._chat is None or not self._server().alive:
+        # Alive is not enough: it may be starting again, or stand at another port since another model asked for it.
+        if self._chat is None or self._server().where != self._base:
             await self.ready()
         assert self._chat is not None
         return await self._chat.complete(request)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,29 @@ def test_a_killed_server_is_started_again_by_the_next_question_of_a_rollout(make
         return pids
 
     assert len(set(asyncio.run(go()))) == 2
+
+
+def test_calls_wait_for_a_killed_server_that_starts_longer_than_they_are_tried_again(
+    make: Make, tmp_path: Path
+) -> None:
+    """Of all models that ask it, also those that did not start it again."""
+    one, other = make("--slow", "2"), make("--slow", "2")
+    assert one._server() is other._server()
+
+    async def go() -> set[int]:
+        door = Gateway(store, retry=Retry(attempts=3, initial_s=0.3, longest_s=0.3))
+        try:
+            first = [json.loads((await model.complete(QUESTION)).message.text)["pid"] for model in (one, other)]
+            os.kill(first[0], signal.SIGKILL)
+            asked = [replace(QUESTION, sample_index=index) for index in range(6)]
+            calls = [door.chat(model, request, "test") for request in asked for model in (one, other)]
+            replies = await asyncio.gather(*calls)
+            return {json.loads(reply.message.text)["pid"] for reply in replies} | set(first)
+        finally:
+            await close_client()
+
+    with Store(tmp_path / "store", Mode.LIVE) as store:
+        assert len(asyncio.run(go())) == 2
 
 
 def test_a_killed_server_is_known_to_have_ended_at_once_whatever_it_leaves_behind(make: Make, tmp_path: Path) -> None:
