@@ -93,7 +93,7 @@ def main(least: int) -> None:
         lake = Lake(Path(config.lake), create=False)
         number = enlarge(lake, config.run, "large", least)
         command = [sys.executable, "-m", "gog.pipelines.cli.main", "view", "--lake", config.lake, "--run", "large"]
-        with subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True) as server:
+        with subprocess.Popen([*command, "--port", "0", "--no-token"], stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             found = re.search(r"http://\S+", server.stdout.readline())
             assert found
@@ -103,6 +103,9 @@ def main(least: int) -> None:
             pages = [f"runs/large?page={draw.randrange(1, number // 50)}" for _ in range(50)]
             print("list           ", measure(found[0], pages))
             print("filter         ", measure(found[0], [f"runs/large?{draw.choice(FILTERS)}" for _ in range(70)]))
+            turns = [f"runs/large?sql=turns+%3E+{draw.randrange(1, 5)}" for _ in range(30)]
+            measure(found[0], turns[:1])  # starts the process that asks
+            print("SQL            ", measure(found[0], turns))
             with urllib.request.urlopen(found[0] + draw.choice(pages)) as reply:
                 names = re.findall(r'/t/([^"?]+)', reply.read().decode())
             print("trajectory page", measure(found[0], [f"runs/large/t/{name}" for name in names]))
