@@ -28,3 +28,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"`{path}`" if link[1].strip("`") in {path, target.name} else f"{link[1]} (`{path}`)"
 
     return _OUTSIDE.sub(named, markdown)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Give the theme's search dialog a name, which screen readers say."""
+    unnamed = 'data-md-component="search" role="dialog">'
+    return output.replace(unnamed, f'{unnamed[:-1]} aria-label="Search">')

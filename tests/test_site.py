@@ -43,6 +43,7 @@ def test_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
         text = path.read_text("utf-8")
         for tag in re.findall(r"<(?:script|link|img|iframe|source)\b[^>]*>", text):
             assert not re.search(r'(?:src|href)="(?:https?:)?//', tag), (path.name, tag)
+        assert re.search(r'role="dialog" aria-label="Search"', text), path.name
     assert not list((tmp_path / "site").rglob("*.py"))
 
 
