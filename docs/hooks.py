@@ -32,5 +32,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     """Give the theme's search dialog a name, which screen readers say."""
+    return _named_search(output)
+
+
+def on_post_template(output_content: str, template_name: str, config: MkDocsConfig) -> str:
+    """The same for the page that is not there."""
+    return _named_search(output_content)
+
+
+def _named_search(html: str) -> str:
     unnamed = 'data-md-component="search" role="dialog">'
-    return output.replace(unnamed, f'{unnamed[:-1]} aria-label="Search">')
+    return html.replace(unnamed, f'{unnamed[:-1]} aria-label="Search">')
