@@ -144,13 +144,22 @@ def test_bf16_is_refused_where_the_gpu_has_none(monkeypatch: pytest.MonkeyPatch)
     ("fsdp", "zero", "fits"), [(False, None, True), (False, 2, True), (False, 3, False), (True, None, False)]
 )
 def test_sharded_weights_are_refused(fsdp: bool, zero: int | None, fits: bool) -> None:
+    from transformers import TrainerCallback
+
+    from gog_train.curves import Curves
+
     removed: list[Any] = []
     plugin = None if zero is None else SimpleNamespace(zero_stage=zero)
     accelerator = SimpleNamespace(state=SimpleNamespace(deepspeed_plugin=plugin))
-    trainer = SimpleNamespace(accelerator=accelerator, is_fsdp_enabled=fsdp, remove_callback=removed.append)
+    curves = Curves(None, "")
+    handler = SimpleNamespace(callbacks=[TrainerCallback(), curves])
+    trainer = SimpleNamespace(
+        accelerator=accelerator, is_fsdp_enabled=fsdp, remove_callback=removed.append, callback_handler=handler
+    )
     if fits:
         assert ready(trainer) is trainer
         assert len(removed) == 2
+        assert handler.callbacks[0] is curves, "who reports after them gets what they add"
     else:
         with pytest.raises(TrainingError, match="ZeRO-2"):
             ready(trainer)

@@ -46,7 +46,7 @@ def test_what_the_page_says_works_as_it_is_typed(gog: Gog, tmp_path: Path, monke
         Path(name).write_text(text, "utf-8")
     captions = block("json", '"image"')
     Path("captions.jsonl").write_text(captions, "utf-8")
-    command = block("", "gog index build").split()[1:]
+    command = block("", "gog index build --images").split()[1:]
 
     built = gog(*command)
     assert built.code == 0, built.err
