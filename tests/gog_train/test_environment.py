@@ -109,7 +109,8 @@ def test_the_trainer_and_the_driver_tell_a_policy_the_same(
 
 
 def test_the_scripts_end_in_every_way_an_episode_can(in_the_trainer: dict[str, Rollout]) -> None:
-    assert {rollout.episode.stop for rollout in in_the_trainer.values()} == set(StopReason)
+    ways = set(StopReason) - {StopReason.CUT}  # a sampler's bounds, not the episode's
+    assert {rollout.episode.stop for rollout in in_the_trainer.values()} == ways
     assert in_the_trainer["words alone"].episode.strikes == 1
     assert len(in_the_trainer["gazes and answers"].episode.images) == 3
     assert len(in_the_trainer["looks into what was found"].episode.images) == 3

@@ -42,7 +42,7 @@ def watched(seed):
 
 def config(folder: Path, lake: str, last: str = "Whose flag is this?") -> Config:
     """Rows with a picture each, twice some, with a filter that takes its time; the last one asks `last`."""
-    (folder / "watching.py").write_text(FILTER)
+    (folder / "seeing.py").write_text(FILTER)
     (folder / "asks").write_text(str(os.getpid()))
     with (folder / "rows.jsonl").open("w") as file:
         for number in range(ROWS):
@@ -62,7 +62,7 @@ def config(folder: Path, lake: str, last: str = "Whose flag is this?") -> Config
                 "dataset": "mine",
                 "mapping": {"question": "question", "answers": ["answers"], "image": "image"},
             },
-            "filters": ["watching:watched"],
+            "filters": ["seeing:watched"],
         }
     )
 
@@ -98,7 +98,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         pool._welcome()
     yield tmp_path
     cores.close()
-    sys.modules.pop("watching", None)
+    sys.modules.pop("seeing", None)
 
 
 def test_processes_change_no_byte(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
