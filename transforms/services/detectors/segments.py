@@ -29,8 +29,10 @@ LEAST_SIDE, MOST_AREA = 0.018, 0.92
 LIMIT = 24
 
 REMEMBERED = 512
+_DIGITS = 3
+"""Of the background's coefficients, which are shares of 255."""
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 
 
@@ -68,31 +70,46 @@ def _difference(colours: Floats) -> tuple[Floats, float]:
     """Distance of every pixel from the background, and the background's noise."""
     height, width = colours.shape[:2]
     step = max(1, min(height, width) // 48)
-    y, x = np.mgrid[0:height:step, 0:width:step].astype(np.float32)
-    points = colours[::step, ::step].reshape(-1, 3)
+    y, x = np.mgrid[0:height:step, 0:width:step].astype(np.float64)
+    points = colours[::step, ::step].reshape(-1, 3).astype(np.float64)
     terms = _terms(x.ravel() / width, y.ravel() / height)
     on_border = np.minimum(np.minimum(x, width - 1 - x) / width, np.minimum(y, height - 1 - y) / height).ravel()
-    weights = np.where(on_border < 0.06, 1.0, 0.05).astype(np.float32)
-    surface = np.zeros((6, 3), np.float32)
+    weights = np.where(on_border < 0.06, 1.0, 0.05)
     for _ in range(5):
-        weighted = terms * weights[:, None]
-        surface = np.linalg.solve(weighted.T @ terms + 1e-3 * np.eye(6, dtype=np.float32), weighted.T @ points)
-        gap = np.sqrt(((points - terms @ surface) ** 2).sum(1))
+        weighted = terms * weights
+        solved = np.linalg.solve(weighted @ terms.T + 1e-3 * np.eye(6), weighted @ points)
+        # In which order a machine adds moves the last digits alone, and these go.
+        surface = np.round(solved, _DIGITS)
+        gap = _distance(points, terms, surface)
         spread = max(2.0, float(np.median(gap)))
-        weights = (1 / (1 + (gap / (1.5 * spread)) ** 4)).astype(np.float32)
+        squares = (gap / (1.5 * spread)) ** 2
+        weights = 1 / (1 + squares * squares)
     noise = min(16.0, max(2.0, float(np.median(gap[gap < 4 * spread]))))
-    flat = colours.reshape(-1, 3) - _whole(width, height) @ surface
-    return np.sqrt((flat * flat).sum(1)).reshape(height, width), noise
+    return _distance(colours.reshape(-1, 3), _whole(width, height), surface).reshape(height, width), noise
+
+
+def _distance(colours: Floats, terms: Floats, surface: Floats) -> Floats:
+    """Of each colour (n, 3) from the surface (6, 3) there: one term after the other, alike on every machine."""
+    square = np.zeros(len(colours), colours.dtype)
+    for channel, shares in zip(colours.T, surface.T.astype(colours.dtype), strict=True):
+        flat = channel - shares[0]
+        for term, share in zip(terms[1:], shares[1:], strict=True):
+            flat -= term * share
+        square += flat * flat
+    root: Floats = np.sqrt(square)
+    return root
 
 
 @lru_cache(maxsize=16)
 def _whole(width: int, height: int) -> Floats:
     """Terms of every pixel; pictures come in few sizes. Shared: never change it."""
-    return _terms(*(a.ravel() for a in np.meshgrid(np.arange(width) / width, np.arange(height) / height)))
+    x, y = np.meshgrid(np.arange(width) / width, np.arange(height) / height)
+    return _terms(x.ravel(), y.ravel()).astype(np.float32)
 
 
-def _terms(x: NDArray[Any], y: NDArray[Any]) -> Floats:
-    return np.stack((np.ones_like(x), x, y, x * x, x * y, y * y), -1).astype(np.float32)
+def _terms(x: Floats, y: Floats) -> Floats:
+    """Shape (6, n)."""
+    return np.stack((np.ones_like(x), x, y, x * x, x * y, y * y))
 
 
 def _regions(mask: Mask, width: int, height: int) -> list[Detection]:
@@ -149,7 +166,7 @@ def segments_of(images: ImageStore, sha256: str) -> tuple[Detection, ...]:
 class Segments:
     """`find_segments` over an image store, as a `Detector`."""
 
-    id = "segments:1"
+    id = "segments:2"
 
     def __init__(self, images: ImageStore) -> None:
         """`images` holds the pictures by hash."""

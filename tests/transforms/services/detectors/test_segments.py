@@ -2,6 +2,9 @@
 
 import asyncio
 import io
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -98,3 +101,34 @@ def test_what_cannot_be_read_is_a_permanent_failure() -> None:
         with pytest.raises(ServiceError) as caught:
             asyncio.run(Segments(images).detect(sha256, ()))
         assert caught.value.failure is failure
+
+
+FOUND = """
+from gog.transforms.atlas.rows import encode
+from gog.transforms.atlas.scenes import compose_scene
+from gog.transforms.images import decode_image
+from gog.transforms.services.detectors.segments import find_segments
+
+for kind in ("gaze", "trap"):
+    for index in range(40):
+        print(find_segments(decode_image(encode(compose_scene(kind, 31, index)))))
+"""
+OTHER_MACHINES = [
+    {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX"},
+    {"OPENBLAS_CORETYPE": "SkylakeX"},
+    {"OPENBLAS_CORETYPE": "Haswell"},
+]
+"""How numpy's sums are done on other processors, as far as this one can do them."""
+
+
+def test_every_machine_finds_the_same() -> None:
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", FOUND], stdout=subprocess.PIPE, env=os.environ | machine
+        )
+        for machine in OTHER_MACHINES
+    ]
+    found = {child.communicate(timeout=120)[0] for child in children}
+    assert [child.returncode for child in children] == [0] * len(children)
+    assert len(found) == 1
+    assert next(iter(found)).count(b"Detection(") > 80
