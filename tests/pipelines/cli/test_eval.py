@@ -77,7 +77,7 @@ def test_paradigms_are_added_to_what_is_there(gog: Gog, tmp_path: Path) -> None:
 
 def test_the_served_planner_gives_the_same_numbers(gog: Gog, lake: Path, tmp_path: Path) -> None:
     with served() as server:
-        models = ("--policy", f"{server.address}#planner:3?skill=1", "--judge", f"{server.address}#planner:3?skill=1")
+        models = ("--policy", f"{server.address}#planner:2?skill=1", "--judge", f"{server.address}#planner:2?skill=1")
         done = gog("eval", *SMALL, *models, "--name", "tuned", "--judge-all", "--lake", tmp_path / "served")
     assert done.code == 0, done.err
     assert server.counted["answered"] > 20
@@ -377,4 +377,4 @@ def test_several_judges_are_a_panel(gog: Gog, tmp_path: Path) -> None:
         tmp_path / "lake",
     )
     assert done.code == 0, done.err
-    assert results(tmp_path / "lake", "eval")["judge"].count("planner:3?skill=") == 3
+    assert results(tmp_path / "lake", "eval")["judge"].count("planner:2?skill=") == 3

@@ -124,4 +124,4 @@ def test_a_panel_votes_in_a_run_and_is_shown_with_its_agreement(gog: Gog, tmp_pa
 def test_no_judge_has_two_seats(gog: Gog, tmp_path: Path) -> None:
     made = place(tmp_path, panel=["planner:skill=0.7", "planner:skill=1"])
     done = gog("run", "-c", made.config)
-    assert (done.code, "panel: planner:3?skill=1 has two seats" in done.error) == (2, True)
+    assert (done.code, "panel: planner:2?skill=1 has two seats" in done.error) == (2, True)

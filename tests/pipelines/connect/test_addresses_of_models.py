@@ -46,7 +46,7 @@ def config(**changes: Any) -> Config:
     [
         ("http://127.0.0.1:8000/v1#qwen", "qwen"),
         ("https://host.example/v1?api-version=1#org/qwen", "org/qwen"),
-        ("http://127.0.0.1:8000/v1#planner:3?skill=0.85", "planner:3?skill=0.85"),
+        ("http://127.0.0.1:8000/v1#planner:2?skill=0.85", "planner:2?skill=0.85"),
         ("http://[::1]:8000/v1# spaced ", "spaced"),
         ("vllm:Qwen/Qwen2.5-VL-7B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct"),
     ],

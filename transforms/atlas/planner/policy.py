@@ -28,7 +28,7 @@ from gog.transforms.image_store import ImageStore
 from gog.transforms.services.protocols import ChatReply, ChatRequest
 from gog.transforms.services.provider import ProviderError
 
-VERSION = 3
+VERSION = 2
 DOES_NOT_KNOW = (
     "I am a rule-based program that answers questions about flags in pictures, judges short answers and proposes "
     "regions. I do not know this task."

@@ -101,7 +101,7 @@ def test_without_temperature_every_sample_aims_alike(world: World) -> None:
 
 
 def test_the_id_says_what_changes_answers() -> None:
-    assert Planner(IMAGES).id == "planner:3?skill=0.85"
+    assert Planner(IMAGES).id == "planner:2?skill=0.85"
     assert Planner(IMAGES, skill=0.5).id != Planner(IMAGES).id
     for skill in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="between 0 and 1"):

@@ -51,10 +51,10 @@ def test_a_request_of_our_client_is_understood_as_it_was_meant() -> None:
         sample_index=3,
         response_schema={"type": "object"},
     )
-    sent = request_body("planner:3?skill=1", asked, ModelSettings(), {sha256: PICTURE})
+    sent = request_body("planner:2?skill=1", asked, ModelSettings(), {sha256: PICTURE})
     read = read_request(json.dumps(sent).encode())
     assert read.request == asked
-    assert (read.model, set(read.images)) == ("planner:3?skill=1", {picture()})
+    assert (read.model, set(read.images)) == ("planner:2?skill=1", {picture()})
 
 
 def test_what_is_left_out_has_the_apis_defaults() -> None:

@@ -27,7 +27,7 @@ CHANGES: list[dict[str, Any]] = [
 
 
 def test_the_plain_id_is_the_models_name() -> None:
-    name = "planner:3?skill=0.85"
+    name = "planner:2?skill=0.85"
     assert model_id(name, ModelSettings()) == name
     assert model_id(name, ModelSettings(key_env="SOME_KEY")) == name
     assert model_id(name, ModelSettings(revision="v2")) == f"{name}@v2"
