@@ -41,7 +41,9 @@ def remove_pictures(folder: Path, sha256s: Set[str]) -> int:
                     thumbnails.seek(start)
                     writer.add(line, thumbnails.read(length))
         write_rows(fresh / EMBEDDINGS, table, np.flatnonzero(np.repeat(stays, views)))
-        cells = write_cells(fresh / EMBEDDINGS, Earlier(folder, head, np.flatnonzero(stays))) if views == 1 else {}
+        cells = (
+            write_cells(fresh / EMBEDDINGS, Earlier(folder, head, np.flatnonzero(stays))) if head.get("encoder") else {}
+        )
         writer.finish({key: value for key, value in head.items() if key != "approximate"} | cells)
     return len(leaving)
 

@@ -42,7 +42,7 @@ class KeptVectors:
     def number(self, key: bytes) -> int:
         """Of the row in the index that is replaced, or -1."""
         rows, number = self._found.get(key, (None, -1))
-        return number if rows is self._earlier and rows is not None else -1
+        return number if rows is self._earlier else -1
 
     def take(self, keys: Iterable[bytes], rows: Vectors) -> None:
         """Know those of the index that is replaced, too; nothing is written."""

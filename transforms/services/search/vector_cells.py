@@ -159,7 +159,9 @@ def _carried(earlier: Earlier, shape: tuple[int, int]) -> tuple[Any, int, NDArra
         old = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
     except (RuntimeError, KeyError, TypeError, ValueError):
         return None  # what is damaged is built anew
-    if old.d != shape[1] or not learnt_for / _GROWTH <= shape[0] <= learnt_for * _GROWTH:
+    # Where nothing stays they were learnt of other vectors: another encoder's, perhaps.
+    fits = old.d == shape[1] and (earlier.origin >= 0).any()
+    if not fits or not learnt_for / _GROWTH <= shape[0] <= learnt_for * _GROWTH:
         return None
     order = np.argsort(earlier.origin, kind="stable")
     held, lists, stays = earlier.origin[order], old.invlists, 0

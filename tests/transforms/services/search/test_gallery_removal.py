@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 from textures import jpeg, texture
 
 from gog.pipelines.lake.image_files import ImageFiles as ImageStore
+from gog.transforms.services.search import grid_table, vector_cells
 from gog.transforms.services.search.gallery import Gallery, build_gallery
 from gog.transforms.services.search.gallery_removal import pictures_in, remove_pictures
 from gog.transforms.services.search.index_folder import IndexFolderError
@@ -38,6 +40,15 @@ def test_what_stays_is_as_if_the_picture_had_never_been_there(tmp_path: Path) ->
         assert (index / name).read_bytes() == (fresh / name).read_bytes(), name
     assert hits(index, tmp_path / "images", 2)[0] == ("title 2", 1.0)
     assert not {"title 1", "title 3"} & {title for title, _ in hits(index, tmp_path / "images", 1)}
+
+
+def test_mean_colours_are_put_in_no_cells_however_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid_table, "MANY", 2)
+    monkeypatch.setattr(vector_cells, "EXACT", 1)
+    index = built(tmp_path / "all" / "gallery", [0, 1, 2, 3, 4])
+    assert remove_pictures(index, {SHAS[1]}) == 1
+    assert "approximate" not in json.loads((index / "index.json").read_text())
+    assert not (index / "cells.faiss").exists()
 
 
 def test_nothing_is_written_where_nothing_leaves_and_the_last_picture_may(tmp_path: Path) -> None:

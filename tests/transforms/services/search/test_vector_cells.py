@@ -125,6 +125,13 @@ def test_what_stays_keeps_its_cell_and_only_what_is_new_is_put_in_one(
     assert learnt, "of twice as many the centres are others"
 
 
+def test_cells_of_another_encoder_are_no_beginning(few: None, tmp_path: Path) -> None:
+    head = written(tmp_path / "one", drawn(2000))
+    other = -np.roll(drawn(2000, seed=2), 5, axis=1)
+    again = written(tmp_path / "two", other, Earlier(tmp_path / "one", head, np.full(2000, -1)))
+    assert again == written(tmp_path / "three", other)
+
+
 @pytest.mark.parametrize("damage", ["gone", "cut", "other"])
 def test_cells_that_are_damaged_are_told_and_made_anew(few: None, tmp_path: Path, damage: str) -> None:
     rows = drawn(2000)
