@@ -40,7 +40,7 @@ from gog.transforms.episode.mcp_tool import McpTool
 from gog.transforms.episode.observation import illustrated, shown
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.episode.tool import Scene, Tool, ToolRequest, ToolResult
-from gog.transforms.episode.tools import BUILT_IN, known_tools, own_names, servers_among, tools_of
+from gog.transforms.episode.tools import BUILT_IN, TOOLS, known_tools, own_names, servers_among, tools_of
 from gog.transforms.services.mcp.address import parse_address
 from gog.transforms.services.mcp.pinned import PinnedTool
 
@@ -320,11 +320,15 @@ def is_reflective(steps: Sequence[Step]) -> bool:
     for step in steps:
         if step.reflection is not None:
             noticed = last is not None and step.reflection is not Reflection.USEFUL
-        if step.evidence_ids and step.action != "look":
+        if step.evidence_ids and not _is_no_search(step.action):
             if noticed and last is not None and not _same_place(last, step):
                 return True
             last = step
     return False
+
+
+def _is_no_search(action: str) -> bool:
+    return action in TOOLS and TOOLS[action].behaviour is None
 
 
 _SAME_IOU = 0.5

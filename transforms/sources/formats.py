@@ -86,12 +86,16 @@ def after_bom(file: BinaryIO, path: Path) -> int:
 
     `SourceError` on a text of two bytes a character.
     """
-    begin = file.read(3)
-    if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise SourceError(f"{path} is UTF-16 text: save it as UTF-8")
-    start = len(_BOM) if begin == _BOM else 0
+    start = _bom(file.read(3), path)
     file.seek(start)
     return start
+
+
+def _bom(begin: bytes, path: Path) -> int:
+    """Bytes of the mark that a text begins with. `SourceError` on one of two bytes a character."""
+    if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise SourceError(f"{path} is UTF-16 text: save it as UTF-8")
+    return len(_BOM) if begin == _BOM else 0
 
 
 def _without_braces(path: str) -> list[str]:
@@ -159,10 +163,7 @@ def jsonl_stream(file: BinaryIO, path: Path) -> Rows:
     `SourceError` on a text of two bytes a character.
     """
     with io.BufferedReader(file, 1 << 16) as lines:  # type: ignore[type-var]
-        begin = lines.peek(3)[:3]
-        if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise SourceError(f"{path} is UTF-16 text: save it as UTF-8")
-        lines.read(len(_BOM) if begin == _BOM else 0)
+        lines.read(_bom(lines.peek(3)[:3], path))
         yield from _rows(lines, 0, None, 1)
 
 
