@@ -1,5 +1,6 @@
 """Open sets: ours, those of installed distributions, and dotted paths."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ class Colour:
 @pytest.fixture
 def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenSet[Colour]:
     """A set with two of its own, two of another distribution (one of a name of ours), and a broken one."""
+    for loaded in [name for name in sys.modules if name.partition(".")[0] == "our_colours"]:
+        monkeypatch.delitem(sys.modules, loaded)
     own = tmp_path / "our_colours"
     own.mkdir()
     member = "from types import SimpleNamespace\nCOLOUR = SimpleNamespace(name={!r}, code={})\n"
