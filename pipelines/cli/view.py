@@ -92,7 +92,7 @@ def _tell(access: "Access", address: str) -> None:
 
 def _token(host: str, user_header: str | None, proxies: "tuple[Network, ...]", *, no_token: bool) -> str:
     """The token that opens the server; empty where none is asked for. Raises `UseError`."""
-    from gog.pipelines.show.web.access import LEAST_TOKEN, TOKEN, Access
+    from gog.pipelines.show.web.access import LEAST_TOKEN, TOKEN, Access, on_this_machine
 
     if user_header and not _HEADER.fullmatch(user_header):
         raise UseError(f"--user-header: {user_header!r} is no header's name, such as X-Forwarded-User")
@@ -105,7 +105,9 @@ def _token(host: str, user_header: str | None, proxies: "tuple[Network, ...]", *
         return ""
     if given and len(given) < LEAST_TOKEN:
         raise UseError(f"{TOKEN} has {len(given)} characters: at least {LEAST_TOKEN}, or it is guessed")
-    if not given and any(network.is_loopback for network in proxies):
+    # Of a wide network this machine may have an address without the proxy's being here: that is asked at each request.
+    single = [network.network_address for network in proxies if network.num_addresses == 1]
+    if not given and (any(network.is_loopback for network in proxies) or any(map(on_this_machine, single))):
         raise UseError(
             f"--trust-proxy: every account of this machine has its addresses: set {TOKEN}, which the proxy then sends "
             "as its bearer token, or say --no-token"

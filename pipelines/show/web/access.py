@@ -5,6 +5,7 @@ link once; a cookie takes its place, which another host's pages do not get and w
 token of its own, made of the other, lets somebody look and change nothing.
 """
 
+import errno
 import hashlib
 import hmac
 import ipaddress
@@ -31,6 +32,7 @@ MOST_WRONG, WITHIN_S = 10, 60.0
 MOST_PEERS: Final = 1024
 """Addresses whose wrong tokens are counted, the latest ones."""
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -134,9 +136,9 @@ class Door:
         address = ipaddress.ip_address(peer) if peer else None
         if address is None or not any(address in network for network in access.proxies):
             return self._refused(request, 403, "this server answers its proxy alone")
-        # Whoever has an account on this machine has its addresses too.
+        # Whoever has an account on this machine has its addresses too, not those of the loopback alone.
         keyed = not access.token or _same(_bearer(request), access.token)
-        if address.is_loopback and not keyed:
+        if not keyed and on_this_machine(address, _zone(request)):
             return self._refused(request, 403, f"a proxy on this machine has to send {TOKEN} as its bearer token")
         given = request.headers.getall(access.user_header, [])
         try:
@@ -212,6 +214,30 @@ class Door:
         self._wrong.move_to_end(peer)
         while len(self._wrong) > MOST_PEERS:
             self._wrong.popitem(last=False)
+
+
+def on_this_machine(address: Address, zone: int = 0) -> bool:
+    """Whether this machine has the address, so that any account of it can speak from there; True where that is unclear.
+
+    `zone` is the number of the interface that an IPv6 address of a link belongs to.
+    """
+    if address.is_loopback:
+        return True
+    try:
+        if isinstance(address, ipaddress.IPv4Address):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((str(address), 0))
+        else:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+                probe.bind((str(address), 0, 0, zone))
+    except OSError as error:
+        return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return True
+
+
+def _zone(request: web.Request) -> int:
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    return peer[3] if isinstance(peer, tuple) and len(peer) == 4 else 0
 
 
 def _bearer(request: web.Request) -> str:

@@ -1,7 +1,9 @@
 """`gog view`: wrong use, serving until Ctrl-C, a port that is taken."""
 
+import ipaddress
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -9,6 +11,9 @@ import urllib.request
 
 import pytest
 from calling import Gog, Place
+
+from gog.pipelines.cli.errors import UseError
+from gog.pipelines.cli.view import _token
 
 
 @pytest.mark.parametrize(
@@ -74,3 +79,13 @@ def test_view_serves_until_ctrl_c_and_a_taken_port_is_told(gog: Gog, finished: P
             process.kill()
             raise
     assert (process.returncode, err) == (0, "")
+
+
+def test_a_proxy_at_an_address_of_this_machine_needs_a_token_that_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket.socket, "bind", lambda *_: None)
+    proxy = (ipaddress.ip_network("203.0.113.7"),)
+    with pytest.raises(UseError, match="set GOG_VIEW_TOKEN"):
+        _token("0.0.0.0", "X-User", proxy, no_token=False)
+    assert _token("0.0.0.0", "X-User", (ipaddress.ip_network("203.0.113.0/24"),), no_token=False)
+    monkeypatch.setenv("GOG_VIEW_TOKEN", "a-token-of-our-own")
+    assert _token("0.0.0.0", "X-User", proxy, no_token=False) == "a-token-of-our-own"

@@ -1,13 +1,18 @@
 """Who is let in: by token, cookie and proxy, over real sockets; and what a link that only reads cannot do."""
 
+import errno
 import hashlib
 import http.client
 import ipaddress
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from browsers import chromium
 from lakes import small_run
 from playwright.sync_api import Browser, expect
@@ -16,8 +21,9 @@ from viewing import Reply, View, viewed, with_manifest
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.review_files import read_reviews
 from gog.pipelines.show.web import access as access_module
-from gog.pipelines.show.web.access import MOST_WRONG, Access
+from gog.pipelines.show.web.access import MOST_WRONG, Access, Door
 from gog.pipelines.show.web.security import TOKEN_HEADER
+from gog.pipelines.show.web.server import Viewer
 
 TOKEN = "a-token-of-our-own-choice"
 HERE = (ipaddress.ip_network("127.0.0.1/32"),)
@@ -220,6 +226,32 @@ def test_another_account_of_this_machine_is_no_proxy(lake: Lake, headers: dict[s
     with viewed(lake.root, access=Access(TOKEN, user_header="X-Forwarded-User", proxies=HERE)) as view:
         reply = ask(view, "/runs/small", **headers)
         assert (reply.status, SECRET in reply.body) == (status, status == 200)
+
+
+@pytest.mark.parametrize(("bound", "here"), [(0, True), (errno.EADDRNOTAVAIL, False), (errno.EMFILE, True)])
+@pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7", "fe80::7"])
+def test_every_address_of_this_machine_has_to_send_the_token(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, address: str, bound: int, here: bool
+) -> None:
+    """Another account of it reaches the server by the machine's own address, and then comes from there."""
+
+    def bind(self: socket.socket, to: tuple[object, ...]) -> None:
+        assert to[:2] == (address, 0)
+        assert to[2:] in ((), (0, 3)), "the zone of the link goes along"
+        if bound:
+            raise OSError(bound, "no")
+
+    monkeypatch.setattr(socket.socket, "bind", bind)
+    proxies = tuple(map(ipaddress.ip_network, ("203.0.113.0/24", "2001:db8::/64", "fe80::/10")))
+    viewer = Viewer(lake, "owner", access=Access(TOKEN, user_header="X-User", proxies=proxies))
+    peer = (address, 5, 0, 3) if ":" in address else (address, 5)
+    status = {}
+    for name, headers in (("keyed", bearer(TOKEN)), ("bare", {})):
+        transport = mock.Mock(get_extra_info=lambda what, default=None: peer if what == "peername" else default)
+        request = make_mocked_request("GET", "/", headers | {"X-User": "ana"}, transport=transport)
+        found = Door(viewer.access, viewer)._from_proxy(request)
+        status[name] = found.status if isinstance(found, web.Response) else 200
+    assert status == {"keyed": 200, "bare": 403 if here else 200}
 
 
 def test_a_header_of_somebody_who_is_no_proxy_is_refused(lake: Lake) -> None:
