@@ -96,7 +96,10 @@ def _stages(both: Both) -> Iterator[Measure]:
         rates = []
         for facts, by_name in zip(both, steps, strict=True):
             step = by_name.get((stage, unit))
-            seeds = facts.tried if unit in ("attempt", "trajectory") else None
+            seeds = None
+            if unit in ("attempt", "trajectory"):
+                # What is right alone comes behind verification.
+                seeds = facts.tried if stage in ("synthesize", "verify") else facts.solved.part
             rates.append(Rate.of(step.passed, step.entered, seeds) if step else Rate(0, 0))
         yield _compared(f"{stage} ({unit})", *rates)
 

@@ -215,6 +215,7 @@ SELECT CASE WHEN grouping(behaviour) = 0 THEN 'behaviour' WHEN grouping(origin) 
     count(*) FILTER (outcome = 'correct') AS correct,
     count(DISTINCT seed_id) FILTER (outcome = 'correct') AS solved,
     count(*) FILTER (outcome IN ('correct', 'wrong')) AS settled,
+    count(DISTINCT seed_id) FILTER (outcome IN ('correct', 'wrong')) AS settled_seeds,
     count(*) FILTER (outcome = 'unknown') AS unknown, count(*) FILTER (kept) AS kept,
     count(DISTINCT seed_id) FILTER (kept) AS kept_seeds
 FROM overview GROUP BY GROUPING SETS ((behaviour), (origin), ()) ORDER BY kind, name
@@ -298,7 +299,7 @@ def _mix(row: Row, whole: Row) -> Mix:
         row["name"],
         row["attempts"],
         Rate.of(row["attempts"], whole["attempts"], whole["seeds"]),
-        Rate.of(row["correct"], row["settled"], row["seeds"]),
+        Rate.of(row["correct"], row["settled"], row["settled_seeds"]),
         row["unknown"],
         row["kept"],
         Rate.of(row["kept"], whole["kept"], whole["kept_seeds"]),

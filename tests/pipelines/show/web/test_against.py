@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,15 @@ def test_a_run_does_not_differ_from_itself(tmp_path: Path) -> None:
     for measure in (measure for measures in groups.values() for measure in measures):
         assert measure.first == measure.second
         assert measure.difference is None or (measure.difference.value == 0 and not measure.difference.clear)
+
+
+def test_what_enters_curation_comes_from_the_seeds_that_were_solved(tmp_path: Path) -> None:
+    facts = facts_of(small_run(tmp_path), "small")
+    facts = replace(facts, tried=12, solved=Rate.of(3, 12))
+    (funnel,) = (group for group in results(facts, facts) if group.name == "Funnel")
+    rates = {measure.name: measure.first for measure in funnel.measures}
+    assert rates["verify (trajectory)"] == Rate.of(6, 12, seeds=12)
+    assert rates["curate (trajectory)"] == Rate.of(6, 6, seeds=3)
 
 
 def test_what_a_run_does_not_have_is_none_of_its_shares(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from lakes import make_seed, small_run, write
 
 from gog.pipelines.lake.lake import Lake
+from gog.pipelines.show.web.measures import Rate
 from gog.pipelines.show.web.run_facts import Facts, facts_of, left_link
 from gog.schemas import Event, Evidence, FailureClass, Reject, Unit
 from gog.transforms.services.store.records import Tally
@@ -42,6 +43,20 @@ def test_the_numbers_are_those_of_the_run(lake: Lake) -> None:
     assert facts.verified
     assert facts.curated
     assert not facts.empty
+
+
+def test_what_is_right_is_as_sure_as_the_seeds_that_were_settled_are_many(lake: Lake) -> None:
+    verdicts = list(lake.read_rows("small", "verdicts"))
+    settled = sorted({row["seed_id"] for row in verdicts})[:2]
+    (part,) = lake.parts("small", "verdicts")
+    fresh = part.with_name("fresh")
+    unknown = f"CASE WHEN seed_id IN ('{settled[0]}', '{settled[1]}') THEN outcome ELSE 'unknown' END AS outcome"
+    duckdb.sql(f"COPY (SELECT * REPLACE ({unknown}) FROM read_parquet('{part}')) TO '{fresh}' (FORMAT parquet)")
+    fresh.replace(part)
+    facts = facts_of(lake, "small")
+    assert facts.all
+    assert facts.all.unknown == 8
+    assert facts.all.right == Rate.of(2, 4, seeds=2)
 
 
 def test_the_funnel_has_each_step_with_its_reasons_and_where_they_are_listed(lake: Lake) -> None:
