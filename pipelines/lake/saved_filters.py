@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from gog.pipelines.lake.disk import LakeError, disk_errors
 from gog.pipelines.lake.lake import Lake, write_atomic
 from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.lake.review_files import is_text
 
 LONGEST_NAME: Final = 60
 """Characters."""
@@ -23,12 +23,11 @@ MOST_READ: Final = 1000
 
 
 class SavedFilter(NamedTuple):
-    """A filter under its name, as the query of an address; who kept it, and when (seconds since 1970)."""
+    """A filter under its name, as the query of an address; who kept it."""
 
     name: str
     query: str
     by: str
-    made: float
 
 
 def filter_name(text: str) -> str:
@@ -36,6 +35,8 @@ def filter_name(text: str) -> str:
     name = one_line(text)
     if not name or len(name) > LONGEST_NAME:
         raise ValueError(f"a filter has a name of 1 to {LONGEST_NAME} characters")
+    if not is_text(name):
+        raise ValueError("a filter's name is text: it has half of a character in it")
     return name
 
 
@@ -57,7 +58,7 @@ def save_filter(lake: Lake, run: str, name: str, query: str, by: str) -> None:
     path = _path(lake, run, name)
     if not path.exists() and len(read_filters(lake, run)) >= MOST_FILTERS:
         raise LakeError(f"the run {run} has {MOST_FILTERS} filters, which is as many as it keeps: remove one first")
-    kept = SavedFilter(name, query, by, round(time.time(), 3))
+    kept = SavedFilter(name, query, by)
     write_atomic(path, json.dumps(kept._asdict(), ensure_ascii=False).encode())
 
 
@@ -70,12 +71,12 @@ def remove_filter(lake: Lake, run: str, name: str) -> None:
 
 def _read(data: Mapping[str, Any]) -> SavedFilter:
     """Raises `ValueError`."""
-    name, query, by, made = (data.get(key) for key in SavedFilter._fields)
+    name, query, by = (data.get(key) for key in SavedFilter._fields)
     if not (isinstance(name, str) and isinstance(query, str) and isinstance(by, str)):
         raise ValueError("no saved filter")
-    if len(query) > LONGEST_QUERY or not query.startswith("?"):
+    if len(query) > LONGEST_QUERY or not query.startswith("?") or not is_text(query + by):
         raise ValueError("no query")
-    return SavedFilter(filter_name(name), query, one_line(by, LONGEST_NAME), float(made) if made else 0.0)
+    return SavedFilter(filter_name(name), query, one_line(by, LONGEST_NAME))
 
 
 def _folder(lake: Lake, run: str) -> Path:

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from gog.pipelines.lake.disk import LakeError
+from gog.pipelines.lake.review_files import is_text
 from gog.pipelines.lake.saved_filters import LONGEST_QUERY, filter_name, remove_filter, save_filter
 from gog.pipelines.show.web.filters import Filter
 from gog.pipelines.show.web.site import Site, json_body
@@ -24,7 +25,7 @@ class Saving:
     async def _save(self, request: web.Request) -> web.StreamResponse:
         run, who, body = request.match_info["run"], self._site.who(request), await json_body(request)
         name, query = _named(body.get("name")), body.get("query")
-        if not isinstance(query, str) or len(query) > LONGEST_QUERY:
+        if not isinstance(query, str) or len(query) > LONGEST_QUERY or not is_text(query):
             raise web.HTTPUnprocessableEntity(text="query is that of the list's address\n")
         wanted = Filter.of(dict(parse_qsl(query.removeprefix("?"))))
         if wanted.empty:

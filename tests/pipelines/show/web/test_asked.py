@@ -248,6 +248,8 @@ def test_what_is_no_filter_is_not_saved(lake: Lake) -> None:
             ("ok", "", 422),
             ("ok", "?sort=turns", 422),
             ("ok", 7, 422),
+            ("\ud800", wrong, 422),
+            ("ok", "?q=\ud800", 422),
             ("ok", "?sql=" + "x" * 9000, 422),
             ("ok", "?colour=red", 400),
             ("ok", "?outcome=wrnog", 400),
@@ -255,6 +257,18 @@ def test_what_is_no_filter_is_not_saved(lake: Lake) -> None:
         ):
             assert keep(view, name, query) == status, (name, query)
         assert saved(view) == []
+        assert view.post("/runs/small/filters/remove", {"name": "\ud800"}).status == 422
+
+
+@pytest.mark.parametrize("made", ["1e9", "[1]", "{}", f"1{'0' * 400}", "null", '"x"'])
+def test_a_file_of_before_is_read_whatever_time_it_says(lake: Lake, made: str) -> None:
+    folder = lake.run_folder("small") / "filters"
+    folder.mkdir()
+    for name, said in (("old", f', "made": {made}'), ("new", "")):
+        (folder / f"{name}.json").write_text(f'{{"name": "{name}", "query": "?kept=yes", "by": "ana"{said}}}')
+    (folder / "half.json").write_text('{"name": "half", "query": "?q=\\ud800", "by": "ana"}')
+    with viewed(lake.root) as view:
+        assert saved(view) == [("?kept=yes", "new"), ("?kept=yes", "old")]
 
 
 def test_damaged_files_are_passed_over_and_their_number_is_bounded(lake: Lake) -> None:
