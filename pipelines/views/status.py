@@ -62,39 +62,30 @@ class Status:
 
 def status_of(lake: Lake, run: str, now: float | None = None) -> Status:
     """The state of a run that has a manifest."""
-    now = time.time() if now is None else now
     manifest = lake.read_manifest(run)
     assert manifest is not None
-    folder = lake.run_folder(run)
     state = lake.state(manifest)
     live = state == "live"
-    began = (folder / "manifest.json").stat().st_mtime
-    parts = _Parts(lake, run)
-    steps = tuple(_step(parts, manifest, step) for step in STEP_TABLES)
-    at_work = _at_work(parts, steps, began) if live else ""
-    spent, all_events, session, minute = _events(lake, manifest, began, now)
-    with open_lake(folder) as views:
+    with open_lake(lake.run_folder(run)) as views:
         summary = summarise(views)
         ((kept,),) = views.execute("SELECT count(*) FROM curated").fetchall()
-    asked_a_minute = sum(tally.events for tally in minute) * MINUTE / max(1.0, min(MINUTE, now - began))
-    pace = (
-        _Pace(lake, manifest, parts, lambda: summary, all_events, session, began, now).eta(at_work) if at_work else None
-    )
+    seen = progress_of(lake, manifest, live=live, now=now, summary=lambda: summary)
+    spent = seen.spent
     return Status(
         run=run,
         state=state,
         detail="" if live else manifest.detail,
-        steps=steps,
+        steps=seen.steps,
         kept=kept,
         calls=spent.calls,
-        from_store=sum(tally.from_store for tally in all_events),
-        failed=sum(tally.failed for tally in all_events),
+        from_store=sum(tally.from_store for tally in seen.events),
+        failed=sum(tally.failed for tally in seen.events),
         tokens=spent.prompt_tokens + spent.completion_tokens,
         cost=spent.cost,
         hours=spent.hours,
-        per_minute=asked_a_minute if live else None,
-        step=at_work,
-        eta_s=pace.left_s if pace else None,
+        per_minute=seen.per_minute if live else None,
+        step=seen.step,
+        eta_s=seen.pace.left_s if seen.pace else None,
         summary=summary,
     )
 
@@ -110,22 +101,54 @@ class StepPace:
     """Seconds to its end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is, by one reading of its store."""
+
+    steps: tuple[StepState, ...]
+    spent: Spent
+    events: list[Tally]
+    """What it has asked so far."""
+    per_minute: float
+    """Questions in the last minute, asked or answered from the store, as so many a minute of a younger process."""
+    step: str
+    """The step at work, empty where the run is not live."""
+    pace: StepPace | None
+    """How far that step is; None where that cannot be told yet."""
+
+
+def progress_of(
+    lake: Lake,
+    manifest: Manifest,
+    *,
+    live: bool,
+    now: float | None = None,
+    summary: Callable[[], Summary] | None = None,
+) -> Progress:
+    """How far a run is. `summary`: what came of it, where that is known. Raises `StoreError` and `LakeError`."""
+    now, run = time.time() if now is None else now, manifest.run
+    began = (lake.run_folder(run) / "manifest.json").stat().st_mtime
+    parts = _Parts(lake, run)
+    steps = tuple(_step(parts, manifest, step) for step in STEP_TABLES)
+    step = _at_work(parts, steps, began) if live else ""
+    spent, events, session, minute = _events(lake, manifest, began, now)
+    per_minute = sum(tally.events for tally in minute) * MINUTE / max(1.0, min(MINUTE, now - began))
+
+    def summed() -> Summary:
+        with open_lake(lake.run_folder(run)) as views:
+            return summarise(views)
+
+    pace = None
+    if step:
+        with contextlib.suppress(FileNotFoundError):  # a part that was moved meanwhile
+            pace = _Pace(lake, manifest, parts, summary or summed, events, session, began, now).eta(step)
+    return Progress(steps, spent, events, per_minute, step, pace)
+
+
 def pace_of(lake: Lake, run: str) -> StepPace | None:
     """How far the step at work is; None where that cannot be told yet. Reads what other processes can see, too."""
     manifest = lake.read_manifest(run)
-    if manifest is None:
-        return None
-    now, folder = time.time(), lake.run_folder(run)
-    began = (folder / "manifest.json").stat().st_mtime
-    parts = _Parts(lake, run)
-    step = _at_work(parts, [_step(parts, manifest, step) for step in STEP_TABLES], began)
-    _, all_events, session, _ = _events(lake, manifest, began, now)
-
-    def summary() -> Summary:
-        with open_lake(folder) as views:
-            return summarise(views)
-
-    return _Pace(lake, manifest, parts, summary, all_events, session, began, now).eta(step) if step else None
+    return progress_of(lake, manifest, live=True).pace if manifest else None
 
 
 def _events(
@@ -137,12 +160,6 @@ def _events(
         if store is None:
             return Spent(), [], [], []
         return store.spend(run), store.tally(run), store.tally(run, began), store.tally(run, max(began, now - MINUTE))
-
-
-def tallies_of(lake: Lake, manifest: Manifest, since: float = 0.0) -> list[Tally]:
-    """What a run has asked since a time (seconds since 1970), also while it is live. Raises `StoreError`."""
-    with _opened(lake, manifest) as store:
-        return store.tally(manifest.run, since) if store else []
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from gog.pipelines.show.web.curves import CURVES, Curves, read_curves
 from gog.pipelines.show.web.run_facts import Facts, facts_of
 from gog.pipelines.show.web.served_lake import LOOK_EVERY_S, NotThereError, ServedLake
 from gog.pipelines.show.words import spell
-from gog.pipelines.views.status import MINUTE, pace_of, tallies_of
+from gog.pipelines.views.status import MINUTE, Progress, progress_of
 from gog.schemas import TABLES
 from gog.transforms.services.store.records import Tally
 from gog.transforms.services.store.schema import StoreError
@@ -106,8 +106,9 @@ class Snapshots:
         now, trouble = list[str](), ""
         if state == "live":
             try:
-                tallies = tallies_of(lake, manifest)
-                now = self._now(manifest) if manifest.shards else []  # a training has none
+                seen = progress_of(lake, manifest, live=True)
+                tallies = seen.events
+                now = _in_words(seen) if manifest.shards else []  # a training has none
             except (StoreError, LakeError, OSError) as error:
                 trouble = one_line(error, 300)
         else:
@@ -120,16 +121,6 @@ class Snapshots:
             trouble = one_line(error, 300)
         pace = facts.pace if tallies is None else self._seen(run, tallies)
         return Snapshot(run, manifest, state, facts, curves, now, pace, trouble)
-
-    def _now(self, manifest: Manifest) -> list[str]:
-        lake, run = self._lake.lake, manifest.run
-        asked = sum(tally.events for tally in tallies_of(lake, manifest, time.time() - MINUTE))
-        words = [f"{asked / MINUTE:,.1f} questions a second in the last minute"]
-        with suppress(FileNotFoundError):  # a part that was moved meanwhile
-            if pace := pace_of(lake, run):
-                step = "ingest and synthesize" if pace.step in ("ingest", "synthesize") else pace.step
-                words = [f"{step} {pace.share:.0%} done", f"about {spell(pace.left_s)} to go", *words]
-        return words
 
     def _seen(self, run: str, tallies: Sequence[Tally]) -> Pace | None:
         """The pace of a live run between the looks that people took at it; None at the first one."""
@@ -159,3 +150,12 @@ class Snapshots:
                 stat = path.stat()
                 seen.append((str(path), stat.st_mtime_ns, stat.st_size))
         return hash(tuple(seen))
+
+
+def _in_words(seen: Progress) -> list[str]:
+    """What a live run is doing, as `gog status` has it."""
+    words = [f"{seen.per_minute / MINUTE:,.1f} questions a second in the last minute"]
+    if pace := seen.pace:
+        step = "ingest and synthesize" if pace.step in ("ingest", "synthesize") else pace.step
+        words = [f"{step} {pace.share:.0%} done", f"about {spell(pace.left_s)} to go", *words]
+    return words

@@ -12,9 +12,15 @@ import pytest
 from calling import Gog, Place
 from lakes import small_run
 
+from gog.pipelines.config.config import Config
+from gog.pipelines.connect.stores import read_store
 from gog.pipelines.lake.lake import Lake, Manifest
+from gog.pipelines.show.web.served_lake import ServedLake
+from gog.pipelines.show.web.snapshots import Snapshots
+from gog.pipelines.views import status as status_module
 from gog.pipelines.views.metrics import openmetrics
 from gog.pipelines.views.status import Status, status_of
+from gog.transforms.services.store.records import AnyStore
 
 
 def status(gog: Gog, *args: object) -> Any:
@@ -66,6 +72,31 @@ def test_a_live_run_is_watched_without_being_held_up(copied: Place) -> None:
     assert 0 <= found.eta_s <= 200
     after = status_of(lake, "tiny", now)
     assert after.state != "live"
+
+
+def test_the_page_of_a_live_run_tells_the_same_rate_and_reads_the_store_once(
+    copied: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process began anew a moment ago: what the one before it asked in the same minute is none of its rate."""
+    opened = []
+
+    def counting(config: Config) -> AnyStore | None:
+        opened.append(config)
+        return read_store(config)
+
+    lake, served = Lake(copied.lake), ServedLake(Lake(copied.lake))
+    os.utime(copied.run / "manifest.json")
+    monkeypatch.setattr(status_module, "read_store", counting)
+    try:
+        with lake.lock("tiny"):
+            shot = Snapshots(served).of("tiny")
+            assert len(opened) == 1
+            rate = status_of(lake, "tiny").per_minute
+    finally:
+        served.close()
+    assert rate == 0
+    assert shot.now[-1] == "0.0 questions a second in the last minute"
+    assert shot.facts.calls > 100
 
 
 def test_several_runs_are_listed_and_one_is_shown_in_full(gog: Gog, copied: Place) -> None:
