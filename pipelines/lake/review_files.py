@@ -18,6 +18,7 @@ from gog.pipelines.lake.disk import disk_advice, disk_errors
 from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.reviews import Word, latest
+from gog.pipelines.lake.signature import signature_of
 from gog.schemas import TABLES, Audit, Box, CorrectedBox, Decision, Outcome, Review, Why, canonical_json, content_id
 from gog.schemas.rows import SchemaError, check_row, from_row, to_row
 from gog.transforms.object_path import ABSENT, ObjectPath
@@ -32,8 +33,6 @@ LONGEST_ANSWER: Final = 300
 """Characters of a corrected answer."""
 MOST_BOXES: Final = 64
 """Corrected boxes of one review."""
-
-Signature = tuple[tuple[int, int, int], ...]
 
 
 def reviewer_name(text: str) -> str:
@@ -66,7 +65,7 @@ class Book(Generic[Word]):
         self._part = lake.part_path(run, self._table, self._table.removesuffix("s"), 0)
         self._journal = self._folder / JOURNAL
         self._lake, self._run = lake, run
-        self._seen: Signature | None = None
+        self._seen: int | None = None
         self._latest: dict[str, dict[str, Word]] = {}
 
     def refresh(self) -> bool:
@@ -146,8 +145,8 @@ class Book(Generic[Word]):
                 unread.append(line)
         return words, unread
 
-    def _signature(self) -> Signature:
-        return _signature(self._journal, *self._lake.parts(self._run, self._table))
+    def _signature(self) -> int:
+        return signature_of([self._journal, *self._lake.parts(self._run, self._table)])
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -348,12 +347,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _signature(*paths: Path) -> Signature:
-    signature = []
-    for path in paths:
-        with suppress(OSError):
-            stat = path.stat()
-            signature.append((getattr(stat, "st_ino", 0), stat.st_mtime_ns, stat.st_size))
-    return tuple(signature)

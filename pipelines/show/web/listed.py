@@ -3,6 +3,7 @@
 from typing import Final
 
 from gog.pipelines.lake.lake import Lake
+from gog.pipelines.lake.signature import signature_of
 from gog.pipelines.views.database import pattern_of, quoted
 
 MADE_OF: Final = ("trajectories", "seeds", "verdicts", "complexity", "curated", "rejects", "evidence")
@@ -87,12 +88,7 @@ DOUBTS: Final = {
 
 def signature(lake: Lake, run: str) -> int:
     """A number that changes when a part of the list's tables is written."""
-    stats = []
-    for table in MADE_OF:
-        for path in lake.parts(run, table):
-            stat = path.stat()
-            stats.append((path.name, stat.st_mtime_ns, stat.st_size))
-    return hash(tuple(stats))
+    return signature_of(path for table in MADE_OF for path in lake.parts(run, table))
 
 
 def parts_of(lake: Lake, run: str) -> str:

@@ -4,13 +4,13 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from gog.pipelines.lake.lake import LakeError, Manifest
 from gog.pipelines.lake.one_line import one_line
+from gog.pipelines.lake.signature import signature_of
 from gog.pipelines.show.web.call_times import MOST_COLUMNS, Pace
 from gog.pipelines.show.web.charts import Column
 from gog.pipelines.show.web.curves import CURVES, Curves, read_curves
@@ -144,12 +144,8 @@ class Snapshots:
     def _signature(self, run: str) -> int:
         """A number that changes when a part of the run, or its curves, are written."""
         lake = self._lake.lake
-        seen = []
-        for path in (*(part for table in TABLES for part in lake.parts(run, table)), lake.run_folder(run) / CURVES):
-            with suppress(FileNotFoundError):
-                stat = path.stat()
-                seen.append((str(path), stat.st_mtime_ns, stat.st_size))
-        return hash(tuple(seen))
+        parts = [part for table in TABLES for part in lake.parts(run, table)]
+        return signature_of([*parts, lake.run_folder(run) / CURVES])
 
 
 def _in_words(seen: Progress) -> list[str]:
