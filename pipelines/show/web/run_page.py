@@ -35,18 +35,16 @@ class RunPages:
         ]
 
     async def _summary(self, request: web.Request) -> web.StreamResponse:
-        return await self._summed(request, "summary.html")
-
-    async def _live(self, request: web.Request) -> web.StreamResponse:
-        """What changes on the page of a run, without the page around it."""
-        return await self._summed(request, "summary_part.html")
-
-    async def _summed(self, request: web.Request, template: str) -> web.StreamResponse:
         run = request.match_info["run"]
         shot = await to_thread(self._snapshots.of, run)
         others = [name for name in await to_thread(self._site.lake.runs) if name != run][:MOST_RUNS]
         config = settings_of(shot.manifest.config)
-        return self._site.page(request, template, run=run, shot=shot, others=others, config=config)
+        return self._site.page(request, "summary.html", run=run, shot=shot, others=others, config=config)
+
+    async def _live(self, request: web.Request) -> web.StreamResponse:
+        """What changes on the page of a run, without the page around it."""
+        run = request.match_info["run"]
+        return self._site.page(request, "summary_part.html", run=run, shot=await to_thread(self._snapshots.of, run))
 
     async def _rejects(self, request: web.Request) -> web.StreamResponse:
         run, asked = request.match_info["run"], Left.of(request.query)

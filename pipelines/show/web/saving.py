@@ -45,7 +45,7 @@ class Saving:
         run, name = request.match_info["run"], _named((await json_body(request)).get("name"))
 
         def write() -> None:
-            self._site.lake.index(run)  # says where there is no such run
+            self._site.lake.check(run)
             remove_filter(self._site.lake.lake, run, name)
 
         await to_thread(write)

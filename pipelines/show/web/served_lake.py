@@ -59,6 +59,15 @@ class ServedLake:
         """Names of the runs, sorted, without those that lead out of the lake."""
         return [run for run in self.lake.runs() if self._is_inside(run)]
 
+    def check(self, run: str) -> None:
+        """Raises `NotThereError` where the lake has no such run, or it leads out of the lake."""
+        try:
+            there = (self.lake.run_folder(run) / "manifest.json").is_file() and self._is_inside(run)
+        except LakeError:
+            there = False
+        if not there:
+            raise NotThereError(f"the lake has no run {run[:100]!r}")
+
     def manifest(self, run: str) -> Manifest | None:
         """The run's manifest; None where it is damaged."""
         try:
@@ -140,7 +149,7 @@ class ServedLake:
 
     def sample(self, run: str, size: int, seed: int) -> tuple[dict[str, Group], list[str]]:
         """The verdicts of a run that can be audited, by trajectory, and the sample drawn of them."""
-        self._check(run)
+        self.check(run)
         key = run, signature(self.lake, run), size, seed
         if self._sample is None or self._sample[0] != key:
             groups = groups_of(self.lake, run)
@@ -203,17 +212,9 @@ class ServedLake:
         folder, root = self.lake.run_folder(run), self.lake.root
         return is_remote(str(root)) or folder.resolve().is_relative_to(root.resolve())  # a link may lead elsewhere
 
-    def _check(self, run: str) -> None:
-        try:
-            there = (self.lake.run_folder(run) / "manifest.json").is_file() and self._is_inside(run)
-        except LakeError:
-            there = False
-        if not there:
-            raise NotThereError(f"the lake has no run {run[:100]!r}")
-
     def _fresh_index(self, run: str) -> RunIndex:
         """The run's list; made anew when its parts are others."""
-        self._check(run)
+        self.check(run)
         if run in self._indexes:
             index, look_at = self._indexes[run]
             if time.monotonic() < look_at:
@@ -241,14 +242,14 @@ class ServedLake:
                 index.set_reviews(book.latest)
 
     def _audit_book(self, run: str) -> AuditBook:
-        self._check(run)
+        self.check(run)
         book = self._audits.setdefault(run, AuditBook(self.lake, run))
         book.refresh()
         return book
 
     def _book(self, run: str) -> ReviewBook:
         """The run's reviews as they are now."""
-        self._check(run)
+        self.check(run)
         book = self._books.setdefault(run, ReviewBook(self.lake, run))
         book.refresh()
         return book

@@ -75,7 +75,8 @@ class Snapshots:
 
     def manifest(self, run: str) -> Manifest:
         """The run's manifest. Raises `NotThereError`, and `LakeError` where it is damaged."""
-        manifest = self._lake.lake.read_manifest(run) if run in self._lake.runs() else None
+        self._lake.check(run)
+        manifest = self._lake.lake.read_manifest(run)
         if manifest is None:
             raise NotThereError(f"the lake has no run {run[:100]!r}")
         return manifest

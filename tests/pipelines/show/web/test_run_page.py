@@ -11,8 +11,9 @@ from lakes import make_seed, small_run, write
 from viewing import SCRIPT, hostile_run, viewed, with_manifest
 
 from gog.pipelines.lake.lake import Lake, Manifest
-from gog.pipelines.show.web import snapshots
+from gog.pipelines.show.web import served_lake, snapshots
 from gog.pipelines.show.web.run_facts import Facts, facts_of
+from gog.pipelines.show.web.served_lake import ServedLake
 from gog.pipelines.show.web.text import span
 from gog.schemas import Reject, Unit
 from gog.transforms.services.store.records import Tally
@@ -190,6 +191,23 @@ def test_a_hostile_run_is_shown_as_text(tmp_path: Path) -> None:
             assert " style=" not in page.text
             assert "secret" not in page.text
             assert not set(page.text) & {"\x00", "\x07", "\x1b", "\u202e", "\u2066"}
+
+
+def test_what_updates_itself_and_what_is_removed_do_not_look_at_all_of_the_lake(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*args: object) -> None:
+        raise AssertionError("this is not needed")
+
+    with viewed(lake.root) as view:
+        assert view.post("/runs/small/filters", {"name": "one", "query": "?kept=yes"}).status == 204
+    monkeypatch.setattr(served_lake, "RunIndex", never)
+    monkeypatch.setattr(ServedLake, "runs", never)
+    with viewed(lake.root) as view:
+        assert view.get("/runs/small/summary/live").status == 200
+        assert view.get("/runs/none/summary/live").status == 404
+        assert view.post("/runs/small/filters/remove", {"name": "one"}).status == 204
+    assert not [*(lake.run_folder("small") / "filters").iterdir()]
 
 
 def test_a_finished_run_is_added_up_once_and_again_when_it_has_grown(
