@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+import duckdb
+
 from gog.pipelines.lake.lake import LakeError, Manifest
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.signature import signature_of
@@ -19,6 +21,7 @@ from gog.pipelines.show.web.served_lake import LOOK_EVERY_S, NotThereError, Serv
 from gog.pipelines.show.words import spell
 from gog.pipelines.views.status import MINUTE, Progress, progress_of
 from gog.schemas import TABLES
+from gog.schemas.rows import SchemaError
 from gog.transforms.services.store.records import Tally
 from gog.transforms.services.store.schema import StoreError
 
@@ -59,9 +62,16 @@ class _Count(NamedTuple):
 
 @dataclass(slots=True)
 class _Known:
-    snapshot: Snapshot
+    found: Snapshot | Exception
+    """Of a look that failed, why: what is damaged is not added up again for each request."""
     signature: int
     look_at: float
+
+    def snapshot(self) -> Snapshot:
+        """Raises what the look raised."""
+        if isinstance(self.found, Exception):
+            raise self.found.with_traceback(None)
+        return self.found
 
 
 class Snapshots:
@@ -83,23 +93,31 @@ class Snapshots:
 
     def of(self, run: str) -> Snapshot:
         """The run as it is, as fresh as is cheap: what took long to add up is added up more seldom."""
+        known = self._known.get(run)
+        if known and time.monotonic() < known.look_at:  # needs not wait until another run is added up
+            return known.snapshot()
         with self._looking:
             known, began = self._known.get(run), time.monotonic()
             if known and began < known.look_at:
-                return known.snapshot
+                return known.snapshot()
             manifest, signature = self.manifest(run), self._signature(run)
             state = self._lake.lake.state(manifest)
-            same = known and (known.signature, known.snapshot.manifest) == (signature, manifest)
-            if known and same and known.snapshot.state == state != "live":
+            last = known.found if known and known.signature == signature else None
+            if known and isinstance(last, Snapshot) and last.manifest == manifest and last.state == state != "live":
                 known.look_at = began + LOOK_EVERY_S
-                return known.snapshot
-            snapshot = self._look(manifest, state)
+                return last
+            found: Snapshot | Exception
+            try:
+                found = self._look(manifest, state)
+            except (duckdb.Error, LakeError, SchemaError, OSError) as error:
+                found = error
             took = time.monotonic() - began
-            self._known[run] = _Known(snapshot, signature, time.monotonic() + max(LOOK_EVERY_S, SELDOM * took))
+            fresh = _Known(found, signature, time.monotonic() + max(LOOK_EVERY_S, SELDOM * took))
+            self._known[run] = fresh
             self._known.move_to_end(run)
             while len(self._known) > MOST_SNAPSHOTS:
                 self._counts.pop(self._known.popitem(last=False)[0], None)
-            return snapshot
+            return fresh.snapshot()
 
     def _look(self, manifest: Manifest, state: str) -> Snapshot:
         lake, run = self._lake.lake, manifest.run

@@ -2,7 +2,9 @@
 
 import json
 import re
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 
@@ -230,3 +232,52 @@ def test_a_finished_run_is_added_up_once_and_again_when_it_has_grown(
         part.unlink()
         assert "seeds 6 trajectories" not in words(view.get("/runs/small/summary").text)
         assert added == ["small", "small"]
+
+
+def test_a_damaged_run_is_added_up_as_seldom_as_a_good_one(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    added = []
+
+    def counting(of: Lake, run: str, tallies: Sequence[Tally] | None) -> Facts:
+        added.append(run)
+        return facts_of(of, run, tallies)
+
+    monkeypatch.setattr(snapshots, "LOOK_EVERY_S", 3600.0)
+    monkeypatch.setattr(snapshots, "facts_of", counting)
+    (part,) = lake.parts("small", "verdicts")
+    whole = part.read_bytes()
+    part.write_bytes(b"no parquet")
+    with viewed(lake.root) as view:
+        assert [view.get("/runs/small/summary/live").status for _ in range(3)] == [500] * 3
+        assert added == ["small"]
+    monkeypatch.setattr(snapshots, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(snapshots, "SELDOM", 0.0)
+    with viewed(lake.root) as view:
+        assert view.get("/runs/small/summary/live").status == 500
+        part.write_bytes(whole)
+        assert view.get("/runs/small/summary/live").status == 200, "what is mended is seen"
+
+
+def test_a_fresh_look_does_not_wait_while_another_run_is_added_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_manifest(lake, "slow")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(of: Lake, run: str, tallies: Sequence[Tally] | None) -> Facts:
+        if run == "slow":
+            begun.set()
+            assert go_on.wait(20)
+        return facts_of(of, run, tallies)
+
+    monkeypatch.setattr(snapshots, "LOOK_EVERY_S", 3600.0)
+    monkeypatch.setattr(snapshots, "facts_of", slow)
+    served = ServedLake(lake)
+    shots = snapshots.Snapshots(served)
+    known = shots.of("small")
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(shots.of, "slow")
+        assert begun.wait(20)
+        try:
+            assert pool.submit(shots.of, "small").result(5) is known
+        finally:
+            go_on.set()
+        assert other.result(20).run == "slow"
+    served.close()
