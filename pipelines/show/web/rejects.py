@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.show.web.filters import LONGEST_TEXT, FilterError
-from gog.pipelines.views.database import open_lake, rows_of
+from gog.pipelines.show.web.opened import opened
+from gog.pipelines.views.database import rows_of
 from gog.pipelines.views.queries import STAGES
 from gog.schemas import Unit
 from gog.schemas.reasons import is_reason
@@ -53,7 +54,7 @@ def left_of(lake: Lake, run: str, asked: Left, start: int) -> tuple[list[dict[st
     chosen = asked.chosen
     where = " AND ".join(["true", *(f"r.{'seed_id' if name == 'seed' else name} = ?" for name in chosen)])
     values = [*chosen.values()]
-    with open_lake(lake.run_folder(run), memory_limit="128MB") as views:
+    with opened(lake, run) as views:
         ((total,),) = views.execute(f"SELECT count(*) FROM rejects r WHERE {where}", values).fetchall()
         sql = f"""
         SELECT r.*, s.question, s.seed_id IS NOT NULL AND r.seed_id IN (SELECT seed_id FROM trajectories) AS tried

@@ -1,11 +1,8 @@
 """What came of a run, for its page: DuckDB adds up, nothing of one trajectory is read."""
 
 import math
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -14,10 +11,10 @@ import duckdb
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.show.web.call_times import TIMES, Pace, pace_of_calls
 from gog.pipelines.show.web.measures import Rate
-from gog.pipelines.views.database import open_lake, rows_of
+from gog.pipelines.show.web.opened import opened
+from gog.pipelines.views.database import rows_of
 from gog.transforms.services.store.records import Tally
 
-MEMORY: Final = "256MB"
 MOST: Final = 6
 """Lines of what stands out."""
 Row = dict[str, Any]
@@ -175,12 +172,8 @@ def facts_of(lake: Lake, run: str, tallies: Sequence[Tally] | None = None) -> Fa
 
     `tallies`: what a live run has asked so far, from its store; its table of events is written at its end.
     """
-    spill = tempfile.mkdtemp(prefix="gog-view-")
-    try:
-        with open_lake(lake.run_folder(run), memory_limit=MEMORY, spill=Path(spill)) as views:
-            return _facts(views, run, tallies)
-    finally:
-        shutil.rmtree(spill, ignore_errors=True)
+    with opened(lake, run) as views:
+        return _facts(views, run, tallies)
 
 
 def _facts(views: duckdb.DuckDBPyConnection, run: str, tallies: Sequence[Tally] | None) -> Facts:
