@@ -1,4 +1,4 @@
-"""What a run's config sets, as text: the keys that are not at their defaults."""
+"""What a run's config sets, as text: the keys that are not at their defaults, and the models."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -25,6 +25,18 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, str]:
         key: without_login(value if isinstance(value, str) else canonical_json(value))
         for key, value in set_here.items()
     }
+
+
+def made_by(config: Mapping[str, Any]) -> dict[str, str]:
+    """Which models made a run, by role, as its config names them; none of a manifest without its config."""
+    panel = config.get("panel")
+    named = {
+        "teacher": [config.get("teacher")],
+        "judge": [config.get("judge"), *(panel if isinstance(panel, list) else ())],
+        "labeller": [config.get("labeller")],
+    }
+    words = {role: ", ".join(without_login(str(name)) for name in names if name) for role, names in named.items()}
+    return {role: text for role, text in words.items() if text}
 
 
 def flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

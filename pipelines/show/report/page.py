@@ -9,11 +9,11 @@ from markupsafe import Markup
 from gog.pipelines.lake.lake import STATES_SHOWN, Lake, LakeError, Manifest, write_atomic
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.show.report.examples import Example, examples
-from gog.pipelines.show.report.head import facts, models
+from gog.pipelines.show.report.head import facts
 from gog.pipelines.show.report.section import Section
 from gog.pipelines.show.report.sections import sections
 from gog.pipelines.show.report.training import training
-from gog.pipelines.show.settings import settings_of
+from gog.pipelines.show.settings import made_by, settings_of
 from gog.pipelines.show.trajectory import rect
 from gog.pipelines.show.web.curves import CURVES, read_curves
 from gog.pipelines.templates import templates
@@ -57,7 +57,7 @@ def page(manifest: Manifest, state: str, figures: dict[str, str], parts: list[Se
         detail=one_line(manifest.detail, 300),
         versions=sorted(manifest.versions.items()),
         figures=figures,
-        made_by=models(manifest),
+        made_by=made_by(manifest.config),
         settings=settings_of(manifest.config),
         parts=[(part, Markup(part.svg)) for part in parts],  # noqa: S704 - matplotlib escaped what is in it
         drawn=drawn,

@@ -11,7 +11,7 @@ from gog.pipelines.lake.lake import STATES_SHOWN
 from gog.pipelines.lake.review_files import LONGEST_ANSWER, LONGEST_COMMENT
 from gog.pipelines.lake.reviews import state_of
 from gog.pipelines.show.audit import SAID
-from gog.pipelines.show.settings import without_login
+from gog.pipelines.show.settings import made_by, without_login
 from gog.pipelines.show.trajectory import rect
 from gog.pipelines.show.web import charts, text
 from gog.pipelines.show.web.changes import WHYS
@@ -56,6 +56,7 @@ def environment(static: Mapping[str, bytes]) -> Environment:
         "WHYS": WHYS,
         "SAID": SAID,
         "state_of": state_of,
+        "made_by": made_by,
         "charts": charts,
         "version": {name: hashlib.sha256(data).hexdigest()[:12] for name, data in static.items()},
     }

@@ -7,15 +7,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from lakes import Made, counted, level_of, make_seed, reflective, small_run, verdict_of, write
 from PIL import Image
+from viewing import viewed
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.lake.lake import Lake, LakeError, Manifest
 from gog.pipelines.show.report.examples import CROP, EXAMPLES, SCENE, TURNS, data_url
 from gog.pipelines.show.report.page import write_report
 from gog.pipelines.show.report.sections import sections
+from gog.pipelines.show.web.run_facts import facts_of
 from gog.pipelines.views.database import DATABASE, build_views, open_lake
 from gog.schemas import Event, Origin, Reject, Unit
 
@@ -109,8 +112,28 @@ class TestPage:
 
     def test_says_the_numbers(self, text: str) -> None:
         words_of_page = Page(text).text
-        for words in ("seeds 6", "trajectories 12", "right 50.0%", "kept 6", "verify.wrong 6 50", "cost $0.02"):
+        for words in ("seeds 6", "trajectories 12", "kept 6", "verify.wrong 6 50", "cost $0.02"):
             assert words in words_of_page, words
+
+    def test_says_of_what_a_share_is_and_which_calls_are_counted_as_the_pages_do(self, lake: Lake) -> None:
+        (part,) = lake.parts("small", "verdicts")
+        fresh = part.with_name("fresh")
+        unknown = "CASE WHEN row_number() OVER (PARTITION BY outcome) > 4 THEN 'unknown' ELSE outcome END AS outcome"
+        odd = "outcome = 'wrong' AND row_number() OVER (PARTITION BY outcome) = 1"
+        verdicts = f"SELECT * REPLACE ({unknown}) FROM read_parquet('{part}') QUALIFY NOT ({odd})"
+        duckdb.sql(f"COPY ({verdicts}) TO '{fresh}' (FORMAT parquet)")
+        fresh.replace(part)
+        text = Page(write_report(lake, "small").read_text()).text
+        with viewed(lake.root) as view:
+            page = Page(view.get("/runs/small/summary").text).text
+        facts = facts_of(lake, "small")
+        assert facts.all
+        assert (facts.all.right.part, facts.all.right.whole, facts.all.attempts) == (4, 7, 12)
+        made_by = "teacher vllm:<b>Qwen</b> judge planner:skill=1, http://b/v1#B labeller planner:skill=0.5"
+        assert made_by in page
+        for words in ("right, of those settled 57.1%", "calls made 2"):
+            assert words in text, words
+            assert words in page, words
 
     def test_says_when_it_was_made_how_long_it_took_and_by_whom(self, text: str) -> None:
         words = Page(text).text
