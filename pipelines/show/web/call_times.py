@@ -11,6 +11,8 @@ MOST_COLUMNS: Final = 80
 PAUSE_S: Final = 300.0
 """A gap between calls that is longer is a pause of the run; of a run with very many of them, only longer ones are."""
 MOST_SESSIONS: Final = 20
+LONG_S: Final = 10 * 86400
+"""A run of more seconds is counted by minutes: by steps of 5 s it would be hundreds of thousands of rows."""
 _WIDTHS: Final = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10800, 21600, 86400)
 """Seconds of a step of time."""
 
@@ -18,7 +20,10 @@ TIMES: Final = f"""
 SELECT floor(started / wide) * wide AS began, wide::DOUBLE AS width,
     count(*) FILTER (NOT from_store) AS made, count(*) FILTER (from_store) AS from_store,
     count(*) FILTER (failure IS NOT NULL) AS failed
-FROM events, (SELECT CASE WHEN max(started) - min(started) < 80 THEN 1 ELSE 5 END AS wide FROM events)
+FROM events, (
+    SELECT CASE WHEN max(started) - min(started) < {MOST_COLUMNS} THEN 1
+        WHEN max(started) - min(started) < {LONG_S} THEN 5 ELSE 60 END AS wide FROM events
+)
 WHERE {ASKED} GROUP BY ALL ORDER BY began
 """
 """Calls in short steps of time, in order, as a query over a run."""

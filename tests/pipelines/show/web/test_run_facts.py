@@ -6,8 +6,11 @@ import pytest
 from lakes import make_seed, small_run, write
 
 from gog.pipelines.lake.lake import Lake
+from gog.pipelines.show.web.call_times import TIMES, pace_of_calls
 from gog.pipelines.show.web.measures import Rate
+from gog.pipelines.show.web.opened import opened
 from gog.pipelines.show.web.run_facts import Facts, facts_of, left_link
+from gog.pipelines.views.database import rows_of
 from gog.schemas import Event, Evidence, FailureClass, Reject, Unit
 from gog.transforms.services.store.records import Tally
 
@@ -141,6 +144,17 @@ def test_a_run_of_many_pauses_keeps_few_columns(lake: Lake) -> None:
     assert len(pace.columns) <= 100
     assert pace.pauses < 20
     assert pace.pause_s > 400
+
+
+def test_a_run_of_many_days_is_counted_by_minutes(lake: Lake) -> None:
+    write(lake, "small", "events", [event(n, 6000.0 + 700.0 * n) for n in range(2000)])
+    with opened(lake, "small") as views:
+        times = rows_of(views.execute(TIMES))
+    assert {(row["width"], row["began"] % 60) for row in times} == {(60.0, 0.0)}
+    assert sum(row["made"] for row in times) == 2000
+    pace = pace_of_calls(times)
+    assert pace
+    assert sum(column.made for column in pace.columns) * pace.width_s / 60 == pytest.approx(2000)
 
 
 def test_a_live_run_is_told_from_what_its_store_has(lake: Lake) -> None:
