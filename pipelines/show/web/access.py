@@ -13,9 +13,10 @@ import secrets
 import socket
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
@@ -96,20 +97,13 @@ class Access:
         return any(host_name(urlsplit(n).netloc) == host_name(request.host) for n in self.names if n[:8] == "https://")
 
 
-class Pages(Protocol):
-    """What makes pages."""
-
-    def bare(self, status: int, line: str, to: str = "") -> web.Response:
-        """A page of one line that says nothing of the lake; it opens `to`, or of a refusal has a link to it."""
-        ...
-
-
 class Door:
     """Lets requests in, or says why not; for one server."""
 
-    def __init__(self, access: Access, pages: Pages) -> None:
+    def __init__(self, access: Access, bare: Callable[[int, str, str], web.Response]) -> None:
+        """`bare` makes a page of a status and a line; it opens an address, or of a refusal has a link to it."""
         self._access = access
-        self._pages = pages
+        self._bare = bare
         self._secret = secrets.token_bytes(32)
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
@@ -176,7 +170,7 @@ class Door:
         The browser goes there from a page of ours: a redirect would count as the other site's whose link was clicked,
         and then the cookie stays behind.
         """
-        response = self._pages.bare(200, "Opening …", _target(request))
+        response = self._bare(200, "Opening …", _target(request))
         response.set_cookie(
             _cookie_name(request),
             self._cookie(request, writes=writes),
@@ -190,12 +184,12 @@ class Door:
     def _locked(self, request: web.Request) -> web.Response:
         if request.method == "GET" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
             # Who follows a link of another site has the cookie perhaps: it comes when a page of ours asks.
-            return self._pages.bare(200, "Opening …", _target(request))
+            return self._bare(200, "Opening …", _target(request))
         return self._refused(request, 401, "it opens with its token: use the link that `gog view` printed")
 
     def _refused(self, request: web.Request, status: int, line: str) -> web.Response:
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-            return self._pages.bare(status, line, _target(request))
+            return self._bare(status, line, _target(request))
         return web.Response(status=status, text=f"{line}\n")
 
     def _cookie(self, request: web.Request, *, writes: bool) -> str:

@@ -54,7 +54,7 @@ class Viewer(Site):
     def application(self) -> web.Application:
         """The routes, behind the guard and the door."""
         known = guard(self.page_token, self.access.answers_to)
-        admitted = Door(self.access, self).middleware()
+        admitted = Door(self.access, self.bare).middleware()
         app = web.Application(client_max_size=BODY_BYTES, middlewares=[known, admitted, self._errors])
         app.router.add_get("/", self._home)
         app.router.add_get("/runs/{run}", self._list)
