@@ -133,8 +133,12 @@ class Best(TrainerCallback):
             self._say(f"step {state.global_step}/{state.max_steps}: {self.why} than that of step {best}: it ends here")
 
     def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Name it."""
+        """Name it. A training that ends here keeps this one, too, to be gone on from: with a limit of one checkpoint
+        transformers would remove all but the best at its end.
+        """
         self._name(args, state)
+        if control.should_training_stop:
+            state.best_model_checkpoint = None
 
     def _name(self, args: Any, state: Any) -> None:
         step = state.best_global_step

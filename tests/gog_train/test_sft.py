@@ -206,6 +206,31 @@ def test_it_is_watched_by_its_curves_and_the_best_checkpoint_is_named(options: d
     assert (lake.state(manifest), lake.parts("training", "trajectories")) == ("done", [])
 
 
+def test_a_stopped_training_that_keeps_one_checkpoint_can_go_on(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best evaluation is an earlier one."""
+    from trl import SFTTrainer
+
+    log, stop = SFTTrainer.log, [2]
+
+    def worse_each_time(trainer: Any, logs: dict[str, float], *more: Any) -> None:
+        if "eval_loss" in logs:
+            logs["eval_loss"] = float(trainer.state.global_step)
+            if stop == [trainer.state.global_step]:
+                os.kill(os.getpid(), signal.SIGINT)
+        log(trainer, logs, *more)
+
+    monkeypatch.setattr(SFTTrainer, "log", worse_each_time)
+    options |= {"max_length": 1500, "max_steps": 5, "evaluate": True, "evaluate_every": 1, "keep": 1}
+    assert main(words(options)) == 1
+    assert {path.name for path in options["output"].glob("checkpoint-*")} == {"checkpoint-1", "checkpoint-3"}
+    stop.clear()
+    assert main([*words(options), "--resume"]) == 0
+    assert [step for step, _ in left_by(options["output"])["curves"]] == [1, 2, 3, 4, 5]
+    assert json.loads((options["output"] / "best.json").read_text())["checkpoint"] == "checkpoint-1"
+
+
 def test_half_precision_and_checkpointed_gradients(options: dict[str, Any]) -> None:
     """What a GPU is given by default, tried on the CPU."""
     settings = SftSettings(
