@@ -5,7 +5,8 @@ steps and the curves of all.
     OUTPUT/rollouts/runs/training/seeds/part-train-00000.parquet          of all steps that are kept
     OUTPUT/rollouts/runs/training/curves.jsonl                            a line a log: {"step", "time", "values"}
 
-One process writes rows and curves; each puts pictures. A disk that takes nothing more never stops the training.
+The process that holds the run's lock writes rows and curves; each puts pictures. A disk that takes nothing more never
+stops the training.
 """
 
 import fcntl
@@ -14,7 +15,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,8 +75,8 @@ class TrainingLake:
         self._fingerprint = fingerprint
         with self._on_disk():
             self.run.mkdir(parents=True, exist_ok=True)
-            write_whole(self.root / "lake.json", json.dumps({"schema_version": SCHEMA_VERSION}).encode() + b"\n")
             self._lock = _locked(self.run / "lock")
+            write_whole(self.root / "lake.json", json.dumps({"schema_version": SCHEMA_VERSION}).encode() + b"\n")
             self._state("running")
             self._cut_curves(step)
             self._load()
@@ -104,6 +105,8 @@ class TrainingLake:
         """Write the rows of a step by table, with their seeds, and remove those of steps that are too old."""
         from gog.transforms.part_file import encode_part
 
+        if self._lock < 0:
+            return
         rows = {table: [to_row(record) for record in tables[table]] for table in TABLES}
         named = _Step()
         for table, columns in _NAMES.items():
@@ -118,6 +121,8 @@ class TrainingLake:
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Add to the curves; what is said of the step of the last line joins it."""
+        if self._lock < 0:
+            return
         last, place, said = self._curve
         path = self.run / "curves.jsonl"
         with self._on_disk(), path.open("ab") as file:
@@ -227,6 +232,7 @@ def _locked(path: Path) -> int:
     except OSError:
         os.close(number)
         raise
-    os.ftruncate(number, 0)
-    os.pwrite(number, json.dumps({"pid": os.getpid(), "host": os.uname().nodename}).encode(), 0)
+    with suppress(OSError):  # a full disk: it is held, and no more than its holder's name is missing
+        os.ftruncate(number, 0)
+        os.pwrite(number, json.dumps({"pid": os.getpid(), "host": os.uname().nodename}).encode(), 0)
     return number

@@ -103,6 +103,28 @@ def test_what_is_said_of_a_step_is_one_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_run_that_another_process_writes_is_left_as_it_is(tmp_path: Path) -> None:
+    images, said = PassingImages(), list[str]()
+    lake = TrainingLake(tmp_path, None, pytest.fail)
+    lake.begin(0, "export")
+    written(lake, range(1, 3), images)
+
+    def there() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in (tmp_path / "rollouts/runs").rglob("*") if path.is_file()}
+
+    before = there()
+    other = TrainingLake(tmp_path, 1, said.append)
+    other.begin(0, "another export")
+    written(other, range(3, 5), images)
+    other.end("failed")
+    assert there() == before
+    assert len(said) == 1
+    written(lake, range(3, 4), images)
+    lake.end("done")
+    assert answers(tmp_path) == ["answer 1", "answer 2", "answer 3"]
+    assert [line["step"] for line in curves(tmp_path)] == [1, 2, 3]
+
+
 def test_a_disk_that_refuses_is_said_once(tmp_path: Path) -> None:
     said: list[str] = []
     (tmp_path / "rollouts").write_text("a file where the folder should be")
