@@ -71,7 +71,10 @@ class TrainingLake:
         self._told = False
 
     def begin(self, step: int, fingerprint: str) -> None:
-        """Go on behind a step, 0 at the start: what later steps have left is gone. Holds the run's lock."""
+        """Go on behind a step, 0 at the start: what later steps and a kill have left is gone. Holds the run's lock.
+
+        No process of the training has put a picture yet.
+        """
         self._fingerprint = fingerprint
         with self._on_disk():
             self.run.mkdir(parents=True, exist_ok=True)
@@ -81,6 +84,7 @@ class TrainingLake:
             self._cut_curves(step)
             self._load()
             self._forget([later for later in self._steps if later > step])
+            self._clear()
             self._write_seeds()
 
     def end(self, state: Literal["done", "stopped", "failed"], detail: str = "") -> None:
@@ -196,10 +200,20 @@ class TrainingLake:
         named = {name for step in self._steps.values() for name in step.seeds}
         for seed_id in {name for step in gone.values() for name in step.seeds} - named:
             self._seeds.pop(seed_id, None)
-        shown = {name for step in self._steps.values() for name in step.pictures}
-        for name in {name for step in gone.values() for name in step.pictures} - shown:
+        for name in {name for step in gone.values() for name in step.pictures} - self._shown():
             for path in (self.root / "images" / name[:2]).glob(f"{name}.*"):
                 path.unlink(missing_ok=True)
+
+    def _clear(self) -> None:
+        """Remove what is half written, and pictures of a step that was never told. A review's passing files stay."""
+        images, shown = self.root / "images", self._shown()
+        passing = (path for path in (images / ".passing").glob("*.tmp") if _SHA256.match(path.name, 1))
+        untold = (path for path in images.glob("[0-9a-f][0-9a-f]/*") if path.stem not in shown)
+        for path in (*self.run.rglob("*.tmp"), *passing, *untold):
+            path.unlink(missing_ok=True)
+
+    def _shown(self) -> set[str]:
+        return {name for step in self._steps.values() for name in step.pictures}
 
     def _write_seeds(self) -> None:
         from gog.transforms.part_file import encode_part

@@ -9,6 +9,7 @@ from lakes import make_seed, reflective, verdict_of
 
 from gog.pipelines.lake.lake import Lake
 from gog.schemas import Seed, Trajectory
+from gog.transforms.atomic import passing_beside
 from gog.transforms.passing_images import PassingImages
 from gog_train.training_lake import TrainingLake
 
@@ -101,6 +102,31 @@ def test_what_is_said_of_a_step_is_one_line(tmp_path: Path) -> None:
         {"reward": 0.5, "eval_accuracy": 0.25, "eval_turns": 2.0},
         {"reward": 0.75},
     ]
+
+
+def test_what_a_kill_has_left_is_cleared_away(tmp_path: Path) -> None:
+    images, root = PassingImages(), tmp_path / "rollouts"
+    lake = TrainingLake(tmp_path, None, pytest.fail)
+    lake.begin(0, "export")
+    written(lake, range(1, 3), images)
+
+    def there() -> set[Path]:
+        return {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
+
+    before, untold = there(), images.put(b"put by a step that was never told", "png")
+    lake.put(images, [untold])
+    half = [passing_beside(root / "runs/training" / name) for name in ("manifest.json", "verdicts/part-train-00003")]
+    half.append(passing_beside(root / "images/.passing" / f"{untold}.png"))
+    review = passing_beside(root / "images/.passing/part-review-00000.parquet")
+    for path in (*half, review):
+        path.write_bytes(b"half")
+    assert len(there() - before) == 5
+    lake.end("failed")
+    again = TrainingLake(tmp_path, None, pytest.fail)
+    again.begin(2, "export")
+    again.end("done")
+    assert there() - before == {review.relative_to(root)}, "a review may be being written"
+    assert before <= there()
 
 
 def test_a_run_that_another_process_writes_is_left_as_it_is(tmp_path: Path) -> None:
