@@ -40,7 +40,8 @@ class KeptPictures(PassingImages):
         """Put the bytes into the folder."""
         sha256 = sha256_hex(data)
         if self._path(sha256) is None:
-            write_file(self._folder / sha256[:2] / f"{sha256}.{suffix}", data, sync=False)
+            path = self._folder / sha256[:2] / f"{sha256}.{suffix}"
+            write_file(path, data, sync=False, within=self._folder / ".passing")
 
     def _path(self, sha256: str) -> Path | None:
         if not _SHA256.fullmatch(sha256):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rolling import answer, call, rl_rows, row_of, seed
 
+from gog.pipelines.lake.lake import Lake
 from gog.schemas import FailureClass
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.dialect.backbones import BACKBONES
@@ -20,6 +21,7 @@ from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.sqlite import Store
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 from gog_train.environment import Ending, Rollout
+from gog_train.pictures import FoundPictures, KeptPictures
 from gog_train.services import (
     RULES,
     Addresses,
@@ -86,6 +88,26 @@ def test_pictures_of_results_stay_beside_a_store_that_records(world: Path, tmp_p
         services.images.read(kept)
     assert not services.images.has("../../calls/passwords")
     services.close()
+
+
+def test_a_picture_that_is_being_kept_is_where_a_run_of_the_lake_clears_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+    write = Path.write_bytes
+
+    def seen(path: Path, data: bytes) -> int:
+        written.append(path)
+        return write(path, data)
+
+    lake = Lake(tmp_path)
+    monkeypatch.setattr(Path, "write_bytes", seen)
+    pictures = KeptPictures(tmp_path / "images")
+    name = FoundPictures(pictures).put(b"a picture", "png")
+    assert [path.parent for path in written] == [lake.images.passing]
+    pictures.clear()
+    assert lake.images.read(name) == pictures.read(name) == b"a picture"
+
 
 
 def test_a_store_replays_what_was_recorded_and_nothing_else(world: Path, tmp_path: Path) -> None:
