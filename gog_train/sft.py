@@ -195,6 +195,8 @@ def _splits(settings: SftSettings, export: Export, processor: Any) -> dict[str, 
     }
     if not splits["train"]:
         raise TrainingError(f"no row of {settings.export} has at most {settings.max_length} tokens: raise max_length")
+    if settings.patience and not splits.get("validation"):
+        raise TrainingError("patience counts evaluations: set evaluate, on an export with validation rows")
     shares = {str(name): share for name, share in settings.mix.items()}
     return splits | {"train": with_mix(splits["train"], shares, say)}
 

@@ -290,6 +290,7 @@ def test_a_mix_of_more_than_everything_is_refused() -> None:
     ("more", "message"),
     [
         ({"max_length": 300}, "no row of .* has at most 300 tokens: raise max_length"),
+        ({"patience": 2}, "patience counts evaluations: set evaluate, on an export with validation rows"),
         ({"resume": "last"}, "has no checkpoint to resume from: leave --resume out"),
         ({"resume": "nowhere"}, "nowhere is no checkpoint"),
         ({"report": "wandb"}, "report: wandb needs its package: pip install wandb"),
@@ -302,6 +303,13 @@ def test_settings_that_cannot_work_are_refused(
     monkeypatch.setattr(stages, "find_spec", lambda name: None)
     with pytest.raises(TrainingError, match=message):
         train(SftSettings(**options | more))
+
+
+def test_patience_needs_rows_to_evaluate(options: dict[str, Any], tmp_path: Path) -> None:
+    export = copied(options, tmp_path, lambda manifest: manifest["splits"]["validation"].update(files=[], rows=0))
+    settings = SftSettings(**options | {"export": export, "evaluate": True, "patience": 2})
+    with pytest.raises(TrainingError, match="patience counts evaluations"):
+        train(settings)
 
 
 def test_a_batch_that_devices_cannot_share_is_refused(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
