@@ -54,7 +54,7 @@ class Curves(TrainerCallback):
     def __init__(self, lake: TrainingLake | None, fingerprint: str) -> None:
         """`lake` is None in processes that do not write; `fingerprint` says what is trained on."""
         self.lake, self.fingerprint = lake, fingerprint
-        self._tokens, self._since = 0.0, 0.0
+        self._tokens, self._since, self._stepped = 0.0, 0.0, 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Open the lake where the training goes on; no process puts a picture before."""
@@ -65,6 +65,17 @@ class Curves(TrainerCallback):
         PartialState().wait_for_everyone()
         logged = [entry["num_tokens"] for entry in state.log_history if entry.get("num_tokens")]
         self._tokens, self._since = (logged[-1] if logged else 0.0), time.monotonic()
+        self._stepped = self._since
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """What comes behind the step may be an evaluation."""
+        self._stepped = time.monotonic()
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Its time is none of the training's tokens."""
+        now = time.monotonic()
+        self._since += now - max(self._since, self._stepped)
+        self._stepped = now
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
         """Add a point to each curve."""

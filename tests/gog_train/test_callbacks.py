@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gog_train.callbacks import BROKEN, DULL, MASKED, STILL, Moment, Progress, Stop, Watch
+from gog_train.curves import Curves
 
 
 def state(step: int, steps: int = 100, first_process: bool = True) -> Any:
@@ -121,6 +122,43 @@ def test_a_training_that_learns_now_and_then_goes_on() -> None:
     for step in range(100):
         never.on_log(None, state(step), None, logs={"groups/with_signal": 0.0})
     assert not stop.asked
+
+
+def test_an_evaluation_takes_no_time_of_the_tokens_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("gog_train.curves.time.monotonic", lambda: now[0])
+    curves = Curves(None, "export")
+    known = SimpleNamespace(global_step=0, log_history=[])
+
+    def said(seconds: float, tokens: int) -> float:
+        now[0] += seconds
+        logs: dict[str, Any] = {"loss": 1.0, "num_tokens": tokens}
+        curves.on_log(None, known, None, logs=logs)
+        return float(logs["tokens_per_second"])
+
+    def steps(seconds: float) -> None:
+        now[0] += seconds
+        curves.on_step_end(None, known, None)
+
+    def evaluates(seconds: float) -> None:
+        now[0] += seconds
+        curves.on_log(None, known, None, logs={"eval_loss": 1.0})
+        curves.on_evaluate(None, known, None)
+
+    curves.on_train_begin(None, known, None)
+    evaluates(50)
+    steps(10)
+    assert said(0, 1000) == 100, "one before the first step"
+    evaluates(50)
+    steps(10)
+    assert said(0, 2000) == 100, "one behind a log"
+    steps(4)
+    evaluates(50)
+    evaluates(7)
+    steps(6)
+    assert said(0, 3000) == 100, "two between two logs"
+    steps(10)
+    assert said(0, 4000) == 100
 
 
 def test_random_numbers_go_on_from_before_the_step() -> None:

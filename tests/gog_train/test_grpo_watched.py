@@ -97,6 +97,18 @@ def test_each_rollout_of_a_step_is_in_a_lake_with_what_it_was_paid(options: dict
     assert rows[0][2] == pytest.approx((1 + 0.1 + 0.1) / 3)
 
 
+@pytest.mark.parametrize("resample", [0, 1])
+def test_a_group_that_is_silenced_has_no_advantage(options: dict[str, Any], acting: Any, resample: int) -> None:
+    """One rollout is out of form, so that those of a group are paid differently although all are wrong."""
+    acting(lambda number, turn: answer("Uganda" * (1 if number % 2 else 99)))
+    train(GrpoSettings(**options | {"max_steps": 1, "resample": resample}))
+    made = lake_of(options["output"]).read_table("training", "trajectories", Trajectory)
+    trainings = [one.training for one in made if one.training]
+    assert len(trainings) == 4 * (1 + resample)
+    assert sorted({one.reward or 0 for one in trainings}) == pytest.approx([0, 0.1])
+    assert any(one.advantage for one in trainings) is (resample == 0)
+
+
 def test_curves_have_a_line_a_step_and_so_has_the_terminal(
     options: dict[str, Any], acting: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
