@@ -286,24 +286,29 @@ class EpisodeTrainer(GRPOTrainer):
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if "pixel_values" not in batch or batch.get("num_images") is None:
             raise TrainingError("TRL dropped the images of a batch: report it, with the export that it happened with")
-        counts = torch.tensor([self._counts], device=self.accelerator.device)
-        asked, answered, unsettled = map(int, self.accelerator.gather(counts).sum(0).tolist())
+        calls = torch.tensor([self._counts], device=self.accelerator.device)
+        asked, answered, unsettled = map(int, self.accelerator.gather(calls).sum(0).tolist())
         self.unsettled += unsettled
         self.setup.health.add(asked, answered)
+        alive = with_signal(self.scored, self.num_generations)
         if self.setup.keeper is not None:
             rollouts = [environment.rollout for environment in self.environments]
             first = self.accelerator.process_index * len(rollouts)
-            self.setup.keeper.add(self.state.global_step + 1, first, rollouts, self.scored, self._counts_of(batch))
+            counts = self._counts_of(batch, alive)
+            self.setup.keeper.add(self.state.global_step + 1, first, rollouts, self.scored, counts)
         paid = torch.tensor([one.reward is not None for one in self.scored], device=batch["tool_mask"].device)
         batch["tool_mask"] = batch["tool_mask"] * paid.unsqueeze(1)
         if "importance_sampling_ratio" in batch:
             share = effective_share(batch["importance_sampling_ratio"], self._own(batch), self.accelerator)
             self._metrics["train" if self.model.training else "eval"]["sampling/effective_share"].append(share)
-        return self._counted(batch), with_signal(self.scored, self.num_generations)
+        return self._counted(batch), alive
 
-    def _counts_of(self, batch: dict[str, Any]) -> list[Counted]:
+    def _counts_of(self, batch: dict[str, Any], alive: Sequence[bool]) -> list[Counted]:
+        """Of each rollout; those of a group that will be silenced or replaced move nothing."""
         tokens = batch["prompt_mask"].sum(1).tolist(), self._own(batch).sum(1).tolist()
-        return [Counted(*one) for one in zip(batch["advantages"].tolist(), *tokens, strict=True)]
+        moves = [live or not self.setup.resample for live in alive for _ in range(self.num_generations)]
+        advantages = (one if move else 0.0 for one, move in zip(batch["advantages"].tolist(), moves, strict=True))
+        return [Counted(*one) for one in zip(advantages, *tokens, strict=True)]
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Have the greedy policy answer the held-out questions, in the place of TRL's sampled loss."""
