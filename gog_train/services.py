@@ -27,7 +27,7 @@ from gog.transforms.services.models.provider import NamedModels
 from gog.transforms.services.protocols import PageReader, ServiceError
 from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.providers import IMAGE_SEARCHES, MODELS, READERS, TEXT_SEARCHES, open_service
-from gog.transforms.services.search.index_folder import Bundled
+from gog.transforms.services.search.index_place import Bundled
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.search.upload import NoUploaderError, UploadSettings
 from gog.transforms.services.store.records import Mode

@@ -1,7 +1,9 @@
 """Names on an object store (s3://, gs://, az://) as paths, through obstore. Trouble is an `OSError` of one line."""
 
 import os
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,6 +18,10 @@ EXTRA: Final = "cloud"
 ABSENT: Final = ""
 """As `only_over`: only where nothing is there."""
 
+PART: Final = 8 << 20
+"""Bytes that `parts` asks for at once,"""
+_AHEAD: Final = 4
+"""and how many times at once: a request for all of a large object would outlast its time."""
 _TIMEOUT: Final = "60s"
 _ENDPOINTS: Final = (
     "AWS_ENDPOINT_URL",
@@ -116,11 +122,13 @@ class ObjectPath(_Path):
         """The object. Raises `FileNotFoundError`."""
         return self.read_tagged()[0]
 
-    def read_tagged(self) -> tuple[bytes, ObjectStat]:
-        """The object, and what is known of it. Raises `FileNotFoundError`."""
+    def read_tagged(self, most: int | None = None) -> tuple[bytes, ObjectStat]:
+        """The object, and what is known of it. Raises `FileNotFoundError`; `ValueError` of one larger than `most`."""
         store, key = self._at()
         with _told(self.address):
             found = store.get(key)
+            if most is not None and found.meta["size"] > most:
+                raise ValueError(f"it has more than {most} bytes")
             return bytes(found.bytes()), _stat(found.meta)
 
     def read_range(self, start: int, end: int) -> bytes:
@@ -128,6 +136,17 @@ class ObjectPath(_Path):
         store, key = self._at()
         with _told(self.address):
             return bytes(store.get_range(key, start=start, end=end))
+
+    def parts(self, size: int) -> Iterator[bytes]:
+        """The object's first `size` bytes by and by, some read ahead. Raises `OSError`, also where it has fewer."""
+        ahead = deque[Future[bytes]]()
+        with ThreadPoolExecutor(_AHEAD, "gog-parts") as pool:
+            for start in range(0, size, PART):
+                ahead.append(pool.submit(self.read_range, start, min(size, start + PART)))
+                if len(ahead) == _AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
         """The object as text."""

@@ -36,7 +36,8 @@ def check_address(address: str) -> None:
     if scheme not in SCHEMES or not rest.startswith("//"):
         known = ", ".join(f"{name}://" for name in SCHEMES)
         raise AddressError(
-            f"{address} is no place for a lake: a folder (a mounted bucket too), or an address that begins with {known}"
+            f"{address} is no place for a lake or an index: a folder (a mounted bucket too), "
+            f"or an address that begins with {known}"
         )
     bucket, _, key = rest[2:].partition("/")
     if not bucket or any(part in ("", ".", "..") for part in key.rstrip("/").split("/")):
@@ -93,10 +94,13 @@ def local_folder(lake: str) -> Path:
     """The folder for what has to be files of this machine (indexes, copies of sources, logs): the lake itself, or,
     for a lake on an object store, one of this user's cache.
     """
-    if not is_remote(lake):
-        return Path(lake)
+    return cache_folder() / sha256(lake.rstrip("/").encode()).hexdigest()[:16] if is_remote(lake) else Path(lake)
+
+
+def cache_folder() -> Path:
+    """This user's cache on this machine: `GOG_CACHE`, or where caches are."""
     cache = os.environ.get("GOG_CACHE") or os.environ.get("XDG_CACHE_HOME") or ""
     root = Path(cache) if cache else Path.home() / ".cache"
     if not cache and not os.access(Path.home(), os.W_OK):
         root = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
-    return root / "glance-or-gaze" / sha256(lake.rstrip("/").encode()).hexdigest()[:16]
+    return root / "glance-or-gaze"

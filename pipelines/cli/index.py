@@ -52,7 +52,10 @@ def build(
     text_encoder: Annotated[
         str, option("--text-encoder", "ADDRESS", "Model that finds pages by what they mean, beside their words.")
     ] = "",
-    out: Annotated[Path, option("--out", "FOLDER", "The index; an earlier one is replaced.")] = Path("index"),
+    out: Annotated[
+        str,
+        option("--out", "PLACE", "The index, a folder or s3://..., gs://..., az://...; an earlier one is replaced."),
+    ] = "index",
     as_json: JsonOption = False,
 ) -> None:
     """Index your own pictures and pages for search.
@@ -61,6 +64,7 @@ def build(
     """
     from gog.pipelines.cli.progress import PLAIN_EVERY
     from gog.pipelines.tools.build_index import build_index
+    from gog.transforms.place import place
     from gog.transforms.services.search.grid_table import GRID_SAYS
 
     if images is None and not texts:
@@ -79,7 +83,7 @@ def build(
     report = build_index(
         images,
         texts or [],
-        out,
+        place(out),
         image_encoder=encoders["images"],
         text_encoder=encoders["texts"],
         on_picture=partial(on, what="pictures"),
@@ -89,7 +93,7 @@ def build(
         skipped = [{"where": where, "why": why} for where, why in report.skipped]
         cells = {kind: found._asdict() for kind, found in report.cells.items()}
         names = {f"encoder_of_{kind}": named.encoder.id if named else None for kind, named in encoders.items()}
-        print_json({"out": str(out)} | names | asdict(report) | {"skipped": skipped, "cells": cells})
+        print_json({"out": out} | names | asdict(report) | {"skipped": skipped, "cells": cells})
     else:
         untitled = f", {report.untitled:,} of them by file name alone" if report.untitled else ""
         print(f"{out}/gallery  {report.pictures:,} pictures{untitled}")

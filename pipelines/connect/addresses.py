@@ -33,7 +33,7 @@ from gog.transforms.services.providers import (
     provider_at,
 )
 from gog.transforms.services.public_web import Contact
-from gog.transforms.services.search.index_folder import Bundled
+from gog.transforms.services.search.index_place import Bundled
 
 S = TypeVar("S")
 

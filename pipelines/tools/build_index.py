@@ -8,9 +8,11 @@ from pathlib import Path
 from gog.pipelines.sources.files import LocalImages
 from gog.pipelines.tools.text_lines import PICTURES, Text, Texts, title_of
 from gog.transforms.images import ImageError
+from gog.transforms.object_path import ObjectPath
 from gog.transforms.services.search.corpus import build_corpus
 from gog.transforms.services.search.encoders_of import NamedEncoder
 from gog.transforms.services.search.gallery import build_gallery
+from gog.transforms.services.search.index_cache import changed
 from gog.transforms.services.search.vector_cells import Cells
 
 
@@ -42,7 +44,7 @@ def build_index(
     on_picture: Callable[[int], None] = lambda number: None,
     on_page: Callable[[int], None] = lambda number: None,
 ) -> IndexReport:
-    """Write `out/gallery` and `out/corpus`; earlier ones are replaced.
+    """Write `out/gallery` and `out/corpus`, in a folder or on an object store; earlier ones are replaced.
 
     `texts` are files and folders of them: JSONL, packed or not, and Parquet with `image` (a file below `images`),
     `title`, `text` and `url`, all optional, but one of the first three is there; dumps of CirrusSearch; and Markdown,
@@ -54,6 +56,23 @@ def build_index(
     """
     if images is not None and not images.is_dir():
         raise NotADirectoryError(20, "no such folder", str(images))
+    if isinstance(out, ObjectPath):
+        needed = [kind for kind, encoder in (("gallery", image_encoder), ("corpus", text_encoder)) if encoder]
+        with changed(out, (*needed,), ("gallery", "corpus")) as folder:
+            return _build(images, texts, folder, out.name, image_encoder, text_encoder, on_picture, on_page)
+    return _build(images, texts, out, out.resolve().name, image_encoder, text_encoder, on_picture, on_page)
+
+
+def _build(
+    images: Path | None,
+    texts: Sequence[Path],
+    out: Path,
+    name: str,
+    image_encoder: NamedEncoder | None,
+    text_encoder: NamedEncoder | None,
+    on_picture: Callable[[int], None],
+    on_page: Callable[[int], None],
+) -> IndexReport:
     skipped: list[tuple[str, str]] = []
     read, named, bare = Texts(texts, skipped), dict[str, Text](), set[str]()
     for line in read.lines(skipped):
@@ -64,7 +83,6 @@ def build_index(
     files = _pictures(images, named) if images is not None else []
     if named and images is None:
         skipped.append(("--texts", f"{len(named)} lines name a picture: give their folder with --images"))
-    name = out.resolve().name
     matched: set[str] = set()
 
     def pictures() -> Iterator[tuple[str, str, str, bytes]]:

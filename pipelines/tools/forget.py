@@ -17,10 +17,11 @@ from gog.pipelines.lake.forgotten import Receipt, RunPlan, receipts, write_recei
 from gog.pipelines.lake.lake import Lake, part_rows
 from gog.pipelines.lake.review_files import AuditBook, ReviewBook
 from gog.pipelines.tools.forget_plan import Asked, concerns, configs_of, plan, shard_of
+from gog.pipelines.tools.galleries import is_gallery
 from gog.schemas import TABLES, Reject, Unit
 from gog.schemas.rows import to_row
 from gog.transforms.part_file import encode_part
-from gog.transforms.place import remove_folder
+from gog.transforms.place import place, remove_folder
 from gog.transforms.services.search.gallery_removal import remove_pictures
 from gog.transforms.services.store.records import Mode
 
@@ -58,8 +59,8 @@ def _carry_out(lake: Lake, receipt: Receipt) -> tuple[Receipt, Path]:
     for run, keys in receipt.store_keys.items():
         with closing(make_store(configs[run], Mode.RECORD)) as store:
             store.drop(keys)
-    for folder in map(Path, receipt.galleries):
-        if folder.is_dir():
+    for folder in map(place, receipt.galleries):
+        if is_gallery(folder):
             remove_pictures(folder, {*receipt.images, *receipt.images_named})
     for sha256 in receipt.images:
         lake.images.remove(sha256)

@@ -5,18 +5,22 @@ from typing import Any, Final
 
 from gog.pipelines.config.kept import taken_up
 from gog.pipelines.lake.lake import Lake
+from gog.transforms.object_path import ObjectPath
+from gog.transforms.place import place
 from gog.transforms.services.provider import BUNDLED
 from gog.transforms.services.search.gallery_removal import pictures_in
+from gog.transforms.services.search.index_bucket import IndexMissingError, read_manifest
 
 _NEEDED: Final = ("image_search", "folder")
 
 
 def galleries_showing(lake: Lake, images: set[str]) -> dict[str, int]:
-    """Folders of the lake's galleries, and of those that its runs search, with how many of the images each shows.
+    """Folders (or addresses on object stores) of the lake's galleries, and of those that its runs search, with how many
+    of the images each shows.
 
     Images are named by the sha256 of their files. Raises `IndexFolderError` where an index is damaged, `LakeError`.
     """
-    folders = {path.parent for path in lake.indexes.rglob("gallery/index.json")}
+    folders: set[Path] = {path.parent for path in lake.indexes.rglob("gallery/index.json")}
     for run in lake.runs():
         manifest = lake.read_manifest(run)
         if manifest is not None:
@@ -24,6 +28,21 @@ def galleries_showing(lake: Lake, images: set[str]) -> dict[str, int]:
             named: dict[str, Any] = {key: manifest.config[key] for key in _NEEDED if key in manifest.config}
             scheme, _, rest = taken_up(named, lake.root, run).image_search.partition(":")
             if scheme == "gallery" and rest != BUNDLED:
-                folders.add(Path(rest) / "gallery")
-    shown = {str(folder.resolve()): len(pictures_in(folder, images)) for folder in folders if folder.is_dir()}
+                folders.add(place(rest) / "gallery")
+    shown = {_whole(folder): len(pictures_in(folder, images)) for folder in folders if is_gallery(folder)}
     return {folder: count for folder, count in sorted(shown.items()) if count}
+
+
+def is_gallery(folder: Path) -> bool:
+    """Whether there is one. Raises `IndexFolderError` where an object store does not say so."""
+    if not isinstance(folder, ObjectPath):
+        return folder.is_dir()
+    try:
+        read_manifest(folder.parent, folder.name)
+    except IndexMissingError:
+        return False
+    return True
+
+
+def _whole(folder: Path) -> str:
+    return str(folder if isinstance(folder, ObjectPath) else folder.resolve())

@@ -61,7 +61,7 @@ MAPPING = {"question": "q", "answers": ["a"], "image": "i"}
         ({"window": 0}, "window: "),
         ({"seed": "many"}, "seed: "),
         ({"sead": 1, "seeed": 2}, "sead: unknown key; did you mean seed?; seeed: unknown key; did you mean seed?"),
-        ({"lake": "hdfs://host/lake"}, "lake: hdfs://host/lake is no place for a lake: a folder"),
+        ({"lake": "hdfs://host/lake"}, "lake: hdfs://host/lake is no place for a lake or an index: a folder"),
         ({"store": {"mode": "recrod"}}, "did you mean record?"),
         (
             {"source": {"kind": "jsnl", "path": "x", "mapping": {}}},

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from gog.schemas import FailureClass, Hit, canonical_json
 from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.provider import BUNDLED, Opening, Provider
+from gog.transforms.services.provider import Opening, Provider
 from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder, encoder_of
 from gog.transforms.services.search.excerpts import UNSPACED, excerpt, headed_passages, passages, sentences, words
 from gog.transforms.services.search.fusion import fuse
@@ -28,11 +28,10 @@ from gog.transforms.services.search.index_folder import (
     IndexFolderError,
     building,
     clean,
-    has_index,
-    index_of,
     read_head,
     write_head,
 )
+from gog.transforms.services.search.index_place import head_of, index_of
 from gog.transforms.services.search.passage_vectors import PassageVectors, PassageVectorWriter
 from gog.transforms.services.search.ranking import best
 from gog.transforms.services.search.vector_cells import Cells, cells_in
@@ -240,8 +239,7 @@ class Corpus:
 
 
 def _fits(opening: Opening) -> bool:
-    if has_index(opening, "corpus") and opening.rest != BUNDLED:
-        check_encoder(Path(opening.rest) / "corpus", "corpus", opening)
+    check_encoder(head_of(opening, "corpus"), opening)
     return True
 
 

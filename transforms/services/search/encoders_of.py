@@ -9,7 +9,7 @@ from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.loop import shared
 from gog.transforms.services.provider import Opening, ProviderError
 from gog.transforms.services.providers import ENCODERS, check_installed, checked, open_service, provider_at
-from gog.transforms.services.search.index_folder import IndexFolderError, read_head
+from gog.transforms.services.search.index_folder import IndexFolderError
 from gog.transforms.services.search.vector_cells import check_library
 
 
@@ -52,15 +52,11 @@ def encoder_of(folder: Path, head: Mapping[str, Any], *, calls: bool = True) -> 
     return encoder
 
 
-def check_encoder(folder: Path, kind: str, opening: Opening) -> None:
-    """Raise `ProviderError` where the encoder of an index, or faiss, is not to be had; loads and calls nothing.
+def check_encoder(head: Mapping[str, Any], opening: Opening) -> None:
+    """Raise `ProviderError` where the encoder that an index names, or faiss, is not to be had; loads and calls nothing.
 
     What is wrong with the index itself is told when it is opened.
     """
-    try:
-        head = read_head(folder, kind)
-    except IndexFolderError:
-        return
     address = head.get("encoder")
     if address is None or not opening.calls:
         return
@@ -70,4 +66,6 @@ def check_encoder(folder: Path, kind: str, opening: Opening) -> None:
         checked(ENCODERS, replace(opening, address=str(address)))
         check_installed(provider_at(ENCODERS, str(address)), str(address))
     except ProviderError as error:
-        raise ProviderError(f"{opening.address}: the encoder of {folder} is needed to search it: {error}") from None
+        raise ProviderError(
+            f"{opening.address}: the encoder of {opening.rest} is needed to search it: {error}"
+        ) from None

@@ -21,7 +21,7 @@ from gog.transforms.image_store import ImageStore
 from gog.transforms.images import ImageError, ImageLimits, decode_image, load_image, sha256_hex
 from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.provider import BUNDLED, Opening, Provider
+from gog.transforms.services.provider import Opening, Provider
 from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder, encoder_of
 from gog.transforms.services.search.gallery_files import EMBEDDINGS, GalleryEntries, GalleryWriter, thumbnail_of
 from gog.transforms.services.search.grid_table import EMBEDDER, IN_THREAD, GridTable, picture_views, table_of
@@ -29,10 +29,9 @@ from gog.transforms.services.search.index_folder import (
     IndexFolderError,
     building,
     clean,
-    has_index,
-    index_of,
     read_head,
 )
+from gog.transforms.services.search.index_place import head_of, index_of
 from gog.transforms.services.search.kept_vectors import KeptVectors
 from gog.transforms.services.search.vector_cells import (
     Cells,
@@ -244,8 +243,7 @@ class Gallery:
 
 
 def _fits(opening: Opening) -> bool:
-    if has_index(opening, "gallery") and opening.rest != BUNDLED:
-        check_encoder(Path(opening.rest) / "gallery", "gallery", opening)
+    check_encoder(head_of(opening, "gallery"), opening)
     return True
 
 

@@ -2,19 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gog.schemas import canonical_json
 from gog.schemas.errors import UsageError, UserError
 from gog.transforms.atomic import passing_beside, sweep_beside, take_place
-from gog.transforms.nearby import close_to
-from gog.transforms.services.provider import BUNDLED, Opening, ProviderError
+from gog.transforms.services.provider import ProviderError
 
-_HEAD = "index.json"
+HEAD: Final = "index.json"
 
 
 class IndexFolderError(UsageError, ProviderError):
@@ -56,13 +54,13 @@ def building(folder: Path, *, replace: bool = True) -> Iterator[Path]:
 
 def write_head(folder: Path, kind: str, head: dict[str, Any]) -> None:
     """Write `index.json`, last of all files: what the folder holds."""
-    (folder / _HEAD).write_text(canonical_json({**head, "kind": kind}) + "\n", "utf-8")
+    (folder / HEAD).write_text(canonical_json({**head, "kind": kind}) + "\n", "utf-8")
 
 
 def read_head(folder: Path, kind: str) -> dict[str, Any]:
     """What `index.json` says. Raises `IndexFolderError`."""
     try:
-        head = json.loads((folder / _HEAD).read_text("utf-8"))
+        head = json.loads((folder / HEAD).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise IndexFolderError(f"{folder} is not a {kind} index ({error}); make one with `gog index build`") from error
     if not isinstance(head, dict) or head.get("kind") != kind:
@@ -74,33 +72,3 @@ def clean(text: str, limit: int) -> str:
     """The text cut to a length, on one line, without control characters and lone surrogates."""
     text = text[: 4 * limit].encode("utf-8", "replace").decode("utf-8")
     return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())[:limit]
-
-
-@dataclass(frozen=True, slots=True)
-class Bundled:
-    """Where the bundled world's indexes are: from `corpus` or `gallery` to the folder, made where it is not there."""
-
-    folder: Callable[[str], Path]
-
-
-def has_index(opening: Opening, kind: str) -> bool:
-    """Whether the address's rest is a folder with an index, or `atlas`. Raises `ProviderError` where it is not."""
-    if opening.rest != BUNDLED and not (Path(opening.rest) / kind).is_dir():
-        raise ProviderError(
-            f"{opening.address}: there is no index in {opening.rest!r}; "
-            f"`gog index build --out {opening.rest or 'index'}` makes one{_others(opening.rest, kind)}"
-        )
-    return True
-
-
-def _others(folder: str, kind: str) -> str:
-    """The indexes beside the one that is not there."""
-    found = sorted(str(index.parent) for index in Path(folder).parent.glob(f"*/{kind}") if index.is_dir())
-    told = close_to(folder, found)
-    return f"; {told}" if told else ""
-
-
-def index_of(opening: Opening, kind: str) -> Path:
-    """The folder of the index that `has_index` was asked about."""
-    bundled = opening.find(Bundled)
-    return bundled.folder(kind) if bundled and opening.rest == BUNDLED else Path(opening.rest) / kind
