@@ -18,8 +18,8 @@ EXTRA: Final = "cloud"
 ABSENT: Final = ""
 """As `only_over`: only where nothing is there."""
 
-PART: Final = 8 << 20
-"""Bytes that `parts` asks for at once,"""
+BLOCK: Final = 8 << 20
+"""Bytes that `blocks` asks for at once,"""
 _AHEAD: Final = 4
 """and how many times at once: a request for all of a large object would outlast its time."""
 _TIMEOUT: Final = "60s"
@@ -137,12 +137,12 @@ class ObjectPath(_Path):
         with _told(self.address):
             return bytes(store.get_range(key, start=start, end=end))
 
-    def parts(self, size: int) -> Iterator[bytes]:
+    def blocks(self, size: int) -> Iterator[bytes]:
         """The object's first `size` bytes by and by, some read ahead. Raises `OSError`, also where it has fewer."""
         ahead = deque[Future[bytes]]()
-        with ThreadPoolExecutor(_AHEAD, "gog-parts") as pool:
-            for start in range(0, size, PART):
-                ahead.append(pool.submit(self.read_range, start, min(size, start + PART)))
+        with ThreadPoolExecutor(_AHEAD, "gog-blocks") as pool:
+            for start in range(0, size, BLOCK):
+                ahead.append(pool.submit(self.read_range, start, min(size, start + BLOCK)))
                 if len(ahead) == _AHEAD:
                     yield ahead.popleft().result()
             while ahead:

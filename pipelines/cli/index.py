@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 SHOWN: Final = 10
 MORE: Final = (
     "Texts are files, or folders with them: .md, .txt and .html, each a page under its path; JSONL (packed or not), "
-    "Parquet, and Wikipedia's dumps of CirrusSearch. A row has image (a file below the pictures' folder), title, text "
-    "and url; all are optional, but one of the first three is there. A text with an image can be found by its picture "
-    "and by its words. Pictures without a text go in under their file names."
+    "Parquet, Wikipedia's dumps of CirrusSearch and Kiwix's of ZIM, and WebDataset tars, with the pictures in them. A "
+    "row has image (a file below the pictures' folder), title, text and url; all are optional, but one of the first "
+    "three is there. A text with an image can be found by its picture and by its words. Pictures without a text go in "
+    "under their file names."
 )
 APART: Final = (
     "`gog run` does this by itself; here it can be seen before. A row that can be found by neither has no picture at "
@@ -43,7 +44,7 @@ def build(
         option(
             "--texts",
             "PATH",
-            "Pages and captions: a folder, or a file of .md, .txt, .html, JSONL or Parquet. Repeatable.",
+            "Pages and captions: a folder, or a file of .md, .txt, .html, JSONL, Parquet, .tar or .zim. Repeatable.",
         ),
     ] = None,
     image_encoder: Annotated[
@@ -138,7 +139,7 @@ def _short(report: "IndexReport", images: Path | None, texts: list[Path]) -> str
         return f"no picture could be indexed: {images} has none that can be read"
     if images is not None and report.captions and not report.matched:
         return f"none of {report.captions:,} pictures that the texts name is in {images}: write paths below it"
-    if texts and not report.pages:
+    if texts and not report.pages and (images is not None or not report.pictures):
         return f"no page could be indexed: nothing in {', '.join(map(str, texts))} has a text"
     return ""
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gog.pipelines.sources.files import LocalImages
-from gog.pipelines.tools.text_lines import PICTURES, Text, Texts, title_of
+from gog.pipelines.tools.text_lines import PICTURES, Texts, title_of
+from gog.pipelines.tools.texts import Skipped, Text
 from gog.transforms.images import ImageError
 from gog.transforms.object_path import ObjectPath
 from gog.transforms.services.search.corpus import build_corpus
@@ -47,12 +48,13 @@ def build_index(
     """Write `out/gallery` and `out/corpus`, in a folder or on an object store; earlier ones are replaced.
 
     `texts` are files and folders of them: JSONL, packed or not, and Parquet with `image` (a file below `images`),
-    `title`, `text` and `url`, all optional, but one of the first three is there; dumps of CirrusSearch; and Markdown,
-    plain text and HTML, each a page. Rows are read as they are needed, two or three times over. A text with an image
-    makes an entry of the gallery and, like any text, a page of the corpus; a title alone is a page only where no text
-    has its address or title. Pictures that no text names go in under their file names. What cannot be read is left out
-    and reported. Encoders make vectors of what an earlier index does not have. Raises `ServiceError` where one fails,
-    `SourceError` when the texts cannot be opened at all, and `NotADirectoryError` when there is no such folder.
+    `title`, `text` and `url`, all optional, but one of the first three is there; dumps of CirrusSearch; tars of
+    WebDataset, with pictures and what is said of them; ZIM files; and Markdown, plain text and HTML, each a page. Rows
+    are read as they are needed, two or three times over. A text with an image makes an entry of the gallery and, like
+    any text, a page of the corpus; a title alone is a page only where no text has its address or title. Pictures that
+    no text names go in under their file names. What cannot be read is left out and reported. Encoders make vectors of
+    what an earlier index does not have. Raises `ServiceError` where one fails, `SourceError` when the texts cannot be
+    opened at all, and `NotADirectoryError` when there is no such folder.
     """
     if images is not None and not images.is_dir():
         raise NotADirectoryError(20, "no such folder", str(images))
@@ -79,14 +81,16 @@ def _build(
         if line.image:
             named.setdefault(unicodedata.normalize("NFC", line.image), line)
         if line.title and not line.text:
-            bare |= _keys(line)
+            bare |= line.keys
     files = _pictures(images, named) if images is not None else []
     if named and images is None:
         skipped.append(("--texts", f"{len(named)} lines name a picture: give their folder with --images"))
     matched: set[str] = set()
+    untitled = 0
 
     def pictures() -> Iterator[tuple[str, str, str, bytes]]:
-        load = LocalImages(images or Path())
+        nonlocal untitled
+        load, number = LocalImages(images or Path()), 0
         for number, file in enumerate(files):
             on_picture(number)
             line = named.get(unicodedata.normalize("NFC", file))
@@ -99,18 +103,22 @@ def _build(
                 matched.add(file)
             text = line or Text("", file, "", "", "")
             yield text.url or file, text.title or title_of(file), text.text, data
+        for text, data in (found for packed in read.packed for found in packed.pictures()):
+            on_picture(number := number + 1)
+            untitled += not text.title
+            yield text.address, text.title or title_of(text.image), text.text, data
 
     gallery = build_gallery(pictures(), out / "gallery", name=name, encoder=image_encoder)
 
     def pages() -> Iterator[tuple[str, str, str]]:
-        for number, line in enumerate(_pages(read, bare)):
+        for number, line in enumerate(_pages(read, bare, skipped)):
             on_page(number)
-            yield _address(line), line.title or title_of(line.image), line.text
+            yield line.address, line.title or title_of(line.image), line.text
 
     corpus = build_corpus(pages(), out / "corpus", name=name, encoder=text_encoder)
     skipped += [*gallery.skipped, *corpus.skipped]
     left = {where for where, _ in skipped}
-    untitled = len({file for file in files if unicodedata.normalize("NFC", file) not in named} - left)
+    untitled += len({file for file in files if unicodedata.normalize("NFC", file) not in named} - left)
     return IndexReport(
         pictures=gallery.pictures,
         untitled=untitled,
@@ -123,22 +131,22 @@ def _build(
     )
 
 
-def _pages(texts: Texts, bare: Set[str]) -> Iterator[Text]:
+def _pages(texts: Texts, bare: Set[str], skipped: Skipped) -> Iterator[Text]:
     """The lines that are pages: a title alone says less than the text that it would stand before.
 
-    `bare` has the addresses and titles of the lines that are a title alone.
+    `bare` has the addresses and titles of the lines that are a title alone. What packed files leave out goes into
+    `skipped`.
     """
-    told = {key for line in texts.lines() if line.text for key in _keys(line) & bare} if bare else set[str]()
+    told = {key for line in texts.lines() if line.text for key in line.keys & bare} if bare else set[str]()
+    told |= {key for packed in texts.packed for key in packed.told(bare)} if bare else set()
     for line in texts.lines():
         if line.text:
             yield line
-        elif line.title and not told & _keys(line):
-            told.add(_address(line))
+        elif line.title and not told & line.keys:
+            told.add(line.address)
             yield line
-
-
-def _keys(line: Text) -> set[str]:
-    return {key for key in (_address(line), line.title.casefold()) if key}
+    for packed in texts.packed:
+        yield from (page for page in packed.pages(skipped) if page.text or page.title)
 
 
 def _pictures(folder: Path, named: dict[str, Text]) -> list[str]:
@@ -149,7 +157,3 @@ def _pictures(folder: Path, named: dict[str, Text]) -> list[str]:
         if path.suffix.lower() in PICTURES and path.is_file() and not path.name.startswith(".")
     )
     return [*named, *(path for path in paths if unicodedata.normalize("NFC", path) not in named)]
-
-
-def _address(line: Text) -> str:
-    return line.url or line.image or line.where

@@ -4,14 +4,16 @@ which are read as often as they are asked for, and documents.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from gog.pipelines.sources.files import FileRows
 from gog.pipelines.tools.documents import DOCUMENTS, document
+from gog.pipelines.tools.tar_samples import TarSamples
+from gog.pipelines.tools.texts import Packed, Skipped, Text
+from gog.pipelines.tools.zim_pages import ZimPages
 from gog.transforms.images import ImageError
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.sources.formats import Rows, jsonl_stream
@@ -27,27 +29,18 @@ _ROWS: Final = re.compile(
     re.IGNORECASE,
 )
 _COLUMNS: Final = ("image", "title", "text", "url")
-
-Skipped = list[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A line of the texts."""
-
-    where: str
-    image: str
-    title: str
-    text: str
-    url: str
+_PACKED: Final[dict[str, Callable[[Path, str], Packed]]] = {".tar": TarSamples, ".zim": ZimPages}
 
 
 class Texts:
-    """Files and folders of them; documents are read at once, rows whenever `lines` is called."""
+    """Files and folders of them; documents are read at once, rows whenever `lines` is called, and `packed` files when
+    they are asked.
+    """
 
     def __init__(self, paths: Sequence[Path], skipped: Skipped) -> None:
         """What is no text, or cannot be read, goes into `skipped`: where it is, and why."""
         self._parts: list[Text | tuple[Path, str]] = []
+        self.packed: list[Packed] = []
         for path in paths:
             if path.is_dir():
                 self._take_folder(path, skipped)
@@ -55,7 +48,7 @@ class Texts:
                 self._take(path, path.name, skipped)
 
     def lines(self, skipped: Skipped | None = None) -> Iterator[Text]:
-        """All of them, in order; those that say nothing go into `skipped`. Raises `SourceError`."""
+        """All that are not packed, in order; those that say nothing go into `skipped`. Raises `SourceError`."""
         left: Skipped = [] if skipped is None else skipped
         for part in self._parts:
             if isinstance(part, Text):
@@ -70,16 +63,23 @@ class Texts:
             if not file.is_file() or any(part.startswith(".") for part in Path(where).parts):
                 continue
             ending = file.suffix.lower()
-            if ending in DOCUMENTS or _ROWS.search(file.name):
+            if ending in DOCUMENTS or ending in _PACKED or _ROWS.search(file.name):
                 self._take(file, where, skipped)
             elif ending not in PICTURES:
                 others[ending or "no ending"] += 1
         for ending, count in sorted(others.items()):
             skipped.append(
-                (str(folder), f"{count:,} files with {ending}: JSONL, Parquet, .md, .txt and .html are read")
+                (
+                    str(folder),
+                    f"{count:,} files with {ending}: JSONL, Parquet, .md, .txt, .html, .tar and .zim are read",
+                )
             )
 
     def _take(self, path: Path, where: str, skipped: Skipped) -> None:
+        """Raises `SourceError` where a library is missing."""
+        if packed := _PACKED.get(path.suffix.lower()):
+            self.packed.append(packed(path, where))
+            return
         if path.suffix.lower() not in DOCUMENTS:
             self._parts.append((path, where))
             return

@@ -6,6 +6,7 @@ in lower case: `json` is parsed, text (`txt`, `cls`, `text`) decoded, anything e
 (`._1.png`, which macOS adds) are passed over. Compressed tars cannot be read from the middle.
 """
 
+import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ IMAGES: Final = (
 )
 _TEXTS: Final = ("txt", "text", "cls", "caption")
 _BLOCK: Final = 512
+_LONGEST_HEADER: Final = 1 << 20
 
 
 class Member(NamedTuple):
@@ -36,7 +38,7 @@ def tar_members(file: BinaryIO, path: Path, start: int = 0, stop: int | None = N
     size = path.stat().st_size
     file.seek(start)
     try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
+        with tarfile.open(fileobj=_Headers(file), mode="r:") as tar:
             while (stop is None or tar.offset < stop) and (info := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined, misc, unused-ignore]  # they would be kept: a kilobyte each
                 if info.offset_data + info.size > size:
@@ -44,7 +46,7 @@ def tar_members(file: BinaryIO, path: Path, start: int = 0, stop: int | None = N
                 if info.isreg():
                     yield Member(info.name, info.offset, info.offset_data, info.size)
             end = tar.offset
-    except tarfile.TarError as error:
+    except (tarfile.TarError, RecursionError) as error:  # a header behind each header
         with path.open("rb") as first:
             packed = first.read(2) == b"\x1f\x8b" or path.suffix in {".gz", ".bz2", ".xz", ".zst"}
         if packed:
@@ -56,7 +58,25 @@ def tar_members(file: BinaryIO, path: Path, start: int = 0, stop: int | None = N
         raise SourceError(f"{path} is damaged at byte {end}: copy or download it again")
 
 
-def _key(name: str) -> tuple[str, str]:
+class _Headers(io.RawIOBase):
+    """A tar's file as `tarfile` reads headers from it: one that wants much read is made to use up memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not 0 <= size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._file.read(size)
+
+    def seek(self, at: int, whence: int = 0, /) -> int:
+        return self._file.seek(at, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def key_of(name: str) -> tuple[str, str]:
     """Key and extension of a member; the extension of a hidden file is empty, as that of a file without one."""
     folder, slash, file = name.rpartition("/")
     if file.startswith("."):
@@ -71,7 +91,7 @@ def webdataset_spans(path: Path, rows: int) -> Iterator[Span]:
         key: str | None = None
         start, number, count = 0, 1, 0
         for member in tar_members(file, path):
-            found, extension = _key(member.name)
+            found, extension = key_of(member.name)
             if not extension or found == key:
                 continue
             key = found
@@ -90,7 +110,7 @@ def webdataset_rows(path: Path, span: Span) -> Rows:
     with path.open("rb") as file, path.open("rb") as data:
         number, key, row, error = span.first, "", dict[str, Any](), ""
         for member in tar_members(file, path, span.start, span.stop):
-            found, extension = _key(member.name)
+            found, extension = key_of(member.name)
             if not extension:
                 continue
             if row and found != key:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from calling import Gog
 from fakes import MemoryImages
+from packed_files import article, tar, zim
 from PIL import Image
 from tiny_encoders import picture_encoder, text_encoder
 
@@ -285,3 +286,34 @@ def test_an_embeddings_server_that_is_not_there_is_exit_code_1(
     done = gog("index", "build", "--images", photos, "--out", tmp_path / "i", "--image-encoder", address)
     assert done.code == 1
     assert "network" in done.error
+
+
+def test_tars_bring_pictures_and_pages_and_zim_files_pages(gog: Gog, tmp_path: Path) -> None:
+    said = json.dumps({"title": "The red barn", "text": "It stands in Vermont.", "url": "https://a/barn"}).encode()
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    tar(shards / "0.tar", [("a.png", picture(0)), ("a.json", said), ("b.png", picture(1)), ("c.mp3", b"")])
+    tar(shards / "1.tar", [("d.png", picture(2)), ("d.txt", b"A mill grinds."), ("e.jpg", b"no picture")])
+    (shards / "bare.jsonl").write_text('{"title": "The red barn"}\n{"title": "Elsewhere"}\n')
+    done = gog("index", "build", "--texts", shards, "--out", tmp_path / "index", "--json")
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert [report[key] for key in ("pictures", "untitled", "pages")] == [3, 3, 3]
+    assert {(one["where"], one["why"]) for one in report["skipped"]} >= {
+        ("0.tar/c", "neither a picture nor a text: mp3")
+    }
+    barn = search_pictures(tmp_path / "index", picture(0))[0]
+    assert (barn.title, barn.url, barn.snippet) == ("The red barn", "https://a/barn", "It stands in Vermont.")
+    assert search_pictures(tmp_path / "index", picture(1))[0].url == "0.tar/b.png"
+    assert search_text(tmp_path / "index", "Vermont")[0].url == "https://a/barn"
+
+    alone = gog("index", "build", "--texts", tar(tmp_path / "p.tar", [("b.png", picture(1))]), "--out", tmp_path / "p")
+    assert alone.code == 0, alone.err
+
+    pytest.importorskip("libzim", reason="the extra zim is not installed")
+    wiki = zim(
+        tmp_path / "wiki.zim", [("Bergen", "Bergen", article("Bergen", "A city between hills." * 9), "text/html")]
+    )
+    done = gog("index", "build", "--texts", wiki, "--out", tmp_path / "wiki")
+    assert done.code == 0, done.err
+    assert search_text(tmp_path / "wiki", "hills")[0].url == "https://en.wikipedia.org/wiki/Bergen"

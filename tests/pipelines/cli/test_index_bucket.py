@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -113,7 +114,12 @@ def test_a_second_build_pays_for_what_is_new(
         TEXTS.pop()
     batches: list[int] = []
     patient = vector_table._patient
-    monkeypatch.setattr(vector_table, "_patient", lambda call: batches.append(len(call.args[0])) or patient(call))
+
+    def counted(call: Any) -> Any:
+        batches.append(len(call.args[0]))
+        return patient(call)
+
+    monkeypatch.setattr(vector_table, "_patient", counted)
     said = gog(*command)
     assert said.code == 0, said.err
     assert batches == [1]

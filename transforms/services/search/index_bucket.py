@@ -91,7 +91,7 @@ def fetch(place: ObjectPath, kind: str, manifest: Manifest, folder: Path) -> Non
     for name, file in manifest.files.items():
         digest, path = hashlib.sha256(), place / kind / manifest.at / name
         with (folder / name).open("wb") as out:
-            for part in path.parts(file.size):
+            for part in path.blocks(file.size):
                 digest.update(part)
                 out.write(part)
             if out.tell() != file.size or digest.hexdigest() != file.sha256:

@@ -1,11 +1,14 @@
 """Indexes on object stores: whole, checked, and replaced without a moment between."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gog.transforms.place import files_below, name_below, place
+from gog.transforms.object_path import ObjectPath
+from gog.transforms.place import files_below, name_below
 from gog.transforms.services.search.corpus import build_corpus
 from gog.transforms.services.search.index_bucket import (
     IndexMissingError,
@@ -27,7 +30,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_is_fetched_is_what_was_published(remote: str, tmp_path: Path) -> None:
-    at, folder = place(remote), built(tmp_path / "corpus")
+    at, folder = ObjectPath(remote), built(tmp_path / "corpus")
     (folder / "empty.bin").write_bytes(b"")
     with pytest.raises(IndexMissingError, match="gog index build --out s3://"):
         read_manifest(at, "corpus")
@@ -39,7 +42,7 @@ def test_what_is_fetched_is_what_was_published(remote: str, tmp_path: Path) -> N
 
 
 def test_the_next_takes_its_place_and_leaves_nothing_of_it(remote: str, tmp_path: Path) -> None:
-    at = place(remote)
+    at = ObjectPath(remote)
     first = publish(built(tmp_path / "corpus"), at, "corpus", None)
     (at / "corpus" / "killed" / "words.json").write(b"what a killed writer left")
     second = publish(built(tmp_path / "corpus", "Lakes are deep."), at, "corpus", first)
@@ -54,7 +57,7 @@ def test_the_next_takes_its_place_and_leaves_nothing_of_it(remote: str, tmp_path
 
 
 def test_damage_is_seen(remote: str, tmp_path: Path) -> None:
-    at = place(remote)
+    at = ObjectPath(remote)
     made = publish(built(tmp_path / "corpus"), at, "corpus", None)
     for data in (b"x" * made.files["words.json"].size, b"{}", b"x" * 10_000):
         (at / "corpus" / made.at / "words.json").write(data)
@@ -77,25 +80,27 @@ def test_damage_is_seen(remote: str, tmp_path: Path) -> None:
         lambda said: said.update(note="x" * (1 << 20)),
     ],
 )
-def test_a_manifest_that_is_none_is_refused(remote: str, tmp_path: Path, change: object) -> None:
-    at = place(remote)
+def test_a_manifest_that_is_none_is_refused(
+    remote: str, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    at = ObjectPath(remote)
     publish(built(tmp_path / "corpus"), at, "corpus", None)
     said = json.loads((at / "corpus" / "index.json").read_bytes())
-    change(said)  # type: ignore[operator]
-    (at / "corpus" / "index.json").write(json.dumps(said).encode())  # type: ignore[attr-defined]
+    change(said)
+    (at / "corpus" / "index.json").write(json.dumps(said).encode())
     with pytest.raises(IndexFolderError, match="is no manifest of a corpus index"):
         read_manifest(at, "corpus")
 
 
 @pytest.mark.parametrize("data", [b"", b"[1]", b"\xff", b"null", b"[" * 100_000])
 def test_nor_is_what_is_no_manifest_at_all(remote: str, data: bytes) -> None:
-    (place(remote) / "corpus" / "index.json").write(data)  # type: ignore[attr-defined]
+    (ObjectPath(remote) / "corpus" / "index.json").write(data)
     with pytest.raises(IndexFolderError, match="is no manifest of a corpus index"):
-        read_manifest(place(remote), "corpus")
+        read_manifest(ObjectPath(remote), "corpus")
 
 
 def test_a_bucket_that_is_not_there_is_told_in_one_line(s3: object) -> None:
-    at = place("s3://nobody-made-this/index")
+    at = ObjectPath("s3://nobody-made-this/index")
     for asked in (lambda: read_manifest(at, "corpus"), lambda: check_writable(at)):
         with pytest.raises(IndexFolderError, match="no such bucket") as raised:
             asked()

@@ -1,5 +1,7 @@
 """Indexes of object stores are fetched once a machine, into so much room, and stay while they are open."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gog.transforms.object_path import ObjectPath
-from gog.transforms.place import files_below, place
+from gog.transforms.place import files_below
 from gog.transforms.services.search import index_cache
 from gog.transforms.services.search.corpus import Corpus, build_corpus
 from gog.transforms.services.search.index_bucket import publish, read_manifest
@@ -32,8 +34,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put(address: str, tmp_path: Path, text: str = "Lakes freeze.") -> ObjectPath:
-    at = place(address)
-    assert isinstance(at, ObjectPath)
+    at = ObjectPath(address)
     build_corpus([("https://a/lake", "Lakes", text)], tmp_path / "corpus", name="lakes")
     publish(tmp_path / "corpus", at, "corpus", None)
     return at
@@ -83,7 +84,7 @@ def test_the_longest_unused_goes_where_there_is_no_room(
         cached(at[2], "corpus")
     for folder in list(index_cache._open):
         if folder != str(second):
-            index_cache.os.close(index_cache._open.pop(folder))
+            os.close(index_cache._open.pop(folder))
     third = cached(at[2], "corpus")
     assert kept(cache) == {second, third}
     monkeypatch.setenv("GOG_INDEX_CACHE_GB", "0.0000001")
@@ -139,7 +140,7 @@ def test_what_is_worked_on_is_there_as_it_is_and_stays_as_it_is_where_that_fails
 
 def test_a_disk_that_is_full_is_told(remote: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = put(remote, tmp_path)
-    usage = index_cache.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(index_cache.shutil, "disk_usage", lambda folder: usage._replace(free=10))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=10))
     with pytest.raises(IndexFolderError, match="has room for 0"):
         cached(at, "corpus")

@@ -25,7 +25,7 @@ from gog.transforms.services.search.corpus import Corpus, build_corpus
 from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder
 from gog.transforms.services.search.gallery import Gallery, build_gallery
 from gog.transforms.services.search.gallery_removal import remove_pictures
-from gog.transforms.services.search.index_folder import IndexFolderError
+from gog.transforms.services.search.index_folder import IndexFolderError, read_head
 from gog.transforms.services.search.vector_cells import CellTable, Earlier, open_vectors, write_cells
 from gog.transforms.services.search.vector_table import VectorTable
 
@@ -218,5 +218,5 @@ def test_without_faiss_many_vectors_are_an_error_that_names_the_extra(
     with pytest.raises(IndexFolderError, match=r"^more than 20 vectors .* not installed: pip install"):
         first(tmp_path / "there", monkeypatch, 0)
     with pytest.raises(ProviderError, match="not installed: pip install"):
-        check_encoder(tmp_path / "there", "gallery", Opening(f"gallery:{tmp_path}/there"))
+        check_encoder(read_head(tmp_path / "there", "gallery"), Opening(f"gallery:{tmp_path}/there"))
     assert len(Gallery.open(tmp_path / "there", MemoryImages(), calls=False)) == 30, "a replay asks for nothing"
