@@ -15,12 +15,12 @@ from enum import StrEnum
 from inspect import Parameter, Signature
 from typing import Any, Final, cast
 
-from gog.schemas import WHOLE, AnswerType, EpisodeImage, Frame, Function, ImagePart, Message, ToolCall
+from gog.schemas import WHOLE, AnswerType, EpisodeImage, FailureClass, Frame, Function, ImagePart, Message, ToolCall
 from gog.transforms.episode.driver import Driven, use_tool
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, start, system_prompt
 from gog.transforms.episode.tool import EpisodeTools, Tool
-from gog.transforms.image_store import ImageStore
-from gog.transforms.images import decode_image, image_suffix
+from gog.transforms.image_store import ImageStore, open_image
+from gog.transforms.images import image_suffix
 from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion
@@ -39,6 +39,8 @@ class Ending(StrEnum):
     """The token budget ran out, in a turn or before it."""
     TOOL_FAILED = "tool_failed"
     """A search failed: the infrastructure's failure."""
+    MISSED = "missed"
+    """A replay, or a sealed world, has no answer to what the policy asked."""
     BROKEN = "broken"
     """The model wrote what no turn may hold (an image token), or a trainer gave up on the rollout."""
 
@@ -76,7 +78,8 @@ class Rollout:
         if self._cut is not None:
             return self._cut
         if self.driven.failure is not None:
-            return Ending.TOOL_FAILED
+            missed = self.driven.failure.failure is FailureClass.STORE_MISS
+            return Ending.MISSED if missed else Ending.TOOL_FAILED
         stop = self.episode.stop
         return Ending.BROKEN if stop is None else Ending(stop.value)
 
@@ -102,7 +105,7 @@ class Rollout:
         if isinstance(message.content, str):
             return [{"type": "text", "text": message.content}]
         return [
-            {"type": "image", "image": decode_image(self.images.read(part.image))}
+            {"type": "image", "image": open_image(self.images, part.image)}
             if isinstance(part, ImagePart)
             else {"type": "text", "text": part.text}
             for part in message.content
@@ -171,8 +174,9 @@ def _method(tool: Tool, frame: Frame) -> Callable[..., list[dict[str, Any]]]:
 
 def keep_image(images: ImageStore, data: bytes) -> EpisodeImage:
     """An original of an export in the image store."""
-    width, height = decode_image(data).size
-    return EpisodeImage(sha256=images.put(data, image_suffix(data)), width=width, height=height, box=WHOLE)
+    sha256 = images.put(data, image_suffix(data))
+    width, height = open_image(images, sha256).size
+    return EpisodeImage(sha256=sha256, width=width, height=height, box=WHOLE)
 
 
 def gold_of(row: Mapping[str, Any]) -> JudgeQuestion:

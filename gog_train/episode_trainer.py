@@ -191,7 +191,7 @@ class EpisodeTrainer(GRPOTrainer):
             [tokens.completion for tokens in all_tokens],
             None if logprobs is None else [tokens.logps for tokens in all_tokens],
             sum(finished_of(rollout).searches for rollout in rollouts),
-            sum(rollout.ending is Ending.TOOL_FAILED for rollout in rollouts),
+            sum(rollout.ending in (Ending.TOOL_FAILED, Ending.MISSED) for rollout in rollouts),
             [tokens.told_images for tokens in all_tokens],
         )
 

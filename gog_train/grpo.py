@@ -26,7 +26,7 @@ from gog_train.questions import GOLD, bare, check_prompts, questions
 from gog_train.reach import reach
 from gog_train.rollouts import Keeper
 from gog_train.sampling import order
-from gog_train.services import Addresses, TrainingServices, check_judge, longest_wait_s, open_services
+from gog_train.services import WORLD, Addresses, TrainingServices, check_judge, longest_wait_s, open_services
 from gog_train.settings import TrainingError
 from gog_train.stages import (
     Trained,
@@ -258,9 +258,10 @@ def _check_environment(settings: GrpoSettings) -> None:
 
 
 def _addresses(settings: GrpoSettings, export: Export) -> Addresses:
+    sealed = f"{WORLD}:{settings.world}" if settings.world else ""
     return Addresses(
-        text_search=settings.text_search,
-        image_search=settings.image_search,
+        text_search=sealed or settings.text_search,
+        image_search=sealed or settings.image_search,
         judges=(settings.judge, *settings.panel),
         calls=settings.output / "calls",
         store=settings.store,
@@ -268,7 +269,7 @@ def _addresses(settings: GrpoSettings, export: Export) -> Addresses:
         judge_settings=settings.judge_settings,
         search=export.tools.search,
         uploader=settings.uploader,
-        pages=settings.pages,
+        pages=sealed if any(tool.asks == "page" for tool in export.episode.offered) else settings.pages,
     )
 
 

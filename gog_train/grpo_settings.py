@@ -90,6 +90,9 @@ class GrpoSettings(TrainSettings):
     """corpus:FOLDER, corpus:atlas, searxng:URL, serper:, brave: or tavily:."""
     image_search: str = "gallery:atlas"
     """gallery:FOLDER or gallery:atlas; serper: or serpapi: with store_mode replay."""
+    world: Path | None = None
+    """Folder that `gog store export --for-training` wrote: searches, pages and tools are answered out of it, without a
+    network; what it cannot know masks the rollout."""
     pages: str = ""
     """local: or jina:, for episodes with a tool that reads pages."""
     store: Path | None = None
@@ -130,6 +133,9 @@ class GrpoSettings(TrainSettings):
             raise ValueError("updates has to divide eval_every: the best evaluation is kept as a checkpoint")
         if self.patience and not self.eval_every:
             raise ValueError("patience counts evaluations: set eval_every")
+        beside = self.model_fields_set & {"text_search", "image_search", "pages", "store", "store_mode", "uploader"}
+        if self.world and beside:
+            raise ValueError(f"world answers searches, pages and tools: leave out {', '.join(sorted(beside))}")
         if self.updates == 1 and self.model_fields_set & {"epsilon", "epsilon_high"}:
             raise ValueError("epsilon clips nothing with one step a batch: leave it out, or set `updates`")
         _ = self.reward.terms  # says which there are, where one is not

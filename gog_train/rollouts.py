@@ -30,6 +30,7 @@ _REASONS: Final = {
     Ending.OVERLONG: "episode.cut",
     Ending.BROKEN: "episode.cut",
     Ending.TOOL_FAILED: "search.failed",
+    Ending.MISSED: "store.miss",
 }
 _OF_ANSWERS: Final = {Outcome.WRONG: ("verify.wrong",), Outcome.UNKNOWN: ("verify.unknown",), Outcome.CORRECT: ()}
 

@@ -28,6 +28,7 @@ from gog.transforms.services.protocols import PageReader, ServiceError
 from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.providers import IMAGE_SEARCHES, MODELS, READERS, TEXT_SEARCHES, open_service
 from gog.transforms.services.search.index_place import Bundled
+from gog.transforms.services.search.sealed_world import SealedTools, SealedWorld
 from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.search.upload import NoUploaderError, UploadSettings
 from gog.transforms.services.store.records import Mode
@@ -42,6 +43,8 @@ S = TypeVar("S")
 StoreMode = Literal["live", "record", "replay"]
 
 RULES: Final = "rules:"
+WORLD: Final = "world"
+"""Scheme of searches that are answered out of a sealed world."""
 JUDGE_TIMEOUT_S: Final = 60.0
 
 
@@ -109,7 +112,8 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
         raise TrainingError(str(error)) from error
     store = kept or calls
     cropper = Cropper(store, images, crops, found)
-    tools = EpisodeTools(Gateway(store), text_search, image_search, cropper, episode.top_k, "train", pages)
+    sealed = _sealed_tools(addresses, images)
+    tools = EpisodeTools(Gateway(store), text_search, image_search, cropper, episode.top_k, "train", pages, sealed)
     judge = open_judge(addresses, calls, images)
     return TrainingServices(tools, images, judge, (calls, kept) if kept else (calls,))
 
@@ -157,6 +161,12 @@ def _pictures(addresses: Addresses) -> KeptPictures | None:
     if addresses.store is None or addresses.store_mode == "live":
         return None
     return KeptPictures(addresses.store.parent / "images")
+
+
+def _sealed_tools(addresses: Addresses, images: ImageStore) -> SealedTools | None:
+    """Who answers for MCP servers where searches are answered out of a sealed world."""
+    scheme, _, folder = addresses.text_search.partition(":")
+    return SealedTools(SealedWorld(Path(folder)), images) if scheme == WORLD else None
 
 
 def _kept(addresses: Addresses) -> Store | None:

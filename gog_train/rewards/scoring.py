@@ -1,5 +1,6 @@
 """Rewards of TRL's rollouts. One that says nothing of the policy is masked, never paid zero: the judge or another term
-failed, a search failed, the token budget or the turns ran out, or there is no judge where the rules need one.
+failed, a search failed or is not in a replay, the token budget or the turns ran out, or there is no judge where the
+rules need one.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ _MASKED: Final = {
     Ending.OVERLONG: "overlong",
     Ending.OUT_OF_TURNS: "out_of_turns",
     Ending.TOOL_FAILED: "tool",
+    Ending.MISSED: "miss",
 }
 MASKS: Final = (*_MASKED.values(), "unsettled", "judge", "term")
 """Why a rollout is masked."""
@@ -42,7 +44,7 @@ class Scored:
     @property
     def right(self) -> bool | None:
         """Whether it answered, and right; None where tools or judge failed, or nobody could settle the answer."""
-        if self.ending is Ending.TOOL_FAILED or self.outcome is Outcome.UNKNOWN:
+        if self.ending in (Ending.TOOL_FAILED, Ending.MISSED) or self.outcome is Outcome.UNKNOWN:
             return None
         return self.outcome is Outcome.CORRECT
 

@@ -69,5 +69,5 @@ def _tell(root: str, receipt: "Receipt", path: Path | None) -> None:
     if receipt.galleries:
         print("Small copies of it that came back to searches for other seeds stay: they are evidence of those.")
     print(f"Not looked at: the source and its copies in {root}/sources and {root}/fetched, exports elsewhere,")
-    print("other lakes, cassettes, evaluations.")
+    print("other lakes, cassettes, sealed worlds, evaluations.")
     print(f"receipt: {path}" if path else "nothing is changed: the same without --dry-run does it")

@@ -96,31 +96,73 @@ def verify(config: ConfigOption = None, lake: LakeOption = None, as_json: JsonOp
         raise FellShortError(f"{len(problems):,} problems: restore a copy, or `gog store import` a cassette")
 
 
-@app.command(epilog=example("gog store export fvqa.cassette --run fvqa"))
+@app.command(
+    epilog=example("gog store export fvqa.cassette --run fvqa", "gog store export world -c fvqa.yaml --for-training")
+)
 def export(
-    file: Annotated[Path, typer.Argument(help="The cassette to write.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="The cassette to write; a folder for a training.", metavar="FILE")],
     config: ConfigOption = None,
     lake: LakeOption = None,
     run: Annotated[str | None, option("--run", "NAME", "Only what this run asked.")] = None,
     kind: Kind = None,
+    for_training: Annotated[
+        bool, typer.Option("--for-training", help="Seal a world that rollouts search in without a network.")
+    ] = False,
 ) -> None:
     """Write a cassette: answers in one file that travels.
 
     With it and the same config a run can be replayed anywhere: `gog store import FILE` there, then `gog run` with
     store.mode replay. Events, and so what a run spent, stay here.
+
+    With --for-training a folder is written instead, with the indexes that the config searches and their encoders too:
+    `world: FOLDER` in the settings of a GRPO training. It is only read, by as many processes as there are.
     """
+    if for_training:
+        if kind:
+            raise UseError("--kind: a world has all that rollouts may ask: leave it out")
+        _seal(store_config(config, lake), file, run)
+        return
     from gog.transforms.services.store.cassette import write_cassette
     from gog.transforms.services.store.records import Choice
 
     loaded = store_config(config, lake)
     with closing(_open(loaded)) as store:
-        known = store.runs()
-        if run is not None and run not in known:
-            raise UseError(f"no run {run!r} has asked this store; it knows {', '.join(known) or 'none'}")
+        _check_run(store, run)
         chosen = store.choose(Choice(kinds=tuple(kind or ()), run=run))
         written = write_cassette(file, chosen, _images(loaded))
     missing = f"; {written.missing:,} pictures that answers name are not in the lake" if written.missing else ""
     print(f"{file}: {written.entries:,} entries, {written.images:,} pictures{missing}")
+
+
+def _check_run(store: "AnyStore", run: str | None) -> None:
+    known = store.runs()
+    if run is not None and run not in known:
+        raise UseError(f"no run {run!r} has asked this store; it knows {', '.join(known) or 'none'}")
+
+
+def _seal(config: "Config", folder: Path, run: str | None) -> None:
+    from gog.pipelines.tools.seal import seal
+
+    if run is not None:
+        with closing(_open(config)) as store:
+            _check_run(store, run)
+    sealed = seal(config, folder, run)
+    missing = f", {sealed.missing:,} pictures that answers name are not in the lake" if sealed.missing else ""
+    others = f", {sealed.others:,} answers of other services stayed out" if sealed.others else ""
+    print(f"{folder}: {sealed.images:,} pictures, {sealed.bytes / 1e6:,.1f} MB{missing}{others}")
+    for kind, count in sealed.answers.items():
+        if kind in sealed.indexes:
+            of = "passages" if kind == "text_search" else "pictures"
+            rest = f"whatever else is asked is searched in its {sealed.indexes[kind]:,} {of}"
+        elif kind in sealed.left_out:
+            rest = f"anything else is a miss: {sealed.left_out[kind]}, its encoder, cannot be copied"
+        else:
+            rest = "anything else is a miss"
+        if count or kind != "tool":
+            print(f"{kind}: {count:,} answers; {rest}")
+    for encoder in sealed.by_name:
+        print(f"{encoder} is not in it: it is loaded by its name, out of the hub's cache of each machine")
+    print(f"In the settings of a training:  world: {folder}")
 
 
 @app.command("import", epilog=example("gog store import fvqa.cassette"))

@@ -109,7 +109,6 @@ def test_a_picture_that_is_being_kept_is_where_a_run_of_the_lake_clears_up(
     assert lake.images.read(name) == pictures.read(name) == b"a picture"
 
 
-
 def test_a_store_replays_what_was_recorded_and_nothing_else(world: Path, tmp_path: Path) -> None:
     turns = [SEARCH, call("image_search"), call("gaze", bbox_2d=[0, 0, 500, 1000]), answer("Nairobi")]
     recording = opened(world, tmp_path, "record")
@@ -121,7 +120,7 @@ def test_a_store_replays_what_was_recorded_and_nothing_else(world: Path, tmp_pat
     assert first.ending is again.ending is Ending.ANSWERED
     assert "Nairobi" in first.episode.messages[3].text
     assert again.episode.messages == first.episode.messages
-    assert missed.ending is Ending.TOOL_FAILED
+    assert missed.ending is Ending.MISSED
     assert missed.driven.failure is not None
     assert missed.driven.failure.failure is FailureClass.STORE_MISS
 

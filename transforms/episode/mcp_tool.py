@@ -9,9 +9,8 @@ from pydantic import JsonValue
 from gog.schemas import WHOLE, Behaviour, EpisodeImage, Evidence, FailureClass, Frame, Hit
 from gog.transforms.dialect.observations import clip_tokens, neutralise, one_line
 from gog.transforms.episode.tool import EpisodeTools, Tool, ToolRequest, ToolResult, evidence_of
-from gog.transforms.services.mcp.address import parse_address
 from gog.transforms.services.mcp.pinned import PinnedTool
-from gog.transforms.services.mcp.server import Keep, server_at
+from gog.transforms.services.mcp.server import Keep, ToolServer, server_at
 from gog.transforms.services.protocols import ServiceError, ToolAnswer
 
 _MAX_TEXT: Final = 4000
@@ -32,16 +31,17 @@ class _Asked:
     """A pinned tool as the gateway asks it."""
 
     pinned: PinnedTool
+    server: ToolServer
     keep: Keep
 
     @property
     def id(self) -> str:
-        """Without the address's path or arguments."""
-        return f"mcp:{parse_address(self.pinned.server).place}:{self.pinned.name}@{self.pinned.identity}"
+        """As it is pinned."""
+        return self.pinned.id
 
     async def call(self, arguments: Mapping[str, Any]) -> ToolAnswer:
         """Ask the server."""
-        return await server_at(self.pinned.server).call(self.pinned, arguments, self.keep)
+        return await self.server.call(self.pinned, arguments, self.keep)
 
 
 class McpTool(Tool):
@@ -93,7 +93,8 @@ class McpTool(Tool):
 
     async def run(self, request: ToolRequest, original: EpisodeImage, services: EpisodeTools) -> ToolResult:
         """Ask it. What it says are hits; pictures become images of the episode."""
-        asked = _Asked(self.pinned, services.cropper.keep)
+        server = services.tool_server or server_at(self.pinned.server)
+        asked = _Asked(self.pinned, server, services.cropper.keep)
         answer = await services.gateway.use_tool(asked, request.arguments, services.purpose)
         texts = [part for part in answer.parts if not part.image]
         hits = tuple(

@@ -12,6 +12,7 @@ from gog.transforms.dialect.observations import render_hits
 from gog.transforms.dialect.turns import Call, Mistake
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.services.gateway.gateway import Gateway
+from gog.transforms.services.mcp.server import ToolServer
 from gog.transforms.services.protocols import ImageSearch, PageReader, ServiceError, TextSearch
 
 
@@ -142,6 +143,8 @@ class EpisodeTools:
     top_k: int
     purpose: str = "episode"
     pages: PageReader | None = None
+    tool_server: ToolServer | None = None
+    """Who answers for MCP servers; None: they do."""
 
     async def run(self, request: ToolRequest, original: EpisodeImage) -> ToolResult:
         """Run one tool. Raises `ToolError` when the service failed."""

@@ -1,7 +1,8 @@
 """What a provider is: all that the house knows of one kind of address, in one object."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Generic, Literal, TypeVar
 
 from gog.transforms.image_store import ImageStore
@@ -69,6 +70,9 @@ class Provider(Generic[S]):
     """Whether it runs in this process and costs nothing."""
     rest: Literal["name", "path", "either"] = "name"
     """What stands behind its scheme: a path on this machine, something else, or a path where there is one."""
+    files: Callable[[Path], Mapping[str, Path] | None] | None = None
+    """The files that lie at a path behind its scheme, each by its place in any folder where the path's last name would
+    do as well; None where they are not at hand."""
     packages: tuple[str, ...] = ()
     """Modules that opening needs,"""
     extra: str = ""

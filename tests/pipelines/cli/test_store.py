@@ -1,5 +1,6 @@
 """`gog store`: what is kept, whether it is sound, cassettes that travel, clearing up."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -13,6 +14,9 @@ from calling import Gog, Place, contents, place
 
 from gog.pipelines.cli.errors import UseError
 from gog.pipelines.cli.options import seconds_of
+from gog.pipelines.lake.lake import Lake
+from gog.transforms.services.provider import Opening
+from gog.transforms.services.providers import IMAGE_SEARCHES, open_service
 from gog.transforms.services.store.schema import FILE
 
 
@@ -38,6 +42,38 @@ def fresh(folder: Path, finished: Place, **changes: Any) -> Place:
     made = place(folder, **changes)
     shutil.copytree(finished.lake / "indexes", made.lake / "indexes")
     return made
+
+
+class TestWorlds:
+    def test_a_run_is_sealed_for_trainings(self, gog: Gog, finished: Place, tmp_path: Path) -> None:
+        """All pictures of its seeds are searched with beforehand, and the indexes come along."""
+        folder = tmp_path / "world"
+        command = ("store", "export", folder, "--lake", finished.lake, "--for-training")
+        done = gog(*command)
+        assert done.code == 0, done.err
+        assert "whatever else is asked is searched in its 199 pictures" in done.out
+        assert f"world: {folder}" in done.out
+        seeds = {row["image_sha256"] for row in Lake(finished.lake, create=False).read_rows("tiny", "seeds")}
+        search = open_service(IMAGE_SEARCHES, Opening(f"world:{folder}", calls=False))
+        assert seeds
+        for sha256 in seeds:
+            # The store here has no picture, so that the index could not be asked.
+            assert asyncio.run(search.search(sha256, 5))
+        again = gog(*command)
+        assert (again.code, "is there already" in again.error) == (2, True)
+        assert gog(*command[:2], tmp_path / "other", *command[3:], "--kind", "page").code == 2
+        assert "no run 'none'" in gog(*command[:2], tmp_path / "other", *command[3:], "--run", "none").error
+
+    def test_a_run_goes_on_in_a_world_and_leaves_where_that_does_not_know(
+        self, gog: Gog, finished: Place, tmp_path: Path
+    ) -> None:
+        assert gog("store", "export", tmp_path / "world", "--lake", finished.lake, "--for-training").code == 0
+        address = f"world:{tmp_path / 'world'}"
+        made = place(tmp_path, text_search=address, image_search=address)
+        assert gog("run", "-c", made.config).code == 0
+        assert contents(made.run).keys() == contents(finished.run).keys()
+        shutil.rmtree(tmp_path / "world/index")
+        assert "missing or cut off" in gog("run", "-c", made.config, "--run", "other").error
 
 
 class TestStats:

@@ -4,6 +4,7 @@ Its config lies beside it, as where it was exported from: `preprocessor_config.j
 that takes pictures, `tokenizer.json` of one that takes texts. A file in a folder `onnx` has them in the folder above.
 """
 
+import glob
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 from gog.transforms.services.encoders.encoder import Encoder, LocalEncoder
 from gog.transforms.services.encoders.json_file import read_json
 from gog.transforms.services.encoders.picture_input import PictureInput
-from gog.transforms.services.encoders.text_input import TextInput, no_pooling
+from gog.transforms.services.encoders.text_input import CONFIGS, TextInput, no_pooling
 from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.weights import file_hash
 
@@ -154,6 +155,15 @@ def _json(path: Path, name: str) -> Mapping[str, Any] | None:
     return None if file is None else read_json(file)
 
 
+def _files(path: Path) -> dict[str, Path] | None:
+    """The model, weights that it keeps in files of its own (`NAME.onnx.data` and the like), and its config."""
+    if not path.is_file():
+        return None
+    weights = {file.name: file for file in sorted(path.parent.glob(f"{glob.escape(path.name)}*")) if file.is_file()}
+    configs = {name: _beside(path, name) for name in (*_PICTURES, "tokenizer.json", *CONFIGS)}
+    return weights | {name: file for name, file in configs.items() if file is not None}
+
+
 def _padding(tokenizer: Any) -> dict[str, Any]:
     """How a tokenizer that says nothing of it pads: with the token that is named so, where there is one."""
     for token in ("[PAD]", "<pad>", "<|endoftext|>"):
@@ -180,5 +190,6 @@ ENCODER = Provider[Encoder](
     packages=("onnxruntime", "tokenizers"),
     extra="search",
     fits=_fits,
+    files=_files,
     open=lambda opening: open_onnx(Path(opening.rest)),
 )

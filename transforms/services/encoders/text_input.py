@@ -17,6 +17,11 @@ from gog.transforms.services.provider import ProviderError
 Pooling = Literal["mean", "cls", "lasttoken", "max"]
 
 POOLING_FILE: Final = "1_Pooling/config.json"
+CONFIGS: Final = (
+    *("sentence_bert_config.json", "tokenizer_config.json", "config_sentence_transformers.json"),
+    POOLING_FILE,
+)
+"""All that is asked for."""
 _MODES: Final = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "cls",

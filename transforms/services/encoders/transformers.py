@@ -22,6 +22,8 @@ from gog.transforms.services.weights import file_hash
 
 _PADDED: Final = frozenset({"siglip", "siglip2"})
 """Models that were trained on texts of one length."""
+_FILES: Final = (".json", ".safetensors", ".txt", ".model")
+"""What a model's folder is read for."""
 _ON_GPU: Final = 4
 """Times as many at once."""
 
@@ -168,6 +170,14 @@ def _numbers(tensor: Any) -> NDArray[np.float32]:
     return np.asarray(tensor.float().cpu().numpy(), np.float32)
 
 
+def _files(folder: Path) -> dict[str, Path] | None:
+    """Config, weights and tokenizer of a folder; a model that is named lies in the cache of the hub."""
+    if not folder.is_dir():
+        return None
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix in _FILES and path.is_file()]
+    return {f"{folder.name}/{path.relative_to(folder).as_posix()}": path for path in found}
+
+
 def _fits(opening: Opening) -> bool:
     path = Path(opening.rest)
     named = path.is_dir() or path.is_absolute() or opening.rest.startswith(".")
@@ -183,5 +193,6 @@ ENCODER = Provider[Encoder](
     packages=("transformers", "torch"),
     extra="train",
     fits=_fits,
+    files=_files,
     open=lambda opening: open_transformers(opening.rest),
 )

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from gog.schemas import canonical_json, content_id
 from gog.transforms.dialect.observations import one_line
-from gog.transforms.services.mcp.address import McpAddress
+from gog.transforms.services.mcp.address import McpAddress, parse_address
 
 MAX_TOOLS: Final = 32
 """Tools of a server."""
@@ -60,8 +60,13 @@ class PinnedTool(BaseModel):
         return hash((self.server, self.called, self.digest))
 
     @property
+    def id(self) -> str:
+        """What the store and prices know it by, without the address's path or arguments."""
+        return f"mcp:{parse_address(self.server).place}:{self.name}@{self.identity}"
+
+    @property
     def identity(self) -> str:
-        """Id for the store and for prices, without the address: that may hold what is nobody's business."""
+        """A hash of what it is and where: an address may hold what is nobody's business."""
         return content_id("mcp", [self.server, self.version, self.name, self.digest]).rpartition("-")[2][:12]
 
 

@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gog.schemas import FailureClass
 from gog.transforms.dialect.observations import one_line
@@ -40,6 +40,13 @@ _CONNECT_S: Final = 30.0
 
 Keep = Callable[[bytes, str], str]
 """Keeps a picture's file of a suffix, and gives its hash."""
+
+
+class ToolServer(Protocol):
+    """What tools are asked of."""
+
+    async def call(self, pinned: PinnedTool, arguments: Mapping[str, Any], keep: Keep) -> ToolAnswer:
+        """What the tool says; pictures go to `keep`. Raises `ServiceError`."""
 
 
 def check_there(address: McpAddress) -> None:

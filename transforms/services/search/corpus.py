@@ -25,10 +25,11 @@ from gog.transforms.services.search.encoders_of import NamedEncoder, check_encod
 from gog.transforms.services.search.excerpts import UNSPACED, excerpt, headed_passages, passages, sentences, words
 from gog.transforms.services.search.fusion import fuse
 from gog.transforms.services.search.index_folder import (
+    HeldFile,
     IndexFolderError,
     building,
     clean,
-    read_head,
+    opened,
     write_head,
 )
 from gog.transforms.services.search.index_place import head_of, index_of
@@ -129,6 +130,12 @@ def _passages(body: str, title: str, *, encoded: bool) -> Iterable[tuple[str, st
     return headed_passages(body, ENCODED) if encoded else (("", passage) for passage in passages(body, PASSAGE))
 
 
+def _encoder_of(folder: Path, head: dict[str, Any], calls: bool) -> Encoder | None:
+    if head.get("format") != FORMAT:
+        raise IndexFolderError(f"{folder} has the format {head.get('format')!r}, not {FORMAT!r}: build it anew")
+    return encoder_of(folder, head, calls=calls)
+
+
 class Corpus:
     """Text search over one folder; fills `TextSearch`."""
 
@@ -136,7 +143,7 @@ class Corpus:
         """Use `Corpus.open`."""
         self._name, self._version = str(head["name"]), str(head["version"])
         self._rows: NDArray[np.int64] = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
-        self._passages = folder / "passages.jsonl"
+        self._passages = HeldFile(folder / "passages.jsonl")
         if len(self._rows) != head["passages"]:
             raise ValueError(f"{len(self._rows)} passages instead of {head['passages']}")
         self._words = WordTable(folder, len(self._rows))
@@ -150,14 +157,7 @@ class Corpus:
 
         Raises `IndexFolderError`, and `ProviderError` where the encoder is not to be had.
         """
-        head = read_head(folder, "corpus")
-        if head.get("format") != FORMAT:
-            raise IndexFolderError(f"{folder} has the format {head.get('format')!r}, not {FORMAT!r}: build it anew")
-        encoder = encoder_of(folder, head, calls=calls)
-        try:
-            return cls(folder, head, encoder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IndexFolderError(f"{folder} is damaged ({error}); build it anew") from error
+        return opened(folder, "corpus", lambda head: cls(folder, head, _encoder_of(folder, head, calls)))
 
     @property
     def id(self) -> str:
@@ -232,10 +232,8 @@ class Corpus:
 
     def _entry(self, index: int) -> dict[str, str]:
         start, length = (int(v) for v in self._rows[index, :2])
-        with self._passages.open("rb") as handle:
-            handle.seek(start)
-            entry: dict[str, str] = json.loads(handle.read(length))
-            return entry
+        entry: dict[str, str] = json.loads(self._passages.read(start, length))
+        return entry
 
 
 def _fits(opening: Opening) -> bool:

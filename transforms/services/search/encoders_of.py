@@ -33,18 +33,30 @@ def open_encoder(address: str) -> NamedEncoder:
     return NamedEncoder(address, shared(("encoder", address), lambda: open_service(ENCODERS, Opening(address))))
 
 
+def address_in(folder: Path, head: Mapping[str, Any]) -> str | None:
+    """The address of the encoder of an index in a folder; None where it was made without one.
+
+    A path that begins with `../` lies beside the index, as in a sealed world, and is made absolute.
+    """
+    address = head.get("encoder")
+    if address is None:
+        return None
+    scheme, _, rest = str(address).partition(":")
+    return f"{scheme}:{(folder / rest).resolve()}" if rest.startswith("../") else str(address)
+
+
 def encoder_of(folder: Path, head: Mapping[str, Any], *, calls: bool = True) -> Encoder | None:
     """The encoder that an index was made with; None where it was made without one, or will not be asked (`calls`).
 
     Raises `ProviderError` where it is not to be had, or is another by now, or faiss is missing.
     """
-    address = head.get("encoder")
+    address = address_in(folder, head)
     if address is None or not calls:
         return None
     if head.get("approximate"):
         check_library()
     made = head.get("embedder")
-    encoder = open_encoder(str(address)).encoder
+    encoder = open_encoder(address).encoder
     if encoder.id != made:
         raise IndexFolderError(
             f"{folder} was made with the encoder {made}, and {address} is {encoder.id}: build it anew"

@@ -17,8 +17,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Hit, canonical_json
-from gog.transforms.image_store import ImageStore
-from gog.transforms.images import ImageError, ImageLimits, decode_image, load_image, sha256_hex
+from gog.transforms.image_store import ImageStore, open_image
+from gog.transforms.images import ImageError, ImageLimits, load_image, sha256_hex
+from gog.transforms.recent import Recent
 from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Opening, Provider
@@ -29,6 +30,7 @@ from gog.transforms.services.search.index_folder import (
     IndexFolderError,
     building,
     clean,
+    opened,
     read_head,
 )
 from gog.transforms.services.search.index_place import head_of, index_of
@@ -43,6 +45,8 @@ from gog.transforms.services.search.vector_cells import (
 )
 from gog.transforms.services.search.vector_table import VectorBuilder
 
+ENCODED: Final = 10_000
+"""Vectors of pictures in question that are kept: rollouts of one question look at the same, and episodes again."""
 _LIMITS: Final = ImageLimits(min_side=2)
 
 
@@ -161,6 +165,14 @@ def _earlier(folder: Path, embedder: str) -> tuple[list[bytes], NDArray[np.float
     return [], np.zeros((0, 1), np.float32)
 
 
+def _encoder_of(folder: Path, head: dict[str, Any], calls: bool) -> Encoder | None:
+    if "encoder" not in head and head.get("embedder") != EMBEDDER:
+        raise IndexFolderError(
+            f"{folder} was made with the embedder {head.get('embedder')!r}, this is {EMBEDDER!r}: build it anew"
+        )
+    return encoder_of(folder, head, calls=calls)
+
+
 class Gallery:
     """Image search over one folder; fills `ImageSearch`."""
 
@@ -176,6 +188,7 @@ class Gallery:
         by_grid = not head.get("encoder")
         asked = head if encoder else {}
         self._table = GridTable(table, views) if by_grid else open_vectors(folder / EMBEDDINGS, asked)
+        self._encoded = Recent[str, NDArray[np.float32]](ENCODED)
         self._apart = len(table) >= IN_THREAD or encoder is not None
 
     @classmethod
@@ -184,16 +197,7 @@ class Gallery:
 
         Raises `IndexFolderError`, and `ProviderError` where the encoder is not to be had.
         """
-        head = read_head(folder, "gallery")
-        if "encoder" not in head and head.get("embedder") != EMBEDDER:
-            raise IndexFolderError(
-                f"{folder} was made with the embedder {head.get('embedder')!r}, this is {EMBEDDER!r}: build it anew"
-            )
-        encoder = encoder_of(folder, head, calls=calls)
-        try:
-            return cls(folder, images, head, encoder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IndexFolderError(f"{folder} is damaged ({error}); build it anew") from error
+        return opened(folder, "gallery", lambda head: cls(folder, images, head, _encoder_of(folder, head, calls)))
 
     @property
     def id(self) -> str:
@@ -215,8 +219,7 @@ class Gallery:
         Raises `ServiceError`: `not_found` when the image is not stored, `bad_request` when it cannot be read, and as
         the encoder does.
         """
-        image = await asyncio.to_thread(self._image, image_sha256) if self._apart else self._image(image_sha256)
-        ranked = await self.nearest(image, top_k)
+        ranked = await self._ranked(image_sha256, top_k) if top_k > 0 and len(self) else []
         try:
             return tuple(self._entries.hit(rank, index, score) for rank, (index, score) in enumerate(ranked, 1))
         except (OSError, ValueError, ValidationError) as error:
@@ -228,14 +231,28 @@ class Gallery:
             return []
         if isinstance(self._table, GridTable):
             return await self._table.nearest(image, top_k)
+        return await self._table.nearest(await self._vector(image), top_k)
+
+    async def _ranked(self, sha256: str, top_k: int) -> list[tuple[int, float]]:
+        """What `nearest` gives for a stored image, which is encoded once."""
+        vector = self._encoded.get(sha256)
+        if vector is None:
+            image = await asyncio.to_thread(self._image, sha256) if self._apart else self._image(sha256)
+            if isinstance(self._table, GridTable):
+                return await self._table.nearest(image, top_k)
+            vector = self._encoded.put(sha256, await self._vector(image))
+        assert not isinstance(self._table, GridTable)
+        return await self._table.nearest(vector, top_k)
+
+    async def _vector(self, image: Image.Image) -> NDArray[np.float32]:
         if self._encoder is None:
             raise ServiceError(FailureClass.SETUP, f"{self.id} was opened for a replay, without its encoder")
-        (query,) = await self._encoder.pictures([image])
-        return await self._table.nearest(query, top_k)
+        (vector,) = await self._encoder.pictures([image])
+        return np.asarray(vector)
 
     def _image(self, sha256: str) -> Image.Image:
         try:
-            return decode_image(self._images.read(sha256))
+            return open_image(self._images, sha256)
         except KeyError as error:
             raise ServiceError(FailureClass.NOT_FOUND, f"image {sha256} is not stored") from error
         except ImageError as error:

@@ -14,7 +14,7 @@ from PIL import Image
 from gog.schemas import Hit, canonical_json
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import jpeg, sha256_hex
-from gog.transforms.services.search.index_folder import write_head
+from gog.transforms.services.search.index_folder import HeldFile, write_head
 
 THUMBNAIL: Final = 224
 """Pixels of its longer side."""
@@ -66,7 +66,7 @@ class GalleryEntries:
         """Thumbnails of hits go to `images`."""
         self._images = images
         self._rows: NDArray[np.int64] = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
-        self._meta, self._thumbs = folder / "meta.jsonl", folder / "thumbnails.bin"
+        self._meta, self._thumbs = HeldFile(folder / "meta.jsonl"), HeldFile(folder / "thumbnails.bin")
 
     def __len__(self) -> int:
         """Pictures."""
@@ -75,10 +75,10 @@ class GalleryEntries:
     def hit(self, rank: int, index: int, score: float) -> Hit:
         """The picture of a number, as a hit. Raises `OSError`, `ValueError`, `ValidationError` where it is damaged."""
         start, length, thumb_start, thumb_length = (int(v) for v in self._rows[index])
-        entry = json.loads(_read(self._meta, start, length))
+        entry = json.loads(self._meta.read(start, length))
         sha256 = entry["thumbnail_sha256"]
         if not self._images.has(sha256):
-            thumbnail = _read(self._thumbs, thumb_start, thumb_length)
+            thumbnail = self._thumbs.read(thumb_start, thumb_length)
             if sha256_hex(thumbnail) != sha256:
                 raise ValueError(f"thumbnail {index} differs from its hash")
             self._images.put(thumbnail, "jpg")
@@ -97,9 +97,3 @@ def thumbnail_of(image: Image.Image) -> bytes:
     small = image.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return jpeg(small, 85, subsampling=-1)
-
-
-def _read(path: Path, start: int, length: int) -> bytes:
-    with path.open("rb") as handle:
-        handle.seek(start)
-        return handle.read(length)

@@ -1,18 +1,24 @@
 """Index folders on disk: written whole or not at all, and checked when opened."""
 
 import json
+import mmap
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from gog.schemas import canonical_json
 from gog.schemas.errors import UsageError, UserError
 from gog.transforms.atomic import passing_beside, sweep_beside, take_place
 from gog.transforms.services.provider import ProviderError
 
+T = TypeVar("T")
+
 HEAD: Final = "index.json"
+_TRIES: Final = 5
+"""To open an index that others replace."""
 
 
 class IndexFolderError(UsageError, ProviderError):
@@ -66,6 +72,41 @@ def read_head(folder: Path, kind: str) -> dict[str, Any]:
     if not isinstance(head, dict) or head.get("kind") != kind:
         raise IndexFolderError(f"{folder} is not a {kind} index; make one with `gog index build`")
     return head
+
+
+def opened(folder: Path, kind: str, make: Callable[[dict[str, Any]], T]) -> T:
+    """What `make` makes of an index's head and its files, all of one version though another build takes its place.
+
+    Raises `IndexFolderError`, also where the files are damaged, and what else `make` raises.
+    """
+    for _ in range(_TRIES):
+        head = read_head(folder, kind)
+        try:
+            made = make(head)
+        except ProviderError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if read_head(folder, kind) == head:
+                raise IndexFolderError(f"{folder} is damaged ({error}); build it anew") from error
+            continue
+        if read_head(folder, kind) == head:
+            return made
+    raise IndexFolderError(f"{folder} is replaced over and over: try again when that has ended")
+
+
+class HeldFile:
+    """A file of an index, mapped: what takes the index's place changes nothing of what is read."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `OSError`."""
+        with path.open("rb") as file:
+            # A file without a byte cannot be mapped.
+            empty = not os.fstat(file.fileno()).st_size
+            self._bytes = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def read(self, start: int, length: int) -> bytes:
+        """Bytes from a place on; fewer where the file ends."""
+        return self._bytes[start : start + length]
 
 
 def clean(text: str, limit: int) -> str:
