@@ -20,6 +20,8 @@ ABANDONED_S: Final = 3600.0
 _ELSEWHERE_S: Final = 86_400.0
 """The same where the writer was on another machine, of which nobody here knows whether it lives."""
 _HOST: Final = re.sub(r"[^a-z0-9]", "", socket.gethostname().lower())[:20] or "host"
+_PASSING: Final = re.compile(r"\.(?:tmp|[0-9a-f]{12})$")
+"""How names of what is passing end, and ended."""
 _WRITER: Final = re.compile(r"\.([a-z0-9]{1,20})-(\d{1,10})-[0-9a-f]{12}\.tmp$")
 
 
@@ -41,8 +43,9 @@ def sweep(paths: Iterable[Path]) -> None:
 
 
 def sweep_beside(final: Path) -> None:
-    """`sweep` what earlier writers of a file or folder left beside it."""
-    sweep(final.parent.glob(f".{glob.escape(final.name)}.*"))
+    """`sweep` what earlier writers of a file or folder left beside it, but not what they kept there for the next."""
+    beside = final.parent.glob(f".{glob.escape(final.name)}.*")
+    sweep(path for path in beside if _PASSING.search(path.name))
 
 
 def _age_s(path: Path) -> float:

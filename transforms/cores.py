@@ -101,6 +101,11 @@ def use_all_cores() -> None:
             _pool = _Pool(count)
 
 
+def are_used() -> bool:
+    """Whether other processes work for this one."""
+    return _pool is not None
+
+
 def width() -> int:
     """Pieces of work that are done at once."""
     return THREADS if _pool is None else _pool.count

@@ -65,6 +65,7 @@ def build(
     """
     from gog.pipelines.cli.progress import PLAIN_EVERY
     from gog.pipelines.tools.build_index import build_index
+    from gog.transforms import cores
     from gog.transforms.place import place
     from gog.transforms.services.search.grid_table import GRID_SAYS
 
@@ -81,15 +82,19 @@ def build(
             shown = time.monotonic()
             print(f"{number:,} {what}", file=sys.stderr, flush=True)
 
-    report = build_index(
-        images,
-        texts or [],
-        place(out),
-        image_encoder=encoders["images"],
-        text_encoder=encoders["texts"],
-        on_picture=partial(on, what="pictures"),
-        on_page=partial(on, what="pages"),
-    )
+    cores.use_all_cores()
+    try:
+        report = build_index(
+            images,
+            texts or [],
+            place(out),
+            image_encoder=encoders["images"],
+            text_encoder=encoders["texts"],
+            on_picture=partial(on, what="pictures"),
+            on_page=partial(on, what="pages"),
+        )
+    finally:
+        cores.close()
     if as_json:
         skipped = [{"where": where, "why": why} for where, why in report.skipped]
         cells = {kind: found._asdict() for kind, found in report.cells.items()}

@@ -74,10 +74,10 @@ def test_what_a_kill_left_is_swept_and_what_lives_is_not(tmp_path: Path) -> None
     live = _old(own)
     swept = [_old(tmp_path / dead), _old(tmp_path / ".OUT [1].0123456789ab")]
     young, far = _old(tmp_path / dead.replace("OUT [1].", "OUT [1].x."), 10), _old(tmp_path / elsewhere)
-    other = _old(tmp_path / ".OUT 2.0123456789ab")
+    other, kept = _old(tmp_path / ".OUT 2.0123456789ab"), _old(tmp_path / ".OUT [1].embedded")
     sweep_beside(final)
     assert not any(path.exists() for path in swept)
-    assert all(path.exists() for path in (live, young, far, other))
+    assert all(path.exists() for path in (live, young, far, other, kept))
     for path in (far / "part", far):
         os.utime(path, (time.time() - 90_000,) * 2)
     sweep_beside(final)

@@ -7,8 +7,8 @@ encoder those of `passage_vectors`.
 
 import hashlib
 import json
-from array import array
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -21,8 +21,10 @@ from gog.schemas import FailureClass, Hit, canonical_json
 from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Opening, Provider
+from gog.transforms.services.search.begun import Begun
+from gog.transforms.services.search.counted_blocks import COUNTS, GROWING, LINES, SIZES, counted_blocks
 from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder, encoder_of
-from gog.transforms.services.search.excerpts import UNSPACED, excerpt, headed_passages, passages, sentences, words
+from gog.transforms.services.search.excerpts import excerpt, sentences
 from gog.transforms.services.search.fusion import fuse
 from gog.transforms.services.search.index_folder import (
     HeldFile,
@@ -33,20 +35,14 @@ from gog.transforms.services.search.index_folder import (
     write_head,
 )
 from gog.transforms.services.search.index_place import head_of, index_of
+from gog.transforms.services.search.passage_blocks import TITLE_WEIGHT, Page, to_encode
 from gog.transforms.services.search.passage_vectors import PassageVectors, PassageVectorWriter
 from gog.transforms.services.search.ranking import best
 from gog.transforms.services.search.vector_cells import Cells, cells_in
 from gog.transforms.services.search.word_table import WordTable
 from gog.transforms.services.search.word_writer import WordWriter
 
-PASSAGE: Final = 1500
-"""Characters of a passage, about; a longer paragraph is cut between sentences."""
-ENCODED: Final = 500
-"""Where an encoder reads them: a vector tells little of a long text, and a snippet shows most of a short one."""
 SNIPPET: Final = 320
-TITLE_WEIGHT: Final = 4
-"""A word of the title counts as often."""
-MAX_PAGE: Final = 1_000_000
 DEPTH: Final = 200
 """Passages of each ranking that are fused."""
 FORMAT: Final = f"bm25v2t{TITLE_WEIGHT}"
@@ -63,7 +59,7 @@ class CorpusReport(NamedTuple):
 
 
 def build_corpus(
-    articles: Iterable[tuple[str, str, str]],
+    articles: Iterable[Page],
     folder: Path,
     *,
     name: str | None = None,
@@ -72,62 +68,41 @@ def build_corpus(
     """Write an index of pages (url, title, text) into a folder, replacing an earlier one.
 
     Pages without an address or a word are left out and reported; text after the first million characters is not
-    read. Raises `ServiceError` where the encoder fails; what it has encoded is kept.
+    read. What is done when a build is ended stays beside the folder, and the next goes on with it: the index has the
+    same bytes. Words are counted by all processes of `gog.transforms.cores`. Raises `ServiceError` where the encoder
+    fails.
     """
     skipped: list[tuple[str, str]] = []
-    rows = array("q")
-    digest, at, pages, paired = hashlib.sha256(FORMAT.encode()), 0, 0, False
-    with building(folder) as fresh:
+    digest, pages, paired = hashlib.sha256(FORMAT.encode()), 0, False
+    sizes = [np.zeros(0, np.int32)]
+    with building(folder) as fresh, closing(Begun(folder, f"{FORMAT} {encoder is not None}", GROWING)) as begun:
         vectors = PassageVectorWriter(encoder, folder, fresh) if encoder else None
-        with (fresh / "passages.jsonl").open("wb") as handle, closing(WordWriter(fresh)) as tokens:
-            for address, heading, body in _readable(articles, skipped):
-                for under, passage in _passages(body, heading, encoded=encoder is not None):
-                    entry = {"url": address, "title": heading, "text": passage}
-                    line = f"{canonical_json(entry)}\n".encode()
-                    handle.write(line)
-                    digest.update(line)
-                    rows.extend((at, len(line)))
-                    at += len(line)
-                    tokens.add(words(heading) * TITLE_WEIGHT + words(under) + words(passage))
-                    paired = paired or UNSPACED.search(passage) is not None
-                    if vectors:
-                        vectors.add(address, ". ".join(part for part in (heading, under, passage) if part))
-                pages += 1
-            tokens.finish()
-        np.save(fresh / "rows.npy", np.array(rows, np.int64).reshape(-1, 2))
+        writer = WordWriter()
+        for block, done in counted_blocks(articles, begun, writer, encoded=encoder is not None):
+            digest.update(done.pieces[LINES])
+            sizes.append(np.frombuffer(done.pieces[SIZES], np.int32))
+            skipped += [(where, why) for where, why in done.said["skipped"]]
+            pages, paired = pages + done.said["pages"], paired or done.said["paired"]
+            if vectors:
+                for address, text in to_encode(block):
+                    vectors.add(address, text)
+        shutil.copyfile(begun.folder / LINES, fresh / LINES)
+        writer.finish(begun.folder / COUNTS, fresh)
+        lengths = np.concatenate(sizes).astype(np.int64)
+        np.save(fresh / "rows.npy", np.stack([np.cumsum(lengths) - lengths, lengths], axis=1))
         if paired:
             digest.update(b"pairs of letters")
-        head = {"format": FORMAT, "name": clean(name or folder.name, 80), "pages": pages, "passages": len(rows) // 2}
+        head = {"format": FORMAT, "name": clean(name or folder.name, 80), "pages": pages, "passages": len(lengths)}
         if vectors:
             head |= vectors.finish()
             digest.update(vectors.embedder.encode())
             if cells := head.get("approximate"):
                 digest.update(canonical_json(cells).encode())
         write_head(fresh, "corpus", {**head, "version": digest.hexdigest()[:12]})
+    begun.drop()
     if vectors:
         vectors.done()
-    return CorpusReport(pages, len(rows) // 2, tuple(skipped), cells_in(head))
-
-
-def _readable(
-    articles: Iterable[tuple[str, str, str]], skipped: list[tuple[str, str]]
-) -> Iterator[tuple[str, str, str]]:
-    """Those that go in, cleaned; the others, and why, into `skipped`."""
-    for number, (url, title, text) in enumerate(articles):
-        address, heading = clean(url, 2000), clean(title, 300)
-        body = text[:MAX_PAGE].encode("utf-8", "replace").decode("utf-8")
-        reason = "no address" if not address else "no words" if not words(f"{heading} {body}") else ""
-        if reason:
-            skipped.append((address or f"page {number}", reason))
-        else:
-            yield address, heading, body
-
-
-def _passages(body: str, title: str, *, encoded: bool) -> Iterable[tuple[str, str]]:
-    """Passages, each with the heading that it stands under."""
-    if not words(body):
-        return [("", title)]
-    return headed_passages(body, ENCODED) if encoded else (("", passage) for passage in passages(body, PASSAGE))
+    return CorpusReport(pages, len(lengths), tuple(skipped), cells_in(head))
 
 
 def _encoder_of(folder: Path, head: dict[str, Any], calls: bool) -> Encoder | None:

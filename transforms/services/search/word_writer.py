@@ -1,13 +1,14 @@
-"""Scores the words of passages as they come, for a `WordTable`: BM25, Lucene's variant.
+"""Scores the words of passages for a `WordTable`: BM25, Lucene's variant.
 
-What is held in memory is the vocabulary and some numbers a passage; the counts of words wait in a file.
+Words are counted in blocks of passages, anywhere (`WordCounts`), and numbered as they come (`WordWriter`). What is held
+in memory is the vocabulary and some numbers a passage; the counts wait in a file.
 """
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +19,27 @@ K1: Final = 1.5
 """How soon more of a word says no more."""
 B: Final = 0.75
 """How far a longer passage needs more of it."""
-_BUFFER: Final = 1 << 20
 _BLOCK: Final = 1 << 22
 """Counts that are scored at once, about."""
 
 
-class WordWriter:
-    """Takes the words of passages, and writes the files."""
+class CountedWords(NamedTuple):
+    """The words of some passages in a row."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._waiting = folder, folder / "counts.tmp"
-        self._file = self._waiting.open("wb")
+    vocabulary: list[str]
+    """As they come, each once."""
+    counts: bytes
+    """Pairs (int32): a word's number, and how often a passage has it; passage by passage."""
+    lengths: bytes
+    """Pairs (int32): different words of a passage, and all of them."""
+
+
+class WordCounts:
+    """Counts the words of passages as they come; a word's number is its place in their vocabulary."""
+
+    def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._counts = array("i")
-        """Pairs: a word's number, and how often a passage has it."""
-        self._sizes, self._lengths = array("i"), array("i")
-        """Different words of each passage, and all of them."""
+        self._counts, self._lengths = array("i"), array("i")
 
     def add(self, tokens: Sequence[str]) -> None:
         """The next passage."""
@@ -41,62 +47,80 @@ class WordWriter:
         for word, count in counts.items():
             self._counts.append(self._numbers.setdefault(word, len(self._numbers)))
             self._counts.append(count)
-        self._sizes.append(len(counts))
-        self._lengths.append(len(tokens))
-        if len(self._counts) >= _BUFFER:
-            self._flush()
+        self._lengths.extend((len(counts), len(tokens)))
 
-    def finish(self) -> None:
-        """Write the files. Raises `OSError`."""
-        self._flush()
-        self._file.close()
-        (self._folder / "words.json").write_text(canonical_json(self._numbers), "utf-8")
-        words, passages = len(self._numbers), len(self._sizes)
+    def counted(self) -> CountedWords:
+        """All of them."""
+        return CountedWords(list(self._numbers), self._counts.tobytes(), self._lengths.tobytes())
+
+
+class WordWriter:
+    """Numbers the words of blocks that come in order, and writes the files."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._lengths: list[NDArray[np.int32]] = []
+
+    def numbered(self, block: CountedWords) -> CountedWords:
+        """The next block by its words' numbers in the index; its vocabulary is then what is new."""
+        new = [word for word in block.vocabulary if word not in self._numbers]
+        self._learn(new, block.lengths)
+        numbers = np.array([self._numbers[word] for word in block.vocabulary], np.int32)
+        pairs = np.frombuffer(block.counts, np.int32).reshape(-1, 2).copy()
+        pairs[:, 0] = numbers[pairs[:, 0]]
+        return CountedWords(new, pairs.tobytes(), block.lengths)
+
+    def again(self, vocabulary: Iterable[str], lengths: bytes) -> None:
+        """The next block, which was numbered when a build was begun."""
+        self._learn(vocabulary, lengths)
+
+    def _learn(self, vocabulary: Iterable[str], lengths: bytes) -> None:
+        for word in vocabulary:
+            self._numbers[word] = len(self._numbers)
+        self._lengths.append(np.frombuffer(lengths, np.int32).reshape(-1, 2))
+
+    def finish(self, waiting: Path, folder: Path) -> None:
+        """Write the files into a folder; `waiting` has the numbered counts of all blocks. Raises `OSError`."""
+        (folder / "words.json").write_text(canonical_json(self._numbers), "utf-8")
+        told = np.concatenate([np.zeros((0, 2), np.int32), *self._lengths])
+        sizes, lengths = told[:, 0], told[:, 1].astype(np.int64)
+        words, passages = len(self._numbers), len(sizes)
         self._numbers = {}
         having = np.zeros(words, np.int64)
-        for counts, _ in self._blocks():
+        for counts, _ in _blocks(waiting, sizes):
             having += np.bincount(counts[:, 0], minlength=words)
         starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(having)])
         rarity = np.log(1 + (passages - having + 0.5) / (having + 0.5)).astype(np.float32)
-        np.save(self._folder / "starts.npy", starts)
-        weights, where = (
-            self._table("weights.npy", np.float32, int(starts[-1])),
-            self._table("passages.npy", np.int32, int(starts[-1])),
-        )
-        lengths, free = np.array(self._lengths, np.int64), starts[:-1].copy()
+        np.save(folder / "starts.npy", starts)
+        weights = _table(folder / "weights.npy", np.float32, int(starts[-1]))
+        where = _table(folder / "passages.npy", np.int32, int(starts[-1]))
+        free = starts[:-1].copy()
         usual = float(lengths.mean()) if passages else 1.0
-        for counts, of in self._blocks():
+        for counts, of in _blocks(waiting, sizes):
             order = np.argsort(counts[:, 0], kind="stable")
             word, count, passage = counts[order, 0], counts[order, 1], of[order]
-            found, first, sizes = np.unique(word, return_index=True, return_counts=True)
-            at = np.repeat(free[found] - first, sizes) + np.arange(len(word))
+            found, first, often = np.unique(word, return_index=True, return_counts=True)
+            at = np.repeat(free[found] - first, often) + np.arange(len(word))
             weights[at] = rarity[word] * (count / (K1 * (1 - B + B * lengths[passage] / usual) + count))
             where[at] = passage
-            free[found] += sizes
-        self._waiting.unlink()
+            free[found] += often
 
-    def close(self) -> None:
-        """Of an ended build."""
-        self._file.close()
 
-    def _flush(self) -> None:
-        self._counts.tofile(self._file)
-        del self._counts[:]
+def _table(file: Path, kind: type[np.generic], size: int) -> NDArray[np.generic]:
+    if not size:  # nothing can be mapped
+        np.save(file, np.zeros(0, kind))
+        return np.zeros(0, kind)
+    return np.lib.format.open_memmap(file, "w+", kind, (size,))
 
-    def _table(self, name: str, kind: type[np.generic], size: int) -> NDArray[np.generic]:
-        if not size:  # nothing can be mapped
-            np.save(self._folder / name, np.zeros(0, kind))
-            return np.zeros(0, kind)
-        return np.lib.format.open_memmap(self._folder / name, "w+", kind, (size,))
 
-    def _blocks(self) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
-        """Counts of some passages, shape (n, 2), and the passage of each."""
-        ends = np.cumsum(np.array(self._sizes, np.int64))
-        first = 0
-        while first < len(ends):
-            start = int(ends[first - 1]) if first else 0
-            last = max(first + 1, int(np.searchsorted(ends, start + _BLOCK, "right")))
-            count = 2 * (int(ends[last - 1]) - start)
-            counts = np.fromfile(self._waiting, np.int32, count, offset=8 * start).reshape(-1, 2)
-            yield counts, np.repeat(np.arange(first, last), self._sizes[first:last])
-            first = last
+def _blocks(waiting: Path, sizes: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+    """Counts of some passages, shape (n, 2), and the passage of each."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    first = 0
+    while first < len(ends):
+        start = int(ends[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, start + _BLOCK, "right")))
+        count = 2 * (int(ends[last - 1]) - start)
+        counts = np.fromfile(waiting, np.int32, count, offset=8 * start).reshape(-1, 2)
+        yield counts, np.repeat(np.arange(first, last), sizes[first:last])
+        first = last

@@ -9,14 +9,18 @@ import pytest
 
 from gog.transforms.services.search import word_writer
 from gog.transforms.services.search.word_table import WordTable
-from gog.transforms.services.search.word_writer import WordWriter
+from gog.transforms.services.search.word_writer import WordCounts, WordWriter
 
 
 def written(folder: Path, passages: list[list[str]]) -> WordTable:
-    writer = WordWriter(folder)
-    for tokens in passages:
-        writer.add(tokens)
-    writer.finish()
+    writer, waiting = WordWriter(), folder.with_suffix(".waiting")
+    with waiting.open("wb") as file:
+        for start in range(0, len(passages), 3):  # blocks of three
+            counts = WordCounts()
+            for tokens in passages[start : start + 3]:
+                counts.add(tokens)
+            file.write(writer.numbered(counts.counted()).counts)
+    writer.finish(waiting, folder)
     assert sorted(path.name for path in folder.iterdir()) == ["passages.npy", "starts.npy", "weights.npy", "words.json"]
     return WordTable(folder, len(passages))
 
@@ -24,7 +28,6 @@ def written(folder: Path, passages: list[list[str]]) -> WordTable:
 @pytest.mark.parametrize("block", [1, 7, 1 << 22])
 def test_scores_are_those_of_bm25s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(word_writer, "_BLOCK", block)
-    monkeypatch.setattr(word_writer, "_BUFFER", block)
     rng = random.Random(1)
     passages = [[f"w{int(rng.paretovariate(0.8))}" for _ in range(rng.randrange(40))] for _ in range(200)]
     table = written(tmp_path, passages)
