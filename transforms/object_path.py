@@ -142,11 +142,17 @@ class ObjectPath(_Path):
         ahead = deque[Future[bytes]]()
         with ThreadPoolExecutor(_AHEAD, "gog-blocks") as pool:
             for start in range(0, size, BLOCK):
-                ahead.append(pool.submit(self.read_range, start, min(size, start + BLOCK)))
+                ahead.append(pool.submit(self._block, start, min(size, start + BLOCK)))
                 if len(ahead) == _AHEAD:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
+
+    def _block(self, start: int, end: int) -> bytes:
+        data = self.read_range(start, end)
+        if len(data) != end - start:
+            raise OSError(f"{self.address}: it ends before byte {end:,}")
+        return data
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
         """The object as text."""

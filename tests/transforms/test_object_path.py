@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gog.transforms import object_path
 from gog.transforms.object_path import ABSENT, AddressError, ObjectPath
 from gog.transforms.place import (
     check_address,
@@ -101,6 +102,20 @@ class TestObjects:
             path.write(b"3", first)
         assert path.read_tagged()[0] == b"2"
         assert path.stat().tag == second == path.read_tagged()[1].tag
+
+    def test_read_by_blocks(self, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(object_path, "BLOCK", 10)
+        path, data = ObjectPath(f"{remote}/large"), bytes(range(95))
+        path.write(data)
+        assert [len(block) for block in path.blocks(95)] == [10] * 9 + [5]
+        assert b"".join(path.blocks(95)) == data
+        assert b"".join(path.blocks(20)) == data[:20]
+        assert list(path.blocks(0)) == []
+        for size in (96, 1000):
+            with pytest.raises(OSError, match=str(path)):
+                list(path.blocks(size))
+        with pytest.raises(FileNotFoundError):
+            list(ObjectPath(f"{remote}/none").blocks(5))
 
     def test_listed(self, remote: str) -> None:
         root = place(remote)
