@@ -25,7 +25,7 @@ from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Opening, Provider
 from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder, encoder_of
 from gog.transforms.services.search.gallery_files import EMBEDDINGS, GalleryEntries, GalleryWriter, thumbnail_of
-from gog.transforms.services.search.grid_table import EMBEDDER, IN_THREAD, GridTable, picture_views, table_of
+from gog.transforms.services.search.grid_table import EMBEDDER, GridTable, picture_views, table_of
 from gog.transforms.services.search.index_folder import (
     IndexFolderError,
     building,
@@ -189,7 +189,6 @@ class Gallery:
         asked = head if encoder else {}
         self._table = GridTable(table, views) if by_grid else open_vectors(folder / EMBEDDINGS, asked)
         self._encoded = Recent[str, NDArray[np.float32]](ENCODED)
-        self._apart = len(table) >= IN_THREAD or encoder is not None
 
     @classmethod
     def open(cls, folder: Path, images: ImageStore, *, calls: bool = True) -> Self:
@@ -220,10 +219,7 @@ class Gallery:
         the encoder does.
         """
         ranked = await self._ranked(image_sha256, top_k) if top_k > 0 and len(self) else []
-        try:
-            return tuple(self._entries.hit(rank, index, score) for rank, (index, score) in enumerate(ranked, 1))
-        except (OSError, ValueError, ValidationError) as error:
-            raise ServiceError(FailureClass.SERVER, f"the index {self.id} is damaged: {error}") from error
+        return await asyncio.to_thread(self._hits, ranked)
 
     async def nearest(self, image: Image.Image, top_k: int) -> list[tuple[int, float]]:
         """Numbers and scores of the pictures most like an RGB image, best first. Raises `ServiceError`."""
@@ -237,7 +233,7 @@ class Gallery:
         """What `nearest` gives for a stored image, which is encoded once."""
         vector = self._encoded.get(sha256)
         if vector is None:
-            image = await asyncio.to_thread(self._image, sha256) if self._apart else self._image(sha256)
+            image = await asyncio.to_thread(self._image, sha256)
             if isinstance(self._table, GridTable):
                 return await self._table.nearest(image, top_k)
             vector = self._encoded.put(sha256, await self._vector(image))
@@ -249,6 +245,12 @@ class Gallery:
             raise ServiceError(FailureClass.SETUP, f"{self.id} was opened for a replay, without its encoder")
         (vector,) = await self._encoder.pictures([image])
         return np.asarray(vector)
+
+    def _hits(self, ranked: list[tuple[int, float]]) -> tuple[Hit, ...]:
+        try:
+            return tuple(self._entries.hit(rank, index, score) for rank, (index, score) in enumerate(ranked, 1))
+        except (OSError, ValueError, ValidationError) as error:
+            raise ServiceError(FailureClass.SERVER, f"the index {self.id} is damaged: {error}") from error
 
     def _image(self, sha256: str) -> Image.Image:
         try:

@@ -28,8 +28,6 @@ HALF_SCORE: Final = 14.3
 """Distance whose score is one half."""
 MANY: Final = 4000
 """Above so many pictures, each is kept as one view instead of 25, so that 100,000 take 66 MB."""
-IN_THREAD: Final = 20_000
-"""From so many embeddings on, a search leaves the event loop: before, the hand-over costs more than it frees."""
 _WHOLE: Final = ((0.0, 0.0),)
 _SETTINGS: Final = [grid.PICTURE_TRIMS, grid.QUERY_TRIMS, grid.CHROMA, HALF_SCORE, MANY, THUMBNAIL]
 EMBEDDER: Final = f"{grid.NAME}-{hashlib.sha256(canonical_json(_SETTINGS).encode()).hexdigest()[:8]}"
@@ -47,8 +45,6 @@ class GridTable:
 
     async def nearest(self, image: Image.Image, top_k: int) -> list[tuple[int, float]]:
         """Numbers and scores of the pictures most like an RGB image, best first."""
-        if len(self._table) < IN_THREAD:
-            return self._nearest(image, top_k)
         return await asyncio.to_thread(self._nearest, image, top_k)
 
     def _nearest(self, image: Image.Image, top_k: int) -> list[tuple[int, float]]:

@@ -204,7 +204,6 @@ def test_damaged_thumbnails_are_not_served(tmp_path: Path) -> None:
 
 def test_many_pictures_are_kept_as_one_view_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grid_table, "MANY", 5)
-    monkeypatch.setattr(grid_table, "IN_THREAD", 8)
     build_gallery(rows(9), tmp_path / "g")
     assert np.load(tmp_path / "g" / "embeddings.npy").shape == (9, grid.DIMENSIONS + 2)
     images = Images()
