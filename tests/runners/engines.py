@@ -163,6 +163,12 @@ class Flink:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.rest}/{path}", timeout=30) as answer:
             return json.load(answer)
 
+    def answers(self) -> bool:
+        """Whether it is up; it listens before, and says 503."""
+        with suppress(OSError):
+            return "taskmanagers" in self.ask("overview")
+        return False
+
     def add_manager(self) -> None:
         """One more task manager, with two slots."""
         known = int(self.ask("overview")["taskmanagers"])
@@ -202,12 +208,14 @@ def flink(made: Programs, network: str = "256mb") -> Flink:
         "parallelism.default": 2,
         "heartbeat.interval": 2000,
         "heartbeat.timeout": 20000,
+        "metrics.fetcher.update-interval": 50,
     }
     (made.folder / "flink-conf.yaml").write_text("".join(f"{name}: {value}\n" for name, value in settings.items()))
     main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     command = [*JAVA, "-Xmx512m", "-cp", f"{HOME}/flink/pyflink/lib/*", main, "--configDir", made.folder]
     made.start("jobs", [*command, "--executionMode", "cluster"], rest)
     cluster = Flink(made, rest, network)
+    wait(cluster.answers, lambda: made.log("jobs"))
     cluster.add_manager()
     return cluster
 

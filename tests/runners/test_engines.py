@@ -193,12 +193,17 @@ def test_with_a_lake_in_a_bucket(
     done = finish(start(config, *on(jobs), folder=tmp_path))
     assert done.code == 0, done.said
     assert calls_repeated(endpoint) == 0
-    copy = config.model_copy(update={"lake": str(tmp_path / "copy")})
-    for path in files_below(place(remote)):
-        name = tmp_path / "copy" / name_below(path, place(remote))
+    assert tables_of(fetched(config, tmp_path / "copy")) == tables_of(local)
+
+
+def fetched(config: Config, folder: Path) -> Config:
+    """The run of a lake in a bucket as one of a lake in a folder."""
+    there = place(config.lake)
+    for path in files_below(there):
+        name = folder / name_below(path, there)
         name.parent.mkdir(parents=True, exist_ok=True)
         name.write_bytes(path.read_bytes())
-    assert tables_of(copy) == tables_of(local)
+    return config.model_copy(update={"lake": str(folder)})
 
 
 def tables_of(config: Config) -> dict[str, str]:
