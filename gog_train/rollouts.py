@@ -83,7 +83,9 @@ class Keeper:
             seed = self._seeds.get(rollout.row["id"]) or seed_of(rollout)
             self._seeds[seed.seed_id] = seed
             training = training_of(step, self._batches, score, counts)
-            kept = kept_of(rollout, seed, score, counts, training, Making(Origin.ROLLOUT, self.policy, number, {}))
+            prompts = {"episode/system": system_prompt(rollout.episode.settings)[1]}
+            making = Making(Origin.ROLLOUT, self.policy, number, prompts)
+            kept = kept_of(rollout, seed, score, counts, training, making)
             self.lake.put(rollout.images, kept.pictures)
             self._kept.append(kept)
         self._batches += 1
@@ -119,7 +121,7 @@ def training_of(step: int, draw: int, score: Scored, counts: Counted) -> Trainin
 
 def kept_of(rollout: Rollout, seed: Seed, score: Scored, counts: Counted, training: Training, making: Making) -> Kept:
     """The records of a rollout that has ended. Its id is of its step, too: a later one may say the same again."""
-    driven, settings = rollout.driven, rollout.episode.settings
+    driven = rollout.driven
     stop = driven.episode.stop if score.ending in _STOPS else StopReason.CUT
     driven = replace(
         driven,
@@ -127,7 +129,7 @@ def kept_of(rollout: Rollout, seed: Seed, score: Scored, counts: Counted, traini
         prompt_tokens=counts.prompt_tokens,
         completion_tokens=counts.completion_tokens,
     )
-    said = make_trajectory(seed, driven, replace(making, prompt_hashes={"episode/system": system_prompt(settings)[1]}))
+    said = make_trajectory(seed, driven, making)
     name = content_id("trajectory", [said.trajectory_id, training.step, training.draw])
     trajectory = said.model_copy(update={"trajectory_id": name, "training": training})
     return Kept(seed, trajectory, verdict_of(trajectory, score), driven.evidence)

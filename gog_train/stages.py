@@ -116,7 +116,7 @@ def bf16(settings: TrainSettings) -> bool:
     """Whether training is in bfloat16. Raises `TrainingError` where it is demanded of a GPU that has none."""
     import torch
 
-    gpu = torch.cuda.is_available()
+    gpu = has_gpu()
     has = gpu and torch.cuda.is_bf16_supported()
     if settings.precision == "bf16" and gpu and not has:
         raise TrainingError("this GPU has no bf16: set `precision: fp32`")
@@ -125,9 +125,7 @@ def bf16(settings: TrainSettings) -> bool:
 
 def common_arguments(settings: TrainSettings) -> dict[str, Any]:
     """Arguments of TRL's trainers that mean the same in both stages."""
-    import torch
-
-    gpu = torch.cuda.is_available()
+    gpu = has_gpu()
     return {
         "output_dir": str(settings.output),
         "weight_decay": settings.weight_decay,

@@ -224,7 +224,9 @@ class TrainingLake:
             self._part("seeds", 0).unlink(missing_ok=True)
 
     def _part(self, table: str, step: int) -> Path:
-        return self.run / table / f"part-{STEP}-{step:05d}.parquet"
+        from gog.transforms.part_file import part_name
+
+        return self.run / table / part_name(STEP, step)
 
     @contextmanager
     def _on_disk(self) -> Iterator[None]:

@@ -4,16 +4,15 @@ import asyncio
 from collections.abc import Sequence
 
 from fakes import MemoryImages, picture
+from real_vllm.environment import BACKBONE
 
 from gog.schemas import WHOLE, EpisodeImage, Function, ImagePart, Message, TextPart, ToolCall
-from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.services.http import close_client
 from gog.transforms.services.models.chat import ChatModel, ModelSettings
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
 
-BACKBONE = BACKBONES["qwen3-vl"]
-SETTINGS = ModelSettings(family="qwen3-vl", min_pixels=BACKBONE.min_pixels, max_pixels=BACKBONE.max_pixels)
+SETTINGS = ModelSettings(family=BACKBONE.name, min_pixels=BACKBONE.min_pixels, max_pixels=BACKBONE.max_pixels)
 GREEDY = Sampling(0.0, 1.0, 120)
 SIZES = ((640, 480), (300, 700), (1200, 900))
 

