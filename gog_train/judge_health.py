@@ -43,5 +43,5 @@ class JudgeHealth:
         if (full and self.share < self.least_share) or (self.asked >= FEW and self.share < self.least_share / 2):
             raise JudgeIllError(
                 f"the judge answered {self.share:.0%} of its last {self.asked} questions, {self.least_share:.0%} are "
-                "needed: look after its endpoint, then go on with --resume"
+                "needed: look after its endpoint, then go on"
             )

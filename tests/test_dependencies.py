@@ -19,7 +19,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 NEED_ARROW = ("schemas/arrow.py", "transforms/sources/parquet_format.py", "transforms/part_file.py")
 """Modules outside of Beam's places that need the extra `pipelines`, and say so."""
-NEED_VERL = ("gog_train/verl/sampler.py", "gog_train/verl/tools.py")
+NEED_VERL = ("gog_train/verl/agent_loop.py", "gog_train/verl/sampler.py")
 """What verl itself imports, in an environment of its own."""
 GPU_PINS = ROOT / "gog_train" / "constraints-gpu.txt"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -42,7 +42,7 @@ def _within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 
-NEEDS_VERL = ("gog_train.verl.sampler", "gog_train.verl.tools")
+NEEDS_VERL = ("gog_train.verl.agent_loop", "gog_train.verl.sampler")
 """What verl itself imports, in an environment of its own."""
 
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))

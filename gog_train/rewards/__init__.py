@@ -2,7 +2,7 @@
 
 - `terms`: what a term is and sees, the open set of them, and their sum; `accuracy`, `format`, `cost`: ours
 - `outcomes`: what an answer is paid as, by the rules and the judge, and where there is none
-- `scoring`: rewards and metrics of a batch of TRL's (`gog_train.verl.reward` is verl's side)
+- `scoring`: rewards and metrics of a batch; `gog_train.verl` pays its rollouts by the same
 
 Source: Glance-or-Gaze, arXiv 2601.13942, stage 2; what `format` asks for is ours (design section 11).
 """

@@ -1,4 +1,4 @@
-"""Rewards of TRL's rollouts. One that says nothing of the policy is masked, never paid zero: the judge or another term
+"""Rewards of rollouts. One that says nothing of the policy is masked, never paid zero: the judge or another term
 failed, a search failed or is not in a replay, the token budget or the turns ran out, or there is no judge where the
 rules need one.
 """

@@ -20,7 +20,7 @@ class Finished:
     turns: tuple[str, ...]
     """What the model wrote, turn by turn."""
     steps: tuple[Step, ...]
-    """What its turns came to; verl's hold no step of the answer."""
+    """What its turns came to."""
     strikes: int
     answer: str | None
     """The final answer; None where it gave none."""

@@ -1,1 +1,1 @@
-"""What verl is given: the reward, the tools, the episode behind them, and a check of all."""
+"""What verl is given: an agent loop over the episode, a sampler, a start that is watched, and a check before it."""

@@ -1,8 +1,8 @@
 """What `gog_train.verl.start` looks at before verl starts; by itself: `python -m gog_train.verl.check [overrides]`.
 
-verl takes whatever a tool raises for the tool's reply and trains on it, so what is wrong has to be found before. The
-environment says what to look at: GOG_EXPORT, GOG_CALLS, GOG_TEXT_SEARCH, GOG_IMAGE_SEARCH, GOG_PAGES, GOG_JUDGE,
-GOG_JUDGE_KEY_ENV, GOG_UNSETTLED and MODEL, as in `launch.sh`.
+verl takes minutes to start, so what is wrong has to be found before. The environment says what to look at: GOG_EXPORT,
+GOG_CALLS, GOG_TEXT_SEARCH, GOG_IMAGE_SEARCH, GOG_PAGES, GOG_JUDGE, GOG_JUDGE_KEY_ENV, GOG_UNSETTLED and MODEL, as in
+`launch.sh`.
 
 transformers and datasets are imported inside of the functions.
 """
@@ -16,19 +16,19 @@ from typing import Any, Final
 
 import yaml
 from PIL import Image
+from pydantic import ValidationError
 
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export.target import ToolSettings
 from gog.transforms.images import decode_image
-from gog.transforms.services.models.chat import ModelSettings
 from gog_train.checkpoints import check_notes
 from gog_train.data import ExportError, check_files, read_manifest
 from gog_train.processors import backbone_of, base_of, check_tokens, load_processor
 from gog_train.reach import reach
-from gog_train.services import RULES, Addresses, check_judge, open_services
+from gog_train.services import RULES, check_judge, open_services
 from gog_train.settings import TrainingError
-from gog_train.verl.reward import ALONE
+from gog_train.verl.episode import LoopSettings
 
 AGAIN = "export it again with `gog export rl --format verl`"
 
@@ -54,14 +54,10 @@ def check(environment: Mapping[str, str], words: Sequence[str] = ()) -> str:
     images = {name: value for name, value in manifest["other_files"].items() if name.startswith("images/")}
     check_files(folder, images, "images", AGAIN)
     _check_model(environment["MODEL"], manifest, folder / train["files"][0]["name"])
-    judges = environment.get("GOG_JUDGE", RULES).split()
-    alone = judges == [RULES]
-    if len(judges) % 2 == 0:
-        raise TrainingError(f"a panel of {len(judges)} may tie, and verl can mask no rollout: name an odd number")
-    if alone and environment.get("GOG_UNSETTLED") != "zero":
-        raise TrainingError(f"there is no judge, and {ALONE}")
-    _check_services(environment, manifest)
-    rules = reach(_golds([folder / file["name"] for file in train["files"]]), "zero", judge=not alone)
+    settings = _settings(environment)
+    _check_services(environment, manifest, settings)
+    golds = _golds([folder / file["name"] for file in train["files"]])
+    rules = reach(golds, settings.unsettled, judge=settings.judge != RULES)
     there = f"{train['rows']} questions, {len(images)} images; model, searches and judge are there"
     return f"{there}\n{rules.line}" + (f" -> {rules.advice}" if rules.advice else "")
 
@@ -125,17 +121,20 @@ def _check_size(processor: Any, backbone: Backbone, image: Image.Image) -> None:
         )
 
 
-def _check_services(environment: Mapping[str, str], manifest: Mapping[str, Any]) -> None:
+def _settings(environment: Mapping[str, str]) -> LoopSettings:
+    """What the recipe reads of the environment. Raises `TrainingError`."""
+    names = {"judge": "GOG_JUDGE", "judge_key_env": "GOG_JUDGE_KEY_ENV", "unsettled": "GOG_UNSETTLED"}
+    given = {field: environment[name] for field, name in names.items() if environment.get(name)}
+    try:
+        return LoopSettings.model_validate(given)
+    except ValidationError as error:
+        (wrong, *_) = error.errors()
+        raise TrainingError(f"{names[str(wrong['loc'][0])]}: {wrong['msg']}") from None
+
+
+def _check_services(environment: Mapping[str, str], manifest: Mapping[str, Any], settings: LoopSettings) -> None:
     tools = ToolSettings.model_validate(manifest["tools"])
-    addresses = Addresses(
-        environment["GOG_TEXT_SEARCH"],
-        environment["GOG_IMAGE_SEARCH"],
-        tuple(environment.get("GOG_JUDGE", RULES).split()),
-        Path(environment["GOG_CALLS"]),
-        judge_settings=ModelSettings(key_env=environment.get("GOG_JUDGE_KEY_ENV", "")),
-        search=tools.search,
-        pages=environment.get("GOG_PAGES", ""),
-    )
+    addresses = settings.addresses(environment, tools)
     services = open_services(addresses, tools.crops, EpisodeSettings.model_validate(manifest["episode"]))
     try:
         check_judge(services.judge)

@@ -73,6 +73,11 @@ def watched(command: Sequence[str], calls: Path, look: float = LOOK) -> int:
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
+def curves(calls: Path) -> Path:
+    """The file of this start's curves; verl empties one that is there."""
+    return calls / f"curves-{len(list(calls.glob('curves-*.jsonl'))) + 1}.jsonl"
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.send_signal(signal.SIGTERM)
     try:
@@ -97,6 +102,7 @@ def main(words: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     attention = [] if any(ATTENTION in word for word in words) else [f"+{ATTENTION}=sdpa"]
+    os.environ.setdefault("VERL_FILE_LOGGER_PATH", str(curves(calls.resolve())))
     recipe_of = [f"--config-path={made.resolve()}", "--config-name=grpo"]
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     return watched([sys.executable, *TRAINER, *recipe_of, *attention, *words], calls)

@@ -1,4 +1,4 @@
-"""How a worker of verl ends the training: verl logs what a reward or a tool raises, drops the rollout, and goes on.
+"""How a worker of verl ends the training: verl logs what a rollout raises, drops it, and goes on.
 
 The reason is written where `gog_train.verl.start` looks, in the folder GOG_CALLS, which all workers share.
 """

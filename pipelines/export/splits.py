@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -35,13 +35,11 @@ class SplitFiles:
     keeps_rejects: bool = False
 
     @classmethod
-    def open(
-        cls, target: Target, row: type[SftRow] | type[RlRow], folder: Path, rows_per_file: int, tools: Sequence[str]
-    ) -> Self:
-        """Begin the files of an export in `folder`; `tools` are the names of those of its episode."""
+    def open(cls, target: Target, row: type[SftRow] | type[RlRow], folder: Path, rows_per_file: int) -> Self:
+        """Begin the files of an export in `folder`."""
         family = ModelSettings(family=target.backbone.name) if target.backbone else ModelSettings()
         pictures = Pictures(folder / IMAGES_FOLDER, family)
-        place = SplitPlace(folder, Split.TRAIN, row, rows_per_file, tools, pictures)
+        place = SplitPlace(folder, Split.TRAIN, row, rows_per_file, pictures)
         form, rows, index = FORMATS[target.format], folder, {}
         if not form.own_columns:
             rows = folder / ".spill" / "rows"

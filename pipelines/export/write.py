@@ -161,8 +161,7 @@ def _export(
         spill.mkdir(parents=True)
         with open_lake(run.folder, memory_limit=MEMORY, spill=spill) as connection:
             connection.execute("SET threads = 1")
-            names = [tool.name for tool in episode.offered]
-            files = SplitFiles.open(target, row, passing, request.settings.rows_per_file, names)
+            files = SplitFiles.open(target, row, passing, request.settings.rows_per_file)
             readings = read(connection)
             if is_remote(str(run.folder)):
                 readings = read_ahead(readings, run.images)

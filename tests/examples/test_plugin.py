@@ -22,12 +22,13 @@ NAMES = {group.removeprefix("gog."): name for group, members in POINTS.items() f
 """The one name that the package adds to each set."""
 
 PAY = """
-import asyncio, json, sys
-from gog_train.rewards.terms import RewardSettings
-from gog_train.verl.reward import compute_score
+import json, sys
+from gog.schemas import Outcome
+from gog_train.rewards.terms import Finished, RewardSettings
 answer, gold, more = json.loads(sys.argv[1])
-paid = asyncio.run(compute_score("gog", f"<answer>{answer}</answer>", gold, rewards=more))
-print(json.dumps([paid, RewardSettings(more=more).card()]))
+rollout = Finished(json.loads(gold), (f"<answer>{answer}</answer>",), (), 0, answer, Outcome.CORRECT)
+score, paid = RewardSettings(more=more).pay(rollout)
+print(json.dumps([paid | {"score": score}, RewardSettings(more=more).card()]))
 """
 
 
@@ -101,7 +102,7 @@ def test_its_reward_pays_for_answers_and_is_named_by_the_training(python: Path, 
     seed = next(iter(face.open_run(exports.parents[2]).records(Seed)))
     argument = json.dumps([seed.answers[0], seed.model_dump_json(), {NAMES["rewards"]: 0.05}])
     paid, card = json.loads(run([str(python), "-I", "-W", "ignore", "-c", PAY, argument], python.parent))
-    assert (paid["acc"], paid[NAMES["rewards"]], paid["score"]) == (
+    assert (paid["accuracy"], paid[NAMES["rewards"]], paid["score"]) == (
         1,
         1,
         pytest.approx(0.9 + 0.1 * paid["format"] + 0.05),

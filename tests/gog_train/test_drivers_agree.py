@@ -1,17 +1,16 @@
-"""Whatever a policy does, all who drive an episode tell it the same: the engine, training, TRL's tools and verl's."""
+"""Whatever a policy does, all who drive an episode tell it the same: the engine, training, TRL's tools and verl."""
 
 import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 from fakes import FakeSearch, hit, picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rolling import rl_rows, row_of, seed, services
+from rolling import answer, call, rl_rows, row_of, seed, services
 
 from gog.schemas import Function, Message, ToolCall
 from gog.transforms.dialect.backbones import BACKBONES
@@ -21,8 +20,9 @@ from gog.transforms.episode.tools import BUILT_IN
 from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ChatReply
 from gog_train.environment import Rollout, environment_class
+from gog_train.questions import GOLD
 from gog_train.services import TrainingServices
-from gog_train.verl.episode import STATE, Home, take_turn
+from gog_train.verl.episode import Home
 
 Calls = list[tuple[str, dict[str, Any]]]
 
@@ -104,14 +104,28 @@ def driven_by_training(script: Calls, made: TrainingServices, limits: EpisodeSet
     return rollout
 
 
+class Scripted:
+    """A policy that makes these calls as verl's models write them, then answers; keeps what it hears."""
+
+    def __init__(self, script: Calls) -> None:
+        self._turns = iter([*(call(name, **arguments) for name, arguments in script), answer("Nairobi")])
+        self.heard: list[Any] = []
+
+    async def say(self) -> str:
+        return next(self._turns)
+
+    async def hear(self, told: Any) -> bool:
+        self.heard += [blocks for _, blocks in told]
+        return True
+
+
 def driven_by_verl(script: Calls, world: World, limits: EpisodeSettings) -> tuple[Episode, list[Any]]:
-    home, data = Home(world.folder, limits, world.made), SimpleNamespace(messages=[], tool_calls=[], extra_fields={})
-    asked, blocks = {"question": seed().question, "image": "images/a.png"}, []
-    for name, arguments in script:
-        data.messages.append({"role": "assistant", "content": "I look."})
-        data.tool_calls = [SimpleNamespace(name=name, arguments=json.dumps(arguments))]
-        blocks.append(asyncio.run(take_turn(home, asked, name, arguments, data)))
-    return getattr(data, STATE).episode, blocks
+    asked = {name: value for name, value in row_of(rl_rows(limits, [seed()])).items() if name in GOLD}
+    row = {"reward_model": {"ground_truth": json.dumps(asked)}, "extra_info": {"image": "images/a.png"}}
+    home, policy = Home(world.folder, limits, world.made, opened=True), Scripted(script)
+    with home.rollout(row) as rollout:
+        asyncio.run(home.play(rollout, policy))
+    return rollout.episode, policy.heard
 
 
 def driven_by_trl(script: Calls, made: TrainingServices, limits: EpisodeSettings) -> tuple[Episode, list[Any]]:
@@ -133,11 +147,12 @@ def test_all_tell_a_policy_the_same(world: World, limits: EpisodeSettings, scrip
     assert trained == engine
     verl, verl_blocks = driven_by_verl(script, world, limits)
     trl, trl_blocks = driven_by_trl(script, world.made, limits)
-    taken = len(verl.steps)
+    taken = len(trl.steps)
+    assert len(verl.steps) == len(engine.steps)
     for other in (verl, trl):
         assert told(other) == told(engine)[: len(told(other))]
         assert other.images == engine.images
         assert [(s.action, s.arguments, s.box, s.evidence_ids, s.error) for s in other.steps] == [
-            (s.action, s.arguments, s.box, s.evidence_ids, s.error) for s in engine.steps[:taken]
+            (s.action, s.arguments, s.box, s.evidence_ids, s.error) for s in engine.steps[: len(other.steps)]
         ]
     assert plain(verl_blocks)[: taken - 1] == plain(trl_blocks)[: taken - 1]

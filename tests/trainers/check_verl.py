@@ -1,9 +1,8 @@
-"""verl's own dataset, tools, tokens, reward and configuration take an export; run in an environment with it.
+"""verl's own dataset, token builder and configuration take an export, and our loop plays it; run in verl's environment.
 
     python check_verl.py EXPORT/rl BACKBONE
 
-A scripted rollout goes through verl's token builder: the mask has to be zero on what the tools said, and the last words
-of the model are what is paid.
+A scripted server stands in for vLLM: the mask has to be zero on what the policy was told, and one on all it said.
 """
 
 import asyncio
@@ -17,7 +16,24 @@ from typing import Any
 import tiny_models
 from cpu_torchvision import make_importable
 
+from gog.transforms.dialect.backbones import BACKBONES
+from gog_train.processors import fit
+
 make_importable()
+
+
+def call(name: str, **arguments: Any) -> str:
+    """A turn that thinks and calls a tool, as a model writes it."""
+    written = json.dumps({"name": name, "arguments": arguments})
+    return f"I look.\n</think>\n\n<tool_call>\n{written}\n</tool_call>"
+
+
+TURNS = (
+    call("gaze", bbox_2d=[10, 10, 200, 200], image=0),
+    "I do not know what to do.",
+    call("text_search", query="capital of Kenya"),
+    "Evidence: useful.\n</think>\n\n<answer>Kenya</answer>",
+)
 
 
 def config_of(folder: Path) -> Any:
@@ -39,36 +55,38 @@ def rows_of(config: Any, processor: Any) -> list[dict[str, Any]]:
     return [data[number] for number in range(len(data))]
 
 
-def builder_of(backbone: str, processor: Any) -> Any:
-    from verl.utils.tokenizer.continuous_token_wiring import get_continuous_token_builder_class
+class Server:
+    """Says the turns, one a call, and keeps what it was asked with."""
 
-    family = {"qwen2.5-vl": "qwen2_5_vl", "qwen3-vl": "qwen3_vl"}[backbone]
-    return get_continuous_token_builder_class(family)(processor.tokenizer, processor=processor)
+    def __init__(self, tokenizer: Any, turns: tuple[str, ...]) -> None:
+        self._turns = iter([tokenizer.encode(f"{turn}<|im_end|>", add_special_tokens=False) for turn in turns])
+        self.asked: list[tuple[int, int, int]] = []
+        """Of each turn: tokens, images, and the seed."""
+
+    async def generate(
+        self, *, request_id: str, prompt_ids: list[int], sampling_params: dict[str, Any], image_data: list[Any]
+    ) -> Any:
+        self.asked.append((len(prompt_ids), len(image_data), sampling_params["seed"]))
+        ids = next(self._turns)[: sampling_params["max_tokens"]]
+        steps = {"min_global_steps": 1, "max_global_steps": 1}
+        return SimpleNamespace(token_ids=ids, log_probs=[-1.0] * len(ids), num_preempted=None, extra_fields=steps)
 
 
-async def rollout(row: dict[str, Any], tools: dict[str, Any], turns: list[tuple[str, tuple[str, Any] | None]]) -> Any:
-    """Scripted turns as verl's agent loop takes them: words of the model, and its call."""
-    data = SimpleNamespace(messages=list(row["raw_prompt"]), tool_calls=[], extra_fields={})
-    for said, call in turns:
-        data.messages.append({"role": "assistant", "content": said})
-        if call is None:
-            break
-        name, arguments = call
-        data.tool_calls = [SimpleNamespace(name=name, arguments=json.dumps(arguments))]
-        tool = tools[name]
-        begin = row["tools_kwargs"][name]["create_kwargs"]
-        instance, _ = await tool.create(create_kwargs=begin)
-        response, _, _ = await tool.execute(instance, arguments, agent_data=data)
-        await tool.release(instance)
-        content = [{"type": "image", "image": image} for image in response.image or ()]
-        data.messages.append({"role": "tool", "content": [*content, {"type": "text", "text": response.text}]})
-    return data
+async def played(config: Any, row: dict[str, Any], processor: Any, turns: tuple[str, ...], **more: Any) -> Any:
+    """What verl gets of a rollout, and the server that spoke in it."""
+    from verl.experimental.agent_loop.agent_loop import DictConfigWrap
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    from gog_train.verl.agent_loop import EpisodeAgentLoop
+
+    tokenizer, server = processor.tokenizer, Server(processor.tokenizer, turns)
+    data, family = DictConfigWrap(config.data), more.pop("family")
+    loop = EpisodeAgentLoop(DictConfigWrap(config), server, tokenizer, processor, RLHFDataset, data, family)
+    output = await loop.run({"temperature": 1.0}, **(row | {"global_steps": 1, "session_id": 0} | more))
+    return output, server
 
 
 def main(folder: Path, backbone: str) -> None:
-    from verl.tools.tool_registry import load_all_tools
-    from verl.trainer.ppo.reward import get_custom_reward_fn
-
     os.environ |= {
         "GOG_EXPORT": str(folder),
         "GOG_CALLS": str(folder.parent / "calls"),
@@ -76,75 +94,42 @@ def main(folder: Path, backbone: str) -> None:
         "GOG_IMAGE_SEARCH": "gallery:atlas",
         "GOG_CHAT_TEMPLATE": (folder / "chat_template.jinja").read_text(),
         "MODEL": "none",
-        "GOG_UNSETTLED": "zero",
     }
     config = config_of(folder)
+    config.gog.seeded = True
     settings = config.actor_rollout_ref
     assert settings.model.custom_chat_template == os.environ["GOG_CHAT_TEMPLATE"]
     assert (settings.rollout.n, settings.actor.optim.lr, config.trainer.total_epochs) == (4, 2e-6, 15)
     processor = tiny_models.processor(backbone, settings.model.custom_chat_template)
     processor.tokenizer.chat_template = settings.model.custom_chat_template
-    rows = rows_of(config, processor)
-    tools = {tool.name: tool for tool in load_all_tools(settings.rollout.multi_turn.tool_config_path, None)}
-    shown = [tool.tool_schema.model_dump(exclude_unset=True, exclude_none=True) for tool in tools.values()]
-    assert shown[-1]["function"]["parameters"]["properties"]["bbox_2d"]["items"] == {"type": "number"}
-    turns = [
-        ("I look.", ("gaze", {"bbox_2d": [10, 10, 200, 200], "label": "a flag", "image": 0})),
-        ("Evidence: off target.", ("text_search", {"query": "capital of Kenya"})),
-        ("Evidence: useful.\n</think>\n\n<answer>Kenya</answer>", None),
-    ]
-    reward = get_custom_reward_fn(config)
+    fit(processor, BACKBONES[backbone].template(thinking=True), BACKBONES[backbone])
+    rows, spec = rows_of(config, processor), BACKBONES[backbone]
+    family = {"qwen2.5-vl": "qwen2_5_vl", "qwen3-vl": "qwen3_vl"}[backbone]
     for row in rows:
-        data = asyncio.run(rollout(row, tools, turns))
-        assert "Image 1: the crop" in data.messages[3]["content"][1]["text"]
-        assert "text_search found" in data.messages[5]["content"][0]["text"]
-        text = _text(data.messages)
-        paid = asyncio.run(reward("x", text, row["reward_model"]["ground_truth"], dict(data.extra_fields)))
-        counts = {"searches": 2.0, "tool_failed": 0.0, "unsettled": 0.0}
-        assert paid == {"score": 1.0, "acc": 1.0, "format": 1.0, **counts}, paid
-        forged = text.replace("<answer>Kenya</answer>", "I do not know.")
-        paid = asyncio.run(reward("x", forged, row["reward_model"]["ground_truth"], dict(data.extra_fields)))
-        assert (paid["score"], paid["unsettled"]) == (0.0, 0.0)
-        other = text.replace("<answer>Kenya</answer>", "<answer>Another country</answer>")
-        paid = asyncio.run(reward("x", other, row["reward_model"]["ground_truth"], dict(data.extra_fields)))
-        assert (paid["acc"], paid["unsettled"]) == (0.0, 1.0)
-    masked = _check_mask(backbone, processor, rows[0], shown, tools, turns)
-    print(f"verl, {backbone}: {len(rows)} rows, {len(tools)} tools, reward and configuration; {masked} tokens masked")
-
-
-def _text(messages: list[dict[str, Any]]) -> str:
-    """The response as a reward sees it: decoded without special tokens."""
-    parts = []
-    for message in messages[2:]:
-        if message["role"] == "assistant":
-            parts.append(f"assistant\n{message['content']}\n")
-        else:
-            shown = "".join(part.get("text", "") for part in message["content"])
-            parts.append(f"user\n<tool_response>\n{shown}\n</tool_response>\n")
-    return "".join(parts).removeprefix("assistant\n")
-
-
-def _check_mask(backbone: str, processor: Any, row: dict[str, Any], shown: Any, tools: Any, turns: Any) -> int:
-    """Tokens of the rollout that are not the model's, by verl's own builder; raises where the model's are not alone."""
-    builder = builder_of(backbone, processor)
-    messages = asyncio.run(rollout(row, tools, turns)).messages
-    images = [part["image"] for part in messages[1]["content"] if part["type"] == "image"]
-    tokens = builder.build_initial_tokens(messages[:2], tools=shown, images=images)
-    start = len(tokens)
-    mask: list[int] = []
-    spoken = ""
-    for number, message in enumerate(messages[2:], 2):
-        if message["role"] == "assistant":
-            said = f"{message['content']}<|im_end|>"
-            spoken += said
-            merged = builder.merge_assistant_tokens(tokens, processor.tokenizer.encode(said, add_special_tokens=False))
-        else:
-            merged = builder.merge_context_tokens(messages[:number], messages[: number + 1], tokens, tools=shown)
-        mask, _ = builder.align_response_metadata(merged, mask)
-        tokens = merged.token_ids
-    learned = [token for token, flag in zip(tokens[start:], mask, strict=True) if flag]
-    assert processor.tokenizer.decode(learned) == spoken
-    return mask.count(0)
+        output, server = asyncio.run(played(config, row, processor, TURNS, family=family))
+        told = processor.tokenizer.decode(output.response_ids)
+        assert "Image 1: the crop" in told
+        assert "text_search found" in told
+        mask = output.response_mask
+        learned = [token for token, own in zip(output.response_ids, mask, strict=True) if own]
+        assert processor.tokenizer.decode(learned) == "".join(f"{turn}<|im_end|>" for turn in TURNS)
+        assert [p == -1.0 for p in output.response_logprobs] == [bool(own) for own in mask]
+        images = output.multi_modal_data["images"]
+        pads = [*output.prompt_ids, *output.response_ids].count(processor.image_token_id)
+        assert (len(images), pads) == (2, sum(spec.visual_tokens(*image.size) for image in images))
+        assert [count for _, count, _ in server.asked] == [1, 2, 2, 2]
+        assert len({seed for *_, seed in server.asked}) == 4
+        info = output.extra_fields["reward_extra_info"]
+        assert (output.reward_score, info["acc"], info["format"]) == (0.9, 1.0, 0.0), info
+        assert (info["searches"], info["strikes"], output.num_turns) == (2.0, 1.0, 4)
+    masked = len(mask) - sum(mask)
+    other = (TURNS[-1].replace("Kenya", "Another country"),)
+    assert asyncio.run(played(config, rows[0], processor, other, family=family))[0] == [], "no rule settles it"
+    first = asyncio.run(played(config, rows[0], processor, ("<|image_pad|>",), family=family))[0]
+    assert (first.reward_score, first.response_mask, len(first.response_ids)) == (0.0, [0], 1)
+    config.actor_rollout_ref.rollout.response_length = 40
+    assert asyncio.run(played(config, rows[0], processor, TURNS, family=family))[0] == [], "cut off"
+    print(f"verl, {backbone}: {len(rows)} rows, agent loop and configuration; {masked} tokens masked")
 
 
 if __name__ == "__main__":

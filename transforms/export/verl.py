@@ -1,16 +1,16 @@
-"""verl's rows: a prompt with `<image>`, the image's bytes, what the reward needs, and what the tools begin with.
+"""verl's rows: a prompt with `<image>`, the image's bytes, and what an episode begins with and is paid by.
 
-Checked with verl 0.9.1 (`verl.utils.dataset.rl_dataset`, agent loop `tool_agent`).
+Checked with verl 0.9.1 (`verl.utils.dataset.rl_dataset`).
 """
 
 import json
 from typing import Any, Final
 
-from gog.transforms.episode.tools import BUILT_IN
 from gog.transforms.export.rows import RlRow
 from gog.transforms.export.text import in_json, with_placeholders
 
-AGENT: Final = "tool_agent"
+AGENT: Final = "gog_episode"
+"""Name of the agent loop, as the export's `agent.yaml` has it."""
 DATA_SOURCE: Final = "glance-or-gaze"
 
 
@@ -19,8 +19,6 @@ def rl(row: RlRow, index: int, original: str) -> dict[str, Any]:
 
     The gold answers are in `ground_truth` alone, as JSON text.
     """
-    begin = {"create_kwargs": {"question": row.question, "image": original}}
-    names = [tool["function"]["name"] for tool in json.loads(row.tools)]
     gold = {
         "question": row.question,
         "answers": list(row.answers),
@@ -45,8 +43,6 @@ def rl(row: RlRow, index: int, original: str) -> dict[str, Any]:
             "source_id": row.source_id,
             "level": row.level,
             "pass_rate": row.pass_rate,
-            "need_tools_kwargs": bool(names),
-            "tools_kwargs": {name: begin if name in names else None for name in (*BUILT_IN, *names)},
-            "tool_selection": names,
+            "image": original,
         },
     }

@@ -44,13 +44,12 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SplitPlace:
-    """Where a split goes. `tools` are the names of those of the episode."""
+    """Where a split goes."""
 
     folder: Path
     split: Split
     row: type[SftRow] | type[RlRow]
     rows_per_file: int
-    tools: Sequence[str]
     pictures: "Pictures"
 
 

@@ -1,9 +1,8 @@
-"""verl: Parquet of its own, with tools, chat template, config and launch script.
+"""verl: Parquet of its own, with the agent loop's name, chat template, config and launch script.
 
 There is no SFT: verl's learns every turn, wrong ones too.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,18 +14,17 @@ from gog.pipelines.export.formats.export_format import DATA, ExportFormat, Split
 from gog.pipelines.export.parquet import IMAGES, SplitWriter, with_features
 from gog.schemas import Split
 from gog.transforms.dialect.backbones import Backbone
-from gog.transforms.episode.machine import EpisodeSettings, offered_tools
-from gog.transforms.episode.tools import BUILT_IN
+from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.export import verl
 from gog.transforms.export.rows import RlRow, SftRow
 from gog.transforms.image_store import ImageStore
 
-_TOOL_CLASS: Final = "gog_train.verl.tools.EpisodeTool"
+_LOOP: Final = "gog_train.verl.agent_loop.EpisodeAgentLoop"
 
 _CARD = """\
 For verl 0.9.1 and {{ facts.backbone | code }}: boxes, sizes and tools are as that backbone has them. In an environment with verl and
-glance-or-gaze, `MODEL=FOLDER ./launch.sh` trains with the settings of `grpo.yaml`; the tools are in `tools.yaml`, the
-chat template is `chat_template.jinja`, and `images` holds the originals that the tools cut from.
+glance-or-gaze, `MODEL=FOLDER ./launch.sh` trains with the settings of `grpo.yaml`; the chat template is `chat_template.jinja`, and
+`images` holds the originals that the tools cut from.
 """  # noqa: E501
 
 
@@ -36,8 +34,8 @@ class VerlSplit(SplitWriter):
     def __init__(self, place: SplitPlace) -> None:
         self._pictures = place.pictures
         self._originals: dict[str, str] = {}
-        schema, fit = verl_schema(place.tools), place.pictures.fit
-        super().__init__(place.folder / DATA, place.split.value, schema, place.rows_per_file, self._verl, fit)
+        fit = place.pictures.fit
+        super().__init__(place.folder / DATA, place.split.value, verl_schema(), place.rows_per_file, self._verl, fit)
 
     def add(self, row: SftRow | RlRow, images: ImageStore | None) -> None:
         """Write a row with its image."""
@@ -50,11 +48,10 @@ class VerlSplit(SplitWriter):
 
 
 _TEXT: Final = pa.string()
-_BEGIN: Final = pa.struct([("create_kwargs", pa.struct([("question", _TEXT), ("image", _TEXT)]))])
 
 
-def verl_schema(tools: Sequence[str]) -> pa.Schema:
-    """Columns of verl's rows, for an episode with these tools.
+def verl_schema() -> pa.Schema:
+    """Columns of verl's rows.
 
     `datasets` finds out by itself what they hold: the images stay bytes with a path.
     """
@@ -74,9 +71,7 @@ def verl_schema(tools: Sequence[str]) -> pa.Schema:
                     ("source_id", _TEXT),
                     ("level", pa.int64()),
                     ("pass_rate", pa.float64()),
-                    ("need_tools_kwargs", pa.bool_()),
-                    ("tools_kwargs", pa.struct([(name, _BEGIN) for name in dict.fromkeys((*BUILT_IN, *tools))])),
-                    ("tool_selection", pa.list_(_TEXT)),
+                    ("image", _TEXT),
                 ]
             ),
         ),
@@ -96,7 +91,7 @@ def _recipe(folder: Path, backbone: Backbone, facts: CardFacts, episode: Episode
         "train_files": parquet(Split.TRAIN),
         "val_files": parquet(Split.VALIDATION),
         "patch_size": backbone.factor // backbone.merge,
-        "tool_parser": backbone.tool_parser,
+        "agent": verl.AGENT,
         "episode": episode,
         "backbone": backbone.name,
         "example": backbone.example,
@@ -105,25 +100,9 @@ def _recipe(folder: Path, backbone: Backbone, facts: CardFacts, episode: Episode
     (folder / "grpo.yaml").write_text(rendered("verl/grpo.yaml.j2", values), "utf-8")
     write_script(folder / "launch.sh", rendered("verl/launch.sh.j2", values))
     write_script(folder / "merge.sh", rendered("verl/merge.sh.j2", values))
-    (folder / "tools.yaml").write_text(_tools_yaml(episode), "utf-8")
+    loop = [{"name": verl.AGENT, "_target_": _LOOP}]
+    (folder / "agent.yaml").write_text(yaml.safe_dump(loop, sort_keys=False), "utf-8")
     (folder / "chat_template.jinja").write_text(backbone.template(thinking=facts.thinking).text, "utf-8")
-
-
-def _tools_yaml(episode: EpisodeSettings) -> str:
-    config = {
-        "type": "native",
-        "export": "${oc.env:GOG_EXPORT}",
-        "calls": "${oc.env:GOG_CALLS}",
-        "text_search": "${oc.env:GOG_TEXT_SEARCH}",
-        "image_search": "${oc.env:GOG_IMAGE_SEARCH}",
-        "pages": "${oc.env:GOG_PAGES,''}",
-    }
-    tools = [
-        # The schema twice, once as a copy: YAML writes what it meets again as an alias.
-        {"class_name": _TOOL_CLASS, "config": config | {"schema": copy}, "tool_schema": schema}
-        for schema, copy in zip(offered_tools(episode), offered_tools(episode), strict=True)
-    ]
-    return yaml.safe_dump({"tools": tools}, sort_keys=False, allow_unicode=True, width=1000)
 
 
 FORMAT = ExportFormat("verl", {"rl": VerlSplit}, _CARD, f"{DATA}/{{}}-*.parquet", recipe=_recipe)

@@ -4,8 +4,8 @@ import asyncio
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import verifying
 from rolling import answer, rl_rows, row_of, seed, services
@@ -21,7 +21,7 @@ from gog_train.environment import Rollout
 from gog_train.questions import GOLD
 from gog_train.rewards.scoring import score
 from gog_train.rewards.terms import RewardSettings, Unsettled
-from gog_train.verl.reward import NoRewardError, compute_score
+from gog_train.verl.episode import Home, paid
 
 EPISODE = EpisodeSettings().in_frame(BACKBONES["qwen3-vl"].spec)
 CASES = Path(verifying.__file__).with_name("transforms") / "verify" / "answers.jsonl"
@@ -57,19 +57,17 @@ def by_trl(rollout: Rollout, unsettled: Unsettled) -> tuple[Outcome, bool]:
     return Outcome.UNKNOWN if accuracy is None else OUTCOMES[accuracy], scored.unsettled
 
 
-def by_verl(row: dict[str, Any], text: str, unsettled: Unsettled) -> tuple[Outcome, bool]:
-    gold = json.dumps({name: row[name] for name in GOLD})
-    try:
-        scored = asyncio.run(compute_score("x", answer(text), gold, unsettled=unsettled))
-    except NoRewardError:
-        return Outcome.UNKNOWN, True
-    return OUTCOMES[scored["acc"]], bool(scored["unsettled"])
+def by_verl(home: Home, rollout: Rollout, unsettled: Unsettled) -> tuple[Outcome, bool]:
+    reward = RewardSettings(unsettled=unsettled)
+    parts = paid(rollout, asyncio.run(replace(home, reward=reward).score(rollout)), reward, held_out=False)
+    return (Outcome.UNKNOWN, True) if parts is None else (OUTCOMES[parts["acc"]], bool(parts["unsettled"]))
 
 
 def test_filter_trl_and_verl_give_one_verdict(tmp_path: Path) -> None:
     shown = row_of(rl_rows(EPISODE, [seed(width=64, height=48)]))
     outcomes: Counter[tuple[AnswerType, Outcome]] = Counter()
     with services(tmp_path / "store") as made:
+        home = Home(tmp_path, EPISODE, replace(made, judge=None))
         for text, gold in drawn(1000):
             row = shown | {name: getattr(gold, name) for name in GOLD}
             wanted = check(text, gold)[0]
@@ -78,9 +76,9 @@ def test_filter_trl_and_verl_give_one_verdict(tmp_path: Path) -> None:
             assert asyncio.run(filtered(text, gold)) is wanted, (text, gold.answers)
             rollout = Rollout(row, made.tools, made.images, EPISODE)
             run_on_loop(rollout.turn(answer(text)))
-            assert by_trl(rollout, "mask") == by_verl(row, text, "mask") == (wanted, unknown), text
+            assert by_trl(rollout, "mask") == by_verl(home, rollout, "mask") == (wanted, unknown), text
             paid = Outcome.WRONG if unknown else wanted
-            assert by_trl(rollout, "zero") == by_verl(row, text, "zero") == (paid, unknown), text
+            assert by_trl(rollout, "zero") == by_verl(home, rollout, "zero") == (paid, unknown), text
     settled_both_ways = {AnswerType.NUMBER, AnswerType.DATE, AnswerType.YES_NO}
     assert all(outcomes[kind, outcome] > 10 for kind in settled_both_ways for outcome in Outcome), outcomes
     assert all(outcomes[AnswerType.STRING, outcome] > 10 for outcome in (Outcome.CORRECT, Outcome.UNKNOWN)), outcomes

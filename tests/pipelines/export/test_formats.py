@@ -31,7 +31,9 @@ from gog.transforms.export.target import Target, ToolSettings
 from gog.transforms.images import CropSettings
 from gog.transforms.services.search.settings import SearchSettings
 from gog_train.grpo_settings import GrpoSettings
+from gog_train.verl.episode import LoopSettings
 
+ROOT = Path(__file__).parents[3]
 each_backbone = pytest.mark.parametrize("backbone", FAMILIES)
 
 
@@ -227,11 +229,11 @@ class TestOtherTrainers:
         data = load_dataset("parquet", data_files=str(done.folder / "data" / "train-*.parquet"), split="train")
         for number, row in enumerate(data):
             assert row["prompt"][1]["content"].startswith("<image>Image 0")
-            assert (row["agent_name"], row["extra_info"]["index"]) == ("tool_agent", number)
+            assert (row["agent_name"], row["extra_info"]["index"]) == ("gog_episode", number)
             assert Image.open(io.BytesIO(row["images"][0]["bytes"])).size == (400, 300)
-            begin = row["extra_info"]["tools_kwargs"]["gaze"]["create_kwargs"]
-            original = (done.folder / begin["image"]).read_bytes()
-            assert hashlib.sha256(original).hexdigest() == Path(begin["image"]).stem, "tools cut from the original"
+            name = row["extra_info"]["image"]
+            original = (done.folder / name).read_bytes()
+            assert hashlib.sha256(original).hexdigest() == Path(name).stem, "tools cut from the original"
         config = yaml.safe_load((done.folder / "grpo.yaml").read_text())
         assert config["data"]["train_files"] == ["${oc.env:GOG_EXPORT}/data/train-00000-of-00001.parquet"]
         assert config["data"]["val_files"] == config["data"]["train_files"], "there is no other split here"
@@ -239,10 +241,15 @@ class TestOtherTrainers:
         assert "override_config" not in config["actor_rollout_ref"]["model"], "it is added when verl is started"
         assert "max_num_gen_batches" not in config["algorithm"]["filter_groups"], "verl does not heed it"
         assert config["trainer"]["v1"]["sampler"]["custom_sampler"]["path"] == "pkg://gog_train.verl.sampler"
+        rewards = {name: value for name, value in config["gog"].items() if not str(value).startswith("${oc.env:")}
+        defaults = LoopSettings().model_dump()
+        assert rewards == {name: defaults[name] for name in rewards}
+        assert set(config["gog"]) == set(defaults)
         assert config["actor_rollout_ref"]["actor"]["loss_agg_mode"] == GrpoSettings.model_fields["loss"].default
-        tools = yaml.safe_load((done.folder / "tools.yaml").read_text())["tools"]
-        asked = json.loads(rows_of(rl(lake, "trl", backbone).folder)[0]["tools"])
-        assert [tool["config"]["schema"] for tool in tools] == asked
+        (loop,) = yaml.safe_load((done.folder / "agent.yaml").read_text())
+        assert loop["name"] == config["actor_rollout_ref"]["rollout"]["agent"]["default_agent_loop"] == "gog_episode"
+        module, _, name = loop["_target_"].rpartition(".")
+        assert f"class {name}(" in (ROOT / f"{module.replace('.', '/')}.py").read_text()
         wanted = BACKBONES[backbone].template(thinking=True).text
         assert (done.folder / "chat_template.jinja").read_text("utf-8") == wanted
         assert os.access(done.folder / "launch.sh", os.X_OK)
@@ -262,8 +269,7 @@ class TestOtherTrainers:
         (row,) = rows_of(done.folder)
         shown = smart_resize(6000, 3500, spec.factor, spec.min_pixels, spec.max_pixels)
         assert Image.open(io.BytesIO(row["images"][0]["bytes"])).size == shown
-        begin = row["extra_info"]["tools_kwargs"]["gaze"]["create_kwargs"]
-        assert (done.folder / begin["image"]).read_bytes() == wide
+        assert (done.folder / row["extra_info"]["image"]).read_bytes() == wide
 
     @pytest.mark.parametrize("name", ["launch.sh", "sft.sh"])
     def test_scripts_are_shell(self, lake: Lake, name: str) -> None:

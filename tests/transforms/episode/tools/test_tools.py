@@ -10,7 +10,6 @@ from fakes import ScriptedPolicy, answered, called, seed_of, services
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from gog.pipelines.export.formats.verl import _tools_yaml
 from gog.schemas import Behaviour, EpisodeImage, Frame
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 from gog.transforms.episode.tool import EpisodeTools, Tool, ToolRequest, ToolResult
@@ -125,9 +124,6 @@ def test_a_dotted_tool_reaches_workers_and_trainers(plugin: str) -> None:
     settings = EpisodeSettings.model_validate_json(stages.episode.model_dump_json())
     assert [tool.name for tool in settings.offered] == [*BUILT_IN, "measure"]
     assert hasattr(environment_class(settings.offered, settings.frame), "measure")
-    written = _tools_yaml(settings)
-    assert written.count("class_name: gog_train.verl.tools.EpisodeTool") == len(offered_tools(settings)) == 4
-    assert "name: measure" in written
 
 
 def test_what_people_see_of_a_tool_that_is_not_installed_is_its_name() -> None:
