@@ -107,6 +107,17 @@ def http() -> Iterator[Line]:
         yield Line("... ideal, bare client", f"{rate['ideal']:.0f}, {rate['bare']:.0f}")
 
 
+def steps() -> Iterator[Line]:
+    """Steps of a training's environment; see `bench_steps.py`."""
+    say("steps of a training's environment")
+    found = child("bench_steps.py")
+    every = found["steps"]["every step"]
+    what = f"environment step over {found['pictures']:,} pictures, CPU ms beside the encoder"
+    yield Line(what, f"{every['p50']:.1f}", f"95%: {every['p95']:.1f}", "at most 5")
+    gaze = found["steps"]["gaze"]
+    yield Line("... a gaze; 16 rollouts at once, a step", f"{gaze['p50']:.1f}, {found['at once']:.1f}")
+
+
 def ingest() -> Iterator[Line]:
     """Pictures taken in on all cores; see `bench_ingest.py`."""
     say("ingest of pictures on all cores")
@@ -183,7 +194,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="gog-bench-") as name:
-        lines = [] if options.memory else [*start_up(), *speed(Path(name)), *ingest(), *window(), *http()]
+        lines = [] if options.memory else [*start_up(), *speed(Path(name)), *ingest(), *window(), *http(), *steps()]
         if options.memory or not options.quick:
             lines += memory(Path(name))
     minutes = (time.perf_counter() - started) / 60

@@ -169,11 +169,13 @@ class Store(AnyStore):
         """Keep the entry, and the event with it; returns after the commit.
 
         Returns what the store now holds: where another process was first with an answer, that answer. Outside
-        `record` mode only the event is written. Raises `StoreError`.
+        `record` mode only the event is written, and soon where it cost nothing. Raises `StoreError`.
         """
-        row = None if event is None else event_row(run, event)
-        if self.mode is not Mode.RECORD and row is None:
+        if self.mode is not Mode.RECORD and (event is None or not event.cost):
+            if event is not None:
+                self.log(run, event)
             return entry.kept
+        row = None if event is None else event_row(run, event)
         self._check_open()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Kept | None] = loop.create_future()

@@ -1,13 +1,23 @@
 """An index is written whole or not at all, and what the disk refuses is nobody's wrong use."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gog.schemas.errors import UsageError
-from gog.transforms.services.search.index_folder import IndexUnwrittenError, building, read_head, write_head
+from gog.transforms.services.search.corpus import Corpus, build_corpus
+from gog.transforms.services.search.index_folder import (
+    IndexFolderError,
+    IndexUnwrittenError,
+    building,
+    opened,
+    read_head,
+    write_head,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,3 +53,38 @@ def test_an_index_of_that_name_is_replaced_or_stays(tmp_path: Path, replace: boo
             write_head(fresh, "gallery", {"count": number})
     assert read_head(tmp_path / "flags", "gallery")["count"] == (2 if replace else 1)
     assert [path.name for path in tmp_path.iterdir()] == ["flags"]
+
+
+def test_who_has_an_index_open_goes_on_with_it_when_it_is_replaced(tmp_path: Path) -> None:
+    build_corpus([("https://a", "Owls", "Owls hunt at night."), ("https://b", "Bees", "Bees dance.")], tmp_path / "c")
+    corpus = Corpus.open(tmp_path / "c")
+    build_corpus([("https://c", "A long tale", "Ravens " * 300 + "fly.")], tmp_path / "c")
+    assert {hit.url for hit in asyncio.run(corpus.search("bees owls", 5))} == {"https://a", "https://b"}
+    assert asyncio.run(Corpus.open(tmp_path / "c").search("ravens", 5))[0].url == "https://c"
+
+
+def test_an_index_that_is_replaced_while_it_is_opened_is_opened_again(tmp_path: Path) -> None:
+    heads = []
+
+    def build(version: int) -> None:
+        with building(tmp_path / "c") as fresh:
+            write_head(fresh, "corpus", {"version": version})
+
+    def make(head: dict[str, Any]) -> int:
+        heads.append(head["version"])
+        if head["version"] == 1:
+            build(2)
+            raise ValueError("files of two versions")
+        if head["version"] == 2:
+            build(3)
+        return int(head["version"])
+
+    build(1)
+    assert opened(tmp_path / "c", "corpus", make) == 3
+    assert heads == [1, 2, 3]
+
+    def endless(head: dict[str, Any]) -> None:
+        build(head["version"] + 1)
+
+    with pytest.raises(IndexFolderError, match="over and over"):
+        opened(tmp_path / "c", "corpus", endless)
