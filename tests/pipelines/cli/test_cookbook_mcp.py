@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +39,8 @@ def teacher(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """The folder of the page, and its config."""
+def typed(gog: Gog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The folder of the page, and its config: that of `gog init`, with a source, a teacher and what the page says."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
     Path("notes.py").write_text(block("python", "MCPServer"), "utf-8")
@@ -51,7 +52,9 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
     source = {"kind": "jsonl", "path": "questions.jsonl", "dataset": "own", "image_root": ".", "mapping": mapping}
     with chat_server(teacher) as address:
         model = f"{address}#teacher"
+        assert gog("init").code == 0
         yield {
+            **yaml.safe_load(Path("gog.yaml").read_text("utf-8")),
             "run": "mcp",
             "source": source,
             "teacher": model,
@@ -71,10 +74,11 @@ def write(config: dict[str, Any]) -> None:
 
 def test_a_run_with_a_server_as_its_only_search(gog: Gog, typed: dict[str, Any]) -> None:
     write(typed)
+    for command in block("", "gog doctor").splitlines():
+        done = gog(*shlex.split(command)[1:])
+        assert done.code == 0, (command, done.err)
+    assert "built by Anna Berg" in done.out, "the last line of the page shows what was found"
     assert "find of notes 1" in gog("doctor").out
-    assert gog("ingest").code == 0
-    done = gog("synthesize")
-    assert done.code == 0, done.err
     lake = Lake("lake", create=False)
     (evidence,) = lake.read_table("mcp", "evidence", Evidence)
     assert (evidence.tool, evidence.query) == ("find", "who built the clock tower")
