@@ -1,6 +1,8 @@
 """A world that is not the bundled one, from `gog init` to exports by the defaults, with a teacher that errs."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ from calling import Gog
 from photographs.measure import Measured, measured
 from photographs.teacher import Manners, Oracle, serve
 from photographs.world import Subject, build
+from PIL import Image
 from textures import texture
+from tiny_encoders import picture_encoder
 
 QUESTIONS = 30
 PLACES = [
@@ -43,10 +47,23 @@ def subjects() -> list[Subject]:
     return made
 
 
-def run_by_defaults(gog: Gog, folder: Path, manners: Manners, *, entity: bool) -> Measured:
-    """What a newcomer types, and what came of it."""
+def photographs(known: list[Subject]) -> list[Subject]:
+    """The subjects in photographs of the news, where these are at hand."""
+    if not os.environ.get("GOG_REAL_DATA"):
+        return known
+    folder = Path(os.environ["GOG_REAL_DATA"]) / "livevqa/News/News_imgs"
+    pictures = [Image.open(path).convert("RGB") for path in sorted(folder.iterdir())[: len(known)]]
+    for picture in pictures:
+        picture.thumbnail((640, 640))
+    return [replace(one, picture=picture) for one, picture in zip(known, pictures, strict=True)]
+
+
+def run_by_defaults(
+    gog: Gog, folder: Path, manners: Manners, known: list[Subject], *options: object, entity: bool
+) -> Measured:
+    """What a newcomer types, and what came of it; `options` are of the index."""
     world = folder / "world"
-    build(subjects(), world, QUESTIONS, entity=entity)
+    build(known, world, QUESTIONS, entity=entity)
     model = f"{serve(Oracle(world, manners))}#oracle"
     config, index = world / "gog.yaml", world / "index"
     gog("init", config)
@@ -57,16 +74,8 @@ def run_by_defaults(gog: Gog, folder: Path, manners: Manners, *, entity: bool) -
     if entity:
         written["source"]["mapping"]["columns"]["entity"] = "entity"
     config.write_text(yaml.safe_dump(written))
-    gog(
-        "index",
-        "build",
-        "--images",
-        world / "index_of/pictures",
-        "--texts",
-        world / "index_of/texts.jsonl",
-        "--out",
-        index,
-    )
+    told = ("--images", world / "index_of/pictures", "--texts", world / "index_of/texts.jsonl")
+    assert gog("index", "build", *told, "--out", index, *options).code == 0
     for command in ("ingest", "synthesize", "curate"):
         assert gog(command, "--config", config).code == 0
     assert gog("export", "sft", "--config", config).code == 0
@@ -78,7 +87,7 @@ def run_by_defaults(gog: Gog, folder: Path, manners: Manners, *, entity: bool) -
 def test_what_is_right_is_kept_and_composed_attempts_look_at_the_target(
     gog: Gog, tmp_path: Path, *, entity: bool, knows_places: bool
 ) -> None:
-    made = run_by_defaults(gog, tmp_path, Manners(knows_places=knows_places), entity=entity)
+    made = run_by_defaults(gog, tmp_path, Manners(knows_places=knows_places), subjects(), entity=entity)
     assert made.verified_seeds >= QUESTIONS * 0.6
     # Two or three of sixteen groups can be RL's, one of these large: they are kept, for it.
     kept = sum(made.kept.values()) + made.rejects.get("curate.reserved_for_rl", 0)
@@ -89,3 +98,20 @@ def test_what_is_right_is_kept_and_composed_attempts_look_at_the_target(
     assert made.kept_reflective >= made.reflective_rollouts / 6, made
     exported = json.loads((tmp_path / "lake/runs/photos/exports/sft/manifest.json").read_text())
     assert exported
+
+
+@pytest.mark.slow
+def test_photographs_are_found_by_an_encoder(gog: Gog, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    encoder = ("--image-encoder", f"onnx:{picture_encoder(tmp_path / 'sees')}")
+    made = run_by_defaults(gog, tmp_path, Manners(wrong=0), photographs(subjects()), *encoder, entity=True)
+    assert made.verified_seeds >= QUESTIONS * 0.6, made
+    hits, gazes = made.verified_on_gold.get("rollout", (0, 0))
+    assert hits >= 0.9 * gazes, "the teacher looks astray at times"
+    assert gazes >= 5, made
+    config = tmp_path / "world/gog.yaml"
+    assert "grid" not in gog("doctor", "--config", config).out
+    searched = json.loads(gog("inspect", "--lake", tmp_path / "lake", "--json", "--sql", "from searches").out)
+    assert {one["provider"].partition("@")[0] for one in searched} == {"corpus:index", "gallery:index"}
+    assert not any(one["failed"] for one in searched)
+    assert gog("store", "export", tmp_path / "sealed", "--config", config, "--for-training").code == 0
