@@ -15,7 +15,17 @@ from typing import Annotated
 import typer
 
 from gog.pipelines.cli.errors import FellShortError, UseError
-from gog.pipelines.cli.options import ConfigOption, DemoOption, LakeOption, RunOption, SeedOption, example, option
+from gog.pipelines.cli.options import (
+    BeamOptions,
+    ConfigOption,
+    DemoOption,
+    LakeOption,
+    RunOption,
+    SeedOption,
+    beam_args,
+    example,
+    option,
+)
 from gog.pipelines.cli.steps import needs, work
 from gog.pipelines.cli.targets import config_of
 from gog.pipelines.export.formats import FORMATS
@@ -71,6 +81,7 @@ def export(
         str | None,
         option("--push", "REPO", "Upload it to its folder, sft or rl, of a dataset on the Hugging Face hub."),
     ] = None,
+    beam: BeamOptions = None,
 ) -> None:
     if kind not in {"sft", "rl"}:
         raise typer.BadParameter("there are two exports: sft and rl", param_hint="KIND")
@@ -85,14 +96,18 @@ def export(
         loaded = loaded.model_copy(update={"export": loaded.export.model_copy(update={"reviewed": reviewed})})
     if push is not None and out is None and is_remote(loaded.lake):
         raise UseError("--push uploads an export that is a folder of this machine: add --out FOLDER")
+    args = beam_args(beam or ())
+    if args and (out is not None or not FORMATS[form].own_columns):
+        what = "--out" if out is not None else form
+        raise UseError(f"{what} is written by this process alone: leave out the options for Beam")
     needs(loaded, *(("curated", "gog curate") if kind == "sft" else ("complexity", "gog label")))
     if out is None:
-        work(loaded, (f"export_{kind}",), replace=may_replace)
+        work(loaded, (f"export_{kind}",), replace=may_replace, beam=beam)
     folder = place(loaded.lake) / "runs" / loaded.run / "exports" / kind
     if target.backbone is not None or out is not None:
         from gog.pipelines.steps.export import export_for
 
-        done = export_for(loaded, kind, target, out=out, may_replace=may_replace)
+        done = export_for(loaded, kind, target, out=out, may_replace=may_replace, runner_args=args)
         folder = done.folder
         rows = ", ".join(f"{number:,} {split}" for split, number in done.rows.items())
         print(f"{form}: {rows}" + "".join(f"; {number:,} {reason}" for reason, number in done.rejected.items()))

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from gog.pipelines.export.parquet import export_schema
-from gog.pipelines.views.database import quoted
+from gog.pipelines.views.database import pattern_of, quoted
 from gog.pipelines.views.queries import STAGES
 from gog.prompts import prompt_hash
 from gog.schemas import Split, StageCount
@@ -96,8 +96,7 @@ def card_facts(
     """The facts of the Parquet files in `folder`; `count` and `rejected` are the export's own line of the funnel."""
     sft = count.stage == SFT_STAGE
     connection.register("nothing", export_schema(SftRow if sft else RlRow).empty_table())
-    pattern = quoted(f"{folder.resolve()}/*.parquet", pattern=True)
-    source = f"read_parquet({pattern})" if count.passed else "nothing"
+    source = f"read_parquet({quoted(pattern_of(folder) + '/*.parquet')})" if count.passed else "nothing"
     connection.execute(
         f"CREATE TEMP VIEW exported AS SELECT * EXCLUDE (images), {'seed_id' if sft else 'id'} AS seed FROM {source}"
     )

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import apache_beam as beam
@@ -23,6 +24,7 @@ from apache_beam.transforms.environments import DockerEnvironment
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.stores import store_path
+from gog.pipelines.export.readings import RlReadings, SftReadings
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.rehearse import load_functions
@@ -30,11 +32,13 @@ from gog.pipelines.rehearse.doctor import Check
 from gog.pipelines.rehearse.engine import engine_checks
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.curate import curate
+from gog.pipelines.steps.export_job import run_job
 from gog.pipelines.steps.ingest import Seeds, ingest
 from gog.pipelines.steps.job_service import Engine
 from gog.pipelines.steps.label import label
 from gog.pipelines.steps.runner import known_options, runner_name
 from gog.pipelines.steps.synthesize import synthesize
+from gog.transforms.export.target import PLAIN
 
 MOST_BYTES: Final = 10 * 1 << 20
 """Of a job's description, which Dataflow takes up to 10 MB."""
@@ -104,6 +108,12 @@ def jobs_of(config: Config, args: tuple[str, ...]) -> list[Job]:
         synthesize(context, list(specs))
         curate(context)
         label(context)
+        exports = (
+            SftReadings(config.episode, config.export, PLAIN, {}),
+            RlReadings(config.episode, config.export, PLAIN),
+        )
+        for readings in exports:
+            run_job(context, readings, Path(folder))
         return context.jobs
 
 

@@ -13,12 +13,14 @@ from gog.pipelines.connect.mcp_tools import with_pinned
 from gog.pipelines.export import write as splits
 from gog.pipelines.export.formats.export_format import DATA
 from gog.pipelines.export.request import ExportRequest, SourceRun
-from gog.pipelines.export.write import Exported
+from gog.pipelines.export.write import Exported, OnReject, WriteFiles, write_here
 from gog.pipelines.lake.lake import Lake, write_atomic, write_part
 from gog.pipelines.lake.review_files import read_reviews
 from gog.pipelines.lake.reviews import ByReviewer, digest_reviews
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.curate import GLOBAL, read_mark
+from gog.pipelines.steps.export_job import write_on_engine
+from gog.pipelines.steps.job_service import job_service
 from gog.schemas import Reject
 from gog.transforms.atomic import recover
 from gog.transforms.export.target import Target, ToolSettings
@@ -47,6 +49,7 @@ def export_for(
     *,
     out: Path | None = None,
     may_replace: bool = True,
+    runner_args: tuple[str, ...] = (),
 ) -> Exported:
     """Write the splits of a run for a trainer, beside the run's own, or to a folder elsewhere.
 
@@ -57,12 +60,13 @@ def export_for(
     lake = Lake(config.lake, create=False)
     manifest = lake.read_manifest(config.run)
     config = with_pinned(config, ask=False)
-    context = Context(config, lake, fingerprint=manifest.fingerprint if manifest else "")
     request = replace(_request(config), target=target, policy=policy, out=out, replace=may_replace)
-    with lake.lock(config.run):
+    with job_service(runner_args) as engine, lake.lock(config.run):
+        context = Context(config, lake, engine, fingerprint=manifest.fingerprint if manifest else "")
         if kind == "sft":
-            return splits.export_sft(_source(context, read_reviews(lake, config.run)), request)
-        return splits.export_rl(_source(context), request)
+            source = _source(context, read_reviews(lake, config.run))
+            return splits.export_sft(source, request, write_files=_writer(context))
+        return splits.export_rl(_source(context), request, write_files=_writer(context))
 
 
 def _source(context: Context, reviews: Mapping[str, ByReviewer] = MappingProxyType({})) -> SourceRun:
@@ -72,12 +76,19 @@ def _source(context: Context, reviews: Mapping[str, ByReviewer] = MappingProxyTy
     )
 
 
+def _writer(context: Context) -> WriteFiles:
+    return write_here if context.local else partial(write_on_engine, context)
+
+
 def _request(config: Config) -> ExportRequest:
     return ExportRequest(config.export, tools=ToolSettings(crops=config.crops, search=config.search))
 
 
 def _export(
-    context: Context, kind: str, inputs: str, write: Callable[[ExportRequest, Callable[[Reject], None]], Exported]
+    context: Context,
+    kind: str,
+    inputs: str,
+    write: Callable[[ExportRequest, OnReject, WriteFiles], Exported],
 ) -> None:
     step = f"export_{kind}"
     folder = context.lake.run_folder(context.run)
@@ -97,7 +108,8 @@ def _export(
 
     rejects: list[Reject] = []
     in_place = in_place and not context.replace
-    exported = write(replace(_request(context.config), replace=not in_place, on_ready=on_ready), rejects.append)
+    request = replace(_request(context.config), replace=not in_place, on_ready=on_ready)
+    exported = write(request, rejects.append, _writer(context))
     write_part(context.lake.part_path(context.run, "rejects", step, GLOBAL), "rejects", rejects)
     write_part(context.lake.part_path(context.run, "funnel", step, GLOBAL), "funnel", [exported.count])
     write_atomic(mark, json.dumps(wanted, sort_keys=True).encode())

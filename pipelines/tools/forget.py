@@ -21,7 +21,7 @@ from gog.pipelines.tools.galleries import is_gallery
 from gog.schemas import TABLES, Reject, Unit
 from gog.schemas.rows import to_row
 from gog.transforms.part_file import encode_part
-from gog.transforms.place import place, remove_folder
+from gog.transforms.place import files_below, name_below, place, remove_folder
 from gog.transforms.services.search.gallery_removal import remove_pictures
 from gog.transforms.services.store.records import Mode
 
@@ -79,6 +79,9 @@ def _drop_exports(folder: Path, leaves: RunPlan) -> None:
             remove_folder(export)
         if name in ("sft", "rl"):
             (folder / "rejects" / f"part-export_{name}-00000.parquet").unlink(missing_ok=True)
+    for path in files_below(folder / "exports"):  # of one that was killed on its way, with or without it
+        if ".new/" in name_below(path, folder):
+            path.unlink(missing_ok=True)
     for name in ("report.html", "lake.duckdb"):
         (folder / name).unlink(missing_ok=True)
     remove_folder(folder / "pictures")

@@ -92,6 +92,15 @@ class TestObjects:
         assert (path.name, path.stem, path.suffix, str(path.parent)) == ("b.json", "b", ".json", f"{remote}/a")
         assert copy.deepcopy(path) == path
 
+    def test_copied_by_the_store(self, remote: str) -> None:
+        path = ObjectPath(f"{remote}/a/b")
+        with pytest.raises(FileNotFoundError):
+            path.copy(ObjectPath(f"{remote}/c"))
+        for data in (b"one", b"two"):
+            path.write(data)
+            path.copy(ObjectPath(f"{remote}/c"))
+            assert ObjectPath(f"{remote}/c").read_bytes() == data == path.read_bytes()
+
     def test_written_only_over_what_was_read(self, remote: str) -> None:
         path = ObjectPath(f"{remote}/lock")
         first = path.write(b"1", ABSENT)

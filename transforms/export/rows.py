@@ -133,6 +133,10 @@ class RlRow:
     source_id: str
 
 
+Reading = tuple[str, SftRow | RlRow | Reject]
+"""The id of what an export reads, and what became of it."""
+
+
 def sft_row(
     trajectory: Trajectory,
     seed: Seed,

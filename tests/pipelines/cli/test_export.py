@@ -6,6 +6,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+import yaml
 from calling import Gog, Place, contents
 from datasets import load_dataset
 from hub_stand_in import Hub
@@ -43,6 +44,34 @@ def test_an_export_that_there_is_not(gog: Gog, copied: Place, options: list[str]
     done = gog("export", *options, "-c", copied.config)
     assert done.code == 2
     assert told in " ".join(done.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [(["--format", "verl", "--backbone", "qwen3-vl"], "verl"), (["--out", "elsewhere"], "--out")],
+)
+def test_what_workers_do_not_write(gog: Gog, copied: Place, options: list[str], what: str) -> None:
+    done = gog("export", "rl", "-c", copied.config, *options, "--", "--runner=FnApiRunner")
+    assert done.code == 2
+    assert f"{what} is written by this process alone" in done.error
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_workers_write_the_same_bytes(gog: Gog, copied: Place) -> None:
+    settings = yaml.safe_load(copied.config.read_text()) | {"export": {"rows_per_file": 1}}
+    copied.config.write_text(yaml.safe_dump(settings))
+    shown = "export", "rl", "-c", copied.config, "--format", "trl", "--backbone", "qwen3-vl"
+    assert gog(*shown).code == 0
+    folders = [copied.run / "exports" / name for name in ("rl", "trl-qwen3-vl/rl")]
+    here = [files_in(folder) for folder in folders]
+    for folder in folders:
+        shutil.rmtree(folder)
+    assert gog(*shown, "--", "--runner=FnApiRunner").code == 0
+    assert [files_in(folder) for folder in folders] == here
+    assert len([name for name in here[0] if name.startswith("data/")]) > 1
 
 
 def test_an_export_for_a_trainer_stands_beside_the_runs_own(gog: Gog, copied: Place, finished: Place) -> None:

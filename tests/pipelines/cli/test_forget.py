@@ -93,8 +93,12 @@ def test_a_seed_is_nowhere_any_more(gog: Gog, copied: Place) -> None:
     seed, image = row["seed_id"], row["image_sha256"][0]
     entered = sum(part["entered"] for part in rows(copied, "funnel") if part["stage"] == "ingest")
     assert {"seeds", "trajectories", "store"} <= {*mentions(copied, seed), *mentions(copied, image)}
+    killed = copied.run / "exports" / "trl-qwen3-vl" / ".sft.new" / "train.parquet"
+    killed.parent.mkdir(parents=True)
+    killed.write_bytes(b"of an export that was killed")
     receipt = told(gog, copied, "--seed", seed)
     assert receipt["state"] == "done"
+    assert not killed.exists()
     assert receipt["counts"]["seeds"] == 1
     assert mentions(copied, seed) == ["rejects"]
     assert mentions(copied, image) == []

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from lakes import counted, level_of, make_seed, reflective, small_run, source_of, verdict_of, write
 
-from gog.pipelines.export import parquet
+from gog.pipelines.export import parquet, readings
 from gog.pipelines.export import write as splits
 from gog.pipelines.export.parquet import export_schema
 from gog.pipelines.export.request import ExportRequest
@@ -148,8 +148,8 @@ class TestSameBytes:
         self, lake: Lake, monkeypatch: pytest.MonkeyPatch, export: Callable[[Lake], Exported], least: int, most: int
     ) -> None:
         whole = digest(export(lake).folder)
-        monkeypatch.setattr(splits, "LEAST_RANGE", least)
-        monkeypatch.setattr(splits, "MOST_RANGES", most)
+        monkeypatch.setattr(readings, "LEAST_RANGE", least)
+        monkeypatch.setattr(readings, "MOST_RANGES", most)
         assert digest(export(lake).folder) == whole
 
     def test_other_shards_of_the_same_rows(self, lake: Lake, tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("least", [1, 3, 500])
     def test_a_row_that_is_there_twice(self, lake: Lake, monkeypatch: pytest.MonkeyPatch, least: int) -> None:
-        monkeypatch.setattr(splits, "LEAST_RANGE", least)
+        monkeypatch.setattr(readings, "LEAST_RANGE", least)
         write(lake, "small", "curated", list(lake.read_table("small", "curated", Curated)), step="again")
         with pytest.raises(LakeError, match="twice"):
             sft(lake)
