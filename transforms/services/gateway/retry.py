@@ -5,18 +5,22 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from gog.schemas import FailureClass
 from gog.transforms.services.protocols import ServiceError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
 LONGEST_WAIT_S: Final = 300.0
 """What a provider's `Retry-After` may ask for at most."""
+SPREAD: Final = 0.1
+"""Share of it by which callers that were told the same come apart."""
 _log = logging.getLogger(__name__)
 
 
@@ -42,12 +46,17 @@ class Retry(BaseModel):
     """Seconds that refusals for the rate (429) are waited for, in sum."""
 
     def pause(self, attempt: int, retry_after: float | None, draw: float) -> float:
-        """Seconds to wait after the attempt of that number (from 1); `draw` in [0, 1) spreads callers apart."""
+        """Seconds to wait after the attempt of that number (from 1); `draw` in [0, 1) spreads callers apart.
+
+        Never earlier than asked for, and no later either until refusals have doubled the pause beyond that: a provider
+        that refuses by chance would else hold a call up for longer than it says.
+        """
         backoff = min(self.longest_s, self.initial_s * 2.0 ** min(attempt - 1, 60))
         if retry_after is None or not math.isfinite(retry_after):
             retry_after = 0.0
-        # Never earlier than asked for; at least half the backoff, so that a draw of nothing is still a pause.
-        return min(max(0.0, retry_after), LONGEST_WAIT_S) + backoff * (0.5 + 0.5 * draw)
+        asked = min(max(0.0, retry_after), LONGEST_WAIT_S)
+        # At least half the backoff, so that a draw of nothing is still a pause.
+        return max(asked * (1 + SPREAD * draw), backoff * (0.5 + 0.5 * draw))
 
 
 async def with_retries(
@@ -69,6 +78,8 @@ async def with_retries(
         if not passes(error):
             raise
         failed: list[ServiceError] = [error]
+    from tenacity import AsyncRetrying, retry_if_exception
+
     paused = 0.0
 
     async def attempt() -> T:
@@ -76,13 +87,13 @@ async def with_retries(
             raise failed.pop()
         return await make()
 
-    def over(state: RetryCallState) -> bool:
+    def over(state: "RetryCallState") -> bool:
         error = state.outcome.exception() if state.outcome else None
         limited = isinstance(error, ServiceError) and error.failure is FailureClass.RATE_LIMITED
         patient = limited and retry.attempts > 1 and paused < retry.patience_s
         return state.attempt_number >= retry.attempts and not patient
 
-    def wait(state: RetryCallState) -> float:
+    def wait(state: "RetryCallState") -> float:
         nonlocal paused
         error = state.outcome.exception() if state.outcome else None
         retry_after = error.retry_after if isinstance(error, ServiceError) else None

@@ -9,7 +9,7 @@ from scripted_teacher import REPLY, Naps, Teacher, fails, play, request
 
 from gog.schemas import FailureClass
 from gog.transforms.services.gateway.gateway import Gateway
-from gog.transforms.services.gateway.retry import LONGEST_WAIT_S, Retry
+from gog.transforms.services.gateway.retry import LONGEST_WAIT_S, SPREAD, Retry
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.sqlite import Store
@@ -86,7 +86,7 @@ def test_retry_after_lengthens_the_pause(tmp_path: Path) -> None:
         with Store(tmp_path) as store:
             await Gateway(store, sleep=naps).chat(teacher, request(), "episode")
         assert len(naps.naps) == 1
-        assert 17.0 <= naps.naps[0] <= 18.0
+        assert 17.0 <= naps.naps[0] <= 17.0 * (1 + SPREAD)
 
     play(scenario)
 
@@ -97,7 +97,17 @@ def test_pauses_are_bounded(attempt: int, retry_after: float | None, draw: float
     pause = retry.pause(attempt, retry_after, draw)
     assert 0 < pause <= retry.longest_s + LONGEST_WAIT_S
     if retry_after is not None and 0 < retry_after < LONGEST_WAIT_S:
-        assert pause > retry_after
+        assert pause >= retry_after
+    if retry_after is not None and retry.longest_s < retry_after:
+        assert pause <= retry_after * (1 + SPREAD)
+
+
+def test_a_call_refused_again_and_again_waits_longer_than_it_was_told() -> None:
+    retry = Retry()
+    pauses = [retry.pause(attempt, 1.0, 0.5) for attempt in range(1, 9)]
+    assert pauses[0] == 1.0 + SPREAD / 2
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == retry.pause(8, None, 0.5) == 0.75 * retry.longest_s
 
 
 def test_jitter_is_seeded(tmp_path: Path) -> None:
