@@ -162,9 +162,9 @@ print("REPORT" + json.dumps(report))
 """
 
 
-def _loads(modules: list[str]) -> dict[str, list[str]]:
+def _loads(modules: list[str], heavy: tuple[str, ...] = HEAVY) -> dict[str, list[str]]:
     """Which heavy package each module is the first to load, all imported in one fresh interpreter."""
-    command = [sys.executable, "-W", "ignore", "-c", _PROBE, ",".join(HEAVY), *modules]
+    command = [sys.executable, "-W", "ignore", "-c", _PROBE, ",".join(heavy), *modules]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
     report: dict[str, list[str]] = json.loads(result.stdout.split("REPORT")[-1])
@@ -173,6 +173,13 @@ def _loads(modules: list[str]) -> dict[str, list[str]]:
 
 def test_the_core_loads_nothing_heavy() -> None:
     assert {name: heavy for name, heavy in _loads(CORE).items() if heavy} == {}
+
+
+def test_a_call_starts_without_what_few_calls_need() -> None:
+    services = "gog.transforms.services"
+    modules = [f"{services}.gateway.gateway", f"{services}.models.chat", f"{services}.store.sqlite"]
+    rarely = ("numpy", "imagehash", "jsonschema", "tenacity", "psycopg", *HEAVY)
+    assert {name: heavy for name, heavy in _loads(modules, rarely).items() if heavy} == {}
 
 
 def test_the_engine_imports_without_torch() -> None:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import imagehash
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -168,6 +167,8 @@ def phash(image: Image.Image) -> str:
 
     Large images are first reduced by whole factors, to no less than 128 pixels a side: five times faster.
     """
+    import imagehash  # with numpy: calls that only show pictures start without
+
     grey = image.convert("L")
     factor = min(grey.width, grey.height) // 128
     return str(imagehash.phash(grey.reduce(factor) if factor > 1 else grey))

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-import jsonschema
-
 from gog.prompts import render
 from gog.schemas import Message, TextPart, canonical_json
 from gog.transforms.dialect.turns import load_object
@@ -41,6 +39,8 @@ def repair(request: ChatRequest, reply: ChatReply) -> ChatRequest | None:
 
 def schema_error(text: str, schema: Mapping[str, Any]) -> str:
     """Why the text is no JSON object of the schema, in one line; empty where it is one."""
+    import jsonschema  # most calls have no schema
+
     loaded = load_object(text.strip().removeprefix("```json").removeprefix("```").removesuffix("```"))
     if loaded is None:
         return "it is not a JSON object"
