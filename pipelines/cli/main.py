@@ -169,6 +169,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if argv is not None:
         sys.exit(call(arguments))
     sys.unraisablehook = _interrupt_again
+    # What ends a service, a container or a spot machine: as orderly an end as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     _end(call(arguments))
 
 

@@ -46,11 +46,11 @@ def kill_worker(scene: Scene) -> tuple[Config, ...]:
 
 
 def terminate(scene: Scene) -> tuple[Config, ...]:
-    """SIGTERM."""
+    """SIGTERM, which is Ctrl-C once the command has begun."""
     process = scene.start()
     if scene.reach(moment(scene.rng, scene.reference), process):
         scene.strike(process, signal.SIGTERM)
-    scene.wait(process, -signal.SIGTERM, 0)
+    scene.wait(process, -signal.SIGTERM, 130, 0)
     return ()
 
 

@@ -172,12 +172,13 @@ def wait_for(path: Path, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_ctrl_c_ends_a_run_with_130_and_the_same_command_goes_on(
-    gog: Gog, warm: Place, finished: Place, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_ends_a_run_ends_it_with_130_and_the_same_command_goes_on(
+    gog: Gog, warm: Place, finished: Place, number: signal.Signals
 ) -> None:
     process = child("run", "-c", warm.config)
     wait_for(warm.run / "seeds" / "part-ingest-00000.parquet")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
     lines = [line for line in err.splitlines() if " | " not in line]
     assert (process.returncode, out) == (130, ""), err
