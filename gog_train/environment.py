@@ -88,15 +88,15 @@ class Rollout:
         self._cut = ending
 
     async def turn(self, said: str | Message) -> tuple[Message, ...]:
-        """Take the model's turn, run its tool; returns what the model is told, nothing when the rollout is over."""
+        """Take the model's turn, run its tools; returns what the model is told, nothing when the rollout is over."""
         message = Message(role="assistant", content=said) if isinstance(said, str) else said
         before = len(self.episode.messages) + 1
         driven = replace(self.driven, episode=act(self.episode, message))
-        if driven.episode.pending is not None:
-            try:
+        try:
+            while driven.episode.pending is not None:
                 driven = await use_tool(driven, self._tools)
-            except ServiceError as error:
-                driven = replace(driven, failure=error)
+        except ServiceError as error:
+            driven = replace(driven, failure=error)
         self.driven = driven
         return () if self.over else driven.episode.messages[before:]
 

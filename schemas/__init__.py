@@ -39,7 +39,7 @@ from gog.schemas.records import (
     Verdict,
     Vote,
 )
-from gog.schemas.selection import Audit, CorrectedBox, Curated, Decision, Grouping, Review, Side, Split, Why
+from gog.schemas.selection import Audit, CorrectedBox, Curated, Decision, Grouping, Review, Side, Split, Why, key_of
 from gog.schemas.tables import SORT_KEYS, TABLES
 
 __all__ = [
@@ -95,5 +95,6 @@ __all__ = [
     "Why",
     "canonical_json",
     "content_id",
+    "key_of",
     "plain",
 ]

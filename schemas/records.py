@@ -123,9 +123,10 @@ class Reflection(StrEnum):
 
 
 class Step(Record):
-    """One turn of the model, in order."""
+    """What a turn of the model did, in order: its answer, or its call. Of several calls each is a step."""
 
     turn: int
+    """Number of the turn, from 0 on."""
     action: ToolName
     """Name of the tool that was called; `answer` or `none`."""
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
@@ -134,10 +135,11 @@ class Step(Record):
     """The box of a gaze, or of another look at a region, on the original and before padding."""
     evidence_ids: tuple[str, ...] = ()
     reflection: Reflection | None = None
+    """Of the turn: its first step has it."""
     train: bool = True
     """Whether the loss may see this turn."""
     error: str = ""
-    """Code of the model's mistake in this turn, empty when there is none."""
+    """Code of the model's mistake in this turn, or in this call of it; empty when there is none."""
 
 
 class StopReason(StrEnum):

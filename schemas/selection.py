@@ -61,13 +61,25 @@ class Why(StrEnum):
     OTHER = "other"
 
 
+def key_of(turn: int, call: int) -> str:
+    """A turn, or a further call of it, in a word: both from 0 on, "3" or "3.1"."""
+    return f"{turn}.{call}" if call else str(turn)
+
+
 class CorrectedBox(Record):
     """Where a gaze should have looked."""
 
     turn: int = Field(ge=0)
     """Turn of the gaze."""
+    call: int = Field(default=0, ge=0)
+    """Among the calls of the turn, from 0 on."""
     box: BoxField
     """On the original."""
+
+    @property
+    def key(self) -> str:
+        """Turn and call in a word, as pages name them."""
+        return key_of(self.turn, self.call)
 
 
 class Review(Row):

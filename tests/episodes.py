@@ -57,7 +57,7 @@ def play(episode: Episode, *turns: Message, hits: Sequence[Hit] = (hit("Kenya"),
     """Take turns; tools answer at once."""
     for turn in turns:
         episode = act(episode, turn)
-        if episode.pending is not None:
+        while episode.pending is not None:
             episode = observe(episode, result(episode, hits))
     return episode
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gog.schemas import Behaviour, Method, Outcome
-from gog.transforms.episode.machine import behaviour_of, is_reflective
+from gog.transforms.episode.machine import behaviour_of
+from gog.transforms.episode.steps import is_reflective
 from gog.transforms.verify.judge import JudgeCall, JudgeQuestion, JudgeReply
 from gog_train.environment import Ending, Rollout
 from gog_train.rewards.outcomes import paid_as

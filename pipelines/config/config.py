@@ -268,6 +268,8 @@ def fingerprint(config: Config) -> str:
     del dumped["episode"]["pinned"]  # follows from the tools, and a run refuses what differs
     if not config.episode.fold:
         del dumped["episode"]["fold"]  # runs that were begun before there was such a setting go on
+    if config.episode.calls_per_turn == 1:
+        del dumped["episode"]["calls_per_turn"]  # likewise
     if config.filters:
         dumped["filters"] = [use.identity for use in config.filters]
     for role in ("teacher", "judge"):

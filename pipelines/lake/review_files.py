@@ -19,7 +19,7 @@ from gog.pipelines.lake.lake import Lake, LakeError, write_atomic
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.reviews import Word, latest
 from gog.pipelines.lake.signature import signature_of
-from gog.schemas import TABLES, Audit, Box, CorrectedBox, Decision, Outcome, Review, Why, canonical_json, content_id
+from gog.schemas import TABLES, Audit, CorrectedBox, Decision, Outcome, Review, Why, canonical_json, content_id
 from gog.schemas.rows import SchemaError, check_row, from_row, to_row
 from gog.transforms.object_path import ABSENT, ObjectPath
 from gog.transforms.part_file import encode_part
@@ -183,7 +183,7 @@ class ReviewBook(Book[Review]):
         reviewer: str,
         *,
         decision: Decision | None,
-        boxes: Mapping[int, Box],
+        boxes: Sequence[CorrectedBox],
         comment: str,
         why: Why | None = None,
         answer: str | None = None,
@@ -208,7 +208,7 @@ class ReviewBook(Book[Review]):
                 number=self._next(trajectory_id, reviewer),
                 decision=decision,
                 why=why if decision is Decision.REJECT else None,
-                boxes=tuple(CorrectedBox(turn=turn, box=box) for turn, box in sorted(boxes.items())),
+                boxes=tuple(sorted(boxes, key=lambda box: (box.turn, box.call))),
                 answer=answer,
                 comment=comment,
                 made=round(time.time(), 3),

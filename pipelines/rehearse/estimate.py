@@ -17,7 +17,7 @@ EASY: Final = (0.0, 0.3)
 TURNS: Final = (2, 5)
 """Of an episode that is not observed; a config with fewer allowed turns has fewer."""
 SEARCHES: Final = {"text_search": (0, 1), "image_search": (0, 2), "page": (0, 2)}
-"""In an episode; attempts at one seed share many, and the store answers the second."""
+"""In an episode of one call a turn; attempts at one seed share many, and the store answers the second."""
 PROMPT: Final = (1_500, 6_000)
 """Tokens that a call of a model reads: instructions, a picture, the turns so far."""
 WRITTEN: Final = (50, 500)
@@ -79,8 +79,9 @@ def rules_of(config: Config) -> Iterator[Rule]:
     if config.propose.teacher:
         yield Rule(config.teacher, "chat", "propose", "hard seed", Range(1, 1))
     yield Rule(config.teacher, "chat", "episode", "rollout", turns)
+    searches = {kind: Range(low, high * episode.calls_per_turn) for kind, (low, high) in SEARCHES.items()}
     for service, kind in tools:
-        yield Rule(service, kind, "episode", "rollout", Range(*SEARCHES[kind]))
+        yield Rule(service, kind, "episode", "rollout", searches[kind])
     plans_text = {Behaviour.TEXT, Behaviour.MIXED} & set(synthesize.compose.weights)
     yield Rule(config.teacher, "chat", "compose", "composed", turns)
     for service, kind in tools:
@@ -99,7 +100,7 @@ def rules_of(config: Config) -> Iterator[Rule]:
         yield Rule(judge, "chat", "verify", "trajectory", Range(0, 3))
     yield Rule(config.labeller, "chat", "label", "try", turns)
     for service, kind in tools:
-        yield Rule(service, kind, "label", "try", Range(*SEARCHES[kind]))
+        yield Rule(service, kind, "label", "try", searches[kind])
     for judge in config.judges:
         yield Rule(judge, "chat", "label", "try", one)
 

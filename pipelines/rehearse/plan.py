@@ -198,8 +198,9 @@ def _assumptions(lines: Sequence[Line], previewed: int, config: Config) -> Itera
     yield f"assumed: {EASY[0]:.0%} to {EASY[1]:.0%} of the seeds are right in every pass without tools"
     if any(not line.sampled and line.purpose in {"episode", "compose", "label"} for line in lines):
         most = min(TURNS[1], config.episode.max_turns)
-        turns = f"{TURNS[0]} to {most} turns an episode, of {config.episode.max_turns} allowed, and up to 3 searches"
-        yield f"assumed: {turns}"
+        searches = 3 * config.episode.calls_per_turn
+        turns = f"{TURNS[0]} to {most} turns an episode, of {config.episode.max_turns} allowed"
+        yield f"assumed: {turns}, and up to {searches} searches"
         if any(not line.sampled and line.kind == "chat" for line in lines):
             low, high = PROMPT[0] + WRITTEN[0], PROMPT[1] + WRITTEN[1]
             yield f"assumed: {low:,} to {high:,} tokens a call of a model, pictures included"

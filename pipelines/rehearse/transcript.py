@@ -66,21 +66,24 @@ class Teller:
         """An attempt begins; what it returns shows its turns and their results."""
         self._console.print()
         self._console.print(Text(f"Attempt {index + 1} of {attempts} ({how})", style="bold cyan"))
-        shown = 0
+        begun = ended = 0
         self._composed += how == COMPOSED
 
         def on_turn(driven: Driven) -> None:
-            nonlocal shown
+            nonlocal begun, ended
             episode, evidence = driven.episode, {item.evidence_id: item for item in driven.evidence}
-            turn = turns_of(episode.steps, episode.messages, episode.images, evidence)[-1]
-            if turn.number > shown:
-                self._turn(turn)
-                if any(step.evidence_ids for step in episode.steps[:-1]):
-                    self._judging += 1
-                    self._silent += episode.steps[-1].reflection is None
-            if episode.pending is None:
-                self._result(turn)
-            shown = turn.number
+            turns = turns_of(episode.steps, episode.messages, episode.images, evidence)
+            done = len(turns) - (episode.pending is not None)
+            to_come = len(episode.left) + len(episode.ignored) if episode.left else 0
+            for place, turn in enumerate(turns):
+                if place >= begun:
+                    self._turn(turn, to_come if place + 1 == len(turns) else 0)
+                    if not turn.call and any(step.evidence_ids for step in episode.steps[:place]):
+                        self._judging += 1
+                        self._silent += episode.steps[place].reflection is None
+                if ended <= place < done:
+                    self._result(turn)
+            begun, ended = len(turns), done
 
         return on_turn
 
@@ -121,9 +124,10 @@ class Teller:
         self._console.print()
         self._line("picture", str(path))
 
-    def _turn(self, turn: Turn) -> None:
-        name = f"turn {turn.number}"
-        for text, style in [(turn.words, ""), *((call, "cyan") for call in turn.calls)]:
+    def _turn(self, turn: Turn, left: int = 0) -> None:
+        """What a turn says and calls, but for the calls that are left for later."""
+        name = f"turn {turn.number}.{turn.call + 1}" if left or turn.call else f"turn {turn.number}"
+        for text, style in [(turn.words, ""), *((call, "cyan") for call in turn.calls[: len(turn.calls) - left])]:
             if text:
                 self._line(name, text, style)
                 name = ""

@@ -64,7 +64,7 @@ def verdict_table(records: Records, picture: Path | None, *, whole: bool = False
         add("leak", line)
     if whole or doubtful:
         for turn in view.turns:
-            add(f"turn {turn.number}", turn.words, "", longest)
+            add(f"turn {turn.name}", turn.words, "", longest)
     add("verdict", f"{view.outcome}; {view.judgement}" if view.judgement else view.outcome, "", LONG)
     for vote in verdict.votes if verdict else ():
         add(f"{vote.says} on {vote.about}", f"{vote.judge}: {vote.reply}")

@@ -103,7 +103,7 @@ def _left(view: TrajectoryView, images: ImageStore) -> Image.Image:
     pen.y += 1
     pen.write(view.answer, 22, x=end + 14, width=_SCENE - end - 16, lines=2, bold_step=32)
     pen.y += 9
-    turns, crops = len(view.turns), sum(turn.crop is not None for turn in view.turns)
+    turns, crops = view.taken, sum(turn.crop is not None for turn in view.turns)
     counts = f"{turns} turn{'s' * (turns != 1)}, {crops} crop{'s' * (crops != 1)}"
     for line in (f"accepted: {' | '.join(view.accepted)}", view.judgement, counts):
         pen.write(line, 15, width=_SCENE, fill=QUIET, lines=3)
@@ -124,7 +124,7 @@ def _scene(view: TrajectoryView, images: ImageStore) -> Image.Image:
     for gaze in view.gazes:  # over all the boxes
         left, top, _, _ = _corners(gaze.box, scene)
         at = min(max(left, 14), scene.width - 14), min(max(top, 14), scene.height - 14)
-        disc(scene, at, str(gaze.turn + 1), _ORDER[gaze.colour], 14)
+        disc(scene, at, gaze.name, _ORDER[gaze.colour], 14)
     canvas = Image.new("RGB", (_SCENE, scene.height), PAPER)
     canvas.paste(scene, (0, 0))
     return canvas
@@ -141,7 +141,7 @@ def _turn(turn: Turn, images: ImageStore) -> Image.Image:
     pen = Pen.on(_TURNS)
     text = 46
     colour = _ORDER[turn.gaze.colour] if turn.gaze else QUIET
-    disc(pen.paper, (15, 16), str(turn.number), colour, 15)
+    disc(pen.paper, (15, 16), turn.name, colour, 15)
     title = f"{turn.title}: {one_line(turn.detail, 200)}" if turn.detail else turn.title
     pen.y += 4
     pen.write(title, 18, x=text, width=_TURNS - text, lines=2, bold_step=26)

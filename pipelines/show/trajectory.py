@@ -27,8 +27,10 @@ from gog.schemas import (
     ToolCall,
     Trajectory,
     Verdict,
+    key_of,
 )
 from gog.transforms.dialect.turns import ANSWER_TAG
+from gog.transforms.episode.steps import by_turn
 from gog.transforms.episode.tools import shown_as
 from gog.transforms.services.gateway.prices import Price, find_price
 
@@ -59,8 +61,17 @@ class Gaze:
     """Among the gazes, from 1 on."""
     turn: int
     """Number of its turn, from 0 on."""
+    call: int
+    """Among the calls of the turn, from 0 on."""
+    name: str
+    """Of its turn, or of the call in it, as people count."""
     label: str
     box: Box
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others, in pages and in reviews."""
+        return key_of(self.turn, self.call)
 
     @property
     def colour(self) -> int:
@@ -80,10 +91,14 @@ class Reflection:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A turn of the model, and what came back."""
+    """A turn of the model, and what came back; of one with several calls each has its own, and the first the words."""
 
     number: int
     """From 1 on; the step's own number is one less."""
+    call: int
+    """Among the calls of the turn, from 0 on."""
+    name: str
+    """3, or of several calls 3.1, 3.2 and so on."""
     action: str
     title: str
     """The action in words."""
@@ -106,6 +121,11 @@ class Turn:
     """What the model was shown in return."""
     note: str
     """What it was shown that is no evidence: a mistake, a refusal."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others in a page."""
+        return key_of(self.number - 1, self.call)
 
     @property
     def crop(self) -> EpisodeImage | None:
@@ -155,6 +175,11 @@ class TrajectoryView:
     """US dollars of the teacher's tokens, at one's own price or the list's; None where none is known."""
 
     @property
+    def taken(self) -> int:
+        """Turns that the model took."""
+        return len({turn.number for turn in self.turns})
+
+    @property
     def answered(self) -> bool:
         """Whether it ends with an answer that a person could correct."""
         return can_answer(self.records.trajectory)
@@ -193,14 +218,18 @@ def view_of(records: Records, prices: Mapping[str, Price] | None = None) -> Traj
 def turns_of(
     steps: Sequence[Step], messages: Sequence[Message], images: Sequence[EpisodeImage], evidence: Mapping[str, Evidence]
 ) -> tuple[Turn, ...]:
-    """The turns of an episode that is over, or at work."""
+    """The turns of an episode that is over, or at work; of several calls in a turn each has a place of its own."""
     exchanges = _exchanges(messages)
     crops = {image.sha256: image for image in images[1:]}
     turns: list[Turn] = []
     gazes = 0
     reflections = _reflections(steps)
-    for number, step in enumerate(steps):
+    taken = [(number, call, len(those)) for number, those in enumerate(by_turn(steps)) for call in range(len(those))]
+    for step, (number, call, count) in zip(steps, taken, strict=True):
         message, replies = exchanges[number] if number < len(exchanges) else (Message(role="assistant"), [])
+        end = call + 1 if call + 1 < count else None
+        calls, replies = message.tool_calls[call:end], replies[call:end]
+        name = str(step.turn + 1) if count == 1 else f"{step.turn + 1}.{call + 1}"
         title, argument = shown_as(step.action)
         detail = str(step.arguments.get(argument) or "")
         evidences = tuple(evidence[name] for name in step.evidence_ids if name in evidence)
@@ -209,17 +238,19 @@ def turns_of(
         gaze = None
         if step.box is not None:
             gazes += 1
-            gaze = Gaze(gazes, step.turn, detail, step.box)
+            gaze = Gaze(gazes, step.turn, call, name, detail, step.box)
         turns.append(
             Turn(
                 number=step.turn + 1,
+                call=call,
+                name=name,
                 action=step.action,
                 title=title,
                 detail=detail,
-                calls=tuple(_call_text(call) for call in message.tool_calls),
-                thought=message.reasoning_content or "",
-                content=(ANSWER_TAG.sub("", message.text) if step.action == "answer" else message.text).strip(),
-                reflections=tuple(reflections.get(number, ())),
+                calls=tuple(map(_call_text, calls)),
+                thought="" if call else message.reasoning_content or "",
+                content="" if call else _said(message, step),
+                reflections=tuple(reflections.get(len(turns), ())),
                 train=step.train,
                 error=step.error,
                 gaze=gaze,
@@ -232,16 +263,22 @@ def turns_of(
     return tuple(turns)
 
 
+def _said(message: Message, step: Step) -> str:
+    return (ANSWER_TAG.sub("", message.text) if step.action == "answer" else message.text).strip()
+
+
 def _reflections(steps: Sequence[Step]) -> dict[int, list[Reflection]]:
-    """By the place of the step whose result they are about: the last one before that brought something back."""
+    """By the places of the steps whose results they are about: those of the last turn that brought something back."""
     reflections: dict[int, list[Reflection]] = {}
-    about: int | None = None
-    for number, step in enumerate(steps):
-        if step.reflection:
-            word = str(step.reflection).replace("_", " ")
-            reflections.setdefault(number if about is None else about, []).append(Reflection(step.turn + 1, word))
-        if step.evidence_ids:
-            about = number
+    about: list[int] = []
+    place = 0
+    for turn in by_turn(steps):
+        if said := turn[0].reflection:
+            word = str(said).replace("_", " ")
+            for number in about or [place]:
+                reflections.setdefault(number, []).append(Reflection(turn[0].turn + 1, word))
+        about = [place + number for number, step in enumerate(turn) if step.evidence_ids] or about
+        place += len(turn)
     return reflections
 
 

@@ -40,12 +40,12 @@ TABLE_MACROS: Final[dict[str, Macro]] = {
     "trajectory": Macro(
         "id",
         """
-        SELECT t.turn, t.action, t.said, t.reflection, t.train, t.thought, c.provider, c.hits, c.best_title,
+        SELECT t.turn, t.call, t.action, t.said, t.reflection, t.train, t.thought, c.provider, c.hits, c.best_title,
             c.best_score, coalesce(c.failure, t.error) AS trouble
         FROM (SELECT * FROM turns WHERE starts_with(trajectory_id, id)) t
         LEFT JOIN (SELECT * FROM tool_calls WHERE starts_with(trajectory_id, id)) c
-            ON c.trajectory_id = t.trajectory_id AND c.turn = t.turn
-        ORDER BY t.trajectory_id, t.turn
+            ON c.trajectory_id = t.trajectory_id AND c.turn = t.turn AND c.call = t.call
+        ORDER BY t.trajectory_id, t.turn, t.call
         """,
         "The turns of a trajectory with what came back, by its id or the start of it.",
     ),
@@ -71,7 +71,7 @@ TABLE_MACROS: Final[dict[str, Macro]] = {
         "words",
         """
         SELECT trajectory_id, turn, tool, said, provider, hits, best_title, best_score, judged
-        FROM tool_calls WHERE contains(lower(said), lower(words)) ORDER BY trajectory_id, turn
+        FROM tool_calls WHERE contains(lower(said), lower(words)) ORDER BY trajectory_id, turn, call
         """,
         "Calls of tools whose query or label has these words.",
     ),

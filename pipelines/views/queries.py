@@ -95,7 +95,8 @@ QUERIES: Final[dict[str, Query]] = {
         """
         SELECT t.trajectory_id, t.seed_id, s.dataset, s.category, s.question, s.answers, s.entity,
             t.origin, t.sample_index, t.behaviour, t.reflective, t.plan, t.plan_used_gold, t.teacher,
-            t.stop, json_array_length(t.steps)::BIGINT AS turns, t.prompt_tokens, t.completion_tokens, t.answer,
+            t.stop, coalesce((t.steps->'$[#-1].turn')::BIGINT + 1, 0) AS turns, t.prompt_tokens, t.completion_tokens,
+            t.answer,
             v.outcome, v.method, v.grounded, v.literal, v.leaked, v.gaze_useful, v.reasons, v.judge,
             c.trajectory_id IS NOT NULL AS kept, c.split
         FROM trajectories t
@@ -106,29 +107,35 @@ QUERIES: Final[dict[str, Query]] = {
         {"split": "side of the export, where it was kept", "reasons": "codes for which it leaves, as a JSON list"},
     ),
     "turns": Query(
-        "A line for each turn of a model: what it did, and what it thought.",
+        "A line for each turn of a model, or for each of its calls: what it did, and what it thought.",
         f"""
-        SELECT trajectory_id, seed_id, step.turn, step.action,
+        SELECT trajectory_id, seed_id, step.turn, place - list_position(turns, step.turn) AS call, step.action,
             coalesce(step.arguments->>'query', step.arguments->>'label', step.arguments->>'text') AS said,
             step.box[1] AS x1, step.box[2] AS y1, step.box[3] AS x2, step.box[4] AS y2,
             step.reflection, step.train, nullif(step.error, '') AS error, step.evidence_ids,
             coalesce(nullif(spoken[step.turn + 1].reasoning_content, ''), spoken[step.turn + 1].content) AS thought
         FROM (
-            SELECT trajectory_id, seed_id,
-                list_filter(
-                    from_json(
-                        messages, '[{{"role": "VARCHAR", "reasoning_content": "VARCHAR", "content": "VARCHAR"}}]'
-                    ), lambda m: m.role = 'assistant'
-                ) AS spoken,
-                unnest(from_json(steps, '[{{
-                    "turn": "BIGINT", "action": "VARCHAR", "arguments": "JSON", "box": {_BOX.replace("'", '"')},
-                    "reflection": "VARCHAR", "train": "BOOLEAN", "error": "VARCHAR", "evidence_ids": ["VARCHAR"]
-                }}]')) AS step
-            FROM trajectories
+            SELECT trajectory_id, seed_id, spoken, unnest(done) AS step, generate_subscripts(done, 1) AS place,
+                list_transform(done, lambda s: s.turn) AS turns
+            FROM (
+                SELECT trajectory_id, seed_id,
+                    list_filter(
+                        from_json(
+                            messages, '[{{"role": "VARCHAR", "reasoning_content": "VARCHAR", "content": "VARCHAR"}}]'
+                        ), lambda m: m.role = 'assistant'
+                    ) AS spoken,
+                    from_json(steps, '[{{
+                        "turn": "BIGINT", "action": "VARCHAR", "arguments": "JSON", "box": {_BOX.replace("'", '"')},
+                        "reflection": "VARCHAR", "train": "BOOLEAN", "error": "VARCHAR", "evidence_ids": ["VARCHAR"]
+                    }}]') AS done
+                FROM trajectories
+            )
         )
         """,
         {
             "turn": "counted from 0",
+            "call": "which of the turn's calls, counted from 0",
+            "reflection": "of the turn: the line of its first call has it",
             "evidence_ids": "of what its call returned",
             "thought": "the model's reasoning, or what it wrote where it gave none",
         },
@@ -136,12 +143,14 @@ QUERIES: Final[dict[str, Query]] = {
     "tool_calls": Query(
         "A line for each answered call of a tool: what was asked, what came back, and what the next turn made of it.",
         """
-        SELECT t.trajectory_id, t.seed_id, t.turn, e.tool, e.provider,
+        SELECT t.trajectory_id, t.seed_id, t.turn, t.call, e.tool, e.provider,
             t.said, t.x1, t.y1, t.x2, t.y2, (t.x2 - t.x1) * (t.y2 - t.y1) AS area,
             e.evidence_id, e.hits, e.best_title, e.best_score, e.failure, t.judged
         FROM (
-            SELECT *, lead(reflection) OVER (PARTITION BY trajectory_id ORDER BY turn) AS judged,
-                unnest(evidence_ids) AS evidence_id
+            SELECT *, unnest(evidence_ids) AS evidence_id,
+                max(reflection) OVER (
+                    PARTITION BY trajectory_id ORDER BY turn RANGE BETWEEN 1 FOLLOWING AND 1 FOLLOWING
+                ) AS judged
             FROM (SELECT * EXCLUDE (thought) FROM turns)
         ) t
         JOIN (
@@ -154,6 +163,7 @@ QUERIES: Final[dict[str, Query]] = {
         """,
         {
             "turn": "the turn that called, counted from 0",
+            "call": "which of its calls, counted from 0",
             "hits": "how many results came back",
             "provider": "who answered",
         },

@@ -126,7 +126,8 @@ def _turns(data: bytes) -> None:
         Message(role="assistant", content=text),
         Message(role="assistant", content=name, reasoning_content=arguments, tool_calls=(call,)),
     ):
-        plain_text(parse_turn(message, 0, known_tools()).message)
+        for most in (1, 3):
+            plain_text(parse_turn(message, 0, known_tools(), most).message)
     object_in(text)
     read_xml(text)
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import pytest
 from fakes import FakeSearch, hit, picture
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rolling import answer, call, rl_rows, row_of, seed, services
 
-from gog.schemas import Function, Message, ToolCall
+from gog.schemas import Function, Message, StopReason, ToolCall
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.driver import Driven, drive
 from gog.transforms.episode.machine import Episode, EpisodeSettings, start, system_prompt
@@ -25,6 +25,7 @@ from gog_train.services import TrainingServices
 from gog_train.verl.episode import Home
 
 Calls = list[tuple[str, dict[str, Any]]]
+Script = list[Calls]
 
 _BOX = st.sampled_from([[0, 0, 500, 500], [250, 250, 900, 900], [900, 900, 1, 1]])
 _CALL: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
@@ -33,7 +34,10 @@ _CALL: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
     st.builds(lambda box, image: ("gaze", {"bbox_2d": box, "image": image}), _BOX, st.integers(0, 3)),
     st.builds(lambda number: ("look", {"result": number}), st.integers(0, 6)),
 )
-SCRIPTS = st.lists(_CALL, min_size=1, max_size=7)
+SCRIPTS = st.lists(_CALL.map(lambda call: [call]), min_size=1, max_size=7)
+_UNKNOWN: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.just(("dance", {"step": 1}))
+SEVERAL = st.lists(st.lists(_CALL | _UNKNOWN, min_size=1, max_size=5), min_size=1, max_size=6)
+"""Of each turn its calls."""
 SETTINGS = st.builds(
     lambda turns, images, name: EpisodeSettings(
         max_turns=turns, max_images=images, tools=(*BUILT_IN, "look"), observation_tokens=300
@@ -66,9 +70,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield World(made, folder)
 
 
-def said(name: str, arguments: dict[str, Any]) -> Message:
-    call = ToolCall(id="x", function=Function(name=name, arguments=json.dumps(arguments)))
-    return Message(role="assistant", content="I look.", tool_calls=(call,))
+def said(calls: Calls) -> Message:
+    written = (Function(name=name, arguments=json.dumps(arguments)) for name, arguments in calls)
+    return Message(
+        role="assistant", content="I look.", tool_calls=tuple(ToolCall(id="x", function=call) for call in written)
+    )
+
+
+def as_text(calls: Calls) -> str:
+    """The turn as verl's models write it."""
+    first, *more = (call(name, **arguments) for name, arguments in calls)
+    return "\n".join([first, *(f"<tool_call>{text.partition('<tool_call>')[2]}" for text in more)])
 
 
 def told(episode: Episode) -> list[str]:
@@ -82,23 +94,23 @@ def told(episode: Episode) -> list[str]:
     ]
 
 
-def driven_by_the_engine(script: Calls, made: TrainingServices, limits: EpisodeSettings) -> Driven:
+def driven_by_the_engine(script: Script, made: TrainingServices, limits: EpisodeSettings) -> Driven:
     rollout = Rollout(row_of(rl_rows(limits, [seed()])), made.tools, made.images, limits)
     first = start(limits, seed().question, rollout.episode.images[0], system_prompt(limits)[0])
 
     async def speak(episode: Episode) -> ChatReply:
         if episode.turns < len(script):
-            return ChatReply(said(*script[episode.turns]))
+            return ChatReply(said(script[episode.turns]))
         return ChatReply(Message(role="assistant", content="<answer>Nairobi</answer>"))
 
     return run_on_loop(drive(first, speak, made.tools))
 
 
-def driven_by_training(script: Calls, made: TrainingServices, limits: EpisodeSettings) -> Rollout:
+def driven_by_training(script: Script, made: TrainingServices, limits: EpisodeSettings) -> Rollout:
     rollout = Rollout(row_of(rl_rows(limits, [seed()])), made.tools, made.images, limits)
-    for name, arguments in script:
+    for calls in script:
         if not rollout.over:
-            run_on_loop(rollout.turn(said(name, arguments)))
+            run_on_loop(rollout.turn(said(calls)))
     if not rollout.over:
         run_on_loop(rollout.turn("<answer>Nairobi</answer>"))
     return rollout
@@ -107,8 +119,8 @@ def driven_by_training(script: Calls, made: TrainingServices, limits: EpisodeSet
 class Scripted:
     """A policy that makes these calls as verl's models write them, then answers; keeps what it hears."""
 
-    def __init__(self, script: Calls) -> None:
-        self._turns = iter([*(call(name, **arguments) for name, arguments in script), answer("Nairobi")])
+    def __init__(self, script: Script) -> None:
+        self._turns = iter([*map(as_text, script), answer("Nairobi")])
         self.heard: list[Any] = []
 
     async def say(self) -> str:
@@ -119,7 +131,7 @@ class Scripted:
         return True
 
 
-def driven_by_verl(script: Calls, world: World, limits: EpisodeSettings) -> tuple[Episode, list[Any]]:
+def driven_by_verl(script: Script, world: World, limits: EpisodeSettings) -> tuple[Episode, list[Any]]:
     asked = {name: value for name, value in row_of(rl_rows(limits, [seed()])).items() if name in GOLD}
     row = {"reward_model": {"ground_truth": json.dumps(asked)}, "extra_info": {"image": "images/a.png"}}
     home, policy = Home(world.folder, limits, world.made, opened=True), Scripted(script)
@@ -128,10 +140,10 @@ def driven_by_verl(script: Calls, world: World, limits: EpisodeSettings) -> tupl
     return rollout.episode, policy.heard
 
 
-def driven_by_trl(script: Calls, made: TrainingServices, limits: EpisodeSettings) -> tuple[Episode, list[Any]]:
+def driven_by_trl(script: Script, made: TrainingServices, limits: EpisodeSettings) -> tuple[Episode, list[Any]]:
     environment: Any = environment_class(limits.offered, limits.frame)(made.tools, made.images, limits)
     environment.reset(**row_of(rl_rows(limits, [seed()])))
-    blocks = [getattr(environment, name)(**arguments) for name, arguments in script]
+    blocks = [getattr(environment, name)(**arguments) for ((name, arguments),) in script]
     return environment.rollout.episode, blocks
 
 
@@ -141,7 +153,7 @@ def plain(blocks: list[Any]) -> list[Any]:
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SETTINGS, SCRIPTS)
-def test_all_tell_a_policy_the_same(world: World, limits: EpisodeSettings, script: Calls) -> None:
+def test_all_tell_a_policy_the_same(world: World, limits: EpisodeSettings, script: Script) -> None:
     engine = driven_by_the_engine(script, world.made, limits).episode
     trained = driven_by_training(script, world.made, limits).episode
     assert trained == engine
@@ -156,3 +168,42 @@ def test_all_tell_a_policy_the_same(world: World, limits: EpisodeSettings, scrip
             (s.action, s.arguments, s.box, s.evidence_ids, s.error) for s in engine.steps[: len(other.steps)]
         ]
     assert plain(verl_blocks)[: taken - 1] == plain(trl_blocks)[: taken - 1]
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(SETTINGS, SEVERAL, st.integers(1, 4))
+def test_all_do_the_same_of_several_calls(world: World, limits: EpisodeSettings, script: Script, most: int) -> None:
+    limits = limits.model_copy(update={"calls_per_turn": most, "max_strikes": 4})
+    known = {tool.name for tool in limits.offered}
+    # Calls of which none can be read are, written as text, no calls.
+    assume(all(any(name in known for name, _ in calls[:most]) for calls in script))
+    driven = driven_by_the_engine(script, world.made, limits)
+    engine = driven.episode
+    assert driven_by_training(script, world.made, limits).driven == driven
+    verl, blocks = driven_by_verl(script, world, limits)
+    assert told(verl) == told(engine)
+    assert (verl.images, verl.strikes, verl.stop) == (engine.images, engine.strikes, engine.stop)
+    assert [(s.turn, s.action, s.arguments, s.box, s.evidence_ids, s.error) for s in verl.steps] == [
+        (s.turn, s.action, s.arguments, s.box, s.evidence_ids, s.error) for s in engine.steps
+    ]
+    assert len(blocks) <= len(told(engine))
+
+
+def test_thirty_turns_of_several_calls(world: World) -> None:
+    limits = EpisodeSettings(max_turns=30, calls_per_turn=2, max_images=30, observation_tokens=100)
+    limits = limits.in_frame(BACKBONES["qwen3-vl"].spec)
+    script: Script = [
+        [
+            ("text_search", {"query": f"flag {turn}"}),
+            ("gaze", {"bbox_2d": [20 * turn, 0, 20 * turn + 300, 900], "image": 0}),
+        ]
+        for turn in range(29)
+    ]
+    driven = driven_by_the_engine(script, world.made, limits)
+    engine = driven.episode
+    assert (engine.stop, engine.turns, len(engine.steps)) == (StopReason.ANSWERED, 30, 59)
+    assert len(driven.evidence) == 58
+    assert (len(engine.images), engine.strikes) == (30, 0)
+    assert driven_by_training(script, world.made, limits).driven == driven
+    verl, blocks = driven_by_verl(script, world, limits)
+    assert (verl.stop, len(verl.steps), len(blocks)) == (StopReason.ANSWERED, 59, 58)

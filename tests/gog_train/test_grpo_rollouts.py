@@ -85,6 +85,34 @@ def test_the_mask_tells_the_policys_tokens_from_the_tools(small_backbone: Backbo
     assert log["ended/answered"] == 1
 
 
+def test_the_mask_of_a_turn_with_several_calls(small_backbone: Backbone, tmp_path: Path) -> None:
+    """The policy's turn is one stretch of its own tokens; what answers its calls, pictures and all, is not learned."""
+    corner = call("gaze", bbox_2d=[0, 0, 50, 50], label="a corner", image=1).partition("<tool_call>")[2]
+    turns = [f"{GAZE}\n<tool_call>{corner}", call("text_search", query="capital of Kenya"), answer("Nairobi")]
+
+    with services(tmp_path / "store") as made:
+        episode = EpisodeSettings(calls_per_turn=2)
+        trainer = make_trainer(
+            small_backbone, made, tmp_path, script=lambda _, turn: turns[turn], kind=recording, episode=episode
+        )
+        trainer.train()
+        _, completions, masks, messages, _, _, images, told = trainer.generated[0]
+    decode = trainer._tokenizer.decode
+    opening = "" if trainer.setup.opened else "<think>\n"
+    for number, (ids, mask) in enumerate(zip(completions, masks, strict=True)):
+        said = decode([token for token, own in zip(ids, mask, strict=True) if own])
+        heard = decode([token for token, own in zip(ids, mask, strict=True) if not own])
+        assert said == "".join(f"{opening}{turn}<|im_end|>" for turn in turns)
+        assert "<tool_call>" not in heard
+        assert heard.count("<tool_response>") == 3
+        assert heard.index("Image 1: the crop") < heard.index("Image 2: the crop") < heard.index("text_search found")
+        assert heard.count("<|vision_start|>") == len(told[number]) == len(images[number]) - 1 == 2
+        assert [message["role"] for message in messages[number]][:4] == ["assistant", "tool", "tool", "assistant"]
+    log = trainer.state.log_history[0]
+    assert log["reward/format"] == 1
+    assert log["searches/gaze"] == 2
+
+
 def test_log_probabilities_are_those_of_each_sequence_alone(small_backbone: Backbone, tmp_path: Path) -> None:
     import torch
 

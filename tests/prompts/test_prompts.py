@@ -24,6 +24,7 @@ FIXED: dict[str, tuple[str, dict[str, Any]]] = {
     "episode-system-without-gaze": ("episode/system", {**_SYSTEM, "tools": _ALL[:2]}),
     "episode-teacher": ("episode/teacher", {**_SYSTEM, "tools": _ALL}),
     "episode-more-tools": ("episode/more_tools", {"hints": ["zoom(bbox_2d), to see more.", "visit(url), to read."]}),
+    "episode-several-calls": ("episode/several_calls", {"calls": 3}),
     "episode-question": ("episode/question", {"width": 640, "height": 480, "question": "What is it?"}),
     "episode-hints": (
         "episode/hints",

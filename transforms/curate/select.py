@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gog.schemas import Behaviour, Box, Origin, Reject, Trajectory, Unit, Verdict
 from gog.schemas.boxes import same_place
+from gog.transforms.episode.steps import by_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,13 @@ def _last_gaze(candidate: Candidate) -> Box | None:
     return boxes[-1] if boxes else None
 
 
+def _calls(trajectory: Trajectory) -> int:
+    """Calls that it did, those of a turn that did not go well included."""
+    said = (message for message in trajectory.messages if message.role == "assistant")
+    turns = zip(said, by_turn(trajectory.steps), strict=False)
+    return sum(len(steps) for message, steps in turns if message.tool_calls)
+
+
 def _rank(
     candidate: Candidate, kept: frozenset[Behaviour] | set[Behaviour], prefer_reflective: bool
 ) -> tuple[bool, bool, bool, bool, int, bool, str]:
@@ -82,7 +90,7 @@ def _rank(
         verdict.gaze_useful is False,
         trajectory.origin is Origin.COMPOSE and verdict.gaze_useful is None,
         prefer_reflective and not trajectory.reflective,
-        sum(bool(message.tool_calls) for message in trajectory.messages),
+        _calls(trajectory),
         trajectory.behaviour in kept,
         trajectory.trajectory_id,
     )

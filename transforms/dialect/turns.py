@@ -70,19 +70,25 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a turn does. `message` is the turn in canonical form; `ignored` are the ids of calls after the first.
+    """What a turn does. `message` is the turn in canonical form; `ignored` are the ids of calls beyond those allowed.
 
-    `slip` is the code of what is wrong with a call that is done all the same: nobody is to learn from such a turn.
+    `slip` is the code of what is wrong with a turn whose calls are done all the same: nobody is to learn from it.
     """
 
     message: Message
-    action: Call | Answer | Mistake
+    actions: tuple[Call | Answer | Mistake, ...]
+    """Its calls in their order, each well-formed or a mistake; or its answer; or the mistake that it is."""
     ignored: tuple[str, ...] = ()
     slip: str = ""
 
+    @property
+    def action(self) -> Call | Answer | Mistake:
+        """The first of them."""
+        return self.actions[0]
+
 
 MAX_CALLS = 8
-"""Calls of one turn that are kept in its message; only the first one is done."""
+"""Calls of one turn that are kept in its message; no episode does more."""
 
 _THINK = re.compile(r"<(/?)(?:think|thinking|reason)>", re.IGNORECASE)
 _CHANNELS = re.compile(
@@ -107,13 +113,15 @@ _ENDS = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|endoftext|>", "
 """Tokens that end a turn."""
 
 
-def parse_turn(message: Message, turn: int, tools: tuple[ToolForm, ...]) -> Parsed:
+def parse_turn(message: Message, turn: int, tools: tuple[ToolForm, ...], most: int = 1) -> Parsed:
     """Read an assistant message; `turn` makes the ids of its calls, `tools` are those that are known.
+
+    At most `most` of its calls are read, those after them are ignored.
 
     A turn that calls a tool and answers at once is a call: the answer waits until it has seen the result. In the
     canonical message a well-formed call has the tool's own name, normalised arguments and the id `call_TURN_INDEX`.
     A native call that cannot be read stays a call, with what was written as its one argument, and is answered as one;
-    a tag that cannot be read stays text.
+    so does a tag beside one that can be read. Where none can, tags stay text.
     """
     content, thought = split_reasoning(message)
     said = Message(role="assistant", content=content, reasoning_content=thought or None)
@@ -123,22 +131,24 @@ def parse_turn(message: Message, turn: int, tools: tuple[ToolForm, ...]) -> Pars
         asked, content = _lift_tags(said.text, tools)
     if not asked:
         return _read_answer(said)
-    calls, action = _read_calls(asked[:MAX_CALLS], turn, tools, native)
-    if isinstance(action, Mistake) and action.code in _UNREADABLE and not native:
-        return Parsed(said, action)
+    calls, actions = _read_calls(asked[:MAX_CALLS], most, turn, tools, native)
+    if not native and all(map(_is_unreadable, actions)):
+        mistake = actions[0]
+        assert isinstance(mistake, Mistake)
+        return Parsed(said, (replace(mistake, call_id=None),))
     said = said.model_copy(update={"content": content, "tool_calls": calls})
-    slip = "several_calls" if len(asked) > 1 else "answer_with_call" if ANSWER_TAG.search(content) else ""
-    return Parsed(said, action, tuple(call.id for call in calls[1:]), slip)
+    slip = "several_calls" if len(asked) > most else "answer_with_call" if ANSWER_TAG.search(content) else ""
+    return Parsed(said, actions, tuple(call.id for call in calls[len(actions) :]), slip)
 
 
 def _read_answer(said: Message) -> Parsed:
     answers = ANSWER_TAG.findall(said.text)
     if not answers:
-        return Parsed(said, Mistake("no_action", "A turn calls one tool or ends with <answer>...</answer>."))
+        return Parsed(said, (Mistake("no_action", "A turn calls one tool or ends with <answer>...</answer>."),))
     text = str(answers[-1]).strip()
     if not text:
-        return Parsed(said, Mistake("empty_answer", "The answer is empty."))
-    return Parsed(said, Answer(text))
+        return Parsed(said, (Mistake("empty_answer", "The answer is empty."),))
+    return Parsed(said, (Answer(text),))
 
 
 def split_reasoning(message: Message) -> tuple[str, str]:
@@ -238,34 +248,35 @@ def _bare_json(text: str) -> str:
 
 
 def _read_calls(
-    asked: list[tuple[str, str]], turn: int, tools: tuple[ToolForm, ...], native: bool
-) -> tuple[tuple[ToolCall, ...], Call | Mistake]:
-    """The calls in canonical form, and what the first one does; later ones that cannot be read are left out."""
+    asked: list[tuple[str, str]], most: int, turn: int, tools: tuple[ToolForm, ...], native: bool
+) -> tuple[tuple[ToolCall, ...], tuple[Call | Mistake, ...]]:
+    """The calls in canonical form, and what the first `most` do; of the others what cannot be read is left out."""
     calls: list[ToolCall] = []
-    first: Call | Mistake | None = None
+    actions: list[Call | Mistake] = []
     by_name = {tool.name: tool for tool in tools}
     aliases = {alias: tool.name for tool in tools for alias in tool.aliases if alias not in by_name}
-    for name, arguments in asked:
+    for place, (name, arguments) in enumerate(asked):
         call_id = f"call_{turn}_{len(calls)}"
         name = _own_name(name, by_name.keys() | aliases.keys())
         name = aliases.get(name, name)
-        if native and not _NAME.fullmatch(name):
+        if (native or most > 1) and not _NAME.fullmatch(name):
             name = "unknown"
         loaded = {} if arguments.strip() in {"", "null"} else load_object(arguments)
         action = _read_call(name, loaded, call_id, by_name)
-        first = first or action
-        if isinstance(action, Mistake) and action.code in _UNREADABLE:
-            if first is not action:
+        if _is_unreadable(action):
+            if place >= most:
                 continue
-            if not native:
-                break
-            first = replace(action, call_id=call_id)
             loaded = {_AS_WRITTEN: arguments[:_UNREADABLE_SHOWN]} if loaded is None else loaded
+        if place < most:
+            actions.append(action)
         final = action.arguments if isinstance(action, Call) else loaded
         function = Function(name=name, arguments=json.dumps(final, ensure_ascii=False))
         calls.append(ToolCall(id=call_id, function=function))
-    assert first is not None
-    return tuple(calls), first
+    return tuple(calls), tuple(actions)
+
+
+def _is_unreadable(action: Call | Mistake) -> bool:
+    return isinstance(action, Mistake) and action.code in _UNREADABLE
 
 
 def _own_name(name: str, known: Set[str]) -> str:
@@ -280,9 +291,9 @@ def _read_call(
     name: str, arguments: dict[str, Any] | None, call_id: str, tools: Mapping[str, ToolForm]
 ) -> Call | Mistake:
     if arguments is None or arguments.keys() == {_AS_WRITTEN}:
-        return Mistake("bad_json", "The call is not JSON, or its arguments are not a JSON object.")
+        return Mistake("bad_json", "The call is not JSON, or its arguments are not a JSON object.", call_id)
     if name not in tools:
-        return Mistake("unknown_tool", f"There is no tool {name[:60]!r}; the tools are {', '.join(tools)}.")
+        return Mistake("unknown_tool", f"There is no tool {name[:60]!r}; the tools are {', '.join(tools)}.", call_id)
     read = tools[name].read(arguments)
     return Mistake("bad_arguments", read, call_id) if isinstance(read, str) else Call(name, read, call_id)
 

@@ -44,7 +44,7 @@ async def drive(episode: Episode, speak: Speak, tools: EpisodeTools, on_turn: On
             driven = take_turn(driven, await speak(driven.episode))
             if on_turn is not None:
                 on_turn(driven)
-            if driven.episode.pending is not None:
+            while driven.episode.pending is not None:
                 driven = await use_tool(driven, tools)
                 if on_turn is not None:
                     on_turn(driven)

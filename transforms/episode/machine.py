@@ -3,14 +3,15 @@
     episode = start(settings, question, image, system)
     while episode.stop is None:
         episode = act(episode, message_of_the_model)
-        if episode.pending is not None:
+        while episode.pending is not None:
             episode = observe(episode, result_of_the_tool)
 
-`act` and `observe` return a new state and do no work outside: no search, no pixels. Source: Glance-or-Gaze, arXiv
-2601.13942, "Selective Gaze"; the limits are ours (design section 5).
+`act` and `observe` return a new state and do no work outside: no search, no pixels. Of a turn with several calls each
+is resolved, counted and observed like one alone, in their order, and what one showed is there for the next. Source:
+Glance-or-Gaze, arXiv 2601.13942, "Selective Gaze"; the limits are ours (design section 5).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
@@ -26,21 +27,20 @@ from gog.schemas import (
     FrameSpec,
     ImagePart,
     Message,
-    Reflection,
     Step,
     StopReason,
     TextPart,
     content_id,
 )
-from gog.schemas.boxes import iou, shown_size
+from gog.schemas.boxes import shown_size
 from gog.transforms.dialect.observations import clip_tokens, neutralise
-from gog.transforms.dialect.turns import FRAME_TEXT, Answer, Call, Mistake, parse_turn, plain_text
+from gog.transforms.dialect.turns import FRAME_TEXT, MAX_CALLS, Answer, Call, Mistake, parse_turn, plain_text
 from gog.transforms.episode.folding import folded, seen
 from gog.transforms.episode.mcp_tool import McpTool
 from gog.transforms.episode.observation import illustrated, shown
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.episode.tool import Scene, Tool, ToolRequest, ToolResult
-from gog.transforms.episode.tools import BUILT_IN, TOOLS, known_tools, own_names, servers_among, tools_of
+from gog.transforms.episode.tools import BUILT_IN, known_tools, own_names, servers_among, tools_of
 from gog.transforms.services.mcp.address import parse_address
 from gog.transforms.services.mcp.pinned import PinnedTool
 
@@ -52,10 +52,12 @@ class EpisodeSettings(BaseModel):
 
     max_turns: int = Field(default=8, ge=1)
     """Turns of the model, that of the answer included; after them the episode ends without one."""
+    calls_per_turn: int = Field(default=1, ge=1, le=MAX_CALLS)
+    """Tool calls that a turn may hold; those after them are not done."""
     max_images: int = Field(default=6, ge=1)
     """Images in all, the original included."""
     max_strikes: int = Field(default=3, ge=1)
-    """Turns that cannot be read as a call or an answer, at the last of which it ends."""
+    """Calls that cannot be read or done, and turns without a call or an answer, at the last of which it ends."""
     observation_tokens: int = Field(default=800, ge=50)
     """Length of what a search shows, estimated by bytes."""
     top_k: int = Field(default=5, ge=1, le=20)
@@ -130,6 +132,11 @@ class Episode:
     steps: tuple[Step, ...] = ()
     strikes: int = 0
     pending: ToolRequest | None = None
+    left: tuple[Call | Mistake, ...] = ()
+    """Calls of the turn that is being taken which are done after the one that is pending."""
+    ignored: tuple[str, ...] = ()
+    """Ids of its further calls: they are refused after the results, in their order, since chat templates show results
+    by position."""
     stop: StopReason | None = None
     answer: str | None = None
     results: tuple[str | None, ...] = ()
@@ -144,7 +151,7 @@ class Episode:
     @property
     def turns(self) -> int:
         """Turns that the model has taken."""
-        return len(self.steps)
+        return self.steps[-1].turn + 1 if self.steps else 0
 
 
 def system_prompt(settings: EpisodeSettings, *, teacher: bool = False) -> tuple[str, str]:
@@ -153,10 +160,13 @@ def system_prompt(settings: EpisodeSettings, *, teacher: bool = False) -> tuple[
     tools = [tool.name for tool in settings.offered]
     prompt = render(name, frame_text=FRAME_TEXT[settings.frame], max_turns=settings.max_turns, tools=tools)
     hints = [tool.hint for tool in settings.offered if tool.hint]
-    if not hints:
+    more = [render("episode/more_tools", hints=hints)] if hints else []
+    if settings.calls_per_turn > 1:
+        more.append(render("episode/several_calls", calls=settings.calls_per_turn))
+    if not more:
         return prompt.text, prompt.hash
-    more = render("episode/more_tools", hints=hints)
-    return f"{prompt.text}\n\n{more.text}", content_id("prompt", [prompt.hash, more.hash, hints])
+    text = "\n\n".join([prompt.text, *(part.text for part in more)])
+    return text, content_id("prompt", [prompt.hash, *(part.hash for part in more), hints])
 
 
 def offered_tools(settings: EpisodeSettings) -> tuple[dict[str, JsonValue], ...]:
@@ -184,34 +194,49 @@ def act(episode: Episode, message: Message, *, train: bool = True) -> Episode:
     """
     if episode.stop is not None or episode.pending is not None:
         raise RuntimeError("the episode is not waiting for the model")
-    parsed = parse_turn(message, episode.turns, episode.settings.known)
+    settings = episode.settings
+    parsed = parse_turn(message, episode.turns, settings.known, settings.calls_per_turn)
     after_evidence = any(step.evidence_ids for step in episode.steps)
     reflection = reflection_of(plain_text(parsed.message)) if after_evidence else None
     episode = replace(episode, messages=(*episode.messages, parsed.message))
     step = Step(turn=episode.turns, action="none", reflection=reflection, train=train)
-    match parsed.action:
-        case Answer(text=text):
-            step = step.model_copy(update={"action": "answer", "arguments": {"text": text}})
-            return replace(episode, steps=(*episode.steps, step), stop=StopReason.ANSWERED, answer=text)
-        case Mistake() as mistake:
-            return _strike(episode, step, mistake, parsed.ignored)
-        case Call() as call:
-            step = step.model_copy(update={"error": parsed.slip})
-            return _call(episode, step, call, parsed.ignored)
+    if isinstance(parsed.action, Answer):
+        text = parsed.action.text
+        step = step.model_copy(update={"action": "answer", "arguments": {"text": text}})
+        return replace(episode, steps=(*episode.steps, step), stop=StopReason.ANSWERED, answer=text)
+    step = step.model_copy(update={"error": parsed.slip})
+    left = tuple(action for action in parsed.actions if not isinstance(action, Answer))
+    return _go_on(replace(episode, left=left, ignored=parsed.ignored), step)
 
 
-def _call(episode: Episode, step: Step, call: Call, ignored: Sequence[str]) -> Episode:
+def _go_on(episode: Episode, step: Step) -> Episode:
+    """Do the calls that are left until one waits for its tool; after the last one the turn is over.
+
+    `step` is what is known of the first of them: of a turn its first step has the reflection and the slip.
+    """
+    while episode.left and episode.stop is None:
+        call, *left = episode.left
+        episode = _call(replace(episode, left=tuple(left)), step, call)
+        if episode.pending is not None:
+            return episode
+        step = Step(turn=step.turn, action="none", train=step.train)
+    return episode if episode.stop is not None else _next_turn(_refuse(episode))
+
+
+def _call(episode: Episode, step: Step, call: Call | Mistake) -> Episode:
+    if isinstance(call, Mistake):
+        return _strike(episode, step, call)
     step = step.model_copy(update={"action": call.tool, "arguments": call.arguments})
     resolved = _resolve(episode, call)
     if isinstance(resolved, Mistake):
-        return _strike(episode, step, resolved, ignored)
+        return _strike(episode, step, resolved)
     if resolved.box is not None and resolved.found is None:
         step = step.model_copy(update={"box": resolved.box})
     if _asked(step) in [_asked(earlier) for earlier in episode.steps if earlier.evidence_ids]:
         step = step.model_copy(update={"error": "repeated"})
         note = f"{call.tool}: already done, the result is above. Do something else or answer."
-        return _next_turn(_told(episode, note, call.call_id, ignored), step)
-    return replace(episode, steps=(*episode.steps, step), pending=replace(resolved, ignored=tuple(ignored)))
+        return _told(episode, step, note, call.call_id)
+    return replace(episode, steps=(*episode.steps, step), pending=resolved)
 
 
 def _asked(step: Step) -> tuple[str, Box | Mapping[str, JsonValue]]:
@@ -249,49 +274,45 @@ def observe(episode: Episode, result: ToolResult) -> Episode:
         pending=None,
         results=results,
     )
-    return _go_on(_refuse(episode, pending.ignored))
+    return _go_on(episode, Step(turn=step.turn, action="none", train=step.train))
 
 
 def _last_turn_note(episode: Episode, taken: int) -> str:
-    left = episode.settings.max_turns - taken
-    return "\n(One turn is left: answer now.)" if left == 1 else ""
+    """What stands below the last result of the last turn but one."""
+    last = episode.settings.max_turns - taken == 1 and not episode.left
+    return "\n(One turn is left: answer now.)" if last else ""
 
 
-def _refuse(episode: Episode, ignored: Sequence[str]) -> Episode:
-    """Answer the calls after the first: one call a turn."""
-    told = tuple(
-        Message(role="tool", content="Not done: one call a turn.", tool_call_id=call_id) for call_id in ignored
-    )
-    return replace(episode, messages=(*episode.messages, *told)) if told else episode
+def _refuse(episode: Episode) -> Episode:
+    """Answer the calls beyond those that a turn may hold."""
+    most = episode.settings.calls_per_turn
+    note = "Not done: one call a turn." if most == 1 else f"Not done: at most {most} calls a turn."
+    told = tuple(Message(role="tool", content=note, tool_call_id=call_id) for call_id in episode.ignored)
+    return replace(episode, messages=(*episode.messages, *told), ignored=())
 
 
-def _told(episode: Episode, note: str, call_id: str | None, ignored: Sequence[str]) -> Episode:
-    """Answer the turn that is being taken with a note instead of a result."""
-    note += _last_turn_note(episode, episode.turns + 1)
+def _told(episode: Episode, step: Step, note: str, call_id: str | None) -> Episode:
+    """Answer a call with a note instead of a result, or the turn where it holds none."""
+    note += _last_turn_note(episode, step.turn + 1)
     if call_id is None:
         message = Message(role="user", content=note)
     else:
         message = Message(role="tool", content=note, tool_call_id=call_id)
-    return _refuse(replace(episode, messages=(*episode.messages, message)), ignored)
+    return replace(episode, messages=(*episode.messages, message), steps=(*episode.steps, step))
 
 
 _NOTE_TOKENS = 100
 
 
-def _strike(episode: Episode, step: Step, mistake: Mistake, ignored: Sequence[str]) -> Episode:
+def _strike(episode: Episode, step: Step, mistake: Mistake) -> Episode:
     step = step.model_copy(update={"error": mistake.code})
     episode = replace(episode, strikes=episode.strikes + 1)
     if episode.strikes >= episode.settings.max_strikes:
-        return replace(episode, steps=(*episode.steps, step), stop=StopReason.STRIKES)
-    note = f"Error: {clip_tokens(neutralise(mistake.detail), _NOTE_TOKENS)}"
-    return _next_turn(_told(episode, note, mistake.call_id, ignored), step)
+        return replace(episode, steps=(*episode.steps, step), left=(), ignored=(), stop=StopReason.STRIKES)
+    return _told(episode, step, f"Error: {clip_tokens(neutralise(mistake.detail), _NOTE_TOKENS)}", mistake.call_id)
 
 
-def _next_turn(episode: Episode, step: Step) -> Episode:
-    return _go_on(replace(episode, steps=(*episode.steps, step)))
-
-
-def _go_on(episode: Episode) -> Episode:
+def _next_turn(episode: Episode) -> Episode:
     """The episode before its next turn: over, folded, or as it is."""
     if episode.turns >= episode.settings.max_turns:
         return replace(episode, stop=StopReason.OUT_OF_TURNS)
@@ -307,35 +328,3 @@ def behaviour_of(episode: Episode) -> Behaviour:
     if not used:
         return Behaviour.DIRECT
     return Behaviour.MIXED if len(used) > 1 else used.pop()
-
-
-def is_reflective(steps: Sequence[Step]) -> bool:
-    """A wrong focus was noticed (off target or ambiguous) and the next search looked elsewhere.
-
-    Another text query after a text search is no other place, nor is a box that is half the same (IoU), nor the picture
-    of a result.
-    """
-    last: Step | None = None
-    noticed = False
-    for step in steps:
-        if step.reflection is not None:
-            noticed = last is not None and step.reflection is not Reflection.USEFUL
-        if step.evidence_ids and not _is_no_search(step.action):
-            if noticed and last is not None and not _same_place(last, step):
-                return True
-            last = step
-    return False
-
-
-def _is_no_search(action: str) -> bool:
-    return action in TOOLS and TOOLS[action].behaviour is None
-
-
-_SAME_IOU = 0.5
-
-
-def _same_place(one: Step, other: Step) -> bool:
-    places = [WHOLE if step.action == "image_search" else step.box for step in (one, other)]
-    if places[0] is None or places[1] is None:
-        return places[0] is places[1]
-    return iou(places[0], places[1]) >= _SAME_IOU

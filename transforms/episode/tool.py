@@ -31,9 +31,6 @@ class Scene(NamedTuple):
 class ToolRequest:
     """What the machine waits for. `box` (before padding) belongs to a look at a region alone: on the original, or on
     `found`, a picture that a tool found. `picture` is the hash of a result's picture that is asked for.
-
-    `ignored` are the ids of the turn's further calls: they are refused after the result, in the order of the calls,
-    because chat templates show results by position.
     """
 
     tool: "Tool"
@@ -42,7 +39,6 @@ class ToolRequest:
     box: Box | None = None
     found: EpisodeImage | None = None
     picture: str = ""
-    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from gog.schemas import WHOLE, EpisodeImage, ImagePart, Message, Origin, Seed, TextPart, Trajectory, content_id
 from gog.transforms.episode.driver import Driven
 from gog.transforms.episode.folding import seen
-from gog.transforms.episode.machine import EpisodeSettings, behaviour_of, is_reflective, offered_tools, system_prompt
+from gog.transforms.episode.machine import EpisodeSettings, behaviour_of, offered_tools, system_prompt
+from gog.transforms.episode.steps import is_reflective
 
 
 @dataclass(frozen=True, slots=True)

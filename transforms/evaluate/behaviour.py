@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gog.schemas import Behaviour, Evidence, Reflection, Trajectory
+from gog.transforms.episode.steps import by_turn
 from gog.transforms.evaluate.share import Share
 from gog.transforms.services.gateway.prices import Price
 from gog.transforms.verify.grounding import names_target, searched
@@ -43,7 +44,7 @@ def course_of(trajectory: Trajectory, evidence: Iterable[Evidence], targets: tup
     providers = [by_id[key].provider for step in trajectory.steps for key in step.evidence_ids]
     return Course(
         behaviour=trajectory.behaviour,
-        turns=len(trajectory.steps),
+        turns=len(by_turn(trajectory.steps)),
         answered=trajectory.answer is not None,
         searches=tuple(sorted(Counter(filter(None, providers)).items())),
         gazes=tuple(_gazes(trajectory, by_id, targets)) if targets else (),
@@ -53,12 +54,14 @@ def course_of(trajectory: Trajectory, evidence: Iterable[Evidence], targets: tup
 
 
 def _gazes(trajectory: Trajectory, by_id: Mapping[str, Evidence], targets: tuple[str, ...]) -> Iterator[Gaze]:
-    steps = (*trajectory.steps, None)
-    for step, after in zip(trajectory.steps, steps[1:], strict=True):
-        seen = [by_id[key] for key in step.evidence_ids]
-        if step.box is not None and searched(seen):
-            useful = any(names_target(targets, one) for one in seen)
-            yield Gaze(useful, after is not None, None if after is None else after.reflection)
+    turns = by_turn(trajectory.steps)
+    for number, turn in enumerate(turns, 1):
+        followed = number < len(turns)
+        judged = turns[number][0].reflection if followed else None
+        for step in turn:
+            seen = [by_id[key] for key in step.evidence_ids]
+            if step.box is not None and searched(seen):
+                yield Gaze(any(names_target(targets, one) for one in seen), followed, judged)
 
 
 @dataclass(frozen=True, slots=True)

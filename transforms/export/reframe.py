@@ -26,6 +26,7 @@ from gog.schemas import (
 from gog.schemas.boxes import frame_size, from_frame, smart_resize, to_frame
 from gog.transforms.dialect.turns import load_object
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, observe, offered_tools, start, system_prompt
+from gog.transforms.episode.steps import by_turn
 from gog.transforms.episode.tool import ToolResult
 from gog.transforms.export.coordinates import rewrite_boxes
 from gog.transforms.export.rows import boxes_of, reject_sft
@@ -79,12 +80,13 @@ def _replay(
         smart_resize(image.width, image.height, target.factor, target.min_pixels, target.max_pixels)  # or it is refused
     episode = start(target, seed.question, trajectory.images[0], system_prompt(target)[0])
     turns = [message for message in trajectory.messages if message.role == "assistant"]
-    if len(turns) != len(trajectory.steps):
-        raise NotTheSameError(f"{len(turns)} turns of the assistant, {len(trajectory.steps)} steps")
+    taken = by_turn(trajectory.steps)
+    if len(turns) != len(taken):
+        raise NotTheSameError(f"{len(turns)} turns of the assistant, steps of {len(taken)}")
     boxes: dict[tuple[float, ...], tuple[float, ...] | None] = {}
-    for turn, step in zip(turns, trajectory.steps, strict=True):
-        if episode.stop is not None or episode.pending is not None:
-            raise NotTheSameError(f"the episode ends before turn {step.turn}")
+    for turn, steps in zip(turns, taken, strict=True):
+        if episode.stop is not None:
+            raise NotTheSameError(f"the episode ends before turn {steps[0].turn}")
         said = _in_frame(turn, trajectory.images, source, target)
         boxes |= {tuple(box): tuple(new) for box, new in zip(boxes_of(turn), boxes_of(said), strict=True)}
         said = said.model_copy(
@@ -93,10 +95,14 @@ def _replay(
                 "reasoning_content": said.reasoning_content and rewrite_boxes(said.reasoning_content, boxes),
             }
         )
-        episode = act(episode, said, train=step.train)
-        _same(step, episode.steps[-1])
-        if episode.pending is not None:
+        before = len(episode.steps)
+        episode = act(episode, said, train=steps[0].train)
+        while episode.pending is not None:
+            step = _same(steps, episode.steps[before:])
             episode = observe(episode, _recorded(step, evidence, trajectory.images, len(episode.images)))
+        _same(steps, episode.steps[before:])
+        if len(episode.steps) - before != len(steps):
+            raise NotTheSameError(f"turn {steps[0].turn} does {len(episode.steps) - before} of {len(steps)} calls")
     if (episode.stop, episode.answer) != (trajectory.stop, trajectory.answer):
         raise NotTheSameError(f"it ends with {episode.stop} instead of {trajectory.stop}")
     return episode
@@ -116,10 +122,15 @@ def _recorded(step: Step, evidence: Mapping[str, Evidence], images: Sequence[Epi
     return ToolResult(found, images[taken])
 
 
-def _same(recorded: Step, replayed: Step) -> None:
-    if (recorded.action, recorded.error) != (replayed.action, replayed.error):
-        was, now = (f"{step.action}{f' ({step.error})' if step.error else ''}" for step in (recorded, replayed))
-        raise NotTheSameError(f"turn {recorded.turn} was {was} and is {now} in the other frame")
+def _same(recorded: Sequence[Step], replayed: Sequence[Step]) -> Step:
+    """The recorded step that was replayed last, of a turn of which it and those before it are the same."""
+    for was, now in zip(recorded, replayed, strict=False):
+        if (was.action, was.error) != (now.action, now.error):
+            said = [f"{step.action}{f' ({step.error})' if step.error else ''}" for step in (was, now)]
+            raise NotTheSameError(f"turn {was.turn} was {said[0]} and is {said[1]} in the other frame")
+    if len(replayed) > len(recorded):
+        raise NotTheSameError(f"turn {recorded[0].turn} does more than the {len(recorded)} calls that are recorded")
+    return recorded[len(replayed) - 1]
 
 
 def _in_frame(

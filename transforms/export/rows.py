@@ -32,6 +32,7 @@ from gog.schemas.boxes import smart_resize
 from gog.transforms.dialect.observations import estimate_tokens, neutralise
 from gog.transforms.dialect.turns import ANSWER_TAG, load_object, plain_text
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
+from gog.transforms.episode.steps import by_turn
 from gog.transforms.episode.trajectory import original_image, policy_view
 from gog.transforms.export.coordinates import coordinates_in, rewrite_boxes
 from gog.transforms.export.text import in_json
@@ -174,7 +175,7 @@ def sft_row(
         teacher=trajectory.teacher,
         plan=trajectory.plan,
         plan_used_gold=trajectory.plan_used_gold,
-        turns=len(trajectory.steps),
+        turns=len(by_turn(trajectory.steps)),
         frame=trajectory.frame,
         outcome=verdict.outcome.value,
         method=verdict.method.value,
@@ -255,16 +256,18 @@ def _learnt(trajectory: Trajectory) -> list[Step]:
 def trained_messages(messages: Sequence[Message], steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Chat messages; each of the assistant's says in `train` whether the loss may see it.
 
-    It may not see a planned wrong action, nor a turn that the episode answered with an error, nor one with several
-    calls: nobody is taught to err.
+    It may not see a planned wrong action, nor a turn of which the episode answered a call with an error or did not do
+    it: nobody is taught to err.
     """
-    turns = iter(steps)
+    turns = iter(by_turn(steps))
     chat = []
     for message in messages:
         plain = chat_message(message)
         if message.role == "assistant":
-            step = next(turns)
-            plain["train"] = step.train and not step.error and len(message.tool_calls) <= 1
+            done = next(turns)
+            plain["train"] = all(step.train and not step.error for step in done) and len(message.tool_calls) <= len(
+                done
+            )
         chat.append(plain)
     if next(turns, None) is not None:
         raise ValueError("more steps than turns of the assistant")

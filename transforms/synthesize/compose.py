@@ -126,7 +126,7 @@ async def _write(
             driven = take_turn(driven, reply, train=action.train)
             if on_turn is not None:
                 on_turn(driven)
-            if driven.episode.pending is not None:
+            while driven.episode.pending is not None:
                 driven = await use_tool(driven, tools)
                 if on_turn is not None:
                     on_turn(driven)

@@ -40,7 +40,7 @@ SELECT row_number() OVER (ORDER BY t.seed_id, t.sample_index, t.trajectory_id) A
     s.image_sha256, coalesce(s.width, 1) AS width, coalesce(s.height, 1) AS height,
     t.origin, t.behaviour, CASE WHEN t.reflective THEN 'yes' ELSE 'no' END AS reflective, t.teacher,
     t.answer, t.stop,
-    CASE WHEN json_valid(t.steps) THEN json_array_length(t.steps)::BIGINT ELSE 0 END AS turns,
+    CASE WHEN json_valid(t.steps) THEN coalesce((t.steps->'$[#-1].turn')::BIGINT + 1, 0) ELSE 0 END AS turns,
     CASE WHEN json_valid(t.steps)
         THEN len(json_extract(t.steps, '$[*].box[0]')) ELSE 0 END AS gazes,
     CASE WHEN json_valid(t.steps) THEN json_extract(t.steps, '$[*].box')::VARCHAR[] ELSE [] END AS boxes,

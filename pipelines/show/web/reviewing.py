@@ -19,6 +19,7 @@ from gog.pipelines.show.web.pace import minutes_left
 from gog.pipelines.show.web.records import verdicts_of
 from gog.pipelines.show.web.site import COOKIE, Site, json_body, number_of
 from gog.schemas.rows import SchemaError
+from gog.transforms.episode.steps import by_turn
 from gog.transforms.evaluate.audit import in_order, report
 
 AUDITED: Final = 50
@@ -92,7 +93,8 @@ class Reviewing:
         def write() -> dict[str, Any]:
             records = self._site.lake.records(run, name)
             trajectory = records.trajectory
-            gazes = {step.turn for step in trajectory.steps if step.box}
+            turns = by_turn(trajectory.steps)
+            gazes = [(step.turn, call) for turn in turns for call, step in enumerate(turn) if step.box]
             answers = can_answer(trajectory)
             self._site.lake.add_review(run, name, trajectory.seed_id, who, read_change(body, gazes, answers=answers))
             index = self._site.lake.index(run)

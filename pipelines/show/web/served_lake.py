@@ -16,7 +16,7 @@ from gog.pipelines.show.trajectory import Records
 from gog.pipelines.show.web.index import RunIndex
 from gog.pipelines.show.web.listed import signature
 from gog.pipelines.show.web.records import groups_of, open_reader, read_records
-from gog.schemas import Audit, Box, Decision, Outcome, Review
+from gog.schemas import Audit, Decision, Outcome, Review
 from gog.transforms.evaluate.audit import Group, draw
 from gog.transforms.images import ImageError, decode_image
 from gog.transforms.place import is_remote
@@ -113,7 +113,7 @@ class ServedLake:
     def add_review(
         self, run: str, trajectory_id: str, seed_id: str, reviewer: str, change: Mapping[str, Any]
     ) -> Mapping[str, Review]:
-        """Change a reviewer's review (`decision`, `why`, `answer`, `comment`, `boxes` by turn); returns all of them.
+        """Change a reviewer's review (`decision`, `why`, `answer`, `comment`, `boxes` by key); returns all of them.
 
         What `change` does not name stays as it was; a box that is None is taken back.
         """
@@ -122,16 +122,18 @@ class ServedLake:
             known = book.latest
             before = known.get(trajectory_id, {}).get(reviewer)
             decision: Decision | None = before.decision if before else None
-            boxes: dict[int, Box] = {b.turn: b.box for b in before.boxes} if before else {}
+            boxes = {box.key: box for box in before.boxes} if before else {}
             if "decision" in change:
                 decision = Decision(change["decision"]) if change["decision"] is not None else None
-            for turn, box in change.get("boxes", {}).items():
-                boxes.pop(turn, None)
+            for key, box in change.get("boxes", {}).items():
+                boxes.pop(key, None)
                 if box is not None:
-                    boxes[turn] = box
+                    boxes[key] = box
             values = {name: change.get(name, getattr(before, name, None)) for name in ("why", "answer")}
             comment = change.get("comment", before.comment if before else "")
-            book.add(trajectory_id, seed_id, reviewer, decision=decision, boxes=boxes, comment=comment, **values)
+            book.add(
+                trajectory_id, seed_id, reviewer, decision=decision, boxes=[*boxes.values()], comment=comment, **values
+            )
             index = self._indexes.get(run)
             if index and index[0].known is known:
                 index[0].set_reviews(book.latest, trajectory_id)

@@ -144,7 +144,7 @@ def test_reviews_of_it_go(gog: Gog, kept: Place) -> None:
     other = next(curated for curated in rows(kept, "curated") if curated["seed_id"] != row["seed_id"])
     book = ReviewBook(Lake(kept.lake), "tiny")
     for name, seed in ((row["id"], row["seed_id"]), (other["trajectory_id"], other["seed_id"])):
-        book.add(name, seed, "Ada", decision=None, boxes={}, comment="looked at")
+        book.add(name, seed, "Ada", decision=None, boxes=[], comment="looked at")
     told(gog, kept, "--seed", row["seed_id"])
     assert [review["trajectory_id"] for review in rows(kept, "reviews")] == [other["trajectory_id"]]
     assert row["id"] not in (kept.run / "reviews" / "journal.jsonl").read_text()

@@ -29,7 +29,7 @@ def book(place: Place) -> ReviewBook:
 
 
 def say(kept: ReviewBook, name: str, reviewer: str, decision: Decision | None) -> None:
-    kept.add(name, "seed", reviewer, decision=decision, boxes={}, comment="")
+    kept.add(name, "seed", reviewer, decision=decision, boxes=[], comment="")
 
 
 def test_exports_follow_reviews_as_they_change(gog: Gog, copied: Place) -> None:

@@ -139,6 +139,7 @@ OTHER: list[dict[str, Any]] = [
     {"curate": {"keep": 2}},
     {"episode": {"max_turns": 3}},
     {"episode": {"fold": 8}},
+    {"episode": {"calls_per_turn": 2}},
     {"crops": {"padding": 0.2}},
     {"propose": {"limit": 2}},
     {"ingest": {"question_chars": 99}},

@@ -75,9 +75,9 @@ def test_reviews_of_two_people_are_kept(there: Lake) -> None:
     names = trajectory.trajectory_id, trajectory.seed_id
     books = ReviewBook(there, "small"), ReviewBook(Lake(there.root), "small")
     for who, book in zip(("ada", "bob"), books, strict=True):
-        book.add(*names, who, decision=Decision.ACCEPT, boxes={}, comment="")
+        book.add(*names, who, decision=Decision.ACCEPT, boxes=[], comment="")
     assert books[0].compact() == 2
-    books[1].add(*names, "eve", decision=Decision.REJECT, boxes={}, comment="no")
+    books[1].add(*names, "eve", decision=Decision.REJECT, boxes=[], comment="no")
     assert set(read_reviews(there, "small")[names[0]]) == {"ada", "bob", "eve"}
     assert len(there.parts("small", "reviews")) == 1
 

@@ -12,7 +12,7 @@ import pytest
 from gog.pipelines.lake.lake import Lake, LakeError
 from gog.pipelines.lake.review_files import AuditBook, ReviewBook, read_audits, read_reviews, reviewer_name
 from gog.pipelines.views.database import open_lake
-from gog.schemas import Box, Decision, Outcome, Review
+from gog.schemas import Box, CorrectedBox, Decision, Outcome, Review
 
 ACCEPT, REJECT = Decision.ACCEPT, Decision.REJECT
 
@@ -28,7 +28,8 @@ def book(lake: Lake) -> ReviewBook:
 
 def add(kept: ReviewBook, trajectory: str = "t1", reviewer: str = "ana", comment: str = "", **more: Decision) -> Review:
     decision = more.get("decision")
-    return kept.add(trajectory, "s", reviewer, decision=decision, boxes={0: Box(0, 0, 0.5, 0.5)}, comment=comment)
+    boxes = [CorrectedBox(turn=0, box=Box(0, 0, 0.5, 0.5))]
+    return kept.add(trajectory, "s", reviewer, decision=decision, boxes=boxes, comment=comment)
 
 
 def journal(lake: Lake) -> Path:
@@ -107,7 +108,7 @@ from gog.pipelines.lake.review_files import ReviewBook
 book = ReviewBook(Lake(Path(sys.argv[1])), "run")
 number = 0
 while True:
-    review = book.add(f"t{number}", "s", sys.argv[2], decision=None, boxes={}, comment="x" * 500)
+    review = book.add(f"t{number}", "s", sys.argv[2], decision=None, boxes=[], comment="x" * 500)
     print(review.review_id, flush=True)
     number += 1
     if number % 5 == 0:

@@ -4,6 +4,7 @@ import asyncio
 import io
 from pathlib import Path
 
+from episodes import several
 from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, hit, seed_of, services
 from rich.console import Console
 
@@ -18,16 +19,19 @@ from gog.transforms.services.protocols import Sampling, ServiceError
 SETTINGS = EpisodeSettings(max_turns=4)
 
 
-def printed(folder: Path, script: list[Told], results: tuple[Hit, ...] | ServiceError) -> tuple[list[str], Driven]:
+def printed(
+    folder: Path, script: list[Told], results: tuple[Hit, ...] | ServiceError, calls_per_turn: int = 1
+) -> tuple[list[str], Driven]:
     """The lines of an attempt, without their margins."""
+    limits = SETTINGS.model_copy(update={"calls_per_turn": calls_per_turn})
     out = io.StringIO()
     on_turn = Teller(Console(file=out, width=100)).attempt(0, 2, "rollout")
     policy = ScriptedPolicy(list(script))
     with services(folder, policy, text=FakeSearch(lambda _: results)) as (world, images):
         seed = seed_of(images)
         tools = EpisodeTools(world.gateway, world.text_search, world.image_search, world.cropper, 5)
-        speak = speaker(world.gateway, policy, Sampling(0.5), 0, offered_tools(SETTINGS), "hash", "episode")
-        driven = asyncio.run(drive(start(SETTINGS, seed.question, original_image(seed), ""), speak, tools, on_turn))
+        speak = speaker(world.gateway, policy, Sampling(0.5), 0, offered_tools(limits), "hash", "episode")
+        driven = asyncio.run(drive(start(limits, seed.question, original_image(seed), ""), speak, tools, on_turn))
     return [" ".join(line.split()) for line in out.getvalue().splitlines() if line.strip()], driven
 
 
@@ -70,3 +74,22 @@ def test_a_tool_that_fails_leaves_the_turn(tmp_path: Path) -> None:
     lines, driven = printed(tmp_path, script, ServiceError(FailureClass.AUTH, "no key"))
     assert lines[1:] == ["turn 1 I search.", 'text_search(query="x")']
     assert driven.failure is not None
+
+
+def test_calls_of_a_turn_are_told_one_after_the_other(tmp_path: Path) -> None:
+    asked = [called("text_search", {"query": word}) for word in ("a", "b", "c")]
+    turn = several(*asked).model_copy(update={"reasoning_content": "I search."})
+    script: list[Told] = [turn, answered("x", think="Evidence: useful.")]
+    lines, _ = printed(tmp_path, script, (hit("A", score=0.9),), calls_per_turn=2)
+    assert lines[1:] == [
+        "turn 1.1 I search.",
+        'text_search(query="a")',
+        "0.90 A",
+        "error several_calls",
+        'turn 1.2 text_search(query="b")',
+        'text_search(query="c")',
+        "0.90 A",
+        "Not done: at most 2 calls a turn.",
+        "turn 2 Evidence: useful.",
+        "answer x",
+    ]

@@ -68,7 +68,7 @@ class TestView:
         assert view.gazes[0].box == pytest.approx((0.1, 0.2, 0.3, 0.4))
         crops = [turn.crop.sha256 if turn.crop else None for turn in view.turns]
         assert crops == [*(image.sha256 for image in records.trajectory.images[1:]), None, None]
-        assert Gaze(COLOURS + 1, 9, "", WHOLE).colour == 0
+        assert Gaze(COLOURS + 1, 9, 0, "10", "", WHOLE).colour == 0
 
     def test_costs_what_its_price_says(self, records: Records) -> None:
         assert view_of(records, {TEACHER: Price(per_call=0.5)}).cost == 0.5

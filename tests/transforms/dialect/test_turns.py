@@ -247,6 +247,41 @@ def test_several_calls_first_counts_others_are_ignored() -> None:
     assert tagged.message.content == "and"
 
 
+HERMES = "<tool_call>{}</tool_call>"
+GOOD, BROKEN = ('{"name": "text_search", "arguments": {"query": "q"}}', '{"name": "gaze", "arguments": {')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HERMES.format(GOOD) + "\n" + HERMES.format('{"name": "image_search", "arguments": {}}'),
+        "<text_search>q</text_search> <image_search/>",
+        "<function_calls><invoke name='text_search'><parameter name='query'>q</parameter></invoke>"
+        "<invoke name='image_search'></invoke></function_calls>",
+        "<function=text_search><parameter=query>q</parameter></function><function=image_search></function>",
+        "<tool_call>text_search<arg_key>query</arg_key><arg_value>q</arg_value></tool_call><image_search/>",
+        f"{HERMES.format(GOOD)}<image_search/>",
+    ],
+)
+def test_several_calls_of_a_turn_are_read_in_every_dialect(text: str) -> None:
+    parsed = parse_turn(said(text), 2, known_tools(), 2)
+    assert parsed.actions == (Call("text_search", {"query": "q"}, "call_2_0"), Call("image_search", {}, "call_2_1"))
+    assert (parsed.ignored, parsed.slip, parsed.message.content) == ((), "", "")
+    assert [call.id for call in parsed.message.tool_calls] == ["call_2_0", "call_2_1"]
+
+
+def test_a_tag_that_cannot_be_read_beside_one_that_can_is_a_call_with_a_mistake() -> None:
+    parsed = parse_turn(said(HERMES.format(BROKEN) + HERMES.format(GOOD)), 0, known_tools(), 2)
+    assert len(parsed.actions) == 2
+    mistake, call = parsed.actions
+    assert isinstance(mistake, Mistake)
+    assert (mistake.code, mistake.call_id) == ("bad_json", "call_0_0")
+    assert call == Call("text_search", {"query": "q"}, "call_0_1")
+    assert json.loads(parsed.message.tool_calls[0].function.arguments) == {"unreadable": BROKEN}
+    alone = parse_turn(said(HERMES.format(BROKEN) * 2), 0, known_tools(), 2)
+    assert (alone.message.tool_calls, len(alone.actions)) == ((), 1)
+
+
 def test_a_flood_of_calls_is_bounded() -> None:
     parsed = parse_turn(said("<image_search/>" * 1000), 0, known_tools())
     assert len(parsed.message.tool_calls) == MAX_CALLS
@@ -435,11 +470,11 @@ _MESSAGES = st.builds(
 )
 
 
-@given(_MESSAGES, st.integers(0, 50))
-def test_any_message_is_read_and_canonical_form_is_stable(message: Message, turn: int) -> None:
-    parsed = parse_turn(message, turn, known_tools())
-    again = parse_turn(parsed.message, turn, known_tools())
-    assert (again.action, again.ignored, again.message) == (parsed.action, parsed.ignored, parsed.message)
+@given(_MESSAGES, st.integers(0, 50), st.integers(1, MAX_CALLS))
+def test_any_message_is_read_and_canonical_form_is_stable(message: Message, turn: int, most: int) -> None:
+    parsed = parse_turn(message, turn, known_tools(), most)
+    again = parse_turn(parsed.message, turn, known_tools(), most)
+    assert (again.actions, again.ignored, again.message) == (parsed.actions, parsed.ignored, parsed.message)
     _check_canonical(parsed)
 
 
@@ -449,18 +484,22 @@ def _check_canonical(parsed: Parsed) -> None:
     assert isinstance(message.content, str)
     ids = [call.id for call in message.tool_calls]
     assert len(set(ids)) == len(ids)
+    mistakes = {action.call_id for action in parsed.actions if isinstance(action, Mistake)}
     for call in message.tool_calls:
-        unread = isinstance(parsed.action, Mistake) and call.id == parsed.action.call_id
+        unread = call.id in mistakes
         assert call.function.name in BUILT_IN or (unread and re.fullmatch(r"[\w.-]+", call.function.name))
         loaded = json.loads(call.function.arguments, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
         assert isinstance(loaded, dict)
+    if ids:
+        assert (*(getattr(action, "call_id", "") for action in parsed.actions), *parsed.ignored) == tuple(ids)
+    for call, action in zip(message.tool_calls, parsed.actions, strict=False):
+        if isinstance(action, Call):
+            assert call.function.name == action.tool
+            assert json.loads(call.function.arguments) == action.arguments
+            json.dumps(action.arguments, allow_nan=False, ensure_ascii=False).encode()
     match parsed.action:
-        case Call(tool=tool, arguments=arguments, call_id=call_id):
-            assert ids[0] == call_id
-            assert tuple(ids[1:]) == parsed.ignored
-            assert message.tool_calls[0].function.name == tool
-            assert json.loads(message.tool_calls[0].function.arguments) == arguments
-            json.dumps(arguments, allow_nan=False, ensure_ascii=False).encode()
+        case Call():
+            assert ids
         case Answer(text=text):
             assert text.strip() == text != ""
             assert text in message.content

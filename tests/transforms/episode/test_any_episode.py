@@ -17,6 +17,7 @@ from gog.schemas import (
     FailureClass,
     Frame,
     Message,
+    Step,
     StopReason,
 )
 from gog.schemas.boxes import from_frame, resolve
@@ -27,7 +28,11 @@ from gog.transforms.episode.machine import (
     act,
     observe,
 )
+from gog.transforms.episode.steps import by_turn
 from gog.transforms.episode.tools import BUILT_IN
+from gog.transforms.export.rows import trained_messages
+
+NO_STRIKES = {"", "repeated", "several_calls", "answer_with_call"}
 
 _VALUES = st.integers(0, 1000)
 _SORTED = st.tuples(_VALUES, _VALUES, _VALUES, _VALUES).map(
@@ -102,6 +107,7 @@ _LIMITS = st.fixed_dictionaries(
         "frame": st.sampled_from(list(Frame)),
         "tools": st.sampled_from([BUILT_IN, (*BUILT_IN, "look")]),
         "fold": st.integers(0, 3),
+        "calls_per_turn": st.integers(1, 4),
     }
 )
 
@@ -110,18 +116,22 @@ _LIMITS = st.fixed_dictionaries(
 @given(_LIMITS, st.lists(_TURNS, min_size=6, max_size=6), st.lists(_RESULTS, min_size=6, max_size=6))
 def test_any_episode_keeps_the_rules(limits: dict[str, Any], turns: list[Message], results: list[Any]) -> None:
     episode = begin(**limits)
-    for turn, (hits, failure, crop) in zip(turns, results, strict=True):
+    for number, turn in enumerate(turns):
         if episode.stop is not None:
             break
         before = copy.deepcopy(episode)
         later = act(episode, turn)
         assert episode == before
         assert act(episode, turn) == later
-        if later.pending is not None:
+        asked = 0
+        while later.pending is not None:
             waiting, before = later, copy.deepcopy(later)
+            hits, failure, crop = results[(number + asked) % len(results)]
             given_back = result(waiting, hits, failure=failure, crop=crop)
             later = observe(waiting, given_back)
             assert waiting == before
+            asked += 1
+        assert asked <= episode.settings.calls_per_turn
         assert later.turns == episode.turns + 1
         episode = later
         _check_rules(episode)
@@ -132,15 +142,18 @@ def test_any_episode_keeps_the_rules(limits: dict[str, Any], turns: list[Message
 
 def _check_rules(episode: Episode) -> None:
     limits = episode.settings
-    assert episode.pending is None
+    assert (episode.pending, episode.left, episode.ignored) == (None, (), ())
     assert episode.turns <= limits.max_turns
     assert len(episode.images) <= limits.max_images
     assert episode.strikes <= limits.max_strikes
     assert (episode.stop is StopReason.STRIKES) == (episode.strikes == limits.max_strikes)
     assert (episode.stop is StopReason.ANSWERED) == (episode.answer is not None)
     said_so_far = [message for message in episode.messages if message.role == "assistant"]
-    assert len(said_so_far) == len(episode.steps)
-    assert [step.turn for step in episode.steps] == list(range(len(episode.steps)))
+    assert len(said_so_far) == episode.turns
+    turns = by_turn(episode.steps)
+    assert [{step.turn for step in turn} for turn in turns] == [{number} for number in range(episode.turns)]
+    assert episode.strikes == sum(step.error not in NO_STRIKES for step in episode.steps)
+    _check_calls(episode, said_so_far, turns)
     assert [m.images[0] for m in episode.messages[2:] if m.images] == [image.sha256 for image in episode.images[1:]]
     _check_history(episode)
     _check_results(episode)
@@ -150,6 +163,25 @@ def _check_rules(episode: Episode) -> None:
             assert estimate_tokens(message.text) <= limits.observation_tokens + 40
     for step in episode.steps:
         json.dumps(step.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()
+
+
+def _check_calls(episode: Episode, said_so_far: list[Message], turns: list[tuple[Step, ...]]) -> None:
+    """Of each turn so many calls have a step as it may hold; the others are refused, and nobody learns from it."""
+    trained = [message["train"] for message in trained_messages(episode.messages, episode.steps) if "train" in message]
+    for message, steps, learnt in zip(said_so_far, turns, trained, strict=True):
+        most = episode.settings.calls_per_turn
+        ended = episode.stop is StopReason.STRIKES and steps[-1] is episode.steps[-1]
+        assert len(steps) == max(1, min(len(message.tool_calls), most)) or (ended and len(steps) <= most)
+        assert all(step.reflection is None for step in steps[1:])
+        flawed = any(step.error for step in steps) or len(message.tool_calls) > most
+        assert learnt is not flawed
+        ids = {call.id for call in message.tool_calls[most:]}
+        told = [other.text for other in episode.messages if other.tool_call_id in ids]
+        assert all(text.startswith("Not done: ") for text in told)
+        assert len(told) == (0 if ended else len(ids))
+    for number, step in enumerate(episode.steps):
+        asked = [(one.action, one.box or one.arguments) for one in episode.steps[:number] if one.evidence_ids]
+        assert not step.evidence_ids or (step.action, step.box or step.arguments) not in asked
 
 
 def _check_folds(episode: Episode) -> None:

@@ -10,6 +10,7 @@ from fakes import answered, called, gaze, hit, said
 from pydantic import ValidationError
 
 from gog.schemas import (
+    WHOLE,
     Behaviour,
     Box,
     Evidence,
@@ -26,7 +27,6 @@ from gog.transforms.episode.machine import (
     EpisodeSettings,
     act,
     behaviour_of,
-    is_reflective,
     observe,
     offered_tools,
     start,
@@ -293,42 +293,6 @@ def test_behaviours(done: list[tuple[str, bool]], expected: Behaviour) -> None:
     assert behaviour_of(replace(begin(), steps=tuple(steps))) is expected
 
 
-HERE, CLOSER, THERE = Box(0.1, 0.1, 0.5, 0.5), Box(0.15, 0.1, 0.5, 0.5), Box(0.5, 0.5, 0.9, 0.9)
-
-
-def _look(box: Box, reflection: Reflection | None = None) -> Step:
-    return _step(*GAZE, reflection, box=box)
-
-
-OFF, UNSURE, USEFUL = Reflection.OFF_TARGET, Reflection.AMBIGUOUS, Reflection.USEFUL
-
-
-@pytest.mark.parametrize(
-    ("steps", "expected"),
-    [
-        ([_look(HERE), _look(THERE, OFF)], True),
-        ([_look(HERE), _step(*TEXT, UNSURE)], True),
-        ([_step(*GLANCE), _look(HERE, OFF)], True),
-        ([_step(*TEXT), _look(HERE, OFF)], True),
-        ([_look(HERE), _step("gaze", False, OFF, "bad_box"), _look(THERE)], True),
-        ([_look(HERE), _look(CLOSER, OFF), _look(THERE, OFF)], True),
-        ([_look(HERE), _look(CLOSER, OFF)], False),
-        ([_step(*TEXT), _step(*TEXT, OFF)], False),
-        ([_step(*GLANCE), _step(*GLANCE, OFF)], False),
-        ([_look(HERE), _look(THERE, USEFUL)], False),
-        ([_look(HERE), _look(THERE)], False),
-        ([_look(HERE, OFF)], False),
-        ([_look(HERE), _step("answer", False, OFF)], False),
-        ([_look(HERE), _step("gaze", False, OFF, "repeated")], False),
-        ([_look(HERE), _step("none", False, OFF, "no_action"), _look(THERE, USEFUL)], False),
-        ([_step("gaze", False), _look(HERE, OFF)], False),
-        ([], False),
-    ],
-)
-def test_reflective_means_noticed_and_changed(steps: list[Step], expected: bool) -> None:
-    assert is_reflective(steps) is expected
-
-
 def test_hostile_arguments_do_not_break_rows() -> None:
     """Halves of surrogate pairs hide in JSON escapes; no file takes them."""
     call = ToolCall(id="x", function=Function(name="text_search", arguments='{"query": "a\\ud800b"}'))
@@ -342,3 +306,55 @@ def test_hostile_arguments_do_not_break_rows() -> None:
 def test_settings_are_checked(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         EpisodeSettings(**change)
+
+
+class TestSeveralCalls:
+    def test_each_is_done_and_answered_in_order(self) -> None:
+        episode = act(begin(calls_per_turn=3), several(SEARCHES[0], gaze([0, 0, 500, 500]), SEARCHES[1]))
+        asked = []
+        while episode.pending is not None:
+            asked.append(episode.pending.tool.name)
+            episode = observe(episode, result(episode, [hit("Kenya")]))
+        assert asked == ["text_search", "gaze", "text_search"]
+        assert [message.tool_call_id for message in episode.messages[3:]] == ["call_0_0", "call_0_1", "call_0_2"]
+        assert [(step.turn, step.action, step.error) for step in episode.steps] == [(0, name, "") for name in asked]
+        assert (episode.turns, len(episode.images), episode.strikes) == (1, 2, 0)
+
+    def test_what_one_showed_is_there_for_the_next(self) -> None:
+        """A gaze into the crop of the gaze before it, and no more images than an episode may have."""
+        episode = play(
+            begin(calls_per_turn=4, max_images=3), several(*(gaze([0, 0, 500, 500], image=n) for n in range(4)))
+        )
+        assert [step.error for step in episode.steps] == ["", "", "too_many_images", "unknown_image"]
+        assert [image.box for image in episode.images] == [WHOLE, Box(0, 0, 0.5, 0.5), Box(0, 0, 0.25, 0.25)]
+
+    def test_the_same_twice_is_done_once(self) -> None:
+        episode = play(begin(calls_per_turn=2), several(SEARCHES[0], SEARCHES[0]))
+        assert [step.error for step in episode.steps] == ["", "repeated"]
+        assert "already done" in episode.messages[-1].text
+
+    def test_each_that_is_wrong_is_a_strike_and_the_last_strike_ends_it(self) -> None:
+        wrong = gaze([0, 0, 500, 500], image=7)
+        episode = play(begin(calls_per_turn=4), several(SEARCHES[0], wrong, wrong, SEARCHES[1]))
+        assert [step.error for step in episode.steps] == ["", "unknown_image", "unknown_image", ""]
+        assert (episode.strikes, episode.stop) == (2, None)
+        episode = play(episode, several(SEARCHES[2], wrong, SEARCHES[3]))
+        assert (episode.strikes, episode.stop) == (3, StopReason.STRIKES)
+        assert [step.turn for step in episode.steps] == [0, 0, 0, 0, 1, 1]
+
+    def test_more_than_a_turn_may_hold_are_refused(self) -> None:
+        episode = play(begin(calls_per_turn=2), several(*SEARCHES[:3]))
+        assert [step.error for step in episode.steps] == ["several_calls", ""]
+        assert episode.messages[-1].text == "Not done: at most 2 calls a turn."
+
+    def test_a_turn_is_one_turn_however_much_it_asks(self) -> None:
+        episode = play(begin(calls_per_turn=2, max_turns=2), several(*SEARCHES[:2]))
+        assert [message.text.endswith("answer now.)") for message in episode.messages[3:]] == [False, True]
+        assert play(episode, several(*SEARCHES[2:4])).stop is StopReason.OUT_OF_TURNS
+
+    def test_the_prompt_says_so_and_without_it_stays_as_it_is(self) -> None:
+        one, several_of_them = (system_prompt(EpisodeSettings(calls_per_turn=n)) for n in (1, 3))
+        assert several_of_them[0].startswith(one[0])
+        assert "up to 3 tools at once" in several_of_them[0]
+        assert one[1] != several_of_them[1]
+        assert "at once" not in one[0]

@@ -30,6 +30,20 @@ def test_the_course_of_an_episode() -> None:
     assert (course.turns, course.answered, course.searches) == (5, True, (("test", 4),))
 
 
+def test_gazes_of_one_turn_are_judged_together() -> None:
+    asked = [("gaze", MISS, None), ("gaze", HIT, None), ("text_search", "Nairobi", None)]
+    trajectory, evidence = judged_trajectory(*asked)
+    first, second, third, answer = trajectory.steps
+    changes = [(first, 0, None), (second, 0, None), (third, 1, Reflection.USEFUL), (answer, 2, None)]
+    steps = tuple(step.model_copy(update={"turn": turn, "reflection": said}) for step, turn, said in changes)
+    course = course_of(trajectory.model_copy(update={"steps": steps}), evidence, NAMES)
+    assert course.gazes == (
+        Gaze(useful=False, followed=True, judged=Reflection.USEFUL),
+        Gaze(useful=True, followed=True, judged=Reflection.USEFUL),
+    )
+    assert course.turns == 3
+
+
 def test_without_a_target_nobody_says_whether_a_gaze_helped() -> None:
     trajectory, evidence = judged_trajectory(("gaze", MISS, None))
     assert course_of(trajectory, evidence, ()).gazes == ()

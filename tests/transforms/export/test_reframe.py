@@ -15,6 +15,7 @@ from gog.transforms.episode.machine import EpisodeSettings, act, observe, offere
 from gog.transforms.episode.tool import ToolResult
 from gog.transforms.episode.trajectory import Making, make_trajectory, policy_view
 from gog.transforms.export.reframe import reframe
+from gog.transforms.export.rows import trained_messages
 
 EPISODE = EpisodeSettings()
 each_backbone = pytest.mark.parametrize(
@@ -52,13 +53,15 @@ def played(
     evidence = {}
     for number, turn in enumerate(turns):
         episode = act(episode, turn, train=number != 1)
-        if (asked := episode.pending) is not None:
-            cut = None
+        call = 0
+        while (asked := episode.pending) is not None:
+            cut, name = None, f"{number}.{call}" if call else str(number)
             if asked.box is not None:
-                cut = EpisodeImage(sha256=sha(f"crop {number}"), width=crop[0], height=crop[1], box=asked.box)
-            made = found(asked.tool.name, f"Kenya {number}", 0.9, cut.sha256 if cut else None, cut.box if cut else None)
+                cut = EpisodeImage(sha256=sha(f"crop {name}"), width=crop[0], height=crop[1], box=asked.box)
+            made = found(asked.tool.name, f"Kenya {name}", 0.9, cut.sha256 if cut else None, cut.box if cut else None)
             evidence[made.evidence_id] = made
             episode = observe(episode, ToolResult(made, cut))
+            call += 1
     return make_trajectory(seed, Driven(episode), Making(Origin.ROLLOUT, "teacher", 0, {})), evidence
 
 
@@ -214,6 +217,52 @@ def test_two_calls_of_a_turn_are_both_converted() -> None:
     out = reframed([twice, ANSWER], BACKBONES["qwen2.5-vl"])
     assert boxes_of(out) == [[115, 168, 344, 336], [574, 420, 689, 504]]
     assert [message.role for message in out.messages[2:]] == ["assistant", "tool", "tool", "assistant"]
+
+
+def at_once(*calls: tuple[str, str]) -> Message:
+    """A turn with several calls."""
+    return said("I look.").model_copy(update={"tool_calls": tuple(said("", call).tool_calls[0] for call in calls)})
+
+
+SEVERAL = EpisodeSettings(calls_per_turn=3)
+
+
+def test_every_call_of_a_turn_is_done_again() -> None:
+    looks = at_once(gaze([100, 200, 300, 400]), gaze([0, 0, 500, 500], 1), ("text_search", '{"query": "Kenya"}'))
+    out = reframed([looks, ANSWER], BACKBONES["qwen2.5-vl"], SEVERAL)
+    assert [(step.turn, step.action, step.error) for step in out.steps] == [
+        (0, "gaze", ""),
+        (0, "gaze", ""),
+        (0, "text_search", ""),
+        (1, "answer", ""),
+    ]
+    assert [message.role for message in out.messages[2:]] == ["assistant", "tool", "tool", "tool", "assistant"]
+    assert [message.images for message in out.messages[3:6]] == [(i.sha256,) for i in out.images[1:]] + [()]
+    assert boxes_of(out)[0] == [115, 168, 344, 336]
+    trained = [message["train"] for message in trained_messages(out.messages, out.steps) if "train" in message]
+    assert trained[0] is True
+
+
+@pytest.mark.parametrize("wrong", [gaze([0, 0, 500, 500], 9), ("dance", "{}"), ("gaze", "{")])
+def test_a_turn_with_one_call_that_is_wrong_is_not_learned(wrong: tuple[str, str]) -> None:
+    out = reframed([at_once(("image_search", "{}"), wrong), ANSWER], BACKBONES["qwen3-vl"], SEVERAL)
+    trained = [message["train"] for message in trained_messages(out.messages, out.steps) if "train" in message]
+    assert trained[0] is False
+
+
+def test_several_calls_that_do_not_match_their_record_are_a_reject() -> None:
+    made, evidence = played([at_once(gaze([100, 200, 300, 400]), ("image_search", "{}")), ANSWER], SEVERAL)
+    one, other, answer = made.steps
+    for steps in (
+        (one, answer),
+        (other, one, answer),
+        (one, other, other, answer),
+        (one, other.model_copy(update={"turn": 1}), answer.model_copy(update={"turn": 2})),
+        (one, other.model_copy(update={"evidence_ids": one.evidence_ids}), answer),
+    ):
+        out = reframe(made.model_copy(update={"steps": steps}), seed_of(), evidence, SEVERAL, SEVERAL)
+        assert isinstance(out, Reject)
+        assert out.reason == "export.frame"
 
 
 def test_steps_that_do_not_match_the_turns_are_a_reject() -> None:

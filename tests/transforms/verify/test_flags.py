@@ -11,7 +11,8 @@ from gog.schemas import Box, EpisodeImage, Evidence, Message, Origin, Seed, Traj
 from gog.transforms.atlas.scenes import Kind, Scene
 from gog.transforms.episode import machine
 from gog.transforms.episode.driver import Driven
-from gog.transforms.episode.machine import Episode, is_reflective
+from gog.transforms.episode.machine import Episode
+from gog.transforms.episode.steps import is_reflective
 from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.verify.grounding import gaze_useful
 from gog.transforms.verify.leaks import leaks

@@ -14,7 +14,8 @@ from gog.transforms.atlas.planner.policy import Planner
 from gog.transforms.atlas.scenes import KINDS, Kind
 from gog.transforms.dialect.turns import plain_text
 from gog.transforms.episode.driver import Driven
-from gog.transforms.episode.machine import Episode, EpisodeSettings, behaviour_of, is_reflective
+from gog.transforms.episode.machine import Episode, EpisodeSettings, behaviour_of
+from gog.transforms.episode.steps import is_reflective
 from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.verify.leaks import _HINT, _PLAN, leaks
 

@@ -1,0 +1,46 @@
+"""What the steps of an episode say of it: which make a turn, and whether a wrong focus was noticed and changed."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from gog.schemas import WHOLE, Reflection, Step
+from gog.schemas.boxes import iou
+from gog.transforms.episode.tools import TOOLS
+
+_SAME_IOU: Final = 0.5
+
+
+def by_turn(steps: Sequence[Step]) -> list[tuple[Step, ...]]:
+    """The steps of each turn: one, or one for each call that it did."""
+    return [tuple(those) for _, those in groupby(steps, key=lambda step: step.turn)]
+
+
+def is_reflective(steps: Sequence[Step]) -> bool:
+    """A wrong focus was noticed (off target or ambiguous) and the next search looked elsewhere: than all of the turn
+    that was judged.
+
+    Another text query after a text search is no other place, nor is a box that is half the same (IoU), nor the picture
+    of a result.
+    """
+    last: list[Step] = []
+    noticed = False
+    for turn in by_turn(steps):
+        if (said := turn[0].reflection) is not None:
+            noticed = bool(last) and said is not Reflection.USEFUL
+        searches = [step for step in turn if step.evidence_ids and not _is_no_search(step.action)]
+        if noticed and last and any(not any(_same_place(one, step) for one in last) for step in searches):
+            return True
+        last = searches or last
+    return False
+
+
+def _is_no_search(action: str) -> bool:
+    return action in TOOLS and TOOLS[action].behaviour is None
+
+
+def _same_place(one: Step, other: Step) -> bool:
+    places = [WHOLE if step.action == "image_search" else step.box for step in (one, other)]
+    if places[0] is None or places[1] is None:
+        return places[0] is places[1]
+    return iou(places[0], places[1]) >= _SAME_IOU
