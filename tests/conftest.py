@@ -49,6 +49,7 @@ _NEEDS = {
     "gpu": "run them with pytest -m gpu",
     "vllm": "make test-vllm installs vLLM for CPUs and runs them",
     "verl": "make test-verl installs verl and runs them",
+    "search": "make test-search gets trained encoders and runs them",
     "runners": "make test-runners installs Flink and Spark and runs them",
     "postgres": "they run where PostgreSQL (on Debian, apt-get install postgresql) and psycopg are installed",
 }

@@ -25,7 +25,7 @@ from gog.transforms.services.search.begun import Begun
 from gog.transforms.services.search.counted_blocks import COUNTS, GROWING, LINES, SIZES, counted_blocks
 from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder, encoder_of
 from gog.transforms.services.search.excerpts import excerpt, sentences
-from gog.transforms.services.search.fusion import fuse
+from gog.transforms.services.search.fusion import DAMPING, fuse
 from gog.transforms.services.search.index_folder import (
     HeldFile,
     IndexFolderError,
@@ -136,8 +136,9 @@ class Corpus:
 
     @property
     def id(self) -> str:
-        """`corpus:NAME@VERSION`; the version is a hash of the passages, and of the encoder where there is one."""
-        return f"corpus:{self._name}@{self._version}"
+        """`corpus:NAME@VERSION`; the version is a hash of the passages, with an encoder of that and the fusion too."""
+        fused = f"-{DAMPING}" if self._vectors else ""
+        return f"corpus:{self._name}@{self._version}{fused}"
 
     def __len__(self) -> int:
         """Passages in the index."""

@@ -6,8 +6,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_DAMPING: Final = 60
-"""The usual constant (Cormack, Clarke and Büttcher, 2009)."""
+DAMPING: Final = 2
+"""The usual 60 (Cormack, Clarke and Büttcher, 2009) is for many rankings that agree: of two, it puts what is in the
+middle of both before what is first in one. docs/search.md has what it was chosen by.
+"""
 
 
 class Fused(NamedTuple):
@@ -19,7 +21,7 @@ class Fused(NamedTuple):
 
 
 def fuse(rankings: Sequence[Sequence[int]], page_of: Sequence[int] | NDArray[np.int64]) -> list[Fused]:
-    """Pages, best first: the sum of 1 / (60 + rank) over the rankings that have it, its rank that of its best passage.
+    """Pages, best first: the sum of 1 / (2 + rank) over the rankings that have it, its rank that of its best passage.
 
     Passages are numbers, best first; `page_of` has the page of each. Of equal pages the earlier comes first.
     """
@@ -31,10 +33,10 @@ def fuse(rankings: Sequence[Sequence[int]], page_of: Sequence[int] | NDArray[np.
             page = int(page_of[passage])
             if page not in ranks:
                 ranks[page] = len(ranks) + 1
-                pages[page] = pages.get(page, 0.0) + 1 / (_DAMPING + ranks[page])
+                pages[page] = pages.get(page, 0.0) + 1 / (DAMPING + ranks[page])
             held = passages.setdefault(page, {})
-            held[passage] = held.get(passage, 0.0) + 1 / (_DAMPING + at)
-    most = len(rankings) / (_DAMPING + 1)
+            held[passage] = held.get(passage, 0.0) + 1 / (DAMPING + at)
+    most = len(rankings) / (DAMPING + 1)
     found = []
     for page, score in pages.items():
         best = min(passages[page], key=lambda passage: (-passages[page][passage], passage))
