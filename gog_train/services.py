@@ -24,12 +24,13 @@ from gog.transforms.services.gateway.retry import Retry
 from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.models.provider import NamedModels
-from gog.transforms.services.protocols import PageReader, ServiceError
+from gog.transforms.services.protocols import PageReader, Policy, ServiceError, TextSearch
 from gog.transforms.services.provider import Opening, Provider, ProviderError
-from gog.transforms.services.providers import IMAGE_SEARCHES, MODELS, READERS, TEXT_SEARCHES, open_service
+from gog.transforms.services.providers import IMAGE_SEARCHES, MODELS, READERS, TEXT_SEARCHES, embedded, open_service
 from gog.transforms.services.search.index_place import Bundled
+from gog.transforms.services.search.reranking import reranked
 from gog.transforms.services.search.sealed_world import SealedTools, SealedWorld
-from gog.transforms.services.search.settings import SearchSettings
+from gog.transforms.services.search.settings import JUDGE, SearchSettings
 from gog.transforms.services.search.upload import NoUploaderError, UploadSettings
 from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.schema import StoreError
@@ -102,7 +103,9 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
     # An uploader without a store would lend every picture anew.
     lends = (addresses.uploader,) if addresses.uploader and addresses.store_mode == "record" else ()
     of_search = Opening("", found, (addresses.search, world, *lends), addresses.store_mode != "replay")
-    text_search = _opened("text_search", TEXT_SEARCHES, replace(of_search, address=addresses.text_search))
+    text_search = _in_order(
+        _opened("text_search", TEXT_SEARCHES, replace(of_search, address=addresses.text_search)), addresses, images
+    )
     image_search = _opened("image_search", IMAGE_SEARCHES, replace(of_search, address=addresses.image_search))
     pages = _reader(addresses.pages, episode)
     try:
@@ -137,8 +140,7 @@ def open_judge(addresses: Addresses, calls: Store, images: ImageStore) -> JudgeC
     if addresses.judges == (RULES,):
         return None
     door = Gateway(calls, retry=_judge_retry(addresses.judge_timeout_s))
-    models = NamedModels(others=addresses.judge_settings, logs=addresses.calls / "logs")
-    opened = [_opened("judge", MODELS, Opening(address, images, (models,))) for address in addresses.judges]
+    opened = [_model(address, addresses, images) for address in addresses.judges]
     if len({model.id for model in opened}) < len(opened):
         raise TrainingError(f"panel: {', '.join(model.id for model in opened)}: each has to be another judge")
     return judge_call(Judges(door, opened), "reward")
@@ -175,6 +177,24 @@ def _kept(addresses: Addresses) -> Store | None:
     if addresses.store is None:
         raise TrainingError(f"store_mode {addresses.store_mode} needs a store: the folder `store` of a lake")
     return Store(addresses.store, Mode(addresses.store_mode))
+
+
+def _model(address: str, addresses: Addresses, images: ImageStore) -> Policy:
+    models = NamedModels(others=addresses.judge_settings, logs=addresses.calls / "logs")
+    return _opened("judge", MODELS, Opening(address, images, (models,)))
+
+
+def _in_order(search: TextSearch, addresses: Addresses, images: ImageStore) -> TextSearch:
+    """The search as the run had it: with its first hits put in order."""
+    judge = None
+    if addresses.search.rerank == JUDGE:
+        if addresses.judges[0] == RULES or embedded(addresses.judges[0]):
+            raise TrainingError("search.rerank: the run's judge put hits in order: set `judge` to a model")
+        judge = _model(addresses.judges[0], addresses, images)
+    try:
+        return reranked(search, addresses.search, judge)
+    except ProviderError as error:
+        raise TrainingError(f"search.rerank: {error}") from error
 
 
 def _reader(address: str, episode: EpisodeSettings) -> PageReader | None:

@@ -37,7 +37,6 @@ def picture_encoder(folder: Path) -> Path:
 
 def text_encoder(folder: Path) -> Path:
     """A file whose vectors are a row for each of the `WORDS`, with tokenizer, pooling and prompts beside it."""
-    import tokenizers
     from onnx import TensorProto, helper, numpy_helper
 
     rows = np.eye(len(set(MEANINGS)), dtype=np.float32)[list(MEANINGS)]
@@ -48,15 +47,39 @@ def text_encoder(folder: Path) -> Path:
     ]
     given = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["n", "t", rows.shape[1]])
     _save(folder, helper.make_graph(nodes, "texts", taken, [given], [numpy_helper.from_array(rows, "rows")]))
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: n for n, w in enumerate(WORDS)}, "[UNK]"))
-    tokenizer.normalizer = tokenizers.normalizers.Lowercase()
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    tokenizer.save(str(folder / "tokenizer.json"))
+    _save_tokenizer(folder)
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
     prompts = {"prompts": {"query": "query: ", "passage": "passage: "}}
     (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
     return folder / "model.onnx"
+
+
+def cross_encoder(folder: Path, *, scores: int = 1) -> Path:
+    """A file that scores a pair by how many towers and spires are in it; with two scores the second is that one."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    rows = np.zeros((len(WORDS), scores), np.float32)
+    rows[[WORDS.index("tower"), WORDS.index("spire")], -1] = 1
+    nodes = [
+        helper.make_node("Gather", ["rows", "input_ids"], ["each"], axis=0),
+        helper.make_node("ReduceSum", ["each", "axes"], ["logits"], keepdims=0),
+    ]
+    taken = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["n", "t"])]
+    given = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", scores])
+    held = [numpy_helper.from_array(rows, "rows"), numpy_helper.from_array(np.array([1], np.int64), "axes")]
+    _save(folder, helper.make_graph(nodes, "pairs", taken, [given], held))
+    _save_tokenizer(folder)
+    return folder / "model.onnx"
+
+
+def _save_tokenizer(folder: Path) -> None:
+    import tokenizers
+
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: n for n, w in enumerate(WORDS)}, "[UNK]"))
+    tokenizer.normalizer = tokenizers.normalizers.Lowercase()
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def _save(folder: Path, graph: Any) -> None:

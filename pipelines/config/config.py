@@ -183,7 +183,7 @@ class Config(ConfigTable):
     image_search: str = "gallery:atlas"
     """`gallery:INDEX` for pictures of your own, or an engine that searches by picture."""
     search: SearchSettings = SearchSettings()
-    """What search engines of the web are told."""
+    """What search engines of the web are told, and who puts the hits of a text search in order."""
     pages: str = ""
     """Who reads the pages of text search's hits, and those of the tool `visit` (`local:` or `jina:`); empty: nobody."""
     reading: ReadingSettings = ReadingSettings()
@@ -270,6 +270,8 @@ def fingerprint(config: Config) -> str:
         del dumped["episode"]["fold"]  # runs that were begun before there was such a setting go on
     if config.episode.calls_per_turn == 1:
         del dumped["episode"]["calls_per_turn"]  # likewise
+    if not config.search.rerank:
+        del dumped["search"]["rerank"], dumped["search"]["reranked"]  # likewise
     if config.filters:
         dumped["filters"] = [use.identity for use in config.filters]
     for role in ("teacher", "judge"):

@@ -56,7 +56,7 @@ def _moved(config: Any, move: Callable[[str], str]) -> Any:
         renamed[rest] = change(rest)
         return value[: value.index(":") + 1] + renamed[rest]
 
-    source = config.source
+    source, search = config.source, config.search
     changed: dict[str, Any] = {key: path(value) for key in _OF_SOURCE if (value := getattr(source, key, None))}
     if source.kind == "hf":
         changed["name"] = name(source.name)
@@ -67,6 +67,7 @@ def _moved(config: Any, move: Callable[[str], str]) -> Any:
     return config.model_copy(
         update={
             "source": source.model_copy(update=changed),
+            "search": search.model_copy(update={"rerank": address(search.rerank)}),
             "lake": path(config.lake),
             "store": config.store.model_copy(update={"path": path(config.store.path)}),
             "decontaminate": apart.model_copy(update={"against": against}),

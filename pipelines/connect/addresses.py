@@ -33,7 +33,10 @@ from gog.transforms.services.providers import (
     provider_at,
 )
 from gog.transforms.services.public_web import Contact
+from gog.transforms.services.search.cross_encoder import check_cross_encoder
 from gog.transforms.services.search.index_place import Bundled
+from gog.transforms.services.search.reranking import reranked
+from gog.transforms.services.search.settings import JUDGE
 
 S = TypeVar("S")
 
@@ -76,6 +79,13 @@ def with_pages(search: TextSearch, reader: PageReader | None, judge: Policy, con
     return Reading(search, reader, config.reading, judge) if reader and config.reading.pages else search
 
 
+@_told()
+def in_order(search: TextSearch, judge: Policy, config: Config) -> TextSearch:
+    """The search with its first hits put in order, where the config asks for it. Raises `ConfigError`."""
+    _check_order(config)
+    return reranked(search, config.search, judge)
+
+
 def check_addresses(config: Config, *, keyed: bool = True) -> None:
     """Raise `ConfigError` on an address that nobody fills, as opening would; opens, calls and writes nothing.
 
@@ -87,6 +97,7 @@ def check_addresses(config: Config, *, keyed: bool = True) -> None:
     twice = [judge for judge, seats in Counter(policy_id(at, config) for at in config.judges).items() if seats > 1]
     if twice:
         raise ConfigError(f"panel: {twice[0]} has two seats, and would say the same twice: name another judge")
+    _check_order(config)
     readers = [tool.name for tool in config.episode.offered if tool.asks == "page"]
     if config.pages:
         _check_reading(config)
@@ -162,6 +173,14 @@ def _opening(
     worlds = [Bundled(lambda kind: atlas_world(lake.indexes) / kind)] if lake else []
     calls = keyed and config.store.mode != "replay"
     return Opening(address, images or PassingImages(), (*sections, models, contact, *worlds), calls)
+
+
+@_told()
+def _check_order(config: Config) -> None:
+    if config.search.rerank == JUDGE and embedded(config.judge):
+        raise ConfigError("search.rerank: the planner cannot order hits; set judge to a model, or name a cross-encoder")
+    if config.search.rerank not in ("", JUDGE):
+        check_cross_encoder(config.search.rerank)
 
 
 def _check_reading(config: Config) -> None:

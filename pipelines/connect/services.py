@@ -12,6 +12,7 @@ from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.addresses import (
     check_addresses,
     check_packages,
+    in_order,
     open_at,
     open_reader,
     price_name,
@@ -84,13 +85,15 @@ def open_services(config: Config) -> Services:
     policies = {address: open_at(MODELS, address, config, images=images) for address in models}
     detector = open_at(DETECTORS, config.detector, config, images=images) if config.detector else None
     searched = open_at(TEXT_SEARCHES, config.text_search, config, lake=lake)
+    ordered = in_order(searched, policies[config.judge], config)
     pages = open_reader(config.pages, config) if config.pages else None
-    text_search = with_pages(searched, pages, policies[config.judge], config)
+    text_search = with_pages(ordered, pages, policies[config.judge], config)
     image_search = open_at(IMAGE_SEARCHES, config.image_search, config, images=images, lake=lake)
     named: list[tuple[str, Policy | Detector | TextSearch | PageReader | ImageSearch | None]] = [
         *policies.items(),
         (config.detector, detector),
         (config.text_search, searched),
+        (config.text_search, ordered),
         (config.pages, pages),
         (config.image_search, image_search),
     ]

@@ -22,6 +22,7 @@ from gog.transforms.extras import install
 from gog.transforms.images import ImageError, ImageLimits, load_image, media_type
 from gog.transforms.services.loop import process_loop
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.search.settings import JUDGE
 
 TOKEN: Final = "GOG_TOOLS_TOKEN"  # noqa: S105  # the name of a variable
 PATH: Final = "/mcp"
@@ -48,7 +49,8 @@ class ServedTools:
             raise ConfigError(f"mcp is not installed: {install('mcp')}")
         # Nobody else is opened, asked for a key or for a price.
         alone: dict[str, Any] = {"teacher": _EMBEDDED, "labeller": _EMBEDDED, "panel": (), "detector": ""}
-        alone |= {} if config.pages and config.reading.summary else {"judge": _EMBEDDED}
+        judged = (config.pages and config.reading.summary) or config.search.rerank == JUDGE
+        alone |= {} if judged else {"judge": _EMBEDDED}
         self._config = config = config.model_copy(update=alone)
         check_ready(config)
         self._services = services_for(config.model_dump_json())

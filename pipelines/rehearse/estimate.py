@@ -11,6 +11,7 @@ from gog.pipelines.rehearse.samples import NOTHING, Column, Range, Samples, adde
 from gog.schemas import Behaviour
 from gog.transforms.services.gateway.prices import Price, find_price
 from gog.transforms.services.providers import embedded
+from gog.transforms.services.search.settings import JUDGE
 
 EASY: Final = (0.0, 0.3)
 """Share of seeds that screening finds easy, where it is not known."""
@@ -96,6 +97,9 @@ def rules_of(config: Config) -> Iterator[Rule]:
             yield Rule(config.pages, "page", purpose, unit, pages)
             if config.reading.summary:
                 yield Rule(config.judge, "chat", purpose, unit, pages)
+    if config.search.rerank == JUDGE and "text_search" in asks:
+        for purpose, unit in (("episode", "rollout"), ("compose", "composed"), ("label", "try")):
+            yield Rule(config.judge, "chat", purpose, unit, Range(*SEARCHES["text_search"]))
     for judge in config.judges:
         yield Rule(judge, "chat", "verify", "trajectory", Range(0, 3))
     yield Rule(config.labeller, "chat", "label", "try", turns)

@@ -16,6 +16,8 @@ from gog.transforms.images import CropSettings
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.search.reranking import Judged
+from gog.transforms.services.search.settings import SearchSettings
 from gog.transforms.services.search.upload import UploadSettings
 from gog.transforms.services.store.records import Mode
 from gog.transforms.services.store.sqlite import Store
@@ -62,6 +64,18 @@ def test_an_episode_that_folds_is_not_trained_on(world: Path, tmp_path: Path) ->
     addresses = Addresses(f"corpus:{world}", f"gallery:{world}", (RULES,), tmp_path)
     with pytest.raises(TrainingError, match=r"episode\.fold is 8: a rollout in training is one sequence"):
         open_services(addresses, CropSettings(), EPISODE.model_copy(update={"fold": 8}))
+
+
+def test_hits_are_in_the_order_that_the_run_had(world: Path, tmp_path: Path) -> None:
+    search = SearchSettings(rerank="judge")
+    addresses = Addresses(f"corpus:{world}", f"gallery:{world}", (RULES,), tmp_path, search=search)
+    with pytest.raises(TrainingError, match=r"search\.rerank: the run's judge put hits in order: set `judge`"):
+        open_services(addresses, CropSettings(), EPISODE)
+    with pytest.raises(TrainingError, match=r"search\.rerank: onnx:none: there is no such file"):
+        open_services(replace(addresses, search=SearchSettings(rerank="onnx:none")), CropSettings(), EPISODE)
+    judged = open_services(replace(addresses, judges=("http://127.0.0.1:9/v1#j",)), CropSettings(), EPISODE)
+    assert isinstance(judged.tools.text_search, Judged)
+    judged.close()
 
 
 LOOKING = EpisodeSettings(tools=(*BUILT_IN, "look")).in_frame(BACKBONES["qwen3-vl"].spec)

@@ -51,6 +51,7 @@ FIXED: dict[str, tuple[str, dict[str, Any]]] = {
         "propose/regions",
         {"limit": 4, "frame_text": FRAME_TEXT[Frame.PER_MILLE], "question": "What is it?"},
     ),
+    "search-order": ("search/order", {"query": "the highest tower", "hits": "[1] Spire: It is low.\n[2] Tower: 99 m."}),
     "screen-answer": ("screen/answer", {}),
     "evaluate-full-search": ("evaluate/full_search", {}),
     **{

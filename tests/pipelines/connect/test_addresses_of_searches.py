@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 from fakes import MemoryImages
+from tiny_encoders import cross_encoder
 
-from gog.pipelines.config.config import Config, ConfigError, fingerprint, parse_config
+from gog.pipelines.config.config import Config, ConfigError, fingerprint, load_config, parse_config
 from gog.pipelines.connect.addresses import check_addresses, open_at, open_reader
 from gog.pipelines.connect.services import close_stores, open_services
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.services.pages.reading import Reading
 from gog.transforms.services.providers import IMAGE_SEARCHES, READERS, TEXT_SEARCHES
+from gog.transforms.services.search.reranking import Scored
 
 KEYS = {
     members[name].name: members[name].key
@@ -113,6 +115,9 @@ def test_a_replay_needs_no_keys(tmp_path: Path) -> None:
         ({"pages": "remote:"}, "no address of a reader"),
         ({"pages": "local:x"}, "no address of a reader"),
         ({"pages": "local:", "reading": {"summary": True}}, "the planner cannot summarise"),
+        ({"search": {"rerank": "judge"}}, "the planner cannot order hits"),
+        ({"search": {"rerank": "onnx:none.onnx"}}, "there is no such file"),
+        ({"search": {"rerank": "google"}}, "no address of a cross-encoder"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(changes: dict[str, Any], said: str) -> None:
@@ -128,6 +133,7 @@ def test_what_is_wrong_is_said_in_a_line(changes: dict[str, Any], said: str) -> 
         {"search": {"country": "Germany"}},
         {"search": {"language": "english!"}},
         {"search": {"thumbnails": 500}},
+        {"search": {"reranked": 500}},
         {"reading": {"pages": -1}},
         {"reading": {"page": 3}},
         {"uploader": {"put": "https://x.example/", "url": "https://x.example/{name}"}},
@@ -158,10 +164,26 @@ def test_a_config_with_pages_reads_them(tmp_path: Path) -> None:
     assert "+norobots:2x1000" in services.text_search.id
 
 
+def test_a_config_with_a_cross_encoder_orders_its_hits(tmp_path: Path) -> None:
+    cross_encoder(tmp_path / "config" / "model")
+    (tmp_path / "config" / "gog.yaml").write_text('lake: lake\nsearch: {rerank: "onnx:model/model.onnx"}\n')
+    made = load_config(tmp_path / "config" / "gog.yaml")
+    assert made.search.rerank == f"onnx:{tmp_path}/config/model/model.onnx", "paths start where the config lies"
+    services = open_services(made)
+    assert isinstance(services.text_search, Scored)
+    assert services.text_search.id.startswith("corpus:")
+
+
 def test_what_changes_the_hits_changes_the_fingerprint() -> None:
     prints = {
         fingerprint(config(**changes))
-        for changes in ({}, {"search": {"country": "de"}}, {"pages": "local:"}, {"reading": {"pages": 5}})
+        for changes in (
+            {},
+            {"search": {"country": "de"}},
+            {"search": {"rerank": "judge"}},
+            {"pages": "local:"},
+            {"reading": {"pages": 5}},
+        )
     }
-    assert len(prints) == 4
+    assert len(prints) == 5
     assert fingerprint(config(uploader=UPLOADER)) == fingerprint(config())

@@ -75,6 +75,7 @@ SECTIONS: dict[str, tuple[type, dict[str, Any], set[str]]] = {
 CHANGES: list[tuple[dict[str, Any], set[str]]] = [
     *(({name: {key: value}}, seen) for name, (_, values, seen) in SECTIONS.items() for key, value in values.items()),
     ({"search": {"thumbnails": 2}}, {"image_search"}),
+    ({"search": {"rerank": "judge", "reranked": 5}}, {"text_search"}),
     ({"detect": {"batch": 2}}, set()),
     ({"detect": {"device": "cpu"}}, set()),
     ({"reading": {"robots": False}}, {"pages", "text_search"}),

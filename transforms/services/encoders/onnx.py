@@ -6,7 +6,7 @@ that takes pictures, `tokenizer.json` of one that takes texts. A file in a folde
 
 import glob
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,12 +32,7 @@ _PICTURES: Final = ("preprocessor_config.json", "processor_config.json", "config
 
 def open_onnx(path: Path) -> Encoder:
     """The encoder in a file. Raises `ProviderError`."""
-    import onnxruntime
-
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=_providers(onnxruntime))
-    except Exception as error:  # onnxruntime has a class for each of a dozen failures
-        raise ProviderError(f"onnx:{path}: not a model that runs: {str(error).splitlines()[0][:200]}") from None
+    session = open_session(path)
     inputs = {one.name: one for one in session.get_inputs()}
     model = f"onnx:{path}"
     if len(inputs) == 1 and len(next(iter(inputs.values())).shape) == 4:
@@ -46,6 +41,49 @@ def open_onnx(path: Path) -> Encoder:
         return _of_texts(path, session)
     told = ", ".join(f"{one.name} {one.shape}" for one in inputs.values())
     raise ProviderError(f"{model}: its inputs are {told}; a model takes pictures (n, 3, height, width) or input_ids")
+
+
+def open_session(path: Path) -> Any:
+    """The model in a file, ready to run. Raises `ProviderError`."""
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=_providers(onnxruntime))
+    except Exception as error:  # onnxruntime has a class for each of a dozen failures
+        raise ProviderError(f"onnx:{path}: not a model that runs: {str(error).splitlines()[0][:200]}") from None
+
+
+class Tokens:
+    """The tokenizer beside a model; `told` is what its files say of texts, `file` where it was read."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `ProviderError`."""
+        import tokenizers
+
+        model = f"onnx:{path}"
+        file = _beside(path, "tokenizer.json")
+        if file is None:
+            raise ProviderError(f"{model}: there is no tokenizer.json beside it, nor {path.stem}-tokenizer.json")
+        self.file, self.told = file, TextInput.read(lambda name: _json(path, name), model)
+        try:
+            tokenizer = tokenizers.Tokenizer.from_file(str(file))
+        except Exception as error:  # tokenizers raises a bare Exception
+            raise ProviderError(f"{file}: no tokenizer: {str(error)[:200]}") from None
+        given = tokenizer.truncation
+        tokenizer.enable_truncation(min(self.told.tokens, given["max_length"]) if given else self.told.tokens)
+        tokenizer.enable_padding(**(tokenizer.padding or _padding(tokenizer)) | {"length": None})
+        self._tokenizer = tokenizer
+
+    def inputs(self, texts: Sequence[str] | Sequence[tuple[str, str]]) -> dict[str, NDArray[np.int64]]:
+        """All inputs that a model may have for a batch of texts, or of pairs; shapes (texts, tokens)."""
+        encodings = self._tokenizer.encode_batch(list(texts))
+        columns = {
+            "input_ids": np.array([one.ids for one in encodings], np.int64),
+            "attention_mask": np.array([one.attention_mask for one in encodings], np.int64),
+            "token_type_ids": np.array([one.type_ids for one in encodings], np.int64),
+        }
+        columns["position_ids"] = np.maximum(columns["attention_mask"].cumsum(1) - 1, 0)
+        return columns
 
 
 def _of_pictures(path: Path, session: Any) -> Encoder:
@@ -67,37 +105,18 @@ def _of_pictures(path: Path, session: Any) -> Encoder:
         return found.mean(axis=(2, 3)) if found.ndim == 4 else found[:, 0] if found.ndim == 3 else found
 
     height, width = prepare.sides or (1, 1)
-    _tried(model, lambda: encode([Image.new("RGB", (width, height), (90, 120, 150))]))
-    return LocalEncoder(_name(path, prepare), pictures=encode, precision=kind.__name__)
+    tried(model, lambda: encode([Image.new("RGB", (width, height), (90, 120, 150))]))
+    return LocalEncoder(named(path, prepare), pictures=encode, precision=kind.__name__)
 
 
 def _of_texts(path: Path, session: Any) -> Encoder:
-    import tokenizers
-
-    model = f"onnx:{path}"
-    file = _beside(path, "tokenizer.json")
-    if file is None:
-        raise ProviderError(f"{model}: there is no tokenizer.json beside it, nor {path.stem}-tokenizer.json")
-    told = TextInput.read(lambda name: _json(path, name), model)
-    try:
-        tokenizer = tokenizers.Tokenizer.from_file(str(file))
-    except Exception as error:  # tokenizers raises a bare Exception
-        raise ProviderError(f"{file}: no tokenizer: {str(error)[:200]}") from None
-    given = tokenizer.truncation
-    tokens = min(told.tokens, given["max_length"]) if given else told.tokens
-    tokenizer.enable_truncation(tokens)
-    tokenizer.enable_padding(**(tokenizer.padding or _padding(tokenizer)) | {"length": None})
+    model, tokens = f"onnx:{path}", Tokens(path)
+    told = tokens.told
     names = [one.name for one in session.get_inputs()]
     output = _output(session, model)
 
     def encode(texts: Sequence[str], asks: bool) -> NDArray[Any]:
-        encodings = tokenizer.encode_batch([told.prompted(text, asks=asks) for text in texts])
-        columns = {
-            "input_ids": np.array([one.ids for one in encodings], np.int64),
-            "attention_mask": np.array([one.attention_mask for one in encodings], np.int64),
-            "token_type_ids": np.array([one.type_ids for one in encodings], np.int64),
-        }
-        columns["position_ids"] = np.maximum(columns["attention_mask"].cumsum(1) - 1, 0)
+        columns = tokens.inputs([told.prompted(text, asks=asks) for text in texts])
         found = session.run([output], {name: columns[name] for name in names})[0]
         if found.ndim != 3:
             return np.asarray(found)
@@ -105,17 +124,18 @@ def _of_texts(path: Path, session: Any) -> Encoder:
             raise no_pooling(model)
         return told.pooled(found, columns["attention_mask"])
 
-    _tried(model, lambda: encode(["word " * _MOST_WORDS, "word"], False))
-    return LocalEncoder(_name(path, told, file_hash(file)), texts=encode)
+    tried(model, lambda: encode([LONG_TEXT, "word"], False))
+    return LocalEncoder(named(path, told, file_hash(tokens.file)), texts=encode)
 
 
-_MOST_WORDS: Final = 2000
-"""Of the text that a model is tried with: as long as any, so that one with fewer places says so at once."""
+LONG_TEXT: Final = "word " * 2000
+"""What a model is tried with: as long as any text, so that one with fewer places says so at once."""
 
 
-def _tried(model: str, encode: Any) -> None:
+def tried(model: str, run: Callable[[], object]) -> None:
+    """Run it once. Raises `ProviderError` where it does not."""
     try:
-        encode()
+        run()
     except ProviderError:
         raise
     except Exception as error:  # onnxruntime's own
@@ -130,7 +150,7 @@ def _output(session: Any, model: str) -> str:
     return str(found[0])
 
 
-def _name(path: Path, *settings: object) -> str:
+def named(path: Path, *settings: object) -> str:
     """The id: the file's name and hash, and a hash of all that is done before and after it."""
     done = hashlib.sha256(repr(settings).encode()).hexdigest()[:6]
     return f"onnx:{path.stem}@{file_hash(path)}-{done}"

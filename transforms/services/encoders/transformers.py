@@ -80,7 +80,7 @@ class _Loaded:
 
         done = hashlib.sha256(repr((prepare, told, self._pooled)).encode()).hexdigest()[:6]
         return LocalEncoder(
-            f"transformers:{Path(self._name).name}@{self._revision()}-{done}",
+            f"transformers:{Path(self._name).name}@{revision(self._name, self._config)}-{done}",
             pictures=pictures if prepare else None,
             texts=texts if told else None,
             precision="float16" if self._gpu else "float32",
@@ -147,12 +147,13 @@ class _Loaded:
         )
         return None if found is None else read_json(Path(found))
 
-    def _revision(self) -> str:
-        """A hub's commit, or a hash of a folder's weights."""
-        if not Path(self._name).is_dir():
-            return str(self._config._commit_hash)[:12]
-        files = sorted(Path(self._name).glob("*.safetensors"))
-        return hashlib.sha256("".join(map(file_hash, files)).encode()).hexdigest()[:12]
+
+def revision(name: str, config: Any) -> str:
+    """A hub's commit, or a hash of a folder's weights."""
+    if not Path(name).is_dir():
+        return str(config._commit_hash)[:12]
+    files = sorted(Path(name).glob("*.safetensors"))
+    return hashlib.sha256("".join(map(file_hash, files)).encode()).hexdigest()[:12]
 
 
 def _vector(given: Any, *, pooled: bool) -> Any:
