@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from real_search.asking import Places, among, index_build, of_pictures
 from real_search.environment import HOME, PICTURE_ENCODERS
 from real_search.photographs import Asked, asked_of, world_of
 
-from gog.transforms.images import load_image
+from gog.transforms.images import decode_image
 from gog.transforms.services.search.encoders_of import open_encoder
 
 pytestmark = [pytest.mark.search, pytest.mark.timeout(1800)]
@@ -83,10 +84,10 @@ def test_a_whole_board_finds_what_the_encoder_finds_and_no_more(index: Indexed, 
     titles = {line["image"]: line["title"] for line in lines if "image" in line}
     encoder = open_encoder(index.encoder).encoder
 
-    async def nearest() -> np.ndarray:
-        loaded = [load_image((index.pictures / name).read_bytes()).image for name in titles]
+    async def nearest() -> NDArray[np.int64]:
+        loaded = [decode_image((index.pictures / name).read_bytes()) for name in titles]
         rows, queries = await encoder.pictures(loaded), await encoder.pictures([one.picture for one in boards])
-        return (queries @ rows.T).argmax(1)
+        return np.asarray((queries @ rows.T).argmax(1), np.int64)
 
     names = list(titles.values())
     own = sum(names[at] == one.title for at, one in zip(asyncio.run(nearest()), boards, strict=True))
