@@ -89,3 +89,21 @@ def _save(folder: Path, graph: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, folder / "model.onnx")
+
+
+def encoder_of_both(folder: Path) -> Path:
+    """A SigLIP of random weights, which takes pictures and texts."""
+    import torch
+    from transformers import AutoModel, BertTokenizerFast, SiglipConfig
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+    words = sizes | {"vocab_size": len(WORDS) + 3, "max_position_embeddings": 12, "pad_token_id": 0}
+    config = SiglipConfig(
+        text_config=words | {"projection_size": 16}, vision_config=sizes | {"image_size": 32, "patch_size": 16}
+    )
+    AutoModel.from_config(config).save_pretrained(folder)
+    (folder / "words").write_text("\n".join([*WORDS, "[CLS]", "[SEP]", "[MASK]"]))
+    BertTokenizerFast(str(folder / "words")).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSING))
+    return folder

@@ -11,7 +11,7 @@ from gog.transforms.services.provider import BUNDLED
 from gog.transforms.services.search.gallery_removal import pictures_in
 from gog.transforms.services.search.index_bucket import IndexMissingError, read_manifest
 
-_NEEDED: Final = ("image_search", "folder")
+_NEEDED: Final = ("text_search", "image_search", "folder")
 
 
 def galleries_showing(lake: Lake, images: set[str]) -> dict[str, int]:
@@ -26,9 +26,11 @@ def galleries_showing(lake: Lake, images: set[str]) -> dict[str, int]:
         if manifest is not None:
             # Other keys of the config may be of an older version.
             named: dict[str, Any] = {key: manifest.config[key] for key in _NEEDED if key in manifest.config}
-            scheme, _, rest = taken_up(named, lake.root, run).image_search.partition(":")
-            if scheme == "gallery" and rest != BUNDLED:
-                folders.add(place(rest) / "gallery")
+            config = taken_up(named, lake.root, run)
+            for address in (config.text_search, config.image_search):
+                scheme, _, rest = address.partition(":")
+                if scheme == "gallery" and rest != BUNDLED:
+                    folders.add(place(rest) / "gallery")
     shown = {_whole(folder): len(pictures_in(folder, images)) for folder in folders if is_gallery(folder)}
     return {folder: count for folder, count in sorted(shown.items()) if count}
 

@@ -5,22 +5,25 @@ Folder: `index.json`; the files of `word_table`; `passages.jsonl`, `rows.npy` (o
 encoder those of `passage_vectors`.
 """
 
+import asyncio
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Hit, canonical_json
+from gog.transforms.image_store import ImageStore
 from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.provider import Opening, Provider
+from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.search.begun import Begun
 from gog.transforms.services.search.counted_blocks import COUNTS, GROWING, LINES, SIZES, counted_blocks
 from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder, encoder_of
@@ -38,6 +41,7 @@ from gog.transforms.services.search.index_place import head_of, index_of
 from gog.transforms.services.search.passage_blocks import TITLE_WEIGHT, Page, to_encode
 from gog.transforms.services.search.passage_vectors import PassageVectors, PassageVectorWriter
 from gog.transforms.services.search.ranking import best
+from gog.transforms.services.search.stored_image import stored_image
 from gog.transforms.services.search.vector_cells import Cells, cells_in
 from gog.transforms.services.search.word_table import WordTable
 from gog.transforms.services.search.word_writer import WordWriter
@@ -156,7 +160,7 @@ class Corpus:
             return ()
         scores = self._words.scores(weights)
         meant = await self._meant(query, self._vectors) if self._vectors else []
-        try:
+        with self._reading():
             if self._vectors is None:
                 ranked = self._by_words(scores, top_k)
             else:
@@ -164,8 +168,37 @@ class Corpus:
                 found = fuse([worded, meant], self._vectors.pages)
                 ranked = [(one.passage, one.score) for one in found[:top_k]]
             return tuple(self._hit(rank, at, score, weights) for rank, (at, score) in enumerate(ranked, 1))
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, ValueError, KeyError, ValidationError) as error:
             raise ServiceError(FailureClass.SERVER, f"the index {self.id} is damaged: {error}") from error
+
+    @property
+    def sees(self) -> bool:
+        """Whether pictures find pages: the encoder has a tower of pictures, too."""
+        return self._encoder is not None and self._encoder.sees
+
+    @property
+    def encoded(self) -> bool:
+        """Whether an encoder read it."""
+        return self._vectors is not None
+
+    async def of_picture(self, image: Image.Image, top_k: int) -> tuple[Hit, ...]:
+        """The best passage of each of the pages that fit an RGB picture best. Raises `ServiceError`."""
+        if top_k < 1 or not len(self):
+            return ()
+        if self._encoder is None or self._vectors is None:
+            raise ServiceError(FailureClass.SETUP, f"{self.id} was opened for a replay, without its encoder")
+        (vector,) = await self._encoder.pictures([image])
+        chosen: dict[int, tuple[int, float]] = {}
+        for at, score in await self._vectors.table.nearest(vector, DEPTH):
+            chosen.setdefault(int(self._vectors.pages[at]), (at, score))
+        with self._reading():
+            found = list(chosen.values())[:top_k]
+            return tuple(self._hit(rank, at, score, {}) for rank, (at, score) in enumerate(found, 1))
 
     async def _meant(self, query: str, vectors: PassageVectors) -> list[int]:
         """Passages that mean what a query does, best first."""
@@ -217,6 +250,35 @@ def _fits(opening: Opening) -> bool:
     return True
 
 
+class PagesOfPicture:
+    """A corpus that is asked with pictures; fills `ImageSearch`."""
+
+    def __init__(self, corpus: Corpus, images: ImageStore) -> None:
+        """`corpus` has an encoder of both; pictures are in `images`."""
+        self._corpus, self._images = corpus, images
+        self.id = corpus.id
+
+    async def search(self, image_sha256: str, top_k: int) -> tuple[Hit, ...]:
+        """The pages that fit a stored image best. Raises `ServiceError`."""
+        image = await asyncio.to_thread(stored_image, self._images, image_sha256)
+        return await self._corpus.of_picture(image, top_k)
+
+
+def _by_picture(opening: Opening) -> PagesOfPicture:
+    corpus = Corpus.open(index_of(opening, "corpus"), calls=opening.calls)
+    if not corpus.encoded or (opening.calls and not corpus.sees):
+        raise ProviderError(f"{opening.address}: pictures find no pages there: no encoder of it sees pictures")
+    return PagesOfPicture(corpus, opening.images)
+
+
+IMAGE_SEARCH = Provider(
+    name="corpus",
+    rest="path",
+    example="corpus:index",
+    embedded=True,
+    fits=_fits,
+    open=_by_picture,
+)
 TEXT_SEARCH = Provider(
     name="corpus",
     rest="path",

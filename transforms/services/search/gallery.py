@@ -17,12 +17,12 @@ from PIL import Image
 from pydantic import ValidationError
 
 from gog.schemas import FailureClass, Hit, canonical_json
-from gog.transforms.image_store import ImageStore, open_image
+from gog.transforms.image_store import ImageStore
 from gog.transforms.images import ImageError, ImageLimits, load_image, sha256_hex
 from gog.transforms.recent import Recent
 from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.protocols import ServiceError
-from gog.transforms.services.provider import Opening, Provider
+from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder, encoder_of
 from gog.transforms.services.search.gallery_files import EMBEDDINGS, GalleryEntries, GalleryWriter, thumbnail_of
 from gog.transforms.services.search.grid_table import EMBEDDER, GridTable, picture_views, table_of
@@ -35,6 +35,7 @@ from gog.transforms.services.search.index_folder import (
 )
 from gog.transforms.services.search.index_place import head_of, index_of
 from gog.transforms.services.search.kept_vectors import KeptVectors
+from gog.transforms.services.search.stored_image import stored_image
 from gog.transforms.services.search.vector_cells import (
     Cells,
     cells_in,
@@ -204,6 +205,11 @@ class Gallery:
         return f"gallery:{self._name}@{self._version}"
 
     @property
+    def reads(self) -> bool:
+        """Whether words find pictures: the encoder has a tower of texts, too."""
+        return self._encoder is not None and self._encoder.reads
+
+    @property
     def by_grid(self) -> bool:
         """Whether pictures are compared without an encoder."""
         return isinstance(self._table, GridTable)
@@ -221,6 +227,15 @@ class Gallery:
         ranked = await self._ranked(image_sha256, top_k) if top_k > 0 and len(self) else []
         return await asyncio.to_thread(self._hits, ranked)
 
+    async def of_words(self, query: str, top_k: int) -> tuple[Hit, ...]:
+        """The pictures that fit a text best. Raises `ServiceError`."""
+        if top_k < 1 or not len(self) or not query.strip():
+            return ()
+        if self._encoder is None or isinstance(self._table, GridTable):
+            raise ServiceError(FailureClass.SETUP, f"{self.id} was opened for a replay, without its encoder")
+        (vector,) = await self._encoder.texts([clean(query, 4000)], asks=True)
+        return await asyncio.to_thread(self._hits, await self._table.nearest(vector, top_k))
+
     async def nearest(self, image: Image.Image, top_k: int) -> list[tuple[int, float]]:
         """Numbers and scores of the pictures most like an RGB image, best first. Raises `ServiceError`."""
         if top_k < 1 or not len(self):
@@ -233,7 +248,7 @@ class Gallery:
         """What `nearest` gives for a stored image, which is encoded once."""
         vector = self._encoded.get(sha256)
         if vector is None:
-            image = await asyncio.to_thread(self._image, sha256)
+            image = await asyncio.to_thread(stored_image, self._images, sha256)
             if isinstance(self._table, GridTable):
                 return await self._table.nearest(image, top_k)
             vector = self._encoded.put(sha256, await self._vector(image))
@@ -252,20 +267,40 @@ class Gallery:
         except (OSError, ValueError, ValidationError) as error:
             raise ServiceError(FailureClass.SERVER, f"the index {self.id} is damaged: {error}") from error
 
-    def _image(self, sha256: str) -> Image.Image:
-        try:
-            return open_image(self._images, sha256)
-        except KeyError as error:
-            raise ServiceError(FailureClass.NOT_FOUND, f"image {sha256} is not stored") from error
-        except ImageError as error:
-            raise ServiceError(FailureClass.BAD_REQUEST, str(error)) from error
-
 
 def _fits(opening: Opening) -> bool:
     check_encoder(head_of(opening, "gallery"), opening)
     return True
 
 
+class PicturesOfWords:
+    """A gallery that is asked by words; fills `TextSearch`."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        """`gallery` has an encoder of both."""
+        self._gallery = gallery
+        self.id = gallery.id
+
+    async def search(self, query: str, top_k: int) -> tuple[Hit, ...]:
+        """The pictures that fit best. Raises `ServiceError`."""
+        return await self._gallery.of_words(query, top_k)
+
+
+def _by_words(opening: Opening) -> PicturesOfWords:
+    gallery = Gallery.open(index_of(opening, "gallery"), opening.images, calls=opening.calls)
+    if gallery.by_grid or (opening.calls and not gallery.reads):
+        raise ProviderError(f"{opening.address}: words find no pictures there: its encoder reads no texts")
+    return PicturesOfWords(gallery)
+
+
+TEXT_SEARCH = Provider(
+    name="gallery",
+    rest="path",
+    example="gallery:index",
+    embedded=True,
+    fits=_fits,
+    open=_by_words,
+)
 IMAGE_SEARCH = Provider(
     name="gallery",
     rest="path",
