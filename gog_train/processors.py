@@ -13,14 +13,14 @@ from gog.schemas import BoxError
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, Template
 from gog_train.settings import TrainingError
 
-_NO_TEMPLATE: Final = "no chat template with images in tools' results was made for it and checked"
+_GLM: Final = "no token ends its turns, the next role's does, and its template drops the thoughts of earlier turns"
 
 REFUSED: Final[Mapping[str, str]] = {
-    "internvl": f"its pictures are cut into tiles, and {_NO_TEMPLATE}",
-    "glm4v": f"its calls and boxes have tags of their own, and {_NO_TEMPLATE}",
-    "glm4v_moe": f"its calls and boxes have tags of their own, and {_NO_TEMPLATE}",
-    "gemma3": f"the order and scale of its boxes could not be checked, and {_NO_TEMPLATE}",
-    "gemma4": f"the order and scale of its boxes could not be checked, and {_NO_TEMPLATE}",
+    "internvl": "its pictures are cut into tiles, of which neither exports nor TRL's rollouts with crops know",
+    "glm4v": _GLM,
+    "glm4v_moe": _GLM,
+    "gemma3": "its template knows no calls and refuses replies of tools",
+    "gemma4": "the reply of a tool stands in the same turn as its call, and how it writes boxes could not be checked",
 }
 """Model types that are known and not trained, with the reason."""
 
