@@ -32,7 +32,7 @@ from gog_train.services import RULES
 from gog_train.settings import TrainingError, read_settings
 from gog_train.sft import EXAMPLES as SFT_EXAMPLES
 from gog_train.sft import SftSettings
-from gog_train.stages import check_packages
+from gog_train.stages import NO_ADAPTER, check_packages
 
 State = Literal["ok", "warning", "problem"]
 Stage = Literal["sft", "grpo"]
@@ -93,7 +93,7 @@ def examine(stage: Stage, arguments: Sequence[str], processes: int | None = None
         found, export = _export(stage, settings)
         memory = memory_of(shape, settings, count, min(gpu.memory for gpu in gpus) if gpus else None)
         rules = [_rules(settings, export)] if export and isinstance(settings, GrpoSettings) else []
-        processor = [_processor(settings, export)] if export else []
+        processor = [_processor(settings, export), _saved(settings, export)] if export else []
         found_all = [_model(settings, shape), found, *rules, *processor]
         checks += [*found_all, _packages(settings), _memory(memory, gpus), _disk(settings, shape, gpus)]
     else:
@@ -237,6 +237,15 @@ def _processor(settings: Settings, export: Export) -> Check:
         pixels // export.backbone.factor**2 for pixels in (export.backbone.min_pixels, export.backbone.max_pixels)
     )
     return Check("processor", "ok", f"{least} to {most} tokens an image, as the export has it")
+
+
+def _saved(settings: Settings, export: Export) -> Check:
+    """Whether what is kept at the end can be served."""
+    if settings.tune == "full":
+        return Check("save", "ok", "the whole model")
+    if settings.save == "adapter" and (settings.train_vision or export.backbone.experts):
+        return Check("save", "warning", NO_ADAPTER, "set `save: both`")
+    return Check("save", "ok", settings.save)
 
 
 def _packages(settings: Settings) -> Check:

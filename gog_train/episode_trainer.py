@@ -36,9 +36,10 @@ from gog_train.rewards.scoring import (
 )
 from gog_train.rewards.terms import RewardSettings
 from gog_train.rollouts import Counted, Keeper
-from gog_train.sampling import draw, merge, silenced
+from gog_train.sampling import draw, last_turn, merge, silenced
 from gog_train.services import TrainingServices
 from gog_train.settings import TrainingError
+from gog_train.token_ids import chat_ids, check_images, images_of, suffix_ids
 from gog_train.vllm_engine import (
     check_budget,
     effective_share,
@@ -142,6 +143,17 @@ class EpisodeTrainer(GRPOTrainer):
             pairs = zip(prompt_ids, images or [None] * len(prompt_ids), strict=True)
             prompt_ids = [one_token_each(ids, self._sizes(shown), self._image_pad_token_id) for ids, shown in pairs]
         return super()._generate_single_turn(prompt_ids, images, fields, *counts, **more)
+
+    def _tokenize_prompts(self, prompts: Any) -> Any:
+        """Ids, images and what the model takes of them; vLLM makes that by itself."""
+        if not self.use_vllm:
+            return super()._tokenize_prompts(prompts)
+        tools = self._env_tools[None]
+        ids = [chat_ids(self._tokenizer, prompt, self.setup.backbone, tools, prompt=True) for prompt in prompts]
+        return ids, [list(images_of(prompt)) or None for prompt in prompts], {}
+
+    def _get_tool_suffix_ids(self, tool_messages: Any) -> list[int]:
+        return suffix_ids(self._tokenizer, tool_messages, self.setup.backbone)
 
     def _sizes(self, images: Sequence[Image.Image] | None) -> list[int]:
         return [self.setup.backbone.visual_tokens(*image.size) for image in images or ()]
@@ -286,6 +298,7 @@ class EpisodeTrainer(GRPOTrainer):
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if "pixel_values" not in batch or batch.get("num_images") is None:
             raise TrainingError("TRL dropped the images of a batch: report it, with the export that it happened with")
+        self._keep_prefixes(batch)
         calls = torch.tensor([self._counts], device=self.accelerator.device)
         asked, answered, unsettled = map(int, self.accelerator.gather(calls).sum(0).tolist())
         self.unsettled += unsettled
@@ -302,6 +315,13 @@ class EpisodeTrainer(GRPOTrainer):
             share = effective_share(batch["importance_sampling_ratio"], self._own(batch), self.accelerator)
             self._metrics["train" if self.model.training else "eval"]["sampling/effective_share"].append(share)
         return self._counted(batch), alive
+
+    def _keep_prefixes(self, batch: dict[str, Any]) -> None:
+        """Of what did not come to its end, take out the last turn, and push no turn before it down."""
+        own = self._own(batch)
+        for number in (number for number, one in enumerate(self.scored) if one.prefix):
+            batch["tool_mask"][number, last_turn(own[number].tolist())] = 0
+            batch["advantages"][number].clamp_(min=0)
 
     def _counts_of(self, batch: dict[str, Any], alive: Sequence[bool]) -> list[Counted]:
         """Of each rollout; those of a group that will be silenced or replaced move nothing."""
@@ -361,28 +381,6 @@ class EpisodeTrainer(GRPOTrainer):
 
 async def _turns(pairs: Sequence[tuple[Rollout, str]]) -> list[tuple[Message, ...]]:
     return list(await asyncio.gather(*(rollout.turn(text) for rollout, text in pairs)))
-
-
-def check_images(
-    prompts: Sequence[Sequence[int]],
-    completions: Sequence[Sequence[int]],
-    images: Sequence[Sequence[Image.Image] | None] | None,
-    backbone: Backbone,
-    image_token: int,
-) -> None:
-    """Raise `TrainingError` unless every rollout has as many image tokens as its images make.
-
-    TRL drops all images of a batch, without a word, when one rollout's do not fit.
-    """
-    for number, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
-        shown = (images[number] if images else None) or ()
-        wanted = sum(backbone.visual_tokens(*image.size) for image in shown)
-        count = sum(token == image_token for part in (prompt, completion) for token in part)
-        if wanted != count:
-            raise TrainingError(
-                f"a rollout has {count} image tokens where its {len(shown)} images make {wanted}: "
-                "an image was dropped or cut; check the processor's pixel budget and max_completion_length"
-            )
 
 
 def _not_about_unpaid(record: logging.LogRecord) -> bool:

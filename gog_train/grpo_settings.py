@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from gog.transforms.services.models.chat import ModelSettings
 from gog.transforms.services.search.upload import UploadSettings
-from gog_train.rewards.terms import RewardSettings, Unsettled
+from gog_train.rewards.terms import RewardSettings, Unfinished, Unsettled
 from gog_train.sampling import Curriculum
 from gog_train.services import RULES, StoreMode
 from gog_train.settings import TrainSettings
@@ -77,6 +77,10 @@ class GrpoSettings(TrainSettings):
     unsettled: Unsettled = "mask"
     """Without a judge, a rollout whose answer no rule settles. mask: it is out of the loss. zero: it is paid as wrong,
     right only where no other wording than the accepted ones is."""
+    unfinished: Unfinished = "mask"
+    """A rollout that a failed search, the token budget or the turns end. mask: it is out of the loss and of its group.
+    prefix: it counts in its group as one without an answer; its last turn is out of the loss, and the turns before it
+    are never made less likely."""
     panel: tuple[str, ...] = ()
     """Further judges, asked beside it: most of those that can be read decide, and a tie is out of the loss."""
     judge_settings: ModelSettings = ModelSettings()
@@ -144,7 +148,7 @@ class GrpoSettings(TrainSettings):
     @property
     def reward(self) -> RewardSettings:
         """The terms of the reward with their weights."""
-        return RewardSettings(self.format_weight, self.search_cost, self.rewards, self.unsettled)
+        return RewardSettings(self.format_weight, self.search_cost, self.rewards, self.unsettled, self.unfinished)
 
     @property
     def rate(self) -> float:

@@ -58,6 +58,17 @@ def draw(levels: Sequence[int], like: Sequence[int], count: int, key: str) -> li
     return drawn
 
 
+def last_turn(own: Sequence[int]) -> slice:
+    """Where the last turn of a rollout stands; `own` is 1 where the policy wrote. Empty where it wrote nothing."""
+    end = len(own)
+    while end and not own[end - 1]:
+        end -= 1
+    start = end
+    while start and own[start - 1]:
+        start -= 1
+    return slice(start, end)
+
+
 def silenced(batch: Mapping[str, Any]) -> dict[str, Any]:
     """The batch with none of its tokens in the loss."""
     return dict(batch) | {"tool_mask": batch["tool_mask"] * 0}

@@ -25,7 +25,8 @@ from gog_train.training_lake import TrainingLake
 LANGUAGE_MODEL: Final = re.compile(r"(?:.*\.)?(?:language_model|lm_head)\..*")
 """Weights of the language model, by name; the others are the vision tower's, and what joins them."""
 
-MERGE: Final = "vLLM takes no adapter on a vision tower or on experts: `--resume --save both` writes the merged model"
+NO_ADAPTER: Final = "vLLM takes no adapter on a vision tower or on experts"
+MERGE: Final = f"{NO_ADAPTER}: `--resume --save both` writes the merged model"
 
 S = TypeVar("S", bound=TrainSettings)
 
@@ -96,6 +97,10 @@ def check_packages(settings: TrainSettings) -> None:
         raise TrainingError(
             "attention: flash_attention_2 needs its package: pip install flash-attn --no-build-isolation, "
             "or set `attention: sdpa`"
+        )
+    if settings.attention == "flash_attention_2" and not (has_gpu() and bf16(settings)):
+        raise TrainingError(
+            "attention: flash_attention_2 computes on a GPU in bf16 alone: set `precision: bf16` or `attention: sdpa`"
         )
 
 

@@ -43,6 +43,11 @@ class Scored:
     method: Method = Method.NONE
 
     @property
+    def prefix(self) -> bool:
+        """Whether it has a reward though it did not come to its end: the turns before its last one are learned from."""
+        return self.reward is not None and self.ending in _MASKED
+
+    @property
     def right(self) -> bool | None:
         """Whether it answered, and right; None where tools or judge failed, or nobody could settle the answer."""
         if self.ending in (Ending.TOOL_FAILED, Ending.MISSED) or self.outcome is Outcome.UNKNOWN:
@@ -68,7 +73,7 @@ class CountedJudge:
 
 async def score(rollout: Rollout, judge: JudgeCall | None, settings: RewardSettings) -> Scored:
     """The reward of a rollout that has ended. Without a judge `settings.unsettled` says what the rest is."""
-    if rollout.ending in _MASKED:
+    if rollout.ending in _MASKED and settings.unfinished == "mask":
         return Scored(rollout.ending, None, masked=_MASKED[rollout.ending])
     finished, unsettled, method = finished_of(rollout), False, Method.NONE
     if rollout.ending is Ending.ANSWERED:
@@ -111,6 +116,7 @@ def metrics_of(scored: Sequence[Scored], rollouts: Sequence[Rollout]) -> dict[st
     count = len(scored)
     paid = [one for one in scored if one.reward is not None]
     metrics = {"episode/masked": 1 - len(paid) / count, "episode/unsettled": unsettled_of(scored) / count}
+    metrics["episode/prefix"] = sum(one.prefix for one in scored) / count
     for name in paid[0].values if paid else ():
         metrics[f"reward/{name}"] = sum(one.values[name] or 0.0 for one in paid) / len(paid)
     masks, endings = Counter(one.masked for one in scored), Counter(one.ending for one in scored)

@@ -9,6 +9,8 @@ from gog.transforms.open_set import OpenSet
 
 Unsettled = Literal["mask", "zero"]
 """What becomes of a rollout whose answer no rule settles where there is no judge: out of the loss, or paid as wrong."""
+Unfinished = Literal["mask", "prefix"]
+"""What becomes of a rollout that a failed search, the token budget or the turns end: masked, or its last turn is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,14 @@ TERMS: OpenSet[Term] = OpenSet("reward term", "gog.rewards", "gog_train.rewards"
 class RewardSettings:
     """Weights of the reward. `format_weight` is the paper's lambda; `search_cost` is taken off a right answer for each
     search; `more` are weights of further terms, by name or dotted path, None for the term's own. `unsettled` is for
-    answers that no rule settles where there is no judge.
+    answers that no rule settles where there is no judge. `unfinished` is TRL's alone: verl masks no token.
     """
 
     format_weight: float = 0.1
     search_cost: float = 0.0
     more: Mapping[str, float | None] = field(default_factory=dict)
     unsettled: Unsettled = "mask"
+    unfinished: Unfinished = "mask"
 
     @property
     def terms(self) -> dict[str, tuple[Term, float]]:

@@ -153,6 +153,20 @@ def test_processor_and_packages_are_looked_at(arguments: list[str], name: str, m
 
 
 @pytest.mark.parametrize(
+    ("more", "state", "said"),
+    [
+        ([], "ok", "adapter"),
+        (["--train-vision"], "warning", "vLLM takes no adapter on a vision tower or on experts set `save: both`"),
+        (["--train-vision", "--save", "both"], "ok", "both"),
+        (["--train-vision", "--tune", "full"], "ok", "the whole model"),
+    ],
+)
+def test_what_cannot_be_served_is_said_before(arguments: list[str], more: list[str], state: str, said: str) -> None:
+    found, told = state_of(examine("sft", [*arguments, *more]), "save")
+    assert (found, told.strip()) == (state, said)
+
+
+@pytest.mark.parametrize(
     ("installed", "state", "said"),
     [
         ({}, "ok", "trl 1.16.0"),

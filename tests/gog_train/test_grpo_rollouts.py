@@ -14,6 +14,7 @@ from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
 from gog_train.judge_health import JudgeIllError
 from gog_train.rewards.scoring import Scored
+from gog_train.rewards.terms import RewardSettings
 from gog_train.settings import TrainingError
 
 QWEN3 = BACKBONES["qwen3-vl"]
@@ -167,6 +168,32 @@ def test_what_says_nothing_of_the_policy_is_out_of_the_loss(small_backbone: Back
     assert [one.masked for one in trainer.scored] == ["", "", "overlong", "out_of_turns"]
     assert [bool(row.any()) for row in batch["tool_mask"] * batch["completion_mask"]] == [True, True, False, False]
     assert batch["advantages"].tolist() == pytest.approx([0.707, -0.707, 0, 0], abs=1e-2)
+
+
+def test_of_what_came_to_no_end_the_last_turn_is_out_and_none_is_pushed_down(
+    small_backbone: Backbone, tmp_path: Path
+) -> None:
+    """With one right, one wrong: the two that were cut off are the worst of the group and are not made less likely."""
+
+    def script(number: int, turn: int) -> str:
+        cut = [call("text_search", query="capital"), "I think and think" + CUT]
+        return [[answer("Nairobi")], [answer("Mombasa")], cut, cut][number][turn]
+
+    reward = RewardSettings(unfinished="prefix", format_weight=0.5)
+    with services(tmp_path / "store") as made:
+        trainer = make_trainer(small_backbone, made, tmp_path, script=script, kind=recording, setup={"reward": reward})
+        trainer.train()
+    (batch,) = trainer.batches
+    assert [one.prefix for one in trainer.scored] == [False, False, True, True]
+    assert [one.reward for one in trainer.scored] == [1, 0.5, 0, 0]
+    advantages = batch["advantages"].tolist()
+    assert advantages[0] > advantages[1] > 0 == advantages[2] == advantages[3]
+    decode = trainer._tokenizer.decode
+    own = (batch["tool_mask"] * batch["completion_mask"]).bool()
+    learned = decode(batch["completion_ids"][2][own[2]])
+    assert "text_search" in learned
+    assert "I think" not in learned
+    assert "I think" in decode(batch["completion_ids"][2])
 
 
 def test_a_judge_that_fails_masks_and_never_pays_zero(tmp_path: Path) -> None:

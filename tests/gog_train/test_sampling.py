@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gog_train.sampling import draw, merge, order, silenced
+from gog_train.sampling import draw, last_turn, merge, order, silenced
 
 levels = st.lists(st.integers(0, 2), max_size=30)
 
@@ -102,3 +102,11 @@ def test_a_silent_group_has_no_token_in_the_loss() -> None:
     assert not quiet["tool_mask"].any()
     assert made["tool_mask"].all()
     assert quiet["advantages"] is made["advantages"]
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [([1, 1, 0, 0, 1, 1, 1, 0], slice(4, 7)), ([1, 1], slice(0, 2)), ([0, 0], slice(0, 0)), ([], slice(0, 0))],
+)
+def test_the_last_turn_is_the_last_run_of_own_tokens(own: list[int], wanted: slice) -> None:
+    assert last_turn(own) == wanted

@@ -8,6 +8,7 @@ import pytest
 import tiny_models
 
 from gog.transforms.dialect.backbones import BACKBONES
+from gog_train import stages
 from gog_train.processors import load_model, load_processor
 from gog_train.settings import TrainingError
 from gog_train.sft import SftSettings
@@ -89,6 +90,20 @@ def test_a_setting_needs_its_package() -> None:
     ):
         with pytest.raises(TrainingError, match=message):
             check_packages(settings.model_copy(update=change))
+
+
+@pytest.mark.parametrize(("precision", "gpu"), [("fp32", True), ("bf16", False)])
+def test_flash_attention_needs_a_gpu_and_bf16(precision: str, gpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(stages, "find_spec", lambda name: object())
+    settings = settings_of(Path("m"), Path("o"), attention="flash_attention_2", precision=precision)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    with pytest.raises(TrainingError, match="on a GPU in bf16 alone: set `precision: bf16` or `attention: sdpa`"):
+        check_packages(settings)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    check_packages(settings.model_copy(update={"precision": "bf16"}))
 
 
 def test_a_whole_model_is_trained_in_single_precision_without_its_vision_tower(model: Path, tmp_path: Path) -> None:

@@ -120,6 +120,23 @@ def test_what_is_masked_has_no_reward(tmp_path: Path) -> None:
     assert (numbers["episode/unsettled"], numbers["masked/judge"]) == (0.25, 0)
 
 
+def test_what_came_to_no_end_may_count_as_one_without_an_answer(tmp_path: Path) -> None:
+    down = FakeSearch(lambda query: ServiceError(FailureClass.SERVER, "down"), id="fake-text:down")
+    with services(tmp_path / "store", text=down) as made:
+        rollouts = [played(made, turns) for turns in ([SEARCH], [GLANCE] * 4, ["Words."], [RIGHT], [WRONG])]
+        rollouts[2].end(Ending.OVERLONG)
+        scored = run_on_loop(score_all(rollouts, None, RewardSettings(unfinished="prefix")))
+        numbers = metrics_of(scored, rollouts)
+    assert [(one.masked, one.reward, one.prefix) for one in scored] == [
+        *[("", 0.0, True)] * 3,
+        ("", 1.0, False),
+        ("unsettled", None, False),
+    ]
+    assert (numbers["episode/prefix"], numbers["episode/masked"]) == pytest.approx((0.6, 0.2))
+    assert with_signal(scored[2:4], 2) == [True], "one that came to its end, and one that did not"
+    assert [one.right for one in scored[:3]] == [None, False, False], "an evaluation says the same of them"
+
+
 def test_searches_turns_and_strikes_are_means_over_rollouts(scored_rollouts: dict[str, Rollout]) -> None:
     rollouts = [scored_rollouts[name] for name in ("right", "searched", "out of form", "wrong")]
     numbers = metrics_of(run_on_loop(score_all(rollouts, None, RewardSettings())), rollouts)
