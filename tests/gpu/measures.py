@@ -1,4 +1,4 @@
-"""What `first_hour.py` measures, in the environment that trains: `python measures.py FOLDER SIZE [--quick] PART...`.
+"""What `first_hour.py` measures, in the environment that trains: `python measures.py [--quick] FOLDER SIZE PART...`.
 
 FOLDER has the exports of a small run and takes the model. Each part appends its figures as JSON to FOLDER/figures.jsonl
 as soon as it has ended, so that a part that dies loses no other's. Without a part: what device there is, as JSON.
@@ -390,7 +390,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.parts:
         print(json.dumps(device()))
         return 0
-    tiny_models.register()
+    if find_spec("torchvision") is None:  # with it the processor is transformers' own, of which vLLM makes the same pixels
+        tiny_models.register()
     place = Place(options.folder, options.size, SIZES[options.size], options.quick)
     module = import_module("gog.transforms.dialect.backbones.qwen3_vl")
     module.BACKBONE = place.backbone  # type: ignore[attr-defined]
