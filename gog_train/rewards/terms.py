@@ -52,7 +52,7 @@ TERMS: OpenSet[Term] = OpenSet("reward term", "gog.rewards", "gog_train.rewards"
 class RewardSettings:
     """Weights of the reward. `format_weight` is the paper's lambda; `search_cost` is taken off a right answer for each
     search; `more` are weights of further terms, by name or dotted path, None for the term's own. `unsettled` is for
-    answers that no rule settles where there is no judge. `unfinished` is TRL's alone: verl masks no token.
+    answers that no rule settles where there is no judge. `unfinished` is TRL's alone: verl masks such a rollout whole.
     """
 
     format_weight: float = 0.1

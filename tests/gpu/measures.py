@@ -18,7 +18,7 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import tiny_models
-from gpu.sizes import BACKBONE, SIZES, Size
+from gpu.sizes import BACKBONE, SIZES, Size, checkpoint
 
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog_train.rewards.terms import Finished, Term
@@ -86,44 +86,6 @@ def _by_length(rollout: Finished) -> float:
 
 BY_CHANCE: Final = Term("by_chance", _by_length)
 """Random weights answer nothing: this pays rollouts of a group differently, so that there is a gradient."""
-
-
-def checkpoint(folder: Path, size: Size) -> None:
-    """Random weights in the architecture of the family, of which one token in some twenty ends a turn.
-
-    The processor is transformers' own where torchvision is: vLLM reads no other.
-    """
-    import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
-
-    tiny_models.checkpoint(BACKBONE, folder)
-    if find_spec("torchvision") is not None:
-        _own_processor(folder)
-    config = AutoConfig.from_pretrained(folder)
-    for part, values in ((config.text_config, size.text), (config.vision_config, size.vision)):
-        for key, value in values.items():
-            setattr(part, key, value)
-    third = size.text["head_dim"] // 6
-    config.text_config.rope_parameters["mrope_section"] = [size.text["head_dim"] // 2 - 2 * third, third, third]
-    torch.manual_seed(0)
-    model = AutoModelForImageTextToText.from_config(config)
-    end = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids(BACKBONES[BACKBONE].end_of_turn)
-    model.generation_config.eos_token_id = end
-    with torch.no_grad():  # all that is embedded has one direction in common, along which the end of a turn lies
-        model.get_input_embeddings().weight.add_(5 * config.text_config.initializer_range)
-        model.get_output_embeddings().weight[end].add_(6 / config.text_config.hidden_size)
-    model.save_pretrained(folder)
-
-
-def _own_processor(folder: Path) -> None:
-    from transformers import AutoTokenizer, Qwen2VLImageProcessor, Qwen3VLProcessor, Qwen3VLVideoProcessor
-
-    backbone = BACKBONES[BACKBONE]
-    patch = backbone.factor // backbone.merge
-    images = Qwen2VLImageProcessor(patch_size=patch, size=backbone.processor_size)
-    video, tokens = Qwen3VLVideoProcessor(patch_size=patch), AutoTokenizer.from_pretrained(folder)
-    template = backbone.template(thinking=True).text
-    Qwen3VLProcessor(images, tokens, video, chat_template=template).save_pretrained(folder)
 
 
 def sft(place: Place) -> Iterator[Figure]:
@@ -390,7 +352,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.parts:
         print(json.dumps(device()))
         return 0
-    if find_spec("torchvision") is None:  # with it the processor is transformers' own, of which vLLM makes the same pixels
+    if find_spec("torchvision") is None:  # else the processor is transformers' own, with the pixels that vLLM makes
         tiny_models.register()
     place = Place(options.folder, options.size, SIZES[options.size], options.quick)
     module = import_module("gog.transforms.dialect.backbones.qwen3_vl")

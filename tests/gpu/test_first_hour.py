@@ -8,8 +8,8 @@ import pytest
 import tiny_models
 from gpu import first_hour
 from gpu.first_hour import FIRST_HALF, Child, main, measure, plan, table
-from gpu.measures import PARTS, checkpoint
-from gpu.sizes import SIZES
+from gpu.measures import PARTS
+from gpu.sizes import SIZES, checkpoint
 
 from gog_train.memory import shape_of
 from gog_train.sft import SftSettings
