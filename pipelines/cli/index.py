@@ -55,7 +55,7 @@ def build(
     ] = "",
     out: Annotated[
         str,
-        option("--out", "PLACE", "The index, a folder or s3://..., gs://..., az://...; an earlier one is replaced."),
+        option("--out", "PLACE", "The index: a folder, or s3://, gs:// or az://BUCKET/NAME; one there is replaced."),
     ] = "index",
     as_json: JsonOption = False,
 ) -> None:

@@ -57,7 +57,7 @@ class Backbone:
     opens_thought: bool = False
     """With thinking on, the prompt ends with the opening tag of the thought."""
     tool_parser: str = "hermes"
-    """What vLLM, verl and ms-swift call the form of the tool calls."""
+    """What vLLM and ms-swift call the form of the tool calls."""
 
     language: str = r"(?:.*\.)?language_model\.layers\.\d+\.(?:self_attn|mlp)\.\w+_proj"
     vision: str = r"(?:.*\.)?visual\.blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.(?:\w+_proj|linear_fc\d))"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from lakes import EPISODE, small_run, source_of
 from plugged import installed, look_again
 from pydantic import ValidationError
@@ -91,11 +90,11 @@ def test_an_episode_and_its_trajectories_come_in_the_frame_of_the_family(tiles: 
 def test_a_trainer_gets_the_familys_template_and_parser(tiles: Backbone, lake: Lake) -> None:
     done = export_rl(source_of(lake), ExportRequest(target=Target("verl", tiles)))
     assert (done.folder / "chat_template.jinja").read_text("utf-8") == tiles.template(thinking=True).text
-    config = (done.folder / "grpo.yaml").read_text("utf-8")
-    assert yaml.safe_load(config)["actor_rollout_ref"]["rollout"]["multi_turn"]["format"] == "tiles"
     manifest = json.loads((done.folder / "manifest.json").read_bytes())
     assert manifest["plugins"] == {"backbone tile-vl": "gog-test-plugin 1.2"}
     assert (manifest["backbone"]["model_type"], manifest["frame"]) == ("tile_vl", "pixels")
+    script = sft(lake, "ms-swift", tiles).folder / "sft.sh"
+    assert "--agent_template tiles " in script.read_text("utf-8")
 
 
 @pytest.mark.usefixtures("tiles")
