@@ -22,6 +22,8 @@ from gog.transforms.services.store.records import AnyStore, Spent, Tally
 
 MINUTE: Final = 60.0
 PHASE_TWO: Final = ("curate", "export_sft", "label", "export_rl")
+RECENT: Final = 3600.0
+"""Seconds that a pace is taken of, once its process is older: over days it changes."""
 _UNMEASURED: Final = 0.02
 """Share of a step below which an estimate of its end would be a guess."""
 
@@ -131,7 +133,7 @@ def progress_of(
     parts = _Parts(lake, run)
     steps = tuple(_step(parts, manifest, step) for step in STEP_TABLES)
     step = _at_work(parts, steps, began) if live else ""
-    spent, events, session, minute = _events(lake, manifest, began, now)
+    spent, events, session, recent, minute = _events(lake, manifest, began, now)
     per_minute = sum(tally.events for tally in minute) * MINUTE / max(1.0, min(MINUTE, now - began))
 
     def summed() -> Summary:
@@ -141,7 +143,7 @@ def progress_of(
     pace = None
     if step:
         with contextlib.suppress(FileNotFoundError):  # a part that was moved meanwhile
-            pace = _Pace(lake, manifest, parts, summary or summed, events, session, began, now).eta(step)
+            pace = _Pace(lake, manifest, parts, summary or summed, events, session, recent, began, now).eta(step)
     return Progress(steps, spent, events, per_minute, step, pace)
 
 
@@ -153,13 +155,15 @@ def pace_of(lake: Lake, run: str) -> StepPace | None:
 
 def _events(
     lake: Lake, manifest: Manifest, began: float, now: float
-) -> tuple[Spent, list[Tally], list[Tally], list[Tally]]:
-    """What the run has used, and its events: all, since its process began, and of the last minute."""
+) -> tuple[Spent, list[Tally], list[Tally], list[Tally], list[Tally]]:
+    """What the run has used, and its events: all, since its process began, of the last hour and of the last minute."""
     run = manifest.run
     with _opened(lake, manifest) as store:
         if store is None:
-            return Spent(), [], [], []
-        return store.spend(run), store.tally(run), store.tally(run, began), store.tally(run, max(began, now - MINUTE))
+            return Spent(), [], [], [], []
+        session = store.tally(run, began)
+        recent = store.tally(run, now - RECENT) if now - began > RECENT else session
+        return store.spend(run), store.tally(run), session, recent, store.tally(run, max(began, now - MINUTE))
 
 
 @contextlib.contextmanager
@@ -228,11 +232,12 @@ class _Pace:
     summary: Callable[[], Summary]
     all_events: list[Tally]
     session: list[Tally]
+    recent: list[Tally]
     began: float
     now: float
 
     def eta(self, step: str) -> "StepPace | None":
-        """How far the step is, and seconds to its end by what was done of it since the process began."""
+        """How far the step is, and seconds to its end by what was done of it in the last hour, or since it began."""
         try:
             config = taken_up(self.manifest.config, self.lake.root, self.manifest.run)
         except ConfigError:
@@ -243,21 +248,29 @@ class _Pace:
         if phase_one:
             sizes = {shard: int(str(state.spec.get("rows", 0))) for shard, state in self.manifest.shards.items()}
             # One look of the detector for each hard seed; easy ones are done as soon as they are screened.
-            asked = float(_asked(self.session, "detect", "propose"))
+            kind, purpose, each = "detect", "propose", 1.0
         elif step == "label":
             sizes = self._pool_sizes()
             began = max([began, *self.parts.done("export_sft").values()])
-            asked = _asked(self.session, "chat", "label") / (config.label.k * self._turns(config))
+            kind, purpose, each = "chat", "label", config.label.k * self._turns(config)
         else:
             return None
+
+        def rows(events: Sequence[Tally], since: float) -> float:
+            """Done since then: finished shards, or what the calls say where that is more."""
+            finished = sum(sizes.get(shard, 0) for shard, at in done.items() if at >= since)
+            return max(finished, _asked(events, kind, purpose) / each)
+
         before = sum(sizes.get(shard, 0) for shard, at in done.items() if at < began)
         total = sum(sizes.values()) - before
-        finished = sum(sizes.get(shard, 0) for shard, at in done.items() if at >= began)
-        worked = min(max(finished, asked), total)
-        if not total or worked / total < _UNMEASURED:
+        worked = min(rows(self.session, began), total)
+        since = max(began, self.now - RECENT)
+        lately = min(rows(self.recent, since), worked)
+        # A clock that was set back says nothing; a step that rested for an hour is told by all that it did.
+        if self.now <= began or not total or worked / total < _UNMEASURED:
             return None
-        left = max(0.0, (self.now - began) * (total - worked) / worked)
-        return StepPace(step, (before + worked) / (before + total), left)
+        seconds = (self.now - since) / lately if lately else (self.now - began) / worked
+        return StepPace(step, (before + worked) / (before + total), (total - worked) * seconds)
 
     def _turns(self, config: Config) -> float:
         """Turns of an episode, by those of the teacher."""

@@ -19,7 +19,7 @@ from gog.pipelines.show.web.served_lake import ServedLake
 from gog.pipelines.show.web.snapshots import Snapshots
 from gog.pipelines.views import status as status_module
 from gog.pipelines.views.metrics import openmetrics
-from gog.pipelines.views.status import Status, status_of
+from gog.pipelines.views.status import RECENT, Status, status_of
 from gog.transforms.services.store.records import AnyStore
 
 
@@ -72,6 +72,26 @@ def test_a_live_run_is_watched_without_being_held_up(copied: Place) -> None:
     assert 0 <= found.eta_s <= 200
     after = status_of(lake, "tiny", now)
     assert after.state != "live"
+
+
+def test_a_run_of_days_is_told_by_its_last_hour(copied: Place) -> None:
+    """It began two days ago; what it asked is of the last minutes, as is what was done of the second shard."""
+    lake = Lake(copied.lake)
+    now, days = time.time(), 2 * 86400
+    for path in copied.run.glob("*/part-*.parquet"):
+        os.utime(path, (now - days + 60, now - days + 60))
+        if "-synthesize-00001" in path.name or ("-ingest-" not in path.name and "-synthesize-" not in path.name):
+            path.unlink()
+    os.utime(copied.run / "manifest.json", (now - days, now - days))
+    with lake.lock("tiny"):
+        lately = status_of(lake, "tiny", now).eta_s
+        after_a_rest = status_of(lake, "tiny", now + days).eta_s
+        set_back = status_of(lake, "tiny", now - 2 * days).eta_s
+    assert lately is not None
+    assert lately <= RECENT
+    assert after_a_rest is not None
+    assert after_a_rest == pytest.approx(lately * 2 * days / RECENT, rel=0.01)
+    assert set_back is None
 
 
 def test_the_page_of_a_live_run_tells_the_same_rate_and_reads_the_store_once(
