@@ -12,6 +12,7 @@ from gog.transforms.dialect.backbones import BACKBONES, Backbone
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.verify.judge import JudgeQuestion, JudgeReply, Ruling
+from gog_train.environment import Ending
 from gog_train.judge_health import JudgeIllError
 from gog_train.rewards.scoring import Scored
 from gog_train.rewards.terms import RewardSettings
@@ -312,7 +313,8 @@ def rigged(trainer: type[Any]) -> type[Any]:
             half = len(self._tokenizer) // 2
             paid = [sum(token < half for token in ids) / len(ids) for ids in completion_ids]
             self.scored = [
-                replace(one, reward=reward, masked="") for one, reward in zip(self.scored, paid, strict=True)
+                replace(one, ending=Ending.ANSWERED, reward=reward, masked="")
+                for one, reward in zip(self.scored, paid, strict=True)
             ]
             self.history = [*getattr(self, "history", []), sum(paid) / len(paid)]
             return paid
