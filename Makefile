@@ -31,11 +31,11 @@ SPARK := pyspark==3.5.7
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-detect test-trainers test-runners test-vllm test-verl test-search check docs bench chaos fuzz mutants pins locks sbom audit browser links clean
+.PHONY: help demo test test-detect test-trainers test-runners test-vllm test-verl test-search check docs learn bench chaos fuzz mutants pins locks sbom audit browser links clean
 
 # One thread each: the parallelism is in the processes.
-test bench chaos fuzz mutants: export OMP_NUM_THREADS = 1
-test bench chaos fuzz mutants: export OPENBLAS_NUM_THREADS = 1
+test learn bench chaos fuzz mutants: export OMP_NUM_THREADS = 1
+test learn bench chaos fuzz mutants: export OPENBLAS_NUM_THREADS = 1
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,9 @@ check: $(VENV)/.dev docs ## lint, formatting, types, import rules, documentation
 
 docs: $(VENV)/.dev ## build the documentation into build/site; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+learn: $(VENV)/.dev ## see whether the loop teaches a small model that knows nothing of episodes: hours; goes on where it stopped
+	@PYTHONPATH=tests $(BIN)/python -m learn.run --work build/learn $(ARGS)
 
 bench: $(VENV)/.dev ## measure speed and memory; prints medians and what has moved; ARGS=--keep keeps them by date
 	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)

@@ -81,13 +81,18 @@ def processor(
 
     factor = BACKBONES[backbone].factor
     made = tokenizer(without)
-    made.chat_template = chat_template
     images = Qwen2VLImageProcessorPil(
         patch_size=factor // 2,
         min_pixels=min_pixels or factor**2,
         max_pixels=max_pixels or 4 * factor**2,
     )
-    return _classes()[backbone](image_processor=images, tokenizer=made, chat_template=chat_template)
+    return processor_of(backbone, images, made, chat_template)
+
+
+def processor_of(backbone: str, images: Any, tokenizer: Any, chat_template: str | None = None) -> Any:
+    """A processor around an image processor and a tokenizer."""
+    tokenizer.chat_template = chat_template
+    return _classes()[backbone](image_processor=images, tokenizer=tokenizer, chat_template=chat_template)
 
 
 @cache
