@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import tiny_models
+from learn.family import BACKBONE
+from learn.model import make_model
+from learn.words import NUMBERS
 from PIL import Image
 
 from gog.schemas import Box
@@ -25,9 +28,6 @@ from gog.transforms.atlas.questions import WORDS, flag_phrase
 from gog.transforms.atlas.references import clear_references
 from gog.transforms.atlas.scenes import Scene, compose_scene
 from gog_train.checkpoints import save
-from learn.family import BACKBONE
-from learn.model import make_model
-from learn.words import NUMBERS
 
 SEED: Final = 1000
 """Of the scenes; runs draw theirs from other seeds."""

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-
 from learn import family, held_out
 from learn.results import evaluation, table
 

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from gog.transforms.atlas.facts import by_code
 from learn.held_out import other_names, write
+
+from gog.transforms.atlas.facts import by_code
 
 
 def rows(path: Path) -> list[dict[str, object]]:

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import tiny_models
-
-from gog.transforms.atlas.facts import by_code, members, partitions
-from gog.transforms.atlas.scenes import compose_scene
 from learn.model import make_model
 from learn.pretrain import SEED, Reader, lesson, loss_of, make_processor
 from learn.words import NUMBERS, tokenizer
+
+from gog.transforms.atlas.facts import by_code, members, partitions
+from gog.transforms.atlas.scenes import compose_scene
 
 NAMES = sorted({country.name for country in by_code().values()})
 

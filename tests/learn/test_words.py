@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from learn.words import NUMBERS, fixed, tokenizer
 
 PROMPT = "<|im_start|>system\nAnswer a question about 1 image.<|im_end|>\n<|im_start|>user\n"

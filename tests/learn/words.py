@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import tiny_models
+from learn.family import BACKBONE
 from tiny_models import ADDED, SPECIALS
 
 from gog.transforms.atlas.facts import by_code
-from learn.family import BACKBONE
 
 NUMBERS: Final = tuple(str(number) for number in range(1001))
 _TAGS: Final = re.compile("(" + "|".join(map(re.escape, (*SPECIALS, *ADDED))) + r"|\n)")
