@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SIZES = {"1440": {"width": 1440, "height": 900}, "1024": {"width": 1024, "height": 700}}
@@ -24,7 +24,8 @@ _SERIOUS = """async () => (await axe.run(document, { resultTypes: ['violations']
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Chromium, as root and in containers too."""
+    """Chromium, as root and in containers too; what is expected of a page may come late where much else runs."""
+    expect.set_options(timeout=20_000)
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert found, "these tests need Chromium: apt-get install chromium (as root, `make test` does it)"
     with sync_playwright() as playwright:

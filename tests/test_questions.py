@@ -53,7 +53,7 @@ def test_the_right_page_is_among_the_first_three(words: str, where: str, page: P
     box = page.get_by_role("textbox", name="Search")
     box.click()
     box.press_sequentially(words)
-    expect(page.locator(_ITEM).first).to_be_attached(timeout=10_000)
+    expect(page.locator(_ITEM).first).to_be_attached()
     page.wait_for_timeout(300)  # results of fewer letters may still stand there
     links = [str(item.locator("a").first.get_attribute("href")) for item in page.locator(_ITEM).all()[:3]]
     assert any(re.search(rf"/{re.escape(where)}(?:[?#]|$)", link) for link in links), links
