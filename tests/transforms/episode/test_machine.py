@@ -255,19 +255,8 @@ def test_reflection_needs_evidence_before_it() -> None:
     assert [step.reflection for step in episode.steps] == [None, Reflection.OFF_TARGET]
 
 
-def _step(
-    action: str, found: bool, reflection: Reflection | None = None, error: str = "", box: Box | None = None
-) -> Step:
-    return Step.model_validate(
-        {
-            "turn": 0,
-            "action": action,
-            "evidence_ids": ["e"] if found else [],
-            "reflection": reflection,
-            "error": error,
-            "box": box,
-        }
-    )
+def _step(action: str, found: bool) -> Step:
+    return Step(turn=0, action=action, evidence_ids=("e",) if found else ())
 
 
 GLANCE, GAZE, TEXT = ("image_search", True), ("gaze", True), ("text_search", True)
