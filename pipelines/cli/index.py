@@ -114,7 +114,8 @@ def build(
             print(f"left out: {len(report.skipped) - SHOWN:,} more (--json lists them all)")
         if report.pictures and not image_encoder:
             print(f"{GRID_SAYS}: name an encoder with --image-encoder")
-        print(f'In a config:  text_search: "corpus:{out}"  image_search: "gallery:{out}"')
+        if report.pictures or report.pages:
+            print(f'In a config:  text_search: "corpus:{out}"  image_search: "gallery:{out}"')
     if short := _short(report, images, texts or []):
         raise FellShortError(short)
 

@@ -82,7 +82,7 @@ def with_pages(search: TextSearch, reader: PageReader | None, judge: Policy, con
 @_told()
 def in_order(search: TextSearch, judge: Policy, config: Config) -> TextSearch:
     """The search with its first hits put in order, where the config asks for it. Raises `ConfigError`."""
-    _check_order(config)
+    check_order(config)
     return reranked(search, config.search, judge)
 
 
@@ -97,7 +97,7 @@ def check_addresses(config: Config, *, keyed: bool = True) -> None:
     twice = [judge for judge, seats in Counter(policy_id(at, config) for at in config.judges).items() if seats > 1]
     if twice:
         raise ConfigError(f"panel: {twice[0]} has two seats, and would say the same twice: name another judge")
-    _check_order(config)
+    check_order(config)
     readers = [tool.name for tool in config.episode.offered if tool.asks == "page"]
     if config.pages:
         _check_reading(config)
@@ -176,7 +176,8 @@ def _opening(
 
 
 @_told()
-def _check_order(config: Config) -> None:
+def check_order(config: Config) -> None:
+    """Raise `ConfigError` where what orders the hits of a text search cannot."""
     if config.search.rerank == JUDGE and embedded(config.judge):
         raise ConfigError("search.rerank: the planner cannot order hits; set judge to a model, or name a cross-encoder")
     if config.search.rerank not in ("", JUDGE):

@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 from gog.pipelines.config.addresses import KINDS, named_services
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.connect.addresses import open_at, open_reader, server_of
+from gog.pipelines.connect.addresses import check_order, open_at, open_reader, server_of
 from gog.pipelines.connect.mcp_tools import with_pinned
 from gog.pipelines.connect.stores import read_store, store_path
 from gog.pipelines.lake.lake import Lake, LakeError, is_lake
@@ -90,6 +90,7 @@ def doctor(config: Config) -> list[Check]:
         _store(config),
         *_source(config),
         *_services(config),
+        *_order(config),
         *_tool_servers(config),
         _gpu(),
         *_extras(),
@@ -210,6 +211,16 @@ def _services(config: Config) -> Iterator[Check]:
         for kind, address in named_services(config):
             if kind != "chat":
                 yield _answers(_NAMES[kind], address, partial(_ask, kind, address, config, pictures, lake))
+
+
+def _order(config: Config) -> Iterator[Check]:
+    if not config.search.rerank:
+        return
+    try:
+        check_order(config)
+        yield Check("order of hits", "ok", config.search.rerank)
+    except ConfigError as error:
+        yield Check("order of hits", "problem", str(error), "see search.rerank in the config")
 
 
 def _tool_servers(config: Config) -> Iterator[Check]:

@@ -119,6 +119,7 @@ def test_nothing_to_index(gog: Gog, tmp_path: Path) -> None:
     done = gog("index", "build", "--images", tmp_path / "empty", "--out", tmp_path / "index")
     assert done.code == 1
     assert "nothing could be indexed" in done.error
+    assert "In a config" not in done.out
     assert gog("index", "build", "--images", tmp_path / "none").code == 2
     assert gog("index", "build", "--texts", tmp_path / "none.jsonl").code == 2
 

@@ -1,4 +1,4 @@
-"""`gog doctor` on plug-ins; the rest of it is in `tests/pipelines/cli/test_doctor.py`."""
+"""`gog doctor` on plug-ins and on the order of hits; the rest of it is in `tests/pipelines/cli/test_doctor.py`."""
 
 from pathlib import Path
 
@@ -24,3 +24,19 @@ def test_plugins_are_listed_and_broken_ones_are_problems(tmp_path: Path, monkeyp
         ("problem", "gog-test-plugin 1.2: gog.tools torn: RuntimeError: two lines"),
     }
     assert any("uninstall gog-test-plugin" in check.advice for check in ours)
+
+
+@pytest.mark.parametrize(
+    ("rerank", "found"),
+    [
+        ("nope:x", "'nope:x' is no address of a cross-encoder; for example 'onnx:reranker/model.onnx'"),
+        ("judge", "search.rerank: the planner cannot order hits; set judge to a model, or name a cross-encoder"),
+    ],
+)
+def test_what_cannot_order_hits_is_a_problem(rerank: str, found: str, tmp_path: Path) -> None:
+    checks = doctor(load_config(lake=str(tmp_path / "lake"), search={"rerank": rerank}))
+    assert [(check.state, check.found) for check in checks if check.name == "order of hits"] == [("problem", found)]
+
+
+def test_hits_that_nothing_orders_are_not_told_of(tmp_path: Path) -> None:
+    assert not [one for one in doctor(load_config(lake=str(tmp_path / "lake"))) if one.name == "order of hits"]
