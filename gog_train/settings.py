@@ -179,5 +179,7 @@ def _first(error: ValidationError, known: Sequence[str]) -> str:
             return f"{key} is no setting" + (f"; did you mean {close[0]}?" if close else "; --help lists them")
         case "missing":
             return f"{key} is missing: name it in the file or as --{key.replace('_', '-')}"
+        case "value_error" if not first["loc"]:  # of several settings together: it names them
+            return first["msg"].removeprefix("Value error, ")
         case _:
             return f"{key}: {first['msg']} (it is {str(first['input'])[:80]!r})"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gog_train.grpo_settings import GrpoSettings
 from gog_train.settings import TrainingError, bundled_configs, read_settings
 from gog_train.sft import EXAMPLES, SftSettings, main
 
@@ -90,3 +91,9 @@ def test_wrong_use_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--bogus"])
     assert caught.value.code == 2
+
+
+def test_what_settings_say_of_one_another_is_their_own_line() -> None:
+    words = ["--model", "x", "--export", "y", "--output", "z", "--world", "q", "--text-search", "corpus:a"]
+    with pytest.raises(TrainingError, match=r"^world answers searches, pages and tools: leave out text_search$"):
+        read_settings(GrpoSettings, words, "gog_train.grpo", "")
