@@ -14,6 +14,7 @@ from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.tool import EpisodeTools
+from gog.transforms.episode.tools.image_search import unanswered
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import CropSettings
 from gog.transforms.open_set import OpenSet
@@ -107,6 +108,8 @@ def open_services(addresses: Addresses, crops: CropSettings, episode: EpisodeSet
         _opened("text_search", TEXT_SEARCHES, replace(of_search, address=addresses.text_search)), addresses, images
     )
     image_search = _opened("image_search", IMAGE_SEARCHES, replace(of_search, address=addresses.image_search))
+    if said := unanswered(episode.offered, image_search):
+        raise TrainingError(said)
     pages = _reader(addresses.pages, episode)
     try:
         calls = Store(addresses.calls, Mode.LIVE)

@@ -140,6 +140,8 @@ class FakeSearch:
     find: Callable[[str], Found] = lambda _: ()
     id: str = "fake-search:1"
     asked: list[str] = field(default_factory=list)
+    words: "FakeSearch | None" = None
+    """Of an image search: what finds its pictures by words."""
 
     async def search(self, query: str, top_k: int) -> tuple[Hit, ...]:
         """The hits, or the failure."""

@@ -75,6 +75,7 @@ def sealed(folder: Path, *, indexes: bool = True, top_k: int = 5) -> Sealed:
     calls = tool_request(PINNED.id, {"query": "towers"})
     entries = [
         entry("text_search", text, search_request("text_search", text, "known", top_k), HITS, known),
+        entry("text_search", picture, search_request("text_search", picture, "a known picture", top_k), HITS, known),
         entry("text_search", "serper:us-en", search_request("text_search", "serper:us-en", "q", top_k), HITS, known),
         entry("page", READER, page_request(READER, "https://pets/9"), PAGE, Page("https://pets/9", "A whole page.")),
         entry("page", READER, page_request(READER, "https://pets/8"), PAGE, FailureClass.NOT_FOUND),

@@ -270,6 +270,8 @@ def fingerprint(config: Config) -> str:
         del dumped["episode"]["fold"]  # runs that were begun before there was such a setting go on
     if config.episode.calls_per_turn == 1:
         del dumped["episode"]["calls_per_turn"]  # likewise
+    if not config.episode.image_query:
+        del dumped["episode"]["image_query"]  # likewise
     if not config.search.rerank:
         del dumped["search"]["rerank"], dumped["search"]["reranked"]  # likewise
     if config.filters:

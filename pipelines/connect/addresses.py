@@ -15,13 +15,14 @@ from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.lake.lake import Lake
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.episode.tools.image_search import unanswered
 from gog.transforms.image_store import ImageStore
 from gog.transforms.open_set import OpenSet
 from gog.transforms.passing_images import PassingImages
 from gog.transforms.place import local_folder
 from gog.transforms.services.models.provider import NamedModels, Server
 from gog.transforms.services.pages.reading import Reading
-from gog.transforms.services.protocols import PageReader, Policy, TextSearch
+from gog.transforms.services.protocols import ImageSearch, PageReader, Policy, TextSearch
 from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.providers import (
     MODELS,
@@ -77,6 +78,13 @@ def open_reader(address: str, config: Config | None = None) -> PageReader:
 def with_pages(search: TextSearch, reader: PageReader | None, judge: Policy, config: Config) -> TextSearch:
     """The search with the pages of its hits read, where the config asks for it."""
     return Reading(search, reader, config.reading, judge) if reader and config.reading.pages else search
+
+
+def with_words(search: ImageSearch, config: Config) -> ImageSearch:
+    """The image search, which answers words where the config's tools ask with them. Raises `ConfigError`."""
+    if said := unanswered(config.episode.offered, search):
+        raise ConfigError(said)
+    return search
 
 
 @_told()

@@ -18,6 +18,7 @@ from gog.pipelines.connect.addresses import (
     price_name,
     server_of,
     with_pages,
+    with_words,
 )
 from gog.pipelines.connect.stores import make_budget, make_store, prices_of, shared_limits, store_path
 from gog.pipelines.lake.lake import Lake
@@ -88,7 +89,7 @@ def open_services(config: Config) -> Services:
     ordered = in_order(searched, policies[config.judge], config)
     pages = open_reader(config.pages, config) if config.pages else None
     text_search = with_pages(ordered, pages, policies[config.judge], config)
-    image_search = open_at(IMAGE_SEARCHES, config.image_search, config, images=images, lake=lake)
+    image_search = with_words(open_at(IMAGE_SEARCHES, config.image_search, config, images=images, lake=lake), config)
     named: list[tuple[str, Policy | Detector | TextSearch | PageReader | ImageSearch | None]] = [
         *policies.items(),
         (config.detector, detector),

@@ -17,7 +17,6 @@ from gog.pipelines.connect.services import check_ready, services_for
 from gog.schemas import WHOLE, EpisodeImage
 from gog.transforms.dialect.turns import Call, Mistake
 from gog.transforms.episode.tool import Scene, Tool
-from gog.transforms.episode.tools import own_names, tools_of
 from gog.transforms.extras import install
 from gog.transforms.images import ImageError, ImageLimits, load_image, media_type
 from gog.transforms.services.loop import process_loop
@@ -56,14 +55,13 @@ class ServedTools:
         self._services = services_for(config.model_dump_json())
         self._services.gateway.run = f"{config.run}/tools"
         self._limits = ImageLimits(max_bytes=_MAX_BODY)
-        offered = tools_of(own_names(config.episode.tools))
-        self.tools = {tool.name: tool for tool in offered if not tool.takes_result}
+        self.tools = {tool.name: tool for tool in config.episode.own if not tool.takes_result}
 
     def schema(self, tool: Tool) -> dict[str, Any]:
         """The arguments of a tool; a picture is among them where it looks at one."""
         properties: dict[str, Any] = tool.properties(self._config.episode.frame)
         picture = {"image": _IMAGE} if _takes_picture(tool) else {}
-        required = [*tool.required, *picture]
+        required = [*tool.required, *(picture if not tool.takes_words else ())]
         return {"type": "object", "properties": properties | picture, "required": required}
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> tuple[str, tuple[bytes, ...]]:
@@ -71,12 +69,15 @@ class ServedTools:
         tool, episode = self.tools.get(name), self._config.episode
         if tool is None:
             raise WrongCallError(f"there is no tool {name[:60]!r}; there are {', '.join(self.tools)}")
-        original = EpisodeImage(sha256="0" * 64, width=1, height=1, box=WHOLE)
-        if _takes_picture(tool):
-            original = await asyncio.to_thread(self._picture, arguments.get("image"))
         read = tool.read({key: value for key, value in arguments.items() if key != "image"})
         if isinstance(read, str):
             raise WrongCallError(read)
+        original = EpisodeImage(sha256="0" * 64, width=1, height=1, box=WHOLE)
+        by_words = tool.takes_words and bool(read.get("query"))
+        if by_words and arguments.get("image") is not None:
+            raise WrongCallError(f"{name} takes a query or a picture, not both")
+        if _takes_picture(tool) and not by_words:
+            original = await asyncio.to_thread(self._picture, arguments.get("image"))
         request = tool.resolve(Call(name, read, ""), Scene((original,), episode.spec, max(2, episode.max_images)))
         if isinstance(request, Mistake):
             raise WrongCallError(request.detail)

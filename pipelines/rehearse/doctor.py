@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 from gog.pipelines.config.addresses import KINDS, named_services
 from gog.pipelines.config.config import Config, ConfigError
-from gog.pipelines.connect.addresses import check_order, open_at, open_reader, server_of
+from gog.pipelines.connect.addresses import check_order, open_at, open_reader, server_of, with_words
 from gog.pipelines.connect.mcp_tools import with_pinned
 from gog.pipelines.connect.stores import read_store, store_path
 from gog.pipelines.lake.lake import Lake, LakeError, is_lake
@@ -345,7 +345,8 @@ async def _ask(kind: str, address: str, config: Config, pictures: PassingImages,
         case "text_search":
             return f"{service.id} found {len(await service.search('flag', 3))} pages"
         case _:
-            found = f"{service.id} found {len(await service.search(_sample(pictures), 3))} pictures"
+            hits = await with_words(service, config).search(_sample(pictures), 3)
+            found = f"{service.id} found {len(hits)} pictures"
             if isinstance(service, Gallery) and service.by_grid and address != "gallery:atlas":
                 raise ShortcomingError(f"{found}, but {GRID_SAYS}", NAME_AN_ENCODER, "warning")
             return found

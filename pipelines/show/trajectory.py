@@ -230,8 +230,7 @@ def turns_of(
         end = call + 1 if call + 1 < count else None
         calls, replies = message.tool_calls[call:end], replies[call:end]
         name = str(step.turn + 1) if count == 1 else f"{step.turn + 1}.{call + 1}"
-        title, argument = shown_as(step.action)
-        detail = str(step.arguments.get(argument) or "")
+        title, detail = shown_as(step.action, step.arguments)
         evidences = tuple(evidence[name] for name in step.evidence_ids if name in evidence)
         shown = [e.image_sha256 for e in evidences] + [picture.sha256 for e in evidences for picture in e.pictures]
         cut = [crops[name] for name in dict.fromkeys(shown) if name in crops]

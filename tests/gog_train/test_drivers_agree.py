@@ -30,17 +30,20 @@ Script = list[Calls]
 _BOX = st.sampled_from([[0, 0, 500, 500], [250, 250, 900, 900], [900, 900, 1, 1]])
 _CALL: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
     st.just(("image_search", {})),
+    st.builds(lambda words: ("image_search", {"query": words}), st.sampled_from(["a flag", "a lake", "", None, 7])),
     st.builds(lambda word: ("text_search", {"query": word}), st.sampled_from(["capital", "flag", ""])),
     st.builds(lambda box, image: ("gaze", {"bbox_2d": box, "image": image}), _BOX, st.integers(0, 3)),
     st.builds(lambda number: ("look", {"result": number}), st.integers(0, 6)),
 )
 SCRIPTS = st.lists(_CALL.map(lambda call: [call]), min_size=1, max_size=7)
-_UNKNOWN: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.just(("dance", {"step": 1}))
-SEVERAL = st.lists(st.lists(_CALL | _UNKNOWN, min_size=1, max_size=5), min_size=1, max_size=6)
+_ODD: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.sampled_from(
+    [("dance", {"step": 1}), ("image_search", {"query": "a flag", "bbox_2d": [0, 0, 500, 500]})]
+)
+SEVERAL = st.lists(st.lists(_CALL | _ODD, min_size=1, max_size=5), min_size=1, max_size=6)
 """Of each turn its calls."""
 SETTINGS = st.builds(
     lambda turns, images, name: EpisodeSettings(
-        max_turns=turns, max_images=images, tools=(*BUILT_IN, "look"), observation_tokens=300
+        max_turns=turns, max_images=images, tools=(*BUILT_IN, "look"), observation_tokens=300, image_query=True
     ).in_frame(BACKBONES[name].spec),
     st.integers(2, 8),
     st.integers(1, 4),
@@ -49,7 +52,9 @@ SETTINGS = st.builds(
 
 
 class World(NamedTuple):
-    """Services whose glance finds something with a picture and something without, and an export's folder."""
+    """Services whose image search finds something with a picture and something without, by words too, and an
+    export's folder.
+    """
 
     made: TrainingServices
     folder: Path
@@ -67,6 +72,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             return hit("Uganda"), hit("Kenya", thumbnail=made.images.put(picture(200, 150), "png"))
 
         image.find = find
+        image.words = FakeSearch(find, id="fake-image:1")
         yield World(made, folder)
 
 

@@ -66,6 +66,12 @@ def test_an_episode_that_folds_is_not_trained_on(world: Path, tmp_path: Path) ->
         open_services(addresses, CropSettings(), EPISODE.model_copy(update={"fold": 8}))
 
 
+def test_an_episode_that_asks_with_words_needs_an_index_that_reads(world: Path, tmp_path: Path) -> None:
+    addresses = Addresses(f"corpus:{world}", f"gallery:{world}", (RULES,), tmp_path)
+    with pytest.raises(TrainingError, match=r"^episode\.image_query: words find no pictures in gallery:atlas@"):
+        open_services(addresses, CropSettings(), EPISODE.model_copy(update={"image_query": True}))
+
+
 def test_hits_are_in_the_order_that_the_run_had(world: Path, tmp_path: Path) -> None:
     search = SearchSettings(rerank="judge")
     addresses = Addresses(f"corpus:{world}", f"gallery:{world}", (RULES,), tmp_path, search=search)

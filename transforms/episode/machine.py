@@ -41,6 +41,8 @@ from gog.transforms.episode.observation import illustrated, shown
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.episode.tool import Scene, Tool, ToolRequest, ToolResult
 from gog.transforms.episode.tools import BUILT_IN, known_tools, own_names, servers_among, tools_of
+from gog.transforms.episode.tools.image_search import TOOL as GLANCE
+from gog.transforms.episode.tools.image_search import WITH_QUERY
 from gog.transforms.services.mcp.address import parse_address
 from gog.transforms.services.mcp.pinned import PinnedTool
 
@@ -75,6 +77,9 @@ class EpisodeSettings(BaseModel):
     tools: tuple[str, ...] = BUILT_IN
     """Names of tools, ours or of installed packages, dotted paths (`my_pkg.my_mod:TOOL`), or servers of tools
     (`mcp:https://HOST/mcp`, `mcp:stdio:COMMAND`)."""
+    image_query: bool = False
+    """Whether `image_search` takes words (`query`) in the place of the image, too: where the image search is an index
+    whose encoder reads texts."""
     pinned: tuple[PinnedTool, ...] = ()
     """What those servers offer, as a run that begins writes it down; a copy of it lets a replay begin without them."""
 
@@ -88,6 +93,8 @@ class EpisodeSettings(BaseModel):
 
     @model_validator(mode="after")
     def _apart(self) -> "EpisodeSettings":
+        if self.image_query and "image_search" not in self.tools:
+            raise ValueError("image_query is of image_search, which is not among the tools")
         taken = {tool.name for tool in known_tools(own_names(self.tools))} | {"answer", "none"}
         for pinned in self.pinned:
             if pinned.called in taken:
@@ -101,12 +108,20 @@ class EpisodeSettings(BaseModel):
     @property
     def offered(self) -> tuple[Tool, ...]:
         """The tools that the episode offers."""
-        return (*tools_of(own_names(self.tools)), *self._of_servers)
+        return (*self.own, *self._of_servers)
+
+    @property
+    def own(self) -> tuple[Tool, ...]:
+        """Those of them that are ours or of installed packages."""
+        return self._asked(tools_of(own_names(self.tools)))
 
     @property
     def known(self) -> tuple[Tool, ...]:
         """The tools whose calls are read: also those of ours that are not offered, to say that they are not there."""
-        return (*known_tools(own_names(self.tools)), *self._of_servers)
+        return (*self._asked(known_tools(own_names(self.tools))), *self._of_servers)
+
+    def _asked(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
+        return tuple(WITH_QUERY if self.image_query and tool == GLANCE else tool for tool in tools)
 
     @property
     def _of_servers(self) -> tuple[Tool, ...]:
@@ -323,8 +338,9 @@ def _next_turn(episode: Episode) -> Episode:
 
 def behaviour_of(episode: Episode) -> Behaviour:
     """Which kinds of search were used with a result: none is direct, several are mixed."""
-    kinds = {tool.name: tool.behaviour for tool in episode.settings.known}
-    used = {kind for step in episode.steps if step.evidence_ids and (kind := kinds[step.action]) is not None}
+    tools = {tool.name: tool for tool in episode.settings.known}
+    done = [tools[step.action].behaviour_of(step.arguments) for step in episode.steps if step.evidence_ids]
+    used = {kind for kind in done if kind is not None}
     if not used:
         return Behaviour.DIRECT
     return Behaviour.MIXED if len(used) > 1 else used.pop()

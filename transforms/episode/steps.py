@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from gog.schemas import WHOLE, Reflection, Step
+from gog.schemas import WHOLE, Behaviour, Reflection, Step
 from gog.schemas.boxes import iou
 from gog.transforms.episode.tools import TOOLS
 
@@ -20,7 +20,7 @@ def is_reflective(steps: Sequence[Step]) -> bool:
     """A wrong focus was noticed (off target or ambiguous) and the next search looked elsewhere: than all of the turn
     that was judged.
 
-    Another text query after a text search is no other place, nor is a box that is half the same (IoU), nor the picture
+    Another query after a search by words is no other place, nor is a box that is half the same (IoU), nor the picture
     of a result.
     """
     last: list[Step] = []
@@ -28,19 +28,23 @@ def is_reflective(steps: Sequence[Step]) -> bool:
     for turn in by_turn(steps):
         if (said := turn[0].reflection) is not None:
             noticed = bool(last) and said is not Reflection.USEFUL
-        searches = [step for step in turn if step.evidence_ids and not _is_no_search(step.action)]
+        searches = [step for step in turn if step.evidence_ids and not _is_no_search(step)]
         if noticed and last and any(not any(_same_place(one, step) for one in last) for step in searches):
             return True
         last = searches or last
     return False
 
 
-def _is_no_search(action: str) -> bool:
-    return action in TOOLS and TOOLS[action].behaviour is None
+def _is_no_search(step: Step) -> bool:
+    return step.action in TOOLS and TOOLS[step.action].behaviour_of(step.arguments) is None
+
+
+def _is_glance(step: Step) -> bool:
+    return step.action in TOOLS and TOOLS[step.action].behaviour_of(step.arguments) is Behaviour.GLANCE
 
 
 def _same_place(one: Step, other: Step) -> bool:
-    places = [WHOLE if step.action == "image_search" else step.box for step in (one, other)]
+    places = [WHOLE if _is_glance(step) else step.box for step in (one, other)]
     if places[0] is None or places[1] is None:
         return places[0] is places[1]
     return iou(places[0], places[1]) >= _SAME_IOU

@@ -82,6 +82,8 @@ class Tool(ABC):
     """
     looks: ClassVar[bool] = False
     """Whether it looks at a region: a box, the argument `bbox_2d`, of the image of number `image`."""
+    takes_words: ClassVar[bool] = False
+    """Whether the argument `query` may stand in the place of the picture, where the image search is asked."""
     takes_result: ClassVar[bool] = False
     """Whether it takes the number of an earlier result: then results are numbered through the episode."""
 
@@ -106,6 +108,14 @@ class Tool(ABC):
         }
         function: JsonValue = {"name": self.name, "description": self.about, "parameters": parameters}
         return {"type": "function", "function": function}
+
+    def behaviour_of(self, arguments: Mapping[str, JsonValue]) -> Behaviour | None:
+        """What an episode is that uses nothing but calls with such arguments."""
+        return self.behaviour
+
+    def shown_as(self, arguments: Mapping[str, JsonValue]) -> tuple[str, str]:
+        """What people see of a call with such arguments: what was done, and with what."""
+        return self.label, str(arguments.get(self.says) or "")
 
     def read_tag(self, body: str) -> dict[str, JsonValue]:
         """The arguments that a tag's body writes."""

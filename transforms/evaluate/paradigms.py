@@ -65,7 +65,8 @@ async def _full_search(
     """The workflow as an episode; the searches that a policy does not ask for are made for it."""
     prompt = render("evaluate/full_search")
     purpose = Paradigm.FULL_SEARCH.value
-    fixed = {"max_turns": _FULL_SEARCH_TURNS, "calls_per_turn": 1, "tools": ("text_search", "image_search")}
+    fixed: dict[str, Any] = {"max_turns": _FULL_SEARCH_TURNS, "calls_per_turn": 1, "image_query": False}
+    fixed |= {"tools": ("text_search", "image_search")}
     limits = episode.model_copy(update=fixed)
     tools = services.tools(limits.top_k, purpose)
 

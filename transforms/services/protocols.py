@@ -105,7 +105,10 @@ class TextSearch(Protocol):
 
 
 class ImageSearch(Protocol):
-    """Searches with an image."""
+    """Searches with an image.
+
+    It may also have `words`, a `TextSearch` of the same id that finds its pictures by words, or None.
+    """
 
     @property
     def id(self) -> str:
@@ -113,6 +116,11 @@ class ImageSearch(Protocol):
 
     async def search(self, image_sha256: str, top_k: int) -> tuple[Hit, ...]:
         """Hits, best first; scores are similarities, 0 to 1. Raises `ServiceError`."""
+
+
+def words_of(search: ImageSearch) -> TextSearch | None:
+    """What finds the pictures of an image search by words, where anything does."""
+    return getattr(search, "words", None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,13 @@ from typing import Any
 
 import pytest
 from calling import Gog, place
+from tiny_encoders import encoder_of_both
 
+from gog.pipelines.config.config import load_config
+from gog.pipelines.connect.tool_server import ServedTools, WrongCallError
 from gog.transforms.atlas.rows import atlas_row
+from gog.transforms.services.search.encoders_of import open_encoder
+from gog.transforms.services.search.gallery import build_gallery
 from gog.transforms.services.store.sqlite import Store
 
 pytest.importorskip("mcp")
@@ -99,6 +104,31 @@ def test_through_http_with_a_token(config: Path, monkeypatch: pytest.MonkeyPatch
 
     with listening(config) as address:
         asyncio.run(asyncio.wait_for(go(address), 120))
+
+
+def test_words_stand_in_the_place_of_a_picture_where_the_index_reads_them(tmp_path: Path) -> None:
+    encoder = open_encoder(f"transformers:{encoder_of_both(tmp_path / 'model')}")
+    data = atlas_row(0, 0).image
+    build_gallery([("https://a/1", "Scene", "", data)], tmp_path / "index/gallery", encoder=encoder)
+    picture, index = base64.b64encode(data).decode(), f"gallery:{tmp_path}/index"
+    asked = place(tmp_path, episode={"image_query": True}, image_search=index)
+    served = ServedTools(load_config(asked.config))
+    schema = served.schema(served.tools["image_search"])
+    assert (list(schema["properties"]), schema["required"]) == (["query", "image"], [])
+
+    def call(**arguments: Any) -> str:
+        return asyncio.run(served.call("image_search", arguments))[0]
+
+    assert "Scene" in call(query="tower")
+    assert "Scene" in call(image=picture, query="")
+    wrongs: list[tuple[dict[str, Any], str]] = [
+        ({"query": "tower", "image": picture}, "not both"),
+        ({}, "base64"),
+        ({"query": 7}, "a text"),
+    ]
+    for wrong, told in wrongs:
+        with pytest.raises(WrongCallError, match=told):
+            call(**wrong)
 
 
 def test_others_need_a_token(gog: Gog, config: Path) -> None:

@@ -14,7 +14,7 @@ from gog.pipelines.connect.addresses import (
     open_at,
     policy_id,
 )
-from gog.pipelines.connect.services import check_ready, close_stores, open_store, services_for
+from gog.pipelines.connect.services import check_ready, close_stores, open_services, open_store, services_for
 from gog.pipelines.lake.lake import Lake
 from gog.schemas import Event
 from gog.transforms.services.providers import DETECTORS, IMAGE_SEARCHES, MODELS, TEXT_SEARCHES
@@ -134,6 +134,12 @@ def test_services_are_opened_once_a_config(tmp_path: Path, index: Path) -> None:
     again = services_for(other.model_dump_json())
     assert again is not services
     assert again.gateway.store is services.gateway.store, "one store a process"
+
+
+def test_words_are_refused_where_the_image_search_knows_none(tmp_path: Path, index: Path) -> None:
+    asked = config(tmp_path, index, episode={"image_query": True})
+    with pytest.raises(ConfigError, match=r"^episode\.image_query: words find no pictures in gallery:index@"):
+        open_services(asked)
 
 
 def test_no_detector(tmp_path: Path, index: Path) -> None:

@@ -66,7 +66,10 @@ def test_a_gaze_on_a_crop_resolves_to_the_original(one: list[int], two: list[int
 
 _WORDS = st.lists(
     st.sampled_from(
-        ["Evidence: off target.", "<think>", "</think>", "<answer>", "</answer>", "<image_search/>", "x", "\n"]
+        [
+            *("Evidence: off target.", "<think>", "</think>", "<answer>", "</answer>", "x", "\n"),
+            *("<image_search/>", "<image_search>", "</image_search>"),
+        ]
     )
 ).map("".join)
 _BOXES = st.lists(st.integers(-50, 1200) | st.floats() | st.just(10**400), max_size=5) | _SORTED
@@ -75,6 +78,8 @@ _CALLS = st.one_of(
         lambda q: called("text_search", {"query": q}), st.sampled_from(["a", "b", " ", "\ud800"]) | st.text(max_size=3)
     ),
     st.just(called("image_search")),
+    st.builds(lambda q: called("image_search", {"query": q}), st.sampled_from(["a", "b", "", 7, ["a"]])),
+    st.just(called("image_search", {"query": "a", "bbox_2d": [0, 0, 500, 500]})),
     st.builds(lambda box, image: gaze(box, image=image), _BOXES, st.integers(-1, 4)),
     st.just(called("dance")),
     st.builds(lambda number: called("look", {"result": number}), st.integers(-1, 8)),
@@ -108,6 +113,7 @@ _LIMITS = st.fixed_dictionaries(
         "tools": st.sampled_from([BUILT_IN, (*BUILT_IN, "look")]),
         "fold": st.integers(0, 3),
         "calls_per_turn": st.integers(1, 4),
+        "image_query": st.booleans(),
     }
 )
 

@@ -1,8 +1,11 @@
 """The tools of the agent: an open set. `gog.transforms.episode.tool` says what one is."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Final
+
+from pydantic import JsonValue
 
 from gog.transforms.episode.tool import Tool
 from gog.transforms.open_set import OpenSet
@@ -51,12 +54,13 @@ def known_tools(names: tuple[str, ...] = ()) -> tuple[Tool, ...]:
     return tools_of((*BUILT_IN, *names))
 
 
-@cache
-def shown_as(action: str) -> tuple[str, str]:
-    """What people see of a step's action, and which of its arguments says the most.
+def shown_as(action: str, arguments: Mapping[str, JsonValue]) -> tuple[str, str]:
+    """What people see of a step: what was done, and the argument that says the most.
 
     A tool that is not installed here is shown by its name.
     """
     if action in TOOLS:
-        return TOOLS[action].label, TOOLS[action].says
-    return {"answer": ("answer", "text"), "none": ("no action", "")}.get(action, (action.replace("_", " "), ""))
+        return TOOLS[action].shown_as(arguments)
+    if action == "answer":
+        return "answer", str(arguments.get("text") or "")
+    return ("no action" if action == "none" else action.replace("_", " ")), ""

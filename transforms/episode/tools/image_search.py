@@ -1,9 +1,14 @@
-"""`image_search`, the glance: what the whole image shows."""
+"""`image_search`, the glance: what the whole image shows. With `image_query` it also finds pictures by words."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import JsonValue
 
-from gog.schemas import Behaviour, EpisodeImage, Frame
-from gog.transforms.episode.tool import EpisodeTools, Tool, ToolRequest, ToolResult, evidence_of
+from gog.schemas import Behaviour, EpisodeImage, FailureClass, Frame
+from gog.transforms.episode.tool import EpisodeTools, Tool, ToolRequest, ToolResult, evidence_of, read_text
+from gog.transforms.episode.tools.text_search import MAX_QUERY
+from gog.transforms.services.protocols import ImageSearch, ServiceError, words_of
 
 
 class ImageSearchTool(Tool):
@@ -12,6 +17,7 @@ class ImageSearchTool(Tool):
     name = "image_search"
     about = "Search with the whole image: the glance."
     label = "glance"
+    says = "query"
     behaviour = Behaviour.GLANCE
     asks = "image_search"
     tag = r"<image_search\s*/?>(?:\s*</image_search>)?|<search>\s*<img>\s*</search>"
@@ -20,6 +26,15 @@ class ImageSearchTool(Tool):
         """None."""
         return {}
 
+    def behaviour_of(self, arguments: Mapping[str, JsonValue]) -> Behaviour | None:
+        """With words nothing of the image is looked at."""
+        return Behaviour.TEXT if arguments.get("query") else Behaviour.GLANCE
+
+    def shown_as(self, arguments: Mapping[str, JsonValue]) -> tuple[str, str]:
+        """A glance, or pictures by words."""
+        label, query = super().shown_as(arguments)
+        return ("pictures by words" if query else label), query
+
     async def run(self, request: ToolRequest, original: EpisodeImage, services: EpisodeTools) -> ToolResult:
         """Ask the image search about the original."""
         search = services.image_search
@@ -27,4 +42,62 @@ class ImageSearchTool(Tool):
         return ToolResult(evidence_of(request, hits, search.id, original))
 
 
+class WithQueryTool(ImageSearchTool):
+    """Searches with the original, or with words."""
+
+    about = "Search with the whole image: the glance. With a query: search for pictures by words."
+    takes_words = True
+    hint = (
+        "image_search(query), when you need to know what something that you can name looks like: it finds pictures "
+        "that fit your words, and does not look at the image."
+    )
+    tag = (
+        r"<image_search>([^<]*(?:<(?!/?image_search>)[^<]*)*)</image_search>"
+        r"|<image_search\s*/?>|<search>\s*<img>\s*</search>"
+    )
+
+    def properties(self, frame: Frame) -> dict[str, JsonValue]:
+        """A query."""
+        return {"query": {"type": "string", "description": "What pictures are to show; without it: the whole image."}}
+
+    def read_tag(self, body: str) -> dict[str, JsonValue]:
+        """The query, where there is one."""
+        return {"query": body.strip()} if body.strip() else {}
+
+    def read(self, arguments: Mapping[str, Any]) -> dict[str, JsonValue] | str:
+        """The query on one line, cut; nothing where the whole image is meant."""
+        written = arguments.get("query")
+        if not written or (isinstance(written, str) and not written.strip()):
+            return {}
+        query = read_text(written, MAX_QUERY)
+        if not query:
+            return "image_search takes a query, a text that is not empty, or nothing: then it searches with the image."
+        if any(arguments.get(name) is not None for name in ("bbox_2d", "bbox")):
+            return "image_search takes a query or looks at the image, not both; gaze searches with a box."
+        return {"query": query}
+
+    async def run(self, request: ToolRequest, original: EpisodeImage, services: EpisodeTools) -> ToolResult:
+        """Ask the image search by words, or about the original."""
+        query = str(request.arguments.get("query") or "")
+        if not query:
+            return await super().run(request, original, services)
+        search = words_of(services.image_search)
+        if search is None:
+            raise ServiceError(FailureClass.SETUP, f"words find no pictures in {services.image_search.id}")
+        hits = await services.gateway.text_search(search, query, services.top_k, services.purpose)
+        return ToolResult(evidence_of(request, hits, search.id, query=query))
+
+
+def unanswered(offered: Iterable[Tool], search: ImageSearch) -> str:
+    """Why a run cannot begin with these tools and this image search: words would find nothing. Empty where it can."""
+    if words_of(search) is not None or not any(tool.takes_words for tool in offered):
+        return ""
+    return (
+        f"episode.image_query: words find no pictures in {search.id}: name a gallery: whose encoder reads texts, too, "
+        "or leave it out"
+    )
+
+
 TOOL = ImageSearchTool()
+WITH_QUERY = WithQueryTool()
+"""What it is where the run's image search answers words (`EpisodeSettings.image_query`)."""

@@ -205,9 +205,10 @@ class Gallery:
         return f"gallery:{self._name}@{self._version}"
 
     @property
-    def reads(self) -> bool:
-        """Whether words find pictures: the encoder has a tower of texts, too."""
-        return self._encoder is not None and self._encoder.reads
+    def words(self) -> "PicturesOfWords | None":
+        """What finds pictures by words: there where the encoder has a tower of texts, too, or nobody will be asked."""
+        reads = not self.by_grid and (self._encoder is None or self._encoder.reads)
+        return PicturesOfWords(self) if reads else None
 
     @property
     def by_grid(self) -> bool:
@@ -287,10 +288,10 @@ class PicturesOfWords:
 
 
 def _by_words(opening: Opening) -> PicturesOfWords:
-    gallery = Gallery.open(index_of(opening, "gallery"), opening.images, calls=opening.calls)
-    if gallery.by_grid or (opening.calls and not gallery.reads):
+    words = Gallery.open(index_of(opening, "gallery"), opening.images, calls=opening.calls).words
+    if words is None:
         raise ProviderError(f"{opening.address}: words find no pictures there: its encoder reads no texts")
-    return PicturesOfWords(gallery)
+    return words
 
 
 TEXT_SEARCH = Provider(

@@ -102,16 +102,26 @@ class SealedSearch:
     """A search of texts or pictures; fills `TextSearch` and `ImageSearch`."""
 
     def __init__(
-        self, world: SealedWorld, kind: str, index: TextSearch | ImageSearch | None, images: ImageStore
+        self, world: SealedWorld, kind: str, index: TextSearch | ImageSearch | None, images: ImageStore, asked: str = ""
     ) -> None:
-        """`index` answers what was not asked before; pictures of results go to `images`."""
+        """`index` answers what was not asked before; pictures of results go to `images`. `asked` is the id of who was
+        asked then: by default whoever answered calls of that kind.
+        """
         self._world, self._kind, self._index, self._images = world, kind, index, images
-        self._asked = world.services[kind]
+        self._asked = asked or world.services[kind]
 
     @property
     def id(self) -> str:
         """The world's."""
         return self._world.id
+
+    @property
+    def words(self) -> "SealedSearch | None":
+        """Of a search with pictures: what it said to words, or its index says."""
+        if self._kind != "image_search":
+            return None
+        index: TextSearch | None = getattr(self._index, "words", None)
+        return SealedSearch(self._world, "text_search", index, self._images, self._asked)
 
     async def search(self, query: str, top_k: int) -> tuple[Hit, ...]:
         """Hits, best first. Raises `ServiceError`: `store_miss` where the world cannot know, and as the index does."""

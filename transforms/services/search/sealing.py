@@ -30,7 +30,7 @@ from gog.transforms.services.search.sealed_world import (
 )
 from gog.transforms.services.store.cassette import thumbnails
 from gog.transforms.services.store.jsonl import entry_line
-from gog.transforms.services.store.records import Dated
+from gog.transforms.services.store.records import Dated, Entry
 
 INDEXES: Final = {"text_search": "corpus", "image_search": "gallery"}
 """Kinds of calls that an index answers, and its folder."""
@@ -112,7 +112,7 @@ def _write_answers(fresh: Path, asked: Mapping[str, Asked], entries: Iterable[Da
     with (fresh / ENTRIES).open("wb") as file:
         for dated in entries:
             entry = dated.entry
-            known = entry.kind == TOOL or (entry.kind in asked and asked[entry.kind].id == entry.provider)
+            known = entry.kind == TOOL or _is_asked(entry, asked)
             if entry.key in rows or not known:
                 others += not known
                 continue
@@ -129,6 +129,12 @@ def _write_answers(fresh: Path, asked: Mapping[str, Asked], entries: Iterable[Da
     (fresh / KEYS).write_bytes(keys)
     np.save(fresh / ROWS, np.array([rows[key][:2] for key in order], np.int64).reshape(-1, 2))
     return counts, others, wanted, digest
+
+
+def _is_asked(entry: Entry, asked: Mapping[str, Asked]) -> bool:
+    """Whether one of the services gave an answer: an image search may answer words, too."""
+    kinds = (entry.kind, "image_search") if entry.kind == "text_search" else (entry.kind,)
+    return entry.kind in asked and entry.provider in [asked[kind].id for kind in kinds if kind in asked]
 
 
 def _write_pictures(folder: Path, wanted: Iterable[str], images: ImageStore) -> int:

@@ -127,7 +127,8 @@ def test_a_dotted_tool_reaches_workers_and_trainers(plugin: str) -> None:
 
 
 def test_what_people_see_of_a_tool_that_is_not_installed_is_its_name() -> None:
-    assert shown_as("image_search") == ("glance", "")
-    assert shown_as("visit") == ("visit", "url")
-    assert shown_as("their_tool") == ("their tool", "")
-    assert shown_as("none") == ("no action", "")
+    assert shown_as("image_search", {}) == ("glance", "")
+    assert shown_as("visit", {"url": "https://a", "goal": "b"}) == ("visit", "https://a")
+    assert shown_as("their_tool", {"query": "a"}) == ("their tool", "")
+    assert shown_as("none", {}) == ("no action", "")
+    assert shown_as("answer", {"text": "Kenya"}) == ("answer", "Kenya")

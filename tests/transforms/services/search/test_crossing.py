@@ -11,7 +11,7 @@ from tiny_encoders import encoder_of_both, picture_encoder, text_encoder
 
 from gog.schemas import FailureClass
 from gog.transforms.images import encode
-from gog.transforms.services.protocols import ImageSearch, ServiceError, TextSearch
+from gog.transforms.services.protocols import ImageSearch, ServiceError, TextSearch, words_of
 from gog.transforms.services.provider import Opening, ProviderError
 from gog.transforms.services.providers import IMAGE_SEARCHES, TEXT_SEARCHES, open_service
 from gog.transforms.services.search.corpus import build_corpus
@@ -88,6 +88,22 @@ def test_nothing_is_asked_of_nothing(tmp_path: Path, both: NamedEncoder) -> None
     search = by_words(gallery(tmp_path, both))
     assert asyncio.run(search.search("  ", 3)) == ()
     assert asyncio.run(search.search("cat", 0)) == ()
+
+
+def test_an_image_search_answers_words_where_its_encoder_reads_them(tmp_path: Path, both: NamedEncoder) -> None:
+    def words(folder: Path, address: str = "gallery", *, calls: bool = True) -> TextSearch | None:
+        return words_of(open_service(IMAGE_SEARCHES, Opening(f"{address}:{folder}", MemoryImages(), calls=calls)))
+
+    folder = gallery(tmp_path / "both", both)
+    found = words(folder)
+    assert found is not None
+    assert found.id == by_words(folder).id
+    assert asyncio.run(found.search("bread", 3)) == asyncio.run(by_words(folder).search("bread", 3)) != ()
+    assert words(folder, calls=False) is not None, "a replay loads no encoder"
+    sees = open_encoder(f"onnx:{picture_encoder(tmp_path / 'm')}")
+    assert words(gallery(tmp_path / "sees", sees)) is None
+    assert words(gallery(tmp_path / "grid", None)) is words(tmp_path / "grid", calls=False) is None
+    assert words(corpus(tmp_path / "pages", both), "corpus") is None, "pages are no pictures"
 
 
 def test_a_replay_needs_no_encoder_and_asks_none(tmp_path: Path, both: NamedEncoder) -> None:

@@ -12,7 +12,7 @@ from fakes import MemoryImages
 from sealed import PINNED, READER, plain, sealed
 
 from gog.schemas import FailureClass
-from gog.transforms.services.protocols import ServiceError
+from gog.transforms.services.protocols import ServiceError, words_of
 from gog.transforms.services.provider import Opening, ProviderError
 from gog.transforms.services.providers import IMAGE_SEARCHES, READERS, TEXT_SEARCHES, open_service
 from gog.transforms.services.search.sealed_world import SealedTools, SealedWorld
@@ -33,7 +33,7 @@ def failure(work: Any) -> ServiceError:
 
 def test_what_was_asked_is_answered_as_it_was_and_the_rest_by_the_indexes(tmp_path: Path) -> None:
     made = sealed(tmp_path)
-    assert made.answers == {"text_search": 1, "image_search": 0, "page": 2, "tool": 1}
+    assert made.answers == {"text_search": 2, "image_search": 0, "page": 2, "tool": 1}
     assert (made.others, made.images, made.indexes) == (1, 1, {"text_search": 2, "image_search": 2})
     moved = tmp_path / "elsewhere" / "world"
     shutil.copytree(tmp_path / "world", moved)
@@ -47,8 +47,13 @@ def test_what_was_asked_is_answered_as_it_was_and_the_rest_by_the_indexes(tmp_pa
     assert asyncio.run(search.search("feline", 5))[0].title == "Cats", "by the text encoder, which came along"
     looked = open_service(IMAGE_SEARCHES, Opening(f"world:{moved}", images))
     assert asyncio.run(looked.search(images.put(plain("blue"), "png"), 1))[0].title == "blue"
+    words: Any = words_of(looked)
+    assert asyncio.run(words.search("a known picture", 5)) == (kept,)
+    assert failure(words.search("known", 5)).failure is FailureClass.STORE_MISS, "its encoder reads no texts"
+    assert failure(words.search("a known picture", 4)).failure is FailureClass.STORE_MISS
+    assert words_of(search) is None
     assert tree(moved) == before
-    assert search.id == looked.id == made.id
+    assert search.id == looked.id == words.id == made.id
 
 
 def test_pages_and_tools_are_answered_where_they_were_asked(tmp_path: Path) -> None:
