@@ -49,7 +49,7 @@ class Rollout:
     """An episode of the policy in training."""
 
     def __init__(self, row: Mapping[str, Any], tools: EpisodeTools, images: ImageStore, settings: EpisodeSettings):
-        """Begin with a row of an RL export: `question`, `files` (the image's bytes) and what the reward needs.
+        """Begin with a row of an RL export: `question`, `files` (the bytes of its images) and what the reward needs.
 
         `settings` are the export's: its prompts name the limits.
         """
@@ -58,8 +58,8 @@ class Rollout:
         self.row = row
         self.gold = gold_of(row)
         """What the answer is compared with."""
-        image = keep_image(images, row["files"][0])
-        self.driven = Driven(start(settings, row["question"], image, system_prompt(settings)[0]))
+        kept = [keep_image(images, data) for data in row["files"]]
+        self.driven = Driven(start(settings, row["question"], kept, system_prompt(settings)[0]))
         """The episode with its evidence, and the failure of a tool."""
 
     @property
@@ -173,7 +173,7 @@ def _method(tool: Tool, frame: Frame) -> Callable[..., list[dict[str, Any]]]:
 
 
 def keep_image(images: ImageStore, data: bytes) -> EpisodeImage:
-    """An original of an export in the image store."""
+    """A picture of a question of an export, in the image store."""
     sha256 = images.put(data, image_suffix(data))
     width, height = open_image(images, sha256).size
     return EpisodeImage(sha256=sha256, width=width, height=height, box=WHOLE)

@@ -43,15 +43,23 @@ def check_prompts(rows: Any, episode: EpisodeSettings) -> None:
     """Raise `TrainingError` unless every prompt is what an episode with these settings begins with today."""
     system = system_prompt(episode)[0]
     for row in bare(rows):
-        with Image.open(io.BytesIO(row["images"][0]["bytes"])) as opened:
-            width, height = opened.size
-        image = EpisodeImage(sha256="0" * 64, width=width, height=height, box=WHOLE)
-        wanted = [chat_message(message) for message in start(episode, row["question"], image, system).messages]
+        images = [_sized(image["bytes"]) for image in row["images"]]
+        if len(images) > episode.question_images:
+            raise TrainingError(
+                f"row {row['id']} has {len(images)} pictures, more than its export allows: export again"
+            )
+        wanted = [chat_message(message) for message in start(episode, row["question"], images, system).messages]
         if json.loads(row["prompt"]) != wanted or json.loads(row["tools"]) != list(offered_tools(episode)):
             raise TrainingError(
                 f"the prompt of row {row['id']} is not what this version begins an episode with: "
                 "export again with `gog export rl --format trl`"
             )
+
+
+def _sized(data: bytes) -> EpisodeImage:
+    with Image.open(io.BytesIO(data)) as opened:
+        width, height = opened.size
+    return EpisodeImage(sha256="0" * 64, width=width, height=height, box=WHOLE)
 
 
 def _read(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:

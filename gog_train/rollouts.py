@@ -7,6 +7,7 @@ from typing import Any, Final
 from gog.schemas import (
     AnswerType,
     Evidence,
+    FurtherImage,
     Origin,
     Outcome,
     Row,
@@ -18,6 +19,7 @@ from gog.schemas import (
     content_id,
 )
 from gog.transforms.episode.machine import system_prompt
+from gog.transforms.episode.tool import question_images
 from gog.transforms.episode.trajectory import Making, make_trajectory
 from gog.transforms.images import decode_image, phash
 from gog_train.environment import Ending, Rollout
@@ -158,7 +160,7 @@ def verdict_of(trajectory: Trajectory, score: Scored) -> Verdict:
 def seed_of(rollout: Rollout) -> Seed:
     """The question of a rollout, as far as the export's row has it."""
     row: Mapping[str, Any] = rollout.row
-    image = rollout.episode.images[0]
+    image, *further = question_images(rollout.episode.images)
     return Seed(
         seed_id=row["id"],
         dataset=row.get("dataset") or "",
@@ -172,6 +174,10 @@ def seed_of(rollout: Rollout) -> Seed:
         width=image.width,
         height=image.height,
         image_phash=phash(decode_image(row["files"][0])),
+        further_images=tuple(
+            FurtherImage(sha256=one.sha256, width=one.width, height=one.height, phash=phash(decode_image(data)))
+            for one, data in zip(further, row["files"][1:], strict=True)
+        ),
         category=row.get("category") or "",
         language=row.get("language") or "en",
         licence=row.get("licence") or "",

@@ -24,8 +24,18 @@ class AnswerType(StrEnum):
     YES_NO = "yes_no"
 
 
+class FurtherImage(Record):
+    """A picture of a question behind its first."""
+
+    sha256: Sha256
+    width: int = Field(ge=1)
+    """Pixels, EXIF-corrected."""
+    height: int = Field(ge=1)
+    phash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+
 class Seed(Row):
-    """A question about one image, with every accepted form of its answer."""
+    """A question about an image, or about several, with every accepted form of its answer."""
 
     seed_id: str
     dataset: str
@@ -42,6 +52,8 @@ class Seed(Row):
     """Pixels, EXIF-corrected."""
     height: int = Field(ge=1)
     image_phash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    further_images: tuple[FurtherImage, ...] = ()
+    """Where the question is about several pictures: those behind the first, whose number is 0."""
     image_like: tuple[Sha256, ...] = ()
     """Earlier pictures of the run that this one copies, shows a part of or holds as a part: of each group of alike ones
     the first."""
@@ -55,6 +67,11 @@ class Seed(Row):
     split_hint: str = ""
     extra: dict[str, JsonValue] = Field(default_factory=dict)
 
+    @property
+    def image_hashes(self) -> tuple[str, ...]:
+        """The hashes of all its pictures, in order."""
+        return (self.image_sha256, *(image.sha256 for image in self.further_images))
+
 
 class Region(Row):
     """A place in a seed's image that may be worth a gaze."""
@@ -62,6 +79,8 @@ class Region(Row):
     region_id: str
     seed_id: str
     box: BoxField
+    on_image: int = 0
+    """Number of the picture of the question that the box lies on."""
     label: str = ""
     score: float
     source: str
@@ -85,15 +104,19 @@ ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$")]
 
 
 class EpisodeImage(Record):
-    """A numbered image of an episode: 0 is the original, then each crop, and each picture that a tool found."""
+    """A numbered image of an episode: first those of the question, of which 0 is the original, then each crop, and each
+    picture that a tool found.
+    """
 
     sha256: Sha256
     width: int
     height: int
     box: BoxField
-    """Where it lies on the original; the whole image for number 0 and for a picture that was found."""
+    """Where it lies on the picture that it is a crop of; the whole image where it is none."""
+    on_image: int = 0
+    """Number of the picture of the question which it is, or is a crop of."""
     origin: Sha256 | None = None
-    """The picture that was found which it is, or is a crop of; None: the original."""
+    """The picture that was found which it is, or is a crop of; None: it is of the question."""
 
 
 class Evidence(Row):
@@ -103,9 +126,13 @@ class Evidence(Row):
     tool: ToolName
     query: str | None = None
     image_sha256: Sha256 | None = None
-    """The image that was searched with: the original for the glance, the crop for a gaze; or a crop that was shown."""
+    """The image that was searched with: one of the question for the glance, the crop for a gaze; or a crop that was
+    shown.
+    """
     box: BoxField | None = None
-    """Where the crop lies on the original, padding included."""
+    """Where the crop lies on the picture of the question, padding included."""
+    on_image: int = 0
+    """Number of that picture, or of the one that a glance searched with."""
     hits: tuple[Hit, ...] = ()
     pictures: tuple[EpisodeImage, ...] = ()
     """Pictures that were found, or crops of such: what of them an episode has room for become images of it."""
@@ -132,7 +159,9 @@ class Step(Record):
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """As the model wrote them."""
     box: BoxField | None = None
-    """The box of a gaze, or of another look at a region, on the original and before padding."""
+    """The box of a gaze, or of another look at a region, on a picture of the question and before padding."""
+    on_image: int = 0
+    """Number of that picture, or of the one that a glance searches with."""
     evidence_ids: tuple[str, ...] = ()
     reflection: Reflection | None = None
     """Of the turn: its first step has it."""

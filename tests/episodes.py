@@ -14,7 +14,7 @@ IMAGE = EpisodeImage(sha256=sha("original"), width=1000, height=500, box=WHOLE)
 
 def begin(**changes: Any) -> Episode:
     """A fresh episode."""
-    return start(EpisodeSettings(**changes), "What is it?", IMAGE, "You look.")
+    return start(EpisodeSettings(**changes), "What is it?", [IMAGE], "You look.")
 
 
 def result(

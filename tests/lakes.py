@@ -129,7 +129,7 @@ def reflective(
     """A gaze that is off target, another gaze, a text search, an answer."""
     system, prompt_hash = system_prompt(EPISODE, teacher=True)
     original = EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
-    episode = start(EPISODE, seed.question, original, system, hints=hints)
+    episode = start(EPISODE, seed.question, [original], system, hints=hints)
     evidence: list[Evidence] = []
     looks = [
         (thought, (100, 200, 300, 400), "Uganda", 0.41),

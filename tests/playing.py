@@ -80,7 +80,7 @@ class World:
     ) -> Episode:
         """One episode to its end."""
         system, _ = machine.system_prompt(settings, teacher=hints is not None)
-        episode = machine.start(settings, question, image, system, hints=hints)
+        episode = machine.start(settings, question, [image], system, hints=hints)
         while episode.stop is None:
             request = ChatRequest(episode.messages, machine.offered_tools(settings), Sampling(temperature), sample)
             episode = machine.act(episode, planner.reply(request).message)
@@ -112,6 +112,6 @@ def is_right(scene: Scene, answer: str | None) -> bool:
 
 def asked_of(image: EpisodeImage, question: str, *, system: str) -> tuple[Message, Message]:
     """System prompt, and the question about image 0."""
-    text = render("episode/question", width=image.width, height=image.height, question=question).text
+    text = render("episode/question", sizes=[(image.width, image.height)], question=question).text
     user = Message(role="user", content=(ImagePart(image=image.sha256), TextPart(text=text)))
     return Message(role="system", content=system), user

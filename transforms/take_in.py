@@ -32,6 +32,8 @@ class Rows:
     filters: tuple[FilterUse, ...] = ()
     left_out: LeftOut = NOTHING_LEFT_OUT
     """What was forgotten."""
+    question_images: int = 1
+    """Pictures that a question may have."""
 
     def open(self) -> TakeIn:
         """Open what is needed in this process."""
@@ -46,6 +48,7 @@ class Rows:
                 version=self.version,
                 limits=self.limits,
                 read_image=read_image,
+                question_images=self.question_images,
             )
             if isinstance(found, Ingested):
                 found = check_forgotten(row, found, self.left_out)
@@ -54,8 +57,9 @@ class Rows:
             if isinstance(found, Ingested):
                 found = filter_seed(row, found, self.filters)
             if isinstance(found, Ingested):
-                store.put(found.image, found.suffix)
-                found = replace(found, image=b"", pixels=None)
+                for picture in found.pictures:
+                    store.put(picture.data, picture.suffix)
+                found = replace(found, pictures=())
             return replace(row, data=shortened(row.data)), found
 
         return take_in

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gog.schemas import Behaviour, Outcome
+from gog.schemas import Behaviour, Outcome, Step
 from gog.schemas.boxes import iou
 from gog.transforms.episode.tools import known_tools
 from gog_train.rewards.terms import Finished, Term
@@ -18,12 +18,16 @@ def usefulness(rollout: Finished) -> float:
     if rollout.outcome is not Outcome.CORRECT or not looks:
         return 0.0
     new = [
-        bool(step.evidence_ids)
-        and step.box is not None
-        and all(before.box is None or iou(step.box, before.box) < SAME for before in looks[:place])
+        bool(step.evidence_ids) and step.box is not None and not any(_same(step, before) for before in looks[:place])
         for place, step in enumerate(looks)
     ]
     return sum(new) / len(new)
+
+
+def _same(step: Step, before: Step) -> bool:
+    if step.box is None or before.box is None or step.on_image != before.on_image:
+        return False
+    return iou(step.box, before.box) >= SAME
 
 
 TERM = Term("gaze", usefulness, weight=0.1)

@@ -94,7 +94,7 @@ class Home:
 
     @contextmanager
     def rollout(self, row: Mapping[str, Any]) -> Iterator[Rollout]:
-        """A rollout of an export's row. Raises `TrainingError` when the export does not hold its original image.
+        """A rollout of an export's row. Raises `TrainingError` when the export does not hold its pictures.
 
         Between two batches nothing is played: then the images of the last one are forgotten.
         """
@@ -102,16 +102,19 @@ class Home:
             self.services.images.clear()
         self.playing += 1
         try:
-            asked = json.loads(row["reward_model"]["ground_truth"]) | {"files": [self._original(row["extra_info"])]}
+            asked = json.loads(row["reward_model"]["ground_truth"]) | {"files": self._originals(row["extra_info"])}
             yield Rollout(asked, self.services.tools, self.services.images, self.settings)
         finally:
             self.playing -= 1
 
-    def _original(self, asked: Mapping[str, Any]) -> bytes:
-        path = inside(self.export, str(asked["image"]))
-        if not path:
-            raise TrainingError(f"the image {asked['image']} is not in the export: copy the whole folder")
-        return path.read_bytes()
+    def _originals(self, asked: Mapping[str, Any]) -> list[bytes]:
+        files = []
+        for name in asked["images"]:
+            path = inside(self.export, str(name))
+            if not path:
+                raise TrainingError(f"the image {name} is not in the export: copy the whole folder")
+            files.append(path.read_bytes())
+        return files
 
     async def play(self, rollout: Rollout, speaker: Speaker) -> None:
         """Run a rollout to its end."""

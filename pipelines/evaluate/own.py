@@ -17,6 +17,7 @@ from gog.transforms.ingest.seeds import answers_of, question_of, reject_row
 from gog.transforms.sources.cells import RowError
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError, SourceRow
+from gog.transforms.sources.row_images import pictures_of
 
 _ENDING: Final = re.compile(r"\.(jsonl|json|csv|tsv|parquet|tar)(?:\.(?:gz|zst|bz2|xz))?$", re.IGNORECASE)
 _REASONS: Final[dict[str, DropReason]] = {
@@ -73,10 +74,10 @@ def _source(config: Config, name: str, path: str) -> SourceSettings:
 
 def _whole(row: SourceRow, seeds: Seeds, config: Config) -> BenchItem | Dropped:
     """The item with its picture."""
-    made = seeds.read(row, config.ingest)
+    made = seeds.read(row, config)
     if isinstance(made, Reject):
         return _dropped(made)
-    seed = made.seed
+    seed, (original, *further) = made.seed, made.pictures
     return BenchItem(
         item_id=made.source_id or row.row_id,
         benchmark="",
@@ -88,8 +89,9 @@ def _whole(row: SourceRow, seeds: Seeds, config: Config) -> BenchItem | Dropped:
         answer_low=seed.answer_low,
         answer_high=seed.answer_high,
         answer_unit=seed.answer_unit,
-        image=made.image,
-        image_suffix=made.suffix,
+        image=original.data,
+        image_suffix=original.suffix,
+        further_images=tuple((picture.data, picture.suffix) for picture in further),
         language=seed.language,
         category=seed.category,
         entity=seed.entity or "",
@@ -101,7 +103,7 @@ def _question(row: SourceRow, seeds: Seeds, config: Config) -> BenchItem | Dropp
     try:
         if row.error:
             raise RowError("ingest.bad_row", row.error)
-        question = question_of(row, seeds.mapping, config.ingest)
+        question = question_of(row, seeds.mapping, config.ingest, len(pictures_of(row, seeds.mapping)))
         answers = answers_of(row, seeds.mapping, config.ingest)
     except RowError as error:
         return _dropped(reject_row(row, error.reason, error.detail))

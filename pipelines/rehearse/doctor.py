@@ -309,7 +309,7 @@ async def _teach(address: str, pictures: PassingImages, config: Config) -> str:
     row = atlas_row(0, 0)
     size = decode_image(row.image).size
     image = EpisodeImage(sha256=_sample(pictures), width=size[0], height=size[1], box=WHOLE)
-    asked = form_requests(config.episode, row.question, image, made.rollout.sampling, composed=made.composed > 0)
+    asked = form_requests(config.episode, row.question, [image], made.rollout.sampling, composed=made.composed > 0)
     replies = dict(zip(asked, await asyncio.gather(*map(policy.complete, asked.values())), strict=True))
     if faults := form_faults(replies):
         found, advice = (" and ".join(fault.found for fault in faults), "; ".join(fault.advice for fault in faults))

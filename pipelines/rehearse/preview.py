@@ -78,11 +78,12 @@ def _seeds(seeds: Seeds, config: Config, lake: Lake) -> Iterator[Seed | Reject]:
     """Seeds in the order of the source, each with its image in the lake; rejects of rows that are none."""
     for spec in seeds.rows.shards():
         for row in seeds.rows.read_shard(spec):
-            ingested = seeds.read(row, config.ingest)
+            ingested = seeds.read(row, config)
             if not isinstance(ingested, Reject):
                 ingested = filter_seed(row, ingested, config.filters)
             if not isinstance(ingested, Reject):
-                lake.images.put(ingested.image, ingested.suffix)
+                for picture in ingested.pictures:
+                    lake.images.put(picture.data, picture.suffix)
             yield ingested if isinstance(ingested, Reject) else ingested.seed
 
 

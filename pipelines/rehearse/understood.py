@@ -15,13 +15,13 @@ from gog.pipelines.config.sources import FileSource, HubSource
 from gog.pipelines.sources.files import first_rows
 from gog.pipelines.steps.ingest import Seeds
 from gog.schemas import Reject, Seed
-from gog.transforms.images import ImageError, load_image
+from gog.transforms.images import ImageError
 from gog.transforms.ingest.seeds import filter_seed
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.sources.cells import RowError, column_names, listed_answers, looks_like_list, lookup
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
 from gog.transforms.sources.picture_files import LocalImages
-from gog.transforms.sources.row_images import image_bytes, image_path, image_url, plain_path
+from gog.transforms.sources.row_images import image_bytes, image_path, image_url, pictures_of, plain_path
 
 LOOKED_AT: Final = 100
 """Rows that are read, at most."""
@@ -102,18 +102,18 @@ def understood(config: Config, count: int) -> Understood:
 
 
 def _outcome(row: SourceRow, seeds: Seeds, config: Config) -> ShownSeed | Reject:
-    found = seeds.read(row, config.ingest)
+    found = seeds.read(row, config)
     if not isinstance(found, Reject):
         found = filter_seed(row, found, config.filters)
     if isinstance(found, Reject):
         return found
-    loaded = load_image(image_bytes(row, seeds.mapping, seeds.read_image), config.ingest.image)
-    return ShownSeed(row.row_id, found.seed, _place(row, seeds), loaded.kind, loaded.image)
+    original = found.pictures[0]
+    return ShownSeed(row.row_id, found.seed, _place(row, seeds), original.kind, original.image)
 
 
 def _path_of(row: SourceRow, seeds: Seeds) -> str:
     """The path by which a row names its picture; empty where it names none of this machine."""
-    path = None if row.error else image_path(row, seeds.mapping)
+    path = None if row.error else image_path(pictures_of(row, seeds.mapping)[0], seeds.mapping)
     try:
         return plain_path(path) if path else ""
     except ImageError:
@@ -123,7 +123,7 @@ def _path_of(row: SourceRow, seeds: Seeds) -> str:
 def _is_there(row: SourceRow, seeds: Seeds) -> bool:
     """Whether the picture that a row names can be read at all, whatever is in it."""
     try:
-        image_bytes(row, seeds.mapping, seeds.read_image)
+        image_bytes(pictures_of(row, seeds.mapping)[0], seeds.mapping, seeds.read_image)
     except ImageError:
         return False
     return True
@@ -131,9 +131,10 @@ def _is_there(row: SourceRow, seeds: Seeds) -> bool:
 
 def _place(row: SourceRow, seeds: Seeds) -> str:
     """Where a row's picture is."""
-    if url := image_url(row, seeds.mapping):
+    original = pictures_of(row, seeds.mapping)[0]
+    if url := image_url(original, seeds.mapping):
         return url
-    path = image_path(row, seeds.mapping)
+    path = image_path(original, seeds.mapping)
     if not path:
         return "in the row"
     return str(seeds.read_image.folder / path) if isinstance(seeds.read_image, LocalImages) else path

@@ -79,7 +79,7 @@ def best_of_shard(lake: Lake, run: str, shard: int, config: Config) -> tuple[lis
     whole: dict[str, Seed] = {}
     for seed in lake.read_table(run, "seeds", Seed, "ingest", shard):
         if seed.seed_id in screened:
-            pictures = (seed.image_sha256, *seed.image_like)
+            pictures = (*seed.image_hashes, *seed.image_like)
             seeds.append(LightSeed(seed.seed_id, seed.entity, seed.gold_page, pictures, seed.question))
             if filters:
                 whole[seed.seed_id] = seed

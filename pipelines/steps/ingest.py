@@ -29,7 +29,7 @@ from gog.transforms.duplicates.pictures import Pictures
 from gog.transforms.duplicates.window import Shown
 from gog.transforms.image_store import open_image, same_store
 from gog.transforms.ingest.duplicates import Duplicates
-from gog.transforms.ingest.seeds import Ingested, IngestLimits, to_seed
+from gog.transforms.ingest.seeds import Ingested, to_seed
 from gog.transforms.place import local_folder
 from gog.transforms.services.loop import shared, unshare
 from gog.transforms.sources.csv_format import Dialect
@@ -58,10 +58,16 @@ class Seeds:
         selected = Selected(seeds.rows, config.source, config.seed, config.shard_size)
         return replace(seeds, rows=selected)
 
-    def read(self, row: SourceRow, limits: IngestLimits) -> Ingested | Reject:
+    def read(self, row: SourceRow, config: Config) -> Ingested | Reject:
         """A row as a seed with its picture, or why it is none."""
         return to_seed(
-            row, self.mapping, dataset=self.dataset, version=self.version, limits=limits, read_image=self.read_image
+            row,
+            self.mapping,
+            dataset=self.dataset,
+            version=self.version,
+            limits=config.ingest,
+            read_image=self.read_image,
+            question_images=config.episode.question_images,
         )
 
     @classmethod
@@ -116,6 +122,7 @@ def ingest(context: Context, seeds: Seeds, specs: Mapping[int, ShardSpec], shard
         benchmarks,
         context.config.filters,
         left_out(context.lake),
+        context.config.episode.question_images,
     )
 
     def build(pipeline: beam.Pipeline, batch: list[int]) -> None:

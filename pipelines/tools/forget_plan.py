@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,7 +45,11 @@ class Asked:
     def means(self, seed: Mapping[str, Any]) -> bool:
         """Whether a seed's row is meant."""
         source = json.loads(seed["extra"] or "{}").get(SOURCE_ID)
-        return seed["seed_id"] in self.seeds or seed["image_sha256"] in self.images or source in self.sources
+        return (
+            seed["seed_id"] in self.seeds
+            or not pictures_of_seed(seed).isdisjoint(self.images)
+            or source in self.sources
+        )
 
 
 @dataclass(slots=True)
@@ -122,10 +126,10 @@ def _seeds(lake: Lake, asked: Asked, found: _Found) -> dict[str, dict[str, int]]
             for seed in lake.read_rows(run, "seeds", "ingest", shard):
                 if asked.means(seed):
                     goes.setdefault(run, {})[seed["seed_id"]] = shard
-                    found.own.add(seed["image_sha256"])
+                    found.own |= pictures_of_seed(seed)
                     found.questions.add(seed["question"])
                 else:
-                    found.kept.add(seed["image_sha256"])
+                    found.kept |= pictures_of_seed(seed)
                     kept_questions.add(seed["question"])
     found.own -= found.kept
     found.questions -= kept_questions
@@ -148,7 +152,8 @@ def _run_plan(lake: Lake, run: str, seeds: dict[str, int], asked: Asked, found: 
                 used |= uses
                 if row["seed_id"] in seeds:
                     shown = json.loads(row["images"])
-                    found.own |= {part["sha256"] for part in shown[1:] if shown[0]["sha256"] in found.own}
+                    # Of crops those whose own picture goes: another one of the question may be somebody else's, too.
+                    found.own |= {part["sha256"] for part in shown if _goes_with(part, shown, found.own)}
             else:
                 evidence_kept |= uses
                 found.kept |= shas(row)
@@ -161,6 +166,11 @@ def _run_plan(lake: Lake, run: str, seeds: dict[str, int], asked: Asked, found: 
     if seeds or trajectories:
         leaves.funnel = _funnel(lake, run, seeds, trajectories)
     return leaves
+
+
+def _goes_with(part: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], own: set[str]) -> bool:
+    """Whether an image of an episode is of a picture that goes; what was found counts to the first one."""
+    return shown[part.get("on_image", 0)]["sha256"] in own
 
 
 def _funnel(lake: Lake, run: str, seeds: Mapping[str, int], trajectories: Mapping[str, int]) -> dict[str, Any]:
@@ -317,6 +327,12 @@ def concerns(row: Mapping[str, Any], seeds: Collection[str], trajectories: Colle
     """Whether a row of any table is of one of the seeds or trajectories."""
     names = {row.get(key) for key in ("id", "seed_id", "trajectory_id")}
     return any(name in seeds or name in trajectories for name in names if isinstance(name, str))
+
+
+def pictures_of_seed(seed: Mapping[str, Any]) -> set[str]:
+    """The pictures of a seed's question; what it is like is not among them."""
+    further = json.loads(seed.get("further_images") or "[]")
+    return {seed["image_sha256"], *(image["sha256"] for image in further)}
 
 
 def shas(row: Mapping[str, Any]) -> set[str]:

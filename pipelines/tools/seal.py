@@ -11,7 +11,7 @@ from gog.pipelines.config.config import Config
 from gog.pipelines.connect.addresses import open_at, open_reader
 from gog.pipelines.connect.stores import read_store
 from gog.pipelines.lake.lake import Lake
-from gog.schemas import Hit
+from gog.schemas import Hit, Seed
 from gog.transforms.atlas.world import atlas_world
 from gog.transforms.services.loop import run_on_loop
 from gog.transforms.services.protocols import ImageSearch, ServiceError
@@ -70,7 +70,7 @@ def _glances(config: Config, lake: Lake, run: str, store: AnyStore | None) -> It
     """What searches with the whole pictures of a run's seeds find, of those that were not asked."""
     gallery = open_at(IMAGE_SEARCHES, config.image_search, _in_mode(config, "record"), images=lake.images, lake=lake)
     top_k, wanted = config.episode.top_k, list[tuple[str, str]]()
-    for sha256 in dict.fromkeys(str(row["image_sha256"]) for row in lake.read_rows(run, "seeds")):
+    for sha256 in dict.fromkeys(name for seed in lake.read_table(run, "seeds", Seed) for name in seed.image_hashes):
         request = search_request("image_search", gallery.id, sha256, top_k)
         if store is None or store.get(request_key(request)) is None:
             wanted.append((sha256, request))

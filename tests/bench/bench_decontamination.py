@@ -365,7 +365,7 @@ def question_tables(images: list[Picture], live: list[str], dyn: list[str]) -> I
         found = sum(number in match for number, match in enumerate(matches))
         alone = sum(matches[number].get(number, False) for number in named)
         both = sum(
-            benchmark.check(text, twin(images[number % len(images)], rng)) is not None
+            benchmark.check(text, [twin(images[number % len(images)], rng)]) is not None
             for number, text in enumerate(texts)
         )
         yield f"| {how} | {share(found, len(asked))} | {share(alone, len(named))} | {share(both, len(asked))} |"

@@ -32,7 +32,7 @@ LIMITS = EPISODE.model_copy(update={"calls_per_turn": 3})
 def looked_twice(seed: Seed, images: ImageStore) -> Made:
     """Two gazes at once, the one into the crop of the other; a search by name; an answer."""
     original = EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
-    episode = start(LIMITS, seed.question, original, system_prompt(LIMITS)[0])
+    episode = start(LIMITS, seed.question, [original], system_prompt(LIMITS)[0])
     asked = [{"bbox_2d": [100, 200, 300, 400], "image": 0}, {"bbox_2d": [0, 0, 500, 500], "image": 1}]
     calls = tuple(said("", ("gaze", json.dumps(one))).tool_calls[0] for one in asked)
     turns = [

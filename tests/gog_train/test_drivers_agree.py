@@ -102,7 +102,7 @@ def told(episode: Episode) -> list[str]:
 
 def driven_by_the_engine(script: Script, made: TrainingServices, limits: EpisodeSettings) -> Driven:
     rollout = Rollout(row_of(rl_rows(limits, [seed()])), made.tools, made.images, limits)
-    first = start(limits, seed().question, rollout.episode.images[0], system_prompt(limits)[0])
+    first = start(limits, seed().question, [rollout.episode.images[0]], system_prompt(limits)[0])
 
     async def speak(episode: Episode) -> ChatReply:
         if episode.turns < len(script):

@@ -67,7 +67,7 @@ def in_the_driver(script: list[str], made: TrainingServices, settings: EpisodeSe
     """The episode as synthesis, labelling and evaluation run it."""
     one = seed()
     rollout = Rollout(row_of(rl_rows(settings, [one])), made.tools, made.images, settings)
-    first = start(settings, one.question, rollout.episode.images[0], system_prompt(settings)[0])
+    first = start(settings, one.question, [rollout.episode.images[0]], system_prompt(settings)[0])
 
     async def speak(episode: Episode) -> ChatReply:
         return ChatReply(Message(role="assistant", content=script[episode.turns]))

@@ -37,7 +37,7 @@ def asked(sampling: Sampling, index: int = 0, *, turns: int = 1) -> ChatRequest:
     """An episode; in its second turn there is an image in a tool's result too."""
     settings = EpisodeSettings()
     image = EpisodeImage(sha256=IMAGE, width=WIDTH, height=HEIGHT, box=WHOLE)
-    messages = start(settings, "What flag is it?", image, system_prompt(settings)[0]).messages
+    messages = start(settings, "What flag is it?", [image], system_prompt(settings)[0]).messages
     if turns > 1:
         result = Message(role="tool", content=(ImagePart(image=IMAGE), TextPart(text="a crop")), tool_call_id="c")
         messages = (*messages, called("gaze", {"bbox_2d": [1, 2, 300, 400]}, think="Look.", call_id="c"), result)

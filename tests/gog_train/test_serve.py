@@ -97,7 +97,7 @@ def test_one_that_fails_takes_no_other_with_it(most: int) -> None:
 def test_images_and_tools_of_an_episode_go_through() -> None:
     parrot, images, settings = Parrot(), MemoryImages(), EpisodeSettings()
     image = EpisodeImage(sha256=images.put(picture(), "png"), width=WIDTH, height=HEIGHT, box=WHOLE)
-    begun = start(settings, "What flag is it?", image, system_prompt(settings)[0])
+    begun = start(settings, "What flag is it?", [image], system_prompt(settings)[0])
     request = ChatRequest(begun.messages, offered_tools(settings), Sampling(1.0, 1.0, 9), 5)
     reply = talk(CheckpointServer(parrot, NAME, 1), lambda base: ChatModel(base, NAME, images).complete(request))
     assert reply.message.text == "<answer>5</answer>"

@@ -25,7 +25,13 @@ FIXED: dict[str, tuple[str, dict[str, Any]]] = {
     "episode-teacher": ("episode/teacher", {**_SYSTEM, "tools": _ALL}),
     "episode-more-tools": ("episode/more_tools", {"hints": ["zoom(bbox_2d), to see more.", "visit(url), to read."]}),
     "episode-several-calls": ("episode/several_calls", {"calls": 3}),
-    "episode-question": ("episode/question", {"width": 640, "height": 480, "question": "What is it?"}),
+    "episode-several-images": ("episode/several_images", {"images": 3, "searching": True}),
+    "episode-several-images-alone": ("episode/several_images", {"images": 2, "searching": False}),
+    "episode-question-of-two": (
+        "episode/question",
+        {"sizes": [(640, 480), (90, 120)], "question": "Which of them is older?"},
+    ),
+    "episode-question": ("episode/question", {"sizes": [(640, 480)], "question": "What is it?"}),
     "episode-hints": (
         "episode/hints",
         {"regions": [{"box": "[1, 2, 3, 4]", "label": "a flag"}, {"box": "[5, 6, 7, 8]", "label": ""}]},
@@ -105,8 +111,8 @@ def test_hash_is_the_files(case: str) -> None:
 
 
 def test_hash_does_not_depend_on_the_variables() -> None:
-    one = render("episode/question", width=1, height=2, question="a")
-    two = render("episode/question", width=3, height=4, question="b")
+    one = render("episode/question", sizes=[(1, 2)], question="a")
+    two = render("episode/question", sizes=[(3, 4)], question="b")
     assert one.hash == two.hash
     assert one.text != two.text
 
@@ -132,19 +138,19 @@ def test_unknown_variable_is_an_error(case: str) -> None:
     ["{{ 7 * 7 }}", "{% for x in [1, 2] %}x{% endfor %}", "{# gone #}", "{{ question.__class__.__mro__ }}", "{{", "%}"],
 )
 def test_variables_are_never_templates(hostile: str) -> None:
-    assert render("episode/question", width=1, height=1, question=hostile).text.endswith(f"Question: {hostile}")
+    assert render("episode/question", sizes=[(1, 1)], question=hostile).text.endswith(f"Question: {hostile}")
     listed = render("episode/hints", regions=[{"box": "[]", "label": hostile}]).text
     assert listed.endswith(hostile)
 
 
 @given(st.text())
 def test_question_stands_in_the_prompt_as_it_is(question: str) -> None:
-    text = render("episode/question", width=1, height=1, question=question).text
+    text = render("episode/question", sizes=[(1, 1)], question=question).text
     assert text == f"Image 0 (1 x 1 pixels).\nQuestion: {question}".strip()
 
 
 def test_html_is_not_escaped() -> None:
-    assert 'a < b & "c"' in render("episode/question", width=1, height=1, question='a < b & "c"').text
+    assert 'a < b & "c"' in render("episode/question", sizes=[(1, 1)], question='a < b & "c"').text
 
 
 @pytest.mark.parametrize("name", ["episode/system", "episode/teacher"])

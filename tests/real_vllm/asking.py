@@ -24,7 +24,7 @@ def first_turns(images: MemoryImages, sampling: Sampling = GREEDY, index: int = 
     made = []
     for width, height in SIZES:
         image = EpisodeImage(sha256=images.put(picture(width, height), "png"), width=width, height=height, box=WHOLE)
-        begun = start(episode, "How many flags are there?", image, system_prompt(episode)[0])
+        begun = start(episode, "How many flags are there?", [image], system_prompt(episode)[0])
         made.append(begun.messages)
     crop = images.put(picture(400, 400), "png")
     call = ToolCall(id="call_0_0", function=Function(name="gaze", arguments='{"bbox_2d": [100, 100, 500, 500]}'))

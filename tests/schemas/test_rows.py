@@ -119,7 +119,7 @@ def test_every_table_has_its_sort_key() -> None:
 
 
 def test_nested_columns_are_text_in_arrow() -> None:
-    assert nested_columns(Seed) == {"answers", "extra", "image_like"}
+    assert nested_columns(Seed) == {"answers", "extra", "further_images", "image_like"}
     assert arrow_schema("seeds").field("answers").type == pa.string()
     assert arrow_schema("trajectories").field("reflective").type == pa.bool_()
     assert arrow_schema("complexity").field("level").type == pa.int64()

@@ -73,7 +73,7 @@ def episode(images: MemoryImages) -> ChatRequest:
     """An episode in its second turn, with an image in the question and one in a tool's result."""
     sha256, settings = images.put(picture(), "png"), EpisodeSettings()
     image = EpisodeImage(sha256=sha256, width=WIDTH, height=HEIGHT, box=WHOLE)
-    begun = start(settings, "What flag is it?", image, system_prompt(settings)[0])
+    begun = start(settings, "What flag is it?", [image], system_prompt(settings)[0])
     result = Message(role="tool", content=(ImagePart(image=sha256), TextPart(text="a crop")), tool_call_id="c")
     turn = called("gaze", {"bbox_2d": [1, 2, 300, 400]}, think="Look closer.", call_id="c")
     return ChatRequest((*begun.messages, turn, result), offered_tools(settings), Sampling(1.0, 1.0, 24), 1)

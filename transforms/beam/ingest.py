@@ -1,6 +1,7 @@
 """Ingest as a PTransform: source rows to seeds and images, decoded and hashed beside one another; duplicates leave."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
@@ -15,7 +16,7 @@ from gog.transforms.ingest.seeds import reject_row
 from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.sources.cells import shortened
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
-from gog.transforms.sources.row_images import ReadImage, checked_url, image_url
+from gog.transforms.sources.row_images import ReadImage, checked_url, image_url, pictures_of
 from gog.transforms.take_in import Rows
 
 S = TypeVar("S")
@@ -72,7 +73,7 @@ def _decoder(
         place, shard, source_row = item
         read = read_image
         if isinstance(read_image, FetchedImages):
-            read = await _fetched(source_row, rows.mapping, read_image)
+            read = await _fetched(source_row, rows.mapping, read_image, rows.question_images)
         try:
             light, found = await take_in.ask(source_row, read)
         except cores.LostProcessError as lost:
@@ -89,23 +90,28 @@ def _decoder(
 class _Fetched:
     """Gives what was fetched for a row, or raises what the fetch did; so that no thread waits for the web."""
 
-    data: bytes | None
-    failed: ImageError
+    found: Mapping[str, bytes | ImageError]
 
     def __call__(self, address: str) -> bytes:
-        if self.data is None:
-            raise self.failed
-        return self.data
+        found = self.found.get(address, _NO_ADDRESS)
+        if isinstance(found, ImageError):
+            raise found
+        return found
 
 
-async def _fetched(source_row: SourceRow, mapping: FieldMapping, images: FetchedImages) -> _Fetched:
-    url = None if source_row.error else image_url(source_row, mapping)
-    if url is None:
-        return _Fetched(None, ImageError("ingest.image_unreadable", "the row names no address"))
-    try:
-        return _Fetched(await images.read(checked_url(url)), _UNSAID)
-    except ImageError as error:
-        return _Fetched(None, error)
+async def _fetched(
+    source_row: SourceRow, mapping: FieldMapping, images: FetchedImages, question_images: int
+) -> _Fetched:
+    pictures = [] if source_row.error else pictures_of(source_row, mapping)[:question_images]
+    urls = list(dict.fromkeys(url for picture in pictures if (url := image_url(picture, mapping)) is not None))
+
+    async def fetched(url: str) -> bytes | ImageError:
+        try:
+            return await images.read(checked_url(url))
+        except ImageError as error:
+            return error
+
+    return _Fetched(dict(zip(urls, await asyncio.gather(*map(fetched, urls)), strict=True)))
 
 
-_UNSAID: Final = ImageError("ingest.image_unreadable", "")
+_NO_ADDRESS: Final = ImageError("ingest.image_unreadable", "the row names no address")

@@ -7,6 +7,7 @@ from typing import Final
 from gog.schemas import Reject, Trajectory
 from gog.transforms.curate.select import Candidate
 from gog.transforms.duplicates.benchmarks.index import WARNINGS, BenchmarkIndex, Overlap
+from gog.transforms.episode.tool import question_images
 from gog.transforms.image_store import ImageStore, open_image
 from gog.transforms.images import ImageError
 from gog.transforms.ingest.seeds import Ingested, reject_row
@@ -19,10 +20,10 @@ AT_CURATE: Final = "curate.benchmark_overlap"
 def check_seed(row: SourceRow, ingested: Ingested, benchmarks: BenchmarkIndex) -> Ingested | Reject:
     """The seed, with its warnings in `extra` where it has any, or the reject that names the benchmark's row.
 
-    `ingested` has its pixels.
+    `ingested` has its pictures.
     """
     seed = ingested.seed
-    overlap = benchmarks.check(seed.question, ingested.pixels)
+    overlap = benchmarks.check(seed.question, [picture.image for picture in ingested.pictures])
     if overlap is not None:
         return reject_row(row, AT_INGEST, overlap.detail, seed.seed_id)
     warned = benchmarks.warnings(seed)
@@ -54,13 +55,13 @@ def check_trajectories(
 def _overlaps(
     trajectory: Trajectory, images: ImageStore, benchmarks: BenchmarkIndex, seen: dict[str, Overlap | None]
 ) -> Iterator[tuple[str, Overlap]]:
-    original = trajectory.images[0].sha256 if trajectory.images else ""
+    asked_about = {image.sha256 for image in question_images(trajectory.images)}
     crops = {image.sha256 for image in trajectory.images if image.origin is None}
     for message in trajectory.messages:
         if message.role != "tool":
             continue
         for sha256 in message.images:
-            if sha256 == original:
+            if sha256 in asked_about:
                 continue
             if sha256 not in seen:
                 seen[sha256] = _check_stored(sha256, images, benchmarks)

@@ -60,18 +60,23 @@ def _astray(candidate: Candidate, candidates: Sequence[Candidate]) -> bool:
         return False
     ours = _last_gaze(candidate)
     theirs = [
-        box
+        place
         for other in candidates
         if other.trajectory.origin is Origin.ROLLOUT and other.verdict.gaze_useful is not False
-        if (box := _last_gaze(other)) is not None
+        if (place := _last_gaze(other)) is not None
     ]
-    return ours is not None and bool(theirs) and not any(same_place(ours, box) for box in theirs)
+    return (
+        ours is not None
+        and bool(theirs)
+        and not any(image == ours[0] and same_place(ours[1], box) for image, box in theirs)
+    )
 
 
-def _last_gaze(candidate: Candidate) -> Box | None:
-    """The last region that the attempt looked at, and that it is trained on."""
-    boxes = [step.box for step in candidate.trajectory.steps if step.box is not None and step.train]
-    return boxes[-1] if boxes else None
+def _last_gaze(candidate: Candidate) -> tuple[int, Box] | None:
+    """The last region that the attempt looked at, and that it is trained on, with the number of its picture."""
+    steps = candidate.trajectory.steps
+    places = [(step.on_image, step.box) for step in steps if step.box is not None and step.train]
+    return places[-1] if places else None
 
 
 def _calls(trajectory: Trajectory) -> int:

@@ -34,7 +34,7 @@ class Cropper:
             return {"sha256": sha256, "width": image.width, "height": image.height, "box": list(covered)}
 
         made = await self._kept("crop", [original.sha256, list(box)], cut, lambda v: self._images.has(v["sha256"]))
-        return EpisodeImage.model_validate(made)
+        return EpisodeImage.model_validate({**made, "on_image": original.on_image})
 
     def keep(self, data: bytes, suffix: str) -> str:
         """Keep a picture that was found; its hash."""

@@ -68,7 +68,7 @@ async def use_tool(driven: Driven, tools: EpisodeTools) -> Driven:
     """The pending tool's result."""
     pending = driven.episode.pending
     assert pending is not None
-    result = await tools.run(pending, driven.episode.images[0])
+    result = await tools.run(pending, driven.episode.images[pending.on_image])
     return replace(driven, episode=observe(driven.episode, result), evidence=(*driven.evidence, result.evidence))
 
 

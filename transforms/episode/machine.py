@@ -1,6 +1,6 @@
 """The episode: a pure state machine that all drivers share.
 
-    episode = start(settings, question, image, system)
+    episode = start(settings, question, images, system)
     while episode.stop is None:
         episode = act(episode, message_of_the_model)
         while episode.pending is not None:
@@ -11,7 +11,7 @@ is resolved, counted and observed like one alone, in their order, and what one s
 Glance-or-Gaze, arXiv 2601.13942, "Selective Gaze"; the limits are ours (design section 5).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
@@ -57,7 +57,9 @@ class EpisodeSettings(BaseModel):
     calls_per_turn: int = Field(default=1, ge=1, le=MAX_CALLS)
     """Tool calls that a turn may hold; those after them are not done."""
     max_images: int = Field(default=6, ge=1)
-    """Images in all, the original included."""
+    """Images in all, those of the question included."""
+    question_images: int = Field(default=1, ge=1)
+    """Pictures that a question may have; one that has more is turned away."""
     max_strikes: int = Field(default=3, ge=1)
     """Calls that cannot be read or done, and turns without a call or an answer, at the last of which it ends."""
     observation_tokens: int = Field(default=800, ge=50)
@@ -92,6 +94,15 @@ class EpisodeSettings(BaseModel):
         return names
 
     @model_validator(mode="after")
+    def _room(self) -> "EpisodeSettings":
+        if self.question_images > self.max_images:
+            raise ValueError(
+                f"question_images is {self.question_images}, and an episode has at most {self.max_images} images: "
+                "raise max_images"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _apart(self) -> "EpisodeSettings":
         if self.image_query and "image_search" not in self.tools:
             raise ValueError("image_query is of image_search, which is not among the tools")
@@ -121,7 +132,8 @@ class EpisodeSettings(BaseModel):
         return (*self._asked(known_tools(own_names(self.tools))), *self._of_servers)
 
     def _asked(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
-        return tuple(WITH_QUERY if self.image_query and tool == GLANCE else tool for tool in tools)
+        said = (WITH_QUERY if self.image_query and tool == GLANCE else tool for tool in tools)
+        return tuple(tool.for_questions(self.question_images) for tool in said)
 
     @property
     def _of_servers(self) -> tuple[Tool, ...]:
@@ -176,6 +188,9 @@ def system_prompt(settings: EpisodeSettings, *, teacher: bool = False) -> tuple[
     prompt = render(name, frame_text=FRAME_TEXT[settings.frame], max_turns=settings.max_turns, tools=tools)
     hints = [tool.hint for tool in settings.offered if tool.hint]
     more = [render("episode/more_tools", hints=hints)] if hints else []
+    if settings.question_images > 1:
+        searching = any(tool.name == "image_search" for tool in settings.offered)
+        more.append(render("episode/several_images", images=settings.question_images, searching=searching))
     if settings.calls_per_turn > 1:
         more.append(render("episode/several_calls", calls=settings.calls_per_turn))
     if not more:
@@ -190,16 +205,34 @@ def offered_tools(settings: EpisodeSettings) -> tuple[dict[str, JsonValue], ...]
 
 
 def start(
-    settings: EpisodeSettings, question: str, image: EpisodeImage, system: str, *, hints: str | None = None
+    settings: EpisodeSettings,
+    question: str,
+    images: Sequence[EpisodeImage],
+    system: str,
+    *,
+    hints: str | None = None,
 ) -> Episode:
-    """The first state: system prompt, image 0 and question; `hints` are a text part of their own."""
-    width, height = shown_size(settings.spec, image.width, image.height)
-    asked = render("episode/question", width=width, height=height, question=neutralise(question))
-    parts = [ImagePart(image=image.sha256), TextPart(text=asked.text)]
+    """The first state: system prompt, the question's pictures and the question; `hints` are a text part of their own.
+
+    The pictures are images 0, 1, ... of the episode.
+    """
+    if len(images) > settings.question_images:
+        raise ValueError(f"{len(images)} pictures, and a question may have {settings.question_images}")
+    parts = [
+        *(ImagePart(image=image.sha256) for image in images),
+        TextPart(text=question_text(settings, question, images)),
+    ]
     if hints is not None:
         parts.append(TextPart(text=hints))
     messages = (Message(role="system", content=system), Message(role="user", content=tuple(parts)))
-    return Episode(settings, messages, (image.model_copy(update={"box": WHOLE}),))
+    whole = (image.model_copy(update={"box": WHOLE, "on_image": number}) for number, image in enumerate(images))
+    return Episode(settings, messages, tuple(whole))
+
+
+def question_text(settings: EpisodeSettings, question: str, images: Sequence[EpisodeImage]) -> str:
+    """The question as a model reads it, with the sizes of its pictures."""
+    sizes = [shown_size(settings.spec, image.width, image.height) for image in images]
+    return render("episode/question", sizes=sizes, question=neutralise(question)).text
 
 
 def act(episode: Episode, message: Message, *, train: bool = True) -> Episode:
@@ -245,8 +278,8 @@ def _call(episode: Episode, step: Step, call: Call | Mistake) -> Episode:
     resolved = _resolve(episode, call)
     if isinstance(resolved, Mistake):
         return _strike(episode, step, resolved)
-    if resolved.box is not None and resolved.found is None:
-        step = step.model_copy(update={"box": resolved.box})
+    if resolved.found is None:
+        step = step.model_copy(update={"box": resolved.box, "on_image": resolved.on_image})
     if _asked(step) in [_asked(earlier) for earlier in episode.steps if earlier.evidence_ids]:
         step = step.model_copy(update={"error": "repeated"})
         note = f"{call.tool}: already done, the result is above. Do something else or answer."
@@ -254,9 +287,9 @@ def _call(episode: Episode, step: Step, call: Call | Mistake) -> Episode:
     return replace(episode, steps=(*episode.steps, step), pending=resolved)
 
 
-def _asked(step: Step) -> tuple[str, Box | Mapping[str, JsonValue]]:
+def _asked(step: Step) -> tuple[str, int, Box | Mapping[str, JsonValue]]:
     """What a step asked for: what is asked for again is a repetition, however it is written."""
-    return step.action, step.arguments if step.box is None else step.box
+    return step.action, step.on_image, step.arguments if step.box is None else step.box
 
 
 def _resolve(episode: Episode, call: Call) -> ToolRequest | Mistake:

@@ -9,7 +9,16 @@ from pydantic import JsonValue
 from gog.schemas import BoxError, EpisodeImage, Evidence, Frame
 from gog.schemas.boxes import from_frame, resolve
 from gog.transforms.dialect.turns import FRAME_TEXT, Call, Mistake
-from gog.transforms.episode.tool import EpisodeTools, Scene, Tool, ToolRequest, ToolResult
+from gog.transforms.episode.tool import (
+    NO_IMAGE_NUMBER,
+    EpisodeTools,
+    Scene,
+    Tool,
+    ToolRequest,
+    ToolResult,
+    read_image_number,
+    read_number,
+)
 
 _LIMIT: Final = 10**9
 _LISTED = re.compile(r"\s*[\[(]?([-+0-9., eE\s]*)[\])]?\s*")
@@ -29,6 +38,7 @@ class RegionTool(Tool):
 
     def properties(self, frame: Frame) -> dict[str, JsonValue]:
         """A box in the frame, a label, and the number of an image."""
+        first = "0 is the original" if self.question_images == 1 else "first those of the question, from 0"
         return {
             "bbox_2d": {
                 "type": "array",
@@ -38,7 +48,7 @@ class RegionTool(Tool):
                 "description": f"[x1, y1, x2, y2], {FRAME_TEXT[frame]}, origin at the top left.",
             },
             "label": {"type": "string", "description": "What you expect to see there."},
-            "image": {"type": "integer", "description": "Number of the image: 0 is the original, then each crop."},
+            "image": {"type": "integer", "description": f"Number of the image: {first}, then each crop."},
         }
 
     def read_tag(self, body: str) -> dict[str, JsonValue]:
@@ -51,21 +61,15 @@ class RegionTool(Tool):
         raw = _listed(arguments.get("bbox_2d", arguments.get("bbox")))
         if not (isinstance(raw, list) and len(raw) == 4 and all(_is_number(value) for value in raw)):
             return f"{self.name} needs bbox_2d: a list of four numbers [x1, y1, x2, y2]."
-        image = arguments.get("image", arguments.get("img_idx"))
-        if isinstance(image, str):
-            image = _number(image)
-        if isinstance(image, float) and image.is_integer():
-            image = int(image)
+        image = read_image_number(arguments)
         if image is None:
-            image = 0
-        if not isinstance(image, int) or isinstance(image, bool) or not 0 <= image < _LIMIT:
-            return "image is the number of an image: 0, 1, 2, ..."
+            return NO_IMAGE_NUMBER
         label = arguments.get("label")
         words = " ".join(label.split())[:_LABEL].strip() if isinstance(label, str) else ""
         return {"bbox_2d": list(raw), "label": words, "image": image}
 
     def resolve(self, call: Call, scene: Scene) -> ToolRequest | Mistake:
-        """The box on the original."""
+        """The box on the picture of the question, or on the one that was found."""
         number, values = call.arguments["image"], call.arguments["bbox_2d"]
         assert isinstance(number, int)
         assert isinstance(values, list)
@@ -80,8 +84,9 @@ class RegionTool(Tool):
             return Mistake("bad_box", detail, call.call_id)
         try:
             drawn = from_frame([float(str(value)) for value in values], scene.spec, parent.width, parent.height)
+            box = resolve(drawn, parent.box)
             found = next((image for image in scene.images if image.sha256 == parent.origin), None)
-            return ToolRequest(self, call.call_id, call.arguments, resolve(drawn, parent.box), found)
+            return ToolRequest(self, call.call_id, call.arguments, box, parent.on_image, found)
         except BoxError as error:
             return Mistake("bad_box", f"{error}.", call.call_id)
 
@@ -104,21 +109,12 @@ def _listed(raw: object) -> object:
     """A box as a list of numbers, where its meaning is plain: numbers as text, two corners, named corners."""
     if isinstance(raw, str):
         listed = _LISTED.fullmatch(raw[:200])
-        return [_number(part) for part in listed[1].split(",")] if listed else None
+        return [read_number(part) for part in listed[1].split(",")] if listed else None
     if isinstance(raw, dict):
-        return [_number(raw.get(name)) for name in ("x1", "y1", "x2", "y2")]
+        return [read_number(raw.get(name)) for name in ("x1", "y1", "x2", "y2")]
     if isinstance(raw, list) and 1 <= len(raw) <= 2 and all(isinstance(part, list) and len(part) <= 4 for part in raw):
         raw = [number for part in raw for number in part]
-    return [_number(part) for part in raw] if isinstance(raw, list) and len(raw) == 4 else None
-
-
-def _number(value: object) -> object:
-    """A number that was written as text; anything else as it is."""
-    text = value.strip() if isinstance(value, str) else ""
-    if not _NUMBER.fullmatch(text) or len(text) > 20:
-        return value
-    number = float(text)
-    return int(number) if "." not in text else number
+    return [read_number(part) for part in raw] if isinstance(raw, list) and len(raw) == 4 else None
 
 
 def _is_number(value: object) -> bool:

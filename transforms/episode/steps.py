@@ -21,7 +21,7 @@ def is_reflective(steps: Sequence[Step]) -> bool:
     that was judged.
 
     Another query after a search by words is no other place, nor is a box that is half the same (IoU), nor the picture
-    of a result.
+    of a result. Two pictures of the question are two places.
     """
     last: list[Step] = []
     noticed = False
@@ -47,4 +47,4 @@ def _same_place(one: Step, other: Step) -> bool:
     places = [WHOLE if _is_glance(step) else step.box for step in (one, other)]
     if places[0] is None or places[1] is None:
         return places[0] is places[1]
-    return iou(places[0], places[1]) >= _SAME_IOU
+    return one.on_image == other.on_image and iou(places[0], places[1]) >= _SAME_IOU

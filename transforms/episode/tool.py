@@ -1,9 +1,12 @@
 """What a tool of the agent is, and what it works with. Ours are in `gog.transforms.episode.tools`, one a module."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from itertools import takewhile
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from pydantic import JsonValue
 
@@ -17,8 +20,8 @@ from gog.transforms.services.protocols import ImageSearch, PageReader, ServiceEr
 
 
 class Scene(NamedTuple):
-    """What a call is resolved against: the episode's images so far, the frame of its boxes, how many images it has, and
-    of each numbered result the picture that it has.
+    """What a call is resolved against: the episode's images so far, the frame of its boxes, how many images it may
+    have, and of each numbered result the picture that it has.
     """
 
     images: Sequence[EpisodeImage]
@@ -26,25 +29,38 @@ class Scene(NamedTuple):
     max_images: int
     results: Sequence[str | None] = ()
 
+    @property
+    def asked_about(self) -> int:
+        """How many of the images are the question's: the first ones."""
+        return len(question_images(self.images))
+
+
+def question_images(images: Sequence[EpisodeImage]) -> tuple[EpisodeImage, ...]:
+    """Those of an episode's images that are the question's: the first ones, each of which lies on itself."""
+    of_it = takewhile(lambda place: place[1].origin is None and place[1].on_image == place[0], enumerate(images))
+    return tuple(image for _, image in of_it)
+
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
-    """What the machine waits for. `box` (before padding) belongs to a look at a region alone: on the original, or on
-    `found`, a picture that a tool found. `picture` is the hash of a result's picture that is asked for.
+    """What the machine waits for. `box` (before padding) belongs to a look at a region alone: on the picture of the
+    question whose number is `on_image`, or on `found`, a picture that a tool found. `picture` is the hash of a result's
+    picture that is asked for.
     """
 
     tool: "Tool"
     call_id: str
     arguments: Mapping[str, JsonValue] = field(default_factory=dict)
     box: Box | None = None
+    on_image: int = 0
     found: EpisodeImage | None = None
     picture: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool gave back: its evidence and, for a look at a region of the original, the crop with the box that it
-    really covers. Pictures that were found are in the evidence.
+    """What a tool gave back: its evidence and, for a look at a region of a picture of the question, the crop with the
+    box that it really covers. Pictures that were found are in the evidence.
     """
 
     evidence: Evidence
@@ -86,14 +102,24 @@ class Tool(ABC):
     """Whether the argument `query` may stand in the place of the picture, where the image search is asked."""
     takes_result: ClassVar[bool] = False
     """Whether it takes the number of an earlier result: then results are numbered through the episode."""
+    question_images: int = 1
+    """Pictures that a question may have, where it is offered (`for_questions`)."""
 
     def __eq__(self, other: object) -> bool:
-        """Without a state, all of a class are the same: copies too."""
-        return type(self) is type(other)
+        """All of a class are the same that are offered for the same questions: copies too."""
+        return type(self) is type(other) and self.question_images == other.question_images
 
     def __hash__(self) -> int:
         """Of the class."""
         return hash(type(self))
+
+    def for_questions(self, images: int) -> Self:
+        """The tool as it is offered where a question may have so many pictures."""
+        if images == self.question_images:
+            return self
+        offered = copy(self)
+        offered.question_images = images
+        return offered
 
     @abstractmethod
     def properties(self, frame: Frame) -> dict[str, JsonValue]:
@@ -131,7 +157,10 @@ class Tool(ABC):
 
     @abstractmethod
     async def run(self, request: ToolRequest, original: EpisodeImage, services: "EpisodeTools") -> ToolResult:
-        """Do it. Raises `ServiceError`: the attempt is then broken by the infrastructure."""
+        """Do it; `original` is the picture of the question that the request is about (`ToolRequest.on_image`).
+
+        Raises `ServiceError`: the attempt is then broken by the infrastructure.
+        """
 
     def show(self, evidence: Evidence, budget: int) -> str:
         """What the model reads of what came back, in about `budget` tokens; foreign text is neutralised."""
@@ -181,19 +210,48 @@ def evidence_of(
     box = searched.box if searched is not None and request.box is not None and searched.origin is None else None
     sha256 = searched.sha256 if searched is not None else None
     name = request.tool.name
-    identity = [name, query, sha256, box, provider, [hit.model_dump(mode="json") for hit in hits]]
+    identity: list[object] = [name, query, sha256, box, provider, [hit.model_dump(mode="json") for hit in hits]]
     if pictures:
-        identity.append([picture.model_dump(mode="json") for picture in pictures])
+        identity.append([picture.model_dump(mode="json", exclude={"on_image"}) for picture in pictures])
+    on_image = searched.on_image if searched is not None and searched.origin is None else 0
+    if on_image:
+        identity.append({"on_image": on_image})
     return Evidence(
         evidence_id=content_id("evidence", identity),
         tool=name,
         query=query,
         image_sha256=sha256,
         box=box,
+        on_image=on_image,
         hits=hits,
         pictures=pictures,
         provider=provider,
     )
+
+
+def read_image_number(arguments: Mapping[str, Any]) -> int | None:
+    """The number of an image that a model wrote, 0 where it wrote none; None where it is no number of an image."""
+    number = read_number(arguments.get("image", arguments.get("img_idx")))
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if number is None:
+        return 0
+    return number if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _LIMIT else None
+
+
+NO_IMAGE_NUMBER: Final = "image is the number of an image: 0, 1, 2, ..."
+"""What a model is told that wrote none."""
+_LIMIT: Final = 10**9
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+
+
+def read_number(value: object) -> object:
+    """A number that was written as text; anything else as it is."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not _NUMBER.fullmatch(text) or len(text) > 20:
+        return value
+    number = float(text)
+    return int(number) if "." not in text else number
 
 
 def read_text(value: object, limit: int) -> str:

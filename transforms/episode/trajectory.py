@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from gog.schemas import WHOLE, EpisodeImage, ImagePart, Message, Origin, Seed, TextPart, Trajectory, content_id
 from gog.transforms.episode.driver import Driven
@@ -22,9 +23,14 @@ class Making:
     plan_used_gold: bool = False
 
 
-def original_image(seed: Seed) -> EpisodeImage:
-    """Image 0 of the seed's episodes."""
-    return EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
+def images_of(seed: Seed) -> tuple[EpisodeImage, ...]:
+    """The pictures of the seed's question, which are the first images of its episodes."""
+    original = EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
+    further = (
+        EpisodeImage(sha256=image.sha256, width=image.width, height=image.height, box=WHOLE, on_image=number)
+        for number, image in enumerate(seed.further_images, 1)
+    )
+    return (original, *further)
 
 
 def make_trajectory(seed: Seed, driven: Driven, making: Making) -> Trajectory:
@@ -67,8 +73,9 @@ def policy_view(trajectory: Trajectory, settings: EpisodeSettings) -> tuple[Mess
     first, asked, *rest = seen(trajectory.messages, trajectory.folds)
     if first.role != "system" or asked.role != "user" or isinstance(asked.content, str):
         raise ValueError(f"{trajectory.trajectory_id} does not begin with a system prompt and a question")
-    image, question = asked.content[:2]
-    if not (isinstance(image, ImagePart) and isinstance(question, TextPart)):
+    images = tuple(takewhile(lambda part: isinstance(part, ImagePart), asked.content))
+    question = next((part for part in asked.content[len(images) :]), None)
+    if not images or not isinstance(question, TextPart):
         raise ValueError(f"{trajectory.trajectory_id} does not begin with an image and a question")
-    clean = Message(role="user", content=(image, question))
+    clean = Message(role="user", content=(*images, question))
     return (Message(role="system", content=system), clean, *rest)

@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from gog.schemas import Evidence, Outcome, Seed, Trajectory, content_id
+from gog.schemas import Evidence, FurtherImage, Outcome, Seed, Trajectory, content_id
 from gog.transforms.evaluate.behaviour import Course, course_of
 from gog.transforms.evaluate.benchmark import benchmark_named
 from gog.transforms.evaluate.items import BenchItem
@@ -73,7 +73,8 @@ def asked_of(item: BenchItem) -> str:
     """Digest of what is asked and accepted: a kept answer counts for the very same item alone."""
     accepted = [list(item.answers), item.answer_type, item.answer_unit, item.answer_low, item.answer_high]
     image = sha256_hex(item.image) if item.image is not None else ""
-    return content_id("asked", [item.version, item.question, accepted, image, list(item.flags)])
+    further = [sha256_hex(data) for data, _ in item.further_images]
+    return content_id("asked", [item.version, item.question, accepted, image, list(item.flags), *further])
 
 
 def seed_of(item: BenchItem, image_sha256: str, width: int, height: int, phash: str) -> Seed:
@@ -99,10 +100,17 @@ def seed_of(item: BenchItem, image_sha256: str, width: int, height: int, phash: 
 
 
 def with_image(item: BenchItem, put: Callable[[bytes, str], str]) -> Seed:
-    """The item's seed, its image kept by `put` (bytes and suffix to sha256). The item has an image."""
+    """The item's seed, its images kept by `put` (bytes and suffix to sha256). The item has an image."""
     assert item.image is not None
     image = decode_image(item.image)
-    return seed_of(item, put(item.image, item.image_suffix), image.width, image.height, phash(image))
+    seed = seed_of(item, put(item.image, item.image_suffix), image.width, image.height, phash(image))
+    further = []
+    for data, suffix in item.further_images:
+        image = decode_image(data)
+        further.append(
+            FurtherImage(sha256=put(data, suffix), width=image.width, height=image.height, phash=phash(image))
+        )
+    return seed.model_copy(update={"further_images": tuple(further)})
 
 
 async def scored(

@@ -70,6 +70,8 @@ class BenchItem:
     image: bytes | None = None
     image_suffix: str = ""
     """`jpg`, `png` or `webp`."""
+    further_images: tuple[tuple[bytes, str], ...] = ()
+    """Bytes and suffixes of the pictures behind it, where the question is about several: a benchmark of one's own."""
     image_path: str = ""
     """Where the image lay, below the benchmark's folder, if in a file of its own."""
     image_url: str = ""

@@ -23,7 +23,7 @@ from gog.transforms.sources.formats import Rows, SourceError, find_files
 from gog.transforms.sources.kinds import format_of
 from gog.transforms.sources.mapping import FieldMapping, MappingError, SourceRow
 from gog.transforms.sources.picture_files import LocalImages
-from gog.transforms.sources.row_images import ReadImage, image_bytes, image_url
+from gog.transforms.sources.row_images import ReadImage, image_bytes, image_url, only_picture
 
 Kind = Literal["jsonl", "json", "csv", "parquet"]
 Loaded = Iterator[BenchItem | Dropped]
@@ -161,7 +161,7 @@ class _Loader:
         mapping = self._mapping
         text = question_of(asked, mapping, self._limits)
         answers = answers_of(asked, mapping, self._limits)
-        url = image_url(asked, mapping) or ""
+        url = image_url(only_picture(asked, mapping), mapping) or ""
         image, suffix = self._picture(asked, mapping, bool(url))
         path = question.image if isinstance(question.image, str) and self._set.image_text == "path" else ""
         return BenchItem(
@@ -197,7 +197,7 @@ class _Loader:
             return None, ""
         if value is None and not self._set.all_have_images:
             return None, ""
-        loaded = load_image(image_bytes(asked, mapping, self._read_image), self._limits.image)
+        loaded = load_image(image_bytes(only_picture(asked, mapping), mapping, self._read_image), self._limits.image)
         return loaded.data, loaded.suffix
 
 

@@ -16,7 +16,7 @@ from gog.transforms.episode.driver import Driven, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.episode.tools import known_tools
 from gog.transforms.episode.tools.text_search import MAX_QUERY
-from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
+from gog.transforms.episode.trajectory import Making, images_of, make_trajectory
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Policy, ServiceError
 from gog.transforms.synthesize.rollout import Attempt, RolloutSettings, broken, finished, rollout
 from gog.transforms.synthesize.services import Services
@@ -75,7 +75,7 @@ async def _full_search(
         request = ChatRequest(driven.episode.seen, schemas, settings.sampling, 0, prompt.hash)
         return await services.gateway.chat(policy, request, purpose)
 
-    driven = Driven(start(limits, seed.question, original_image(seed), prompt.text))
+    driven = Driven(start(limits, seed.question, images_of(seed), prompt.text))
     try:
         driven = take_turn(driven, ChatReply(_calling("image_search", {}, 0)), train=False)
         driven = await use_tool(driven, tools)

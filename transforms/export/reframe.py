@@ -27,7 +27,7 @@ from gog.schemas.boxes import frame_size, from_frame, smart_resize, to_frame
 from gog.transforms.dialect.turns import load_object
 from gog.transforms.episode.machine import Episode, EpisodeSettings, act, observe, offered_tools, start, system_prompt
 from gog.transforms.episode.steps import by_turn
-from gog.transforms.episode.tool import ToolResult
+from gog.transforms.episode.tool import ToolResult, question_images
 from gog.transforms.export.coordinates import rewrite_boxes
 from gog.transforms.export.rows import boxes_of, reject_sft
 
@@ -78,7 +78,7 @@ def _replay(
 ) -> Episode:
     for image in trajectory.images:
         smart_resize(image.width, image.height, target.factor, target.min_pixels, target.max_pixels)  # or it is refused
-    episode = start(target, seed.question, trajectory.images[0], system_prompt(target)[0])
+    episode = start(target, seed.question, question_images(trajectory.images), system_prompt(target)[0])
     turns = [message for message in trajectory.messages if message.role == "assistant"]
     taken = by_turn(trajectory.steps)
     if len(turns) != len(taken):

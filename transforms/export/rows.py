@@ -33,7 +33,7 @@ from gog.transforms.dialect.observations import estimate_tokens, neutralise
 from gog.transforms.dialect.turns import ANSWER_TAG, load_object, plain_text
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.episode.steps import by_turn
-from gog.transforms.episode.trajectory import original_image, policy_view
+from gog.transforms.episode.trajectory import images_of, policy_view
 from gog.transforms.export.coordinates import coordinates_in, rewrite_boxes
 from gog.transforms.export.text import in_json
 from gog.transforms.export.thoughts import placed_thoughts
@@ -196,7 +196,7 @@ def rl_row(
     if complexity.level not in settings.levels:
         detail = f"level {complexity.level}; wanted: {', '.join(map(str, settings.levels)) or 'none'}"
         return Reject.of(RL_STAGE, Unit.SEED, seed.seed_id, "export.level", detail=detail, seed_id=seed.seed_id)
-    messages = start(episode, seed.question, original_image(seed), system_prompt(episode)[0]).messages
+    messages = start(episode, seed.question, images_of(seed), system_prompt(episode)[0]).messages
     return RlRow(
         id=seed.seed_id,
         seed_id=seed.seed_id,
@@ -206,7 +206,7 @@ def rl_row(
         question=seed.question,
         prompt=in_json([chat_message(message) for message in messages]),
         tools=in_json(offered_tools(episode)),
-        image_sha256=(seed.image_sha256,),
+        image_sha256=seed.image_hashes,
         answers=seed.answers,
         answer_type=seed.answer_type.value,
         answer_unit=seed.answer_unit,

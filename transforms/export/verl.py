@@ -4,6 +4,7 @@ Checked with verl 0.9.1 (`verl.utils.dataset.rl_dataset`).
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from gog.transforms.export.rows import RlRow
@@ -14,8 +15,8 @@ AGENT: Final = "gog_episode"
 DATA_SOURCE: Final = "glance-or-gaze"
 
 
-def rl(row: RlRow, index: int, original: str) -> dict[str, Any]:
-    """A row without its images. `original` is the name of the original image in the export's `originals`.
+def rl(row: RlRow, index: int, originals: Sequence[str]) -> dict[str, Any]:
+    """A row without its images. `originals` are the names of the question's pictures in the export.
 
     The gold answers are in `ground_truth` alone, as JSON text.
     """
@@ -43,6 +44,6 @@ def rl(row: RlRow, index: int, original: str) -> dict[str, Any]:
             "source_id": row.source_id,
             "level": row.level,
             "pass_rate": row.pass_rate,
-            "image": original,
+            "images": list(originals),
         },
     }

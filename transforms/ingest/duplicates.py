@@ -46,7 +46,7 @@ class Duplicates:
             detail = f"the id {ingested.source_id[:200]!r} was given to another row before"
             return reject_row(row, "ingest.duplicate", detail, seed.seed_id)
         groups = self.learn(seed.image_sha256, ())
-        earlier = self._near.add_or_find(seed.seed_id, groups, seed.question, seed.answers)
+        earlier = self._near.add_or_find(seed.seed_id, _names(seed, groups), seed.question, seed.answers)
         if earlier is not None:
             return reject_row(row, "ingest.near_duplicate", f"image and question are near {earlier}", seed.seed_id)
         self._add(seed, ingested.source_id)
@@ -56,7 +56,7 @@ class Duplicates:
         """Know a seed of a finished shard, as it stands in the lake; for a run that goes on."""
         self._add(seed, source_id_of(seed) or None)
         groups = seed.image_like or (seed.image_sha256,)
-        self._near.add_or_find(seed.seed_id, groups, seed.question, seed.answers)
+        self._near.add_or_find(seed.seed_id, _names(seed, groups), seed.question, seed.answers)
         self._groups.setdefault(seed.image_sha256, groups)
 
     def add_picture(self, sha256: str, groups: Iterable[str]) -> None:
@@ -73,6 +73,12 @@ def shown(place: int, ingested: Ingested) -> Shown:
     """The picture of the row at a place."""
     seed = ingested.seed
     return Shown(place, seed.image_sha256, int(seed.image_phash, 16), ingested.small)
+
+
+def _names(seed: Seed, groups: tuple[str, ...]) -> tuple[str, ...]:
+    """By what a seed's picture is found again: of a question about several, the others are the very same as well."""
+    others = "".join(f" {image.sha256}" for image in seed.further_images)
+    return tuple(f"{name}{others}" for name in groups) if others else groups
 
 
 def _seed_key(seed: Seed) -> int:

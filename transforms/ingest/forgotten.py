@@ -24,7 +24,11 @@ def check_forgotten(row: SourceRow, ingested: Ingested, left_out: LeftOut) -> In
     """The seed, or the reject of one that was forgotten; nothing of the row is in it but its number."""
     seed = ingested.seed
     source = "" if ingested.source_id is None else sha256_hex(ingested.source_id.encode())
-    if seed.seed_id in left_out.seeds or seed.image_sha256 in left_out.images or source in left_out.sources:
+    if (
+        seed.seed_id in left_out.seeds
+        or not left_out.images.isdisjoint(seed.image_hashes)
+        or source in left_out.sources
+    ):
         reject = reject_row(row, "ingest.forgotten", "forgotten on request", seed.seed_id)
         return reject.model_copy(update={"payload": ""})
     return ingested

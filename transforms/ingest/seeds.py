@@ -1,24 +1,23 @@
 """Ingest: source rows become seeds, or leave with a reason. Pure; `gog.pipelines.sources.files` reads the rows.
 
-Text is made safe once, here: control characters leave, image placeholders of trainers (`<image>`) leave, and
-chat-template tokens in a question are broken visibly (`<|im_start|>` becomes `‹|im_start|>`). Answers and names are
-kept as they are but for control characters, since they are compared and never shown to a model.
+Text is made safe once, here: control characters leave, image placeholders of trainers (`<image>`) leave or become the
+image's number, and chat-template tokens in a question are broken visibly (`<|im_start|>` becomes `‹|im_start|>`).
+Answers and names are kept as they are but for control characters, since they are compared and never shown to a model.
 """
 
 import json
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gog.schemas import AnswerType, Reject, Seed, Unit, content_id
+from gog.schemas import AnswerType, FurtherImage, Reject, Seed, Unit, content_id
 from gog.transforms.dialect.observations import neutralise
 from gog.transforms.duplicates.fingerprints import Small, thumbnail
 from gog.transforms.filters.use import FilterUse, filters_after, refusal
-from gog.transforms.images import ImageError, ImageLimits, is_blank, load_image, phash
+from gog.transforms.images import ImageError, ImageLimits, LoadedImage, is_blank, load_image, phash
+from gog.transforms.ingest.placeholders import without_placeholders
 from gog.transforms.sources.cells import (
     MISSING,
     RowError,
@@ -32,7 +31,7 @@ from gog.transforms.sources.cells import (
     shortened,
 )
 from gog.transforms.sources.mapping import Column, FieldMapping, SourceRow
-from gog.transforms.sources.row_images import ReadImage, image_bytes
+from gog.transforms.sources.row_images import Picture, ReadImage, image_bytes, pictures_of
 
 STAGE: Final = "ingest"
 
@@ -45,7 +44,6 @@ _ANSWER_TYPES: Final = {kind.value: kind for kind in AnswerType} | {
     "numeric": AnswerType.NUMBER,
     "time": AnswerType.DATE,
 }
-_PLACEHOLDER: Final = re.compile(r"<(?:image|video|audio)>", re.IGNORECASE)
 
 
 class IngestLimits(BaseModel):
@@ -69,16 +67,14 @@ class IngestLimits(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """A seed with the bytes of its image (whose sha256 it carries), and the id that the source gave it."""
+    """A seed with its pictures (whose sha256 it carries), and the id that the source gave it."""
 
     seed: Seed
-    image: bytes
-    suffix: str
+    pictures: tuple[LoadedImage, ...] = field(repr=False, compare=False)
+    """Decoded, in order, for checks that come at once; none once they are done and kept."""
     source_id: str | None = None
-    pixels: Image.Image | None = field(default=None, repr=False, compare=False)
-    """The image decoded, for checks that come at once; None once they are done."""
     small: Small | None = field(default=None, repr=False, compare=False)
-    """The image made small, by which alike ones are found."""
+    """The first of them made small, by which alike ones are found."""
 
 
 def to_seed(
@@ -89,12 +85,13 @@ def to_seed(
     version: str = "",
     limits: IngestLimits | None = None,
     read_image: ReadImage | None = None,
+    question_images: int = 1,
 ) -> Ingested | Reject:
-    """The seed of a row, or the reject that says why there is none."""
+    """The seed of a row, or the reject that says why there is none: more pictures than `question_images`, for one."""
     try:
         if row.error:
             raise RowError("ingest.bad_row", row.error)
-        return _seed(row, mapping, dataset, version, limits or IngestLimits(), read_image)
+        return _seed(row, mapping, dataset, version, limits or IngestLimits(), read_image, question_images)
     except (RowError, ImageError) as error:
         return reject_row(row, error.reason, error.detail)
     except ValidationError as error:
@@ -128,11 +125,13 @@ def _seed(
     version: str,
     limits: IngestLimits,
     read_image: ReadImage | None,
+    question_images: int,
 ) -> Ingested:
     for column in (mapping.question, mapping.image):
         if lookup(row.data, column) is MISSING:
             raise no_column(row.data, column)
-    question = question_of(row, mapping, limits)
+    pictures = pictures_of(row, mapping)
+    question = question_of(row, mapping, limits, len(pictures))
     answers = answers_of(row, mapping, limits)
     fields = _Fields(row, mapping)
     licence = fields.text("licence")
@@ -148,12 +147,14 @@ def _seed(
         )
     source_id = fields.text("id") or None
     extra = _extra(row, mapping, limits) | ({SOURCE_ID: source_id} if source_id else {})
-    loaded = load_image(image_bytes(row, mapping, read_image), limits.image)
-    if is_blank(loaded.image):
-        raise ImageError("ingest.image_blank", f"{loaded.width}x{loaded.height} pixels of one colour")
-    sha256 = loaded.sha256
+    if len(pictures) > question_images:
+        raise RowError(
+            "ingest.too_many_images",
+            f"the question has {len(pictures)} pictures, and may have {question_images}: see episode.question_images",
+        )
+    original, *further = loaded = tuple(_picture(picture, mapping, read_image, limits.image) for picture in pictures)
     seed = Seed(
-        seed_id=content_id("seed", [dataset, question, answers, sha256]),
+        seed_id=content_id("seed", [dataset, question, answers, *(image.sha256 for image in loaded)]),
         dataset=dataset,
         dataset_version=version,
         question=question,
@@ -162,10 +163,14 @@ def _seed(
         answer_unit=fields.text("answer_unit"),
         answer_low=low,
         answer_high=high,
-        image_sha256=sha256,
-        width=loaded.width,
-        height=loaded.height,
-        image_phash=phash(loaded.image),
+        image_sha256=original.sha256,
+        width=original.width,
+        height=original.height,
+        image_phash=phash(original.image),
+        further_images=tuple(
+            FurtherImage(sha256=image.sha256, width=image.width, height=image.height, phash=phash(image.image))
+            for image in further
+        ),
         entity=fields.text("entity") or None,
         gold_page=fields.text("gold_page") or None,
         category=fields.text("category"),
@@ -175,17 +180,24 @@ def _seed(
         split_hint=fields.text("split_hint"),
         extra=extra,
     )
-    return Ingested(seed, loaded.data, loaded.suffix, source_id, loaded.image, thumbnail(loaded.image))
+    return Ingested(seed, loaded, source_id, thumbnail(original.image))
 
 
-def question_of(row: SourceRow, mapping: FieldMapping, limits: IngestLimits) -> str:
+def _picture(picture: Picture, mapping: FieldMapping, read_image: ReadImage | None, limits: ImageLimits) -> LoadedImage:
+    loaded = load_image(image_bytes(picture, mapping, read_image), limits)
+    if is_blank(loaded.image):
+        raise ImageError("ingest.image_blank", f"{loaded.width}x{loaded.height} pixels of one colour")
+    return loaded
+
+
+def question_of(row: SourceRow, mapping: FieldMapping, limits: IngestLimits, images: int = 1) -> str:
     """The question, made safe; `RowError` when it is none, empty or too long."""
     value = lookup(row.data, mapping.question)
     if not isinstance(value, str):
         raise RowError("ingest.bad_row", f"{mapping.question!r} holds {kind_of(value)}, not a question")
     if len(value) > 10 * limits.question_chars:
         raise RowError("ingest.bad_row", f"the question has {len(value)} characters, limit {limits.question_chars}")
-    question = neutralise(clean_text(_PLACEHOLDER.sub(" ", value), mapping.question)).strip()
+    question = neutralise(clean_text(without_placeholders(value, images), mapping.question)).strip()
     if not question:
         raise RowError("ingest.bad_row", "the question is empty")
     if len(question) > limits.question_chars:

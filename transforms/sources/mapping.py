@@ -34,7 +34,11 @@ class FieldMapping(BaseModel):
     """What stands between several answers in one text: `|`."""
     image: str = "image"
     """Bytes, a struct with `bytes` and `path` (as `datasets` writes it) or `url`, a data URL, base64 (in bytes, too), a
-    list of one of these, or other text: see `image_text`.
+    list of these, or other text: see `image_text`. A list of several is of a question about several pictures.
+    """
+    further_images: tuple[str, ...] = ()
+    """Columns of the pictures behind that one, where a question is about several: `[image_2, image_3]`. They may be
+    empty.
     """
     image_text: Literal["path", "base64", "url"] = "path"
     """What other text in the image column is: a path, relative to the source's image folder or absolute and below it;
@@ -49,7 +53,7 @@ class FieldMapping(BaseModel):
 
     @property
     def all_columns(self) -> tuple[str, ...]:
-        return (self.question, *self.answers, self.image, *self.columns.values(), *self.extra)
+        return (self.question, *self.answers, self.image, *self.further_images, *self.columns.values(), *self.extra)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,23 @@
-"""The image of a source's row: its bytes, out of the row, of a folder or of an address. Nothing is decoded here."""
+"""The pictures of a source's row: their bytes, in the row, in a folder or at an address. Nothing is decoded here."""
 
 import base64
 import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from gog.transforms.images import ImageError
-from gog.transforms.sources.cells import RowError, kind_of, lookup
+from gog.transforms.sources.cells import MISSING, RowError, kind_of, lookup
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
 
 _KEYS: Final = ("bytes", "path", "url", "image_url", "image", "base64", "b64_json", "data", "src", "file_name")
 """What the parts of a struct are called that hold a picture, or say where it is: the first that is not empty counts."""
+_MAY_HOLD: Final = (str, bytes, bytearray, memoryview, Mapping, list, tuple, type(None))
+"""What may be a picture in a list of several, or hold one; a list of anything else is no list of pictures."""
 _DEEPEST: Final = 6
 _BASE64_STARTS: Final = ("/9j/", "_9j_", "iVBORw0KGgo", "R0lGOD", "UklGR", "Qk", "SUkqA", "TU0AK", "AAAA")
 """How JPEG, PNG, GIF, WebP, BMP, TIFF, and AVIF or JPEG 2000 begin in base64."""
@@ -29,24 +32,61 @@ ReadImage = Callable[[str], bytes]
 """Bytes of a file below the source's image folder, or at an address. Raises `ImageError`."""
 
 
-def image_url(row: SourceRow, mapping: FieldMapping) -> str | None:
-    """The address of a row's image, where it has one that must be fetched."""
-    value = _image(row, mapping)
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a row holds of a picture, in the column of that name; out of lists of one and of structs."""
+
+    column: str
+    value: Any
+
+
+def pictures_of(row: SourceRow, mapping: FieldMapping) -> list[Picture]:
+    """The pictures of a row's question, in order: those of the image column, then those of the further ones.
+
+    A further column that is empty, or that the row has not, holds none.
+    """
+    first = [Picture(mapping.image, value) for value in _values(lookup(row.data, mapping.image))]
+    further = (
+        Picture(column, value)
+        for column in mapping.further_images
+        for value in _values(lookup(row.data, column))
+        if value is not MISSING and value not in (None, "", b"")
+    )
+    return [*first, *further]
+
+
+def only_picture(row: SourceRow, mapping: FieldMapping) -> Picture:
+    """The picture of a row whose question is about one. Raises `RowError` where there are several."""
+    pictures = pictures_of(row, mapping)
+    if len(pictures) != 1:
+        raise RowError("ingest.bad_row", f"{mapping.image!r} holds {len(pictures)} pictures, and one is asked about")
+    return pictures[0]
+
+
+def image_url(picture: Picture, mapping: FieldMapping) -> str | None:
+    """The address of a picture, where it has one that must be fetched."""
+    value = picture.value
     if mapping.image_text != "url" or not isinstance(value, str) or not value.strip() or _inline(value) is not None:
         return None
     return value.strip()
 
 
-def image_path(row: SourceRow, mapping: FieldMapping) -> str | None:
-    """The path of a row's image as it stands there, where the row names a file."""
-    value = _image(row, mapping)
+def image_path(picture: Picture, mapping: FieldMapping) -> str | None:
+    """The path of a picture as it stands there, where the row names a file."""
+    value = picture.value
     named = mapping.image_text == "path" and isinstance(value, str) and value.strip() and _inline(value) is None
     return value.strip() if named else None
 
 
-def _image(row: SourceRow, mapping: FieldMapping) -> Any:
-    """What the image column holds, out of lists of one and of structs, also where they are written as JSON text."""
-    value = lookup(row.data, mapping.image)
+def _values(value: Any) -> list[Any]:
+    """What a column holds of pictures, out of lists and structs, also where they are written as JSON text."""
+    value = _out_of_one(value)
+    several = isinstance(value, list | tuple) and len(value) > 1 and all(isinstance(one, _MAY_HOLD) for one in value)
+    return [_out_of_one(one) for one in value] if several else [value]
+
+
+def _out_of_one(value: Any) -> Any:
+    """A value out of the structs and lists of one that it is in; a list of several stays one."""
     for _ in range(_DEEPEST):
         if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
             try:
@@ -64,21 +104,21 @@ def _image(row: SourceRow, mapping: FieldMapping) -> Any:
     return value
 
 
-def image_bytes(row: SourceRow, mapping: FieldMapping, read_image: ReadImage | None) -> bytes:
-    """The file of the image as it is in the row, in the image folder, or at its address; not decoded.
+def image_bytes(picture: Picture, mapping: FieldMapping, read_image: ReadImage | None) -> bytes:
+    """The file of a picture as it is in the row, in the image folder, or at its address; not decoded.
 
     `read_image` gets a path as the row has it (without `file://`), or the address. Raises `ImageError`, and `RowError`
     where the column holds no image.
     """
-    value = _image(row, mapping)
+    value = picture.value
     if isinstance(value, bytes | bytearray | memoryview):
         raw = bytes(value)
         text = raw[:_LONGEST_START].decode("ascii", "replace")
         return inline if (inline := _inline(text, lambda: raw.decode("ascii", "replace"))) is not None else raw
     if value is None or (isinstance(value, str) and not value.strip()):
-        raise ImageError("ingest.image_unreadable", f"{mapping.image!r} is empty")
+        raise ImageError("ingest.image_unreadable", f"{picture.column!r} is empty")
     if not isinstance(value, str):
-        raise RowError("ingest.bad_row", f"{mapping.image!r} holds {kind_of(value)}, not an image")
+        raise RowError("ingest.bad_row", f"{picture.column!r} holds {kind_of(value)}, not an image")
     if (inline := _inline(value)) is not None:
         return inline
     if mapping.image_text == "base64":

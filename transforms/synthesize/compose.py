@@ -26,7 +26,7 @@ from gog.transforms.episode.driver import Driven, OnTurn, take_turn, use_tool
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.episode.reflection import reflection_of
 from gog.transforms.episode.tool import EpisodeTools
-from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
+from gog.transforms.episode.trajectory import Making, images_of, make_trajectory
 from gog.transforms.services.protocols import ChatReply, ChatRequest, ServiceError
 from gog.transforms.synthesize.focus import find_focus
 from gog.transforms.synthesize.look import look_around
@@ -119,7 +119,7 @@ async def _write(
 ) -> tuple[Driven, str]:
     """The episode along the plan as far as it came, and where the teacher left the plan."""
     system, _ = system_prompt(episode, teacher=True)
-    driven = Driven(start(episode, seed.question, original_image(seed), system))
+    driven = Driven(start(episode, seed.question, images_of(seed), system))
     try:
         for action in plan.actions:
             reply = await _turn(services, seed, driven, action, sample_index, sampling, episode)
@@ -187,9 +187,10 @@ async def _turn(
 
 def _arguments(action: PlannedAction, seed: Seed, episode: EpisodeSettings) -> dict[str, JsonValue]:
     if action.region is None:
-        return {}
-    box = to_frame(action.region.box, episode.spec, seed.width, seed.height)
-    return {"bbox_2d": list(box), "image": 0}
+        return {"image": action.on_image} if action.on_image else {}
+    picture = images_of(seed)[action.on_image]
+    box = to_frame(action.region.box, episode.spec, picture.width, picture.height)
+    return {"bbox_2d": list(box), "image": action.on_image}
 
 
 def _with_arguments(

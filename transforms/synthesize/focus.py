@@ -15,6 +15,7 @@ from gog.schemas.boxes import Box
 from gog.schemas.reasons import STOP_REASONS
 from gog.transforms.dialect.observations import neutralise, one_line
 from gog.transforms.dialect.replies import object_in
+from gog.transforms.episode.trajectory import images_of
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.synthesize.look import Looked
 from gog.transforms.synthesize.services import Services
@@ -72,7 +73,8 @@ def _clear(seed: Seed, look: Looked) -> bool:
     """Whether what a search found stands out: of a crop that shows something, and above all hits of another title."""
     if look.region is not None:
         box = look.region.box
-        if min((box.x2 - box.x1) * seed.width, (box.y2 - box.y1) * seed.height) < _LEAST_SIDE:
+        picture = images_of(seed)[look.on_image]
+        if min((box.x2 - box.x1) * picture.width, (box.y2 - box.y1) * picture.height) < _LEAST_SIDE:
             return False
     first = look.evidence.hits[0]
     return all(
@@ -89,7 +91,7 @@ def _titled(seed: Seed, look: Looked) -> bool:
 
 async def _judged(services: Services, seed: Seed, looked: Sequence[Looked]) -> int | None:
     """The number of the search that the judge names, from 1; 0 for none of them; None where nothing can be read."""
-    looks = [{"place": place_words(look.region.box if look.region else None), "titles": _said(look)} for look in looked]
+    looks = [{"place": _place(seed, look), "titles": _said(look)} for look in looked]
     prompt = render(
         "compose/focus",
         question=one_line(seed.question),
@@ -103,6 +105,11 @@ async def _judged(services: Services, seed: Seed, looked: Sequence[Looked]) -> i
             raise
         return None
     return None if cut_off(reply) else parse_look(reply.message.text, len(looked))
+
+
+def _place(seed: Seed, look: Looked) -> str:
+    words = place_words(look.region.box if look.region else None)
+    return f"image {look.on_image}, {words}" if seed.further_images else words
 
 
 def _said(look: Looked) -> str:

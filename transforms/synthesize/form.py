@@ -5,7 +5,7 @@ The form is what rows are made of: a turn calls one tool or answers; after a res
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gog.prompts import render
@@ -36,12 +36,12 @@ class Fault:
 
 
 def form_requests(
-    episode: EpisodeSettings, question: str, image: EpisodeImage, sampling: Sampling, *, composed: bool
+    episode: EpisodeSettings, question: str, images: Sequence[EpisodeImage], sampling: Sampling, *, composed: bool
 ) -> dict[str, ChatRequest]:
     """The requests, by name: a first turn, one after a result, and one with the note of a composed attempt."""
     system, prompt_hash = system_prompt(episode, teacher=True)
     first = ChatRequest(
-        start(episode, question, image, system).messages, offered_tools(episode), sampling, prompt_hash=prompt_hash
+        start(episode, question, images, system).messages, offered_tools(episode), sampling, prompt_hash=prompt_hash
     )
     requests = {"first": first}
     if "text_search" not in episode.tools:

@@ -20,6 +20,8 @@ class PlannedAction:
     tool: str | None
     """None: answer."""
     region: Region | None = None
+    on_image: int = 0
+    """Number of the picture of the question that is looked at."""
     reflection: Reflection | None = None
     train: bool = True
 
@@ -60,9 +62,9 @@ def draw_plan(
     if focus is None or kind is Behaviour.TEXT:
         return Plan(kind.value, (PlannedAction("text_search"), answer), used_gold=False)
     wrong = _wrong(looked, focus, key) if _unit(f"reflective/{key}") < reflective_share else None
-    actions = [] if wrong is None else [PlannedAction(_tool(wrong), wrong.region, train=False)]
+    actions = [] if wrong is None else [PlannedAction(_tool(wrong), wrong.region, wrong.on_image, train=False)]
     after_wrong = None if wrong is None else Reflection.OFF_TARGET
-    actions.append(PlannedAction(_tool(focus), focus.region, reflection=after_wrong))
+    actions.append(PlannedAction(_tool(focus), focus.region, focus.on_image, reflection=after_wrong))
     actions += [text, answer] if kind is Behaviour.MIXED else [answer]
     return Plan(f"{kind}{'' if wrong is None else '+wrong_first'}", tuple(actions), used_gold=True)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from gog.prompts import render
-from gog.schemas import BoxError, ImagePart, Message, Region, Seed, TextPart
+from gog.schemas import BoxError, EpisodeImage, ImagePart, Message, Region, Seed, TextPart
 from gog.schemas.boxes import from_frame
 from gog.transforms.dialect.observations import neutralise
 from gog.transforms.dialect.replies import object_in
 from gog.transforms.dialect.turns import FRAME_TEXT
 from gog.transforms.episode.machine import EpisodeSettings
-from gog.transforms.episode.trajectory import original_image
+from gog.transforms.episode.trajectory import images_of
 from gog.transforms.services.protocols import ChatRequest, Detection, Sampling, ServiceError
 from gog.transforms.synthesize.regions import drop_twins, merge_regions
 from gog.transforms.synthesize.services import Services
@@ -51,26 +51,40 @@ class Proposed:
 async def propose_regions(
     services: Services, seed: Seed, settings: ProposeSettings, episode: EpisodeSettings
 ) -> Proposed:
-    """Regions of the seed's image, best first. A failing source leaves the others: the glance is always there."""
+    """Regions of the seed's pictures, best first. A failing source leaves the others: the glance is always there."""
+    of_each = [await _of_image(services, seed, image, settings, episode) for image in images_of(seed)]
+    regions = sorted((region for one in of_each for region in one.regions), key=lambda region: -region.score)
+    return Proposed(tuple(regions), tuple(dict.fromkeys(source for one in of_each for source in one.failed)))
+
+
+async def _of_image(
+    services: Services, seed: Seed, image: EpisodeImage, settings: ProposeSettings, episode: EpisodeSettings
+) -> Proposed:
+    """Regions of one of the question's pictures."""
     found: dict[str, tuple[Detection, ...]] = {}
     failed: list[str] = []
     if services.detector is not None:
         try:
             found[services.detector.id] = await services.gateway.detect(
-                services.detector, seed.image_sha256, phrases_of(seed.question), "propose"
+                services.detector, image.sha256, phrases_of(seed.question), "propose"
             )
         except ServiceError:
             failed.append(services.detector.id)
     if settings.teacher:
         try:
-            found[services.teacher.id] = await _teacher_regions(services, seed, settings, episode)
+            found[services.teacher.id] = await _teacher_regions(services, seed, image, settings, episode)
         except ServiceError:
             failed.append(services.teacher.id)
     merged = merge_regions(
-        seed.seed_id, found, iou_limit=settings.iou, limit=2 * settings.limit, min_side=settings.min_side
+        seed.seed_id,
+        found,
+        iou_limit=settings.iou,
+        limit=2 * settings.limit,
+        min_side=settings.min_side,
+        on_image=image.on_image,
     )
     if len(merged) > 1:
-        hashes = await services.cropper.hashes(original_image(seed), [region.box for region in merged])
+        hashes = await services.cropper.hashes(image, [region.box for region in merged])
         by_id = {region.region_id: value for region, value in zip(merged, hashes, strict=True)}
         merged = drop_twins(merged, by_id, distance=settings.twin_distance)
     return Proposed(merged[: settings.limit], tuple(failed))
@@ -83,7 +97,7 @@ def phrases_of(question: str) -> tuple[str, ...]:
 
 
 async def _teacher_regions(
-    services: Services, seed: Seed, settings: ProposeSettings, episode: EpisodeSettings
+    services: Services, seed: Seed, image: EpisodeImage, settings: ProposeSettings, episode: EpisodeSettings
 ) -> tuple[Detection, ...]:
     prompt = render(
         "propose/regions",
@@ -91,19 +105,19 @@ async def _teacher_regions(
         frame_text=FRAME_TEXT[episode.frame],
         question=neutralise(seed.question),
     )
-    message = Message(role="user", content=(ImagePart(image=seed.image_sha256), TextPart(text=prompt.text)))
+    message = Message(role="user", content=(ImagePart(image=image.sha256), TextPart(text=prompt.text)))
     request = ChatRequest(messages=(message,), sampling=Sampling(max_tokens=1024), prompt_hash=prompt.hash)
     reply = await services.gateway.chat(services.teacher, request, "propose")
-    return parse_regions(reply.message.text, seed, episode)
+    return parse_regions(reply.message.text, image, episode)
 
 
-def parse_regions(text: str, seed: Seed, episode: EpisodeSettings) -> tuple[Detection, ...]:
+def parse_regions(text: str, image: EpisodeImage, episode: EpisodeSettings) -> tuple[Detection, ...]:
     """Regions out of a model's JSON; entries that are not boxes are left out."""
     entries = (object_in(text) or {}).get("regions")
     regions = []
     for entry in entries if isinstance(entries, list) else []:
         try:
-            box = from_frame([float(v) for v in entry["bbox_2d"]], episode.spec, seed.width, seed.height)
+            box = from_frame([float(v) for v in entry["bbox_2d"]], episode.spec, image.width, image.height)
             score = min(1.0, max(0.0, float(entry.get("score", 0.5))))
             label = entry.get("label")
             regions.append(Detection(box, label[:100] if isinstance(label, str) else "", score))

@@ -19,8 +19,11 @@ def merge_regions(
     limit: int = 8,
     min_side: float = 0.02,
     max_area: float = 0.9,
+    on_image: int = 0,
 ) -> tuple[Region, ...]:
     """Non-maximum suppression over all sources (id to its detections) together: at most `limit` regions, best first.
+
+    They are of one picture, that of the question whose number is `on_image`.
 
     A detection overlapping a better one by more than `iou_limit` is dropped, and so is one whose side is under
     `min_side` or whose area is over `max_area` of the image (that is the glance's), and one that is no box or has no
@@ -38,8 +41,18 @@ def merge_regions(
             break
         if any(iou(box, region.box) > iou_limit for region in kept):
             continue
-        region_id = content_id("region", [seed_id, list(box), label, source])
-        kept.append(Region(region_id=region_id, seed_id=seed_id, box=box, label=label, score=-score, source=source))
+        identity = [seed_id, list(box), label, source]
+        kept.append(
+            Region(
+                region_id=content_id("region", [*identity, on_image] if on_image else identity),
+                seed_id=seed_id,
+                box=box,
+                on_image=on_image,
+                label=label,
+                score=-score,
+                source=source,
+            )
+        )
     return tuple(kept)
 
 

@@ -11,7 +11,7 @@ from gog.transforms.dialect.observations import one_line
 from gog.transforms.episode.driver import OnTurn, drive, speaker
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start, system_prompt
 from gog.transforms.episode.tool import ToolError
-from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
+from gog.transforms.episode.trajectory import Making, images_of, make_trajectory
 from gog.transforms.services.protocols import Policy, Sampling, ServiceError
 from gog.transforms.synthesize.services import Services, reject_reason
 
@@ -57,15 +57,13 @@ def hint_text(regions: tuple[Region, ...], seed: Seed, settings: EpisodeSettings
     """The regions as the teacher is told of them, in the episode's frame."""
     if not regions:
         return None
-    listed = [
-        {
-            "box": "["
-            + ", ".join(f"{v:g}" for v in to_frame(region.box, settings.spec, seed.width, seed.height))
-            + "]",
-            "label": one_line(region.label),
-        }
-        for region in regions
-    ]
+    images = images_of(seed)
+    listed = []
+    for region in regions:
+        image = images[region.on_image]
+        numbers = ", ".join(f"{v:g}" for v in to_frame(region.box, settings.spec, image.width, image.height))
+        place = f"image {region.on_image}, " if len(images) > 1 else ""
+        listed.append({"box": f"{place}[{numbers}]", "label": one_line(region.label)})
     return render("episode/hints", regions=listed).text
 
 
@@ -89,7 +87,7 @@ async def rollout(
     """
     system, system_hash = system_prompt(episode, teacher=teacher)
     hints = hint_text(regions, seed, episode) if teacher and settings.hints else None
-    state = start(episode, seed.question, original_image(seed), system, hints=hints)
+    state = start(episode, seed.question, images_of(seed), system, hints=hints)
     offered = offered_tools(episode)
     speak = speaker(services.gateway, policy, settings.sampling, sample_index, offered, system_hash, purpose)
     driven = await drive(state, speak, services.tools(episode.top_k, purpose), on_turn)

@@ -23,12 +23,11 @@ from gog.schemas import (
     Trajectory,
     Unit,
 )
-from gog.transforms.dialect.observations import neutralise
 from gog.transforms.dialect.turns import Answer, parse_turn
 from gog.transforms.episode.driver import Driven, take_turn
-from gog.transforms.episode.machine import EpisodeSettings, start, system_prompt
+from gog.transforms.episode.machine import EpisodeSettings, question_text, start, system_prompt
 from gog.transforms.episode.tools import known_tools
-from gog.transforms.episode.trajectory import Making, make_trajectory, original_image
+from gog.transforms.episode.trajectory import Making, images_of, make_trajectory
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling, ServiceError
 from gog.transforms.synthesize.services import STOPS, Services, reject_reason
 from gog.transforms.verify.verdict import settle
@@ -113,11 +112,14 @@ async def screen_seed(services: Services, seed: Seed, settings: ScreenSettings, 
 
 async def _ask(services: Services, seed: Seed, settings: ScreenSettings, index: int) -> ChatReply:
     prompt = render("screen/answer")
-    question = render("episode/question", width=seed.width, height=seed.height, question=neutralise(seed.question))
+    images = images_of(seed)
+    pictures = (ImagePart(image=image.sha256) for image in images)
+    # The sizes are those of the files: nothing is said of where anything lies.
+    question = question_text(EpisodeSettings(), seed.question, images)
     request = ChatRequest(
         messages=(
             Message(role="system", content=prompt.text),
-            Message(role="user", content=(ImagePart(image=seed.image_sha256), TextPart(text=question.text))),
+            Message(role="user", content=(*pictures, TextPart(text=question))),
         ),
         sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens),
         sample_index=index,
@@ -138,7 +140,7 @@ async def _outcome(services: Services, seed: Seed, reply: ChatReply) -> tuple[Ou
 def _kept_answer(services: Services, seed: Seed, reply: ChatReply, settings: EpisodeSettings) -> Trajectory:
     """The screening answer as a one-turn episode under the policy's own prompt: no second call is paid."""
     system, system_hash = system_prompt(settings)
-    driven = take_turn(Driven(start(settings, seed.question, original_image(seed), system)), reply)
+    driven = take_turn(Driven(start(settings, seed.question, images_of(seed), system)), reply)
     making = Making(
         origin=Origin.SCREEN,
         teacher=services.teacher.id,

@@ -33,14 +33,15 @@ class VerlSplit(SplitWriter):
 
     def __init__(self, place: SplitPlace) -> None:
         self._pictures = place.pictures
-        self._originals: dict[str, str] = {}
+        self._originals: dict[str, list[str]] = {}
         fit = place.pictures.fit
         super().__init__(place.folder / DATA, place.split.value, verl_schema(), place.rows_per_file, self._verl, fit)
 
     def add(self, row: SftRow | RlRow, images: ImageStore | None) -> None:
-        """Write a row with its image."""
+        """Write a row with its images."""
         if images is not None:
-            self._originals[row.id] = self._pictures.name(images, row.image_sha256[0], row.id, whole=True)
+            names = [self._pictures.name(images, sha256, row.id, whole=True) for sha256 in row.image_sha256]
+            self._originals[row.id] = names
         super().add(row, images)
 
     def _verl(self, row: RlRow) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def verl_schema() -> pa.Schema:
                     ("source_id", _TEXT),
                     ("level", pa.int64()),
                     ("pass_rate", pa.float64()),
-                    ("image", _TEXT),
+                    ("images", pa.list_(_TEXT)),
                 ]
             ),
         ),

@@ -310,9 +310,11 @@ FORMS: dict[str, Any] = {
 def test_forms_of_pictures(tmp_path: Path, form: str) -> None:
     pictures(tmp_path)
     (tmp_path / "rows.jsonl").write_bytes(lines([row(1, image=FORMS[form])]))
-    assert [one.image for one in ingested(tmp_path, {"kind": "jsonl", "path": str(tmp_path / "rows.jsonl")})] == [
-        PICTURE
-    ]
+    assert [
+        kept.data
+        for one in ingested(tmp_path, {"kind": "jsonl", "path": str(tmp_path / "rows.jsonl")})
+        for kept in one.pictures
+    ] == [PICTURE]
 
 
 @pytest.mark.parametrize(
@@ -329,7 +331,7 @@ def test_forms_of_pictures(tmp_path: Path, form: str) -> None:
 def test_pictures_as_bytes(tmp_path: Path, value: Any) -> None:
     (tmp_path / "rows.parquet").write_bytes(parquet([row(1, image=value)]))
     source = {"kind": "parquet", "path": str(tmp_path / "rows.parquet")}
-    assert [one.image for one in ingested(tmp_path, source)] == [PICTURE]
+    assert [kept.data for one in ingested(tmp_path, source) for kept in one.pictures] == [PICTURE]
 
 
 def test_paths_of_pictures(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from gog.schemas import FailureClass, Hit
 from gog.transforms.episode.driver import Driven, drive, speaker
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.episode.tool import EpisodeTools
-from gog.transforms.episode.trajectory import original_image
+from gog.transforms.episode.trajectory import images_of
 from gog.transforms.services.protocols import Sampling, ServiceError
 
 SETTINGS = EpisodeSettings(max_turns=4)
@@ -31,7 +31,7 @@ def printed(
         seed = seed_of(images)
         tools = EpisodeTools(world.gateway, world.text_search, world.image_search, world.cropper, 5)
         speak = speaker(world.gateway, policy, Sampling(0.5), 0, offered_tools(limits), "hash", "episode")
-        driven = asyncio.run(drive(start(limits, seed.question, original_image(seed), ""), speak, tools, on_turn))
+        driven = asyncio.run(drive(start(limits, seed.question, images_of(seed), ""), speak, tools, on_turn))
     return [" ".join(line.split()) for line in out.getvalue().splitlines() if line.strip()], driven
 
 

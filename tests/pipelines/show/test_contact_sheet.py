@@ -107,7 +107,7 @@ class TestSheet:
 
     def test_an_episode_of_mistakes_alone(self, seed: Seed, images: ImageFiles) -> None:
         original = EpisodeImage(sha256=seed.image_sha256, width=400, height=300, box=WHOLE)
-        episode = start(EPISODE, seed.question, original, system_prompt(EPISODE)[0])
+        episode = start(EPISODE, seed.question, [original], system_prompt(EPISODE)[0])
         while episode.stop is None:
             episode = act(episode, said("I do not know.", ("fly", "{}")))
         made = make_trajectory(seed, Driven(episode), Making(Origin.ROLLOUT, TEACHER, 0, {}))

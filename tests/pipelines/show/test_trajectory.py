@@ -34,7 +34,7 @@ def records(seed: Seed, images: ImageFiles) -> Records:
 
 def at_work(seed: Seed) -> Episode:
     original = EpisodeImage(sha256=seed.image_sha256, width=400, height=300, box=WHOLE)
-    return start(EPISODE, seed.question, original, "You look.")
+    return start(EPISODE, seed.question, [original], "You look.")
 
 
 class TestView:
@@ -114,7 +114,7 @@ class TestTurns:
         settings = EPISODE.model_copy(update={"tools": (*EPISODE.tools, "look")})
         original = EpisodeImage(sha256=seed.image_sha256, width=400, height=300, box=WHOLE)
         turns = called("image_search"), called("look", {"result": 1}), gaze([0, 0, 500, 500], image=1)
-        episode = start(settings, seed.question, original, "You look.")
+        episode = start(settings, seed.question, [original], "You look.")
         evidence = {}
         for turn in turns:
             episode = act(episode, turn)

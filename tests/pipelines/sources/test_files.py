@@ -272,7 +272,7 @@ class TestAtlas:
         for row in rows:
             result = to_seed(row, ATLAS_MAPPING, dataset="atlas")
             assert isinstance(result, Ingested)
-            assert result.image == row.data["image"]
+            assert [kept.data for kept in result.pictures] == [row.data["image"]]
             assert result.seed.extra["kind"]
             assert result.seed.licence
 

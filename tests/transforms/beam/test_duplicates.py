@@ -57,7 +57,8 @@ def decoded(rows: list[Drawn]) -> list[Decoded]:
         data = {"question": QUESTIONS[question], "answers": [str(answer)], "image": picture(number, change)}
         item = ingest(SourceRow(f"row {place}", data | ({"id": name} if name else {})), MAPPING)
         if isinstance(item, Ingested):
-            pictures_kept().put(item.image, item.suffix)
+            for kept in item.pictures:
+                pictures_kept().put(kept.data, kept.suffix)
         found.append(Decoded(place, place // SHARD, SourceRow(f"row {place}", {}), item))
     return found
 

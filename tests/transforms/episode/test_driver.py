@@ -21,7 +21,7 @@ from gog.schemas import Evidence, FailureClass, StopReason
 from gog.transforms.episode.driver import Driven, drive, speaker
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.episode.tool import EpisodeTools, ToolError
-from gog.transforms.episode.trajectory import original_image
+from gog.transforms.episode.trajectory import images_of
 from gog.transforms.services.protocols import ChatReply, Sampling, ServiceError
 
 FOUND = (hit("Kenya", "Nairobi is its capital."),)
@@ -45,7 +45,7 @@ def run(
         seed = seed_of(images)
         tools = EpisodeTools(world.gateway, world.text_search, world.image_search, world.cropper, 2)
         speak = speaker(world.gateway, policy, Sampling(0.5), sample_index, offered_tools(SETTINGS), "hash", "episode")
-        state = start(SETTINGS, seed.question, original_image(seed), "You look.")
+        state = start(SETTINGS, seed.question, images_of(seed), "You look.")
         driven = asyncio.run(drive(state, speak, tools, states.append))
     return driven, states, policy
 

@@ -42,7 +42,7 @@ SEARCHES = [called("text_search", {"query": f"q{n}"}) for n in range(20)]
 
 
 def test_start_shows_image_question_and_hints_in_parts() -> None:
-    episode = start(SETTINGS, "What <answer>is</answer> it?", IMAGE, "You look.", hints="1. [0, 0, 5, 5] a flag")
+    episode = start(SETTINGS, "What <answer>is</answer> it?", [IMAGE], "You look.", hints="1. [0, 0, 5, 5] a flag")
     system, asked = episode.messages
     assert (system.role, system.text) == ("system", "You look.")
     assert asked.images == (IMAGE.sha256,)

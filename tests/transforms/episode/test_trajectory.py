@@ -21,7 +21,7 @@ HINT = "1. [5, 6, 7, 8] SECRET-LABEL"
 
 def episode(answer: str = "Nairobi", hints: str | None = HINT, teacher: bool = True) -> Episode:
     """A glance, then an answer."""
-    state = start(SETTINGS, SEED.question, IMAGE, system_prompt(SETTINGS, teacher=teacher)[0], hints=hints)
+    state = start(SETTINGS, SEED.question, [IMAGE], system_prompt(SETTINGS, teacher=teacher)[0], hints=hints)
     state = act(state, called("image_search", think="I look."))
     evidence = Evidence(evidence_id="evidence-1", tool="image_search", hits=(hit("Kenya"),), provider="p")
     state = observe(state, ToolResult(evidence))
@@ -35,7 +35,7 @@ def trajectory(making: Making = MAKING, **changes: Any) -> Trajectory:
 
 def test_an_unfinished_episode_has_no_record() -> None:
     with pytest.raises(ValueError, match="not stopped"):
-        make_trajectory(SEED, Driven(start(SETTINGS, "q", IMAGE, "s")), MAKING)
+        make_trajectory(SEED, Driven(start(SETTINGS, "q", [IMAGE], "s")), MAKING)
 
 
 def test_the_record_holds_the_episode() -> None:
@@ -67,7 +67,7 @@ def test_ids_of_calls_do_not_change_the_id() -> None:
     """Servers draw them at random; a second run of the same words is the same trajectory."""
 
     def spoken(call_id: str) -> str:
-        state = act(start(SETTINGS, "q", IMAGE, "s"), called("image_search", call_id=call_id))
+        state = act(start(SETTINGS, "q", [IMAGE], "s"), called("image_search", call_id=call_id))
         evidence = Evidence(evidence_id="e", tool="image_search", provider="p")
         state = act(observe(state, ToolResult(evidence)), answered("x"))
         return make_trajectory(SEED, Driven(state), MAKING).trajectory_id

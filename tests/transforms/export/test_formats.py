@@ -45,7 +45,7 @@ def row_of(backbone: str, words: str = "Evidence: off target.", *, first_learned
     """A planned wrong search, a gaze, a turn without a call, and the answer."""
     seed, evidence = seed_of(), {}
     original = EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
-    episode = start(EPISODE, seed.question, original, system_prompt(EPISODE)[0])
+    episode = start(EPISODE, seed.question, [original], system_prompt(EPISODE)[0])
     turns = [
         said("I look it up.", ("text_search", '{"query": "flags"}')),
         said(words, ("gaze", '{"bbox_2d": [100, 200, 300, 400], "label": "<image>", "image": 0}')),
@@ -97,7 +97,7 @@ def written(form: str, backbone: str) -> dict[str, Any]:
         case "llama-factory-sft":
             return llama_factory.sft(row_of(backbone), NAMES)
         case _:
-            return verl.rl(asked_of(backbone), 3, NAMES[0])
+            return verl.rl(asked_of(backbone), 3, NAMES[:1])
 
 
 FORMS = ("trl-sft", "trl-rl", "ms-swift-sft", "ms-swift-rl", "llama-factory-sft", "verl-rl")

@@ -49,7 +49,7 @@ def played(
     """The turns through the machine, every tool answered; with the teacher's prompt and hints."""
     seed = seed or seed_of()
     original = EpisodeImage(sha256=seed.image_sha256, width=seed.width, height=seed.height, box=WHOLE)
-    episode = start(settings, seed.question, original, system_prompt(settings, teacher=True)[0], hints="HINT")
+    episode = start(settings, seed.question, [original], system_prompt(settings, teacher=True)[0], hints="HINT")
     evidence = {}
     for number, turn in enumerate(turns):
         episode = act(episode, turn, train=number != 1)

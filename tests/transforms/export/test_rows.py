@@ -41,7 +41,7 @@ class TestSftRow:
         messages = json.loads(row.messages)
         assert messages[0] == {"role": "system", "content": system_prompt(EPISODE)[0]}
         assert "HINT" not in row.messages
-        asked = render("episode/question", width=400, height=300, question=seed.question).text
+        asked = render("episode/question", sizes=[(400, 300)], question=seed.question).text
         assert messages[1]["content"] == [{"type": "image"}, {"type": "text", "text": asked}]
 
     def test_images_are_in_the_order_of_their_parts(self, seed: Seed, images: ImageFiles) -> None:

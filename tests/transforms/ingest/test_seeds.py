@@ -22,7 +22,7 @@ class TestMapping:
         seed = result.seed
         assert (seed.question, seed.answers, seed.dataset, seed.dataset_version) == ("Who?", ("Ada",), "test", "v1")
         assert (seed.width, seed.height, seed.image_sha256) == (40, 30, sha256_hex(PNG))
-        assert (result.image, result.suffix) == (PNG, "png")
+        assert [(kept.data, kept.suffix) for kept in result.pictures] == [(PNG, "png")]
 
     def test_ids_come_from_the_content_alone(self) -> None:
         one = seed_of(row(1, note="a"))

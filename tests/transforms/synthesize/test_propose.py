@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gog.schemas import Box, FailureClass
 from gog.transforms.episode.machine import EpisodeSettings
+from gog.transforms.episode.trajectory import images_of
 from gog.transforms.services.protocols import Detection, ServiceError
 from gog.transforms.synthesize.propose import Proposed, ProposeSettings, parse_regions, phrases_of, propose_regions
 
@@ -95,7 +96,7 @@ def test_no_more_than_the_limit_best_first(tmp_path: Path) -> None:
 )
 def test_what_is_no_region_is_left_out(tmp_path: Path, text: str) -> None:
     with services(tmp_path) as (_, images):
-        assert parse_regions(text, seed_of(images), SETTINGS) == ()
+        assert parse_regions(text, images_of(seed_of(images))[0], SETTINGS) == ()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_what_is_no_region_is_left_out(tmp_path: Path, text: str) -> None:
 )
 def test_regions_are_found_in_chatter(tmp_path: Path, text: str) -> None:
     with services(tmp_path) as (_, images):
-        assert parse_regions(text, seed_of(images), SETTINGS) == (Detection(SMALL, "x", 1.0),)
+        assert parse_regions(text, images_of(seed_of(images))[0], SETTINGS) == (Detection(SMALL, "x", 1.0),)
 
 
 _JSON: st.SearchStrategy[Any] = st.recursive(
@@ -130,7 +131,7 @@ _REGION: st.SearchStrategy[Any] = st.fixed_dictionaries(
 
 @given(_JSON | st.lists(_REGION, max_size=5))
 def test_any_reply_is_read(value: Any) -> None:
-    for found in parse_regions(json.dumps({"regions": value}), seed_of(MemoryImages()), SETTINGS):
+    for found in parse_regions(json.dumps({"regions": value}), images_of(seed_of(MemoryImages()))[0], SETTINGS):
         assert 0 <= found.score <= 1
         assert Box.checked(*found.box) == found.box
         found.label.encode()

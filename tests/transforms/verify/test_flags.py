@@ -47,7 +47,7 @@ def look(box: Box, think: str = "") -> Message:
 def play(world: World, scene: Scene, image: EpisodeImage, turns: Sequence[Message]) -> tuple[Episode, list[Evidence]]:
     """An episode along turns, and its evidence under ids of its own."""
     system, _ = asked_of(image, scene.question, system="s")
-    episode, found = machine.start(SETTINGS, scene.question, image, str(system.content)), []
+    episode, found = machine.start(SETTINGS, scene.question, [image], str(system.content)), []
     for number, turn in enumerate((*turns, answered("x"))):
         episode = machine.act(episode, turn)
         if episode.pending is not None:

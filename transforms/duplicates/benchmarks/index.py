@@ -172,12 +172,12 @@ class BenchmarkIndex:
             raise IndexFolderError(f"{folder} is damaged ({error}): make the index of benchmarks anew") from error
         return cls(rows, places, ImageIndex(grey, tint), settings or OverlapSettings())
 
-    def check(self, question: str, image: Image.Image | None) -> Overlap | None:
-        """The overlap of a seed, or None: an image, a question that stands alone, or both together."""
+    def check(self, question: str, images: Sequence[Image.Image]) -> Overlap | None:
+        """The overlap of a seed, or None: one of its images, a question that stands alone, or both together."""
         texts = {self._asked[match.question]: match for match in self.questions.find(question)}
         weak = min(self._settings.image, self._settings.image_with_question)
-        matches = self.images.find(image, weak if texts else self._settings.image) if image is not None else []
-        for match in matches:
+        least = weak if texts else self._settings.image
+        for match in (match for image in images for match in self.images.find(image, least)):
             numbers = self._rows_of_image[match.image]
             both = [number for number in numbers if self.rows[number].question in texts]
             if both or match.score >= self._settings.image:

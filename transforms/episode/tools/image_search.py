@@ -6,13 +6,24 @@ from typing import Any
 from pydantic import JsonValue
 
 from gog.schemas import Behaviour, EpisodeImage, FailureClass, Frame
-from gog.transforms.episode.tool import EpisodeTools, Tool, ToolRequest, ToolResult, evidence_of, read_text
+from gog.transforms.dialect.turns import Call, Mistake
+from gog.transforms.episode.tool import (
+    NO_IMAGE_NUMBER,
+    EpisodeTools,
+    Scene,
+    Tool,
+    ToolRequest,
+    ToolResult,
+    evidence_of,
+    read_image_number,
+    read_text,
+)
 from gog.transforms.episode.tools.text_search import MAX_QUERY
 from gog.transforms.services.protocols import ImageSearch, ServiceError, words_of
 
 
 class ImageSearchTool(Tool):
-    """Searches with the original."""
+    """Searches with a whole picture of the question: the original, unless another one is named."""
 
     name = "image_search"
     about = "Search with the whole image: the glance."
@@ -23,8 +34,28 @@ class ImageSearchTool(Tool):
     tag = r"<image_search\s*/?>(?:\s*</image_search>)?|<search>\s*<img>\s*</search>"
 
     def properties(self, frame: Frame) -> dict[str, JsonValue]:
-        """None."""
-        return {}
+        """None, or which picture where a question may have several."""
+        if self.question_images == 1:
+            return {}
+        about = "Number of the image of the question to search with; 0 unless it is given."
+        return {"image": {"type": "integer", "description": about}}
+
+    def read(self, arguments: Mapping[str, Any]) -> dict[str, JsonValue] | str:
+        """`image`, where it is another than the original."""
+        number = read_image_number(arguments)
+        if number is None:
+            return NO_IMAGE_NUMBER
+        return {"image": number} if number else {}
+
+    def resolve(self, call: Call, scene: Scene) -> ToolRequest | Mistake:
+        """The picture of the question."""
+        number = call.arguments.get("image", 0)
+        assert isinstance(number, int)
+        if number >= scene.asked_about:
+            there = "0" if scene.asked_about == 1 else f"0 to {scene.asked_about - 1}"
+            detail = f"image_search searches with a whole image of the question: {there}. For others there is gaze."
+            return Mistake("unknown_image", detail, call.call_id)
+        return ToolRequest(self, call.call_id, call.arguments, on_image=number)
 
     def behaviour_of(self, arguments: Mapping[str, JsonValue]) -> Behaviour | None:
         """With words nothing of the image is looked at."""
@@ -36,7 +67,7 @@ class ImageSearchTool(Tool):
         return ("pictures by words" if query else label), query
 
     async def run(self, request: ToolRequest, original: EpisodeImage, services: EpisodeTools) -> ToolResult:
-        """Ask the image search about the original."""
+        """Ask the image search about the picture."""
         search = services.image_search
         hits = await services.gateway.image_search(search, original.sha256, services.top_k, services.purpose)
         return ToolResult(evidence_of(request, hits, search.id, original))
@@ -57,8 +88,9 @@ class WithQueryTool(ImageSearchTool):
     )
 
     def properties(self, frame: Frame) -> dict[str, JsonValue]:
-        """A query."""
-        return {"query": {"type": "string", "description": "What pictures are to show; without it: the whole image."}}
+        """A query, and what there is besides."""
+        about = "What pictures are to show; without it: the whole image."
+        return {"query": {"type": "string", "description": about}} | super().properties(frame)
 
     def read_tag(self, body: str) -> dict[str, JsonValue]:
         """The query, where there is one."""
@@ -68,11 +100,12 @@ class WithQueryTool(ImageSearchTool):
         """The query on one line, cut; nothing where the whole image is meant."""
         written = arguments.get("query")
         if not written or (isinstance(written, str) and not written.strip()):
-            return {}
+            return super().read(arguments)
         query = read_text(written, MAX_QUERY)
         if not query:
             return "image_search takes a query, a text that is not empty, or nothing: then it searches with the image."
-        if any(arguments.get(name) is not None for name in ("bbox_2d", "bbox")):
+        boxed = any(arguments.get(name) is not None for name in ("bbox_2d", "bbox"))
+        if boxed or read_image_number(arguments) != 0:
             return "image_search takes a query or looks at the image, not both; gaze searches with a box."
         return {"query": query}
 

@@ -23,7 +23,7 @@ HITS = (hit("Kenya", "Its capital is Nairobi.", 0.91), hit("Chad", "", 0.5, rank
 
 def begun(hints: str | None = None, *, teacher: bool = False, **changes: Any) -> Episode:
     settings = EpisodeSettings(**changes)
-    return start(settings, "What is\nthe capital?", IMAGE, system_prompt(settings, teacher=teacher)[0], hints=hints)
+    return start(settings, "What is\nthe capital?", [IMAGE], system_prompt(settings, teacher=teacher)[0], hints=hints)
 
 
 def read(episode: Episode, *, max_turns: int = 0) -> Dialogue:
@@ -148,7 +148,7 @@ def test_a_note_for_a_planned_turn(world: World, action: str, name: str, judged:
     """The call that it asks for is made, and the thought begins with the judgement that it asks for."""
     scene, image = world.scene("gaze", 0)
     settings = EpisodeSettings()
-    episode = start(settings, scene.question, image, system_prompt(settings, teacher=True)[0])
+    episode = start(settings, scene.question, [image], system_prompt(settings, teacher=True)[0])
     if judged is not None:
         episode = play(episode, called("image_search"), hits=HITS)
     words = str(judged or "").replace("_", " ")
@@ -168,7 +168,7 @@ def test_a_note_for_a_planned_turn(world: World, action: str, name: str, judged:
 def test_a_screening_pass_is_answered_without_tools(world: World) -> None:
     scene, image = world.scene("gaze", 0)
     settings = EpisodeSettings()
-    messages = start(settings, scene.question, image, render("screen/answer").text).messages
+    messages = start(settings, scene.question, [image], render("screen/answer").text).messages
     message = Planner(world.images, 1.0).reply(ChatRequest(messages, offered_tools(settings))).message
     assert message.text.startswith("<answer>")
     assert not message.tool_calls

@@ -46,7 +46,7 @@ def composed(
     assert scene.target_index is not None
     settings = EpisodeSettings()
     system, _ = machine.system_prompt(settings, teacher=True)
-    episode = machine.start(settings, scene.question, image, system)
+    episode = machine.start(settings, scene.question, [image], system)
     planner = Planner(world.images, 1.0)
     turns: list[Message] = []
     for wanted, reflection in actions:

@@ -42,24 +42,24 @@ def test_rows_keep_no_images_and_shared_ones_are_indexed_once(index: BenchmarkIn
 
 
 def test_an_image_is_an_overlap_whatever_is_asked_of_it(index: BenchmarkIndex) -> None:
-    overlap = index.check("A question of one's own?", ImageOps.mirror(texture(1)))
+    overlap = index.check("A question of one's own?", [ImageOps.mirror(texture(1))])
     assert overlap is not None
     assert overlap.row.item_id == "a"
     assert overlap.detail.startswith("livevqa a (and 1 more row): image: the same picture, mirrored, agreement 1.00")
 
 
 def test_of_rows_with_the_image_the_one_with_the_question_is_named(index: BenchmarkIndex) -> None:
-    overlap = index.check("Please: what is on the left?", texture(1))
+    overlap = index.check("Please: what is on the left?", [texture(1)])
     assert overlap is not None
     assert overlap.row.item_id == "b"
     assert "question: it shares 'what is on left'" in overlap.detail
 
 
 def test_a_template_is_no_overlap_and_a_named_question_is(index: BenchmarkIndex) -> None:
-    assert index.check(TEMPLATE, texture(7)) is None
-    assert index.check(TEMPLATE, None) is None
-    for image in (texture(7), None):
-        overlap = index.check(NAMED.lower(), image)
+    assert index.check(TEMPLATE, [texture(7)]) is None
+    assert index.check(TEMPLATE, []) is None
+    for images in ([texture(7)], []):
+        overlap = index.check(NAMED.lower(), images)
         assert overlap is not None
         assert overlap.row.item_id == "c"
 
@@ -68,14 +68,14 @@ def test_a_poor_copy_is_an_overlap_only_with_its_question() -> None:
     poor = Image.blend(texture(1), texture(7).convert("L").convert("RGB"), 0.35)
     strict = OverlapSettings(image=0.95, image_with_question=0.4)
     index = BenchmarkIndex.build(ROWS, strict)
-    assert index.check("A question of one's own?", poor) is None
-    overlap = index.check(TEMPLATE, poor)
+    assert index.check("A question of one's own?", [poor]) is None
+    overlap = index.check(TEMPLATE, [poor])
     assert overlap is not None
     assert overlap.row.item_id == "a"
 
 
 def test_a_row_without_image_is_found_by_its_question(index: BenchmarkIndex) -> None:
-    overlap = index.check("When was the bridge between Buda and Pest first opened?", texture(9))
+    overlap = index.check("When was the bridge between Buda and Pest first opened?", [texture(9)])
     assert overlap is not None
     assert overlap.row.item_id == "d"
 
@@ -101,7 +101,7 @@ def test_entities_and_answers_are_warnings(index: BenchmarkIndex) -> None:
 
 def test_nothing_to_compare_with() -> None:
     index = BenchmarkIndex.build([])
-    assert index.check(NAMED, texture(1)) is None
+    assert index.check(NAMED, [texture(1)]) is None
     assert index.check_text(NAMED) is None
 
 
