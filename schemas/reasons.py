@@ -16,7 +16,7 @@ REASONS: dict[str, str] = {
     "ingest.image_bomb": "the image would decode to more pixels than the limit, or its file is larger than the limit",
     "ingest.image_tiny": "a side of the image is shorter than the limit",
     "ingest.image_blank": "the image is of one colour: there is nothing to see in it",
-    "ingest.too_many_images": "the question is about more pictures than `episode.question_images`",
+    "ingest.too_many_images": "the question is about more pictures than `episode.question_images` allows",
     "ingest.no_answer": "the row has no answer",
     "ingest.duplicate": "the same question, answers and image were read before, or the id is taken",
     "ingest.near_duplicate": "image and question are near-copies of an earlier seed's",

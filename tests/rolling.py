@@ -11,7 +11,7 @@ from fakes import FakeSearch, hit, picture
 from lakes import level_of
 from verifying import closed_world_judge
 
-from gog.schemas import Seed, Split, content_id
+from gog.schemas import FurtherImage, Seed, Split, content_id
 from gog.transforms.dialect.backbones import Backbone
 from gog.transforms.episode.crops import Cropper
 from gog.transforms.episode.machine import EpisodeSettings
@@ -42,8 +42,8 @@ def answer(text: str) -> str:
     return f"Evidence: useful.\n</think>\n\n<answer>{text}</answer>"
 
 
-def seed(number: int = 0, *, width: int = 640, height: int = 480) -> Seed:
-    """A seed about the picture of `fakes`, which is as large as asked for."""
+def seed(number: int = 0, *, width: int = 640, height: int = 480, more: Sequence[tuple[int, int]] = ()) -> Seed:
+    """A seed about the picture of `fakes`, which is as large as asked for; and about it in further sizes."""
     data = picture(width, height)
     return Seed(
         seed_id=content_id("seed", number),
@@ -54,6 +54,12 @@ def seed(number: int = 0, *, width: int = 640, height: int = 480) -> Seed:
         width=width,
         height=height,
         image_phash="0" * 16,
+        further_images=tuple(
+            FurtherImage(
+                sha256=PassingImages().put(picture(*size), "png"), width=size[0], height=size[1], phash="0" * 16
+            )
+            for size in more
+        ),
     )
 
 
@@ -67,7 +73,8 @@ def rl_rows(episode: EpisodeSettings, seeds: Sequence[Seed], levels: Sequence[in
         row = rl_row(one, level_of(one, level), Split.TRAIN, ExportSettings(levels=(1, 2)), episode)
         assert not hasattr(row, "reason")
         values = {name: getattr(row, name) for name in row.__slots__ if name not in ("split", "image_sha256")}
-        rows.append(values | {"images": [{"bytes": picture(one.width, one.height), "path": None}]})
+        sizes = [(one.width, one.height), *((image.width, image.height) for image in one.further_images)]
+        rows.append(values | {"images": [{"bytes": picture(*size), "path": None} for size in sizes]})
     return Dataset.from_list(rows).cast_column("images", List(Image()))
 
 

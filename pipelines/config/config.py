@@ -272,6 +272,10 @@ def fingerprint(config: Config) -> str:
         del dumped["episode"]["calls_per_turn"]  # likewise
     if not config.episode.image_query:
         del dumped["episode"]["image_query"]  # likewise
+    if config.episode.question_images == 1:
+        del dumped["episode"]["question_images"]  # likewise
+    if not dumped["source"].get("mapping", {}).get("further_images", True):
+        del dumped["source"]["mapping"]["further_images"]  # likewise
     if not config.search.rerank:
         del dumped["search"]["rerank"], dumped["search"]["reranked"]  # likewise
     if config.filters:

@@ -87,6 +87,31 @@ def test_the_mask_tells_the_policys_tokens_from_the_tools(small_backbone: Backbo
     assert log["ended/answered"] == 1
 
 
+def test_a_question_about_two_pictures(small_backbone: Backbone, tmp_path: Path) -> None:
+    turns = [call("gaze", bbox_2d=[10, 10, 90, 90], label="it", image=1), answer("Nairobi")]
+    with services(tmp_path / "store") as made:
+        trainer = make_trainer(
+            small_backbone,
+            made,
+            tmp_path,
+            script=lambda _, turn: turns[turn],
+            kind=recording,
+            episode=EpisodeSettings(question_images=2),
+            seeds=[seed(more=[(400, 300)])],
+        )
+        trainer.train()
+        prompts, completions, masks, _, _, _, images, told = trainer.generated[0]
+    decode = trainer._tokenizer.decode
+    for number, (ids, mask) in enumerate(zip(completions, masks, strict=True)):
+        asked = decode(prompts[number])
+        assert asked.index("Image 0 (") < asked.index("Image 1 (")
+        assert asked.count("<|vision_start|>") == 2
+        heard = decode([token for token, own in zip(ids, mask, strict=True) if not own])
+        assert "Image 2: the crop" in heard
+        assert [len(images[number]), len(told[number])] == [3, 1]
+    assert trainer.state.log_history[0]["reward/accuracy"] == 1
+
+
 def test_the_mask_of_a_turn_with_several_calls(small_backbone: Backbone, tmp_path: Path) -> None:
     """The policy's turn is one stretch of its own tokens; what answers its calls, pictures and all, is not learned."""
     corner = call("gaze", bbox_2d=[0, 0, 50, 50], label="a corner", image=1).partition("<tool_call>")[2]

@@ -43,7 +43,7 @@ ZERO = RewardSettings(unsettled="zero")
 
 def row_of(image: str = "images/a.png", split: str = "train") -> dict[str, Any]:
     """A row of an export, as verl hands it to an agent loop."""
-    begun = {"image": image, "seed_id": "seed-1", "split": split}
+    begun = {"images": [image], "seed_id": "seed-1", "split": split}
     ground = {"style": "rule", "ground_truth": json.dumps(GOLD)}
     return {"reward_model": ground, "extra_info": begun, "global_steps": 3, "session_id": 1}
 

@@ -231,7 +231,7 @@ class TestOtherTrainers:
             assert row["prompt"][1]["content"].startswith("<image>Image 0")
             assert (row["agent_name"], row["extra_info"]["index"]) == ("gog_episode", number)
             assert Image.open(io.BytesIO(row["images"][0]["bytes"])).size == (400, 300)
-            name = row["extra_info"]["image"]
+            (name,) = row["extra_info"]["images"]
             original = (done.folder / name).read_bytes()
             assert hashlib.sha256(original).hexdigest() == Path(name).stem, "tools cut from the original"
         config = yaml.safe_load((done.folder / "grpo.yaml").read_text())
@@ -269,7 +269,7 @@ class TestOtherTrainers:
         (row,) = rows_of(done.folder)
         shown = smart_resize(6000, 3500, spec.factor, spec.min_pixels, spec.max_pixels)
         assert Image.open(io.BytesIO(row["images"][0]["bytes"])).size == shown
-        assert (done.folder / row["extra_info"]["image"]).read_bytes() == wide
+        assert [(done.folder / name).read_bytes() for name in row["extra_info"]["images"]] == [wide]
 
     @pytest.mark.parametrize("name", ["launch.sh", "sft.sh"])
     def test_scripts_are_shell(self, lake: Lake, name: str) -> None:

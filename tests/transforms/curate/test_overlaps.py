@@ -25,7 +25,7 @@ def ingested(number: int, **data: object) -> tuple[SourceRow, Ingested]:
     values = {"question": "What stands there?", "answers": ["Byron"], "image": jpeg(texture(number), 60)} | data
     row = SourceRow("rows.jsonl#3", values)
     mapping = FieldMapping(columns={"entity": "entity"})
-    made = to_seed(row, mapping, dataset="d")
+    made = to_seed(row, mapping, dataset="d", question_images=2)
     assert isinstance(made, Ingested)
     return row, made
 
@@ -38,6 +38,13 @@ def test_a_seed_of_a_benchmark_is_rejected_with_the_row_named() -> None:
     assert reject.seed_id == made.seed.seed_id
     assert reject.detail.startswith("livevqa 7: image: the same picture, agreement ")
     assert "Byron" in reject.payload
+
+
+def test_a_second_picture_of_a_benchmark_is_one_too() -> None:
+    row, made = ingested(2, image=[jpeg(texture(2), 60), jpeg(texture(1), 60)])
+    reject = check_seed(row, made, BENCHMARKS)
+    assert isinstance(reject, Reject)
+    assert reject.detail.startswith("livevqa 7: image: the same picture")
 
 
 def test_a_seed_that_shares_an_entity_or_answer_stays_and_says_so() -> None:

@@ -1,6 +1,6 @@
 """Copies of a seed, of its id, and what is near to it."""
 
-from ingesting import ingest, row
+from ingesting import PNG, ingest, png, row
 
 from gog.schemas import Reject
 from gog.transforms.ingest.duplicates import Duplicates
@@ -14,7 +14,7 @@ class TestDuplicates:
     def reasons(self, duplicates: Duplicates, *rows: SourceRow) -> list[str]:
         found = []
         for source in rows:
-            ingested = ingest(source, self.mapping)
+            ingested = ingest(source, self.mapping, question_images=2)
             assert isinstance(ingested, Ingested)
             record = duplicates.check(source, ingested)
             found.append(record.reason.removeprefix("ingest.") if isinstance(record, Reject) else "")
@@ -50,3 +50,14 @@ class TestDuplicates:
         duplicates.add_known(first.seed)
         rows = [row(1, id="a"), row(2, id="a", question="Why?"), row(3, question="who?"), row(4, question="Where?")]
         assert self.reasons(duplicates, *rows) == ["duplicate", "duplicate", "near_duplicate", ""]
+
+    def test_of_several_pictures_all_are_the_same_or_it_is_another_question(self) -> None:
+        other, third = png((200, 0, 0)), png((0, 0, 200))
+        rows = [
+            row(1, image=[PNG, other]),
+            row(2, image=[PNG, other], question="who ?"),
+            row(3, image=[PNG, third]),
+            row(4, image=PNG),
+            row(5, image=[PNG, other]),
+        ]
+        assert self.reasons(Duplicates(), *rows) == ["", "near_duplicate", "", "", "duplicate"]

@@ -175,7 +175,7 @@ class TestRejected:
             ({"image": b"<html>"}, "ingest.image_unreadable"),
             ({"image": {"bytes": None, "path": None}}, "ingest.image_unreadable"),
             ({"image": 7}, "ingest.bad_row"),
-            ({"image": [PNG, PNG]}, "ingest.bad_row"),
+            ({"image": [PNG, PNG]}, "ingest.too_many_images"),
             ({"image": "https://example.org/a.png"}, "ingest.image_unreadable"),
             ({"image": "a.png"}, "ingest.image_unreadable"),
             ({"image": png(size=(1, 1))}, "ingest.image_tiny"),

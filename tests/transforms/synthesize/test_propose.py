@@ -10,7 +10,7 @@ from fakes import HALF_LEFT, HALF_RIGHT, FakeDetector, MemoryImages, ScriptedPol
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gog.schemas import Box, FailureClass
+from gog.schemas import Box, FailureClass, FurtherImage
 from gog.transforms.episode.machine import EpisodeSettings
 from gog.transforms.episode.trajectory import images_of
 from gog.transforms.services.protocols import Detection, ServiceError
@@ -48,6 +48,17 @@ def test_regions_of_both_sources(tmp_path: Path) -> None:
     assert "flag" in detector.phrases[0]
     assert "nairobi" not in policy.heard.lower()
     assert "kenya" not in policy.heard.lower()
+
+
+def test_regions_of_each_picture_of_a_question(tmp_path: Path) -> None:
+    detector = FakeDetector((Detection(SMALL, "flag", 0.9),))
+    with services(tmp_path, detector=detector) as (world, images):
+        seed = seed_of(images)
+        twice = FurtherImage(sha256=seed.image_sha256, width=40, height=30, phash=seed.image_phash)
+        seed = seed.model_copy(update={"further_images": (twice,)})
+        made = asyncio.run(propose_regions(world, seed, ProposeSettings(), SETTINGS))
+    assert [(region.on_image, region.box) for region in made.regions] == [(0, SMALL), (1, SMALL)]
+    assert len({region.region_id for region in made.regions}) == 2
 
 
 def test_a_failing_source_leaves_the_other(tmp_path: Path) -> None:

@@ -56,9 +56,16 @@ class Past:
         return (self.found[0].score or 0.0) if self.found else 0.0
 
 
+Size = tuple[int, int]
+"""Width and height, in pixels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """An episode so far. `width` and `height` are those of image 0, in pixels; `hints` are boxes on it."""
+    """An episode so far. `width` and `height` are those of image 0, in pixels; `hints` are boxes on it.
+
+    Of a question about several pictures the others are not looked at.
+    """
 
     question: str
     image: str
@@ -70,7 +77,11 @@ class Dialogue:
     last_turn: bool
 
 
-_ASKED = re.compile(r"Image 0 \((\d{1,6}) x (\d{1,6}) pixels\)\.\s*Question:\s?(.*)", re.DOTALL)
+_ASKED = re.compile(
+    r"Image 0 \((\d{1,6}) x (\d{1,6}) pixels\)\.\s*((?:Image \d{1,3} \(\d{1,6} x \d{1,6} pixels\)\.\s*)*)"
+    r"Question:\s?(.*)",
+    re.DOTALL,
+)
 _HINT = re.compile(r"^\s*\d+\.\s*[\[(]([-\d., ]+)[\])]", re.MULTILINE)
 _TURNS = re.compile(r"\bYou have (\d{1,4}) turns?\b")
 _CLEAN = re.compile(r"[\ud800-\udfff]")
@@ -81,13 +92,13 @@ def read_dialogue(messages: Sequence[Message], *, max_turns: int = 8) -> Dialogu
     asked = _first_question(messages)
     if asked is None:
         return None
-    at, width, height, question = asked
+    at, (width, height), others, question = asked
     user = messages[at]
     system = "\n".join(m.text for m in messages[:at] if m.role == "system")
     frame = frame_of(system)
     parts = [part.text for part in user.content if part.type == "text"] if not isinstance(user.content, str) else []
     hints = _hints("\n".join(parts[1:]), frame, width, height)
-    past = _read_past(messages[at + 1 :], frame, width, height)
+    past = _read_past(messages[at + 1 :], frame, [(width, height), *others])
     turns = _TURNS.search(system)
     allowed = int(turns[1]) if turns else max_turns
     told = messages[-1].text if messages[-1].role != "assistant" else ""
@@ -95,7 +106,8 @@ def read_dialogue(messages: Sequence[Message], *, max_turns: int = 8) -> Dialogu
     return Dialogue(question, user.images[0] if user.images else "", width, height, frame, hints, past, last_turn)
 
 
-def _first_question(messages: Sequence[Message]) -> tuple[int, int, int, str] | None:
+def _first_question(messages: Sequence[Message]) -> tuple[int, Size, list[Size], str] | None:
+    """Where it is asked, the size of image 0, those of the question's others, and the question."""
     for at, message in enumerate(messages):
         if message.role != "user":
             continue
@@ -106,9 +118,10 @@ def _first_question(messages: Sequence[Message]) -> tuple[int, int, int, str] | 
         )
         for text in parts:
             if asked := _ASKED.match(text.lstrip()):
-                return at, int(asked[1]), int(asked[2]), _CLEAN.sub("", asked[3]).strip()
+                others = [(int(size[1]), int(size[2])) for size in _CROP.finditer(asked[3])]
+                return at, (int(asked[1]), int(asked[2])), others, _CLEAN.sub("", asked[4]).strip()
         if message.images:
-            return at, 0, 0, _CLEAN.sub("", message.text).removeprefix("Question:").strip()
+            return at, (0, 0), [], _CLEAN.sub("", message.text).removeprefix("Question:").strip()
     return None
 
 
@@ -141,10 +154,10 @@ def _hints(text: str, frame: Frame, width: int, height: int) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
-def _read_past(messages: Sequence[Message], frame: Frame, width: int, height: int) -> tuple[Past, ...]:
-    """Pairs each assistant turn with what came back after it."""
+def _read_past(messages: Sequence[Message], frame: Frame, asked_about: Sequence[Size]) -> tuple[Past, ...]:
+    """Pairs each assistant turn with what came back after it. `asked_about`: sizes of the question's pictures."""
     past: list[Past] = []
-    images = [(WHOLE, width, height)]
+    images = [(WHOLE, *size) for size in asked_about]
     for at, message in enumerate(messages):
         if message.role != "assistant":
             continue
