@@ -90,7 +90,7 @@ class WithQueryTool(ImageSearchTool):
     def properties(self, frame: Frame) -> dict[str, JsonValue]:
         """A query, and what there is besides."""
         about = "What pictures are to show; without it: the whole image."
-        return {"query": {"type": "string", "description": about}} | super().properties(frame)
+        return {"query": {"type": "string", "description": about}, **super().properties(frame)}
 
     def read_tag(self, body: str) -> dict[str, JsonValue]:
         """The query, where there is one."""
