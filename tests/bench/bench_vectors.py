@@ -92,7 +92,7 @@ def ask(folder: Path, *, exact: bool) -> dict[str, object]:
     times, right = [], 0
     for query, truth in zip(asked["queries"], asked["numbers"], strict=True):
         began = time.perf_counter()
-        ranked = table.found(query, 10)
+        ranked = table.nearest(query, 10)
         times.append(1000 * (time.perf_counter() - began))
         right += len(dict(ranked).keys() & set(truth.tolist()))
     half, most = np.percentile(times, (50, 95))

@@ -111,11 +111,13 @@ def steps() -> Iterator[Line]:
     """Steps of a training's environment; see `bench_steps.py`."""
     say("steps of a training's environment")
     found = child("bench_steps.py")
-    every = found["steps"]["every step"]
+    cpu = {name: times["cpu"] for name, times in found["steps"].items()}
     what = f"environment step over {found['pictures']:,} pictures, CPU ms beside the encoder"
+    every, gaze, bare = cpu["every step"], cpu["gaze"], cpu["bare"]
     yield Line(what, f"{every['p50']:.1f}", f"95%: {every['p95']:.1f}", "at most 5")
-    gaze = found["steps"]["gaze"]
-    yield Line("... a gaze; 16 rollouts at once, a step", f"{gaze['p50']:.1f}, {found['at once']:.1f}")
+    yield Line("... a gaze", f"{gaze['p50']:.1f}", f"95%: {gaze['p95']:.1f}", "at most 5")
+    yield Line("... its crop and comparison alone", f"{bare['p50']:.1f}", f"95%: {bare['p95']:.1f}")
+    yield Line("... 16 rollouts at once, a step", f"{found['at once']['cpu']:.1f}")
 
 
 def ingest() -> Iterator[Line]:

@@ -194,7 +194,7 @@ class Corpus:
             raise ServiceError(FailureClass.SETUP, f"{self.id} was opened for a replay, without its encoder")
         (vector,) = await self._encoder.pictures([image])
         chosen: dict[int, tuple[int, float]] = {}
-        for at, score in await self._vectors.table.nearest(vector, DEPTH):
+        for at, score in await asyncio.to_thread(self._vectors.table.nearest, vector, DEPTH):
             chosen.setdefault(int(self._vectors.pages[at]), (at, score))
         with self._reading():
             found = list(chosen.values())[:top_k]
@@ -205,7 +205,7 @@ class Corpus:
         if self._encoder is None:
             raise ServiceError(FailureClass.SETUP, f"{self.id} was opened for a replay, without its encoder")
         (vector,) = await self._encoder.texts([clean(query, 4000)], asks=True)
-        return [at for at, _ in await vectors.table.nearest(vector, DEPTH)]
+        return [at for at, _ in await asyncio.to_thread(vectors.table.nearest, vector, DEPTH)]
 
     def _by_words(self, scores: NDArray[np.float64], top_k: int) -> list[tuple[int, float]]:
         """The best passage of each of the best pages, with its score."""

@@ -225,8 +225,9 @@ class Gallery:
         Raises `ServiceError`: `not_found` when the image is not stored, `bad_request` when it cannot be read, and as
         the encoder does.
         """
-        ranked = await self._ranked(image_sha256, top_k) if top_k > 0 and len(self) else []
-        return await asyncio.to_thread(self._hits, ranked)
+        if top_k < 1 or not len(self):
+            return ()
+        return await asyncio.to_thread(self._hits, await self._question(image_sha256), top_k)
 
     async def of_words(self, query: str, top_k: int) -> tuple[Hit, ...]:
         """The pictures that fit a text best. Raises `ServiceError`."""
@@ -235,34 +236,23 @@ class Gallery:
         if self._encoder is None or isinstance(self._table, GridTable):
             raise ServiceError(FailureClass.SETUP, f"{self.id} was opened for a replay, without its encoder")
         (vector,) = await self._encoder.texts([clean(query, 4000)], asks=True)
-        return await asyncio.to_thread(self._hits, await self._table.nearest(vector, top_k))
+        return await asyncio.to_thread(self._hits, vector, top_k)
 
-    async def nearest(self, image: Image.Image, top_k: int) -> list[tuple[int, float]]:
-        """Numbers and scores of the pictures most like an RGB image, best first. Raises `ServiceError`."""
-        if top_k < 1 or not len(self):
-            return []
-        if isinstance(self._table, GridTable):
-            return await self._table.nearest(image, top_k)
-        return await self._table.nearest(await self._vector(image), top_k)
-
-    async def _ranked(self, sha256: str, top_k: int) -> list[tuple[int, float]]:
-        """What `nearest` gives for a stored image, which is encoded once."""
+    async def _question(self, sha256: str) -> Image.Image | NDArray[np.float32]:
+        """What the table is asked with for a stored image, which is encoded once."""
         vector = self._encoded.get(sha256)
-        if vector is None:
-            image = await asyncio.to_thread(stored_image, self._images, sha256)
-            if isinstance(self._table, GridTable):
-                return await self._table.nearest(image, top_k)
-            vector = self._encoded.put(sha256, await self._vector(image))
-        assert not isinstance(self._table, GridTable)
-        return await self._table.nearest(vector, top_k)
-
-    async def _vector(self, image: Image.Image) -> NDArray[np.float32]:
+        if vector is not None:
+            return vector
+        image = await asyncio.to_thread(stored_image, self._images, sha256)
+        if isinstance(self._table, GridTable):
+            return image
         if self._encoder is None:
             raise ServiceError(FailureClass.SETUP, f"{self.id} was opened for a replay, without its encoder")
         (vector,) = await self._encoder.pictures([image])
-        return np.asarray(vector)
+        return self._encoded.put(sha256, np.asarray(vector))
 
-    def _hits(self, ranked: list[tuple[int, float]]) -> tuple[Hit, ...]:
+    def _hits(self, question: Any, top_k: int) -> tuple[Hit, ...]:
+        ranked = self._table.nearest(question, top_k)
         try:
             return tuple(self._entries.hit(rank, index, score) for rank, (index, score) in enumerate(ranked, 1))
         except (OSError, ValueError, ValidationError) as error:

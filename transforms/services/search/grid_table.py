@@ -6,7 +6,6 @@ crops around the right flag 98% score above 0.8; of 1,324 crops of the backgroun
 a third, and of whole scenes of small flags, 97% score below 0.6 (of the decoys 90%).
 """
 
-import asyncio
 import hashlib
 from typing import Final
 
@@ -43,11 +42,8 @@ class GridTable:
             raise ValueError(f"{table.shape} embeddings")
         self._table, self._views = table, views
 
-    async def nearest(self, image: Image.Image, top_k: int) -> list[tuple[int, float]]:
+    def nearest(self, image: Image.Image, top_k: int) -> list[tuple[int, float]]:
         """Numbers and scores of the pictures most like an RGB image, best first."""
-        return await asyncio.to_thread(self._nearest, image, top_k)
-
-    def _nearest(self, image: Image.Image, top_k: int) -> list[tuple[int, float]]:
         query = _with_norms(grid.views(image, grid.QUERY_TRIMS))
         query = np.concatenate([-2 * query[:, :-2], query[:, -1:], query[:, -2:-1]], axis=1)
         square = (self._table @ query.T).min(axis=1).reshape(-1, self._views).min(axis=1)

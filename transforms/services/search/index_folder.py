@@ -111,5 +111,8 @@ class HeldFile:
 
 def clean(text: str, limit: int) -> str:
     """The text cut to a length, on one line, without control characters and lone surrogates."""
-    text = text[: 4 * limit].encode("utf-8", "replace").decode("utf-8")
-    return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())[:limit]
+    text = text[: 4 * limit]
+    if not text.isprintable():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        text = "".join(ch if ch.isprintable() else " " for ch in text)
+    return " ".join(text.split())[:limit]

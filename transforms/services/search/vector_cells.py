@@ -8,7 +8,6 @@ File: `cells.faiss`. What `index.json` says of it, `approximate`, is a `Cells`: 
 search finds was found, when it was built.
 """
 
-import asyncio
 import hashlib
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,12 +43,10 @@ _FILE: Final = "cells.faiss"
 class Nearest(Protocol):
     """Vectors that can be searched."""
 
-    def found(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
-        """What `nearest` finds, in the thread that asks."""
-        ...
-
-    async def nearest(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
-        """Numbers and scores of the rows most like a vector, best first; of equal ones the earlier."""
+    def nearest(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
+        """Numbers and scores of the rows most like a vector, best first; of equal ones the earlier. It takes
+        milliseconds of the thread that asks, and no other: searches go on beside it.
+        """
         ...
 
 
@@ -197,7 +194,7 @@ def _measured(file: Path) -> tuple[int, float, bool]:
     least = _least(file, asked)
     table = CellTable(rows, file.parent, PROBES)
     while True:
-        found = [table.found(query, NEAREST + 1) for query in asked]
+        found = [table.nearest(query, NEAREST + 1) for query in asked]
         shares = np.array([_share(*one) for one in zip(found, drawn.tolist(), least.tolist(), strict=True)])
         holds = float(shares.mean() - 2 * shares.std() / len(shares) ** 0.5) >= RECALL
         if holds or table.probes >= table.cells:
@@ -241,19 +238,14 @@ class CellTable:
         """How many there are."""
         return int(self._index.nlist)
 
-    async def nearest(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
-        """Numbers and scores of the rows most like a vector, best first; of equal ones the earlier."""
-        return await asyncio.to_thread(self._alone, query, count)
-
-    def _alone(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
-        self._faiss.omp_set_num_threads(1)  # of this thread: others ask beside it
-        return self.found(query, count)
-
-    def found(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
-        """What `nearest` finds."""
+    def nearest(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
+        """As `Nearest` says."""
         setting = self._faiss.SearchParametersIVF(nprobe=self.probes)
         wanted = min(max(2 * count, _CANDIDATES), len(self._rows))
+        threads = self._faiss.omp_get_max_threads()
+        self._faiss.omp_set_num_threads(1)  # it is this thread's own setting
         _, found = self._index.search(np.asarray(query, np.float32)[None], wanted, params=setting)
+        self._faiss.omp_set_num_threads(threads)
         numbers = np.sort(found[0][found[0] >= 0])
         ranked = best(cosines(self._rows[numbers], query), count)
         return [(int(numbers[at]), score) for at, score in ranked]

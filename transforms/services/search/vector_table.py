@@ -1,6 +1,5 @@
 """Vectors of an index: made in batches while it is built, and searched exactly by their cosines."""
 
-import asyncio
 import io
 import random
 from array import array
@@ -126,8 +125,10 @@ def blocks(file: Path) -> Iterator[tuple[int, Vectors]]:
 
 def cosines(rows: Vectors, query: NDArray[np.float32]) -> NDArray[np.float64]:
     """Scores of rows of unit length: the cosine, or 0 where that is less."""
-    # Four decimals: so they do not depend on the order of sums.
-    return np.asarray(np.round(np.clip(rows @ query, 0, 1).astype(np.float64), 4))
+    # Row by row, in the thread that asks: a product of the whole would be shared out among threads of a library, which
+    # wait busily, and beside other searches take more than they give.
+    # Four decimals: so scores do not depend on the order of sums.
+    return np.asarray(np.round(np.clip(np.vecdot(rows, query), 0, 1).astype(np.float64), 4))
 
 
 class VectorTable:
@@ -137,10 +138,6 @@ class VectorTable:
         """Shape (rows, dimensions)."""
         self._rows = rows
 
-    async def nearest(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
+    def nearest(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
         """Numbers and scores of the rows most like a vector, best first; of equal ones the earlier."""
-        return await asyncio.to_thread(self.found, query, count)
-
-    def found(self, query: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
-        """What `nearest` finds."""
         return best(cosines(self._rows, query), count)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gog.schemas.errors import UsageError
 from gog.transforms.services.search.corpus import Corpus, build_corpus
@@ -14,6 +16,7 @@ from gog.transforms.services.search.index_folder import (
     IndexFolderError,
     IndexUnwrittenError,
     building,
+    clean,
     opened,
     read_head,
     write_head,
@@ -88,3 +91,12 @@ def test_an_index_that_is_replaced_while_it_is_opened_is_opened_again(tmp_path: 
 
     with pytest.raises(IndexFolderError, match="over and over"):
         opened(tmp_path / "c", "corpus", endless)
+
+
+@given(st.text(st.characters(codec=None) | st.sampled_from(" \n\x00\x85\xa0\u2028\u3000\ud800")), st.integers(1, 30))
+def test_a_cleaned_text_is_its_printable_words_on_one_line(text: str, limit: int) -> None:
+    cleaned = clean(text, limit)
+    assert cleaned.isprintable()
+    assert len(cleaned) <= limit
+    shown = text[: 4 * limit].encode("utf-8", "replace").decode()
+    assert cleaned == " ".join("".join(ch if ch.isprintable() else " " for ch in shown).split())[:limit]

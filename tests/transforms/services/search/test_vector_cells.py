@@ -47,15 +47,15 @@ def written(folder: Path, rows: Vectors, earlier: Earlier | None = None) -> dict
 
 
 def nearest(folder: Path, head: dict[str, Any], query: NDArray[np.float32], count: int = 10) -> list[tuple[int, float]]:
-    return asyncio.run(open_vectors(folder / "embeddings.npy", head).nearest(query, count))
+    return open_vectors(folder / "embeddings.npy", head).nearest(query, count)
 
 
 def recall(folder: Path, head: dict[str, Any], rows: Vectors) -> float:
     """Of queries that are no rows; the scores of what is found are those of an exact search."""
     exact, shares = VectorTable(rows), []
     for query in drawn(100, seed=5):
-        truth, found = asyncio.run(exact.nearest(query, 10)), nearest(folder, head, query)
-        assert not dict(found).items() - dict(asyncio.run(exact.nearest(query, len(rows)))).items()
+        truth, found = exact.nearest(query, 10), nearest(folder, head, query)
+        assert not dict(found).items() - dict(exact.nearest(query, len(rows))).items()
         assert found == sorted(found, key=lambda one: (-one[1], one[0]))
         shares.append(len(dict(truth).keys() & dict(found).keys()) / 10)
     return float(np.mean(shares))
