@@ -143,10 +143,9 @@ def _check_run(store: "AnyStore", run: str | None) -> None:
 def _seal(config: "Config", folder: Path, run: str | None) -> None:
     from gog.pipelines.tools.seal import seal
 
-    if run is not None:
-        with closing(_open(config)) as store:
-            _check_run(store, run)
-    sealed = seal(config, folder, run)
+    with closing(_open(config)) as store:
+        _check_run(store, run)
+        sealed = seal(config, store, folder, run)
     missing = f", {sealed.missing:,} pictures that answers name are not in the lake" if sealed.missing else ""
     others = f", {sealed.others:,} answers of other services stayed out" if sealed.others else ""
     print(f"{folder}: {sealed.images:,} pictures, {sealed.bytes / 1e6:,.1f} MB{missing}{others}")

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import closing, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.addresses import open_at, open_reader
-from gog.pipelines.connect.stores import read_store
 from gog.pipelines.lake.lake import Lake
 from gog.schemas import Hit, Seed
 from gog.transforms.atlas.world import atlas_world
@@ -26,19 +24,18 @@ from gog.transforms.services.store.records import AnyStore, Choice, Dated, Entry
 _AT_ONCE: Final = 64
 
 
-def seal(config: Config, folder: Path, run: str | None) -> Sealed:
-    """Write the sealed world of a config, of what a run asked, or all runs.
+def seal(config: Config, store: AnyStore, folder: Path, run: str | None) -> Sealed:
+    """Write the sealed world of a config, of what a run, or all runs, asked its store.
 
     The whole pictures of the run's seeds (the config's run, unless one is named) are searched with beforehand, where
     that asks an index of this machine. Raises `ConfigError`, `StoreError`, `WorldError` and, where an encoder fails,
     `ServiceError`.
     """
-    lake, store = Lake(config.lake), read_store(config)
+    lake = Lake(config.lake)
     asked = _asked(config, lake)
-    with closing(store) if store else nullcontext():
-        kept = store.choose(Choice(kinds=(*asked, TOOL), run=run)) if store else iter(())
-        glances = _glances(config, lake, run or config.run, store) if asked["image_search"].index else iter(())
-        return seal_world(folder, folder.name, asked, chain(kept, glances), lake.images)
+    kept = store.choose(Choice(kinds=(*asked, TOOL), run=run))
+    glances = _glances(config, lake, run or config.run, store) if asked["image_search"].index else iter(())
+    return seal_world(folder, folder.name, asked, chain(kept, glances), lake.images)
 
 
 def _asked(config: Config, lake: Lake) -> dict[str, Asked]:
@@ -66,13 +63,13 @@ def _index(address: str, kind: str, lake: Lake) -> Path | None:
     return index_of(Opening(address, sections=(world,), rest=rest), INDEXES[kind])
 
 
-def _glances(config: Config, lake: Lake, run: str, store: AnyStore | None) -> Iterator[Dated]:
+def _glances(config: Config, lake: Lake, run: str, store: AnyStore) -> Iterator[Dated]:
     """What searches with the whole pictures of a run's seeds find, of those that were not asked."""
     gallery = open_at(IMAGE_SEARCHES, config.image_search, _in_mode(config, "record"), images=lake.images, lake=lake)
     top_k, wanted = config.episode.top_k, list[tuple[str, str]]()
     for sha256 in dict.fromkeys(name for seed in lake.read_table(run, "seeds", Seed) for name in seed.image_hashes):
         request = search_request("image_search", gallery.id, sha256, top_k)
-        if store is None or store.get(request_key(request)) is None:
+        if store.get(request_key(request)) is None:
             wanted.append((sha256, request))
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]

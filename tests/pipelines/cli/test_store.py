@@ -93,11 +93,12 @@ class TestStats:
         assert [group["entries"] for group in found["groups"] if group["failure"] == "refused"] == [1]
 
     def test_where_there_is_no_store(self, gog: Gog, tmp_path: Path) -> None:
-        for command in ("stats", "verify", "gc --failures"):
+        made = tmp_path / "made"
+        for command in ("stats", "verify", "gc --failures", f"export {made}", f"export {made} --for-training"):
             done = gog("store", *command.split(), "--lake", tmp_path / "none")
             assert done.code == 2
             assert "there is no store" in done.error
-            assert not (tmp_path / "none").exists()
+            assert list(tmp_path.iterdir()) == []
 
 
 class TestVerify:
