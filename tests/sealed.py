@@ -50,18 +50,18 @@ def entry(kind: str, provider: str, request: str, form: Any, answer: Any) -> Dat
     return Dated(Entry(request_key(request), kind, provider, "episode", request, kept), 1.0)
 
 
-def build_indexes(folder: Path) -> None:
-    """Two pictures and two pages, each with a tiny encoder."""
+def build_indexes(folder: Path, both: str = "") -> None:
+    """Two pictures and two pages, each with a tiny encoder of ONNX, or with one of both by its address."""
     told = [(f"https://pets/{name}", name, "", plain(name)) for name in ("red", "blue")]
-    seen = open_encoder(f"onnx:{picture_encoder(folder / 'sees')}")
-    read = open_encoder(f"onnx:{text_encoder(folder / 'reads')}")
+    seen = open_encoder(both or f"onnx:{picture_encoder(folder / 'sees')}")
+    read = open_encoder(both or f"onnx:{text_encoder(folder / 'reads')}")
     build_gallery(told, folder / "index/gallery", name="pets", encoder=seen)
     build_corpus(PETS, folder / "index/corpus", name="pets", encoder=read)
 
 
-def sealed(folder: Path, *, indexes: bool = True, top_k: int = 5) -> Sealed:
+def sealed(folder: Path, *, indexes: bool = True, top_k: int = 5, both: str = "") -> Sealed:
     """Write `folder/world`, beside what it was made of."""
-    build_indexes(folder)
+    build_indexes(folder, both)
     images = MemoryImages()
     thumbnail = images.put(*encode(Image.new("RGB", (40, 30), "green")))
     index = folder / "index" if indexes else None

@@ -166,12 +166,15 @@ def _copy_index(source: Path, kind: str, fresh: Path) -> tuple[dict[str, Any] | 
         if files is None:
             lacks = address
         else:
-            home = fresh / _ENCODERS / kind
-            for name, file in files.items():
-                (home / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, home / name)
-            _check_copy(f"{provider.name}:{home / path.name}", str(head["embedder"]), address)
-            head |= {"encoder": f"{provider.name}:../../{_ENCODERS}/{kind}/{path.name}"}
+            made = str(head["embedder"])
+            # By what it is: two indexes with one encoder have one copy, which a process loads once.
+            home = fresh / _ENCODERS / hashlib.sha256(made.encode()).hexdigest()[:12]
+            if not home.exists():
+                for name, file in files.items():
+                    (home / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(file, home / name)
+                _check_copy(f"{provider.name}:{home / path.name}", made, address)
+            head |= {"encoder": f"{provider.name}:../../{_ENCODERS}/{home.name}/{path.name}"}
     target.mkdir(parents=True)
     for file in sorted(source.iterdir()):
         if file.is_file() and not file.name.startswith("."):

@@ -114,7 +114,8 @@ def spoil(world: Path, what: str) -> None:
         case "cut":
             (world / "index/gallery/thumbnails.bin").write_bytes(b"")
         case "missing":
-            (world / "encoders/corpus/model.onnx").unlink()
+            for file in world.glob("encoders/*/model.onnx"):
+                file.unlink()
 
 
 @pytest.mark.parametrize(
