@@ -24,6 +24,7 @@ from gog.pipelines.config.config import ConfigError, parse_config
 from gog.pipelines.config.sources import FileKind
 from gog.pipelines.sources.files import FileRows, SourceError
 from gog.pipelines.tools.documents import _markdown
+from gog.pipelines.tools.tar_samples import TarSamples
 from gog.pipelines.views.database import confine
 from gog.pipelines.views.sql import QueryError, ask
 from gog.schemas import AnswerType, Function, Message, ToolCall
@@ -116,6 +117,14 @@ def _rows(kind: FileKind, data: bytes) -> None:
     for number, row in enumerate(row for shard in rows.shards() for row in rows.read_shard(shard)):
         if number < SEEDS:
             to_seed(row, FieldMapping(columns={"category": "a.b.0"}), dataset="fuzz")
+
+
+def _samples(data: bytes) -> None:
+    samples = TarSamples(_file(data, "samples.tar"), "samples.tar")
+    for page in samples.pages([]):
+        samples.told(page.keys)
+    for _ in samples.pictures():
+        pass
 
 
 def _turns(data: bytes) -> None:
@@ -216,6 +225,7 @@ TARGETS: Final = {
         Target("pdf", _read, (Exception,), seconds=5, text=False),
         *(Target(kind, partial(_rows, kind), (SourceError,), text=kind not in {"parquet", "webdataset"})
           for kind in get_args(FileKind)),
+        Target("samples", _samples, text=False),
         Target("turns", _turns),
         Target("observations", _observations),
         Target("rules", _rules),
