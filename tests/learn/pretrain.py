@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import tiny_models
+from learn import progress
 from learn.family import BACKBONE
 from learn.model import make_model
 from learn.words import NUMBERS
@@ -145,8 +146,13 @@ def loss_of(model: Any, batch: dict[str, Any], number_ids: list[int]) -> tuple[A
     return boxes + words, right
 
 
-def pretrain(processor: Any, output: Path, scenes: int, *, rate: float = 1.5e-3, seed: int = 0) -> None:
-    """Train all weights on that many scenes, once each; `output/model` is saved at the end, and the curve beside it."""
+def pretrain(
+    processor: Any, output: Path, scenes: int, *, rate: float = 1.5e-3, seed: int = 0, save_every: int = 100
+) -> None:
+    """Train all weights on that many scenes, once each; `output/model` is saved at the end, and the curve beside it.
+
+    Every so many steps where it is gets kept: a training that was stopped goes on from there, to the same weights.
+    """
     import torch
 
     torch.manual_seed(seed)
@@ -154,10 +160,14 @@ def pretrain(processor: Any, output: Path, scenes: int, *, rate: float = 1.5e-3,
     numbers = processor.tokenizer.convert_tokens_to_ids(list(NUMBERS))
     print(f"{sum(p.numel() for p in model.parameters()):,} weights, {len(processor.tokenizer):,} tokens", flush=True)
     adam = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
-    steps, began, seen = scenes // BATCH, time.process_time(), []
+    steps, seen = scenes // BATCH, list[dict[str, float]]()
     output.mkdir(parents=True, exist_ok=True)
+    done = progress.take_up(output, model, adam)
+    before = _curve_until(output / "curve.jsonl", done * BATCH)
+    began = time.process_time() - (before[-1]["cpu_s"] if before else 0)
     with (output / "curve.jsonl").open("w") as curve:
-        for step, batch in enumerate(batches(processor, scenes), 1):
+        curve.writelines(f"{json.dumps(line)}\n" for line in before)
+        for step, batch in enumerate(batches(processor, scenes - done * BATCH, done * BATCH), done + 1):
             share = step / steps
             for group in adam.param_groups:
                 group["lr"] = rate * min(1, step / 100) * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * share)))
@@ -173,7 +183,16 @@ def pretrain(processor: Any, output: Path, scenes: int, *, rate: float = 1.5e-3,
                 print(json.dumps(line), file=curve, flush=True)
                 print(line, flush=True)
                 seen = []
+            if step % save_every == 0:
+                progress.keep(output, model, adam, step)
     save(model, processor, BACKBONE.template(thinking=True), BACKBONE, output, "merged")
+    progress.forget(output)
+
+
+def _curve_until(path: Path, scenes: int) -> list[dict[str, Any]]:
+    """The lines of a curve up to that many scenes."""
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    return [line for text in lines if (line := json.loads(text))["scenes"] <= scenes]
 
 
 def main() -> None:

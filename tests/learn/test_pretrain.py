@@ -1,11 +1,14 @@
 """What the base model is taught, and that it learns."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny_models
+from learn import pretrain as pretraining
 from learn.model import make_model
-from learn.pretrain import SEED, Reader, lesson, loss_of, make_processor
+from learn.pretrain import SEED, Reader, batches, lesson, loss_of, make_processor, pretrain
 from learn.words import NUMBERS, tokenizer
 
 from gog.transforms.atlas.facts import by_code, members, partitions
@@ -81,3 +84,34 @@ def test_numbers_that_are_near_begin_alike(reader: Reader) -> None:
 def test_the_processor_is_of_the_family(reader: Reader) -> None:
     tiny_models.register()
     assert type(reader.processor).__name__ == "TinyQwen3VLProcessor"
+
+
+def test_stopped_and_gone_on_with_it_is_the_same_training(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Exception):
+        pass
+
+    def stopping(*arguments: Any) -> Any:
+        for number, batch in enumerate(batches(*arguments)):
+            if number == 3:
+                raise Stop
+            yield batch
+
+    monkeypatch.setattr(pretraining, "BATCH", 2)
+    pretrain(reader.processor, tmp_path / "whole", 10, save_every=2)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(pretraining, "batches", stopping)
+        with pytest.raises(Stop):
+            pretrain(reader.processor, tmp_path / "twice", 10, save_every=2)
+    assert not (tmp_path / "twice" / "model").exists()
+    pretrain(reader.processor, tmp_path / "twice", 10, save_every=2)
+    import torch
+    from safetensors.torch import load_file
+
+    one, other = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "twice"))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    curves = [(tmp_path / name / "curve.jsonl").read_text().splitlines() for name in ("whole", "twice")]
+    assert [json.loads(line)["scenes"] for line in curves[0]] == [json.loads(line)["scenes"] for line in curves[1]]
+    assert not list((tmp_path / "twice").glob("progress*"))
