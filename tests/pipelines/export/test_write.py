@@ -344,7 +344,8 @@ seen = set()
 for kill_at in sorted({*range(1, total, max(1, total // 4)), *range(max(1, total - 9), total + 1)}):
     shutil.rmtree(final.parent)
     shutil.copytree(kept, final)
-    assert child(1, kill_at) == -9, (kill_at, total)
+    ended = child(1, kill_at)  # a busy machine counts an event of the clock's more, or one less
+    assert ended == -9 or (ended == 0 and kill_at >= total - 1), (kill_at, total)
     if not exchange and not final.exists():
         atomic.recover(final)
         assert digest(final) == old
