@@ -39,7 +39,7 @@ from gog_train.rollouts import Counted, Keeper
 from gog_train.sampling import draw, last_turn, merge, silenced
 from gog_train.services import TrainingServices
 from gog_train.settings import TrainingError
-from gog_train.token_ids import chat_ids, check_images, images_of, suffix_ids
+from gog_train.token_ids import chat_ids, check_images, check_marks, images_of, suffix_ids
 from gog_train.vllm_engine import (
     check_budget,
     effective_share,
@@ -115,6 +115,8 @@ class EpisodeTrainer(GRPOTrainer):
         # Those that are on by default too: TRL runs a loop of tools, ours, only where an environment has some.
         made = environment_class(setup.episode.known, setup.episode.frame)
         dtype = "bfloat16" if arguments["args"].bf16 else "float32"
+        # TRL wants it: of batches without a picture from a tool the processor pads the marks of image tokens.
+        arguments["processing_class"].tokenizer.padding_side = "left"
         with fitted(setup.backbone, setup.episode.max_images, dtype):
             super().__init__(
                 reward_funcs=self.pay,
@@ -298,6 +300,9 @@ class EpisodeTrainer(GRPOTrainer):
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if "pixel_values" not in batch or batch.get("num_images") is None:
             raise TrainingError("TRL dropped the images of a batch: report it, with the export that it happened with")
+        if "mm_token_type_ids" in batch:
+            ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+            check_marks(ids, batch["mm_token_type_ids"], self._image_pad_token_id)
         self._keep_prefixes(batch)
         calls = torch.tensor([self._counts], device=self.accelerator.device)
         asked, answered, unsettled = map(int, self.accelerator.gather(calls).sum(0).tolist())

@@ -83,3 +83,16 @@ def check_images(
                 f"a rollout has {count} image tokens where its {len(shown)} images make {wanted}: "
                 "an image was dropped or cut; check the processor's pixel budget and max_completion_length"
             )
+
+
+def check_marks(ids: Any, marks: Any, image_token: int) -> None:
+    """Raise `TrainingError` unless the tokens that are marked as an image's are the image tokens.
+
+    Both are (rollouts, tokens), `marks` 0 for text. The model counts positions by them, whatever the tokens are.
+    """
+    wrong = int(((ids == image_token) != marks.bool()).any(dim=1).sum())
+    if wrong:
+        raise TrainingError(
+            f"the image tokens of {wrong} of {len(ids)} rollouts are marked in other places than they stand: "
+            "report it, with the model's processor"
+        )

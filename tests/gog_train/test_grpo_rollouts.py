@@ -140,15 +140,19 @@ def test_the_mask_of_a_turn_with_several_calls(small_backbone: Backbone, tmp_pat
     assert log["searches/gaze"] == 2
 
 
-def test_log_probabilities_are_those_of_each_sequence_alone(small_backbone: Backbone, tmp_path: Path) -> None:
+@pytest.mark.parametrize("crops", [True, False])
+def test_log_probabilities_are_those_of_each_sequence_alone(
+    small_backbone: Backbone, crops: bool, tmp_path: Path
+) -> None:
+    """TRL makes what the model takes in two ways: where a tool gave a picture back in a batch, and where none did."""
     import torch
 
     def script(number: int, turn: int) -> str:
-        turns = TURNS[number % 3 :]
+        turns = TURNS[number % 3 if crops else 1 + number % 2 :]
         return turns[turn]
 
     with services(tmp_path / "store") as made:
-        seeds = [seed(0), seed(3, width=200, height=400)]
+        seeds = [seed(0), seed(9, width=200, height=400)]
         trainer = make_trainer(
             small_backbone,
             made,
@@ -169,7 +173,8 @@ def test_log_probabilities_are_those_of_each_sequence_alone(small_backbone: Back
     prompts, completions, images = (trainer.generated[0][place] for place in (0, 1, 6))
     _, found = trainer.logps[0]
     pad = trainer._tokenizer.convert_tokens_to_ids("<|image_pad|>")
-    assert {len(one) for one in images} == {1, 2}
+    assert {len(one) for one in images} == ({1, 2} if crops else {1})
+    assert len({len(prompt) for prompt in prompts}) == 2, "the shorter one is padded"
     for number, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
         ids = torch.tensor([[*prompt, *completion]])
         pixels = trainer.processing_class.image_processor(images=images[number], return_tensors="pt")
@@ -268,6 +273,16 @@ def test_a_dropped_image_raises(tmp_path: Path) -> None:
 
         trainer._append = losing
         with pytest.raises(TrainingError, match="an image was dropped or cut"):
+            trainer.train()
+
+
+def test_marks_of_image_tokens_that_stand_elsewhere_raise(tmp_path: Path) -> None:
+    with services(tmp_path / "store") as made:
+        seeds = [seed(0), seed(9, width=200, height=400)]
+        more: dict[str, Any] = {"per_device_train_batch_size": 8, "steps_per_generation": 1}
+        trainer = make_trainer(QWEN3, made, tmp_path, script=lambda n, turn: answer("Nairobi"), seeds=seeds, **more)
+        trainer.processing_class.tokenizer.padding_side = "right"
+        with pytest.raises(TrainingError, match="the image tokens of 4 of 8 rollouts are marked in other places"):
             trainer.train()
 
 

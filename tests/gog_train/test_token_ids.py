@@ -10,7 +10,8 @@ from PIL import Image
 from rolling import answer, call, fitted, make_trainer, seed, services
 
 from gog.transforms.dialect.backbones import Backbone
-from gog_train.token_ids import chat_ids, expanded, suffix_ids
+from gog_train.settings import TrainingError
+from gog_train.token_ids import chat_ids, check_marks, expanded, suffix_ids
 from gog_train.vllm_engine import one_token_each
 
 PAD = 7
@@ -57,6 +58,17 @@ def test_what_was_expanded_is_one_token_each_again(parts: list[tuple[list[int], 
     sizes = [size for _, size in parts]
     assert one_token_each(expanded(ids, sizes, PAD), sizes, PAD) == ids
     assert len(expanded(ids, sizes, PAD)) == len(ids) - len(sizes) + sum(sizes)
+
+
+def test_image_tokens_are_marked_where_they_stand() -> None:
+    import torch
+
+    ids = torch.tensor([[0, 1, PAD, PAD, 2], [PAD, 1, 2, 3, PAD]])
+    marks = torch.tensor([[0, 0, 1, 1, 0], [1, 0, 0, 0, 1]])
+    check_marks(ids, marks, PAD)
+    for wrong, count in ((torch.roll(marks, 1, dims=1), 2), (marks * torch.tensor([[1], [0]]), 1)):
+        with pytest.raises(TrainingError, match=f"image tokens of {count} of 2 rollouts are marked in other"):
+            check_marks(ids, wrong, PAD)
 
 
 @pytest.mark.parametrize("sizes", [[], [2], [2, 3, 4]])
