@@ -18,7 +18,7 @@ from runners.engines import Flink, flink, flink_job_server, programs
 from runners.test_engines import LOOPBACK, config_at, finish, on, start
 
 VERTEX: Final = "Synthesize"
-SHOWN: Final = ("calls", "prompt_tokens", "verify_passed")
+SHOWN: Final = ("synthesize_calls", "verify_calls", "verify_passed")
 ROOM: Final = 450
 """Pixels that the charts lack."""
 

@@ -83,7 +83,8 @@ def run(way: Way, seeds: int, folder: Path, endpoint: Endpoint) -> Outcome:
 
 
 def _config(lake: Path, seeds: int, endpoint: Endpoint) -> Config:
-    return parse_config(small(lake, 7, seeds, endpoint.models, "r").model_dump(mode="json"))
+    several = {"export": {"rows_per_file": max(2, seeds // 12)}}  # so that workers write exports, too
+    return parse_config(small(lake, 7, seeds, endpoint.models, "r").model_dump(mode="json") | several)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Beam counters: what a runner's own page shows of a run at work, under the namespace `gog`.
 
-Of the funnel: `STAGE_entered` and `STAGE_passed` at once, `STAGE_rejected` when a shard is done. Of the calls:
-`calls` (attempts made), `from_store`, `failed` and `failed_CLASS`, `prompt_tokens`, `completion_tokens`,
-`micro_dollars`.
+Of the funnel: `STAGE_entered` and `STAGE_passed` at once, `STAGE_rejected` when a shard is done. Of the calls of a
+stage: `STAGE_calls` (attempts made), and likewise `from_store`, `failed` and `failed_CLASS`, `prompt_tokens`,
+`completion_tokens`, `micro_dollars`. No name is counted by two steps: Flink makes one vertex of several, and keeps one
+number a name at a vertex, that of any of them.
 
 Beam counts on a DoFn's own thread and drops what others count; calls end on the event loop. So an element's calls are
 tallied beside it, and the DoFn counts them when it takes the element's outputs.

@@ -27,10 +27,11 @@ class Label(beam.PTransform):  # type: ignore[misc, unused-ignore]
 
     def expand(self, seeds: Any) -> Any:
         """Rows and counts."""
+        window = WindowedAsync(self.make_stage, self.window, "label")
         out = (
             seeds
             | "Spread" >> beam.Reshuffle()
-            | "Label" >> beam.ParDo(WindowedAsync(self.make_stage, self.window)).with_outputs(ROWS, COUNTS, main="main")
+            | "Label" >> beam.ParDo(window).with_outputs(ROWS, COUNTS, main="main")
         )
         return out[ROWS], out[COUNTS]
 

@@ -44,7 +44,7 @@ class Synthesize(beam.PTransform):  # type: ignore[misc, unused-ignore]
         main = seeds | "Spread" >> beam.Reshuffle() | "Begin" >> beam.Map(_item)
         for stage in STAGES:
             make = partial(_run, stage, self.make_services, self.settings)
-            window = WindowedAsync(make, self.window)
+            window = WindowedAsync(make, self.window, stage.name)
             out = main | stage.name.title() >> beam.ParDo(window).with_outputs(ROWS, COUNTS, main="main")
             main = out.main
             all_rows.append(out[ROWS])

@@ -147,11 +147,16 @@ class WindowedAsync(beam.DoFn):
     the window, in bundles of any size.
     """
 
-    def __init__(self, make: Callable[[], Callable[[Any], Awaitable[Iterable[Any]]]], window: int = WINDOW) -> None:
-        """`make` is called in `setup`, once an instance, and must pickle; its function runs on `process_loop()`."""
+    def __init__(
+        self, make: Callable[[], Callable[[Any], Awaitable[Iterable[Any]]]], window: int = WINDOW, stage: str = ""
+    ) -> None:
+        """`make` is called in `setup`, once an instance, and must pickle; its function runs on `process_loop()`.
+
+        `stage` names what its calls are counted under.
+        """
         if window < 1:
             raise ValueError(f"window must be at least 1, not {window}")
-        self._make, self._window = make, window
+        self._make, self._window, self._stage = make, window, stage
         self._bundle: _Bundle[Any] | None = None
 
     def setup(self) -> None:
@@ -173,7 +178,7 @@ class WindowedAsync(beam.DoFn):
         """Submit the element, once there is room for it; return what has finished meanwhile."""
         bundle = self._at_work()
         try:
-            results = [out for done in bundle.finished(bundle.held >= self._window) for out in _placed(done)]
+            results = [out for done in bundle.finished(bundle.held >= self._window) for out in self._placed(done)]
             bundle.submit(_Call(element, timestamp, window, pane))
         except BaseException:
             self._given_up(bundle)
@@ -186,7 +191,7 @@ class WindowedAsync(beam.DoFn):
         try:
             while bundle.held:
                 for done in bundle.finished(wait=True):
-                    yield from _placed(done)
+                    yield from self._placed(done)
         except BaseException:
             self._given_up(bundle)
             raise
@@ -194,6 +199,15 @@ class WindowedAsync(beam.DoFn):
     def teardown(self) -> None:
         """Cancel what is in flight."""
         self._abandon()
+
+    def _placed(self, finished: _Finished) -> Iterator[Any]:
+        add_counts({f"{self._stage}_{name}": number for name, number in finished.tally.items()})
+        _, timestamp, window, pane = finished.call
+        for output in finished.outputs:
+            if isinstance(output, TaggedOutput):
+                yield TaggedOutput(output.tag, WindowedValue(output.value, timestamp, (window,), pane))
+            else:
+                yield WindowedValue(output, timestamp, (window,), pane)
 
     def _at_work(self) -> _Bundle[Any]:
         if self._bundle is None:
@@ -210,13 +224,3 @@ class WindowedAsync(beam.DoFn):
         bundle, self._bundle = self._bundle, None  # before what waits for it hears of it
         if bundle is not None:
             bundle.cancel()
-
-
-def _placed(finished: _Finished) -> Iterator[Any]:
-    add_counts(finished.tally)
-    _, timestamp, window, pane = finished.call
-    for output in finished.outputs:
-        if isinstance(output, TaggedOutput):
-            yield TaggedOutput(output.tag, WindowedValue(output.value, timestamp, (window,), pane))
-        else:
-            yield WindowedValue(output, timestamp, (window,), pane)

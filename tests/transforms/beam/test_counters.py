@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -48,25 +49,26 @@ def make_calls() -> Callable[[int], Awaitable[list[int]]]:
 def test_each_elements_calls_are_counted_once_in_its_own_step() -> None:
     pipeline = beam.Pipeline(runner="FnApiRunner")
     elements = pipeline | beam.Create([0, 1, 2, 3, 4])
-    elements | "First" >> beam.ParDo(WindowedAsync(make_calls, window=2))
-    elements | "Second" >> beam.Filter(lambda number: number == 1) | "More" >> beam.ParDo(WindowedAsync(make_calls))
+    elements | "First" >> beam.ParDo(WindowedAsync(make_calls, window=2, stage="first"))
+    more = WindowedAsync(make_calls, stage="more")
+    elements | "Second" >> beam.Filter(lambda number: number == 1) | "More" >> beam.ParDo(more)
     result = pipeline.run()
     result.wait_until_finish()
     assert totals(result) == {
-        "calls": 2 * (10 + 1) + 5,
-        "from_store": 1,
-        "failed": 1,
-        "failed_timeout": 1,
-        "prompt_tokens": 110,
-        "completion_tokens": 11,
-        "micro_dollars": 22,
+        "first_calls": 2 * 10 + 5,
+        "first_from_store": 1,
+        "first_failed": 1,
+        "first_failed_timeout": 1,
+        "first_prompt_tokens": 100,
+        "first_completion_tokens": 10,
+        "first_micro_dollars": 20,
+        "more_calls": 2,
+        "more_prompt_tokens": 10,
+        "more_completion_tokens": 1,
+        "more_micro_dollars": 2,
     }
-    steps = {
-        counter.key.step: counter.committed
-        for counter in result.metrics().query()["counters"]
-        if counter.key.metric.name == "prompt_tokens"
-    }
-    assert {step.split("/")[0]: number for step, number in steps.items()} == {"First": 100, "More": 10}
+    steps = [counter.key for counter in result.metrics().query()["counters"]]
+    assert {key.metric.name.split("_")[0]: key.step.split("/")[0] for key in steps} == {"first": "First", "more": "More"}
 
 
 def test_a_call_outside_an_element_is_no_ones() -> None:
@@ -87,16 +89,32 @@ def check_counters(config: Config, log: str) -> None:
         sums.update({name: int(number) for name, number in (pair.split("=") for pair in counters.split())})
     assert {name: sums[name] for name in funnel} == dict(funnel)
     events = list(open_store(config).events(config.run))
-    assert sums["calls"] == sum(one.attempts for one in events) > 0
-    assert sums["from_store"] == sum(one.from_store for one in events)
-    assert sums["prompt_tokens"] == sum(one.prompt_tokens for one in events) > 0
+
+    def of_all_stages(name: str) -> int:
+        return sum(number for counter, number in sums.items() if counter.endswith(f"_{name}"))
+
+    assert of_all_stages("calls") == sum(one.attempts for one in events) > 0
+    assert of_all_stages("from_store") == sum(one.from_store for one in events)
+    assert of_all_stages("prompt_tokens") == sum(one.prompt_tokens for one in events) > 0
 
 
-def test_a_runs_counters_are_its_funnel_and_its_calls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_runs_counters_are_its_funnel_and_its_calls_each_of_one_step(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[list[str]] = []
+
+    def noted(result: Any) -> dict[str, int]:
+        keys = {counter.key for counter in result.metrics().query()["counters"]}
+        jobs.append([key.metric.name for key in keys])
+        return totals(result)
+
+    monkeypatch.setattr("gog.pipelines.steps.job.totals", noted)
     config = atlas(tmp_path / "lake", count=8, shard_size=4, **SMALL)
     with caplog.at_level(logging.INFO, "gog"):
         run(config)
     check_counters(config, caplog.text)
+    assert any(jobs)
+    assert all(len(names) == len(set(names)) for names in jobs)
     close_stores()
 
 
