@@ -1,8 +1,8 @@
 """What many seeds cost: processor seconds a seed by step and by shard, and the memory of each process.
 
-`PYTHONPATH=tests python -m bench.bench_scale FOLDER SEEDS [--atlas]` types `gog run` with one attempt a seed, over drawn
-pictures (`drawn_world.py`) or the bundled world, into a lake in FOLDER that is left there, and prints a line of JSON.
-Every second all processes of the command are looked at; a step ends where it has written its counts.
+`PYTHONPATH=tests python -m bench.bench_scale FOLDER SEEDS [--atlas]` types `gog run` with one attempt a seed, over
+drawn pictures (`drawn_world.py`) or the bundled world, into a lake in FOLDER that is left there, and prints a line of
+JSON. Every second all processes of the command are looked at; a step ends where it has written its counts.
 """
 
 import argparse

@@ -2,7 +2,8 @@
 
 Medians of five, each in a fresh process and, where it starts cold, over a fresh lake in a temporary folder. The
 services are the embedded ones, so the time is the engine's and theirs. `--quick` leaves out the memory of 10,000
-seeds, which takes most of the time; `--keep` writes the table as JSON to `docs/bench`, `--out` as Markdown.
+seeds, which takes most of the time; `--keep` writes the table as JSON to `docs/bench`, with the
+page of what has moved; `--out` writes it as Markdown.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.record import Line, keep, last, moved
+from bench.record import Line, Record, keep, last, moved, named, table
 
 HERE = Path(__file__).parent
 ROUNDS = 5
@@ -166,18 +167,12 @@ def memory(folder: Path) -> Iterator[Line]:
 
 def markdown(lines: Sequence[Line]) -> str:
     """The table as Markdown, its columns aligned; the last one says what has moved since the last record."""
-    date, before = last(machine())
-    rows = [
-        ["", "median", "least to most", "target", f"since {date}"],
-        *([one.what, one.found, one.spread, one.target, moved(one, before.get(one.what))] for one in lines),
-    ]
-    columns = 5 if before else 4
-    rows = [row[:columns] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(columns)]
-    rows.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    )
+    rows = [["", "median", "least to most", "target"], *([o.what, o.found, o.spread, o.target] for o in lines)]
+    if before := last(machine()):
+        then = named(before.lines)
+        since = [f"since {before.date}", *(moved(line, then.get(name)) for name, line in named(lines).items())]
+        rows = [[*row, cell] for row, cell in zip(rows, since, strict=True)]
+    return table(rows)
 
 
 def machine() -> str:
@@ -194,7 +189,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the table as JSON in docs/bench, by date")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table as Markdown as well")
     options = parser.parse_args()
-    started = time.perf_counter()
+    started, load = time.perf_counter(), round(os.getloadavg()[0], 1)
     with tempfile.TemporaryDirectory(prefix="gog-bench-") as name:
         lines = [] if options.memory else [*start_up(), *speed(Path(name)), *ingest(), *window(), *http(), *steps()]
         if options.memory or not options.quick:
@@ -203,7 +198,8 @@ def main() -> None:
     text = f"{markdown(lines)}\n\nMedians of {ROUNDS} (memory: one run). {machine()}. Took {minutes:.0f} minutes.\n"
     sys.stdout.write(text)
     if options.keep:
-        sys.stdout.write(f"kept in {keep(lines, datetime.now(UTC).date().isoformat(), machine())}\n")
+        record = Record(datetime.now(UTC).date().isoformat(), machine(), load, tuple(lines))
+        sys.stdout.write(f"kept in {keep(record)}\n")
     if options.out:
         options.out.write_text(text, "utf-8")
 

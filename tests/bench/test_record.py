@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import pytest
-from bench.record import Line, keep, last, moved
+from bench.record import PAGE, RECORDS, Line, Record, keep, kept, last, moved, named, page
 
 
 def test_the_newest_record_of_such_a_machine_is_the_last(tmp_path: Path) -> None:
-    assert last("2 cores", tmp_path) == ("", {})
+    assert last("2 cores", tmp_path) is None
     old, new = Line("calls", "90", "80 to 95"), Line("calls", "1,099 (91% of bare)", "1060 to 1146", "at least 85%")
-    keep([new], "2026-11-30", "2 cores", tmp_path)
-    keep([old], "2026-11-02", "2 cores", tmp_path)
-    keep([old], "2026-12-01", "64 cores", tmp_path)
-    assert last("2 cores", tmp_path) == ("2026-11-30", {"calls": new})
+    newest = Record("2026-11-30", "2 cores", 0.5, (new,))
+    for record in (newest, Record("2026-11-02", "2 cores", 0.0, (old,)), Record("2026-12-01", "64 cores", 0.0, (old,))):
+        keep(record, tmp_path)
+    assert last("2 cores", tmp_path) == newest
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,33 @@ def test_the_newest_record_of_such_a_machine_is_the_last(tmp_path: Path) -> None
 )
 def test_what_lies_within_a_spread_has_not_moved(now: Line, before: Line | None, said: str) -> None:
     assert moved(now, before) == said
+
+
+def test_the_page_has_a_column_a_day_for_each_machine_and_says_what_moved(tmp_path: Path) -> None:
+    keep(Record("2026-11-01", "2 cores", 0.5, (Line("calls", "100"), Line("gone", "1"))), tmp_path)
+    keep(Record("2026-11-02", "2 cores", 9.0, (Line("seeds", "8"),)), tmp_path)
+    keep(Record("2026-11-03", "64 cores", 1.0, (Line("calls", "900"),)), tmp_path)
+    keep(Record("2026-11-04", "2 cores", 1.0, (Line("calls", "120"), Line("seeds", "8"))), tmp_path)
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (tmp_path / PAGE).read_text("utf-8").splitlines()
+        if line.startswith("| ") and not line.startswith("| ---")
+    ]
+    assert rows == [
+        ["", "2026-11-01, load 0.5", "2026-11-02, load 9", "2026-11-04, load 1"],
+        ["calls", "100", "", "120, +20%"],
+        ["seeds", "", "8", "8, same"],
+        ["", "2026-11-03, load 1"],
+        ["calls", "900"],
+    ]
+
+
+def test_a_line_that_belongs_to_another_is_told_from_one_of_the_same_words() -> None:
+    lines = [Line("a", "1"), Line("... ideal", "2"), Line("b", "3"), Line("... ideal", "4")]
+    found = named(lines)
+    assert [*found.values()] == lines
+    assert found["b", "... ideal"].found == "4"
+
+
+def test_the_page_in_the_documentation_is_of_the_records_beside_it() -> None:
+    assert (RECORDS / PAGE).read_text("utf-8") == page(kept())

@@ -29,9 +29,7 @@ class Label(beam.PTransform):  # type: ignore[misc, unused-ignore]
         """Rows and counts."""
         window = WindowedAsync(self.make_stage, self.window, "label")
         out = (
-            seeds
-            | "Spread" >> beam.Reshuffle()
-            | "Label" >> beam.ParDo(window).with_outputs(ROWS, COUNTS, main="main")
+            seeds | "Spread" >> beam.Reshuffle() | "Label" >> beam.ParDo(window).with_outputs(ROWS, COUNTS, main="main")
         )
         return out[ROWS], out[COUNTS]
 

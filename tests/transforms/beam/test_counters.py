@@ -68,7 +68,10 @@ def test_each_elements_calls_are_counted_once_in_its_own_step() -> None:
         "more_micro_dollars": 2,
     }
     steps = [counter.key for counter in result.metrics().query()["counters"]]
-    assert {key.metric.name.split("_")[0]: key.step.split("/")[0] for key in steps} == {"first": "First", "more": "More"}
+    assert {key.metric.name.split("_")[0]: key.step.split("/")[0] for key in steps} == {
+        "first": "First",
+        "more": "More",
+    }
 
 
 def test_a_call_outside_an_element_is_no_ones() -> None:
