@@ -7,6 +7,7 @@ What a picture is like follows from the pictures and their order alone, not from
 picture by picture here, and by keys on many workers (`gog.transforms.beam.duplicates`).
 """
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -70,8 +71,8 @@ class Pictures:
         self._open, self._distance, self._rows = open_picture, distance, window
         self._masks = band_masks(distance)
         self._by_band = KeyTable()
-        self._known: list[tuple[int, str, int]] = []
-        """Place, sha256 and perceptual hash, in order."""
+        self._places, self._phashes, self._sha256s = array("q"), array("Q"), list[str]()
+        """Of all pictures, in order."""
         self._window = Window(window)
         self._unread: list[Shown] = []
         """Pictures that were known before and not opened yet."""
@@ -91,7 +92,7 @@ class Pictures:
             self._window.add(with_small(picture, self._open) for picture in recent)
             self._unread = []
         for picture, by_parts in zip(pictures, self._window.meet(pictures), strict=True):
-            near = nearest(picture, self._of_bands(picture.phash), self._distance)
+            near = nearest(picture, self._near(picture.phash), self._distance)
             self._remember(picture)
             found: dict[int, str] = {}
             for candidate in (*near, *by_parts):
@@ -103,12 +104,17 @@ class Pictures:
     def _remember(self, picture: Shown) -> None:
         for key in self._bands(picture.phash):
             if len(self._by_band.find(key, CROWDED)) < CROWDED:
-                self._by_band.add(key, len(self._known))
-        self._known.append((picture.place, picture.sha256, picture.phash))
+                self._by_band.add(key, len(self._places))
+        self._places.append(picture.place)
+        self._phashes.append(picture.phash)
+        self._sha256s.append(picture.sha256)
 
-    def _of_bands(self, value: int) -> Iterator[Shown]:
+    def _near(self, value: int) -> Iterator[Shown]:
+        """Pictures whose hashes are near."""
         orders = {order for key in self._bands(value) for order in self._by_band.find(key, CROWDED)}
-        return (Shown(*self._known[order]) for order in orders)
+        for order in orders:
+            if hamming(value, self._phashes[order]) <= self._distance:
+                yield Shown(self._places[order], self._sha256s[order], self._phashes[order])
 
     def _bands(self, value: int) -> Iterator[int]:
         return (key_of(band, value & mask) for band, mask in enumerate(self._masks))

@@ -15,27 +15,29 @@ from gog.transforms.sources.mapping import SourceRow
 class Duplicates:
     """What was read before, over all shards of a run. Rows must come in the order of the source.
 
-    Ids are kept as 64-bit numbers: about 70 MB for a million of them.
+    Ids and pictures are kept as 64-bit numbers: about 70 MB for a million of them.
     """
 
     _near: NearDuplicates = field(default_factory=NearDuplicates)
     _known: set[int] = field(default_factory=set)
+    _shown: set[int] = field(default_factory=set)
+    """All pictures."""
     _groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of each picture: the first pictures of the groups of alike ones that it is in, itself where it is a first."""
+    """Of a picture: the first pictures of the groups of alike ones that it is in, unless that is itself alone."""
 
     def new_pictures(self, rows: Iterable[tuple[int, Ingested]]) -> list[Shown]:
         """The pictures of rows, by place, that no row before showed."""
         new: dict[str, Shown] = {}
         for place, ingested in rows:
             sha256 = ingested.seed.image_sha256
-            if sha256 not in self._groups and sha256 not in new:
+            if _picture_key(sha256) not in self._shown and sha256 not in new:
                 new[sha256] = shown(place, ingested)
         return list(new.values())
 
     def learn(self, sha256: str, like: Iterable[str]) -> tuple[str, ...]:
         """Know of a picture which earlier ones it is like; returns the first ones of its groups, or itself."""
-        groups = tuple(dict.fromkeys(name for other in like for name in self._groups[other])) or (sha256,)
-        return self._groups.setdefault(sha256, groups)
+        self.add_picture(sha256, dict.fromkeys(name for other in like for name in self._groups_of(other)))
+        return self._groups_of(sha256)
 
     def check(self, row: SourceRow, ingested: Ingested) -> Seed | Reject:
         """The reject of a duplicate; else the seed, which is then known, with what its picture is like."""
@@ -57,11 +59,18 @@ class Duplicates:
         self._add(seed, source_id_of(seed) or None)
         groups = seed.image_like or (seed.image_sha256,)
         self._near.add_or_find(seed.seed_id, _names(seed, groups), seed.question, seed.answers)
-        self._groups.setdefault(seed.image_sha256, groups)
+        self.add_picture(seed.image_sha256, groups)
 
     def add_picture(self, sha256: str, groups: Iterable[str]) -> None:
-        """Know a picture of a finished shard with its groups, whether or not a seed has it."""
-        self._groups.setdefault(sha256, tuple(groups))
+        """Know a picture with its groups, whether or not a seed has it; the first that is said of it counts."""
+        key, groups = _picture_key(sha256), tuple(groups)
+        if key not in self._shown:
+            self._shown.add(key)
+            if groups not in ((), (sha256,)):
+                self._groups[sha256] = groups
+
+    def _groups_of(self, sha256: str) -> tuple[str, ...]:
+        return self._groups.get(sha256, (sha256,))
 
     def _add(self, seed: Seed, source_id: str | None) -> None:
         self._known.add(_seed_key(seed))
@@ -79,6 +88,10 @@ def _names(seed: Seed, groups: tuple[str, ...]) -> tuple[str, ...]:
     """By what a seed's picture is found again: of a question about several, the others are the very same as well."""
     others = "".join(f" {image.sha256}" for image in seed.further_images)
     return tuple(f"{name}{others}" for name in groups) if others else groups
+
+
+def _picture_key(sha256: str) -> int:
+    return int(sha256[:16], 16)
 
 
 def _seed_key(seed: Seed) -> int:
