@@ -308,5 +308,5 @@ def test_counters_on_flinks_page(made: Programs, endpoint: Endpoint) -> None:
     assert finish(start(config, *on(jobs, "--parallelism=2", LOOPBACK))).code == 0
     ids = [job["jid"] for job in cluster.ask("jobs/overview")["jobs"]]
     kept = "".join(str(cluster.ask(f"jobs/{job}/accumulators")) for job in ids)
-    for name in ("calls", "ingest_passed", "prompt_tokens"):
+    for name in ("ingest_passed", "screen_calls", "synthesize_prompt_tokens", "verify_calls"):
         assert name in kept
