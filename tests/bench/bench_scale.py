@@ -22,9 +22,7 @@ import yaml
 from bench.drawn_world import MAPPING, SERVICES, draw
 
 EVERY_S: Final = 1.0
-PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 TICK: Final = os.sysconf("SC_CLK_TCK")
-MIB: Final = 1 << 20
 LITTLE: Final[dict[str, Any]] = {
     "screen": {"passes": 1},
     "synthesize": {"rollouts": 1, "composed": 0},
@@ -48,7 +46,7 @@ class Watched:
         return self.cpu_s[min(bisect_left(self.at, moment), len(self.at) - 1)]
 
 
-def watch(process: "subprocess.Popen[bytes]", told: Path) -> Watched:
+def watch(process: "subprocess.Popen[bytes]", told: Path, every_s: float = EVERY_S) -> Watched:
     """Look at it until it ends; what was found so far is kept in a file."""
     found = Watched([time.time()], [0.0])
     while process.poll() is None:
@@ -63,7 +61,7 @@ def watch(process: "subprocess.Popen[bytes]", told: Path) -> Watched:
         found.at.append(time.time())
         found.cpu_s.append(max(used, found.cpu_s[-1]))
         told.write_text(f"{used:.0f} CPU s, {found.first_mib:.0f} and {found.other_mib:.0f} MiB\n", "utf-8")
-        time.sleep(EVERY_S)
+        time.sleep(every_s)
     return found
 
 
