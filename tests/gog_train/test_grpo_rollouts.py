@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from families import FAMILIES, NEWER
 from rolling import CUT, answer, call, make_trainer, seed, services
+from training import small
 
 from gog.schemas import FailureClass
 from gog.transforms.dialect.backbones import BACKBONES, Backbone
@@ -141,9 +143,8 @@ def test_the_mask_of_a_turn_with_several_calls(small_backbone: Backbone, tmp_pat
 
 
 @pytest.mark.parametrize("crops", [True, False])
-def test_log_probabilities_are_those_of_each_sequence_alone(
-    small_backbone: Backbone, crops: bool, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("name", [*FAMILIES, *(pytest.param(name, marks=pytest.mark.slow) for name in NEWER)])
+def test_log_probabilities_are_those_of_each_sequence_alone(name: str, crops: bool, tmp_path: Path) -> None:
     """TRL makes what the model takes in two ways: where a tool gave a picture back in a batch, and where none did."""
     import torch
 
@@ -154,7 +155,7 @@ def test_log_probabilities_are_those_of_each_sequence_alone(
     with services(tmp_path / "store") as made:
         seeds = [seed(0), seed(9, width=200, height=400)]
         trainer = make_trainer(
-            small_backbone,
+            small(name),
             made,
             tmp_path,
             script=script,
@@ -165,8 +166,8 @@ def test_log_probabilities_are_those_of_each_sequence_alone(
             steps_per_generation=1,
         )
         with torch.no_grad():
-            for name, weights in trainer.model.named_parameters():
-                if weights.dim() > 1 and "lora" not in name:
+            for layer, weights in trainer.model.named_parameters():
+                if weights.dim() > 1 and "lora" not in layer:
                     weights.mul_(6)  # fresh weights are near uniform: wrong inputs would hardly show
         trainer.train()
     model = trainer.accelerator.unwrap_model(trainer.model).eval()
