@@ -1,11 +1,14 @@
 """Local search indexes."""
 
+import re
 import sys
 import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
 
 from gog.pipelines.cli.errors import FellShortError, UseError
 from gog.pipelines.cli.options import ConfigOption, JsonOption, LakeOption, command_app, example, option, print_json
@@ -14,7 +17,9 @@ from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
     from gog.pipelines.tools.build_index import IndexReport
+    from gog.pipelines.tools.index_sources import IndexSources
     from gog.transforms.services.search.encoders_of import NamedEncoder
+    from gog.transforms.services.search.vector_cells import Cells
 
 SHOWN: Final = 10
 MORE: Final = (
@@ -23,6 +28,11 @@ MORE: Final = (
     "row has image (a file below the pictures' folder), title, text and url; all are optional, but one of the first "
     "three is there. A text with an image can be found by its picture and by its words. Pictures without a text go in "
     "under their file names."
+)
+ADDED: Final = (
+    "A page takes the place of what was there under its address; a picture that is there, by address and file, gets "
+    "the title and text that are given now; and a file without an address of its own takes the place of an earlier one "
+    "of its name. What is there already as it is changes nothing."
 )
 APART: Final = (
     "`gog run` does this by itself; here it can be seen before. A row that can be found by neither has no picture at "
@@ -63,36 +73,16 @@ def build(
 
     The addresses `gallery:OUT` and `corpus:OUT` in a config then search in them.
     """
-    from gog.pipelines.cli.progress import PLAIN_EVERY
     from gog.pipelines.tools.build_index import build_index
     from gog.transforms import cores
     from gog.transforms.place import place
     from gog.transforms.services.search.grid_table import GRID_SAYS
 
-    if images is None and not texts:
-        raise UseError("nothing to index: name a folder with --images, texts with --texts, or both")
-    if images is not None and not images.is_dir():
-        raise UseError(f"{images} is no folder: --images takes a folder of pictures")
+    sources = _sources(images, texts)
     encoders = {"images": _encoder(image_encoder, "sees"), "texts": _encoder(text_encoder, "reads")}
-    shown = time.monotonic()
-
-    def on(number: int, what: str) -> None:
-        nonlocal shown
-        if time.monotonic() - shown > PLAIN_EVERY:
-            shown = time.monotonic()
-            print(f"{number:,} {what}", file=sys.stderr, flush=True)
-
     cores.use_all_cores()
     try:
-        report = build_index(
-            images,
-            texts or [],
-            place(out),
-            image_encoder=encoders["images"],
-            text_encoder=encoders["texts"],
-            on_picture=partial(on, what="pictures"),
-            on_page=partial(on, what="pages"),
-        )
+        report = build_index(sources, place(out), image_encoder=encoders["images"], text_encoder=encoders["texts"])
     finally:
         cores.close()
     if as_json:
@@ -105,19 +95,134 @@ def build(
         print(f"{out}/gallery  {report.pictures:,} pictures{untitled}")
         print(f"{out}/corpus   {report.pages:,} pages in {report.passages:,} passages")
         for kind, one in report.cells.items():
-            found = f"{one.recall_at_10:.1%} of what an exact search has in its first ten"
-            enough = "" if one.holds else ", which is less than it should be"
-            print(f"{out}/{kind} is searched in {one.probes:,} of {one.cells:,} cells, which finds {found}{enough}")
-        for where, why in report.skipped[:SHOWN]:
-            print(f"left out: {one_line(where, 100)}: {one_line(why, 200)}")
-        if len(report.skipped) > SHOWN:
-            print(f"left out: {len(report.skipped) - SHOWN:,} more (--json lists them all)")
+            _tell_cells(f"{out}/{kind}", one)
+        _tell_skipped(report.skipped)
         if report.pictures and not image_encoder:
             print(f"{GRID_SAYS}: name an encoder with --image-encoder")
         if report.pictures or report.pages:
             print(f'In a config:  text_search: "corpus:{out}"  image_search: "gallery:{out}"')
     if short := _short(report, images, texts or []):
         raise FellShortError(short)
+
+
+@app.command(
+    epilog=example(
+        "gog index add --texts new-pages --out index",
+        "gog index add --images photos --out s3://BUCKET/index",
+        more=ADDED,
+    )
+)
+def add(
+    images: Annotated[Path | None, option("--images", "FOLDER", "Pictures, in this folder and below it.")] = None,
+    texts: Annotated[list[Path] | None, option("--texts", "PATH", "Pages and captions, as for a build.")] = None,
+    out: Annotated[str, option("--out", "PLACE", "The index, in a folder or on an object store.")] = "index",
+    as_json: JsonOption = False,
+) -> None:
+    """Add pictures and pages to an index; what is in it is not read again.
+
+    The encoders that it was built with are asked for what is new. What searches there meanwhile keeps what it has open.
+    """
+    from gog.pipelines.tools.change_index import add_to_index
+    from gog.transforms import cores
+    from gog.transforms.place import place
+
+    sources = _sources(images, texts)
+    cores.use_all_cores()
+    try:
+        report = add_to_index(sources, place(out))
+    finally:
+        cores.close()
+    kinds = {"gallery": (report.gallery, "pictures"), "corpus": (report.corpus, "pages")}
+    if as_json:
+        told = {
+            kind: {"new": one.new, "changed": one.changed, "same": one.same, "total": one.total}
+            | {"cells": one.cells and one.cells._asdict()}
+            for kind, (one, _) in kinds.items()
+        }
+        skipped = [{"where": where, "why": why} for where, why in report.skipped]
+        print_json({"out": out} | told | {"skipped": skipped})
+        return
+    for kind, (one, what) in kinds.items():
+        counts = f"{one.new:,} new, {one.changed:,} in the place of earlier ones, {one.same:,} were there"
+        print(f"{out}/{kind}  {counts}: {one.total:,} {what} by now")
+        if one.cells:
+            _tell_cells(f"{out}/{kind}", one.cells)
+    _tell_skipped(report.skipped)
+
+
+@app.command(
+    epilog=example("gog index remove https://example.org/bryggen --out index", "gog index remove --list gone.txt")
+)
+def remove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="An address, as hits show it, or the sha256 of a picture's file."),
+    ] = None,
+    listed: Annotated[Path | None, option("--list", "FILE", "More of them, one a line.")] = None,
+    out: Annotated[str, option("--out", "PLACE", "The index, in a folder or on an object store.")] = "index",
+    as_json: JsonOption = False,
+) -> None:
+    """Take pictures and pages out of an index, by their addresses.
+
+    Answers of searches that a store has kept stay: `gog forget` takes them out of a lake, too.
+    """
+    from gog.pipelines.tools.change_index import remove_from_index
+    from gog.transforms.place import place
+
+    named = {*(names or []), *(_listed(listed) if listed else [])}
+    if not named:
+        raise UseError("say what: addresses, hashes of pictures, or a file that lists them with --list")
+    hashes = {name for name in named if re.fullmatch(r"[0-9a-f]{64}", name)}
+    report = remove_from_index(named - hashes, hashes, place(out))
+    if as_json:
+        print_json({"out": out} | asdict(report))
+        return
+    print(f"{out}/gallery  {report.pictures:,} pictures gone")
+    print(f"{out}/corpus   {report.pages:,} pages gone")
+    for name in report.missing[:SHOWN]:
+        print(f"not there: {one_line(name, 200)}")
+    if len(report.missing) > SHOWN:
+        print(f"not there: {len(report.missing) - SHOWN:,} more (--json lists them all)")
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        return [line for line in map(str.strip, path.read_text("utf-8").splitlines()) if line]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UseError(f"--list: {path} cannot be read: {error}") from None
+
+
+def _sources(images: Path | None, texts: list[Path] | None) -> "IndexSources":
+    """What is named, read with a line every while."""
+    from gog.pipelines.cli.progress import PLAIN_EVERY
+    from gog.pipelines.tools.index_sources import IndexSources
+
+    if images is None and not texts:
+        raise UseError("nothing to index: name a folder with --images, texts with --texts, or both")
+    if images is not None and not images.is_dir():
+        raise UseError(f"{images} is no folder: --images takes a folder of pictures")
+    shown = time.monotonic()
+
+    def on(number: int, what: str) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > PLAIN_EVERY:
+            shown = time.monotonic()
+            print(f"{number:,} {what}", file=sys.stderr, flush=True)
+
+    return IndexSources(images, texts or [], partial(on, what="pictures"), partial(on, what="pages"))
+
+
+def _tell_cells(index: str, cells: "Cells") -> None:
+    found = f"{cells.recall_at_10:.1%} of what an exact search has in its first ten"
+    enough = "" if cells.holds else ", which is less than it should be"
+    print(f"{index} is searched in {cells.probes:,} of {cells.cells:,} cells, which finds {found}{enough}")
+
+
+def _tell_skipped(skipped: tuple[tuple[str, str], ...]) -> None:
+    for where, why in skipped[:SHOWN]:
+        print(f"left out: {one_line(where, 100)}: {one_line(why, 200)}")
+    if len(skipped) > SHOWN:
+        print(f"left out: {len(skipped) - SHOWN:,} more (--json lists them all)")
 
 
 def _encoder(address: str, ability: str) -> "NamedEncoder | None":

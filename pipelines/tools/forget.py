@@ -22,7 +22,7 @@ from gog.schemas import TABLES, Reject, Unit
 from gog.schemas.rows import to_row
 from gog.transforms.part_file import encode_part
 from gog.transforms.place import files_below, name_below, place, remove_folder
-from gog.transforms.services.search.gallery_removal import remove_pictures
+from gog.transforms.services.search.gallery_change import remove_pictures
 from gog.transforms.services.store.records import Mode
 
 Row = dict[str, Any]

@@ -8,7 +8,7 @@ from gog.pipelines.lake.lake import Lake
 from gog.transforms.object_path import ObjectPath
 from gog.transforms.place import place
 from gog.transforms.services.provider import BUNDLED
-from gog.transforms.services.search.gallery_removal import pictures_in
+from gog.transforms.services.search.gallery_change import pictures_in
 from gog.transforms.services.search.index_bucket import IndexMissingError, read_manifest
 
 _NEEDED: Final = ("text_search", "image_search", "folder")

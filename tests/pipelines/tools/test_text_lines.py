@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gog.pipelines.tools.build_index import build_index
+from gog.pipelines.tools.index_sources import IndexSources
 from gog.pipelines.tools.text_lines import Texts
 from gog.transforms.sources.formats import SourceError
 
@@ -109,6 +110,8 @@ def test_a_build_streams_what_it_reads(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(jsonl([{"title": "Bergen"}, *[{"title": "Lone", "url": "https://l"}] * 2]))
     pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "b.parquet")
     seen: list[int] = []
-    report = build_index(None, [tmp_path / "a.jsonl", tmp_path / "b.parquet"], tmp_path / "index", on_page=seen.append)
+    report = build_index(
+        IndexSources(None, [tmp_path / "a.jsonl", tmp_path / "b.parquet"], on_page=seen.append), tmp_path / "index"
+    )
     assert (report.pages, report.skipped) == (3, ())
     assert seen == [0, 1, 2]

@@ -1,15 +1,15 @@
 """`corpus:` a text search over local pages: by the words of their passages (`word_table`), and with an encoder also by
 what they mean; the two rankings are fused.
 
-Folder: `index.json`; the files of `word_table`; `passages.jsonl`, `rows.npy` (offset and length in it); with an
-encoder those of `passage_vectors`.
+Folder: `index.json`; the files of `word_table`; `passages.jsonl`, `rows.npy` (offset and length in it),
+`page_sizes.npy` (passages of each page); with an encoder those of `passage_vectors`.
 """
 
 import asyncio
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -25,7 +25,7 @@ from gog.transforms.services.encoders.encoder import Encoder
 from gog.transforms.services.protocols import ServiceError
 from gog.transforms.services.provider import Opening, Provider, ProviderError
 from gog.transforms.services.search.begun import Begun
-from gog.transforms.services.search.counted_blocks import COUNTS, GROWING, LINES, SIZES, counted_blocks
+from gog.transforms.services.search.counted_blocks import COUNTS, GROWING, LINES, PAGES, SIZES, counted_blocks
 from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder, encoder_of
 from gog.transforms.services.search.excerpts import excerpt, sentences
 from gog.transforms.services.search.fusion import DAMPING, fuse
@@ -68,45 +68,69 @@ def build_corpus(
     *,
     name: str | None = None,
     encoder: NamedEncoder | None = None,
+    known: Path | None = None,
 ) -> CorpusReport:
     """Write an index of pages (url, title, text) into a folder, replacing an earlier one.
 
     Pages without an address or a word are left out and reported; text after the first million characters is not
     read. What is done when a build is ended stays beside the folder, and the next goes on with it: the index has the
-    same bytes. Words are counted by all processes of `gog.transforms.cores`. Raises `ServiceError` where the encoder
-    fails.
+    same bytes. Words are counted by all processes of `gog.transforms.cores`. Vectors that the earlier index has, or the
+    one in the folder `known`, are taken from there. Raises `ServiceError` where the encoder fails.
     """
     skipped: list[tuple[str, str]] = []
-    digest, pages, paired = hashlib.sha256(FORMAT.encode()), 0, False
-    sizes = [np.zeros(0, np.int32)]
+    digest, paired = hashlib.sha256(FORMAT.encode()), False
+    sizes, pages = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
     with building(folder) as fresh, closing(Begun(folder, f"{FORMAT} {encoder is not None}", GROWING)) as begun:
-        vectors = PassageVectorWriter(encoder, folder, fresh) if encoder else None
+        vectors = PassageVectorWriter(encoder, folder, fresh, known or folder) if encoder else None
         writer = WordWriter()
         for block, done in counted_blocks(articles, begun, writer, encoded=encoder is not None):
             digest.update(done.pieces[LINES])
             sizes.append(np.frombuffer(done.pieces[SIZES], np.int32))
+            pages.append(np.frombuffer(done.pieces[PAGES], np.int32))
             skipped += [(where, why) for where, why in done.said["skipped"]]
-            pages, paired = pages + done.said["pages"], paired or done.said["paired"]
+            paired = paired or done.said["paired"]
             if vectors:
                 for address, text in to_encode(block):
                     vectors.add(address, text)
         shutil.copyfile(begun.folder / LINES, fresh / LINES)
         writer.finish(begun.folder / COUNTS, fresh)
-        lengths = np.concatenate(sizes).astype(np.int64)
-        np.save(fresh / "rows.npy", np.stack([np.cumsum(lengths) - lengths, lengths], axis=1))
-        if paired:
-            digest.update(b"pairs of letters")
-        head = {"format": FORMAT, "name": clean(name or folder.name, 80), "pages": pages, "passages": len(lengths)}
-        if vectors:
-            head |= vectors.finish()
-            digest.update(vectors.embedder.encode())
-            if cells := head.get("approximate"):
-                digest.update(canonical_json(cells).encode())
-        write_head(fresh, "corpus", {**head, "version": digest.hexdigest()[:12]})
+        told = vectors.finish() if vectors else {}
+        head = finish_corpus(fresh, clean(name or folder.name, 80), digest, sizes, pages, paired=paired, vectors=told)
     begun.drop()
     if vectors:
         vectors.done()
-    return CorpusReport(pages, len(lengths), tuple(skipped), cells_in(head))
+    return CorpusReport(head["pages"], head["passages"], tuple(skipped), cells_in(head))
+
+
+def finish_corpus(
+    folder: Path,
+    name: str,
+    digest: "hashlib._Hash",
+    sizes: Sequence[NDArray[np.int32]],
+    pages: Sequence[NDArray[np.int32]],
+    *,
+    paired: bool,
+    vectors: dict[str, Any],
+) -> dict[str, Any]:
+    """Write where the lines of passages are, of these sizes, how many a page has, and the head, last of all files.
+
+    `digest` is of the format and all lines; `paired` is whether a passage has letters that are taken in pairs;
+    `vectors` is what the head says of them. Returns the head.
+    """
+    lengths, of_pages = np.concatenate(sizes).astype(np.int64), np.concatenate(pages)
+    np.save(folder / "rows.npy", np.stack([np.cumsum(lengths) - lengths, lengths], axis=1))
+    np.save(folder / "page_sizes.npy", of_pages)
+    if paired:
+        digest.update(b"pairs of letters")
+    if vectors:
+        digest.update(vectors["embedder"].encode())
+    if cells := vectors.get("approximate"):
+        digest.update(canonical_json(cells).encode())
+    head = {"format": FORMAT, "name": name, "pages": len(of_pages), "passages": len(lengths)}
+    head |= {"paired": True} if paired else {}
+    head |= {**vectors, "version": digest.hexdigest()[:12]}
+    write_head(folder, "corpus", head)
+    return head
 
 
 def _encoder_of(folder: Path, head: dict[str, Any], calls: bool) -> Encoder | None:

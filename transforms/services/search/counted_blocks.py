@@ -12,11 +12,14 @@ from gog.transforms.services.search.word_writer import WordWriter
 
 LINES: Final = "passages.jsonl"
 SIZES: Final = "sizes.bin"
+PAGES: Final = "pages.bin"
 COUNTS: Final = "counts.bin"
 _WORDS: Final = "words.txt"
 _LENGTHS: Final = "lengths.bin"
-GROWING: Final = (LINES, SIZES, COUNTS, _WORDS, _LENGTHS)
-"""Files of a build that is begun: lines of passages, their sizes, numbered counts, new words, lengths of passages."""
+GROWING: Final = (LINES, SIZES, PAGES, COUNTS, _WORDS, _LENGTHS)
+"""Files of a build that is begun: lines of passages, their sizes, how many a page has, numbered counts, new words,
+lengths of passages.
+"""
 
 
 def counted_blocks(
@@ -36,11 +39,12 @@ def counted_blocks(
             pieces = {
                 LINES: counted.lines,
                 SIZES: counted.sizes,
+                PAGES: counted.pages,
                 COUNTS: words.counts,
                 _WORDS: "".join(f"{word}\n" for word in words.vocabulary).encode(),
                 _LENGTHS: words.lengths,
             }
-            told = {"pages": counted.pages, "paired": counted.paired, "skipped": counted.skipped}
+            told = {"paired": counted.paired, "skipped": counted.skipped}
             done = Done(pieces, told)
             begun.add(key, done)
         yield block, done

@@ -64,6 +64,12 @@ def encoder_of(folder: Path, head: Mapping[str, Any], *, calls: bool = True) -> 
     return encoder
 
 
+def named_encoder(folder: Path, head: Mapping[str, Any]) -> NamedEncoder | None:
+    """The same, with the address that the index has; raises as `encoder_of`."""
+    encoder = encoder_of(folder, head)
+    return NamedEncoder(str(head["encoder"]), encoder) if encoder is not None else None
+
+
 def check_encoder(head: Mapping[str, Any], opening: Opening) -> None:
     """Raise `ProviderError` where the encoder that an index names, or faiss, is not to be had; loads and calls nothing.
 

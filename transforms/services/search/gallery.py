@@ -66,15 +66,17 @@ def build_gallery(
     *,
     name: str | None = None,
     encoder: NamedEncoder | None = None,
+    known: Path | None = None,
 ) -> GalleryReport:
     """Write an index of pictures (url, title, snippet, file) into a folder, replacing an earlier one.
 
     Unreadable pictures, and those without an address, are left out and reported. The name (the folder's, unless
-    given) is part of the service's id. Raises `ServiceError` where the encoder fails; what it has encoded is kept.
+    given) is part of the service's id. Vectors that the earlier index has, or the one in the folder `known`, are taken
+    from there. Raises `ServiceError` where the encoder fails; what it has encoded is kept.
     """
     skipped: list[tuple[str, str]] = []
     with building(folder) as fresh:
-        table = _Encoded(encoder, folder, fresh) if encoder else _Grids(fresh)
+        table = _Encoded(encoder, folder, fresh, known or folder) if encoder else _Grids(fresh)
         with GalleryWriter(fresh, table.embedder) as writer, closing(table):
             for address, title, snippet, data, image in _readable(pictures, skipped):
                 sha256, thumbnail = sha256_hex(data), thumbnail_of(image)
@@ -130,11 +132,11 @@ class _Grids:
 class _Encoded:
     """Embeddings of pictures by an encoder."""
 
-    def __init__(self, encoder: NamedEncoder, folder: Path, fresh: Path) -> None:
-        self._named, self._folder, self._file = encoder, folder, fresh / EMBEDDINGS
+    def __init__(self, encoder: NamedEncoder, folder: Path, fresh: Path, known: Path) -> None:
+        self._named, self._known, self._file = encoder, known, fresh / EMBEDDINGS
         self.embedder = encoder.encoder.id
         self._kept = KeptVectors(folder, self.embedder)
-        self._kept.take(*_earlier(folder, self.embedder))
+        self._kept.take(*_earlier(known, self.embedder))
         self._builder = VectorBuilder[Image.Image](self._file, self._kept, encoder.encoder.pictures, check_rows)
 
     def add(self, image: Image.Image, key: bytes) -> None:
@@ -142,7 +144,7 @@ class _Encoded:
 
     def finish(self) -> dict[str, Any]:
         origin = self._builder.finish()
-        cells = write_cells(self._file, earlier_cells(self._folder, "gallery", origin))
+        cells = write_cells(self._file, earlier_cells(self._known, "gallery", origin))
         return {"views": 1, **self._named.head(), **cells}
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from gog.schemas import Hit, canonical_json
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import jpeg, sha256_hex
 from gog.transforms.services.search.index_folder import HeldFile, write_head
+from gog.transforms.services.search.index_parts import Staying, copy_spans
 
 THUMBNAIL: Final = 224
 """Pixels of its longer side."""
@@ -28,7 +29,7 @@ class GalleryWriter:
         """`embedder` names what makes the embeddings."""
         self._folder, self._embedder, self._digest = folder, embedder, hashlib.sha256(embedder.encode())
         self._meta, self._thumbs = (folder / "meta.jsonl").open("wb"), (folder / "thumbnails.bin").open("wb")
-        self._rows: list[tuple[int, int, int, int]] = []
+        self._rows: list[list[int]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -43,10 +44,23 @@ class GalleryWriter:
 
     def add(self, line: bytes, thumbnail: bytes) -> None:
         """The next picture: its line of `meta.jsonl`, and its thumbnail's file."""
-        self._rows.append((self._meta.tell(), len(line), self._thumbs.tell(), len(thumbnail)))
+        self._rows.append([self._meta.tell(), len(line), self._thumbs.tell(), len(thumbnail)])
         self._meta.write(line)
         self._thumbs.write(thumbnail)
         self._digest.update(line)
+
+    def copy(self, part: Staying) -> None:
+        """The pictures that stay of another index. Raises `ValueError` where it is damaged."""
+        rows = part.load("rows")[part.stays]
+        lengths, moved = rows[:, [1, 3]], rows.copy()
+        moved[:, [0, 2]] = np.cumsum(lengths, axis=0) - lengths + [self._meta.tell(), self._thumbs.tell()]
+        self._rows += moved.tolist()
+        copy_spans(part.folder / "meta.jsonl", rows[:, 0], rows[:, 1], self._line)
+        copy_spans(part.folder / "thumbnails.bin", rows[:, 2], rows[:, 3], self._thumbs.write)
+
+    def _line(self, data: bytes) -> None:
+        self._meta.write(data)
+        self._digest.update(data)
 
     def finish(self, head: dict[str, Any]) -> None:
         """Write where each picture's bytes are, and the head, last of all files: `name`, `views` (rows of the

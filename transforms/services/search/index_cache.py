@@ -23,7 +23,7 @@ from gog.transforms.services.search.index_bucket import (
     publish,
     read_manifest,
 )
-from gog.transforms.services.search.index_folder import HEAD, IndexFolderError, IndexUnwrittenError
+from gog.transforms.services.search.index_folder import HEAD, IndexFolderError, IndexUnwrittenError, read_head
 
 BOUND_GB: Final = "GOG_INDEX_CACHE_GB"
 """Environment variable: the bound of what is kept."""
@@ -143,7 +143,7 @@ def drop_cached(content: str) -> None:
 @contextmanager
 def changed(place: ObjectPath, needed: tuple[str, ...], written: tuple[str, ...]) -> Iterator[Path]:
     """A folder of this machine where the indexes of a place are worked on: those `needed` are there as they are, where
-    there are any, and those `written` are put in their place when the block ends well.
+    there are any, and those `written` are put in their place when the block ends well; not where they are the same.
 
     What else a block that failed leaves there is found again by the next. Raises `IndexFolderError`,
     `IndexUnwrittenError`.
@@ -166,10 +166,17 @@ def changed(place: ObjectPath, needed: tuple[str, ...], written: tuple[str, ...]
                 _fetched(place, kind, manifest, folder / kind)
         yield folder
         for kind in written:
-            publish(folder / kind, place, kind, earlier[kind])
+            if not _is_same(folder / kind, kind, earlier[kind]):
+                publish(folder / kind, place, kind, earlier[kind])
         shutil.rmtree(folder)
     finally:
         os.close(lock)
+
+
+def _is_same(folder: Path, kind: str, manifest: Manifest | None) -> bool:
+    """Whether an index is that of a manifest: its version is a hash of what it holds."""
+    files = {path.name for path in folder.iterdir()} - {HEAD}
+    return manifest is not None and read_head(folder, kind) == manifest.head and files == manifest.files.keys()
 
 
 def _fetched(place: ObjectPath, kind: str, manifest: Manifest, folder: Path) -> None:

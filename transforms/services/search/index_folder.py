@@ -58,6 +58,44 @@ def building(folder: Path, *, replace: bool = True) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """While no other process changes this index, or one beside it.
+
+    Raises `IndexUnwrittenError` where one does, and `IndexFolderError` where there is none.
+    """
+    import fcntl  # not on Windows, where only this fails
+
+    try:
+        lock = os.open(folder.parent, os.O_RDONLY)
+    except OSError as error:
+        raise IndexFolderError(f"there is no index in {folder.parent}: make one with `gog index build`") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise IndexUnwrittenError(f"another process changes the index {folder}: wait for it to end") from None
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def replacing(folder: Path, kind: str, head: dict[str, Any]) -> Iterator[Path]:
+    """`building` what takes the place of the index of this head. Raises `IndexUnwrittenError` also where another has
+    taken its place meanwhile.
+    """
+    with building(folder) as fresh:
+        yield fresh
+        check_head(folder, kind, head)
+
+
+def check_head(folder: Path, kind: str, head: dict[str, Any]) -> None:
+    """Raise `IndexUnwrittenError` where an index is another by now than that of this head."""
+    if read_head(folder, kind) != head:
+        raise IndexUnwrittenError(f"{folder} was changed by another meanwhile, and stays as that left it")
+
+
 def write_head(folder: Path, kind: str, head: dict[str, Any]) -> None:
     """Write `index.json`, last of all files: what the folder holds."""
     (folder / HEAD).write_text(canonical_json({**head, "kind": kind}) + "\n", "utf-8")

@@ -52,7 +52,8 @@ class Counted(NamedTuple):
     sizes: bytes
     """Of each line, int32."""
     words: CountedWords
-    pages: int
+    pages: bytes
+    """Passages of each page, int32."""
     paired: bool
     """Whether a passage has letters that are taken in pairs."""
     skipped: list[tuple[str, str]]
@@ -80,17 +81,18 @@ def counter() -> "Callable[[Block, bool], Counted]":
 def count(block: Block, encoded: bool) -> Counted:
     """Passages and words of a block's pages; `encoded` where an encoder reads them, too."""
     skipped: list[tuple[str, str]] = []
-    lines, sizes, counts = bytearray(), array("i"), WordCounts()
-    pages, paired = 0, False
+    lines, sizes, counts, pages = bytearray(), array("i"), WordCounts(), array("i")
+    paired = False
     for address, heading, body in _readable(block, skipped):
+        before = len(sizes)
         for under, passage in _passages(body, heading, encoded=encoded):
             line = f"{canonical_json({'url': address, 'title': heading, 'text': passage})}\n".encode()
             lines += line
             sizes.append(len(line))
             counts.add(words(heading) * TITLE_WEIGHT + words(under) + words(passage))
             paired = paired or UNSPACED.search(passage) is not None
-        pages += 1
-    return Counted(bytes(lines), sizes.tobytes(), counts.counted(), pages, paired, skipped)
+        pages.append(len(sizes) - before)
+    return Counted(bytes(lines), sizes.tobytes(), counts.counted(), pages.tobytes(), paired, skipped)
 
 
 def to_encode(block: Block) -> Iterator[tuple[str, str]]:

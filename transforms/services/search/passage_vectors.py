@@ -6,6 +6,7 @@ encoded, a passage) and `pages.npy` (the number of its page).
 
 import hashlib
 from array import array
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,25 +16,26 @@ from numpy.typing import NDArray
 from gog.transforms.services.encoders.encoder import Vectors
 from gog.transforms.services.search.encoders_of import NamedEncoder
 from gog.transforms.services.search.index_folder import IndexFolderError, read_head
+from gog.transforms.services.search.index_parts import Staying
 from gog.transforms.services.search.kept_vectors import KeptVectors
-from gog.transforms.services.search.vector_cells import check_rows, earlier_cells, open_vectors, write_cells
-from gog.transforms.services.search.vector_table import VectorBuilder
+from gog.transforms.services.search.vector_cells import Earlier, check_rows, earlier_cells, open_vectors, write_cells
+from gog.transforms.services.search.vector_table import VectorBuilder, write_rows
 
-_KEY: Final = 32
+KEY: Final = 32
 """Bytes of a hash."""
-_ROWS: Final = "embeddings.npy"
+ROWS: Final = "embeddings.npy"
 
 
 class PassageVectorWriter:
     """Encodes passages as they come, and writes the files."""
 
-    def __init__(self, named: NamedEncoder, folder: Path, fresh: Path) -> None:
-        """Into `fresh`, which will stand in the place of `folder`."""
+    def __init__(self, named: NamedEncoder, folder: Path, fresh: Path, known: Path) -> None:
+        """Into `fresh`, which will stand in the place of `folder`; vectors of the index in `known` are taken."""
         self.embedder = named.encoder.id
-        self._named, self._folder, self._fresh = named, folder, fresh
+        self._named, self._known, self._fresh = named, known, fresh
         self._kept = KeptVectors(folder, self.embedder)
-        self._kept.take(*_earlier(folder, self.embedder))
-        self._builder = VectorBuilder[str](fresh / _ROWS, self._kept, self._encode, check_rows)
+        self._kept.take(*_earlier(known, self.embedder))
+        self._builder = VectorBuilder[str](fresh / ROWS, self._kept, self._encode, check_rows)
         self._keys = (fresh / "keys.bin").open("wb")
         self._pages = array("q")
         self._numbers: dict[str, int] = {}
@@ -58,7 +60,7 @@ class PassageVectorWriter:
         origin = self._builder.finish()
         np.save(self._fresh / "pages.npy", np.array(self._pages, np.int64))
         self._keys.close()
-        cells = write_cells(self._fresh / _ROWS, earlier_cells(self._folder, "corpus", origin))
+        cells = write_cells(self._fresh / ROWS, earlier_cells(self._known, "corpus", origin))
         return {"embedder": self.embedder, **self._named.head(), **cells}
 
     def done(self) -> None:
@@ -71,11 +73,11 @@ class PassageVectors:
 
     def __init__(self, folder: Path, passages: int, head: dict[str, Any]) -> None:
         """Of so many passages. Raises `OSError` and `ValueError` where they are damaged, and as `open_vectors`."""
-        rows = np.load(folder / _ROWS, mmap_mode="r", allow_pickle=False)
+        rows = np.load(folder / ROWS, mmap_mode="r", allow_pickle=False)
         self.pages: NDArray[np.int64] = np.load(folder / "pages.npy", allow_pickle=False)
         if not len(rows) == len(self.pages) == passages:
             raise ValueError(f"{len(rows)} vectors for {passages} passages")
-        self.table = open_vectors(folder / _ROWS, head)
+        self.table = open_vectors(folder / ROWS, head)
 
     def beside(self, passage: int) -> range:
         """The passage, with the one before and the one after it that are of the same page."""
@@ -84,14 +86,37 @@ class PassageVectors:
         return range(same[0], same[-1] + 1)
 
 
+def merge_vectors(
+    parts: list[Staying], folder: Path, head: Mapping[str, Any], origin: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Write the files of what stays of the parts, whose first is the index of this head; returns what the new head says
+    of them. `origin` has the number of each passage in it, or -1. Raises `ValueError` where they do not fit.
+    """
+    write_rows(folder / ROWS, [(part.load("embeddings"), np.flatnonzero(part.stays)) for part in parts])
+    with (folder / "keys.bin").open("wb") as file:
+        for part in parts:
+            keys = np.fromfile(part.folder / "keys.bin", np.uint8).reshape(-1, KEY)
+            file.write(keys[part.stays].tobytes())
+    pages, count = [], 0
+    for part in parts:
+        numbers = part.load("pages")
+        pages.append(numbers[part.stays] + count)
+        count += int(numbers.max(initial=-1)) + 1
+    # Numbered as they come.
+    _, first, numbers = np.unique(np.concatenate(pages), return_index=True, return_inverse=True)
+    np.save(folder / "pages.npy", np.argsort(np.argsort(first))[numbers].astype(np.int64))
+    cells = write_cells(folder / ROWS, Earlier(parts[0].folder, dict(head), origin))
+    return {name: head[name] for name in ("embedder", "encoder", "precision") if name in head} | cells
+
+
 def _earlier(folder: Path, embedder: str) -> tuple[list[bytes], Vectors]:
     """Hashes and vectors of an earlier index's passages, if the same encoder made them."""
     try:
         if read_head(folder, "corpus").get("embedder") == embedder:
-            rows: Vectors = np.load(folder / _ROWS, mmap_mode="r", allow_pickle=False)
+            rows: Vectors = np.load(folder / ROWS, mmap_mode="r", allow_pickle=False)
             keys = (folder / "keys.bin").read_bytes()
-            if len(keys) == _KEY * len(rows):
-                return [keys[at : at + _KEY] for at in range(0, len(keys), _KEY)], rows
+            if len(keys) == KEY * len(rows):
+                return [keys[at : at + KEY] for at in range(0, len(keys), KEY)], rows
     except (IndexFolderError, OSError, ValueError):
         pass  # what is damaged is built anew
     return [], np.zeros((0, 1), np.float32)

@@ -3,7 +3,7 @@
 import io
 import random
 from array import array
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -92,12 +92,20 @@ class VectorBuilder(Generic[T]):
         self._file.write(vector.astype("<f4").tobytes())
 
 
-def write_rows(file: Path, rows: Vectors, numbers: NDArray[np.int64]) -> None:
-    """Write a file of some rows alone, by their numbers."""
+def write_rows(file: Path, parts: Sequence[tuple[Vectors, NDArray[np.int64]]], empty: int = 1) -> None:
+    """Write a file of some rows of others alone, by their numbers, one part behind the other; of none has `empty`
+    dimensions.
+
+    Raises `ValueError` where their dimensions differ.
+    """
+    dimensions = {rows.shape[1] for rows, numbers in parts if len(numbers)} or {empty}
+    if len(dimensions) > 1:
+        raise ValueError(f"vectors of {sorted(dimensions)} dimensions cannot be compared")
     with file.open("wb") as out:
-        out.write(header(len(numbers), rows.shape[1]))
-        for start in range(0, len(numbers), _BLOCK):
-            out.write(rows[numbers[start : start + _BLOCK]].astype("<f4").tobytes())
+        out.write(header(sum(len(numbers) for _, numbers in parts), *dimensions))
+        for rows, numbers in parts:
+            for start in range(0, len(numbers), _BLOCK):
+                out.write(rows[numbers[start : start + _BLOCK]].astype("<f4").tobytes())
 
 
 def header(rows: int, dimensions: int) -> bytes:

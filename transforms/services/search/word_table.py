@@ -1,4 +1,4 @@
-"""The words of passages, scored by BM25 (`word_writer`) and memory-mapped.
+"""The words of passages, scored by BM25 (`word_scores`) and memory-mapped.
 
 A score is the passage's BM25 score (Lucene's variant, which never exceeds the sum of the query words' weights)
 divided by that sum: 0 when no word of the query is in the passage, towards 1 when all are, often. A word that no

@@ -1,4 +1,4 @@
-"""Scores the words of passages for a `WordTable`: BM25, Lucene's variant.
+"""Counts the words of passages for `WordScores`.
 
 Words are counted in blocks of passages, anywhere (`WordCounts`), and numbered as they come (`WordWriter`). What is held
 in memory is the vocabulary and some numbers a passage; the counts wait in a file.
@@ -14,11 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gog.schemas import canonical_json
+from gog.transforms.services.search.word_scores import WordScores
 
-K1: Final = 1.5
-"""How soon more of a word says no more."""
-B: Final = 0.75
-"""How far a longer passage needs more of it."""
 _BLOCK: Final = 1 << 22
 """Counts that are scored at once, about."""
 
@@ -84,33 +81,14 @@ class WordWriter:
         (folder / "words.json").write_text(canonical_json(self._numbers), "utf-8")
         told = np.concatenate([np.zeros((0, 2), np.int32), *self._lengths])
         sizes, lengths = told[:, 0], told[:, 1].astype(np.int64)
-        words, passages = len(self._numbers), len(sizes)
+        having, most = np.zeros(len(self._numbers), np.int64), 0
         self._numbers = {}
-        having = np.zeros(words, np.int64)
         for counts, _ in _blocks(waiting, sizes):
-            having += np.bincount(counts[:, 0], minlength=words)
-        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(having)])
-        rarity = np.log(1 + (passages - having + 0.5) / (having + 0.5)).astype(np.float32)
-        np.save(folder / "starts.npy", starts)
-        weights = _table(folder / "weights.npy", np.float32, int(starts[-1]))
-        where = _table(folder / "passages.npy", np.int32, int(starts[-1]))
-        free = starts[:-1].copy()
-        usual = float(lengths.mean()) if passages else 1.0
+            having += np.bincount(counts[:, 0], minlength=len(having))
+            most = max(most, int(counts[:, 1].max(initial=0)))
+        scores = WordScores(folder, having, most, lengths)
         for counts, of in _blocks(waiting, sizes):
-            order = np.argsort(counts[:, 0], kind="stable")
-            word, count, passage = counts[order, 0], counts[order, 1], of[order]
-            found, first, often = np.unique(word, return_index=True, return_counts=True)
-            at = np.repeat(free[found] - first, often) + np.arange(len(word))
-            weights[at] = rarity[word] * (count / (K1 * (1 - B + B * lengths[passage] / usual) + count))
-            where[at] = passage
-            free[found] += often
-
-
-def _table(file: Path, kind: type[np.generic], size: int) -> NDArray[np.generic]:
-    if not size:  # nothing can be mapped
-        np.save(file, np.zeros(0, kind))
-        return np.zeros(0, kind)
-    return np.lib.format.open_memmap(file, "w+", kind, (size,))
+            scores.add(counts[:, 0], counts[:, 1], of)
 
 
 def _blocks(waiting: Path, sizes: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:

@@ -173,5 +173,5 @@ def test_a_snippet_shows_what_stands_beside_the_sentence_that_was_asked_for(tmp_
 
 def test_no_pickle_in_the_folder(tmp_path: Path) -> None:
     build_corpus(PAGES, tmp_path / "c")
-    assert sorted(path.suffix for path in (tmp_path / "c").iterdir()) == [".json", ".json", ".jsonl", *[".npy"] * 4]
+    assert sorted(path.suffix for path in (tmp_path / "c").iterdir()) == [".json", ".json", ".jsonl", *[".npy"] * 7]
     assert json.loads((tmp_path / "c" / "index.json").read_text())["kind"] == "corpus"

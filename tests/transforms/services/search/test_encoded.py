@@ -20,7 +20,7 @@ from gog.transforms.services.provider import ProviderError
 from gog.transforms.services.search.corpus import SNIPPET, Corpus, build_corpus
 from gog.transforms.services.search.encoders_of import NamedEncoder, open_encoder
 from gog.transforms.services.search.gallery import Gallery, build_gallery
-from gog.transforms.services.search.gallery_removal import remove_pictures
+from gog.transforms.services.search.gallery_change import remove_pictures
 from gog.transforms.services.search.index_folder import IndexFolderError
 
 FILES = [jpeg(texture(number, 120, 90), 90) for number in range(6)]

@@ -24,7 +24,7 @@ from gog.transforms.services.search import vector_cells
 from gog.transforms.services.search.corpus import Corpus, build_corpus
 from gog.transforms.services.search.encoders_of import NamedEncoder, check_encoder
 from gog.transforms.services.search.gallery import Gallery, build_gallery
-from gog.transforms.services.search.gallery_removal import remove_pictures
+from gog.transforms.services.search.gallery_change import remove_pictures
 from gog.transforms.services.search.index_folder import IndexFolderError, read_head
 from gog.transforms.services.search.vector_cells import CellTable, Earlier, open_vectors, write_cells
 from gog.transforms.services.search.vector_table import VectorTable

@@ -21,7 +21,8 @@ def written(folder: Path, passages: list[list[str]]) -> WordTable:
                 counts.add(tokens)
             file.write(writer.numbered(counts.counted()).counts)
     writer.finish(waiting, folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["passages.npy", "starts.npy", "weights.npy", "words.json"]
+    names = ["counts.npy", "lengths.npy", "passages.npy", "starts.npy", "weights.npy", "words.json"]
+    assert sorted(path.name for path in folder.iterdir()) == names
     return WordTable(folder, len(passages))
 
 

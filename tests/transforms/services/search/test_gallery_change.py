@@ -11,7 +11,7 @@ from textures import jpeg, texture
 from gog.pipelines.lake.image_files import ImageFiles as ImageStore
 from gog.transforms.services.search import grid_table, vector_cells
 from gog.transforms.services.search.gallery import Gallery, build_gallery
-from gog.transforms.services.search.gallery_removal import pictures_in, remove_pictures
+from gog.transforms.services.search.gallery_change import pictures_in, remove_pictures
 from gog.transforms.services.search.index_folder import IndexFolderError
 
 FILES = [jpeg(texture(number, 120, 90), 90) for number in range(5)]
