@@ -74,7 +74,9 @@ class CorrectedBox(Record):
     call: int = Field(default=0, ge=0)
     """Among the calls of the turn, from 0 on."""
     box: BoxField
-    """On the original."""
+    """On the picture of the question at which the gaze looked."""
+    on_image: int = Field(default=0, ge=0)
+    """Number of that picture."""
 
     @property
     def key(self) -> str:

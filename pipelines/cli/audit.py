@@ -93,10 +93,10 @@ def _ask(run: "Run", sample: Sequence[str], book: "AuditBook", who: str) -> None
             here = records[name]
             known = f"; you said {words_of[said[name]]}" if name in said else ""
             console.print(Rule(f"{at + 1} of {len(order)}  {name}{known}", align="left", style="dim"))
-            picture = _picture(run, here)
-            console.print(verdict_table(here, picture))
+            pictures = _pictures(run, here)
+            console.print(verdict_table(here, pictures))
             while (word := _word(words, question_of(here))) == "more":
-                console.print(verdict_table(here, picture, whole=True))
+                console.print(verdict_table(here, pictures, whole=True))
             if word == "quit":
                 break
             if word == "back":
@@ -109,11 +109,11 @@ def _ask(run: "Run", sample: Sequence[str], book: "AuditBook", who: str) -> None
     print(f"{front:,} of {len(order):,} decided or skipped{goes_on}")
 
 
-def _picture(run: "Run", records: "Records") -> Path | None:
-    """Where the question's image is."""
+def _pictures(run: "Run", records: "Records") -> list[Path]:
+    """Where the question's images are; none where one of them is missing."""
     with suppress(KeyError, OSError):
-        return run.lake.images.path(records.seed.image_sha256) if records.seed else None
-    return None
+        return [run.lake.images.path(sha256) for sha256 in records.seed.image_hashes] if records.seed else []
+    return []
 
 
 def _word(words: Iterator[str], question: str) -> str:

@@ -81,12 +81,16 @@ def _show(config: "Config", count: int) -> None:
         seed = shown.seed
         console.print(Text(shown.row_id, style="bold"))
         if console.is_terminal and console.color_system in ("256", "truecolor"):
-            console.print(in_blocks(shown.pixels))
+            for picture in shown.pictures:
+                console.print(in_blocks(picture.pixels))
         span = (
             "" if seed.answer_low is None and seed.answer_high is None else f", {seed.answer_low} to {seed.answer_high}"
         )
         lines = {
-            "picture": f"{shown.picture} ({shown.kind}, {shown.pixels.width} x {shown.pixels.height})",
+            **{
+                f"picture {number}" if len(shown.pictures) > 1 else "picture": str(picture)
+                for number, picture in enumerate(shown.pictures)
+            },
             "question": seed.question,
             "answers": ", ".join(repr(answer) for answer in seed.answers),
             "type": f"{seed.answer_type}{f' in {seed.answer_unit}' if seed.answer_unit else ''}{span}",

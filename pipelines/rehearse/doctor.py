@@ -192,9 +192,9 @@ def _source(config: Config) -> Iterator[Check]:
         yield Check("pictures", "ok", f"{found.opened - len(bad)} were opened")
     for number, shown in enumerate(found.seeds, start=1):
         seed = shown.seed
-        picture = f"{shown.picture} ({shown.kind}, {shown.pixels.width} x {shown.pixels.height})"
+        pictures = " and ".join(map(str, shown.pictures))
         answers = ", ".join(repr(answer) for answer in seed.answers[:5])
-        yield Check(f"seed {number}", "ok", f"{seed.question[:200]!r} of {picture}: {answers} ({seed.answer_type})")
+        yield Check(f"seed {number}", "ok", f"{seed.question[:200]!r} of {pictures}: {answers} ({seed.answer_type})")
 
 
 def _services(config: Config) -> Iterator[Check]:

@@ -9,9 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from gog.pipelines.lake.one_line import one_line
-from gog.pipelines.show.trajectory import Turn, behaviour_words, judgement_of, turns_of
+from gog.pipelines.show.judgement import behaviour_words, judgement_of
+from gog.pipelines.show.trajectory import Turn, turns_of
 from gog.schemas import Outcome, Reject, Seed, Trajectory, Verdict
 from gog.transforms.episode.driver import Driven, OnTurn
+from gog.transforms.episode.trajectory import images_of
 from gog.transforms.synthesize.propose import Proposed
 from gog.transforms.synthesize.screen import Screened
 
@@ -39,7 +41,8 @@ class Teller:
         self._console.print()
         self._console.print(Rule(Text(f"Seed {number} of {count}", style="bold"), align="left", characters="─"))
         self._console.print(Text(one_line(seed.question, LONG), style="bold"))
-        about = [seed.dataset, seed.category, f"{seed.width} x {seed.height} pixels", seed.seed_id]
+        sizes = " and ".join(f"{image.width} x {image.height}" for image in images_of(seed))
+        about = [seed.dataset, seed.category, f"{sizes} pixels", seed.seed_id]
         self._line("seed", "  ".join(filter(None, about)), "dim")
         self._line("accepted", " | ".join(seed.answers), "dim")
 
@@ -52,12 +55,14 @@ class Teller:
             self.rejected(screened.reject)
 
     def regions(self, proposed: Proposed, seed: Seed) -> None:
-        """Where a gaze may be worth it, in pixels."""
-        places = []
+        """Where a gaze may be worth it, in pixels of the picture that it is on."""
+        images, places = images_of(seed), []
         for region in proposed.regions:
             x1, y1, x2, y2 = region.box
-            box = (x1 * seed.width, y1 * seed.height, x2 * seed.width, y2 * seed.height)
-            places.append(f"[{', '.join(f'{value:.0f}' for value in box)}] {region.label} {region.score:.2f}")
+            image = images[region.on_image]
+            box = (x1 * image.width, y1 * image.height, x2 * image.width, y2 * image.height)
+            on = f"image {region.on_image} " if len(images) > 1 else ""
+            places.append(f"{on}[{', '.join(f'{value:.0f}' for value in box)}] {region.label} {region.score:.2f}")
         self._line("regions", f"{len(places)} in pixels: {'; '.join(places)}" if places else "none: the glance alone")
         for source in proposed.failed:
             self._line("", f"{source} could not be asked", "yellow")

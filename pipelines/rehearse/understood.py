@@ -21,7 +21,7 @@ from gog.transforms.services.search.fetched_images import FetchedImages
 from gog.transforms.sources.cells import RowError, column_names, listed_answers, looks_like_list, lookup
 from gog.transforms.sources.mapping import FieldMapping, SourceRow
 from gog.transforms.sources.picture_files import LocalImages
-from gog.transforms.sources.row_images import image_bytes, image_path, image_url, pictures_of, plain_path
+from gog.transforms.sources.row_images import Picture, image_bytes, image_path, image_url, pictures_of, plain_path
 
 LOOKED_AT: Final = 100
 """Rows that are read, at most."""
@@ -32,14 +32,24 @@ _SEARCHED: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
+class ShownPicture:
+    """A picture of a row: where it is, in which format it came, and the pixels."""
+
+    place: str
+    kind: str
+    pixels: Image.Image
+
+    def __str__(self) -> str:
+        return f"{self.place} ({self.kind}, {self.pixels.width} x {self.pixels.height})"
+
+
+@dataclass(frozen=True, slots=True)
 class ShownSeed:
-    """A row that becomes a seed: where its picture is, in which format it came, and the pixels."""
+    """A row that becomes a seed, with the pictures of its question."""
 
     row_id: str
     seed: Seed
-    picture: str
-    kind: str
-    pixels: Image.Image
+    pictures: tuple[ShownPicture, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +90,14 @@ def understood(config: Config, count: int) -> Understood:
             if len(shown) >= count and len(shown) + len(rejects) >= least:
                 break
             found = _outcome(row, seeds, config)
-            path = _path_of(row, seeds)
+            paths = _paths_of(row, seeds)
             if isinstance(found, ShownSeed):
                 shown.append(found)
-                by_path = by_path or bool(path)
+                by_path = by_path or bool(paths)
                 continue
             rejects.append(found)
-            if path and found.reason == "ingest.image_unreadable" and not _is_there(row, seeds):
-                missing.append(path)
+            if found.reason == "ingest.image_unreadable":
+                missing += [path for path, picture in paths.items() if not _is_there(picture, seeds)]
     own = isinstance(config.source, FileSource | HubSource)
     return Understood(
         tuple(shown[:count]),
@@ -107,34 +117,39 @@ def _outcome(row: SourceRow, seeds: Seeds, config: Config) -> ShownSeed | Reject
         found = filter_seed(row, found, config.filters)
     if isinstance(found, Reject):
         return found
-    original = found.pictures[0]
-    return ShownSeed(row.row_id, found.seed, _place(row, seeds), original.kind, original.image)
+    pictures = zip(pictures_of(row, seeds.mapping), found.pictures, strict=True)
+    shown = (ShownPicture(_place(picture, seeds), loaded.kind, loaded.image) for picture, loaded in pictures)
+    return ShownSeed(row.row_id, found.seed, tuple(shown))
 
 
-def _path_of(row: SourceRow, seeds: Seeds) -> str:
-    """The path by which a row names its picture; empty where it names none of this machine."""
-    path = None if row.error else image_path(pictures_of(row, seeds.mapping)[0], seeds.mapping)
+def _paths_of(row: SourceRow, seeds: Seeds) -> dict[str, Picture]:
+    """The pictures of a row that it names by paths, by these; not those that are elsewhere than on this machine."""
+    pictures = [] if row.error else pictures_of(row, seeds.mapping)
+    return {path: picture for picture in pictures if (path := _path_of(picture, seeds))}
+
+
+def _path_of(picture: Picture, seeds: Seeds) -> str:
+    path = image_path(picture, seeds.mapping)
     try:
         return plain_path(path) if path else ""
     except ImageError:
         return path or ""
 
 
-def _is_there(row: SourceRow, seeds: Seeds) -> bool:
-    """Whether the picture that a row names can be read at all, whatever is in it."""
+def _is_there(picture: Picture, seeds: Seeds) -> bool:
+    """Whether a picture that a row names can be read at all, whatever is in it."""
     try:
-        image_bytes(pictures_of(row, seeds.mapping)[0], seeds.mapping, seeds.read_image)
+        image_bytes(picture, seeds.mapping, seeds.read_image)
     except ImageError:
         return False
     return True
 
 
-def _place(row: SourceRow, seeds: Seeds) -> str:
-    """Where a row's picture is."""
-    original = pictures_of(row, seeds.mapping)[0]
-    if url := image_url(original, seeds.mapping):
+def _place(picture: Picture, seeds: Seeds) -> str:
+    """Where a picture is."""
+    if url := image_url(picture, seeds.mapping):
         return url
-    path = image_path(original, seeds.mapping)
+    path = image_path(picture, seeds.mapping)
     if not path:
         return "in the row"
     return str(seeds.read_image.folder / path) if isinstance(seeds.read_image, LocalImages) else path

@@ -39,8 +39,11 @@ def question_of(records: Records) -> str:
     return f"{asked}?"
 
 
-def verdict_table(records: Records, picture: Path | None, *, whole: bool = False) -> Table:
-    """The verdict with what it was made from, a line for each; `whole` cuts nothing short of what is endless."""
+def verdict_table(records: Records, pictures: Sequence[Path], *, whole: bool = False) -> Table:
+    """The verdict with what it was made from, a line for each; `whole` cuts nothing short of what is endless.
+
+    `pictures` are the files of the question's.
+    """
     view, seed, verdict = view_of(records), records.seed, records.verdict
     longest = LONG if whole else SHORT
     forms = (records.trajectory.answer or "", *view.accepted)
@@ -56,7 +59,8 @@ def verdict_table(records: Records, picture: Path | None, *, whole: bool = False
     add("answer", view.answer, "bold", LONG)
     add("accepted", " · ".join(view.accepted))
     add("compared as", _comparison(seed) if seed else "")
-    add("picture", picture or "")
+    for number, picture in enumerate(pictures):
+        add(f"image {number}" if len(pictures) > 1 else "picture", picture)
     for number, line in enumerate(_evidence_lines(view.turns, forms, whole)):
         add("" if number else "evidence", line, "", longest)
     doubtful = seed is not None and verdict is not None and verdict.leaked is not False

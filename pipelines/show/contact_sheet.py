@@ -1,7 +1,7 @@
 """A contact sheet: one trajectory as a picture, with its scene, boxes, crops, turns, evidence and verdict."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from PIL import Image, ImageDraw, ImageOps
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageOps
 from gog.pipelines.lake.lake import LakeError
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.show.drawing import LINE, PAPER, QUIET, SHADE, Pen, badge, badge_width, disc, font, wrapped
-from gog.pipelines.show.trajectory import TrajectoryView, Turn
+from gog.pipelines.show.trajectory import Scene, TrajectoryView, Turn
 from gog.schemas import Origin, Outcome, Trajectory, Verdict
 from gog.transforms.image_store import ImageStore
 from gog.transforms.images import ImageError, decode_image
@@ -17,6 +17,10 @@ from gog.transforms.images import ImageError, decode_image
 WIDTH: Final = 1400
 _MARGIN: Final = 32
 _SCENE: Final = 600
+_SCENES: Final = 900
+"""Width of the question's pictures, and height of all of them together."""
+_GAP: Final = 12
+_CAPTION: Final = 26
 _TURNS_AT: Final = _MARGIN + _SCENE + 40
 _TURNS: Final = WIDTH - _MARGIN - _TURNS_AT
 _CROP: Final = 132
@@ -91,12 +95,10 @@ def _head(view: TrajectoryView) -> Image.Image:
 
 
 def _left(view: TrajectoryView, images: ImageStore) -> Image.Image:
-    """The scene with its boxes, and under it answer and verdict."""
+    """The pictures of the question with their boxes, and under them answer and verdict."""
     pen = Pen.on(_SCENE)
-    scene = _scene(view, images)
-    pen.room(scene.height)
-    pen.paper.paste(scene, (0, 0))
-    pen.y = scene.height + 22
+    _scenes(pen, view.scenes, images)
+    pen.y += 22
     pen.room(40)
     badge(pen.paper, (0, pen.y), view.outcome, _COLOURS.get(view.outcome, QUIET), 17)
     end = badge_width(view.outcome, 17)
@@ -110,24 +112,42 @@ def _left(view: TrajectoryView, images: ImageStore) -> Image.Image:
     return pen.cut()
 
 
-def _scene(view: TrajectoryView, images: ImageStore) -> Image.Image:
-    picture = picture_of(images, view.image_sha256) or Image.new("RGB", (view.width, view.height), LINE)
-    scale = min(_SCENE / picture.width, 900 / picture.height)
-    scene = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
-    draw = ImageDraw.Draw(scene)
-    for region in view.records.regions:
-        draw.rectangle(_corners(region.box, scene), outline=_REGION, width=1)
-    for gaze in view.gazes:
-        left, top, right, bottom = _corners(gaze.box, scene)
+def _scenes(pen: Pen, scenes: Sequence[Scene], images: ImageStore) -> None:
+    """One alone, two under one another, more in rows of two; several have their numbers under them."""
+    columns = 1 if len(scenes) <= 2 else 2
+    caption = _CAPTION if len(scenes) > 1 else 0
+    width = (_SCENE - (columns - 1) * _GAP) // columns
+    height = _SCENES // -(-len(scenes) // columns) - caption
+    for start in range(0, len(scenes), columns):
+        row = scenes[start : start + columns]
+        drawn = [_scene(scene, images, (width, max(1, height))) for scene in row]
+        tallest = max(picture.height for picture in drawn) + caption
+        pen.room(tallest)
+        for column, (scene, picture) in enumerate(zip(row, drawn, strict=True)):
+            x = column * (width + _GAP)
+            pen.paper.paste(picture, (x, pen.y))
+            if caption:
+                pen.draw.text((x, pen.y + picture.height), f"image {scene.number}", QUIET, font(14))
+        pen.y += tallest
+
+
+def _scene(scene: Scene, images: ImageStore, most: tuple[int, int]) -> Image.Image:
+    """A picture with its regions and gazes, as large as fits in so many pixels."""
+    picture = picture_of(images, scene.sha256) or Image.new("RGB", (scene.width, scene.height), LINE)
+    scale = min(most[0] / picture.width, most[1] / picture.height)
+    drawn = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
+    draw = ImageDraw.Draw(drawn)
+    for region in scene.regions:
+        draw.rectangle(_corners(region.box, drawn), outline=_REGION, width=1)
+    for gaze in scene.gazes:
+        left, top, right, bottom = _corners(gaze.box, drawn)
         draw.rectangle((left - 2, top - 2, right + 2, bottom + 2), outline=PAPER, width=6)
         draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=_ORDER[gaze.colour], width=4)
-    for gaze in view.gazes:  # over all the boxes
-        left, top, _, _ = _corners(gaze.box, scene)
-        at = min(max(left, 14), scene.width - 14), min(max(top, 14), scene.height - 14)
-        disc(scene, at, gaze.name, _ORDER[gaze.colour], 14)
-    canvas = Image.new("RGB", (_SCENE, scene.height), PAPER)
-    canvas.paste(scene, (0, 0))
-    return canvas
+    for gaze in scene.gazes:  # over all the boxes
+        left, top, _, _ = _corners(gaze.box, drawn)
+        at = min(max(left, 14), drawn.width - 14), min(max(top, 14), drawn.height - 14)
+        disc(drawn, at, gaze.name, _ORDER[gaze.colour], 14)
+    return drawn
 
 
 def _corners(box: tuple[float, float, float, float], image: Image.Image) -> tuple[int, int, int, int]:

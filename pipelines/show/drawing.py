@@ -23,11 +23,12 @@ class Pen:
 
     width: int
     paper: Image.Image
+    background: str
     y: int = 0
 
     @classmethod
     def on(cls, width: int, background: str = PAPER) -> "Pen":
-        return cls(width, Image.new("RGB", (width, 200), background))
+        return cls(width, Image.new("RGB", (width, 200), background), background)
 
     @property
     def draw(self) -> ImageDraw.ImageDraw:
@@ -36,7 +37,7 @@ class Pen:
     def room(self, height: int) -> None:
         """Make the paper long enough for so many more pixels."""
         if self.y + height > self.paper.height:
-            longer = Image.new("RGB", (self.width, self.y + height + 400), self.paper.getpixel((0, 0)))
+            longer = Image.new("RGB", (self.width, self.y + height + 400), self.background)
             longer.paste(self.paper, (0, 0))
             self.paper = longer
 

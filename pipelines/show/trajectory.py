@@ -5,12 +5,12 @@ outside; who draws it cuts it and makes it harmless.
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from gog.pipelines.lake.reviews import can_answer
+from gog.pipelines.show.judgement import behaviour_words, judgement_of, payment_of
 from gog.schemas import (
     Box,
     Complexity,
@@ -19,7 +19,6 @@ from gog.schemas import (
     Evidence,
     Hit,
     Message,
-    Method,
     Region,
     Reject,
     Seed,
@@ -30,8 +29,10 @@ from gog.schemas import (
     key_of,
 )
 from gog.transforms.dialect.turns import ANSWER_TAG
-from gog.transforms.episode.steps import by_turn
+from gog.transforms.episode.steps import by_turn, is_glance
+from gog.transforms.episode.tool import question_images
 from gog.transforms.episode.tools import shown_as
+from gog.transforms.episode.trajectory import images_of
 from gog.transforms.services.gateway.prices import Price, find_price
 
 COLOURS: Final = 6
@@ -55,7 +56,7 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Gaze:
-    """A gaze's box on the original."""
+    """A gaze's box on a picture of the question."""
 
     number: int
     """Among the gazes, from 1 on."""
@@ -67,6 +68,8 @@ class Gaze:
     """Of its turn, or of the call in it, as people count."""
     label: str
     box: Box
+    on_image: int = 0
+    """Number of that picture."""
 
     @property
     def key(self) -> str:
@@ -77,6 +80,21 @@ class Gaze:
     def colour(self) -> int:
         """Which of the colours it has, from 0 on."""
         return (self.number - 1) % COLOURS
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A picture of the question with what lies on it."""
+
+    number: int
+    """From 0 on, as the model counts the images of the episode."""
+    sha256: str
+    """Empty where it is not known."""
+    width: int
+    height: int
+    """Pixels, at least 1."""
+    gazes: tuple[Gaze, ...]
+    regions: tuple[Region, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +119,7 @@ class Turn:
     """3, or of several calls 3.1, 3.2 and so on."""
     action: str
     title: str
-    """The action in words."""
+    """The action in words; where the question has several pictures, with the one that is looked at."""
     detail: str
     """What was asked, looked at or answered."""
     calls: tuple[str, ...]
@@ -158,10 +176,8 @@ class TrajectoryView:
     records: Records
     question: str
     accepted: tuple[str, ...]
-    image_sha256: str
-    width: int
-    height: int
-    """Pixels of the original, at least 1."""
+    scenes: tuple[Scene, ...]
+    """The pictures of the question, at least one."""
     turns: tuple[Turn, ...]
     prompts: tuple[Message, ...]
     """What stands before the first turn: the system's and the user's."""
@@ -193,19 +209,16 @@ class TrajectoryView:
 def view_of(records: Records, prices: Mapping[str, Price] | None = None) -> TrajectoryView:
     """The view of a trajectory; `prices` are one's own, by the id of the service."""
     trajectory, seed, verdict = records.trajectory, records.seed, records.verdict
-    original = trajectory.images[0] if trajectory.images else None
-    width, height = (original.width, original.height) if original else (seed.width, seed.height) if seed else (1, 1)
     price = find_price(trajectory.teacher, prices or {})
     origin = f"{trajectory.origin}, plan {trajectory.plan}" if trajectory.plan else str(trajectory.origin)
     about = (seed.dataset if seed else "", seed.category if seed else "", behaviour_words(trajectory), origin)
+    turns = turns_of(trajectory.steps, trajectory.messages, trajectory.images, records.evidence)
     return TrajectoryView(
         records=records,
         question=seed.question if seed else "The seed is not in this run",
         accepted=seed.answers if seed else (),
-        image_sha256=original.sha256 if original else seed.image_sha256 if seed else "",
-        width=max(1, width),
-        height=max(1, height),
-        turns=turns_of(trajectory.steps, trajectory.messages, trajectory.images, records.evidence),
+        scenes=_scenes(records, turns),
+        turns=turns,
         prompts=tuple(message for message in trajectory.messages[:4] if message.role in ("system", "user")),
         answer=trajectory.answer if trajectory.answer is not None else f"no answer: {trajectory.stop}",
         outcome=str(verdict.outcome) if verdict else "not verified",
@@ -215,12 +228,30 @@ def view_of(records: Records, prices: Mapping[str, Price] | None = None) -> Traj
     )
 
 
+def _scenes(records: Records, turns: Sequence[Turn]) -> tuple[Scene, ...]:
+    """What names a picture that is not there lies on none."""
+    gazes, regions = [turn.gaze for turn in turns if turn.gaze], records.regions
+    images = question_images(records.trajectory.images) or (images_of(records.seed) if records.seed else ())
+    return tuple(
+        Scene(
+            number=number,
+            sha256=image.sha256 if image else "",
+            width=max(1, image.width) if image else 1,
+            height=max(1, image.height) if image else 1,
+            gazes=tuple(gaze for gaze in gazes if gaze.on_image == number),
+            regions=tuple(region for region in regions if region.on_image == number),
+        )
+        for number, image in enumerate(images or (None,))
+    )
+
+
 def turns_of(
     steps: Sequence[Step], messages: Sequence[Message], images: Sequence[EpisodeImage], evidence: Mapping[str, Evidence]
 ) -> tuple[Turn, ...]:
     """The turns of an episode that is over, or at work; of several calls in a turn each has a place of its own."""
     exchanges = _exchanges(messages)
-    crops = {image.sha256: image for image in images[1:]}
+    pictures = len(question_images(images))
+    crops = {image.sha256: image for image in images[max(1, pictures) :]}
     turns: list[Turn] = []
     gazes = 0
     reflections = _reflections(steps)
@@ -231,20 +262,22 @@ def turns_of(
         calls, replies = message.tool_calls[call:end], replies[call:end]
         name = str(step.turn + 1) if count == 1 else f"{step.turn + 1}.{call + 1}"
         title, detail = shown_as(step.action, step.arguments)
+        looked_at = _looked_at(step)
+        place = f" at image {looked_at}" if pictures > 1 and looked_at is not None else ""
         evidences = tuple(evidence[name] for name in step.evidence_ids if name in evidence)
         shown = [e.image_sha256 for e in evidences] + [picture.sha256 for e in evidences for picture in e.pictures]
         cut = [crops[name] for name in dict.fromkeys(shown) if name in crops]
         gaze = None
         if step.box is not None:
             gazes += 1
-            gaze = Gaze(gazes, step.turn, call, name, detail, step.box)
+            gaze = Gaze(gazes, step.turn, call, name, detail, step.box, step.on_image)
         turns.append(
             Turn(
                 number=step.turn + 1,
                 call=call,
                 name=name,
                 action=step.action,
-                title=title,
+                title=f"{title}{place}",
                 detail=detail,
                 calls=tuple(map(_call_text, calls)),
                 thought="" if call else message.reasoning_content or "",
@@ -260,6 +293,12 @@ def turns_of(
             )
         )
     return tuple(turns)
+
+
+def _looked_at(step: Step) -> int | None:
+    """Number of the question's picture that a step looks at; None: at none of them, or at one that is not there."""
+    glanced = is_glance(step) and step.arguments.get("image", 0) == step.on_image
+    return step.on_image if step.box is not None or glanced else None
 
 
 def _said(message: Message, step: Step) -> str:
@@ -299,50 +338,6 @@ def _call_text(call: ToolCall) -> str:
         return f"{name}({', '.join(f'{key}={json.dumps(value, ensure_ascii=False)}' for key, value in arguments)})"
     except (ValueError, RecursionError, AttributeError):
         return f"{name}({text})"
-
-
-def behaviour_words(trajectory: Trajectory) -> str:
-    """How it searched: "mixed, reflective"."""
-    return f"{trajectory.behaviour}, reflective" if trajectory.reflective else str(trajectory.behaviour)
-
-
-def judgement_of(verdict: Verdict) -> str:
-    """What verification says besides the outcome."""
-    phrases = [] if verdict.method is Method.NONE else [f"settled by {verdict.method}"]
-    if verdict.method is Method.JUDGE and verdict.judge:
-        phrases[0] += f" ({verdict.judge})"
-    phrases += _disagreement(verdict)
-    if verdict.grounded is not None:
-        where = "word for word in the evidence" if verdict.literal else "in the evidence"
-        phrases.append(f"grounded {where}" if verdict.grounded else "not grounded")
-    if verdict.gaze_useful is not None:
-        phrases.append("the gaze found the target" if verdict.gaze_useful else "no gaze found the target")
-    phrases += {True: ["leaked"], False: [], None: ["nobody could say whether it leaked"]}[verdict.leaked]
-    leaves = [f"leaves for {', '.join(verdict.reasons)}"] if verdict.reasons else []
-    return "; ".join(filter(None, [", ".join(phrases), *leaves]))
-
-
-def payment_of(trajectory: Trajectory) -> str:
-    """What a training paid for its rollout, and at which step; empty of others."""
-    training = trajectory.training
-    if training is None:
-        return ""
-    terms = ", ".join(f"{name} {value:.3g}" for name, value in training.terms.items() if value is not None)
-    paid = f"masked ({training.masked})" if training.reward is None else f"paid {training.reward:.3g} ({terms})"
-    advantage = "" if training.advantage is None else f", advantage {training.advantage:.3g}"
-    drawn = f", batch {training.draw} of those drawn anew" if training.draw else ""
-    return f"step {training.step}{drawn}: {paid}{advantage}"
-
-
-def _disagreement(verdict: Verdict) -> list[str]:
-    """Where judges of a panel said different things: how many said which."""
-    phrases = []
-    for about in dict.fromkeys(vote.about for vote in verdict.votes):
-        said = Counter(vote.says for vote in verdict.votes if vote.about == about)
-        if len(said) > 1:
-            counts = ", ".join(f"{number} {says}" for says, number in sorted(said.items(), reverse=True))
-            phrases.append(f"the judges disagree on the {about} ({counts})")
-    return phrases
 
 
 def rect(box: Box, width: float, height: float) -> tuple[float, float, float, float]:

@@ -18,8 +18,8 @@ NAMES: Final = {
     "behaviour": "which kinds of search were used: direct, text, glance, gaze or mixed",
     "best_score": "score of the first result",
     "best_title": "title of the first result",
-    "box": "x1, y1, x2, y2 as a JSON list: fractions of the original image, origin top left",
-    "boxes": "boxes that the reviewer corrected, as a JSON list of turn and box",
+    "box": "x1, y1, x2, y2 as a JSON list: fractions of the picture of the question that it lies on, origin top left",
+    "boxes": "boxes that the reviewer corrected, as a JSON list of turn, call, box and number of its picture",
     "calls": "how many calls",
     "category": "kind of question, where the source names it",
     "comment": "what the reviewer wrote",
@@ -50,7 +50,7 @@ NAMES: Final = {
     "image_phash": "perceptual hash of the image",
     "image_like": "earlier images that it copies, shows a part of or holds as a part, as JSON",
     "image_sha256": "hash of the image, which is its name in the lake",
-    "images": "the numbered images of the episode, as a JSON list: 0 is the original, then each crop",
+    "images": "the numbered images of the episode, as a JSON list: the question's, 0 the original, then each crop",
     "interval_width": "mean width of the 95% Wilson intervals",
     "judge": "model that judged; of a panel all, with commas",
     "judge_reply": "what it said",
@@ -124,7 +124,7 @@ NAMES: Final = {
     "wrong_behaviour": "behaviour of the wrong trajectory",
     "wrong_id": "the wrong trajectory",
     **{
-        name: f"{where} edge of the box, as a fraction of the original image"
+        name: f"{where} edge of the box, as a fraction of the picture that it lies on"
         for name, where in zip(("x1", "y1", "x2", "y2"), ("left", "upper", "right", "lower"), strict=True)
     },
 }

@@ -97,7 +97,7 @@ TABLE_MACROS: Final[dict[str, Macro]] = {
     "costliest": Macro(
         "n",
         """
-        SELECT u.seed_id, s.category, s.question, s.image_sha256, u.attempts, u.tokens,
+        SELECT u.seed_id, s.category, s.question, s.image_sha256, s.further_images, u.attempts, u.tokens,
             (u.tokens / nullif(median(u.tokens) OVER (), 0))::DOUBLE AS times_median
         FROM (
             SELECT seed_id, count(*) AS attempts, sum(prompt_tokens + completion_tokens)::BIGINT AS tokens
@@ -105,7 +105,8 @@ TABLE_MACROS: Final[dict[str, Macro]] = {
         ) u
         LEFT JOIN (
             SELECT seed_id, any_value(category) AS category, any_value(question) AS question,
-                any_value(image_sha256) AS image_sha256 FROM seeds GROUP BY seed_id
+                any_value(image_sha256) AS image_sha256, any_value(further_images) AS further_images
+            FROM seeds GROUP BY seed_id
         ) s ON s.seed_id = u.seed_id
         ORDER BY u.tokens DESC, u.seed_id LIMIT n
         """,
@@ -114,7 +115,7 @@ TABLE_MACROS: Final[dict[str, Macro]] = {
     "unsolved": Macro(
         "n",
         """
-        SELECT u.seed_id, s.category, s.question, s.image_sha256, u.wrong, u.unknown, u.unanswered,
+        SELECT u.seed_id, s.category, s.question, s.image_sha256, s.further_images, u.wrong, u.unknown, u.unanswered,
             count(*) OVER () AS of
         FROM (
             SELECT seed_id, count(*) FILTER (outcome = 'wrong') AS wrong,
@@ -126,7 +127,8 @@ TABLE_MACROS: Final[dict[str, Macro]] = {
         ) u
         LEFT JOIN (
             SELECT seed_id, any_value(category) AS category, any_value(question) AS question,
-                any_value(image_sha256) AS image_sha256 FROM seeds GROUP BY seed_id
+                any_value(image_sha256) AS image_sha256, any_value(further_images) AS further_images
+            FROM seeds GROUP BY seed_id
         ) s ON s.seed_id = u.seed_id
         ORDER BY u.wrong DESC, u.unknown DESC, u.unanswered DESC, u.seed_id LIMIT n
         """,

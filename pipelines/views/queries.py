@@ -112,6 +112,9 @@ QUERIES: Final[dict[str, Query]] = {
         SELECT trajectory_id, seed_id, step.turn, place - list_position(turns, step.turn) AS call, step.action,
             coalesce(step.arguments->>'query', step.arguments->>'label', step.arguments->>'text') AS said,
             step.box[1] AS x1, step.box[2] AS y1, step.box[3] AS x2, step.box[4] AS y2,
+            CASE WHEN step.box IS NOT NULL
+                OR (step.action = 'image_search' AND coalesce(step.arguments->>'query', '') = '')
+                THEN coalesce(step.on_image, 0) END AS on_image,
             step.reflection, step.train, nullif(step.error, '') AS error, step.evidence_ids,
             coalesce(nullif(spoken[step.turn + 1].reasoning_content, ''), spoken[step.turn + 1].content) AS thought
         FROM (
@@ -126,7 +129,8 @@ QUERIES: Final[dict[str, Query]] = {
                     ) AS spoken,
                     from_json(steps, '[{{
                         "turn": "BIGINT", "action": "VARCHAR", "arguments": "JSON", "box": {_BOX.replace("'", '"')},
-                        "reflection": "VARCHAR", "train": "BOOLEAN", "error": "VARCHAR", "evidence_ids": ["VARCHAR"]
+                        "on_image": "BIGINT", "reflection": "VARCHAR", "train": "BOOLEAN", "error": "VARCHAR",
+                        "evidence_ids": ["VARCHAR"]
                     }}]') AS done
                 FROM trajectories
             )
@@ -135,6 +139,7 @@ QUERIES: Final[dict[str, Query]] = {
         {
             "turn": "counted from 0",
             "call": "which of the turn's calls, counted from 0",
+            "on_image": "number of the question's picture that is looked at; null where none is",
             "reflection": "of the turn: the line of its first call has it",
             "evidence_ids": "of what its call returned",
             "thought": "the model's reasoning, or what it wrote where it gave none",
@@ -144,7 +149,7 @@ QUERIES: Final[dict[str, Query]] = {
         "A line for each answered call of a tool: what was asked, what came back, and what the next turn made of it.",
         """
         SELECT t.trajectory_id, t.seed_id, t.turn, t.call, e.tool, e.provider,
-            t.said, t.x1, t.y1, t.x2, t.y2, (t.x2 - t.x1) * (t.y2 - t.y1) AS area,
+            t.said, t.x1, t.y1, t.x2, t.y2, t.on_image, (t.x2 - t.x1) * (t.y2 - t.y1) AS area,
             e.evidence_id, e.hits, e.best_title, e.best_score, e.failure, t.judged
         FROM (
             SELECT *, unnest(evidence_ids) AS evidence_id,
@@ -164,6 +169,7 @@ QUERIES: Final[dict[str, Query]] = {
         {
             "turn": "the turn that called, counted from 0",
             "call": "which of its calls, counted from 0",
+            "on_image": "number of the question's picture that was looked at; null where none was",
             "hits": "how many results came back",
             "provider": "who answered",
         },
@@ -226,12 +232,12 @@ QUERIES: Final[dict[str, Query]] = {
                 any_value(p.x2) AS x2, any_value(p.y2) AS y2,
                 max(box_iou(p.x1, p.y1, p.x2, p.y2, g.x1, g.y1, g.x2, g.y2)) AS best
             FROM (
-                SELECT region_id, seed_id, source, score, corner[1] AS x1, corner[2] AS y1, corner[3] AS x2,
+                SELECT region_id, seed_id, on_image, source, score, corner[1] AS x1, corner[2] AS y1, corner[3] AS x2,
                     corner[4] AS y2
                 FROM (SELECT *, from_json(box, '["DOUBLE"]') AS corner FROM regions)
             ) p
-            LEFT JOIN (SELECT DISTINCT seed_id, x1, y1, x2, y2 FROM tool_calls WHERE x1 IS NOT NULL) g
-                ON g.seed_id = p.seed_id
+            LEFT JOIN (SELECT DISTINCT seed_id, on_image, x1, y1, x2, y2 FROM tool_calls WHERE x1 IS NOT NULL) g
+                ON g.seed_id = p.seed_id AND g.on_image = p.on_image
             GROUP BY p.region_id
         ) r
         GROUP BY r.source ORDER BY r.source

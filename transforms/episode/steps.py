@@ -39,12 +39,13 @@ def _is_no_search(step: Step) -> bool:
     return step.action in TOOLS and TOOLS[step.action].behaviour_of(step.arguments) is None
 
 
-def _is_glance(step: Step) -> bool:
+def is_glance(step: Step) -> bool:
+    """Whether it searches with a whole picture of the question."""
     return step.action in TOOLS and TOOLS[step.action].behaviour_of(step.arguments) is Behaviour.GLANCE
 
 
 def _same_place(one: Step, other: Step) -> bool:
-    places = [WHOLE if _is_glance(step) else step.box for step in (one, other)]
+    places = [WHOLE if is_glance(step) else step.box for step in (one, other)]
     if places[0] is None or places[1] is None:
         return places[0] is places[1]
     return one.on_image == other.on_image and iou(places[0], places[1]) >= _SAME_IOU

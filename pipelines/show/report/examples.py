@@ -42,7 +42,8 @@ class Example:
     view: TrajectoryView
     turns: tuple[Turn, ...]
     """As many as are drawn."""
-    scene: str
+    scenes: tuple[str, ...]
+    """Of the pictures of the question, in order."""
     crops: Mapping[str, str]
     """By sha256."""
 
@@ -75,7 +76,8 @@ def _example(records: Records, images: ImageStore) -> Example:
     view = view_of(records)
     turns = view.turns[:TURNS]
     crops = {turn.crop.sha256: data_url(images, turn.crop.sha256, CROP) for turn in turns if turn.crop}
-    return Example(view, turns, data_url(images, view.image_sha256, SCENE), crops)
+    scenes = tuple(data_url(images, scene.sha256, SCENE) for scene in view.scenes)
+    return Example(view, turns, scenes, crops)
 
 
 def data_url(images: ImageStore, sha256: str, longest: int) -> str:

@@ -1,11 +1,11 @@
 """What a request may change of a review, read from its body."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.lake.review_files import LONGEST_ANSWER, LONGEST_COMMENT, MOST_BOXES, is_text
-from gog.schemas import Box, BoxError, CorrectedBox, Decision, Why, key_of
+from gog.schemas import Box, BoxError, CorrectedBox, Decision, Step, Why, key_of
 
 WHYS: Final = {
     Why.WRONG_ANSWER: "wrong answer",
@@ -18,8 +18,8 @@ WHYS: Final = {
 """Reasons to reject in the order of their keys, 1 to 6, and how they read."""
 
 
-def read_change(body: Mapping[str, Any], gazes: Iterable[tuple[int, int]], *, answers: bool) -> dict[str, Any]:
-    """The change of a review that a request asks for; boxes are of gazes: turn and call. Raises `ValueError`.
+def read_change(body: Mapping[str, Any], gazes: Mapping[tuple[int, int], Step], *, answers: bool) -> dict[str, Any]:
+    """The change of a review that a request asks for; boxes are of gazes, by turn and call. Raises `ValueError`.
 
     `answers` says whether the trajectory has an answer to correct.
     """
@@ -36,7 +36,7 @@ def read_change(body: Mapping[str, Any], gazes: Iterable[tuple[int, int]], *, an
     if "boxes" in body:
         if not isinstance(body["boxes"], dict):
             raise ValueError("boxes are an object, a box for each turn")
-        known = {key_of(*gaze): gaze for gaze in gazes}
+        known = {key_of(*place): (*place, gaze.on_image) for place, gaze in gazes.items()}
         change["boxes"] = {key: _corrected(key, known, box) for key, box in body["boxes"].items()}
         if len(change["boxes"]) > MOST_BOXES:
             raise ValueError(f"a review has at most {MOST_BOXES} boxes")
@@ -64,12 +64,12 @@ def _answer(value: Any, answers: bool) -> str | None:
     return answer
 
 
-def _corrected(key: str, gazes: Mapping[str, tuple[int, int]], values: Any) -> CorrectedBox | None:
+def _corrected(key: str, gazes: Mapping[str, tuple[int, int, int]], values: Any) -> CorrectedBox | None:
     if key not in gazes:
         raise ValueError(f"turn {key[:10]!r} is no gaze")
-    turn, call = gazes[key]
+    turn, call, on_image = gazes[key]
     box = _box(values)
-    return None if box is None else CorrectedBox(turn=turn, call=call, box=box)
+    return None if box is None else CorrectedBox(turn=turn, call=call, box=box, on_image=on_image)
 
 
 def _box(values: Any) -> Box | None:

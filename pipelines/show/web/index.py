@@ -26,7 +26,7 @@ from gog.transforms.place import place
 
 MEMORY: Final = "192MB"
 """What the database of one run may hold in memory."""
-_ASKABLE: Final = "* EXCLUDE (filename, boxes, words, dice, place)"
+_ASKABLE: Final = "* EXCLUDE (filename, boxes, on_images, words, dice, place)"
 """Columns of the list that SQL may name; the others serve its pages alone."""
 MOST_ASKED: Final = 8
 """Filters in SQL whose finds are kept, the latest ones."""

@@ -38,12 +38,17 @@ SELECT row_number() OVER (ORDER BY t.seed_id, t.sample_index, t.trajectory_id) A
     t.trajectory_id, t.seed_id, t.sample_index, t.filename,
     coalesce(s.dataset, '') AS dataset, coalesce(s.category, '') AS category, coalesce(s.question, '') AS question,
     s.image_sha256, coalesce(s.width, 1) AS width, coalesce(s.height, 1) AS height,
+    coalesce(s.further_images, '[]') AS further_images,
     t.origin, t.behaviour, CASE WHEN t.reflective THEN 'yes' ELSE 'no' END AS reflective, t.teacher,
     t.answer, t.stop,
     CASE WHEN json_valid(t.steps) THEN coalesce((t.steps->'$[#-1].turn')::BIGINT + 1, 0) ELSE 0 END AS turns,
     CASE WHEN json_valid(t.steps)
         THEN len(json_extract(t.steps, '$[*].box[0]')) ELSE 0 END AS gazes,
     CASE WHEN json_valid(t.steps) THEN json_extract(t.steps, '$[*].box')::VARCHAR[] ELSE [] END AS boxes,
+    CASE WHEN json_valid(t.steps) AND s.further_images <> '[]' THEN list_transform(
+        list_filter(json_extract(t.steps, '$[*]'), lambda step: json_exists(step, '$.box')),
+        lambda step: coalesce(TRY_CAST(json_extract_string(step, '$.on_image') AS INTEGER), 0)
+    ) ELSE [] END AS on_images,
     t.prompt_tokens + t.completion_tokens AS tokens,
     coalesce(v.outcome, '') AS outcome, coalesce(v.method, '') AS method,
     CASE WHEN c.trajectory_id IS NULL THEN 'no' ELSE 'yes' END AS kept,

@@ -94,7 +94,7 @@ class Reviewing:
             records = self._site.lake.records(run, name)
             trajectory = records.trajectory
             turns = by_turn(trajectory.steps)
-            gazes = [(step.turn, call) for turn in turns for call, step in enumerate(turn) if step.box]
+            gazes = {(step.turn, call): step for turn in turns for call, step in enumerate(turn) if step.box}
             answers = can_answer(trajectory)
             self._site.lake.add_review(run, name, trajectory.seed_id, who, read_change(body, gazes, answers=answers))
             index = self._site.lake.index(run)

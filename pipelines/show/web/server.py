@@ -25,6 +25,7 @@ from gog.pipelines.show.web.security import Handler, add_headers, guard
 from gog.pipelines.show.web.served_lake import NotThereError
 from gog.pipelines.show.web.site import STATIC, Site, number_of
 from gog.schemas.rows import SchemaError
+from gog.transforms.episode.trajectory import images_of
 from gog.transforms.services.request_log import REQUESTS
 
 ADDRESS: Final = "127.0.0.1"
@@ -123,9 +124,11 @@ class Viewer(Site):
             if not attempts:
                 raise NotThereError(f"the run {run} has no attempt at a seed {seed[:100]!r}")
             others = [other for other in self.lake.runs() if other != run]
+            known = self.lake.records(run, attempts[0]["trajectory_id"]).seed
             return {
                 "attempts": attempts,
-                "first": self.lake.records(run, attempts[0]["trajectory_id"]),
+                "seed": known,
+                "images": images_of(known) if known else (),
                 "elsewhere": attempts_elsewhere(self.lake.lake, others, seed),
             }
 

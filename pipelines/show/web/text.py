@@ -3,20 +3,24 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Final
+from itertools import zip_longest
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from gog.pipelines.show.trajectory import rect
-from gog.schemas import Box
+from pydantic import TypeAdapter, ValidationError
+
+from gog.pipelines.show.trajectory import COLOURS, rect
+from gog.schemas import Box, FurtherImage
 
 LONGEST: Final = 20_000
 """Characters of one text on a page; models and web pages have sent megabytes."""
 
 MOST_BOXES: Final = 12
-"""Boxes on a small picture."""
+"""Boxes on the small pictures of a question."""
+_FURTHER: Final = TypeAdapter(tuple[FurtherImage, ...])
 
 # Controls other than tab and line feed, and what turns the direction of text around for all that follows.
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]")
@@ -85,10 +89,42 @@ def few(text: str, most: int = 8) -> list[str]:
     return [str(word) for word in words[:most]] if isinstance(words, list) else []
 
 
-def small_boxes(boxes: Iterable[str | None], width: int, height: int) -> list[tuple[float, float, float, float]]:
-    """Boxes, as JSON, in pixels of a picture of that size: x, y, width, height; those that are none are left out."""
-    found = []
-    for text in boxes:
+def further(text: str | None) -> tuple[FurtherImage, ...]:
+    """The pictures of a question behind its first, of the column of a seed; none where it holds something else."""
+    try:
+        return _FURTHER.validate_json(text or "[]")
+    except ValidationError:
+        return ()
+
+
+class SmallPicture(NamedTuple):
+    """A picture of a question in a list, with the gazes that lie on it."""
+
+    sha256: str
+    width: int
+    height: int
+    boxes: list[tuple[int, tuple[float, float, float, float]]]
+    """The number of its colour, and x, y, width and height in pixels of the picture."""
+
+
+def small_pictures(seed: Mapping[str, Any], attempt: Mapping[str, Any]) -> list[SmallPicture]:
+    """The pictures of a question, each with those gazes of an attempt that lie on it; both are rows of the list.
+
+    Boxes that are none are left out; of one picture, all lie on it.
+    """
+    if not seed["image_sha256"]:
+        return []
+    whole = [(seed["image_sha256"], seed["width"], seed["height"])]
+    whole += [(image.sha256, image.width, image.height) for image in further(seed["further_images"])]
+    pictures = [SmallPicture(*one, []) for one in whole]
+    gazes = 0
+    for text, number in zip_longest(attempt["boxes"], attempt["on_images"]):
         with suppress(ValueError, TypeError, RecursionError):
-            found.append(rect(Box.checked(*json.loads(text or "")), width, height))
-    return found[:MOST_BOXES]
+            box = Box.checked(*json.loads(text or ""))
+            colour, gazes = gazes % COLOURS, gazes + 1
+            if gazes > MOST_BOXES:
+                break
+            if 0 <= (on := number or 0) < len(pictures):
+                picture = pictures[on]
+                picture.boxes.append((colour, rect(box, picture.width, picture.height)))
+    return pictures

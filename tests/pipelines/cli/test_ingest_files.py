@@ -437,6 +437,23 @@ def test_show_tells_pictures_in_two_folders_from_broken_ones(gog: Gog, tmp_path:
     assert "'gone.jpg' was not found near the rows" in shown("0.jpg", "gone.jpg")
 
 
+def test_show_has_all_pictures_of_a_question(gog: Gog, tmp_path: Path) -> None:
+    pictures(tmp_path)
+    source = {"kind": "jsonl", "path": str(tmp_path / "rows.jsonl"), "image_root": str(tmp_path)}
+    path = tmp_path / "config.yaml"
+
+    def shown(*images: str) -> str:
+        (tmp_path / "rows.jsonl").write_bytes(lines([row(0, image=list(images)), row(1)]))
+        path.write_text(yaml.safe_dump(config(tmp_path, source) | {"episode": {"question_images": 3}}))
+        return gog("ingest", "-c", path, "--show", "3").out
+
+    told = shown("0.jpg", "1.jpg")
+    assert f"  picture 0 {tmp_path / '0.jpg'} (JPEG, 64 x 64)\n" in told
+    assert f"  picture 1 {tmp_path / '1.jpg'} (JPEG, 64 x 64)\n" in told
+    assert f"  picture   {tmp_path / '1.jpg'} (JPEG, 64 x 64)\n" in told, "that of the row with one"
+    assert "'gone.jpg' was not found near the rows" in shown("0.jpg", "gone.jpg")
+
+
 @pytest.mark.parametrize("text", ["a | b", "a; b", "a¦b", "猫、犬", "a<br/>b", "a / b", "a,b", "a\tb"])
 def test_answers_that_look_like_several_are_named(gog: Gog, tmp_path: Path, text: str) -> None:
     pictures(tmp_path)

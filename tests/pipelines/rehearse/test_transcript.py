@@ -7,7 +7,10 @@ from pathlib import Path
 from episodes import several
 from fakes import FakeSearch, ScriptedPolicy, Told, answered, called, hit, seed_of, services
 from rich.console import Console
+from several_pictures import regions_of
+from several_pictures import seed_of as seed_of_several
 
+from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.rehearse.transcript import Teller
 from gog.schemas import FailureClass, Hit
 from gog.transforms.episode.driver import Driven, drive, speaker
@@ -15,6 +18,7 @@ from gog.transforms.episode.machine import EpisodeSettings, offered_tools, start
 from gog.transforms.episode.tool import EpisodeTools
 from gog.transforms.episode.trajectory import images_of
 from gog.transforms.services.protocols import Sampling, ServiceError
+from gog.transforms.synthesize.propose import Proposed
 
 SETTINGS = EpisodeSettings(max_turns=4)
 
@@ -93,3 +97,21 @@ def test_calls_of_a_turn_are_told_one_after_the_other(tmp_path: Path) -> None:
         "turn 2 Evidence: useful.",
         "answer x",
     ]
+
+
+def test_regions_are_in_pixels_of_the_picture_that_they_are_on(tmp_path: Path) -> None:
+    for pictures, size, places in (
+        (1, "400 x 300 pixels", ["1 in pixels: [80, 180, 160, 240] region on 0 0.50"]),
+        (
+            2,
+            "400 x 300 and 300 x 400 pixels",
+            ["2 in pixels: image 0 [80, 180, 160, 240] region on 0 0.50; image 1 [60, 240, 120, 320] region on 1 0.50"],
+        ),
+    ):
+        out = io.StringIO()
+        teller = Teller(Console(file=out, width=200))
+        seed = seed_of_several(pictures, ImageFiles(tmp_path))
+        teller.seed(seed, 1, 1)
+        teller.regions(Proposed(tuple(regions_of(seed)), ()), seed)
+        assert size in out.getvalue()
+        assert all(place in " ".join(out.getvalue().split()) for place in places)

@@ -1,11 +1,14 @@
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lakes import EPISODE, TEACHER, make_seed, reflective, said, verdict_of
 from PIL import Image, ImageDraw
+from several_pictures import BOXES, compared, regions_of, seed_of
 
 from gog.pipelines.lake.image_files import ImageFiles
 from gog.pipelines.show.contact_sheet import WIDTH, contact_sheet, pick_example
@@ -39,6 +42,12 @@ def sheet(seed: Seed, images: ImageFiles, regions: Sequence[Region] = ()) -> Ima
 
 def colours(image: Image.Image) -> set[tuple[int, int, int]]:
     return {colour for _, colour in image.getcolors(maxcolors=1 << 24)}  # type: ignore[misc, union-attr]
+
+
+def extent(image: Image.Image, colour: object) -> tuple[int, int, int, int]:
+    """The least box around the pixels of the scenes that have the colour."""
+    y, x = np.nonzero((np.asarray(image.crop((0, 0, 640, image.height))) == colour).all(axis=2))
+    return int(x.min()), int(y.min()), int(x.max()), int(y.max())
 
 
 class TestSheet:
@@ -104,6 +113,31 @@ class TestSheet:
         sha256 = images.put(path.read_bytes(), "png")
         seed = make_seed(1, images, image_sha256=sha256, width=size[0], height=size[1])
         assert sheet(seed, images).height < 3000
+
+    @pytest.mark.parametrize("pictures", [2, 3])
+    def test_each_picture_has_its_own_boxes(self, images: ImageFiles, pictures: int) -> None:
+        seed = seed_of(pictures, images)
+        made = compared(seed, images)
+        evidence = {item.evidence_id: item for item in made.evidence}
+        records = Records(made.trajectory, seed, None, evidence, regions_of(seed))
+        drawn = contact_sheet(view_of(records), images)
+        assert drawn.width == WIDTH
+        # Where each picture's own colour is, and the gaze's that lies on it: the number's disc is larger than its line.
+        for number, gaze in enumerate(((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73))[:pictures]):
+            ground = Image.open(io.BytesIO(images.read(seed.image_hashes[number]))).getpixel((0, 0))
+            left, top, right, bottom = extent(drawn, ground)
+            at = extent(drawn, gaze)
+            assert left - 16 <= at[0] < at[2] <= right
+            assert top - 16 <= at[1] < at[3] <= bottom
+            assert at[2] == pytest.approx(left + BOXES[number][2] * (right - left), abs=4)
+            assert at[3] == pytest.approx(top + BOXES[number][3] * (bottom - top), abs=4)
+
+    def test_many_pictures_take_no_more_room_than_one(self, images: ImageFiles) -> None:
+        seed = seed_of(3, images)
+        many = seed.model_copy(update={"further_images": seed.further_images * 8})
+        made = compared(seed, images).trajectory.model_copy(update={"images": (), "steps": ()})
+        high = contact_sheet(view_of(Records(made, many)), images).height
+        assert high <= contact_sheet(view_of(Records(made, seed_of(1, images))), images).height + 600
 
     def test_an_episode_of_mistakes_alone(self, seed: Seed, images: ImageFiles) -> None:
         original = EpisodeImage(sha256=seed.image_sha256, width=400, height=300, box=WHOLE)

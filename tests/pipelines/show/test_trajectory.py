@@ -1,17 +1,18 @@
 """The view of a trajectory: what it says in words, and that records that do not match are shown as far as they go."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from episodes import result
 from fakes import answered, called, gaze, hit, sha
 from lakes import EPISODE, TEACHER, make_seed, reflective, verdict_of
+from several_pictures import BOXES, SEVERAL, SIZES, compared, regions_of, seed_of
 
 from gog.pipelines.lake.image_files import ImageFiles
-from gog.pipelines.show.trajectory import COLOURS, Gaze, Records, behaviour_words, judgement_of, rect, turns_of, view_of
-from gog.schemas import WHOLE, Box, EpisodeImage, FailureClass, Method, Outcome, Seed, Step, Training, Verdict, Vote
+from gog.pipelines.show.trajectory import COLOURS, Gaze, Records, rect, turns_of, view_of
+from gog.schemas import WHOLE, Box, EpisodeImage, FailureClass, Seed, Step
 from gog.transforms.episode.machine import Episode, act, observe, start
+from gog.transforms.episode.trajectory import images_of
 from gog.transforms.services.gateway.prices import Price
 
 
@@ -78,7 +79,8 @@ class TestView:
         alone = records.trajectory.model_copy(update={"messages": (), "images": (), "answer": None})
         view = view_of(Records(alone))
         assert (view.question, view.answer) == ("The seed is not in this run", "no answer: answered")
-        assert (view.width, view.height, view.image_sha256, view.outcome) == (1, 1, "", "not verified")
+        (scene,) = view.scenes
+        assert (scene.width, scene.height, scene.sha256, view.outcome) == (1, 1, "", "not verified")
         assert [turn.words for turn in view.turns] == [""] * 4
         assert not any(turn.evidence or turn.crop for turn in view.turns)
         assert len(view.gazes) == 2
@@ -134,56 +136,58 @@ class TestTurns:
         assert (turn.words, turn.detail.strip()) == ("I know it.", "Kenya")
 
 
-def verdict(**changes: object) -> Verdict:
-    values: dict[str, object] = {"outcome": Outcome.CORRECT, "method": Method.EXACT, "score": 1.0}
-    return Verdict.model_validate({"trajectory_id": "t", "seed_id": "s"} | values | changes)
-
-
-class TestWords:
-    @pytest.mark.parametrize(
-        ("given", "words"),
-        [
-            (verdict(), "settled by exact"),
-            (verdict(grounded=True), "settled by exact, grounded in the evidence"),
-            (verdict(grounded=True, literal=True), "settled by exact, grounded word for word in the evidence"),
-            (verdict(method=Method.JUDGE, judge="j:1", grounded=False), "settled by judge (j:1), not grounded"),
-            (verdict(method=Method.NONE, leaked=True, reasons=("verify.leak",)), "leaked; leaves for verify.leak"),
-            (verdict(method=Method.NONE), ""),
-            (verdict(gaze_useful=False), "settled by exact, no gaze found the target"),
-        ],
-    )
-    def test_verdicts(self, given: Verdict, words: str) -> None:
-        assert judgement_of(given) == words
-
-    def test_what_a_training_paid_stands_beside_the_verdict(self, records: Records) -> None:
-        terms = {"accuracy": 1.0, "format": 1.0, "own": None}
-        paid = Training(step=3, ending="answered", reward=1.0, terms=terms, advantage=0.7069)
-        masked = Training(step=4, draw=2, ending="overlong", masked="overlong")
-        for training, words in (
-            (paid, "step 3: paid 1 (accuracy 1, format 1), advantage 0.707"),
-            (masked, "step 4, batch 2 of those drawn anew: masked (overlong)"),
-        ):
-            trajectory = records.trajectory.model_copy(update={"training": training})
-            given = replace(records, trajectory=trajectory, verdict=verdict())
-            assert view_of(given).judgement == f"settled by exact; {words}"
-            assert view_of(replace(given, verdict=None)).judgement == words
-
-    def test_behaviours(self, records: Records) -> None:
-        plain = records.trajectory.model_copy(update={"reflective": False})
-        assert (behaviour_words(records.trajectory), behaviour_words(plain)) == ("mixed, reflective", "mixed")
-
-
 def test_a_box_on_a_picture() -> None:
     assert rect(Box(0.1, 0.25, 0.5, 0.75), 1000, 400) == (100, 100, 400, 200)
 
 
-def test_judges_that_disagree_are_told(records: Records) -> None:
-    votes = [
-        Vote(judge=who, about="answer", says=says, reply="")
-        for who, says in zip("abc", ("yes", "no", "yes"), strict=True)
-    ]
-    verdict = verdict_of(records.trajectory).model_copy(update={"votes": tuple(votes), "leaked": None})
-    told = judgement_of(verdict)
-    assert "the judges disagree on the answer (2 yes, 1 no)" in told
-    assert "nobody could say whether it leaked" in told
-    assert "disagree" not in judgement_of(verdict.model_copy(update={"votes": tuple(votes[::2])}))
+class TestSeveralPictures:
+    @pytest.mark.parametrize("pictures", [1, 2, 3])
+    def test_each_has_its_own_gazes_and_regions(self, images: ImageFiles, pictures: int) -> None:
+        seed = seed_of(pictures, images)
+        view = view_of(Records(compared(seed, images).trajectory, seed, regions=regions_of(seed)))
+        assert [scene.sha256 for scene in view.scenes] == list(seed.image_hashes)
+        assert [(scene.number, scene.width, scene.height) for scene in view.scenes] == [
+            (number, *size) for number, size in enumerate(SIZES[:pictures])
+        ]
+        for scene in view.scenes:
+            (gaze,), (region,) = scene.gazes, scene.regions
+            assert gaze.box == pytest.approx(BOXES[scene.number])
+            assert (gaze.label, gaze.number) == (f"flag {scene.number}", scene.number + 1)
+            assert region.label == f"region on {scene.number}"
+
+    def test_a_turn_says_at_which_it_looks(self, images: ImageFiles) -> None:
+        for pictures, titles in (
+            (1, ["gaze", "answer"]),
+            (2, ["glance at image 1", "gaze at image 0", "gaze at image 1", "answer"]),
+        ):
+            seed = seed_of(pictures, images)
+            made = compared(seed, images)
+            evidence = {item.evidence_id: item for item in made.evidence}
+            turns = view_of(Records(made.trajectory, seed, evidence=evidence)).turns
+            assert [turn.title for turn in turns] == titles
+            crops = [turn.crop.on_image for turn in turns if turn.crop]
+            assert crops == list(range(pictures)), "what a glance searched with is no crop"
+
+    def test_a_glance_at_a_picture_that_is_not_there_and_one_by_words_name_none(self, images: ImageFiles) -> None:
+        seed = seed_of(2, images)
+        episode = start(SEVERAL, seed.question, images_of(seed), "You look.")
+        episode = act(episode, called("image_search", {"image": 2}))
+        (turn,) = turns_of(episode.steps, episode.messages, episode.images, {})
+        assert (turn.title, turn.error) == ("glance", "unknown_image")
+        words = Step(turn=0, action="image_search", arguments={"query": "a flag"})
+        (turn,) = turns_of([words], [], images_of(seed), {})
+        assert (turn.title, turn.detail) == ("pictures by words", "a flag")
+
+    def test_what_names_a_picture_that_is_not_there_lies_on_none(self, images: ImageFiles) -> None:
+        seed = seed_of(2, images)
+        made = compared(seed, images).trajectory
+        steps = tuple(step.model_copy(update={"on_image": 5}) for step in made.steps)
+        regions = [region.model_copy(update={"on_image": -1}) for region in regions_of(seed)]
+        view = view_of(Records(made.model_copy(update={"steps": steps}), seed, regions=regions))
+        assert [(scene.gazes, scene.regions) for scene in view.scenes] == [((), ())] * 2
+        assert len(view.gazes) == 2, "the turns still have them"
+
+    def test_without_an_episode_they_are_the_seeds(self, images: ImageFiles) -> None:
+        seed = seed_of(3, images)
+        made = compared(seed, images).trajectory.model_copy(update={"images": ()})
+        assert [scene.sha256 for scene in view_of(Records(made, seed)).scenes] == list(seed.image_hashes)

@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from lakes import counted, level_of, make_seed, reflective, small_run, verdict_of, write
+from several_pictures import BOXES, run_of_several
 from strategies import boxes
 
-from gog.pipelines.lake.lake import Lake, LakeError
+from gog.pipelines.lake.lake import Lake, LakeError, write_part
 from gog.pipelines.views.database import SHORT, build_views, check_funnel, fetch_records, open_file, open_lake
 from gog.pipelines.views.macros import TABLE_MACROS, VALUE_MACROS
 from gog.pipelines.views.queries import QUERIES, STAGES
-from gog.schemas import TABLES, Box, Event, Reject, Review, StageCount, Unit, Verdict
+from gog.schemas import TABLES, Box, Event, Region, Reject, Review, StageCount, Step, Unit, Verdict
 from gog.schemas.arrow import arrow_schema
 from gog.schemas.boxes import iou
 from gog.transforms.label.complexity import wilson
@@ -211,6 +212,30 @@ class TestOthers:
         with open_lake(run_of(lake)) as connection:
             (row,) = connection.execute("SELECT * FROM region_sources").fetchall()
         assert (*row[:4], round(row[4], 6), *row[5:]) == ("segments:1", 6, 6, 0.5, 0.04, 6, 6)
+
+    def test_a_region_was_looked_at_on_its_own_picture_alone(self, tmp_path: Path) -> None:
+        lake, made = run_of_several(tmp_path / "lake")
+        name = made[2].trajectory.trajectory_id
+        elsewhere = Region(
+            region_id="r", seed_id=made[2].trajectory.seed_id, box=BOXES[0], on_image=1, score=1, source="other:1"
+        )
+        looked_at = elsewhere.model_copy(update={"region_id": "s", "on_image": 0, "source": "right:1"})
+        write_part(lake.part_path("several", "regions", "more", 0), "regions", [elsewhere, looked_at])
+        by_words = Step(turn=0, action="image_search", arguments={"query": "a flag"})
+        asked_by_words = made[2].trajectory.model_copy(update={"trajectory_id": "words", "steps": (by_words,)})
+        write_part(lake.part_path("several", "trajectories", "more", 0), "trajectories", [asked_by_words])
+        with open_lake(lake.run_folder("several")) as connection:
+            found = connection.execute("SELECT source, looked_at, could_be FROM region_sources").fetchall()
+            asked = f"SELECT action, on_image FROM turns WHERE trajectory_id = '{name}' ORDER BY turn"
+            turns = connection.execute(asked).fetchall()
+            calls = connection.execute(asked.replace("action", "tool").replace("FROM turns", "FROM tool_calls"))
+            answered = calls.fetchall()
+            words = connection.execute("SELECT on_image FROM turns WHERE trajectory_id = 'words'").fetchall()
+        assert found == [("other:1", 0, 1), ("right:1", 1, 1), ("segments:1", 0, 6)]
+        looks = [("image_search", 1), ("gaze", 0), ("gaze", 1), ("gaze", 2)]
+        assert turns == [*looks, ("answer", None)]
+        assert answered == looks
+        assert words == [(None,)]
 
 
 class TestMacros:

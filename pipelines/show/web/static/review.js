@@ -101,10 +101,9 @@ async function read(url) {
   if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   // Loaded and decoded before it is shown; in a page that is not shown, nothing loads.
-  const drawn = $("#scene img", page);
-  const picture = drawn && document.importNode(drawn);
-  await picture?.decode().catch(() => {});
-  return { page, url: answer.url, picture };
+  const pictures = $$("#scene img", page).map((drawn) => document.importNode(drawn));
+  await Promise.all(pictures.map((picture) => picture.decode().catch(() => {})));
+  return { page, url: answer.url, pictures };
 }
 function lookAhead() {
   const url = $("#next")?.href;
@@ -123,12 +122,12 @@ async function go(url) {
 }
 const PARTS = ["main", ".crumbs", ".step"];
 // Shows a page that was read; returns what brings back the one before.
-function show({ page, url, picture }) {
+function show({ page, url, pictures }) {
   // What stands at the end of a list is no trajectory.
   if (!$("#review", page)) return location.assign(url);
   const [title, address, parts] = [document.title, location.href, PARTS.map((name) => $(name))];
   const next = PARTS.map((name) => document.adoptNode($(name, page)));
-  if (picture) $("#scene img", next[0]).replaceWith(picture);
+  $$("#scene img", next[0]).forEach((drawn, at) => drawn.replaceWith(pictures[at]));
   put(page.title, url, next);
   return () => {
     const words = $("#told").textContent;
@@ -150,10 +149,10 @@ function put(title, url, parts) {
 }
 addEventListener("popstate", () => location.reload());
 
-/* Boxes on the image. */
+/* Boxes on the images of the question, each on its own. */
 
-function rect(box, kind) {
-  const [width, height] = size();
+function rect(box, svg, kind) {
+  const [width, height] = size(svg);
   const made = document.createElementNS(SVG, "rect");
   if (kind) made.setAttribute("class", kind);
   made.setAttribute("x", box[0] * width);
@@ -162,15 +161,15 @@ function rect(box, kind) {
   made.setAttribute("height", (box[3] - box[1]) * height);
   return made;
 }
-function size() {
-  const { width, height } = $("svg", scene()).dataset;
+function size(svg) {
+  const { width, height } = svg.dataset;
   return [Number(width), Number(height)];
 }
 function gazeOf(turn) {
   return $$(".gaze", scene()).find((gaze) => gaze.dataset.turn === turn);
 }
 function boxOf(gaze) {
-  const [width, height] = size();
+  const [width, height] = size(gaze.ownerSVGElement);
   const [x, y, w, h] = ["x", "y", "width", "height"].map((name) => Number($("rect", gaze).getAttribute(name)));
   return [x / width, y / height, Math.min(1, (x + w) / width), Math.min(1, (y + h) / height)];
 }
@@ -181,13 +180,16 @@ function draw() {
   if (!scene()) return;
   const boxes = corrected();
   if (editing?.box) boxes.set(editing.turn, editing.box);
-  const drawn = [...boxes].map(([turn, box]) => {
+  for (const place of $$(".corrections", scene())) place.replaceChildren();
+  for (const [turn, box] of boxes) {
+    const gaze = gazeOf(turn);
+    if (!gaze) continue;
+    const svg = gaze.ownerSVGElement;
     const group = document.createElementNS(SVG, "g");
-    group.setAttribute("class", [...gazeOf(turn)?.classList ?? []].filter((name) => /^g\d$/.test(name)).join(" "));
-    group.append(rect(box, "under"), rect(box));
-    return group;
-  });
-  $(".corrections", scene()).replaceChildren(...drawn);
+    group.setAttribute("class", [...gaze.classList].filter((name) => /^g\d$/.test(name)).join(" "));
+    group.append(rect(box, svg, "under"), rect(box, svg));
+    $(".corrections", svg).append(group);
+  }
 }
 
 /* Correcting a box: drag, type or use the arrow keys. */
@@ -201,13 +203,15 @@ function nextBox() {
   const turn = turns[(turns.indexOf(editing?.turn) + 1) % turns.length];
   const gaze = gazeOf(turn);
   editing = { turn, box: corrected().get(turn) ?? boxOf(gaze), before: boxOf(gaze), from: null };
-  scene().classList.add("editing");
+  const image = gaze.closest(".scene");
+  $(".editing")?.classList.remove("editing");
+  image.classList.add("editing");
   $("#edit").hidden = false;
-  $("#edit-number").textContent = $("text", gaze).textContent;
+  $("#edit-number").textContent = $("text", gaze).textContent + (image.dataset.image ? ` on image ${image.dataset.image}` : "");
   light(document, turn);
   fill();
   draw();
-  scene().scrollIntoView({ block: "nearest" });
+  image.scrollIntoView({ block: "nearest" });
   $("#edit-left").focus({ preventScroll: true });
 }
 function fill() {
@@ -215,7 +219,7 @@ function fill() {
 }
 function stopEditing() {
   editing = null;
-  scene().classList.remove("editing");
+  $(".editing").classList.remove("editing");
   $("#edit").hidden = true;
   light(document, null);
   draw();
@@ -244,13 +248,13 @@ function nudge(event) {
   return true;
 }
 const at = (event) => {
-  const frame = $("svg", scene()).getBoundingClientRect();
+  const frame = $(".editing svg").getBoundingClientRect();
   return [clamp((event.clientX - frame.left) / frame.width), clamp((event.clientY - frame.top) / frame.height)];
 };
 document.addEventListener("pointerdown", (event) => {
-  if (!editing || event.button || !event.target.closest("#scene svg")) return;
+  if (!editing || event.button || !event.target.closest(".editing svg")) return;
   event.preventDefault();
-  $("svg", scene()).setPointerCapture(event.pointerId);
+  $(".editing svg").setPointerCapture(event.pointerId);
   editing.from = at(event);
 });
 document.addEventListener("pointermove", (event) => {

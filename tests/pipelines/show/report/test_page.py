@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from lakes import Made, counted, level_of, make_seed, reflective, small_run, verdict_of, write
 from PIL import Image
+from several_pictures import SIZES, run_of_several
 from viewing import viewed
 
 from gog.pipelines.config.config import Config
@@ -318,3 +319,19 @@ class TestPlaces:
 def test_sections_ask_views_as_well_as_tables(lake: Lake) -> None:
     with open_lake(lake.run_folder("small")) as connection:
         assert all(section.lines for section in sections(connection))
+
+
+def test_examples_show_all_pictures_of_a_question(tmp_path: Path) -> None:
+    lake, _ = run_of_several(tmp_path / "lake")
+    text = write_report(finished(lake, "several"), "several").read_text("utf-8")
+    articles = re.findall(r"<article>.*?</article>", text, re.DOTALL)
+    drawn = [re.findall(r'<svg class="scene".*?</svg>', article, re.DOTALL) for article in articles]
+    assert sorted(map(len, drawn)) == [1, 2, 3]
+    for scenes in drawn:
+        for number, scene in enumerate(scenes):
+            name = "The image" if len(scenes) == 1 else f"Image {number}, {number + 1} of {len(scenes)}"
+            assert f'aria-label="{name} of the question, with 1 boxes"' in scene
+            width, height = SIZES[number]
+            assert f'viewBox="0 0 1000 {round(1000 * height / width, 1)}"' in scene
+            assert scene.count('<image href="data:image/webp') == 1
+    assert "glance at image 1" in text
