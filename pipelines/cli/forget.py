@@ -1,7 +1,7 @@
-"""Take pictures, seeds or source rows out of a lake for good.
+"""Take pictures, seeds, source rows or pages out of a lake for good.
 
-Out of pictures, crops and thumbnails that nothing else uses, the tables of all runs, reviews, the store and the image
-search indexes that runs name. Exports that hold any of it are removed: `gog export` makes them anew. A later ingest
+Out of pictures, crops and thumbnails that nothing else uses, the tables of all runs, reviews, the store and the search
+indexes that runs name. Exports that hold any of it are removed: `gog export` makes them anew. A later ingest
 leaves it out as ingest.forgotten. Stopped half-way, the same command goes on; a receipt stays.
 """
 
@@ -24,6 +24,7 @@ EXAMPLES = example("gog forget --source row-17 --dry-run", "gog forget --source 
 Images = Annotated[list[str] | None, option("--image", "SHA256", "A picture, by its sha256; may be repeated.")]
 Seeds = Annotated[list[str] | None, option("--seed", "ID", "A seed, by its seed_id; may be repeated.")]
 Sources = Annotated[list[str] | None, option("--source", "ID", "A row, by the id that the source gave it.")]
+Pages = Annotated[list[str] | None, option("--page", "ADDRESS", "A page that searches found; may be repeated.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would go; nothing is changed.")]
 
 
@@ -31,6 +32,7 @@ def forget(
     image: Images = None,
     seed: Seeds = None,
     source: Sources = None,
+    page: Pages = None,
     dry_run: DryRun = False,
     lake: LakeOption = None,
     as_json: JsonOption = False,
@@ -39,9 +41,9 @@ def forget(
     from gog.pipelines.tools.forget import forget as carry_out
     from gog.pipelines.tools.forget_plan import Asked, plan
 
-    asked = Asked(tuple(seed or ()), tuple(image or ()), tuple(source or ()))
+    asked = Asked(tuple(seed or ()), tuple(image or ()), tuple(source or ()), tuple(page or ()))
     if asked == Asked():
-        raise UseError("say what: --image SHA256, --seed ID or --source ID")
+        raise UseError("say what: --image SHA256, --seed ID, --source ID or --page ADDRESS")
     for name in asked.images:
         if not re.fullmatch(r"[0-9a-f]{64}", name):
             raise UseError(f"{name[:100]!r} is no sha256: 64 signs of 0 to 9 and a to f, as image_sha256 of seeds")
@@ -66,6 +68,8 @@ def _tell(root: str, receipt: "Receipt", path: Path | None) -> None:
             print(f"{run}/exports/{name}: {'removed' if path else 'would be removed'}{again}")
     for folder, pictures in receipt.galleries.items():
         print(f"{folder}: {pictures:,} of its pictures {'gone' if path else 'would go'}")
+    for folder, pages in receipt.corpora.items():
+        print(f"{folder}: {pages:,} of its pages {'gone' if path else 'would go'}")
     if receipt.galleries:
         print("Small copies of it that came back to searches for other seeds stay: they are evidence of those.")
     print(f"Not looked at: the source and its copies in {root}/sources and {root}/fetched, exports elsewhere,")

@@ -41,12 +41,16 @@ class Receipt(BaseModel):
     seeds: list[str]
     images_named: list[str]
     sources_sha256: list[str]
+    pages_sha256: list[str] = Field(default_factory=list)
+    """Of the addresses of pages."""
     runs: dict[str, RunPlan]
     store_keys: dict[str, list[str]]
     """By the run whose config names the store."""
     images: list[str]
     galleries: dict[str, int]
     """Folders of image search indexes, and how many pictures leave each."""
+    corpora: dict[str, int] = Field(default_factory=dict)
+    """Likewise of pages' indexes."""
     counts: dict[str, int]
 
 

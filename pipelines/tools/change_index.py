@@ -12,7 +12,7 @@ from gog.transforms.object_path import ObjectPath
 from gog.transforms.services.search.corpus_change import add_pages, addresses_in, remove_pages, told_in
 from gog.transforms.services.search.gallery_change import Added, add_pictures, names_in, remove_pictures
 from gog.transforms.services.search.index_cache import changed
-from gog.transforms.services.search.index_folder import clean, read_head
+from gog.transforms.services.search.index_folder import MAX_ADDRESS, clean, read_head
 
 _KINDS: Final = ("gallery", "corpus")
 
@@ -52,7 +52,7 @@ def remove_from_index(addresses: Set[str], sha256s: Set[str], out: Path) -> Remo
 
     Raises `IndexFolderError` where there is no index, and `IndexUnwrittenError`.
     """
-    known = {clean(address, 2000): address for address in addresses}
+    known = {clean(address, MAX_ADDRESS): address for address in addresses}
     with _worked_on(out) as folder:
         gallery, corpus = folder / "gallery", folder / "corpus"
         there = addresses_in(corpus, known.keys()) | names_in(gallery, known.keys() | sha256s)

@@ -16,12 +16,13 @@ from gog.pipelines.lake.disk import disk_errors, write_atomic
 from gog.pipelines.lake.forgotten import Receipt, RunPlan, receipts, write_receipt
 from gog.pipelines.lake.lake import Lake, part_rows
 from gog.pipelines.lake.review_files import AuditBook, ReviewBook
-from gog.pipelines.tools.forget_plan import Asked, concerns, configs_of, plan, shard_of
-from gog.pipelines.tools.galleries import is_gallery
+from gog.pipelines.tools.forget_plan import Asked, concerns, configs_of, plan, sha256_of_address, shard_of
+from gog.pipelines.tools.galleries import is_index
 from gog.schemas import TABLES, Reject, Unit
 from gog.schemas.rows import to_row
 from gog.transforms.part_file import encode_part
 from gog.transforms.place import files_below, name_below, place, remove_folder
+from gog.transforms.services.search.corpus_change import forget_pages
 from gog.transforms.services.search.gallery_change import remove_pictures
 from gog.transforms.services.store.records import Mode
 
@@ -47,6 +48,8 @@ def forget(lake: Lake, asked: Asked) -> tuple[Receipt, Path]:
 
 
 def _same(receipt: Receipt, asked: Asked) -> bool:
+    if asked.pages and {*map(sha256_of_address, asked.pages)} - {*receipt.pages_sha256}:
+        return False
     return not asked.sources and set(asked.images) <= {*receipt.images_named} and set(asked.seeds) <= {*receipt.seeds}
 
 
@@ -60,8 +63,11 @@ def _carry_out(lake: Lake, receipt: Receipt) -> tuple[Receipt, Path]:
         with closing(make_store(configs[run], Mode.RECORD)) as store:
             store.drop(keys)
     for folder in map(place, receipt.galleries):
-        if is_gallery(folder):
+        if is_index(folder):
             remove_pictures(folder, {*receipt.images, *receipt.images_named})
+    for folder in map(place, receipt.corpora):
+        if is_index(folder):
+            forget_pages(folder, {*receipt.pages_sha256})
     for sha256 in receipt.images:
         lake.images.remove(sha256)
     done = receipt.model_copy(update={"state": "done"})

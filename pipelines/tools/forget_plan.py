@@ -16,17 +16,20 @@ from gog.pipelines.config.kept import taken_up
 from gog.pipelines.connect.stores import read_store, store_path
 from gog.pipelines.lake.forgotten import Receipt, RunPlan
 from gog.pipelines.lake.lake import Lake, open_part, part_rows
-from gog.pipelines.tools.galleries import galleries_showing
+from gog.pipelines.tools.galleries import corpora_with, galleries_showing
 from gog.schemas import canonical_json, content_id
 from gog.schemas.errors import UsageError
 from gog.transforms.images import sha256_hex
 from gog.transforms.ingest.seeds import SOURCE_ID
 from gog.transforms.place import files_below, name_below
+from gog.transforms.services.search.index_folder import MAX_ADDRESS, clean
 from gog.transforms.services.store.records import ALL
 
 _SHA256: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _LEAST_QUESTION: Final = 12
 """Characters: a shorter question is found in too much that is not of it."""
+_NO_LONGER: Final = r"(?![\w/%?#=&~+-]|\.\w)"
+"""What stands behind an address that is not the beginning of another."""
 _EXPORT_STAGES: Final = ("export_sft", "export_rl")
 
 
@@ -36,11 +39,12 @@ class NothingToForgetError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person wants forgotten: ids of seeds, sha256 of images, ids of the source's rows."""
+    """What a person wants forgotten: ids of seeds, sha256 of images, ids of the source's rows, addresses of pages."""
 
     seeds: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
 
     def means(self, seed: Mapping[str, Any]) -> bool:
         """Whether a seed's row is meant."""
@@ -50,6 +54,16 @@ class Asked:
             or not pictures_of_seed(seed).isdisjoint(self.images)
             or source in self.sources
         )
+
+    def found_in(self, evidence: Mapping[str, Any]) -> bool:
+        """Whether a row of evidence is of one of the pages, or has it among its hits."""
+        if not self.pages:
+            return False
+        return evidence["query"] in self.pages or any(hit["url"] in self.pages for hit in json.loads(evidence["hits"]))
+
+    def named_in(self, text: str) -> bool:
+        """Whether a request, or an answer, names the address of one of the pages."""
+        return any(re.search(re.escape(canonical_json(page)[1:-1]) + _NO_LONGER, text) for page in self.pages)
 
 
 @dataclass(slots=True)
@@ -72,7 +86,9 @@ def plan(lake: Lake, asked: Asked) -> Receipt:
     runs = {run: _run_plan(lake, run, goes.get(run, {}), asked, found) for run in lake.runs()}
     keys = _store_keys(configs, asked, found)
     galleries = galleries_showing(lake, found.own)
-    _check_named(lake, asked, runs, bool(keys or galleries))
+    pages = sorted(map(sha256_of_address, asked.pages))
+    corpora = corpora_with(lake, set(pages))
+    _check_named(lake, asked, runs, bool(keys or galleries or corpora))
     images = sorted(sha256 for sha256 in found.gone - found.kept if lake.images.has(sha256))
     seeds = sorted({seed for run in runs.values() for seed in run.seeds})
     tokens = {*seeds, *found.own, *(name for run in runs.values() for name in run.trajectories)}
@@ -81,6 +97,7 @@ def plan(lake: Lake, asked: Asked) -> Receipt:
         _drop_export_counts(lake, run, leaves)
     made = datetime.now(UTC).replace(microsecond=0)
     sources = sorted(sha256_hex(source.encode()) for source in asked.sources)
+    identity = content_id("forget", [seeds, sorted(asked.images), sources, pages])
     counts = {
         "seeds": len(seeds),
         "trajectories": sum(len(run.trajectories) for run in runs.values()),
@@ -90,17 +107,24 @@ def plan(lake: Lake, asked: Asked) -> Receipt:
         "exports": sum(len(run.exports) for run in runs.values()),
     }
     return Receipt(
-        id=f"{made:%Y%m%d-%H%M%S}-{content_id('forget', [seeds, sorted(asked.images), sources]).split('-')[-1][:12]}",
+        id=f"{made:%Y%m%d-%H%M%S}-{identity.split('-')[-1][:12]}",
         made=made.isoformat(),
         seeds=seeds,
         images_named=sorted(asked.images),
         sources_sha256=sources,
+        pages_sha256=pages,
         runs={run: leaves for run, leaves in runs.items() if leaves.seeds or leaves.trajectories or leaves.exports},
         store_keys=keys,
         images=images,
         galleries=galleries,
+        corpora=corpora,
         counts=counts,
     )
+
+
+def sha256_of_address(page: str) -> str:
+    """What a receipt has of the address of a page."""
+    return sha256_hex(clean(page, MAX_ADDRESS).encode())
 
 
 def configs_of(lake: Lake) -> dict[str, Config]:
@@ -139,7 +163,7 @@ def _seeds(lake: Lake, asked: Asked, found: _Found) -> dict[str, dict[str, int]]
 def _run_plan(lake: Lake, run: str, seeds: dict[str, int], asked: Asked, found: _Found) -> RunPlan:
     named, evidence, evidence_kept = set(asked.images), set[str](), set[str]()
     for row in lake.read_rows(run, "evidence"):
-        if named & shas(row):
+        if named & shas(row) or asked.found_in(row):
             evidence.add(row["evidence_id"])
     trajectories: dict[str, int] = {}
     used: set[str] = set()
@@ -254,7 +278,8 @@ def _store_keys(configs: Mapping[str, Config], asked: Asked, found: _Found) -> d
             for dated in store.choose(ALL):
                 entry = dated.entry
                 request, answer = _shas_in(entry.request), _shas_in(entry.kept.answer or "")
-                if found.own & request or named & answer or any(text in entry.request for text in texts):
+                of_pages = asked.named_in(entry.request) or asked.named_in(entry.kept.answer or "")
+                if of_pages or found.own & request or named & answer or any(text in entry.request for text in texts):
                     keys.setdefault(run, []).append(entry.key)
                     found.gone |= request | answer
                 else:
@@ -269,7 +294,7 @@ def _check_named(lake: Lake, asked: Asked, runs: Mapping[str, RunPlan], shown: b
             raise NothingToForgetError(f"no seed {name[:100]!r} in {lake.root}: `gog inspect` lists the table seeds")
     some = seeds or shown or any(run.trajectories for run in runs.values())
     if not some and not any(lake.images.has(name) for name in asked.images):
-        names = ", ".join(repr(name[:100]) for name in (*asked.images, *asked.sources))
+        names = ", ".join(repr(name[:100]) for name in (*asked.images, *asked.sources, *asked.pages))
         raise NothingToForgetError(f"nothing in {lake.root} has {names}: nothing was forgotten")
 
 

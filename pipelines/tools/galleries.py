@@ -1,4 +1,4 @@
-"""The image search indexes that a lake and its runs have to do with."""
+"""The indexes that a lake and its runs have to do with."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -8,6 +8,7 @@ from gog.pipelines.lake.lake import Lake
 from gog.transforms.object_path import ObjectPath
 from gog.transforms.place import place
 from gog.transforms.services.provider import BUNDLED
+from gog.transforms.services.search.corpus_change import pages_in
 from gog.transforms.services.search.gallery_change import pictures_in
 from gog.transforms.services.search.index_bucket import IndexMissingError, read_manifest
 
@@ -20,7 +21,20 @@ def galleries_showing(lake: Lake, images: set[str]) -> dict[str, int]:
 
     Images are named by the sha256 of their files. Raises `IndexFolderError` where an index is damaged, `LakeError`.
     """
-    folders: set[Path] = {path.parent for path in lake.indexes.rglob("gallery/index.json")}
+    shown = {_whole(folder): len(pictures_in(folder, images)) for folder in _indexes(lake, "gallery")}
+    return {folder: count for folder, count in sorted(shown.items()) if count}
+
+
+def corpora_with(lake: Lake, pages: set[str]) -> dict[str, int]:
+    """The same of corpora, with how many of the pages each has, which are named by the sha256 of their addresses."""
+    if not pages:
+        return {}
+    had = {_whole(folder): len(pages_in(folder, pages)) for folder in _indexes(lake, "corpus")}
+    return {folder: count for folder, count in sorted(had.items()) if count}
+
+
+def _indexes(lake: Lake, kind: str) -> list[Path]:
+    folders: set[Path] = {path.parent for path in lake.indexes.rglob(f"{kind}/index.json")}
     for run in lake.runs():
         manifest = lake.read_manifest(run)
         if manifest is not None:
@@ -29,13 +43,12 @@ def galleries_showing(lake: Lake, images: set[str]) -> dict[str, int]:
             config = taken_up(named, lake.root, run)
             for address in (config.text_search, config.image_search):
                 scheme, _, rest = address.partition(":")
-                if scheme == "gallery" and rest != BUNDLED:
-                    folders.add(place(rest) / "gallery")
-    shown = {_whole(folder): len(pictures_in(folder, images)) for folder in folders if is_gallery(folder)}
-    return {folder: count for folder, count in sorted(shown.items()) if count}
+                if scheme == kind and rest != BUNDLED:
+                    folders.add(place(rest) / kind)
+    return [folder for folder in folders if is_index(folder)]
 
 
-def is_gallery(folder: Path) -> bool:
+def is_index(folder: Path) -> bool:
     """Whether there is one. Raises `IndexFolderError` where an object store does not say so."""
     if not isinstance(folder, ObjectPath):
         return folder.is_dir()

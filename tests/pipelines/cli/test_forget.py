@@ -18,6 +18,7 @@ from gog.pipelines.lake import disk
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.review_files import ReviewBook
 from gog.pipelines.tools import forget as at_work
+from gog.pipelines.tools.forget_plan import Asked
 from gog.schemas import TABLES
 from gog.transforms.services.store.schema import FILE
 
@@ -269,3 +270,61 @@ def test_a_picture_leaves_the_gallery_that_a_run_searches(gog: Gog, kept: Place,
     assert after["pictures"] == before["pictures"] - 1
     assert after["version"] != before["version"]
     assert sha256 not in (index / "meta.jsonl").read_text()
+
+
+def test_a_page_leaves_the_corpora_that_runs_search_and_what_it_came_back_in(
+    gog: Gog, kept: Place, tmp_path: Path
+) -> None:
+    found = [(row, json.loads(row["hits"])) for row in rows(kept, "evidence") if row["tool"] == "text_search"]
+    page = next(hits[0]["url"] for _, hits in found if hits)
+    lines = [{"title": "Gone", "text": "It is gone.", "url": page}, {"title": "Here", "text": "It stays.", "url": "a"}]
+    (tmp_path / "pages.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    index = tmp_path / "index" / "corpus"
+    assert gog("index", "build", "--texts", tmp_path / "pages.jsonl", "--out", index.parent).code == 0
+    manifest = json.loads((kept.run / "manifest.json").read_text())
+    manifest["config"]["text_search"] = f"corpus:{index.parent}"
+    (kept.run / "manifest.json").write_text(json.dumps(manifest))
+    used = {row["evidence_id"] for row, hits in found if page in [hit["url"] for hit in hits]}
+    leaving = [
+        row["trajectory_id"]
+        for row in rows(kept, "trajectories")
+        if used & {name for step in json.loads(row["steps"]) for name in step["evidence_ids"]}
+    ]
+    assert leaving
+    seeds = len(rows(kept, "seeds"))
+
+    counts = (index / "counts.npy").read_bytes()
+    (index / "counts.npy").unlink()
+    done = gog("forget", "--lake", kept.lake, "--page", page)
+    assert (done.code, "was built before pages could be added to it, or leave it" in done.error) == (2, True)
+    assert not list((kept.lake / "forgotten").glob("*")), "nothing is begun that cannot be ended"
+    (index / "counts.npy").write_bytes(counts)
+    dry = told(gog, kept, "--page", page, "--dry-run")
+    assert dry["corpora"][str(index)] == 1
+    assert "Gone" in (index / "passages.jsonl").read_text()
+    receipt = told(gog, kept, "--page", page)
+    assert receipt["runs"]["tiny"]["trajectories"] == sorted(leaving)
+    assert page not in json.dumps(receipt), "a receipt holds no content"
+    assert (index / "passages.jsonl").read_text().count("\n") == 1
+    assert {table for table in mentions(kept, page) if table != "events"} <= {"seeds", "rejects"}
+    assert not set(leaving) & {row["trajectory_id"] for row in rows(kept, "trajectories")}
+    assert len(rows(kept, "seeds")) == seeds, "a question stays"
+    check_funnel(kept)
+    assert gog("forget", "--lake", kept.lake, "--page", "https://nowhere").code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('{"url":"https://a/1"}', True),
+        ("[1] A | score - | https://a/1\\n    B", True),
+        ("(see https://a/1).", True),
+        ("https://a/1. Next", True),
+        ("https://a/10", False),
+        ("https://a/1/2", False),
+        ("https://a/1.html", False),
+        ("https://a/1?x=2", False),
+    ],
+)
+def test_an_address_is_named_where_it_is_no_part_of_another(text: str, named: bool) -> None:
+    assert Asked(pages=("https://a/1",)).named_in(text) is named

@@ -77,6 +77,12 @@ def test_a_run_searches_there_and_what_is_forgotten_leaves_it(
     assert not any(path.exists() for path in cached)
     assert "dog" not in find(remote, FILES["dog.jpg"])
     assert find(remote, "spire") == ["spire"]
+    cached = {path.parent for path in tmp_path.glob("cache/*/indexes/*/passages.jsonl")}
+    said = gog("forget", "--page", "https://a/spire")
+    assert said.code == 0, said.err
+    assert f"{remote}/corpus: 1 of its pages gone" in said.out
+    assert not any(path.exists() for path in cached)
+    assert find(remote, "spire") == []
 
 
 def test_a_second_build_pays_for_what_is_new(

@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gog.transforms.object_path import ObjectPath
 from gog.transforms.services.search.corpus import FORMAT, build_corpus, finish_corpus
 from gog.transforms.services.search.counted_blocks import LINES
 from gog.transforms.services.search.encoders_of import named_encoder
 from gog.transforms.services.search.excerpts import UNSPACED
 from gog.transforms.services.search.gallery_change import Added
+from gog.transforms.services.search.index_bucket import read_manifest
+from gog.transforms.services.search.index_cache import cached, changed, drop_cached
 from gog.transforms.services.search.index_folder import IndexFolderError, check_head, held, read_head, replacing
 from gog.transforms.services.search.index_parts import Staying, copy_spans, merged_origin
 from gog.transforms.services.search.passage_blocks import Page
@@ -92,6 +95,38 @@ def addresses_in(folder: Path, among: Set[str]) -> set[str]:
     """Which of some addresses the index has pages of. Raises `IndexFolderError`."""
     read_head(folder, "corpus")
     return {entry["url"] for entry in _entries(folder) if entry["url"] in among}
+
+
+def pages_in(folder: Path, sha256s: Set[str]) -> set[str]:
+    """Addresses that the index has pages of, of those with one of the hashes; one on an object store is fetched.
+
+    Raises `IndexFolderError`, also where they could not leave it, and `OSError`.
+    """
+    if isinstance(folder, ObjectPath):
+        folder = cached(folder.parent, folder.name)
+    read_head(folder, "corpus")
+    there = {address for address in {entry["url"] for entry in _entries(folder)} if _sha256(address) in sha256s}
+    if there:
+        _head(folder)
+    return there
+
+
+def forget_pages(folder: Path, sha256s: Set[str]) -> int:
+    """`remove_pages` by hashes of addresses. Of an index on an object store nothing stays on this machine either."""
+    leaving = pages_in(folder, sha256s)
+    if not isinstance(folder, ObjectPath):
+        return remove_pages(folder, leaving)
+    content = read_manifest(folder.parent, folder.name).content
+    if not leaving:
+        return 0
+    with changed(folder.parent, (folder.name,), (folder.name,)) as work:
+        left = remove_pages(work / folder.name, leaving)
+    drop_cached(content)
+    return left
+
+
+def _sha256(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()
 
 
 def told_in(folder: Path, keys: Set[str]) -> set[str]:

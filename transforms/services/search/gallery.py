@@ -27,6 +27,7 @@ from gog.transforms.services.search.encoders_of import NamedEncoder, check_encod
 from gog.transforms.services.search.gallery_files import EMBEDDINGS, GalleryEntries, GalleryWriter, thumbnail_of
 from gog.transforms.services.search.grid_table import EMBEDDER, GridTable, picture_views, table_of
 from gog.transforms.services.search.index_folder import (
+    MAX_ADDRESS,
     IndexFolderError,
     building,
     clean,
@@ -95,7 +96,7 @@ def _readable(
 ) -> Iterator[tuple[str, str, str, bytes, Image.Image]]:
     """Those that go in; the others, and why, into `skipped`."""
     for number, (url, title, snippet, data) in enumerate(pictures):
-        address = clean(url, 2000)
+        address = clean(url, MAX_ADDRESS)
         try:
             image = load_image(data, _LIMITS).image
         except ImageError as error:

@@ -22,7 +22,15 @@ from gog.transforms.services.search.gallery_files import EMBEDDINGS, GalleryWrit
 from gog.transforms.services.search.grid_table import MANY
 from gog.transforms.services.search.index_bucket import read_manifest
 from gog.transforms.services.search.index_cache import cached, changed, drop_cached
-from gog.transforms.services.search.index_folder import IndexFolderError, check_head, clean, held, read_head, replacing
+from gog.transforms.services.search.index_folder import (
+    MAX_ADDRESS,
+    IndexFolderError,
+    check_head,
+    clean,
+    held,
+    read_head,
+    replacing,
+)
 from gog.transforms.services.search.index_parts import Staying, merged_origin
 from gog.transforms.services.search.vector_cells import Cells, Earlier, cells_in, write_cells
 from gog.transforms.services.search.vector_table import write_rows
@@ -56,7 +64,7 @@ def add_pictures(folder: Path, pictures: Iterable[tuple[str, str, str, bytes]], 
         encoder = named_encoder(folder, head)
         report = build_gallery(pictures, fresh, name=str(head["name"]), encoder=encoder, known=folder)
         check_head(folder, "gallery", head)
-        single = {clean(address, 2000) for address in alone}
+        single = {clean(address, MAX_ADDRESS) for address in alone}
         there, come = _by_key(folder, single), _by_key(fresh, single)
         lines = [_lines_at(one, keys, come) for one, keys in ((folder, there), (fresh, come))]
         same = {key for key in come if lines[0].get(key) == lines[1][key]}

@@ -17,6 +17,8 @@ from gog.transforms.services.provider import ProviderError
 T = TypeVar("T")
 
 HEAD: Final = "index.json"
+MAX_ADDRESS: Final = 2000
+"""Characters of an address that an index keeps."""
 _TRIES: Final = 5
 """To open an index that others replace."""
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from gog.schemas import canonical_json
 from gog.transforms.services.search.excerpts import UNSPACED, headed_passages, passages, words
-from gog.transforms.services.search.index_folder import clean
+from gog.transforms.services.search.index_folder import MAX_ADDRESS, clean
 from gog.transforms.services.search.word_writer import CountedWords, WordCounts
 
 PASSAGE: Final = 1500
@@ -105,7 +105,7 @@ def to_encode(block: Block) -> Iterator[tuple[str, str]]:
 def _readable(block: Block, skipped: list[tuple[str, str]]) -> Iterator[Page]:
     """Those that go in, cleaned; the others, and why, into `skipped`."""
     for number, (url, title, text) in enumerate(block.pages, block.first):
-        address, heading = clean(url, 2000), clean(title, 300)
+        address, heading = clean(url, MAX_ADDRESS), clean(title, 300)
         body = text.encode("utf-8", "replace").decode("utf-8")
         reason = "no address" if not address else "no words" if not words(f"{heading} {body}") else ""
         if reason:
