@@ -1,4 +1,4 @@
-"""Take pictures, seeds, source rows or pages out of a lake for good.
+"""Take pictures, seeds, rows or pages out of a lake for good.
 
 Out of pictures, crops and thumbnails that nothing else uses, the tables of all runs, reviews, the store and the search
 indexes that runs name. Exports that hold any of it are removed: `gog export` makes them anew. A later ingest
