@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from object_stores import BUCKET, S3
 
 from gog.transforms.object_path import ObjectPath
 from gog.transforms.place import files_below
@@ -40,30 +41,35 @@ def put(address: str, tmp_path: Path, text: str = "Lakes freeze.") -> ObjectPath
     return at
 
 
+def counted(tmp_path: Path) -> str:
+    """An address on the server that tells what it was asked, whatever bucket the other tests use."""
+    return f"s3://{BUCKET}/{tmp_path.parent.name}-{tmp_path.name}"
+
+
 def kept(cache: Path) -> set[Path]:
     return {path for path in cache.iterdir() if path.name != ".lock"}
 
 
-def test_it_is_fetched_once_and_read_like_any_other(remote: str, s3: object, cache: Path, tmp_path: Path) -> None:
-    at = put(remote, tmp_path)
+def test_it_is_fetched_once_and_read_like_any_other(s3: S3, cache: Path, tmp_path: Path) -> None:
+    at = put(counted(tmp_path), tmp_path)
     folder = cached(at, "corpus")
     assert Corpus.open(folder).id == Corpus.open(tmp_path / "corpus").id
-    before = s3.asked()  # type: ignore[attr-defined]
+    before = s3.asked()
     assert cached(at, "corpus") == folder
-    asked = s3.asked() - before  # type: ignore[attr-defined]
+    asked = s3.asked() - before
     assert asked["GET"] == 1  # of the manifest
     assert kept(cache) == {folder}
 
 
-def test_processes_that_come_at_once_fetch_once(remote: str, s3: object, cache: Path, tmp_path: Path) -> None:
-    at = put(remote, tmp_path)
-    files, before = len(read_manifest(at, "corpus").files), s3.asked()  # type: ignore[attr-defined]
+def test_processes_that_come_at_once_fetch_once(s3: S3, cache: Path, tmp_path: Path) -> None:
+    at = put(counted(tmp_path), tmp_path)
+    files, before = len(read_manifest(at, "corpus").files), s3.asked()
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    command = [sys.executable, "-c", OPENED, remote]
+    command = [sys.executable, "-c", OPENED, str(at)]
     several = [subprocess.Popen(command, **pipes) for _ in range(3)]  # type: ignore[call-overload]
     try:
         assert [process.stdout.readline() for process in several] == ["1\n"] * 3
-        asked = s3.asked() - before  # type: ignore[attr-defined]
+        asked = s3.asked() - before
         assert asked["GET"] == 3 + files
         assert index_cache._removed(cached(at, "corpus")) == 0  # it is open elsewhere
     finally:
