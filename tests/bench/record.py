@@ -6,7 +6,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,9 +46,12 @@ def named(lines: Iterable[Line]) -> dict[tuple[str, str], Line]:
 
 
 def keep(record: Record, folder: Path = RECORDS) -> Path:
-    """Write it, and the page of what has moved; the same day's is replaced."""
+    """Write it, and the page of what has moved. Of a record of the same day and machine stays what was not measured."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{record.date}.json"
+    for earlier in kept(folder):
+        if (earlier.date, earlier.machine) == (record.date, record.machine):
+            record = replace(record, lines=tuple((named(earlier.lines) | named(record.lines)).values()))
     path.write_text(json.dumps(asdict(record), indent=1) + "\n", "utf-8")
     (folder / PAGE).write_text(page(kept(folder)), "utf-8")
     return path
@@ -60,15 +63,19 @@ def kept(folder: Path = RECORDS) -> list[Record]:
     return [Record(**record | {"lines": tuple(Line(**line) for line in record["lines"])}) for record in read]
 
 
-def last(machine: str, folder: Path = RECORDS) -> Record | None:
-    """The newest record of such a machine."""
-    return next((record for record in reversed(kept(folder)) if record.machine == machine), None)
+def last(machine: str, before: str, folder: Path = RECORDS) -> Record | None:
+    """The newest record of such a machine from before a day."""
+    return next((one for one in reversed(kept(folder)) if one.machine == machine and one.date < before), None)
 
 
 def moved(now: Line, before: Line | None) -> str:
-    """How far a line is from what it was; what lies within either spread is called the same."""
+    """How far a line is from what it was; what lies within either spread is the same. Of several each is told."""
     if before is None:
         return "new"
+    mine_all, theirs_all = (line.found.split(", ") for line in (now, before))
+    if len(mine_all) == len(theirs_all) > 1:
+        pairs = zip(mine_all, theirs_all, strict=True)
+        return ", ".join(moved(Line("", mine), Line("", theirs)) for mine, theirs in pairs)
     (here, *mine), (there, *theirs) = (_numbers(line) for line in (now, before))
     same = here == there or any(
         len(span) == 2 and span[0] <= at <= span[1] for span, at in ((mine, there), (theirs, here))
@@ -86,13 +93,13 @@ def page(records: Sequence[Record]) -> str:
 
 
 def _history(records: Sequence[Record]) -> list[list[str]]:
-    """Rows of a machine's table: the newest record's lines, what was found on each date, and how far it moved."""
+    """Rows of a machine's table: all lines, those of the fullest record first; what was found, and how far it moved."""
     rows = [["", *(f"{record.date}, load {record.load:g}" for record in records)]]
     columns = [named(record.lines) for record in records]
-    for name in columns[-1]:
+    for name in dict.fromkeys(name for column in (max(columns, key=len), *columns) for name in column):
         cells, before = [name[1]], None
         for line in (column.get(name) for column in columns):
-            cells.append("" if line is None else f"{line.found}, {moved(line, before)}" if before else line.found)
+            cells.append("" if line is None else f"{line.found}; {moved(line, before)}" if before else line.found)
             before = line or before
         rows.append(cells)
     return rows
@@ -116,9 +123,9 @@ def _numbers(line: Line) -> list[float]:
 
 _NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _ABOUT: Final = (
-    "Written by `make bench ARGS=--keep`, a column a day. A number is followed by how far it is from the one before;\n"
+    "Written by `make bench ARGS=--keep`, a column a day. Behind a number stands how far it is from the one before;\n"
     "*same* is what lies within the spread of one of the two. *load* is the load average before: on cores that others\n"
-    "use, too, only shares of what was measured beside it, and processor seconds, can be compared."
+    "use, too, processor seconds can be compared, and hardly anything else."
 )
 
 if __name__ == "__main__":

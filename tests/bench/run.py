@@ -1,9 +1,9 @@
-"""Speed and memory of the engine: `make bench ARGS='[--quick | --memory] [--keep] [--out FILE]'`.
+"""Speed and memory of the engine: `make bench ARGS='[--quick] [--only PART]... [--keep] [--out FILE]'`.
 
 Medians of five, each in a fresh process and, where it starts cold, over a fresh lake in a temporary folder. The
 services are the embedded ones, so the time is the engine's and theirs. `--quick` leaves out the memory of 10,000
-seeds, which takes most of the time; `--keep` writes the table as JSON to `docs/bench`, with the
-page of what has moved; `--out` writes it as Markdown.
+seeds, which takes most of the time, and `--only` all but some parts; `--keep` writes the table as JSON to
+`docs/bench`, with the page of what has moved; `--out` writes it as Markdown.
 """
 
 import argparse
@@ -16,10 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.record import Line, Record, keep, last, moved, named, table
 
@@ -75,7 +75,7 @@ def speed(folder: Path) -> Iterator[Line]:
     yield median_line("rerun of finished shards, seconds", [a["wall_s"] for a in again], ".1f")
 
 
-def window() -> Iterator[Line]:
+def window(_: Path) -> Iterator[Line]:
     """Calls through the sliding window; see `bench_window.py`."""
     say("calls through the sliding window")
     for case in child("bench_window.py", "--json"):
@@ -92,7 +92,7 @@ def window() -> Iterator[Line]:
         )
 
 
-def http() -> Iterator[Line]:
+def http(_: Path) -> Iterator[Line]:
     """Calls over real sockets; see `bench_http.py`."""
     say("calls over real sockets")
     for case in child("bench_http.py", "--json"):
@@ -108,7 +108,7 @@ def http() -> Iterator[Line]:
         yield Line("... ideal, bare client", f"{rate['ideal']:.0f}, {rate['bare']:.0f}")
 
 
-def steps() -> Iterator[Line]:
+def steps(_: Path) -> Iterator[Line]:
     """Steps of a training's environment; see `bench_steps.py`."""
     say("steps of a training's environment")
     found = child("bench_steps.py")
@@ -121,7 +121,7 @@ def steps() -> Iterator[Line]:
     yield Line("... 16 rollouts at once, a step", f"{found['at once']['cpu']:.1f}")
 
 
-def ingest() -> Iterator[Line]:
+def ingest(_: Path) -> Iterator[Line]:
     """Pictures taken in on all cores; see `bench_ingest.py`."""
     say("ingest of pictures on all cores")
     found = child("bench_ingest.py")
@@ -136,7 +136,7 @@ def ingest() -> Iterator[Line]:
     yield Line("... plain pool, lean pool", f"{rates['plain']:.0f}, {rates['lean']:.0f}")
 
 
-def start_up() -> Iterator[Line]:
+def start_up(_: Path) -> Iterator[Line]:
     """CPU seconds, user and system, of commands that need nothing of the engine."""
     for command, target in (("--version", "under 0.25"), ("docter", "under 0.4")):
         say(f"start-up of gog {command}")
@@ -165,14 +165,31 @@ def memory(folder: Path) -> Iterator[Line]:
     yield Line("... difference, MiB", f"{peaks[MANY] - peaks[FEW]:.0f}", target="at most 60")
 
 
+PARTS: Final[dict[str, Callable[[Path], Iterator[Line]]]] = {
+    "start-up": start_up,
+    "speed": speed,
+    "ingest": ingest,
+    "window": window,
+    "http": http,
+    "steps": steps,
+    "memory": memory,
+}
+"""What is measured, in the order of the table; each in a folder for its lakes."""
+
+
 def markdown(lines: Sequence[Line]) -> str:
     """The table as Markdown, its columns aligned; the last one says what has moved since the last record."""
     rows = [["", "median", "least to most", "target"], *([o.what, o.found, o.spread, o.target] for o in lines)]
-    if before := last(machine()):
+    if before := last(machine(), today()):
         then = named(before.lines)
         since = [f"since {before.date}", *(moved(line, then.get(name)) for name, line in named(lines).items())]
         rows = [[*row, cell] for row, cell in zip(rows, since, strict=True)]
     return table(rows)
+
+
+def today() -> str:
+    """As records have it."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def machine() -> str:
@@ -184,21 +201,20 @@ def machine() -> str:
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description="Measure the engine's speed and memory.")
-    parser.add_argument("--memory", action="store_true", help="the memory alone")
     parser.add_argument("--quick", action="store_true", help="leave out the memory of 10,000 seeds")
+    parser.add_argument("--only", action="append", choices=[*PARTS], help="this part, and others named so")
     parser.add_argument("--keep", action="store_true", help="keep the table as JSON in docs/bench, by date")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table as Markdown as well")
     options = parser.parse_args()
     started, load = time.perf_counter(), round(os.getloadavg()[0], 1)
     with tempfile.TemporaryDirectory(prefix="gog-bench-") as name:
-        lines = [] if options.memory else [*start_up(), *speed(Path(name)), *ingest(), *window(), *http(), *steps()]
-        if options.memory or not options.quick:
-            lines += memory(Path(name))
+        chosen = options.only or [part for part in PARTS if not (options.quick and part == "memory")]
+        lines = [line for part, measure in PARTS.items() if part in chosen for line in measure(Path(name))]
     minutes = (time.perf_counter() - started) / 60
     text = f"{markdown(lines)}\n\nMedians of {ROUNDS} (memory: one run). {machine()}. Took {minutes:.0f} minutes.\n"
     sys.stdout.write(text)
     if options.keep:
-        record = Record(datetime.now(UTC).date().isoformat(), machine(), load, tuple(lines))
+        record = Record(today(), machine(), load, tuple(lines))
         sys.stdout.write(f"kept in {keep(record)}\n")
     if options.out:
         options.out.write_text(text, "utf-8")
