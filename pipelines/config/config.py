@@ -163,7 +163,7 @@ class Config(ConfigTable):
     """Model that screens questions and writes trajectories: `https://HOST/v1#MODEL`, `vllm:MODEL`, or the rule-based
     `planner:` of the bundled world."""
     judge: str = "planner:skill=1"
-    """Model that is asked where rules cannot tell whether an answer is right; `rules:` leaves that unknown."""
+    """Model that is asked where rules cannot tell whether an answer is right."""
     panel: tuple[str, ...] = ()
     """Further judges: all are asked side by side, and most of those that can be read decide; a tie is unknown."""
     labeller: str = "planner:skill=0.5"
