@@ -156,7 +156,7 @@ def add(
 def remove(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="An address, as hits show it, or the sha256 of a picture's file."),
+        typer.Argument(metavar="NAME", help="An address, as hits show it, or the sha256 of a picture's file."),
     ] = None,
     listed: Annotated[Path | None, option("--list", "FILE", "More of them, one a line.")] = None,
     out: Annotated[str, option("--out", "PLACE", "The index, in a folder or on an object store.")] = "index",
@@ -177,8 +177,8 @@ def remove(
     if as_json:
         print_json({"out": out} | asdict(report))
         return
-    print(f"{out}/gallery  {report.pictures:,} pictures gone")
-    print(f"{out}/corpus   {report.pages:,} pages gone")
+    print(f"{out}/gallery  gone: {report.pictures:,} of the pictures")
+    print(f"{out}/corpus   gone: {report.pages:,} of the pages")
     for name in report.missing[:SHOWN]:
         print(f"not there: {one_line(name, 200)}")
     if len(report.missing) > SHOWN:

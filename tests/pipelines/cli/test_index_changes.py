@@ -72,8 +72,8 @@ def changes(gog: Gog, folder: Path, out: str) -> None:
     done = gog("index", "remove", *names)
     assert done.code == 0, done.err
     assert done.out.splitlines() == [
-        f"{out}/gallery  3 pictures gone",
-        f"{out}/corpus   1 pages gone",
+        f"{out}/gallery  gone: 3 of the pictures",
+        f"{out}/corpus   gone: 1 of the pages",
         "not there: https://nowhere",
     ]
     assert find(out, FILES["dog.jpg"]) == ["mill"]
