@@ -24,7 +24,7 @@ from gog.pipelines.views.database import open_lake, quoted, rows_of
 from gog.schemas import Review
 from gog.transforms.place import place
 
-MEMORY: Final = "192MB"
+MEMORY: Final = "256MB"
 """What the database of one run may hold in memory."""
 _ASKABLE: Final = "* EXCLUDE (filename, boxes, on_images, words, dice, place)"
 """Columns of the list that SQL may name; the others serve its pages alone."""

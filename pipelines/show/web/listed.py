@@ -45,10 +45,8 @@ SELECT row_number() OVER (ORDER BY t.seed_id, t.sample_index, t.trajectory_id) A
     CASE WHEN json_valid(t.steps)
         THEN len(json_extract(t.steps, '$[*].box[0]')) ELSE 0 END AS gazes,
     CASE WHEN json_valid(t.steps) THEN json_extract(t.steps, '$[*].box')::VARCHAR[] ELSE [] END AS boxes,
-    CASE WHEN json_valid(t.steps) AND s.further_images <> '[]' THEN list_transform(
-        list_filter(json_extract(t.steps, '$[*]'), lambda step: json_exists(step, '$.box')),
-        lambda step: coalesce(TRY_CAST(json_extract_string(step, '$.on_image') AS INTEGER), 0)
-    ) ELSE [] END AS on_images,
+    CASE WHEN json_valid(t.steps) AND s.further_images <> '[]'
+        THEN json_extract(t.steps, '$[*].on_image')::VARCHAR[] ELSE [] END AS on_images,
     t.prompt_tokens + t.completion_tokens AS tokens,
     coalesce(v.outcome, '') AS outcome, coalesce(v.method, '') AS method,
     CASE WHEN c.trajectory_id IS NULL THEN 'no' ELSE 'yes' END AS kept,

@@ -124,7 +124,7 @@ def small_pictures(seed: Mapping[str, Any], attempt: Mapping[str, Any]) -> list[
             colour, gazes = gazes % COLOURS, gazes + 1
             if gazes > MOST_BOXES:
                 break
-            if 0 <= (on := number or 0) < len(pictures):
+            if 0 <= (on := int(number or 0)) < len(pictures):
                 picture = pictures[on]
                 picture.boxes.append((colour, rect(box, picture.width, picture.height)))
     return pictures

@@ -41,7 +41,9 @@ class ImageSearchTool(Tool):
         return {"image": {"type": "integer", "description": about}}
 
     def read(self, arguments: Mapping[str, Any]) -> dict[str, JsonValue] | str:
-        """`image`, where it is another than the original."""
+        """`image`, where it is another than the original; nothing where a question has one picture."""
+        if self.question_images == 1:
+            return {}
         number = read_image_number(arguments)
         if number is None:
             return NO_IMAGE_NUMBER
