@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -73,13 +74,19 @@ class Server:
     def kill(self) -> None:
         """`kill -9` of the server and of all that it started."""
         assert self.process is not None
-        children = subprocess.run(
+        os.kill(self.process.pid, signal.SIGSTOP)  # it starts no more
+        listed = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=True
         )
-        for pid in (self.process.pid, *map(int, children.stdout.split())):
+        children = [int(pid) for pid in listed.stdout.split()]
+        for pid in (self.process.pid, *children):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(20)
+        # A server that starts meanwhile would find their memory still in use.
+        until = time.monotonic() + 20
+        while any(map(_lives, children)) and time.monotonic() < until:
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """An end in order: connections are closed."""
@@ -103,6 +110,14 @@ class Server:
         with psycopg.connect(address, autocommit=True) as connection:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
+
+
+def _lives(pid: int) -> bool:
+    """Whether it runs; one that ended and that nobody has asked about does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @contextmanager
