@@ -124,14 +124,14 @@ class EpisodeSettings(BaseModel):
     @property
     def own(self) -> tuple[Tool, ...]:
         """Those of them that are ours or of installed packages."""
-        return self._asked(tools_of(own_names(self.tools)))
+        return self._suited(tools_of(own_names(self.tools)))
 
     @property
     def known(self) -> tuple[Tool, ...]:
         """The tools whose calls are read: also those of ours that are not offered, to say that they are not there."""
-        return (*self._asked(known_tools(own_names(self.tools))), *self._of_servers)
+        return (*self._suited(known_tools(own_names(self.tools))), *self._of_servers)
 
-    def _asked(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
+    def _suited(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
         said = (WITH_QUERY if self.image_query and tool == GLANCE else tool for tool in tools)
         return tuple(tool.for_questions(self.question_images) for tool in said)
 

@@ -74,7 +74,7 @@ def policy_view(trajectory: Trajectory, settings: EpisodeSettings) -> tuple[Mess
     if first.role != "system" or asked.role != "user" or isinstance(asked.content, str):
         raise ValueError(f"{trajectory.trajectory_id} does not begin with a system prompt and a question")
     images = tuple(takewhile(lambda part: isinstance(part, ImagePart), asked.content))
-    question = next((part for part in asked.content[len(images) :]), None)
+    question = next(iter(asked.content[len(images) :]), None)
     if not images or not isinstance(question, TextPart):
         raise ValueError(f"{trajectory.trajectory_id} does not begin with an image and a question")
     clean = Message(role="user", content=(*images, question))

@@ -107,7 +107,7 @@ class WithQueryTool(ImageSearchTool):
         if not query:
             return "image_search takes a query, a text that is not empty, or nothing: then it searches with the image."
         boxed = any(arguments.get(name) is not None for name in ("bbox_2d", "bbox"))
-        if boxed or read_image_number(arguments) != 0:
+        if boxed or super().read(arguments):
             return "image_search takes a query or looks at the image, not both; gaze searches with a box."
         return {"query": query}
 

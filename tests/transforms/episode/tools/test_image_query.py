@@ -15,7 +15,7 @@ from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings, behaviour_of, offered_tools, system_prompt
 from gog.transforms.episode.steps import is_reflective
 from gog.transforms.episode.tools import BUILT_IN, shown_as
-from gog.transforms.episode.tools.image_search import unanswered
+from gog.transforms.episode.tools.image_search import WITH_QUERY, unanswered
 from gog.transforms.export.reframe import reframe
 from gog.transforms.services.store.records import ALL, Mode
 from gog.transforms.services.store.sqlite import Store
@@ -199,3 +199,11 @@ def test_a_search_that_no_words_find_anything_in_is_refused_when_it_begins(tmp_p
         attempt = asyncio.run(rollout(world, world.teacher, seed_of(images), (), 0, RolloutSettings(), SETTINGS))
     assert attempt.reject is not None
     assert FailureClass.SETUP.value in attempt.reject.detail
+
+
+@pytest.mark.parametrize(("images", "image", "refused"), [(1, 1, False), (1, "x", False), (2, 0, False), (2, 1, True)])
+def test_words_and_another_picture_exclude_one_another_where_there_are_several(
+    images: int, image: object, refused: bool
+) -> None:
+    read = WITH_QUERY.for_questions(images).read({"query": "a flag", "image": image})
+    assert isinstance(read, str) if refused else read == {"query": "a flag"}
