@@ -28,7 +28,7 @@ from gog.pipelines.cli.targets import config_of
 from gog.pipelines.lake.one_line import one_line
 
 if TYPE_CHECKING:
-    from gog.pipelines.rehearse.doctor import Check
+    from gog.pipelines.rehearse.checks import Check
 
 EXAMPLES = example(
     "gog doctor",

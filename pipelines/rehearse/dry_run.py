@@ -28,7 +28,7 @@ from gog.pipelines.export.readings import RlReadings, SftReadings
 from gog.pipelines.lake.lake import Lake
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.rehearse import load_functions
-from gog.pipelines.rehearse.doctor import Check
+from gog.pipelines.rehearse.checks import Check
 from gog.pipelines.rehearse.engine import engine_checks
 from gog.pipelines.steps.context import Context
 from gog.pipelines.steps.curate import curate

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile, ZipFile
 
-from gog.pipelines.rehearse.doctor import Check
+from gog.pipelines.rehearse.checks import Check
 from gog.pipelines.steps.job_service import check_options, reach
 from gog.pipelines.steps.runner import (
     JARS,

@@ -12,7 +12,7 @@ from fakes import ScriptedPolicy, said
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect import addresses
-from gog.pipelines.rehearse import doctor
+from gog.pipelines.rehearse import doctor, service_checks
 from gog.transforms.open_set import OpenSet
 
 
@@ -96,7 +96,7 @@ class TestDoctor:
                 else addresses.open_at(providers, address, config, **places)
             )
 
-        monkeypatch.setattr(doctor, "open_at", open_at)
+        monkeypatch.setattr(service_checks, "open_at", open_at)
         before = tree(copied.lake)
         check = self.checks(gog, "-c", copied.config, code=1)["judge"]
         assert check["state"] == "problem"
