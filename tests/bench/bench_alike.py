@@ -18,7 +18,7 @@ from typing import Final
 from PIL import Image
 
 from gog.transforms.duplicates.fingerprints import thumbnail
-from gog.transforms.duplicates.near import DISTANCE
+from gog.transforms.duplicates.hashes import DISTANCE
 from gog.transforms.duplicates.pictures import Pictures
 from gog.transforms.duplicates.window import Shown
 from gog.transforms.images import ImageError, ImageLimits, is_blank, load_image, phash

@@ -13,22 +13,15 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
 from gog.schemas import Reject, Seed, Unit
 from gog.transforms.beam.rows import COUNTS, ROWS, count, row
 from gog.transforms.components import components
-from gog.transforms.duplicates.near import band_masks
-from gog.transforms.duplicates.pictures import (
-    CROWDED,
-    Fitted,
-    Pictures,
-    fitted_part,
-    nearest,
-    same_pixels,
-    with_small,
-)
-from gog.transforms.duplicates.window import WINDOW, Shown, Window
+from gog.transforms.duplicates.hashes import CROWDED, band_masks, nearest_first
+from gog.transforms.duplicates.pictures import Fitted, Pictures, as_whole, fitted_part, same_pixels, with_small
+from gog.transforms.duplicates.window import LOOKED_AT, WINDOW, Shown, Window
 from gog.transforms.image_store import ImageStore, open_image
 from gog.transforms.ingest.duplicates import Duplicates, shown, source_key
 from gog.transforms.ingest.seeds import Ingested
@@ -195,15 +188,17 @@ def _candidates(group: tuple[str, Iterable[Shown]], distance: int, window: int) 
     kind, number, *_ = key.split()
     pictures = sorted(found, key=lambda picture: picture.place)
     if kind == "band":
+        hashes, numbers = np.array([picture.phash for picture in pictures], np.uint64), np.arange(len(pictures))
         for order, picture in enumerate(pictures):
-            for candidate in nearest(picture, pictures[: min(order, CROWDED)], distance):
-                yield picture.place, (picture, candidate.earlier, None)
+            before = slice(min(order, CROWDED))
+            for earlier in nearest_first(picture.phash, hashes[before], numbers[before], distance)[:LOOKED_AT]:
+                yield picture.place, (picture, pictures[earlier], None)
         return
     start = int(number) * _STRETCH * window
-    before = Window(window)
-    before.add(picture for picture in pictures if picture.place < start)
+    last = Window(window)
+    last.add(picture for picture in pictures if picture.place < start)
     own = [picture for picture in pictures if picture.place >= start]
-    for picture, candidates in zip(own, before.meet(own), strict=True):
+    for picture, candidates in zip(own, last.meet(own), strict=True):
         for candidate in candidates:
             if (fitted := fitted_part(picture, candidate)) is not None:
                 light = picture._replace(small=None), candidate.earlier._replace(small=None)
@@ -216,18 +211,19 @@ def _like(
     """The earlier pictures that one is like, by their pixels."""
     place, meetings = group
     open_picture = partial(open_image, images())
-    near, found = set[Shown](), set[tuple[int, str]]()
+    near, found = dict[int, Shown](), set[tuple[int, str]]()
     picture: Shown | None = None
     for picture, earlier, fitted in meetings:
         if fitted is None:
-            near.add(earlier)
+            near[earlier.place] = earlier
         elif same_pixels(open_picture, picture.sha256, earlier.sha256, fitted):
             found.add((earlier.place, earlier.sha256))
     if picture is not None and near:
         picture = with_small(picture, open_picture)
-        for candidate in nearest(picture, near, distance):
-            earlier = with_small(candidate.earlier, open_picture)
-            fitted = fitted_part(picture, candidate._replace(earlier=earlier))
+        hashes = np.array([earlier.phash for earlier in near.values()], np.uint64)
+        for earlier_place in nearest_first(picture.phash, hashes, np.array(list(near)), distance)[:LOOKED_AT]:
+            earlier = with_small(near[earlier_place], open_picture)
+            fitted = fitted_part(picture, as_whole(earlier))
             if fitted is not None and same_pixels(open_picture, picture.sha256, earlier.sha256, fitted):
                 found.add((earlier.place, earlier.sha256))
     if found:

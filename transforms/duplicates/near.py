@@ -1,9 +1,4 @@
-"""Bands of perceptual hashes, and near-copies of questions by MinHash; no pair is compared that cannot be near.
-
-A 64-bit hash is cut into `distance + 1` bands: two hashes within the distance agree on at least one band, so looking
-up bands finds every near one (exact, no estimate). Bands take every n-th bit, because neighbouring bits of a
-perceptual hash go together.
-"""
+"""Near-copies of questions about one picture, by MinHash; no pair is compared that cannot be near."""
 
 import zlib
 from array import array
@@ -17,9 +12,6 @@ import numpy as np
 from gog.transforms.duplicates.key_table import KeyTable, key_of
 from gog.transforms.verify.normalise import normalise, unspaced
 
-BITS: Final = 64
-DISTANCE: Final = 4
-"""Bits in which the perceptual hashes of near-copies may differ."""
 SIMILARITY: Final = 0.9
 """Jaccard similarity of near-copies of a question: in twenty words, one other word is already another question."""
 
@@ -34,18 +26,6 @@ _CROWDED: Final = 16
 """Questions of a picture that are compared for one band: what thousands share (`what is number`) tells none apart."""
 
 Words = frozenset[str]
-
-
-def hamming(a: int, b: int) -> int:
-    """Bits in which two hashes differ."""
-    return (a ^ b).bit_count()
-
-
-def band_masks(distance: int) -> tuple[int, ...]:
-    """Masks of the `distance + 1` bands that share out the bits of a hash."""
-    if not 0 <= distance < BITS:
-        raise ValueError(f"a distance lies between 0 and {BITS - 1}, not {distance}")
-    return tuple(sum(1 << bit for bit in range(band, BITS, distance + 1)) for band in range(distance + 1))
 
 
 @lru_cache(4096)

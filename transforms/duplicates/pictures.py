@@ -8,7 +8,7 @@ picture by picture here, and by keys on many workers (`gog.transforms.beam.dupli
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,14 +18,12 @@ from PIL import Image
 from gog.transforms.duplicates.alignment import fit
 from gog.transforms.duplicates.cut_out import cut_out
 from gog.transforms.duplicates.fingerprints import Interval, thumbnail
-from gog.transforms.duplicates.key_table import KeyTable, key_of
-from gog.transforms.duplicates.near import DISTANCE, band_masks, hamming
+from gog.transforms.duplicates.hashes import DISTANCE, HashesByBand
 from gog.transforms.duplicates.window import LOOKED_AT, WINDOW, Candidate, Shown, Window
 from gog.transforms.images import ImageError
 
-CROWDED: Final = 4096
-"""Pictures of a band that later ones are compared with: the first."""
-
+_SHA256: Final = 32
+"""Bytes of it."""
 _DETAILS: Final = 0.6
 """Least agreement of details of a part that is fitted."""
 _LEVELS: Final = 7.0
@@ -68,10 +66,8 @@ class Pictures:
 
     def __init__(self, open_picture: OpenPicture, distance: int = DISTANCE, window: int = WINDOW) -> None:
         """`distance` is in bits of perceptual hashes; parts are looked for among the last rows of the `window`."""
-        self._open, self._distance, self._rows = open_picture, distance, window
-        self._masks = band_masks(distance)
-        self._by_band = KeyTable()
-        self._places, self._phashes, self._sha256s = array("q"), array("Q"), list[str]()
+        self._open, self._rows = open_picture, window
+        self._hashes, self._places, self._sha256s = HashesByBand(distance), array("q"), bytearray()
         """Of all pictures, in order."""
         self._window = Window(window)
         self._unread: list[Shown] = []
@@ -85,39 +81,31 @@ class Pictures:
     def like(self, pictures: Sequence[Shown]) -> Iterator[tuple[str, ...]]:
         """Of each new picture the earlier ones that it copies, shows a part of or holds as a part, in their order.
 
-        `pictures` come after all that are known, in their order, and made small. They are known then.
+        `pictures` come after all that are known, in their order, and are known then; parts are looked for of those that
+        are made small.
         """
         if pictures:
             recent = [picture for picture in self._unread if picture.place > pictures[0].place - self._rows]
             self._window.add(with_small(picture, self._open) for picture in recent)
             self._unread = []
         for picture, by_parts in zip(pictures, self._window.meet(pictures), strict=True):
-            near = nearest(picture, self._near(picture.phash), self._distance)
+            near = [self._known(number) for number in self._hashes.near(picture.phash)[:LOOKED_AT]]
             self._remember(picture)
             found: dict[int, str] = {}
-            for candidate in (*near, *by_parts):
+            for candidate in (*map(as_whole, near), *by_parts):
                 earlier = candidate.earlier
                 if earlier.place not in found and self._same(picture, candidate):
                     found[earlier.place] = earlier.sha256
             yield tuple(found[place] for place in sorted(found))
 
     def _remember(self, picture: Shown) -> None:
-        for key in self._bands(picture.phash):
-            if len(self._by_band.find(key, CROWDED)) < CROWDED:
-                self._by_band.add(key, len(self._places))
+        self._hashes.add(picture.phash)
         self._places.append(picture.place)
-        self._phashes.append(picture.phash)
-        self._sha256s.append(picture.sha256)
+        self._sha256s += bytes.fromhex(picture.sha256)
 
-    def _near(self, value: int) -> Iterator[Shown]:
-        """Pictures whose hashes are near."""
-        orders = {order for key in self._bands(value) for order in self._by_band.find(key, CROWDED)}
-        for order in orders:
-            if hamming(value, self._phashes[order]) <= self._distance:
-                yield Shown(self._places[order], self._sha256s[order], self._phashes[order])
-
-    def _bands(self, value: int) -> Iterator[int]:
-        return (key_of(band, value & mask) for band, mask in enumerate(self._masks))
+    def _known(self, number: int) -> Shown:
+        sha256 = self._sha256s[number * _SHA256 : (number + 1) * _SHA256]
+        return Shown(self._places[number], sha256.hex(), self._hashes[number])
 
     def _same(self, picture: Shown, candidate: Candidate) -> bool:
         earlier = candidate.earlier
@@ -127,10 +115,9 @@ class Pictures:
         return fitted is not None and same_pixels(self._open, picture.sha256, earlier.sha256, fitted)
 
 
-def nearest(picture: Shown, others: Iterable[Shown], distance: int) -> list[Candidate]:
-    """Those of the other pictures with the nearest perceptual hashes, which may be the same as a whole."""
-    near = sorted((hamming(picture.phash, other.phash), other.place, other) for other in others)
-    return [Candidate(other, *_WHOLE, True) for bits, _, other in near[:LOOKED_AT] if bits <= distance]
+def as_whole(earlier: Shown) -> Candidate:
+    """An earlier picture that may be the same as a whole."""
+    return Candidate(earlier, *_WHOLE, True)
 
 
 def with_small(picture: Shown, open_picture: OpenPicture) -> Shown:

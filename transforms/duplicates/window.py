@@ -82,10 +82,13 @@ class Window:
             self._by_place.update((picture.place, picture) for picture in some)
 
     def meet(self, pictures: Sequence[Shown]) -> Iterator[list[Candidate]]:
-        """Know pictures, in their order and made small; of each, those of the last rows with the nearest parts."""
+        """Know pictures, in their order; of each that is made small, those of the last rows with the nearest parts."""
         for start in range(0, len(pictures), _TOGETHER):
-            self.add(pictures[start : start + _TOGETHER])
-            yield from self._nearest(self._blocks[-1])
+            some = pictures[start : start + _TOGETHER]
+            small = [picture.place for picture in some if picture.small is not None]
+            self.add(some)
+            found = dict(zip(small, self._nearest(self._blocks[-1]), strict=True)) if small else {}
+            yield from (found.get(picture.place, []) for picture in some)
 
     def _let_go(self, place: int) -> None:
         """Forget those that are beyond the rows before a place."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from gog.schemas import Box, BoxError, Region, content_id
 from gog.schemas.boxes import iou
-from gog.transforms.duplicates.near import hamming
+from gog.transforms.duplicates.hashes import hamming
 from gog.transforms.services.protocols import Detection
 
 MAX_LABEL = 200

@@ -1,30 +1,15 @@
 import random
 import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gog.transforms.duplicates.near import (
     NearDuplicates,
-    band_masks,
     minhash_bands,
     shingles,
     similarity,
 )
-
-
-@given(st.integers(0, 20))
-def test_bands_share_out_all_bits(distance: int) -> None:
-    masks = band_masks(distance)
-    assert len(masks) == distance + 1
-    assert sum(masks) == 2**64 - 1
-
-
-@pytest.mark.parametrize("distance", [-1, 64])
-def test_impossible_distances_are_refused(distance: int) -> None:
-    with pytest.raises(ValueError, match="distance"):
-        band_masks(distance)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["q one", "q two", ""])), max_size=12))

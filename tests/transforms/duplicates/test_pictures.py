@@ -11,26 +11,32 @@ from textures import jpeg, texture
 from gog.transforms.duplicates.fingerprints import thumbnail
 from gog.transforms.duplicates.pictures import Pictures, speaking
 from gog.transforms.duplicates.window import WINDOW, Shown
-from gog.transforms.images import decode_image, phash
+from gog.transforms.images import decode_image, phash, sha256_hex
 
 
 class Shelf:
     """Pictures by name, and the index that is asked about them."""
 
     def __init__(self, window: int = WINDOW) -> None:
-        self.kept: dict[str, Image.Image] = {}
+        self.names, self.kept = dict[str, str](), dict[str, Image.Image]()
         self.pictures = Pictures(self.kept.__getitem__, window=window)
         self.places = count()
 
     def add(self, name: str, image: Image.Image) -> tuple[str, ...]:
         """What the picture is like; it is known then."""
-        self.kept[name] = image
-        (found,) = self.pictures.like([Shown(next(self.places), name, int(phash(image), 16), thumbnail(image))])
-        return found
+        shown = self._shown(name, image)
+        self.kept[shown.sha256] = image
+        (found,) = self.pictures.like([shown._replace(small=thumbnail(image))])
+        return tuple(self.names[sha256] for sha256 in found)
 
     def know(self, name: str, image: Image.Image) -> None:
-        """A picture from before."""
-        self.pictures.add(Shown(next(self.places), name, int(phash(image), 16)))
+        """A picture from before, whose file is gone."""
+        self.pictures.add(self._shown(name, image))
+
+    def _shown(self, name: str, image: Image.Image) -> Shown:
+        sha256 = sha256_hex(name.encode())
+        self.names[sha256] = name
+        return Shown(next(self.places), sha256, int(phash(image), 16))
 
 
 def sign(mark: str) -> Image.Image:
@@ -74,9 +80,9 @@ def test_a_part_that_says_nothing_is_no_copy() -> None:
 def test_pictures_known_before_are_opened_when_they_are_needed_and_one_that_is_gone_is_like_nothing() -> None:
     shelf = Shelf()
     whole = texture(1, 400, 300)
-    shelf.kept["kept"] = whole
     shelf.know("gone", whole)
     shelf.know("kept", whole)
+    shelf.kept[sha256_hex(b"kept")] = whole
     assert shelf.add("copy", whole.resize((200, 150))) == ("kept",)
 
 
