@@ -59,6 +59,8 @@ class Case:
     """Whether the target is a share of the ideal; otherwise of the bare client."""
 
 
+_QUESTION = b"Whose flag is this? Number "
+
 CASES = (
     Case("64 wide, 50 ms", 64, 0.05),
     Case("64 wide, 30 ms, 5% at 600 ms", 64, 0.03, 0.05, 0.6),
@@ -86,8 +88,9 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:
 
 
 def latency(body: bytes, case: Case) -> float:
-    """Seconds that the answer to this body takes."""
-    return case.tail_s if zlib.crc32(body) % 10_000 < case.share * 10_000 else case.usual_s
+    """Seconds that the answer to this body takes: by the question alone, since clients write JSON in several ways."""
+    _, _, question = body.rpartition(_QUESTION)
+    return case.tail_s if zlib.crc32(question[:4]) % 10_000 < case.share * 10_000 else case.usual_s
 
 
 class Standin(asyncio.Protocol):
@@ -172,7 +175,7 @@ PICTURE = Picture()
 
 def request(number: int) -> ChatRequest:
     """A call with a system message, a picture and a question."""
-    question = (ImagePart(image=PICTURE.sha256), TextPart(text=f"Whose flag is this? Number {number}"))
+    question = (ImagePart(image=PICTURE.sha256), TextPart(text=f"{_QUESTION.decode()}{number:04}"))
     return ChatRequest((_SYSTEM, Message(role="user", content=question)))
 
 
@@ -232,9 +235,8 @@ def ideal(case: Case, calls: int, urls: dict[str, str]) -> float:
     """Seconds by list scheduling: each call goes to the slot that is free first."""
     slots = [0.0] * case.in_flight
     for number in range(calls):
-        body = json.dumps(request_body(MODEL, request(number), ModelSettings(), urls), ensure_ascii=False)
-        taken = latency(body.encode(), case)
-        heapq.heapreplace(slots, slots[0] + taken)
+        body = json.dumps(request_body(MODEL, request(number), ModelSettings(), urls))
+        heapq.heapreplace(slots, slots[0] + latency(body.encode(), case))
     return max(slots)
 
 
