@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Final
 
 from gog.pipelines.lake.one_line import one_line
 from gog.schemas.errors import UserError
+from gog.transforms.object_path import ObjectPath
 from gog.transforms.place import write_whole
 
+LITTLE_ROOM: Final = 5 * 1 << 30
+"""Bytes free on a disk below which care is taken."""
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
 _TOO_LARGE: Final = {errno.EFBIG}
@@ -28,6 +32,27 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True, passing: Path | 
     """
     with disk_errors(path, "write"):
         write_whole(path, data, sync=sync, within=passing)
+
+
+class Room:
+    """Stops a run between two shards, where its disk is not full yet and nothing that was bought is in the air."""
+
+    def __init__(self, place: Path) -> None:
+        """`place` is on the disk; nothing is known of an object store's room."""
+        self._place = place
+        self._free: int | None = None
+        self._lost = 0
+
+    def check(self) -> None:
+        """Before each shard. Raises `LakeError` where little is left, and less than the disk lost twice during one."""
+        if isinstance(self._place, ObjectPath):
+            return
+        free = shutil.disk_usage(self._place).free
+        self._lost = max(self._lost, (self._free or free) - free)
+        self._free = free
+        if free < min(2 * self._lost, LITTLE_ROOM):
+            left = f"{free / 1e6:,.0f} MB are left of its disk, and {self._lost / 1e6:,.0f} went during one shard"
+            raise LakeError(f"{self._place}: {left}: make room and run again; what was finished is kept")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Final
 
 from gog.pipelines.config.config import Config, ConfigError
 from gog.pipelines.connect.stores import read_store, store_path
+from gog.pipelines.lake.disk import LITTLE_ROOM
 from gog.pipelines.lake.lake import Lake, LakeError, is_lake
 from gog.pipelines.lake.one_line import one_line
 from gog.pipelines.rehearse.checks import Check, State
@@ -28,9 +29,8 @@ from gog.transforms.services.store.schema import StoreError
 from gog.transforms.sources.formats import SourceError
 from gog.transforms.sources.mapping import MappingError
 
-LITTLE_ROOM: Final = 5 * 1 << 30
 NO_ROOM: Final = 200 * 1 << 20
-"""Bytes free on the lake's disk: below the one a warning, below the other a problem."""
+"""Bytes free on the lake's disk that are a problem, where `LITTLE_ROOM` is a warning."""
 PACKAGES: Final = ("apache-beam", "pyarrow", "duckdb", "pydantic", "pillow", "numpy")
 EXTRAS: Final = {
     "detect": ("ultralytics", "YOLO detectors"),

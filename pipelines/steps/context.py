@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from gog.pipelines.config.config import Config
 from gog.pipelines.connect.services import services_for
+from gog.pipelines.lake.disk import Room
 from gog.pipelines.lake.lake import STEP_TABLES, Lake, write_atomic
 from gog.pipelines.steps.job import LOCAL_RUNNER, finish
 from gog.pipelines.steps.job_service import Engine
@@ -94,9 +95,10 @@ class Context:
 
     def each(self, step: str, shards: Sequence[int], build: Callable[[beam.Pipeline, list[int]], None]) -> None:
         """Run a pipeline over the shards that are missing: one a shard locally, one for all on other runners."""
-        todo = self.missing(step, shards)
+        todo, room = self.missing(step, shards), Room(self.lake.root)
         batches = [[shard] for shard in todo] if self.local else ([todo] if todo else [])
         for number, batch in enumerate(batches):
+            room.check()
             self.on_shard(step, len(shards) - len(todo) + number, len(shards))
             pipeline = self.pipeline()
             build(pipeline, batch)
