@@ -89,23 +89,25 @@ class Home:
     health: JudgeHealth = field(default_factory=JudgeHealth)
     opened: bool = False
     """The generation prompt ends with the opening tag of a thought."""
-    playing: int = 0
-    """Rollouts that have begun and not ended."""
+    playing: list[int] = field(default_factory=list)
+    """The moments when rollouts began that have not ended."""
 
     @contextmanager
     def rollout(self, row: Mapping[str, Any]) -> Iterator[Rollout]:
         """A rollout of an export's row. Raises `TrainingError` when the export does not hold its pictures.
 
-        Between two batches nothing is played: then the images of the last one are forgotten.
+        Images that nobody asked for since the oldest rollout began that is still played are forgotten: where
+        weights are trained meanwhile, there is always one that is played.
         """
-        if not self.playing:
-            self.services.images.clear()
-        self.playing += 1
+        images = self.services.images
+        began = images.moment()
+        self.playing.append(began)
+        images.forget(min(self.playing))
         try:
             asked = json.loads(row["reward_model"]["ground_truth"]) | {"files": self._originals(row["extra_info"])}
             yield Rollout(asked, self.services.tools, self.services.images, self.settings)
         finally:
-            self.playing -= 1
+            self.playing.remove(began)
 
     def _originals(self, asked: Mapping[str, Any]) -> list[bytes]:
         files = []

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -149,7 +150,7 @@ class TestPlaying:
             home = Home(folder, EPISODE, made)
             scripts = asyncio.run(both(home))
             assert len({crop for script in scripts for crop in pixels(script.heard[0][1])}) == 2
-            assert home.playing == 0
+            assert home.playing == []
             kept = made.images.put(b"left over", "png")
             with home.rollout(row_of()):
                 assert not made.images.has(kept)
@@ -157,13 +158,28 @@ class TestPlaying:
                 with home.rollout(row_of()):
                     assert made.images.has(kept)
 
+    def test_images_are_forgotten_where_there_is_always_a_rollout_that_is_played(self, folder: Path) -> None:
+        """As where weights are trained while rollouts wait for searches."""
+        with services(folder / "store") as made:
+            home, images = Home(folder, EPISODE, made), made.images
+            with ExitStack() as first, ExitStack() as second:
+                first.enter_context(home.rollout(row_of()))
+                names = {text: images.put(text.encode(), "png") for text in ("first's", "both's")}
+                second.enter_context(home.rollout(row_of()))
+                assert images.read(names["both's"]) == b"both's"
+                names["second's"] = images.put(b"second's", "png")
+                first.close()
+                with home.rollout(row_of()):
+                    there = {text for text, name in names.items() if images.has(name)}
+                    assert there == {"both's", "second's"}
+
     @pytest.mark.parametrize("name", ["images/none.png", "../../etc/passwd", "/etc/passwd"])
     def test_an_image_that_is_not_in_the_export(self, folder: Path, name: str) -> None:
         with services(folder / "store") as made:
             home = Home(folder, EPISODE, made)
             with pytest.raises(TrainingError, match="copy the whole folder"), home.rollout(row_of(name)):
                 pass
-            assert home.playing == 0
+            assert home.playing == []
 
 
 SHORT = Term("short", lambda rollout: None if rollout.answer is None else len(rollout.answer) / 100)
