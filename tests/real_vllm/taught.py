@@ -19,7 +19,7 @@ from gog.transforms.episode.machine import offered_tools
 from gog.transforms.export.rows import chat_message
 from gog.transforms.services.loop import run_on_loop
 from gog_train.checkpoints import save
-from gog_train.collator import EpisodeCollator
+from gog_train.collator import NO_LOSS, EpisodeCollator
 from gog_train.data import Export, open_export
 from gog_train.environment import Rollout
 from gog_train.processors import fit, load_model, load_processor
@@ -85,6 +85,23 @@ def episodes(export: Export, work: Path) -> list[dict[str, Any]]:
         services.close()
 
 
+def own_turns(batch: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
+    """The batch with the model's own turns as labels, whatever mask transformers made.
+
+    Before 5.13, as verl needs it, its mask counts characters of a text in which images are not expanded yet.
+    """
+    header = tokenizer.encode("<|im_start|>assistant\n<think>\n", add_special_tokens=False)
+    (end,) = tokenizer.encode("<|im_end|>", add_special_tokens=False)
+    (ids,) = batch["input_ids"].tolist()
+    labels, own = [], False
+    for place, token in enumerate(ids):
+        own = own or ids[max(0, place - len(header)) : place] == header
+        labels.append(token if own else NO_LOSS)
+        own = own and token != end
+    assert any(label != NO_LOSS for label in labels)
+    return batch | {"labels": batch["input_ids"].new_tensor([labels])}
+
+
 def teach(model_folder: str, export_folder: Path, output: Path, steps: int) -> None:
     """Train all weights on the episodes and save the model as a training does."""
     import torch
@@ -95,7 +112,7 @@ def teach(model_folder: str, export_folder: Path, output: Path, steps: int) -> N
     processor, model = load_processor(model_folder), load_model(model_folder)
     fit(processor, form, export.backbone)
     collate = EpisodeCollator(processor)
-    batches = [collate([row]) for row in episodes(export, output)]
+    batches = [own_turns(collate([row]), processor.tokenizer) for row in episodes(export, output)]
     print(f"{len(batches)} episodes of {[batch['input_ids'].shape[1] for batch in batches[:4]]} tokens", flush=True)
     adam = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: min(1.0, (step + 1) / 20, (steps - step) / 40))
