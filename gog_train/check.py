@@ -32,7 +32,7 @@ from gog_train.services import RULES
 from gog_train.settings import TrainingError, read_settings
 from gog_train.sft import EXAMPLES as SFT_EXAMPLES
 from gog_train.sft import SftSettings
-from gog_train.stages import NO_ADAPTER, check_packages
+from gog_train.stages import NO_ADAPTER, check_family, check_packages
 
 State = Literal["ok", "warning", "problem"]
 Stage = Literal["sft", "grpo"]
@@ -218,6 +218,7 @@ def _export(stage: Stage, settings: Settings) -> tuple[Check, Export | None]:
         kind: Literal["sft", "rl"] = "sft" if stage == "sft" else "rl"
         backbone = backbone_of(settings.model, settings.revision)
         export = open_export(settings.export, kind, backbone.name, levels, rows=False)
+        check_family(settings, backbone)
         check_notes(settings.model, export.template(settings.thinking))
     except (ExportError, TrainingError) as error:
         return Check("export", "problem", str(error)), None

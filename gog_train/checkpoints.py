@@ -89,7 +89,6 @@ def write_notes(
 
 def serve_command(folder: Path, template: Template, backbone: Backbone, on_base: tuple[str, int] | None) -> list[str]:
     """How vLLM serves a saved folder; `on_base` is the model that an adapter belongs to, and the adapter's rank."""
-    pixels = {"size": backbone.processor_size}
     model, adapter = str(folder), []
     if on_base:
         model, rank = on_base
@@ -98,7 +97,7 @@ def serve_command(folder: Path, template: Template, backbone: Backbone, on_base:
     return [
         *("vllm", "serve", model, *adapter),
         *("--chat-template", str(folder / "chat_template.jinja"), *template.vllm_flags),
-        *("--mm-processor-kwargs", json.dumps(pixels)),
+        *("--mm-processor-kwargs", json.dumps(backbone.image_settings)),
     ]
 
 

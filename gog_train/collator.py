@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 NO_LOSS: Final = -100
 """The label of a token that the loss does not see."""
 
-_SEQUENCES: Final = {"attention_mask": 0, "mm_token_type_ids": 0, "labels": NO_LOSS}
+SEQUENCES: Final = {"attention_mask": 0, "mm_token_type_ids": 0, "token_type_ids": 0}
 """What has an entry for each token, beside the tokens, and its padding."""
 
 
@@ -34,8 +34,8 @@ class EpisodeCollator:
         self.processor = processor
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Tensors: `input_ids`, `attention_mask`, `mm_token_type_ids` and `labels` are (rows, tokens)."""
-        padding = {"input_ids": self.processor.tokenizer.pad_token_id, **_SEQUENCES}
+        """Tensors: `input_ids`, `attention_mask`, `labels` and what marks image tokens are (rows, tokens)."""
+        padding = {"input_ids": self.processor.tokenizer.pad_token_id, "labels": NO_LOSS, **SEQUENCES}
         return padded([self.encode(row) for row in rows], padding, "right")
 
     def encode(self, row: Row) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def pictures(row: Row) -> list[Image.Image]:
 def row_length(row: Row, processor: Any, backbone: Backbone) -> int:
     """Tokens of a row as the collator makes it, without making pixels of its images."""
     text = processor.tokenizer.apply_chat_template(messages_of(row), tools=tools_of(row) or None, tokenize=False)
-    tokens = len(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+    tokens = len(processor.tokenizer(backbone.spanned(text), add_special_tokens=False)["input_ids"])
     for image in row["images"]:
         with Image.open(io.BytesIO(image["bytes"]), formats=FORMATS) as opened:
             tokens += backbone.visual_tokens(*opened.size) - 1

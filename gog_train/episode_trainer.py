@@ -24,6 +24,7 @@ from gog.transforms.export.rows import chat_message
 from gog.transforms.services.loop import run_on_loop
 from gog_train import held_out
 from gog_train.environment import Ending, Environment, Rollout, environment_class
+from gog_train.image_inputs import MARKS, for_generation, for_training
 from gog_train.judge_health import JudgeHealth
 from gog_train.rewards.scoring import (
     CountedJudge,
@@ -39,13 +40,14 @@ from gog_train.rollouts import Counted, Keeper
 from gog_train.sampling import draw, last_turn, merge, silenced
 from gog_train.services import TrainingServices
 from gog_train.settings import TrainingError
-from gog_train.token_ids import chat_ids, check_images, check_marks, images_of, suffix_ids
+from gog_train.token_ids import chat_ids, check_images, images_of, suffix_ids
 from gog_train.vllm_engine import (
     check_budget,
     effective_share,
     fitted,
     merged_weights,
     one_token_each,
+    span_of,
     tokens_by_engine,
     tokens_by_server,
 )
@@ -115,14 +117,15 @@ class EpisodeTrainer(GRPOTrainer):
         # Those that are on by default too: TRL runs a loop of tools, ours, only where an environment has some.
         made = environment_class(setup.episode.known, setup.episode.frame)
         dtype = "bfloat16" if arguments["args"].bf16 else "float32"
-        # TRL wants it: of batches without a picture from a tool the processor pads the marks of image tokens.
-        arguments["processing_class"].tokenizer.padding_side = "left"
         with fitted(setup.backbone, setup.episode.max_images, dtype):
             super().__init__(
                 reward_funcs=self.pay,
                 environment_factory=partial(made, services.tools, services.images, setup.episode),
                 **arguments,
             )
+        self._span = span_of(self._tokenizer, setup.backbone)
+        self._visual = frozenset(self._tokenizer.convert_tokens_to_ids([*setup.backbone.placeholders]))
+        self._image_pad_token_id = self._span.feature  # TRL looks for Qwen's, which others' tokenizers have as well
         if self.use_vllm:
             self._fit_vllm()
         # What the prompt shows: the export's schemas rather than those that transformers reads off the methods.
@@ -132,10 +135,9 @@ class EpisodeTrainer(GRPOTrainer):
         """Check the budget of pixels, and have vLLM get weights of which no sync moves the base."""
         engine = self.vllm_generation
         if self.vllm_mode == "colocate":
-            count = partial(tokens_by_engine, engine.llm, self._image_pad_token_id)
-            check_budget(count, self.setup.backbone)
+            check_budget(partial(tokens_by_engine, engine.llm, self._span), self.setup.backbone)
         elif self.accelerator.is_main_process:
-            check_budget(partial(tokens_by_server, engine.vllm_client), self.setup.backbone)
+            check_budget(partial(tokens_by_server, engine.vllm_client, self._span), self.setup.backbone)
         if is_peft_model(self.model):
             named = partial(engine._fix_param_name_to_vllm, extra_prefixes=["modules_to_save.default."])
             engine._iter_named_params = partial(merged_weights, self.model, named)
@@ -143,16 +145,15 @@ class EpisodeTrainer(GRPOTrainer):
     def _generate_single_turn(self, prompt_ids: Any, images: Any, fields: Any, *counts: Any, **more: Any) -> Any:
         if self.use_vllm and self.vllm_mode == "colocate":
             pairs = zip(prompt_ids, images or [None] * len(prompt_ids), strict=True)
-            prompt_ids = [one_token_each(ids, self._sizes(shown), self._image_pad_token_id) for ids, shown in pairs]
+            prompt_ids = [one_token_each(ids, self._sizes(shown), self._span) for ids, shown in pairs]
         return super()._generate_single_turn(prompt_ids, images, fields, *counts, **more)
 
     def _tokenize_prompts(self, prompts: Any) -> Any:
-        """Ids, images and what the model takes of them; vLLM makes that by itself."""
-        if not self.use_vllm:
-            return super()._tokenize_prompts(prompts)
+        """Ids, images and what the model takes of them."""
         tools = self._env_tools[None]
         ids = [chat_ids(self._tokenizer, prompt, self.setup.backbone, tools, prompt=True) for prompt in prompts]
-        return ids, [list(images_of(prompt)) or None for prompt in prompts], {}
+        images = [list(images_of(prompt)) for prompt in prompts]
+        return ids, [shown or None for shown in images], self._inputs(ids, images)
 
     def _get_tool_suffix_ids(self, tool_messages: Any) -> list[int]:
         return suffix_ids(self._tokenizer, tool_messages, self.setup.backbone)
@@ -188,13 +189,8 @@ class EpisodeTrainer(GRPOTrainer):
         live = [tokens for tokens in all_tokens if not tokens.rollout.over]
         while live := self._tell(live):
             self._check_images(live)
-            ids, logps = self._generate_single_turn(
-                [tokens.prompt + tokens.completion for tokens in live],
-                [tokens.all_images for tokens in live],
-                self._pixels(live),
-                num_generations=1,
-                has_tool_images=True,
-            )
+            so_far, images = [tokens.prompt + tokens.completion for tokens in live], [one.all_images for one in live]
+            ids, logps = self._generate_single_turn(so_far, images, self._inputs(so_far, images), num_generations=1)
             for number, tokens in enumerate(live):
                 self._take(tokens, ids[number], None if logps is None else logps[number])
             live = [tokens for tokens in live if not tokens.rollout.over]
@@ -213,8 +209,7 @@ class EpisodeTrainer(GRPOTrainer):
         """The policy's next tokens; a turn that has no end, or an image token in it, ends the rollout."""
         room = self.max_completion_length - len(tokens.completion)
         ids, logps = list(ids[:room]), None if logps is None else list(logps[:room])
-        visual = {self._image_pad_token_id, self._video_pad_token_id}
-        forged = next((place for place, token in enumerate(ids) if token in visual), None)
+        forged = next((place for place, token in enumerate(ids) if token in self._visual), None)
         if forged is not None:
             ids, logps = ids[:forged], None if logps is None else logps[:forged]
             tokens.rollout.end(Ending.BROKEN)
@@ -265,12 +260,18 @@ class EpisodeTrainer(GRPOTrainer):
             return int(self.vllm_generation.llm.llm_engine.model_config.max_model_len)
         return int(self.model.config.get_text_config().max_position_embeddings)
 
-    def _pixels(self, live: Sequence[_Tokens]) -> dict[str, Any]:
-        """What the training model takes of the images; vLLM takes the images themselves."""
+    def _inputs(self, prompts: Sequence[Sequence[int]], images: Sequence[Sequence[Image.Image]]) -> dict[str, Any]:
+        """What the training model takes beside the ids; vLLM takes the images themselves."""
         if self.use_vllm:
             return {}
-        images = [image for tokens in live for image in tokens.all_images]
-        return dict(self.processing_class.image_processor(images=images, return_tensors="pt"))
+        processor, backbone = self.processing_class.image_processor, self.setup.backbone
+        return for_generation(processor, prompts, images, backbone, self._image_pad_token_id)
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, ids: Any, mask: Any, kept: int, batch_size: int | None = None, **fields: Any
+    ) -> Any:
+        taken = for_training(fields, ids, self.setup.backbone, self._image_pad_token_id)
+        return super()._get_per_token_logps_and_entropies(model, ids, mask, kept, batch_size, **taken)
 
     def _check_images(self, live: Sequence[_Tokens]) -> None:
         prompts, completions = [tokens.prompt for tokens in live], [tokens.completion for tokens in live]
@@ -300,9 +301,8 @@ class EpisodeTrainer(GRPOTrainer):
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if "pixel_values" not in batch or batch.get("num_images") is None:
             raise TrainingError("TRL dropped the images of a batch: report it, with the export that it happened with")
-        if "mm_token_type_ids" in batch:
-            ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
-            check_marks(ids, batch["mm_token_type_ids"], self._image_pad_token_id)
+        for marks in MARKS:
+            batch.pop(marks, None)
         self._keep_prefixes(batch)
         calls = torch.tensor([self._counts], device=self.accelerator.device)
         asked, answered, unsettled = map(int, self.accelerator.gather(calls).sum(0).tolist())

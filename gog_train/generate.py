@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -20,14 +20,11 @@ from gog.transforms.images import ImageError, decode_image
 from gog.transforms.services.models.checkpoint import NOTES
 from gog.transforms.services.protocols import ChatReply, ChatRequest, Sampling
 from gog_train.checkpoints import read_notes
-from gog_train.collator import padded, with_pixels
+from gog_train.collator import SEQUENCES, padded, with_pixels
 from gog_train.processors import backbone_of, check_tokens, fit, load_model, load_processor
 from gog_train.settings import TrainingError
 
 Device = Literal["auto", "cpu", "cuda"]
-
-_SEQUENCES: Final = {"input_ids": 0, "attention_mask": 0, "mm_token_type_ids": 0}
-"""What has an entry for each token, and its padding where no token of the tokenizer's own is used."""
 
 
 class PromptError(ValueError):
@@ -131,7 +128,7 @@ class Generator:
 
     def _batch(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
         """The prompts padded on the left; images one after the other."""
-        padding = {**_SEQUENCES, "input_ids": self._processor.tokenizer.pad_token_id}
+        padding = {"input_ids": self._processor.tokenizer.pad_token_id, **SEQUENCES}
         return padded([prompt.inputs for prompt in prompts], padding, "left")
 
     def _reply(self, prompt: Prompt, tokens: list[int], room: int) -> ChatReply:

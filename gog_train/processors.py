@@ -16,13 +16,12 @@ from gog_train.settings import TrainingError
 _GLM: Final = "no token ends its turns, the next role's does, and its template drops the thoughts of earlier turns"
 
 REFUSED: Final[Mapping[str, str]] = {
-    "internvl": "its pictures are cut into tiles, of which neither exports nor TRL's rollouts with crops know",
+    "qwen3_moe": "TRL asks it for the logits of its router, which transformers' internvl does not hand on",
     "glm4v": _GLM,
     "glm4v_moe": _GLM,
-    "gemma3": "its template knows no calls and refuses replies of tools",
-    "gemma4": "the reply of a tool stands in the same turn as its call, and how it writes boxes could not be checked",
+    "gemma4": "it writes boxes with y first, and every frame and prompt here has x first",
 }
-"""Model types that are known and not trained, with the reason."""
+"""Model types, and those of language models in a known one, that are not trained, with the reason."""
 
 
 def base_of(model: str, revision: str | None) -> tuple[str, str | None]:
@@ -41,16 +40,25 @@ def backbone_of(model: str, revision: str | None = None) -> Backbone:
 
     base, base_revision = base_of(model, revision)
     try:
-        model_type = AutoConfig.from_pretrained(base, revision=base_revision).model_type
+        config = AutoConfig.from_pretrained(base, revision=base_revision)
     except (OSError, ValueError) as error:
         raise TrainingError(f"{base} has no config of a model: {_line(error)}") from error
-    families = {backbone.model_type: backbone for backbone in map(BACKBONES.__getitem__, BACKBONES)}
-    if model_type not in families:
-        why = f" ({REFUSED[model_type]})" if model_type in REFUSED else ""
-        raise TrainingError(
-            f"{model} is a {model_type}, which is no backbone{why}: start from a {' or '.join(families)}"
+    families = [BACKBONES[name] for name in BACKBONES]
+    of_type = [one for one in families if one.model_type == config.model_type]
+    inner = config.get_text_config().model_type
+    for one in reversed(of_type):  # what an installed package declares comes last, and counts
+        if not one.text_types or inner in one.text_types:
+            return one
+    kind, types = config.model_type, [one.model_type for one in families]
+    if of_type:
+        kind, types = (
+            f"{kind} around a {inner}",
+            [f"{kind} around a {text}" for one in of_type for text in one.text_types],
         )
-    return families[model_type]
+    reason = REFUSED.get(inner if of_type else config.model_type)
+    why = f" ({reason})" if reason else ""
+    listed = " or ".join(dict.fromkeys(types))
+    raise TrainingError(f"{model} is a {kind}, which is no backbone{why}: start from a {listed}")
 
 
 def load_processor(model: str, revision: str | None = None) -> Any:
@@ -90,7 +98,8 @@ def fit(processor: Any, template: Template, backbone: Backbone) -> None:
     tokenizer = processor.tokenizer
     processor.chat_template = tokenizer.chat_template = template.text
     tokenizer.response_template = template.response
-    processor.image_processor.size = backbone.processor_size
+    for name, value in backbone.image_settings.items():
+        setattr(processor.image_processor, name, value)
 
 
 def check(processor: Any, backbone: Backbone, images: Iterable[Image.Image] = ()) -> None:

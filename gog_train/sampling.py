@@ -19,8 +19,6 @@ _RIGHT: Final = frozenset(
     }
 )
 """Padded on the right to the longest completion."""
-_BOTH: Final = frozenset({"mm_token_type_ids"})
-"""Prompt and completion in one."""
 _IDS: Final = frozenset({"prompt_ids", "completion_ids"})
 _LISTS: Final = frozenset({"pixel_values", "image_grid_thw", "num_images"})
 
@@ -96,8 +94,8 @@ def _widened(key: str, batch: Mapping[str, Any], row: int, longest: tuple[int, .
     import torch
 
     value = batch[key][row]
-    before = longest[0] - batch["prompt_ids"].shape[1] if key in _LEFT | _BOTH else 0
-    after = longest[1] - batch["completion_ids"].shape[1] if key in _RIGHT | _BOTH else 0
+    before = longest[0] - batch["prompt_ids"].shape[1] if key in _LEFT else 0
+    after = longest[1] - batch["completion_ids"].shape[1] if key in _RIGHT else 0
     if (not before and not after) or (key == "importance_sampling_ratio" and value.numel() == 1):
         return value
     fill = pad_id if key in _IDS else 1 if key == "tool_mask" else 0

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gog.transforms.dialect.backbones import Backbone, Template
+from gog.transforms.dialect.backbones import BACKBONES, Backbone, Template
 from gog_train.base import keep_base
 from gog_train.checkpoints import check_notes, read_notes, save, write_card
 from gog_train.data import Export, ExportError, Kind, open_export
@@ -29,6 +29,17 @@ NO_ADAPTER: Final = "vLLM takes no adapter on a vision tower or on experts"
 MERGE: Final = f"{NO_ADAPTER}: `--resume --save both` writes the merged model"
 
 S = TypeVar("S", bound=TrainSettings)
+
+
+def __getattr__(name: str) -> str:
+    """`LANGUAGE` and `VISION`, for programs that import them: the layers of all families in one pattern.
+
+    Of a family's model it matches what the family's own pattern does.
+    """
+    if name not in ("LANGUAGE", "VISION"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    patterns = (getattr(BACKBONES[family], name.lower()) for family in BACKBONES)
+    return "|".join(dict.fromkeys(patterns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +115,24 @@ def check_packages(settings: TrainSettings) -> None:
         )
 
 
+def check_family(settings: TrainSettings, backbone: Backbone) -> None:
+    """Raise `TrainingError` where a setting has the family's tokens see others than they were trained to see."""
+    if not backbone.mutual:
+        return
+    why = f"the tokens of an image see one another in a {backbone.name}"
+    if settings.attention == "flash_attention_2":
+        raise TrainingError(f"attention: {why}, which flash_attention_2 leaves out: set `attention: sdpa`")
+    if getattr(settings, "vllm", "off") != "off":
+        raise TrainingError(f"vllm: {why}, and vLLM was not seen to give the trainer's probabilities: set `vllm: off`")
+
+
 def opened(settings: TrainSettings, kind: Kind, levels: Sequence[int] = (1, 2)) -> tuple[Export, Template, Any]:
     """The checked export, its chat template, and the model's processor, fitted to both.
 
     Raises `TrainingError` or `ExportError`.
     """
     export = open_export(settings.export, kind, backbone_of(settings.model, settings.revision).name, levels)
+    check_family(settings, export.backbone)
     template = export.template(settings.thinking)
     check_notes(settings.model, template)
     processor = load_processor(settings.model, settings.revision)

@@ -28,7 +28,7 @@ def chat_ids(
     text = tokenizer.apply_chat_template(
         list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=prompt
     )
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = tokenizer(backbone.spanned(text), add_special_tokens=False)["input_ids"]
     token = tokenizer.convert_tokens_to_ids(backbone.placeholders[0])
     return expanded(ids, [backbone.visual_tokens(*image.size) for image in images_of(messages)], token)
 
@@ -83,16 +83,3 @@ def check_images(
                 f"a rollout has {count} image tokens where its {len(shown)} images make {wanted}: "
                 "an image was dropped or cut; check the processor's pixel budget and max_completion_length"
             )
-
-
-def check_marks(ids: Any, marks: Any, image_token: int) -> None:
-    """Raise `TrainingError` unless the tokens that are marked as an image's are the image tokens.
-
-    Both are (rollouts, tokens), `marks` 0 for text. The model counts positions by them, whatever the tokens are.
-    """
-    wrong = int(((ids == image_token) != marks.bool()).any(dim=1).sum())
-    if wrong:
-        raise TrainingError(
-            f"the image tokens of {wrong} of {len(ids)} rollouts are marked in other places than they stand: "
-            "report it, with the model's processor"
-        )

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from PIL import Image
 
@@ -35,7 +35,7 @@ def fitted(backbone: Backbone, max_images: int, dtype: str) -> Iterator[None]:
 
     plain = {name: getattr(there, name) for name in ("LLM", "VLLMClient") if hasattr(there, name)}
     images = {"image": max_images, "video": 0}
-    budget = {"mm_processor_kwargs": {"size": backbone.processor_size}, "limit_mm_per_prompt": images, "dtype": dtype}
+    budget = {"mm_processor_kwargs": backbone.image_settings, "limit_mm_per_prompt": images, "dtype": dtype}
 
     def engine(**arguments: Any) -> Any:
         try:
@@ -63,12 +63,40 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:400]
 
 
-def one_token_each(ids: Sequence[int], sizes: Sequence[int], image_token: int) -> list[int]:
-    """A prompt in which each image is one token, of one in which the images are `sizes` tokens, in their order."""
-    collapsed, place, left = [], 0, iter(sizes)
+class Span(NamedTuple):
+    """An image in the ids of a prompt: what stands around its features, and the token that vLLM puts them for."""
+
+    before: tuple[int, ...]
+    feature: int
+    after: tuple[int, ...]
+    place: int
+
+
+def span_of(tokenizer: Any, backbone: Backbone) -> Span:
+    """The span of a family's images."""
+    place, written = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in backbone.span)
+    feature = tokenizer.convert_tokens_to_ids(backbone.placeholders[0])
+    at = written.index(feature)
+    return Span(tuple(written[:at]), feature, tuple(written[at + 1 :]), *place)
+
+
+def one_token_each(ids: Sequence[int], sizes: Sequence[int], span: Span) -> list[int]:
+    """A prompt in which each image is one token, of one in which the images are `sizes` tokens, in their order.
+
+    Raises `TrainingError` where something else stands around an image than its span has.
+    """
+    collapsed: list[int] = []
+    place, left, before, after = 0, iter(sizes), len(span.before), len(span.after)
     while place < len(ids):
-        collapsed.append(ids[place])
-        place += next(left) if ids[place] == image_token else 1
+        if ids[place] != span.feature:
+            collapsed.append(ids[place])
+            place += 1
+            continue
+        end = place + next(left)
+        if (*ids[place - before : place], *ids[end : end + after]) != (*span.before, *span.after):
+            raise TrainingError("an image of a prompt is not as its processor writes it: report it, with the model")
+        collapsed[len(collapsed) - before :] = [span.place]
+        place = end + after
     return collapsed
 
 
@@ -78,26 +106,26 @@ def check_budget(tokens_of: Callable[[Image.Image], int], backbone: Backbone) ->
         found = tokens_of(Image.new("RGB", (width, height), (90, 120, 150)))
         wanted = backbone.visual_tokens(width, height)
         if found != wanted:
-            size = json.dumps({"size": backbone.processor_size})
+            settings = json.dumps(backbone.image_settings)
             raise TrainingError(
                 f"vLLM makes {found} tokens of a picture of {width}x{height}, the trainer {wanted}: "
-                f"start the server with --mm-processor-kwargs '{size}'"
+                f"start the server with --mm-processor-kwargs '{settings}'"
             )
 
 
-def tokens_by_engine(engine: Any, image_token: int, image: Image.Image) -> int:
+def tokens_by_engine(engine: Any, span: Span, image: Image.Image) -> int:
     """Tokens that a vLLM in this process makes of a picture."""
     from trl.generation import vllm_generation as there
 
-    prompt = {"prompt_token_ids": [image_token], "multi_modal_data": {"image": image}}
+    prompt = {"prompt_token_ids": [span.place], "multi_modal_data": {"image": image}}
     (reply,) = engine.generate([prompt], there.SamplingParams(max_tokens=1, temperature=0), use_tqdm=False)
-    return sum(token == image_token for token in reply.prompt_token_ids)
+    return sum(token == span.feature for token in reply.prompt_token_ids)
 
 
-def tokens_by_server(client: Any, image: Image.Image) -> int:
-    """Tokens that a vLLM behind `trl vllm-serve` makes of a picture."""
+def tokens_by_server(client: Any, span: Span, image: Image.Image) -> int:
+    """Tokens that a vLLM behind `trl vllm-serve` makes of a picture, without those around its features."""
     (features,) = client.image_features([[image]])
-    return int(features["mm_placeholders"]["image"][0]["length"])
+    return int(features["mm_placeholders"]["image"][0]["length"]) - len(span.before) - len(span.after)
 
 
 def merged_weights(model: Any, named: Callable[[str], str] = str) -> Iterator[tuple[str, Any]]:

@@ -6,3 +6,9 @@ FAMILIES: Final = ("qwen2.5-vl", "qwen3-vl")
 
 NEWER: Final = ("qwen3-vl-moe", "qwen3.5", "qwen3.5-moe")
 """Those that share Qwen3-VL's processor and template, and differ in their layers: what they share is tested once."""
+
+SQUARE: Final = ("internvl3.5", "gemma3")
+"""Those whose processor makes a square of every picture."""
+
+CHATS: Final = (*FAMILIES, "internvl3.5", "gemma3")
+"""Those whose chats are written otherwise than another's."""

@@ -147,7 +147,7 @@ def scripted(trainer: type[Any]) -> type[Any]:
 
         def tokens_of(self, number: int, turn: int) -> list[int]:
             text = self.script(number, turn)
-            text, end = (text.removesuffix(CUT), "") if text.endswith(CUT) else (text, "<|im_end|>")
+            text, end = (text.removesuffix(CUT), "") if text.endswith(CUT) else (text, self.setup.backbone.end_of_turn)
             if not self.setup.opened:
                 text = "<think>\n" + text
             ids: list[int] = self._tokenizer.encode(text + end, add_special_tokens=False)

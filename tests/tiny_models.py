@@ -1,4 +1,4 @@
-"""Qwen-VL models of random weights, a quarter of a million, with tokenizer and processor: no hub, no network.
+"""Models of all families of random weights, a quarter of a million, with tokenizer and processor: no hub, no network.
 
 The processors are images only, since the branch for videos needs torchvision. `register` teaches `AutoProcessor` of
 this process to load them, so that the package loads a tiny checkpoint as it loads any. A vocabulary of some 700 tokens
@@ -8,11 +8,12 @@ Importing this module loads neither torch nor transformers.
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from families import FAMILIES, NEWER
+from families import FAMILIES, NEWER, SQUARE
 
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, system_prompt
@@ -26,21 +27,40 @@ SPECIALS: Final = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
+NAMED: Final = {
+    "internvl": {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<video>",
+    },
+    "gemma3": {
+        "boi_token": "<start_of_image>",
+        "eoi_token": "<end_of_image>",
+        "image_token": "<image_soft_token>",
+    },
+}
+"""Further ones by model type, which its processor asks the tokenizer for by name."""
 ADDED: Final = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>")
 """Tokens of the real tokenizers that are added but not special."""
 
 WORDS: Final = "assistant system user reasoning evidence answer flag of the country what which is on top left right "
 LENGTH: Final = 32768
+SIDE: Final = 6
+"""Of a square, in visual tokens: as many as 48 of them make."""
 
 
-def tokenizer(without: tuple[str, ...] = ()) -> Any:
+def tokenizer(without: tuple[str, ...] = (), backbone: str = "qwen3-vl") -> Any:
     """A Qwen tokenizer over bytes with a few hundred merges; `without` leaves special or added tokens out."""
     from transformers import Qwen2Tokenizer
 
     vocab, merges = _merged()
-    specials = [token for token in SPECIALS if token not in without]
+    family = BACKBONES[backbone]
+    named = NAMED.get(family.model_type, {})
+    further = [token for token in family.special_tokens if token not in (*SPECIALS, *named.values())]
+    specials = [token for token in (*SPECIALS, *named.values(), *further) if token not in without]
     end = "<|endoftext|>"
-    eos = "<|im_end|>" if "<|im_end|>" in specials else end
+    eos = family.end_of_turn if family.end_of_turn in specials else end
     made = Qwen2Tokenizer(
         vocab=dict(vocab),
         merges=list(merges),
@@ -48,6 +68,7 @@ def tokenizer(without: tuple[str, ...] = ()) -> Any:
         pad_token=end,
         unk_token=end,
         extra_special_tokens=specials,
+        model_specific_special_tokens=named,
     )
     made.add_tokens([token for token in ADDED if token not in without])
     return made
@@ -76,17 +97,30 @@ def processor(
     max_pixels: int | None = None,
     without: tuple[str, ...] = (),
 ) -> Any:
-    """Text and images. Without a pixel budget each image becomes one to four visual tokens."""
+    """Text and images. Without a pixel budget each image becomes one to four visual tokens, or a small square."""
     from transformers import Qwen2VLImageProcessorPil
 
     factor = BACKBONES[backbone].factor
-    made = tokenizer(without)
+    made = tokenizer(without, backbone)
+    if backbone in SQUARE:
+        return processor_of(backbone, squaring(backbone, SIDE * factor), made, chat_template)
     images = Qwen2VLImageProcessorPil(
         patch_size=factor // 2,
         min_pixels=min_pixels or factor**2,
         max_pixels=max_pixels or 4 * factor**2,
     )
     return processor_of(backbone, images, made, chat_template)
+
+
+def squaring(backbone: str, side: int) -> Any:
+    """An image processor that makes squares, as the family's checkpoints have it, or others of that side."""
+    from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+    from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+
+    size = {"height": side, "width": side}
+    if backbone == "gemma3":
+        return Gemma3ImageProcessorPil(size=size)
+    return GotOcr2ImageProcessorPil(size=size, crop_to_patches=True, min_patches=1, max_patches=12)
 
 
 def processor_of(backbone: str, images: Any, tokenizer: Any, chat_template: str | None = None) -> Any:
@@ -97,7 +131,7 @@ def processor_of(backbone: str, images: Any, tokenizer: Any, chat_template: str 
 
 @cache
 def _classes() -> dict[str, type[Any]]:
-    from transformers import Qwen2_5_VLProcessor, Qwen3VLProcessor
+    from transformers import Gemma3Processor, InternVLProcessor, Qwen2_5_VLProcessor, Qwen3VLProcessor
     from transformers.processing_utils import ProcessorMixin
 
     def images_only(base: type[Any], name: str) -> type[Any]:
@@ -112,10 +146,27 @@ def _classes() -> dict[str, type[Any]]:
 
         return type(name, (base,), {"__init__": __init__, "__module__": __name__})
 
+    class TinyInternVLProcessor(InternVLProcessor):  # type: ignore[misc]
+        def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
+            self.image_seq_length = SIDE**2
+            self.start_image_token, self.end_image_token = tokenizer.start_image_token, tokenizer.end_image_token
+            self.start_image_token_id, self.end_image_token_id = tokenizer.convert_tokens_to_ids(["<img>", "</img>"])
+            self.image_token, self.video_token = tokenizer.context_image_token, tokenizer.video_token
+            self.image_token_id = tokenizer.context_image_token_id
+            self.multimodal_pattern = re.compile(f"(?P<image>{self.image_token})|(?P<video>{self.video_token})")
+            ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+    class TinyGemma3Processor(Gemma3Processor):  # type: ignore[misc]
+        def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
+            super().__init__(image_processor, tokenizer, chat_template, SIDE**2)
+
+    TinyInternVLProcessor.__module__ = TinyGemma3Processor.__module__ = __name__
     qwen3 = images_only(Qwen3VLProcessor, "TinyQwen3VLProcessor")
     return {
         "qwen2.5-vl": images_only(Qwen2_5_VLProcessor, "TinyQwen2_5_VLProcessor"),
         **dict.fromkeys(("qwen3-vl", *NEWER), qwen3),
+        "internvl3.5": TinyInternVLProcessor,
+        "gemma3": TinyGemma3Processor,
     }
 
 
@@ -131,7 +182,7 @@ def register() -> None:
 def _configs() -> dict[str, type[Any]]:
     from transformers import CONFIG_MAPPING
 
-    return {name: CONFIG_MAPPING[BACKBONES[name].model_type] for name in (*FAMILIES, *NEWER)}
+    return {name: CONFIG_MAPPING[BACKBONES[name].model_type] for name in (*FAMILIES, *NEWER, *SQUARE)}
 
 
 def model(backbone: str, *, seed: int = 0, spread: float = 0.02) -> Any:
@@ -147,16 +198,19 @@ def model(backbone: str, *, seed: int = 0, spread: float = 0.02) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = AutoModelForImageTextToText.from_config(config)
+        for name, weights in made.named_parameters():
+            if name.endswith("mm_input_projection_weight"):
+                torch.nn.init.normal_(weights, std=spread)  # which Gemma 3 begins with zeros: no image would matter
     made.generation_config.eos_token_id = config.text_config.eos_token_id
     made.generation_config.pad_token_id = config.text_config.pad_token_id
     return made
 
 
 def _config(backbone: str, spread: float) -> Any:
-    tokens = tokenizer()
+    tokens = tokenizer(backbone=backbone)
     to_id = tokens.convert_tokens_to_ids
     ids = {
-        "image_token_id": to_id("<|image_pad|>"),
+        "image_token_id": to_id(BACKBONES[backbone].placeholders[0]),
         "video_token_id": to_id("<|video_pad|>"),
         "vision_start_token_id": to_id("<|vision_start|>"),
         "vision_end_token_id": to_id("<|vision_end|>"),
@@ -174,6 +228,8 @@ def _config(backbone: str, spread: float) -> Any:
         "eos_token_id": tokens.eos_token_id,
         "pad_token_id": tokens.pad_token_id,
     }
+    if backbone in SQUARE:
+        return _square_config(backbone, text, tokens)
     vision: dict[str, Any] = {
         "depth": 2,
         "hidden_size": 32,
@@ -201,6 +257,34 @@ def _config(backbone: str, spread: float) -> Any:
             text |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
             text |= {} if backbone.startswith("qwen3-vl") else {"shared_expert_intermediate_size": 32}
     return _configs()[backbone](text_config=text, vision_config=vision, **ids)
+
+
+def _square_config(backbone: str, text: dict[str, Any], tokens: Any) -> Any:
+    family = BACKBONES[backbone]
+    text |= {"head_dim": 16, "tie_word_embeddings": False}
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "patch_size": 14,
+        "image_size": SIDE * family.factor,
+    }
+    token = tokens.convert_tokens_to_ids(family.placeholders[0])
+    if backbone == "gemma3":
+        bounds = [tokens.boi_token_id, tokens.eoi_token_id]
+        text |= {
+            "query_pre_attn_scalar": 16,
+            "sliding_window": 64,
+            "layer_types": ["sliding_attention", "full_attention"],
+        }
+        ids = dict(zip(("boi_token_index", "eoi_token_index"), bounds, strict=True)) | {"image_token_index": token}
+        ids |= {"mm_tokens_per_image": SIDE**2}
+        return _configs()[backbone](text_config=text, vision_config=vision, tie_word_embeddings=False, **ids)
+    text |= {"model_type": family.text_types[-1]}
+    text |= {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}
+    ids = {"image_token_id": token, "image_seq_length": SIDE**2}
+    return _configs()[backbone](text_config=text, vision_config=vision, tie_word_embeddings=False, **ids)
 
 
 def checkpoint(backbone: str, folder: Path, chat_template: str | None = None, *, spread: float = 0.02) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import tiny_models
-from families import FAMILIES
+from families import CHATS, FAMILIES
 from rolling import scripted
 from runs import atlas, shared_run
 from training import module_of, small, trl_export
@@ -64,6 +64,13 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 def small_backbone(_small: None, backbone: str) -> Backbone:
     """Both families with small budgets of pixels."""
     return BACKBONES[backbone]
+
+
+@pytest.fixture(params=CHATS)
+def chat_backbone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backbone:
+    """A small one of each kind of chat and processor."""
+    monkeypatch.setattr(module_of(request.param), small(request.param))
+    return BACKBONES[request.param]
 
 
 @pytest.fixture(scope="session")

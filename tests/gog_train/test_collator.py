@@ -73,51 +73,55 @@ def trained(processor: Any, encoded: dict[str, Any], at: int = 0) -> list[str]:
 
 
 @both
-def test_labels_are_the_trained_turns_to_the_token(small_backbone: Backbone, thinking: bool) -> None:
-    processor = fitted(small_backbone, thinking)
+def test_labels_are_the_trained_turns_to_the_token(chat_backbone: Backbone, thinking: bool) -> None:
+    processor = fitted(chat_backbone, thinking)
     episode = row(
-        small_backbone.name,
+        chat_backbone.name,
         turn("Fürst?", query="Fürst"),
         turn("wrong focus", query="Haiti", train=False),
         turn("🇱🇮", said="<answer>Liechtenstein</answer>"),
     )
-    opening = "" if small_backbone.template(thinking=thinking).opened else "<think>\n"
+    opening = "" if chat_backbone.template(thinking=thinking).opened else "<think>\n"
     before, after = (opening, "\n</think>\n\n") if thinking else ("", "\n\n")
+    end = chat_backbone.end_of_turn
     call = '<tool_call>\n{"name": "text_search", "arguments": {"query": "F\\u00fcrst"}}\n</tool_call>'
     assert trained(processor, EpisodeCollator(processor).encode(episode)) == [
-        f"{before}Fürst?{after}{call}<|im_end|>",
-        f"{before}🇱🇮{after}<answer>Liechtenstein</answer><|im_end|>",
+        f"{before}Fürst?{after}{call}{end}",
+        f"{before}🇱🇮{after}<answer>Liechtenstein</answer>{end}",
     ]
 
 
 @both
-def test_an_untrained_turn_is_read_and_has_no_loss(small_backbone: Backbone, thinking: bool) -> None:
-    processor = fitted(small_backbone, thinking)
+def test_an_untrained_turn_is_read_and_has_no_loss(chat_backbone: Backbone, thinking: bool) -> None:
+    processor = fitted(chat_backbone, thinking)
     collate = EpisodeCollator(processor)
     episodes = [
-        row(small_backbone.name, turn("first", query="a", train=train), turn("last", said="<answer>b</answer>"))
+        row(chat_backbone.name, turn("first", query="a", train=train), turn("last", said="<answer>b</answer>"))
         for train in (True, False)
     ]
     seen, unseen = (collate.encode(episode) for episode in episodes)
     assert seen["input_ids"].tolist() == unseen["input_ids"].tolist()
     assert trained(processor, unseen) == trained(processor, seen)[1:]
-    nothing = collate.encode(row(small_backbone.name, turn("x", said="y", train=False)))
+    nothing = collate.encode(row(chat_backbone.name, turn("x", said="y", train=False)))
     assert (nothing["labels"] == NO_LOSS).all()
 
 
-def test_a_batch_holds_each_row_as_it_is_alone(small_backbone: Backbone) -> None:
+def test_a_batch_holds_each_row_as_it_is_alone(chat_backbone: Backbone) -> None:
     """Padded on the right; the model says the same of a row in a batch as of the row alone."""
     import torch
 
-    processor = fitted(small_backbone, True)
+    processor = fitted(chat_backbone, True)
     collate = EpisodeCollator(processor)
     rows = [
-        row(small_backbone.name, turn("a", query="b"), turn("c", said="<answer>d</answer>")),
-        row(small_backbone.name, turn("short", said="<answer>e</answer>")) | {"tools": "[]"},
+        row(chat_backbone.name, turn("a", query="b"), turn("c", said="<answer>d</answer>")),
+        row(chat_backbone.name, turn("short", said="<answer>e</answer>")) | {"tools": "[]"},
     ]
     batch, singles = collate(rows), [collate.encode(one) for one in rows]
-    assert batch["image_grid_thw"].shape[0] == 3
-    model = tiny_models.model(small_backbone.name).eval()
+    image_token = processor.tokenizer.convert_tokens_to_ids(chat_backbone.placeholders[0])
+    marks = {chat_backbone.marks: (batch["input_ids"] == image_token).int()} if chat_backbone.marks else {}
+    assert set(batch) == {"input_ids", "attention_mask", "labels", *chat_backbone.inputs, *marks}
+    assert all((batch[name] == value).all() for name, value in marks.items())
+    model = tiny_models.model(chat_backbone.name).eval()
     with torch.no_grad():
         logits = model(**{key: value for key, value in batch.items() if key != "labels"}).logits
     for number, single in enumerate(singles):
@@ -131,17 +135,20 @@ def test_a_batch_holds_each_row_as_it_is_alone(small_backbone: Backbone) -> None
         assert torch.allclose(logits[number, :length], alone, atol=1e-5)
 
 
-def test_the_image_of_a_tool_turn_is_in_its_turn(small_backbone: Backbone) -> None:
+def test_the_image_of_a_tool_turn_is_in_its_turn(chat_backbone: Backbone) -> None:
     """Each image has as many places as it has visual tokens, in the order of the turns."""
-    processor = fitted(small_backbone, True)
-    episode = row(small_backbone.name, turn("a", query="b"), turn("c", said="<answer>d</answer>"))
+    processor = fitted(chat_backbone, True)
+    episode = row(chat_backbone.name, turn("a", query="b"), turn("c", said="<answer>d</answer>"))
     encoded = EpisodeCollator(processor).encode(episode)
     text = processor.tokenizer.decode(encoded["input_ids"][0])
-    pieces = [piece.partition("<|vision_end|>")[0] for piece in text.split("<|vision_start|>")[1:]]
-    tokens = [small_backbone.visual_tokens(90, 160), small_backbone.visual_tokens(170, 160)]
-    assert [piece.count("<|image_pad|>") for piece in pieces] == tokens
-    assert "<tool_response>\n<|vision_start|>" in text
-    assert encoded["pixel_values"].shape[0] == 4 * sum(tokens)
+    token = chat_backbone.placeholders[0]
+    first, last = chat_backbone.image.replace(*chat_backbone.span).split(token)
+    pieces = [piece.partition(last)[0] for piece in text.split(first)[1:]]
+    tokens = [chat_backbone.visual_tokens(90, 160), chat_backbone.visual_tokens(170, 160)]
+    assert [piece.count(token) for piece in pieces] == tokens
+    assert f"<tool_response>\n{first}" in text
+    assert encoded["input_ids"].shape[1] == row_length(episode, processor, chat_backbone)
+    assert encoded["pixel_values"].shape[0] == (4 * sum(tokens) if "image_grid_thw" in encoded else len(tokens))
 
 
 @both

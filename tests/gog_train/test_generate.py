@@ -48,8 +48,8 @@ def plain(text: str, **sampling: Any) -> ChatRequest:
     return ChatRequest((Message(role="user", content=text),), (), Sampling(**sampling))
 
 
-def test_a_batch_replies_as_each_alone(small_backbone: Backbone) -> None:
-    made = generator(small_backbone)
+def test_a_batch_replies_as_each_alone(chat_backbone: Backbone) -> None:
+    made = generator(chat_backbone)
     requests = [
         asked(Sampling(1.0, 0.9, 12), 3, turns=2),
         asked(Sampling(0.7, 1.0, 7), 3),
@@ -66,10 +66,10 @@ def test_a_batch_replies_as_each_alone(small_backbone: Backbone) -> None:
         assert (reply.finish_reason == "length") <= (reply.completion_tokens == request.sampling.max_tokens)
 
 
-def test_without_temperature_the_likeliest_token_is_taken(small_backbone: Backbone) -> None:
+def test_without_temperature_the_likeliest_token_is_taken(chat_backbone: Backbone) -> None:
     import torch
 
-    made = generator(small_backbone)
+    made = generator(chat_backbone)
     prompt = made.prompt(asked(Sampling(0.0, 1.0, 1)), IMAGES)
     with torch.no_grad():
         logits = made._model(**prompt.inputs).logits[0, -1]

@@ -81,8 +81,20 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
         TrainingError, match=r"is a llama, which is no backbone: start from a .*qwen2_5_vl or qwen3_5 or "
     ):
         backbone_of(str(tmp_path))
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "internvl"}))
-    with pytest.raises(TrainingError, match=r"no backbone \(its pictures are cut into tiles, of which .*\): start"):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "glm4v"}))
+    with pytest.raises(TrainingError, match=r"no backbone \(no token ends its turns, .*\): start"):
+        backbone_of(str(tmp_path))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "internvl", "text_config": {"model_type": "llama"}})
+    )
+    with pytest.raises(
+        TrainingError, match=r"internvl around a llama, .*: start from a internvl around a qwen2 or internvl"
+    ):
+        backbone_of(str(tmp_path))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "internvl", "text_config": {"model_type": "qwen3_moe"}})
+    )
+    with pytest.raises(TrainingError, match=r"no backbone \(TRL asks it for the logits of its router, .*\): start"):
         backbone_of(str(tmp_path))
     with pytest.raises(TrainingError, match=r"the processor of .* does not load"):
         load_processor(str(tmp_path))

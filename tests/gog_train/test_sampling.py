@@ -62,7 +62,6 @@ def batch(prompt: int, completion: int, images: list[int], start: int, **more: A
         "image_grid_thw": grid,
         "pixel_values": torch.cat([torch.full((int(one.prod()), 3), float(one[2])) for one in grid]),
         "num_images": images,
-        "mm_token_type_ids": rows[:, None].expand(count, prompt + completion).clone(),
         "tool_mask": torch.ones(count, completion),
     }
     return values | more
@@ -80,8 +79,6 @@ def test_groups_of_several_batches_become_one() -> None:
     assert made["prompt_mask"][0].tolist() == [0, 0, 0, 1, 1, 1]
     assert made["completion_ids"][2].tolist() == [50, 50, 99, 99, 99]
     assert made["completion_mask"][2].tolist() == [1, 1, 0, 0, 0]
-    assert made["mm_token_type_ids"][0].tolist() == [0, 0, 0, *[12] * 8]
-    assert made["mm_token_type_ids"][5].tolist() == [*[53] * 8, 0, 0, 0]
     assert made["num_images"] == [1, 1, 2, 1, 1, 3]
     assert made["image_grid_thw"][:, 2].tolist() == [2 * (n + 1) for n in (12, 13, 50, 50, 51, 52, 53, 53, 53)]
     assert made["pixel_values"].shape[0] == int(made["image_grid_thw"].prod(1).sum())

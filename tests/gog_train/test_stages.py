@@ -188,3 +188,23 @@ def test_the_last_of_every_number_counts() -> None:
         "step": 1.0,
         "train_runtime": 7.0,
     }
+
+
+def test_one_pattern_for_all_families_is_each_ones_own() -> None:
+    """By the names of the layers of transformers' classes; of a model that is refused it is not asked."""
+    import re
+
+    import torch
+    from transformers import CONFIG_MAPPING, AutoModelForImageTextToText
+
+    for family in map(BACKBONES.__getitem__, BACKBONES):
+        text = {"text_config": {"model_type": family.text_types[-1]}} if family.text_types else {}
+        with torch.device("meta"):
+            model = AutoModelForImageTextToText.from_config(CONFIG_MAPPING[family.model_type](**text))
+        layers = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+        for own, union in ((family.language, stages.LANGUAGE), (family.vision, stages.VISION)):
+            met = [name for name in layers if re.fullmatch(own, name)]
+            assert met, family.name
+            assert [name for name in layers if re.fullmatch(union, name)] == met, family.name
+    with pytest.raises(AttributeError, match="no attribute 'LAYERS'"):
+        _ = stages.LAYERS

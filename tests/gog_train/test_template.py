@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import tiny_models
-from families import FAMILIES
+from families import CHATS, FAMILIES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +20,12 @@ BEGIN, END = "⟦", "⟧"
 
 Messages = list[dict[str, Any]]
 both = pytest.mark.parametrize("thinking", [True, False], ids=["thinking", "plain"])
+
+
+@pytest.fixture(params=CHATS)
+def backbone(request: pytest.FixtureRequest) -> str:
+    """All that write their chats in a way of their own."""
+    return str(request.param)
 
 
 def call(name: str, arguments: str, **more: Any) -> dict[str, Any]:
@@ -167,7 +173,7 @@ def test_trained_is_what_the_model_writes(backbone: str, thinking: bool, message
     ]
     trained = [piece.partition(END)[0] + "\n" for piece in marked.split(BEGIN)[1:]]
     assert trained == written
-    assert all(piece.endswith("<|im_end|>\n") for piece in trained)
+    assert all(piece.endswith(f"{BACKBONES[backbone].end_of_turn}\n") for piece in trained)
 
 
 @both
@@ -196,7 +202,7 @@ _tokenizers: dict[str, Any] = {}
 
 def _tokenizer(name: str) -> Any:
     if name not in _tokenizers:
-        _tokenizers[name] = tiny_models.tokenizer()
+        _tokenizers[name] = tiny_models.tokenizer(backbone=name)
     return _tokenizers[name]
 
 
@@ -210,7 +216,7 @@ def test_a_call_that_is_no_json_stays_text_in_training(backbone: str, thinking: 
     prompt = rendered(form, CHAT[:2], prompt=True)[0]
     opening = "<think>\n" if thinking and not form.opened else ""
     closing = "\n</think>\n\n" if thinking else ""
-    reply = f"{opening}So{closing}<tool_call>\n{{oops\n</tool_call><|im_end|>"
+    reply = f"{opening}So{closing}<tool_call>\n{{oops\n</tool_call>{BACKBONES[backbone].end_of_turn}"
     ids = [tokenizer(text)["input_ids"] for text in (reply, prompt)]
     parsed = parse_response(tokenizer, ids[0], prefix=ids[1])
     assert not parsed.get("tool_calls")
@@ -262,7 +268,7 @@ def test_the_special_tokens_are_all_that_the_text_needs() -> None:
 
 
 if __name__ == "__main__":
-    for _name in FAMILIES:
+    for _name in CHATS:
         for _thinking in (True, False):
             _form = BACKBONES[_name].template(thinking=_thinking)
             _path = GOLDEN / f"{_name}-{'thinking' if _thinking else 'plain'}.txt"

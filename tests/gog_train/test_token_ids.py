@@ -10,9 +10,8 @@ from PIL import Image
 from rolling import answer, call, fitted, make_trainer, seed, services
 
 from gog.transforms.dialect.backbones import Backbone
-from gog_train.settings import TrainingError
-from gog_train.token_ids import chat_ids, check_marks, expanded, suffix_ids
-from gog_train.vllm_engine import one_token_each
+from gog_train.token_ids import chat_ids, expanded, suffix_ids
+from gog_train.vllm_engine import Span, one_token_each
 
 PAD = 7
 
@@ -33,42 +32,35 @@ def chat() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("thinking", [True, False])
-def test_ids_are_those_of_the_processor(small_backbone: Backbone, thinking: bool) -> None:
-    processor, _ = fitted(small_backbone, thinking=thinking)
+def test_ids_are_those_of_the_processor(chat_backbone: Backbone, thinking: bool) -> None:
+    processor, _ = fitted(chat_backbone, thinking=thinking)
     tools = [{"type": "function", "function": {"name": "gaze", "parameters": {"type": "object", "properties": {}}}}]
     (wanted,) = processor.apply_chat_template(
         [chat()], tools=tools, add_generation_prompt=True, tokenize=True, return_dict=True
     )["input_ids"]
-    assert chat_ids(processor.tokenizer, chat(), small_backbone, tools, prompt=True) == wanted
+    assert chat_ids(processor.tokenizer, chat(), chat_backbone, tools, prompt=True) == wanted
 
 
-def test_a_suffix_is_what_follows_the_end_of_the_turn(small_backbone: Backbone) -> None:
-    processor, _ = fitted(small_backbone)
+def test_a_suffix_is_what_follows_the_end_of_the_turn(chat_backbone: Backbone) -> None:
+    processor, _ = fitted(chat_backbone)
     told = chat()[3:]
-    whole = chat_ids(processor.tokenizer, chat(), small_backbone, prompt=True)
-    before = chat_ids(processor.tokenizer, chat()[:3], small_backbone, prompt=False)
+    whole = chat_ids(processor.tokenizer, chat(), chat_backbone, prompt=True)
+    before = chat_ids(processor.tokenizer, chat()[:3], chat_backbone, prompt=False)
     newline = len(before) - 1
     assert processor.tokenizer.decode(before[newline:]) == "\n"
-    assert suffix_ids(processor.tokenizer, told, small_backbone) == whole[newline:]
+    assert suffix_ids(processor.tokenizer, told, chat_backbone) == whole[newline:]
 
 
 @given(st.lists(st.tuples(st.lists(st.integers(8, 20), max_size=4), st.integers(1, 9)), max_size=5))
 def test_what_was_expanded_is_one_token_each_again(parts: list[tuple[list[int], int]]) -> None:
-    ids = [token for text, _ in parts for token in (*text, PAD)]
+    """With tokens around them that the processor writes, and without."""
     sizes = [size for _, size in parts]
-    assert one_token_each(expanded(ids, sizes, PAD), sizes, PAD) == ids
-    assert len(expanded(ids, sizes, PAD)) == len(ids) - len(sizes) + sum(sizes)
-
-
-def test_image_tokens_are_marked_where_they_stand() -> None:
-    import torch
-
-    ids = torch.tensor([[0, 1, PAD, PAD, 2], [PAD, 1, 2, 3, PAD]])
-    marks = torch.tensor([[0, 0, 1, 1, 0], [1, 0, 0, 0, 1]])
-    check_marks(ids, marks, PAD)
-    for wrong, count in ((torch.roll(marks, 1, dims=1), 2), (marks * torch.tensor([[1], [0]]), 1)):
-        with pytest.raises(TrainingError, match=f"image tokens of {count} of 2 rollouts are marked in other"):
-            check_marks(ids, wrong, PAD)
+    for span in (Span((), PAD, (), PAD), Span((5,), PAD, (6,), PAD), Span((4, 5), PAD, (), 3)):
+        written = [token for text, _ in parts for token in (*text, *span.before, PAD, *span.after)]
+        ids = [token for text, _ in parts for token in (*text, span.place)]
+        whole = expanded(written, sizes, PAD)
+        assert one_token_each(whole, sizes, span) == ids
+        assert len(whole) == len(written) - len(sizes) + sum(sizes)
 
 
 @pytest.mark.parametrize("sizes", [[], [2], [2, 3, 4]])
@@ -77,12 +69,12 @@ def test_images_and_their_tokens_have_to_fit(sizes: list[int]) -> None:
         expanded([1, PAD, 2, PAD], sizes, PAD)
 
 
-def test_pixels_are_made_for_generation_and_training_alone(small_backbone: Backbone, tmp_path: Path) -> None:
+def test_pixels_are_made_for_generation_and_training_alone(chat_backbone: Backbone, tmp_path: Path) -> None:
     """Four rollouts of a picture and a crop: the prompt's, the second turn's, and the batch that is trained on."""
     turns = [call("gaze", bbox_2d=[10, 10, 90, 90], label="it", image=0), answer("Nairobi")]
     made: list[int] = []
     with services(tmp_path / "store") as opened:
-        trainer = make_trainer(small_backbone, opened, tmp_path, script=lambda n, turn: turns[turn], seeds=[seed(0)])
+        trainer = make_trainer(chat_backbone, opened, tmp_path, script=lambda n, turn: turns[turn], seeds=[seed(0)])
         plain = type(trainer.processing_class.image_processor).preprocess
 
         def counted(self: Any, images: Any, *arguments: Any, **more: Any) -> Any:
@@ -92,4 +84,4 @@ def test_pixels_are_made_for_generation_and_training_alone(small_backbone: Backb
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(type(trainer.processing_class.image_processor), "preprocess", counted)
             trainer.train()
-    assert made == [1, 1, 1, 1, 8, 8]
+    assert made == [4, 8, 8]

@@ -11,6 +11,7 @@ from PIL import Image
 from gog.transforms.dialect.backbones import BACKBONES
 from gog_train.settings import TrainingError
 from gog_train.vllm_engine import (
+    Span,
     check_budget,
     effective_share,
     fitted,
@@ -21,6 +22,7 @@ from gog_train.vllm_engine import (
 )
 
 PAD = 7
+ALONE = Span((), PAD, (), PAD)
 QWEN = BACKBONES["qwen2.5-vl"]
 
 
@@ -29,7 +31,15 @@ def test_an_image_is_one_token_and_the_rest_is_as_it_was(parts: list[tuple[list[
     """Also where one image follows another at once."""
     expanded = [token for text, size in parts for token in (*text, *[PAD] * size)]
     wanted = [token for text, _ in parts for token in (*text, PAD)]
-    assert one_token_each(expanded, [size for _, size in parts], PAD) == wanted
+    assert one_token_each(expanded, [size for _, size in parts], ALONE) == wanted
+
+
+def test_what_stands_around_an_image_has_to_be_its_span() -> None:
+    span = Span((1,), PAD, (2,), PAD)
+    assert one_token_each([9, 1, PAD, PAD, 2, 9], [2], span) == [9, PAD, 9]
+    for ids in ([9, PAD, PAD, 2], [PAD, PAD, 2], [1, PAD, PAD], [1, PAD, PAD, 9]):
+        with pytest.raises(TrainingError, match="not as its processor writes it"):
+            one_token_each(ids, [2], span)
 
 
 def test_budgets_are_compared_by_tokens() -> None:
@@ -51,9 +61,10 @@ def test_tokens_are_read_off_an_engine_and_a_server(monkeypatch: pytest.MonkeyPa
     params = lambda **values: SimpleNamespace(values=values)  # noqa: E731
     monkeypatch.setattr(vllm_generation, "SamplingParams", params, raising=False)
     picture = Image.new("RGB", (12, 5))
-    assert tokens_by_engine(Engine(), PAD, picture) == 12
+    assert tokens_by_engine(Engine(), ALONE, picture) == 12
     features = {"mm_placeholders": {"image": [{"offset": 3, "length": 9}]}}
-    assert tokens_by_server(SimpleNamespace(image_features=lambda images: [features]), picture) == 9
+    server = SimpleNamespace(image_features=lambda images: [features])
+    assert [tokens_by_server(server, span, picture) for span in (ALONE, Span((1,), PAD, (2,), PAD))] == [9, 7]
 
 
 def test_an_engine_that_trl_makes_has_the_exports_budget(monkeypatch: pytest.MonkeyPatch) -> None:

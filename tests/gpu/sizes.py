@@ -85,7 +85,7 @@ def _own_processor(folder: Path) -> None:
 
     backbone = BACKBONES[BACKBONE]
     patch = backbone.factor // backbone.merge
-    images = Qwen2VLImageProcessor(patch_size=patch, size=backbone.processor_size)
+    images = Qwen2VLImageProcessor(patch_size=patch, **backbone.image_settings)
     video, tokens = Qwen3VLVideoProcessor(patch_size=patch), AutoTokenizer.from_pretrained(folder)
     template = backbone.template(thinking=True).text
     Qwen3VLProcessor(images, tokens, video, chat_template=template).save_pretrained(folder)

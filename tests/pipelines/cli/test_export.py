@@ -31,7 +31,7 @@ def test_the_export_again_after_a_change_of_its_settings(gog: Gog, copied: Place
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["sft", "--format", "trl"], "needs the model to train: qwen2.5-vl or qwen3.5 or"),
+        (["sft", "--format", "trl"], "or qwen2.5-vl or qwen3.5 or"),
         (["sft", "--backbone", "qwen3-vl"], "for a backbone use --format trl"),
         (["sft", "--format", "verl", "--backbone", "qwen3-vl"], "use llama-factory, ms-swift, parquet, trl"),
         (["rl", "--format", "llama-factory", "--backbone", "qwen3-vl"], "use ms-swift, parquet, trl, verl"),

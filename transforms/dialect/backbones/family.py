@@ -5,6 +5,8 @@ otherwise gives other values, or is a subclass with methods of its own. The budg
 tokens an image at most, so that an episode with crops stays within its length.
 """
 
+import json
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final, Literal
@@ -38,6 +40,8 @@ class Backbone:
     name: str
     model_type: str
     """The one in a checkpoint's config."""
+    text_types: tuple[str, ...] = ()
+    """Model types of the language model in it, where there are others of which an adapter meets no more than a part."""
     example: str
     """A model of the family, for the commands that are shown."""
     frame: Frame
@@ -51,9 +55,27 @@ class Backbone:
 
     special_tokens: tuple[str, ...] = SPECIAL_TOKENS
     """Tokens without which a tokenizer cannot write the format: each has to be one token."""
+    start: str = ""
+    """What a chat begins with."""
+    begin_of_turn: str = "<|im_start|>"
     end_of_turn: str = "<|im_end|>"
+    assistant: str = "assistant"
+    system: str = "system"
+    """Roles as they are written; without a system's, what it says begins the first turn of the user."""
     placeholders: tuple[str, ...] = ("<|image_pad|>", "<|video_pad|>")
-    """Tokens that stand for an image's features: no reply may hold them."""
+    """Tokens that stand for an image's features, the first one for a still image's: no reply may hold them."""
+    image: str = "<|vision_start|><|image_pad|><|vision_end|>"
+    """An image in the text of a chat."""
+    span: tuple[str, str] = ("<|image_pad|>", "<|image_pad|>")
+    """What the processor looks for in it, and what it writes there of an image of one token."""
+    inputs: tuple[str, ...] = ("pixel_values", "image_grid_thw")
+    """What the model takes of what the image processor makes."""
+    marks: str = "mm_token_type_ids"
+    """The input that is 1 for each placeholder and 0 for text; empty where the model takes none."""
+    mutual: bool = False
+    """The tokens of an image see one another, also those behind them."""
+    thought_tokens: bool = True
+    """`<think>` and `</think>` are tokens, without which vLLM's parsers of thoughts do not start."""
     opens_thought: bool = False
     """With thinking on, the prompt ends with the opening tag of the thought."""
     tool_parser: str = "hermes"
@@ -67,7 +89,7 @@ class Backbone:
 
     formats: tuple[str, ...] = ()
     """Formats whose trainers were seen to read an export for the family; none: all, as far as its package knows."""
-    llama_factory: str
+    llama_factory: str = ""
     """LLaMA-Factory's name of the chat template,"""
     llama_factory_plain: str = ""
     """and of the one without thoughts, where that is another."""
@@ -99,16 +121,30 @@ class Backbone:
         return columns * patch, rows * patch, patch * int(image_processor.merge_size)
 
     @property
-    def processor_size(self) -> dict[str, int]:
-        """The budget as the `size` of transformers' and vLLM's image processor."""
-        return {"shortest_edge": self.min_pixels, "longest_edge": self.max_pixels}
+    def image_settings(self) -> dict[str, Any]:
+        """What makes transformers' and vLLM's image processor keep to the budget."""
+        return {"size": {"shortest_edge": self.min_pixels, "longest_edge": self.max_pixels}}
+
+    def spanned(self, text: str) -> str:
+        """The text of a chat with images as the processor writes them, each of one token."""
+        return text.replace(*self.span)
 
     def template(self, *, thinking: bool) -> Template:
         """The chat template of training and serving."""
         opened = thinking and self.opens_thought
         source = files("gog.transforms.dialect.backbones").joinpath("chatml.jinja").read_text("utf-8")
-        text = source.removesuffix("\n").replace("__THINKING__", str(thinking).lower())
-        text = text.replace("__OPENED__", str(opened).lower())
+        text = source.removesuffix("\n")
+        for name, value in {
+            "thinking": thinking,
+            "opened": opened,
+            "start": self.start,
+            "begin": self.begin_of_turn,
+            "end": self.end_of_turn,
+            "assistant": self.assistant,
+            "system": self.system,
+            "image": self.image,
+        }.items():
+            text = text.replace(f"__{name.upper()}__", json.dumps(value))
         flags: tuple[str, ...] = ("--enable-auto-tool-choice", "--tool-call-parser", self.tool_parser)
         fields: dict[str, Any] = {
             "tool_calls": {
@@ -118,12 +154,14 @@ class Backbone:
                 "content": "json",
                 "transform": {"type": "function", "function": "{content}"},
             },
-            "content": {"close_pattern": r"<\|im_end\|>\s*", "content": "text"},
+            "content": {"close_pattern": rf"{re.escape(self.end_of_turn)}\s*", "content": "text"},
         }
         if thinking:
             # The qwen3 parser wants both tags in the reply; deepseek_r1's takes one that begins inside of a thought.
-            flags = (*flags, "--reasoning-parser", "deepseek_r1" if opened else "qwen3")
+            parser = ("--reasoning-parser", "deepseek_r1" if opened else "qwen3")
+            flags = (*flags, *parser) if self.thought_tokens else flags
             thought = {"open": "<think>", "close_pattern": r"</think>\s*", "content": "text"}
             fields = {"reasoning_content": thought, **fields}
-        response = {"defaults": {"role": "assistant"}, "start_anchor": "<|im_start|>assistant\n", "fields": fields}
+        anchor = f"{self.begin_of_turn}{self.assistant}\n"
+        response = {"defaults": {"role": "assistant"}, "start_anchor": anchor, "fields": fields}
         return Template(text, thinking, opened, response, flags)
