@@ -173,7 +173,8 @@ class Work:
 
     def _train(self, module: str, options: Mapping[str, object]) -> None:
         words = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", str(value))]
-        self._call(str(self.python), "-m", module, *words)
+        going_on = ["--resume"] if any(Path(str(options["output"])).glob("checkpoint-*")) else []
+        self._call(str(self.python), "-m", module, *words, *going_on)
 
     def _call(self, *command: str) -> None:
         print("$", *command, flush=True)
