@@ -34,7 +34,7 @@ TEMPLATES = {
         *("[MODEL_SETTINGS]", "[/MODEL_SETTINGS]", "[AUDIO]", "[BEGIN_AUDIO]", "[TRANSCRIBE]", "[THINK]", "[/THINK]"),
         *("[ARGS]", "[CALL_ID]", "[TOOL_CONTENT]", "[/TOOL_CONTENT]", "[REF]", "[/REF]"),
     ),
-    "glm": ("[gMASK]", "[sMASK]", "[MASK]", "<sop>", "<eop>", "<eod>", "<|observation|>", "<arg_key>", "<arg_value>"),
+    "glm": ("[gMASK]", "[sMASK]", "[MASK]", "<sop>", "<eop>", "<eod>", "<|observation|>", "<arg_key>", "<arg_value>", "/nothink"),
     "seed": ("<seed:bos>", "<seed:eos>", "<seed:pad>", "<seed:think>", "</seed:think>", "<seed:tool_call>", "</seed:tool_call>"),
     "minimax": ("<minimax:tool_call>", "</minimax:tool_call>", "]~!b[", "]~b]", "[e~[", "<fim_prefix>", "<fim_suffix>"),
     "nemotron": ("<TOOLCALL>", "</TOOLCALL>", "<AVAILABLE_TOOLS>", "</AVAILABLE_TOOLS>", "<SPECIAL_10>", "<SPECIAL_11>"),

@@ -64,7 +64,8 @@ def note(model: Any, folder: Path, template: Template, backbone: Backbone) -> No
         write_notes(folder, template, backbone)
         return
     lora = model.peft_config["default"]
-    sees = any("lora_" in name and re.match(backbone.vision, name) for name, _ in model.named_parameters())
+    adapted = [name for name, _ in model.named_parameters() if "lora_" in name]
+    sees = bool(backbone.vision) and any(re.match(backbone.vision, name) for name in adapted)
     on_base = (str(lora.base_model_name_or_path), int(lora.r))
     write_notes(folder, template, backbone, on_base, served=not (sees or lora.target_parameters))
 

@@ -155,9 +155,6 @@ class EpisodeTrainer(GRPOTrainer):
         images = [list(images_of(prompt)) for prompt in prompts]
         return ids, [shown or None for shown in images], self._inputs(ids, images)
 
-    def _get_tool_suffix_ids(self, tool_messages: Any) -> list[int]:
-        return suffix_ids(self._tokenizer, tool_messages, self.setup.backbone)
-
     def _sizes(self, images: Sequence[Image.Image] | None) -> list[int]:
         return [self.setup.backbone.visual_tokens(*image.size) for image in images or ()]
 
@@ -241,7 +238,7 @@ class EpisodeTrainer(GRPOTrainer):
             {"role": message.role, "name": "tool", "content": blocks}
             for message, blocks in zip(messages, shown, strict=True)
         ]
-        ids = self._get_tool_suffix_ids(told)
+        ids = suffix_ids(self._tokenizer, told, self.setup.backbone, tokens.completion[-1])
         longest = self.max_completion_length
         if (
             len(tokens.completion) + len(ids) >= longest

@@ -60,7 +60,7 @@ class Generator:
 
         self._model, self._processor, self._form, self._backbone = model.eval(), processor, form, backbone
         tokenizer = processor.tokenizer
-        self._ends = sorted({tokenizer.convert_tokens_to_ids(backbone.end_of_turn), tokenizer.eos_token_id})
+        self._ends = sorted({*tokenizer.convert_tokens_to_ids(list(backbone.ends)), tokenizer.eos_token_id})
         self._visual = [tokenizer.convert_tokens_to_ids(token) for token in backbone.placeholders]
         self.context: int = model.config.get_text_config().max_position_embeddings
         """Tokens of prompt and reply together."""
@@ -143,7 +143,9 @@ class Generator:
     def read(self, text: str, before: str, turns: int) -> Message:
         """A reply's text, control tokens included, as a message; what is no call of a tool stays text."""
         tokenizer = self._processor.tokenizer
-        plain = text.removesuffix(tokenizer.pad_token).removesuffix(self._backbone.end_of_turn)
+        plain = text.removesuffix(tokenizer.pad_token)
+        for end in self._backbone.ends:
+            plain = plain.removesuffix(end)
         try:
             parsed = tokenizer.parse_response(text, prefix=before)
             calls = tuple(

@@ -21,7 +21,7 @@ from gog_train.collator import pictures
 from gog_train.data import Export
 from gog_train.grpo_settings import Correction, GrpoSettings, Loss
 from gog_train.judge_health import JudgeHealth, JudgeIllError
-from gog_train.processors import check
+from gog_train.processors import check, end_turns
 from gog_train.questions import GOLD, bare, check_prompts, questions
 from gog_train.reach import reach
 from gog_train.rollouts import Keeper
@@ -177,10 +177,12 @@ def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence
         resample=settings.resample,
         keeper=Keeper(lake, settings.model) if lake.keep != 0 else None,
     )
+    model = starting_model(settings, material.processor)
+    end_turns(model, material.processor.tokenizer, material.export.backbone)
     trainer = EpisodeTrainer(
         setup,
-        model=starting_model(settings, material.processor),
-        args=_arguments(settings, material.export.episode.max_turns),
+        model=model,
+        args=_arguments(settings, material.export.episode.max_turns, balancing=material.export.backbone.balancing),
         train_dataset=material.rows,
         eval_dataset=material.held_out,
         processing_class=material.processor,
@@ -190,7 +192,7 @@ def make_trainer(settings: GrpoSettings, material: Material, callbacks: Sequence
     return ready(trainer)
 
 
-def _arguments(settings: GrpoSettings, turns: int) -> Any:
+def _arguments(settings: GrpoSettings, turns: int, *, balancing: bool) -> Any:
     from trl import GRPOConfig
 
     rollouts = settings.questions * settings.rollouts
@@ -221,6 +223,7 @@ def _arguments(settings: GrpoSettings, turns: int) -> Any:
         epsilon=settings.epsilon,
         epsilon_high=settings.epsilon_high,
         loss_type=loss,
+        router_aux_loss_coef=None if balancing else 0.0,
         scale_rewards=scale,
         use_vllm=settings.vllm != "off",
         vllm_mode="server" if settings.vllm == "server" else "colocate",

@@ -7,6 +7,7 @@ the matrices of an attention that is not fused (a CPU's), fragments, what other 
 torch and transformers are imported inside of the functions.
 """
 
+import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,7 +91,8 @@ def shape_of(settings: TrainSettings) -> Shape:
     else:
         experts = [weight for name, weight in model.named_parameters() if name.endswith(backbone.experts)]
         sides = sum(layer.in_features + layer.out_features for layer in adapted)
-        trained = settings.lora_rank * (sides + sum(len(held) * sum(held.shape[1:]) for held in experts))
+        sides += sum(math.prod(held.shape[:-2]) * sum(held.shape[-2:]) for held in experts)
+        trained = settings.lora_rank * sides
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return Shape(
         parameters=sum(parameter.numel() for parameter in model.parameters()),

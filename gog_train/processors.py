@@ -13,15 +13,14 @@ from gog.schemas import BoxError
 from gog.transforms.dialect.backbones import BACKBONES, Backbone, Template
 from gog_train.settings import TrainingError
 
-_GLM: Final = "no token ends its turns, the next role's does, and its template drops the thoughts of earlier turns"
-
 REFUSED: Final[Mapping[str, str]] = {
     "qwen3_moe": "TRL asks it for the logits of its router, which transformers' internvl does not hand on",
-    "glm4v": _GLM,
-    "glm4v_moe": _GLM,
     "gemma4": "it writes boxes with y first, and every frame and prompt here has x first",
 }
 """Model types, and those of language models in a known one, that are not trained, with the reason."""
+
+TAGS: Final = tuple(f"<{slash}{tag}>" for tag in ("think", "tool_call", "answer") for slash in ("", "/"))
+"""Words of the format that are read as text: a tokenizer may have a token for each, but none that is left out."""
 
 
 def base_of(model: str, revision: str | None) -> tuple[str, str | None]:
@@ -113,14 +112,35 @@ def check(processor: Any, backbone: Backbone, images: Iterable[Image.Image] = ()
         _check_resizing(processor, backbone, image)
 
 
+def end_turns(model: Any, tokenizer: Any, backbone: Backbone) -> None:
+    """Have a model's generation stop at the tokens that end a turn.
+
+    Raises `TrainingError` on a model that stops at a word, inside of a turn: vLLM leaves such a word out.
+    """
+    config = model.generation_config
+    stops = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    stops = [token for token in stops if token is not None]
+    if inside := [token for token in stops if tokenizer.decode([token], skip_special_tokens=True)]:
+        raise TrainingError(
+            f"the model's generation stops at {', '.join(tokenizer.convert_ids_to_tokens(inside))}, inside of a turn: "
+            f"take {', '.join(map(str, inside))} out of eos_token_id in its generation_config.json"
+        )
+    config.eos_token_id = [*dict.fromkeys([*stops, *tokenizer.convert_tokens_to_ids(list(backbone.ends))])]
+
+
 def check_tokens(tokenizer: Any, backbone: Backbone) -> None:
-    """Raise `TrainingError` unless every special token of the format is one token."""
+    """Raise `TrainingError` unless every special token of the format is one token, and its words are read."""
     tokens = backbone.special_tokens
     missing = [token for token in tokens if len(tokenizer.encode(token, add_special_tokens=False)) != 1]
     if missing:
         raise TrainingError(
             f"the tokenizer has no single token for {', '.join(missing)}: "
             "start from an instruct or thinking model of the family, with its own tokenizer"
+        )
+    if unread := [tag for tag in TAGS if not tokenizer.decode(tokenizer.encode(tag), skip_special_tokens=True)]:
+        raise TrainingError(
+            f"the tokenizer leaves {', '.join(unread)} out of what is read: "
+            "set `special` of it to false in tokenizer.json and tokenizer_config.json"
         )
     if tokenizer.pad_token_id is None:
         raise TrainingError("the tokenizer has no padding token: set pad_token in tokenizer_config.json")

@@ -17,7 +17,7 @@ from gog.transforms.dialect.backbones import Backbone
 from gog_train.checkpoints import resumed
 from gog_train.collator import EpisodeCollator, pictures
 from gog_train.data import Export
-from gog_train.processors import backbone_of, check
+from gog_train.processors import backbone_of, check, end_turns
 from gog_train.rows import Rows, fitting_rows, rows_of, trainable, with_mix, write_left_out
 from gog_train.settings import TrainingError, TrainSettings
 from gog_train.stages import (
@@ -136,8 +136,10 @@ def make_trainer(settings: SftSettings, processor: Any, splits: Mapping[str, Row
     from trl import SFTTrainer
 
     validation, backbone = splits.get("validation"), backbone_of(settings.model, settings.revision)
+    model = starting_model(settings, processor)
+    end_turns(model, processor.tokenizer, backbone)
     trainer = SFTTrainer(
-        model=starting_model(settings, processor),
+        model=model,
         args=_arguments(settings, backbone, evaluates=bool(validation)),
         train_dataset=trainable(splits["train"]),
         eval_dataset=trainable(validation) if validation else None,
@@ -163,6 +165,7 @@ def _arguments(settings: SftSettings, backbone: Backbone, *, evaluates: bool) ->
         per_device_eval_batch_size=settings.device_batch_size,
         gradient_accumulation_steps=_accumulation(settings),
         eos_token=backbone.end_of_turn,
+        router_aux_loss_coef=None if backbone.balancing else 0.0,
         assistant_only_loss=True,
         max_length=None,  # rows are measured before: nothing is cut
         remove_unused_columns=False,

@@ -34,12 +34,12 @@ S = TypeVar("S", bound=TrainSettings)
 def __getattr__(name: str) -> str:
     """`LANGUAGE` and `VISION`, for programs that import them: the layers of all families in one pattern.
 
-    Of a family's model it matches what the family's own pattern does.
+    Of a family's model it matches what the family's own pattern does, and of the layers whose weights it names some.
     """
     if name not in ("LANGUAGE", "VISION"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     patterns = (getattr(BACKBONES[family], name.lower()) for family in BACKBONES)
-    return "|".join(dict.fromkeys(patterns))
+    return "|".join(dict.fromkeys(filter(None, patterns)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,10 @@ def adapter(settings: TrainSettings, backbone: Backbone) -> Any:
 
     if settings.tune == "full":
         return None
+    if settings.train_vision and not backbone.vision:
+        raise TrainingError(
+            f"train_vision: no adapter goes on the vision tower of a {backbone.name}: leave it out, or set `tune: full`"
+        )
     if backbone.experts and settings.lora_dropout:
         raise TrainingError(f"lora_dropout: the experts of a {backbone.name} take none: set `lora_dropout: 0`")
 

@@ -33,22 +33,24 @@ def chat_ids(
     return expanded(ids, [backbone.visual_tokens(*image.size) for image in images_of(messages)], token)
 
 
-def suffix_ids(tokenizer: Any, told: Messages, backbone: Backbone) -> list[int]:
-    """What stands between the end of a turn and the next, of the messages that a turn is answered with.
+def suffix_ids(tokenizer: Any, told: Messages, backbone: Backbone, last: int) -> list[int]:
+    """What stands between a turn and the next, of the messages that a turn is answered with; `last` is its last token.
 
+    A turn that ended with another token than the template's is told that one, too: what comes next begins behind it.
     Raises `TrainingError` where the template does not write a longer chat as it wrote the shorter one.
     """
     call = {"type": "function", "function": {"name": told[0]["name"], "arguments": {}}}
     before: list[Mapping[str, Any]] = [
         {"role": "user", "content": "-"},
-        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "assistant", "content": "", "tool_calls": [call] if told[0]["role"] == "tool" else []},
     ]
     start = chat_ids(tokenizer, before, backbone, prompt=False)
     whole = chat_ids(tokenizer, [*before, *told], backbone, prompt=True)
-    end = len(start) - start[::-1].index(tokenizer.convert_tokens_to_ids(backbone.end_of_turn))
-    if whole[:end] != start[:end]:
+    ends = tokenizer.convert_tokens_to_ids(list(backbone.ends))
+    end = max(place for place, token in enumerate(start) if token in ends)
+    if whole[: end + 1] != start[: end + 1]:
         raise TrainingError("a chat is no prefix of a longer one: report it, with the model's tokenizer")
-    return whole[end:]
+    return whole[end + 1 if last == start[end] else end :]
 
 
 def expanded(ids: Sequence[int], sizes: Sequence[int], image_token: int) -> list[int]:

@@ -10,5 +10,8 @@ NEWER: Final = ("qwen3-vl-moe", "qwen3.5", "qwen3.5-moe")
 SQUARE: Final = ("internvl3.5", "gemma3")
 """Those whose processor makes a square of every picture."""
 
-CHATS: Final = (*FAMILIES, "internvl3.5", "gemma3")
+GLM: Final = ("glm4v", "glm4v-moe")
+"""Those in whose chats the role of whoever speaks next ends a turn."""
+
+CHATS: Final = (*FAMILIES, "internvl3.5", "gemma3", "glm4v")
 """Those whose chats are written otherwise than another's."""

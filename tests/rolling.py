@@ -147,7 +147,9 @@ def scripted(trainer: type[Any]) -> type[Any]:
 
         def tokens_of(self, number: int, turn: int) -> list[int]:
             text = self.script(number, turn)
-            text, end = (text.removesuffix(CUT), "") if text.endswith(CUT) else (text, self.setup.backbone.end_of_turn)
+            family = self.setup.backbone
+            end = family.ends[-1] if "<tool_call>" in text else family.end_of_turn
+            text, end = (text.removesuffix(CUT), "") if text.endswith(CUT) else (text, end)
             if not self.setup.opened:
                 text = "<think>\n" + text
             ids: list[int] = self._tokenizer.encode(text + end, add_special_tokens=False)
@@ -201,6 +203,7 @@ def make_trainer(
         "disable_tqdm": True,
         "seed": 0,
         "log_multimodal": False,
+        "router_aux_loss_coef": None if backbone.balancing else 0.0,
     }
     numbers = list(range(len(seeds))) * 4
     chosen: type[Any] = EpisodeTrainer
@@ -222,7 +225,7 @@ def make_trainer(
         args=GRPOConfig(**(values | arguments)),
         train_dataset=questions(rows, numbers),
         processing_class=processor,
-        peft_config=LoraConfig(r=8, task_type="CAUSAL_LM", target_modules=r".*language_model\.layers.*_proj"),
+        peft_config=LoraConfig(r=8, task_type="CAUSAL_LM", target_modules=backbone.layers(vision=False)),
     )
     if script is not None:
         made.script = script

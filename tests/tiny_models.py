@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from families import FAMILIES, NEWER, SQUARE
+from families import FAMILIES, GLM, NEWER, SQUARE
 
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools, system_prompt
@@ -26,6 +26,12 @@ SPECIALS: Final = (
     "<|vision_pad|>",
     "<|image_pad|>",
     "<|video_pad|>",
+)
+GLM_SPECIALS: Final = (
+    *("[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>"),
+    *("<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"),
+    *("<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>", "<|image|>", "<|video|>"),
+    "/nothink",
 )
 NAMED: Final = {
     "internvl": {
@@ -57,8 +63,9 @@ def tokenizer(without: tuple[str, ...] = (), backbone: str = "qwen3-vl") -> Any:
     vocab, merges = _merged()
     family = BACKBONES[backbone]
     named = NAMED.get(family.model_type, {})
-    further = [token for token in family.special_tokens if token not in (*SPECIALS, *named.values())]
-    specials = [token for token in (*SPECIALS, *named.values(), *further) if token not in without]
+    of_family = GLM_SPECIALS if backbone in GLM else SPECIALS
+    further = [token for token in family.special_tokens if token not in (*of_family, *named.values())]
+    specials = [token for token in (*of_family, *named.values(), *further) if token not in without]
     end = "<|endoftext|>"
     eos = family.end_of_turn if family.end_of_turn in specials else end
     made = Qwen2Tokenizer(
@@ -98,17 +105,17 @@ def processor(
     without: tuple[str, ...] = (),
 ) -> Any:
     """Text and images. Without a pixel budget each image becomes one to four visual tokens, or a small square."""
-    from transformers import Qwen2VLImageProcessorPil
+    from transformers import Glm4vImageProcessorPil, Qwen2VLImageProcessorPil
 
     factor = BACKBONES[backbone].factor
     made = tokenizer(without, backbone)
     if backbone in SQUARE:
         return processor_of(backbone, squaring(backbone, SIDE * factor), made, chat_template)
-    images = Qwen2VLImageProcessorPil(
-        patch_size=factor // 2,
-        min_pixels=min_pixels or factor**2,
-        max_pixels=max_pixels or 4 * factor**2,
-    )
+    least, most = min_pixels or factor**2, max_pixels or 4 * factor**2
+    if backbone in GLM:
+        images = Glm4vImageProcessorPil(size={"shortest_edge": 2 * least, "longest_edge": 2 * most})
+    else:
+        images = Qwen2VLImageProcessorPil(patch_size=factor // 2, min_pixels=least, max_pixels=most)
     return processor_of(backbone, images, made, chat_template)
 
 
@@ -131,7 +138,7 @@ def processor_of(backbone: str, images: Any, tokenizer: Any, chat_template: str 
 
 @cache
 def _classes() -> dict[str, type[Any]]:
-    from transformers import Gemma3Processor, InternVLProcessor, Qwen2_5_VLProcessor, Qwen3VLProcessor
+    from transformers import Gemma3Processor, Glm4vProcessor, InternVLProcessor, Qwen2_5_VLProcessor, Qwen3VLProcessor
     from transformers.processing_utils import ProcessorMixin
 
     def images_only(base: type[Any], name: str) -> type[Any]:
@@ -160,13 +167,27 @@ def _classes() -> dict[str, type[Any]]:
         def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
             super().__init__(image_processor, tokenizer, chat_template, SIDE**2)
 
-    TinyInternVLProcessor.__module__ = TinyGemma3Processor.__module__ = __name__
+    class TinyGlm4vProcessor(Glm4vProcessor):  # type: ignore[misc]
+        def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
+            self.image_token, self.video_token = "<|image|>", "<|video|>"
+            self.image_token_id, self.video_token_id = tokenizer.convert_tokens_to_ids(["<|image|>", "<|video|>"])
+            marks = ["<|begin_of_video|>", "<|end_of_video|>"]
+            self.video_start_id, self.video_end_id = tokenizer.convert_tokens_to_ids(marks)
+            ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+        def create_mm_token_type_ids(self, input_ids: Any) -> Any:
+            """Of lists: numpy warns of how an array is made of a tensor here."""
+            return super().create_mm_token_type_ids([[int(token) for token in ids] for ids in input_ids])
+
+    for made in (TinyInternVLProcessor, TinyGemma3Processor, TinyGlm4vProcessor):
+        made.__module__ = __name__
     qwen3 = images_only(Qwen3VLProcessor, "TinyQwen3VLProcessor")
     return {
         "qwen2.5-vl": images_only(Qwen2_5_VLProcessor, "TinyQwen2_5_VLProcessor"),
         **dict.fromkeys(("qwen3-vl", *NEWER), qwen3),
         "internvl3.5": TinyInternVLProcessor,
         "gemma3": TinyGemma3Processor,
+        **dict.fromkeys(GLM, TinyGlm4vProcessor),
     }
 
 
@@ -182,7 +203,7 @@ def register() -> None:
 def _configs() -> dict[str, type[Any]]:
     from transformers import CONFIG_MAPPING
 
-    return {name: CONFIG_MAPPING[BACKBONES[name].model_type] for name in (*FAMILIES, *NEWER, *SQUARE)}
+    return {name: CONFIG_MAPPING[BACKBONES[name].model_type] for name in (*FAMILIES, *NEWER, *SQUARE, *GLM)}
 
 
 def model(backbone: str, *, seed: int = 0, spread: float = 0.02) -> Any:
@@ -201,7 +222,8 @@ def model(backbone: str, *, seed: int = 0, spread: float = 0.02) -> Any:
         for name, weights in made.named_parameters():
             if name.endswith("mm_input_projection_weight"):
                 torch.nn.init.normal_(weights, std=spread)  # which Gemma 3 begins with zeros: no image would matter
-    made.generation_config.eos_token_id = config.text_config.eos_token_id
+    ends = tokenizer(backbone=backbone).convert_tokens_to_ids([*BACKBONES[backbone].ends])
+    made.generation_config.eos_token_id = [*dict.fromkeys([config.text_config.eos_token_id, *ends])]
     made.generation_config.pad_token_id = config.text_config.pad_token_id
     return made
 
@@ -240,7 +262,17 @@ def _config(backbone: str, spread: float) -> Any:
         "temporal_patch_size": 2,
         "out_hidden_size": 64,
     }
-    if backbone == "qwen2.5-vl":
+    if backbone in GLM:
+        for kind in ("image", "video"):
+            ids |= {f"{kind}_token_id": to_id(f"<|{kind}|>"), f"{kind}_start_token_id": to_id(f"<|begin_of_{kind}|>")}
+            ids |= {f"{kind}_end_token_id": to_id(f"<|end_of_{kind}|>")}
+        ids = {name: token for name, token in ids.items() if "vision" not in name}
+        mrope = {"mrope_section": [2, 1, 1], "partial_rotary_factor": 0.5}
+        text |= {"head_dim": 16, "rope_parameters": {"rope_type": "default", **mrope, "rope_theta": 1e4}}
+        if BACKBONES[backbone].experts:
+            text |= {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+            text |= {"n_shared_experts": 1, "first_k_dense_replace": 1}
+    elif backbone == "qwen2.5-vl":
         text["rope_parameters"] = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}
         vision |= {"window_size": 56, "fullatt_block_indexes": [1]}
     else:

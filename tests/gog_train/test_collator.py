@@ -83,11 +83,11 @@ def test_labels_are_the_trained_turns_to_the_token(chat_backbone: Backbone, thin
     )
     opening = "" if chat_backbone.template(thinking=thinking).opened else "<think>\n"
     before, after = (opening, "\n</think>\n\n") if thinking else ("", "\n\n")
-    end = chat_backbone.end_of_turn
+    called, answered = chat_backbone.ends[-1], chat_backbone.end_of_turn
     call = '<tool_call>\n{"name": "text_search", "arguments": {"query": "F\\u00fcrst"}}\n</tool_call>'
     assert trained(processor, EpisodeCollator(processor).encode(episode)) == [
-        f"{before}Fürst?{after}{call}{end}",
-        f"{before}🇱🇮{after}<answer>Liechtenstein</answer>{end}",
+        f"{before}Fürst?{after}{call}{called}",
+        f"{before}🇱🇮{after}<answer>Liechtenstein</answer>{answered}",
     ]
 
 

@@ -105,8 +105,8 @@ def test_draws_have_the_shares_that_sampling_asks_for(sampling: dict[str, float]
 
 
 @pytest.mark.parametrize("thinking", [False, True])
-def test_what_the_template_writes_is_read_back(small_backbone: Backbone, thinking: bool) -> None:
-    made = generator(small_backbone, thinking=thinking)
+def test_what_the_template_writes_is_read_back(chat_backbone: Backbone, thinking: bool) -> None:
+    made = generator(chat_backbone, thinking=thinking)
     tokenizer = made._processor.tokenizer
     before = made.prompt(asked(Sampling()), IMAGES).text
     for turn in (
@@ -118,7 +118,7 @@ def test_what_the_template_writes_is_read_back(small_backbone: Backbone, thinkin
         whole = tokenizer.apply_chat_template(
             [{"role": "user", "content": "x"}, chat | ({"tool_calls": calls} if calls else {})], tokenize=False
         )
-        said = whole.partition("<|im_start|>assistant\n")[2]
+        said = whole.partition(made._form.response["start_anchor"])[2]
         said = said.removeprefix("<think>\n") if made._form.opened else said
         read = made.read(said.rstrip("\n"), before, 2)
         assert (read.text, read.reasoning_content) == (turn.text, turn.reasoning_content)

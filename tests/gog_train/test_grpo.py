@@ -339,7 +339,7 @@ def test_the_bundled_configs_are_the_papers_settings(config: str, monkeypatch: p
 def trl_arguments(**changes: Any) -> Any:
     """TRL's arguments for settings of one step: 4 questions with 4 rollouts each."""
     settings = {"model": "m", "export": "e", "output": "o", "questions": 4, "save_every": 4, **changes}
-    return _arguments(GrpoSettings.model_validate(settings), 8)
+    return _arguments(GrpoSettings.model_validate(settings), 8, balancing=True)
 
 
 def test_epsilon_is_for_several_updates_of_a_batch_of_rollouts() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from families import FAMILIES, NEWER, SQUARE
+from families import FAMILIES, GLM, NEWER, SQUARE
 from rolling import CUT, answer, call, make_trainer, seed, services
 from training import small
 
@@ -147,7 +147,7 @@ def test_the_mask_of_a_turn_with_several_calls(small_backbone: Backbone, tmp_pat
 
 @pytest.mark.parametrize("crops", [True, False])
 @pytest.mark.parametrize(
-    "name", [*FAMILIES, *(pytest.param(name, marks=pytest.mark.slow) for name in (*NEWER, *SQUARE))]
+    "name", [*FAMILIES, *(pytest.param(name, marks=pytest.mark.slow) for name in (*NEWER, *SQUARE, *GLM))]
 )
 def test_log_probabilities_are_those_of_each_sequence_alone(name: str, crops: bool, tmp_path: Path) -> None:
     """TRL makes what the model takes in two ways: where a tool gave a picture back in a batch, and where none did."""

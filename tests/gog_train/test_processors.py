@@ -81,8 +81,8 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
         TrainingError, match=r"is a llama, which is no backbone: start from a .*qwen2_5_vl or qwen3_5 or "
     ):
         backbone_of(str(tmp_path))
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "glm4v"}))
-    with pytest.raises(TrainingError, match=r"no backbone \(no token ends its turns, .*\): start"):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gemma4"}))
+    with pytest.raises(TrainingError, match=r"no backbone \(it writes boxes with y first, .*\): start"):
         backbone_of(str(tmp_path))
     (tmp_path / "config.json").write_text(
         json.dumps({"model_type": "internvl", "text_config": {"model_type": "llama"}})

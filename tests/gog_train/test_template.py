@@ -1,17 +1,17 @@
 """The chat template: its text is golden, longer chats begin with shorter ones, and what it writes is parsed back."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny_models
-from families import CHATS, FAMILIES
+from families import CHATS, FAMILIES, GLM
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gog.transforms.dialect.backbones import BACKBONES, Template
-from gog.transforms.dialect.backbones.family import SPECIAL_TOKENS
 from gog.transforms.episode.machine import EpisodeSettings, offered_tools
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -165,15 +165,17 @@ def test_trained_is_what_the_model_writes(backbone: str, thinking: bool, message
     form = BACKBONES[backbone].template(thinking=thinking)
     marked = rendered(form, messages, tools(backbone))[1]
     written = [
-        rendered(form, messages[: end + 1], tools(backbone))[0].removeprefix(
-            rendered(form, messages[:end], tools(backbone), prompt=True)[0]
-        )
+        rendered(form, messages[: end + 1], tools(backbone))[0]
+        .removeprefix(rendered(form, messages[:end], tools(backbone), prompt=True)[0])
+        .removesuffix("\n")
         for end, message in enumerate(messages)
         if message["role"] == "assistant" and message["train"]
     ]
-    trained = [piece.partition(END)[0] + "\n" for piece in marked.split(BEGIN)[1:]]
+    trained = [piece.partition(END)[0] for piece in marked.split(BEGIN)[1:]]
     assert trained == written
-    assert all(piece.endswith(f"{BACKBONES[backbone].end_of_turn}\n") for piece in trained)
+    family = BACKBONES[backbone]
+    for piece in trained:
+        assert piece.endswith(family.ends[-1] if "<tool_call>" in piece else family.end_of_turn)
 
 
 @both
@@ -259,12 +261,31 @@ def test_vllm_is_told_of_the_parsers_that_fit() -> None:
     assert flags["qwen2.5-vl", True][3:] == ("--reasoning-parser", "qwen3"), "it writes both tags"
     assert flags["qwen3-vl", True][3:] == ("--reasoning-parser", "deepseek_r1"), "the prompt has the first"
     assert all(flags[name, False][3:] == () for name in FAMILIES)
+    assert BACKBONES[GLM[0]].template(thinking=True).vllm_flags == flags["qwen2.5-vl", True], "our form, our parsers"
 
 
-def test_the_special_tokens_are_all_that_the_text_needs() -> None:
-    text = rendered(BACKBONES["qwen3-vl"].template(thinking=True), CHAT, prompt=True)[0]
-    used = {f"<|{piece.partition('|>')[0]}|>" for piece in text.split("<|")[1:]}
-    assert used == set(SPECIAL_TOKENS)
+def test_the_special_tokens_are_all_that_the_text_needs(backbone: str) -> None:
+    family = BACKBONES[backbone]
+    text = family.spanned(rendered(family.template(thinking=True), CHAT, prompt=True)[0])
+    assert all(token in text for token in family.special_tokens)
+    assert set(re.findall(r"<\|\w+\|>", text)) <= set(family.special_tokens)
+
+
+def test_a_note_to_a_turn_without_a_call_follows_the_end_of_that_turn(backbone: str) -> None:
+    """Of GLM's the end is the user's role, which is not repeated; behind a call it has to be told."""
+    family, note = BACKBONES[backbone], {"role": "user", "content": "Error: no call."}
+    form = family.template(thinking=False)
+    mute: Messages = [*CHAT[:2], {"role": "assistant", "content": "Hm."}]
+    calling: Messages = [*CHAT[:2], {"role": "assistant", "content": "Hm.", "tool_calls": [call("image_search", "{}")]}]
+    said = [rendered(form, chat)[0] for chat in (mute, calling)]
+    heard = [
+        rendered(form, [*chat, note])[0].removeprefix(text) for chat, text in zip((mute, calling), said, strict=True)
+    ]
+    if family.end_of_call:
+        assert [text.endswith(end) for text, end in zip(said, family.ends, strict=True)] == [True, True]
+        assert heard == ["\nError: no call.", f"{family.end_of_turn}\nError: no call."]
+    else:
+        assert heard == [f"{family.begin_of_turn}user\nError: no call.{family.end_of_turn}\n"] * 2
 
 
 if __name__ == "__main__":

@@ -46,9 +46,21 @@ def test_a_suffix_is_what_follows_the_end_of_the_turn(chat_backbone: Backbone) -
     told = chat()[3:]
     whole = chat_ids(processor.tokenizer, chat(), chat_backbone, prompt=True)
     before = chat_ids(processor.tokenizer, chat()[:3], chat_backbone, prompt=False)
-    newline = len(before) - 1
-    assert processor.tokenizer.decode(before[newline:]) == "\n"
-    assert suffix_ids(processor.tokenizer, told, chat_backbone) == whole[newline:]
+    end = processor.tokenizer.convert_tokens_to_ids(chat_backbone.ends[-1])
+    behind = len(before) - before[::-1].index(end)
+    assert processor.tokenizer.decode(before[behind:]) in ("\n", "")
+    assert suffix_ids(processor.tokenizer, told, chat_backbone, end) == whole[behind:]
+
+
+def test_a_turn_that_ended_otherwise_is_told_the_end_that_it_lacks(chat_backbone: Backbone) -> None:
+    processor, _ = fitted(chat_backbone)
+    tokenizer, told = processor.tokenizer, chat()[3:]
+    note = [{"role": "user", "name": "tool", "content": [{"type": "text", "text": "Error: no call."}]}]
+    for heard, end in ((told, chat_backbone.ends[-1]), (note, chat_backbone.end_of_turn)):
+        plain = suffix_ids(tokenizer, heard, chat_backbone, tokenizer.convert_tokens_to_ids(end))
+        for last in ("<|endoftext|>", *chat_backbone.ends):
+            found = suffix_ids(tokenizer, heard, chat_backbone, tokenizer.convert_tokens_to_ids(last))
+            assert tokenizer.decode(found) == ("" if last == end else end) + tokenizer.decode(plain)
 
 
 @given(st.lists(st.tuples(st.lists(st.integers(8, 20), max_size=4), st.integers(1, 9)), max_size=5))

@@ -100,6 +100,7 @@ TOKENS: Final[dict[str, tuple[str, ...]]] = {
     "gemma4": ("<|video|>",),
     "gemma4_unified": ("<|video|>",),
     "glm": (
+        "/nothink",
         "<arg_key>",
         "<arg_value>",
         "<eod>",

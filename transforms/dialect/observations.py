@@ -31,10 +31,10 @@ _CONTROL = re.compile(
     rf"|(?:special|unused|extra_id)_?\d{{1,5}}>|{_TAGS}))"
     r"|\[(?=/?(?:INST|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|AVAILABLE_TOOLS|SYSTEM_PROMPT|THINK|IMG|IMG_END|IMG_BREAK|ARGS|"
     r"CALL_ID|PREFIX|SUFFIX|MIDDLE)\])"
-    rf"|(?-i:(?={_BRACKETS})[\[\]◁])",
+    rf"|(?-i:(?={_BRACKETS})[\[\]◁/])",
     re.IGNORECASE,
 )
-_BROKEN = {"<": "‹", "◁": "‹", "[": "(", "]": ")"}
+_BROKEN = {"<": "‹", "◁": "‹", "[": "(", "]": ")", "/": "∕"}
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
@@ -44,8 +44,8 @@ def neutralise(text: str) -> str:
     """Foreign text with chat-template control tokens and tool tags broken, and invisible characters removed.
 
     Those are of the families in `gog.transforms.dialect.control_tokens`, and others of their kinds. The `<` of a token
-    or tag becomes `‹` and the bracket of one `(` or `)`, so that the text stays readable and no template or
-    parser can act on it.
+    or tag becomes `‹`, the bracket of one `(` or `)` and its slash `∕`, so that the text stays readable and no template
+    or parser can act on it.
     """
     text = _UNPRINTABLE.sub("", text)
     return _CONTROL.sub(lambda found: _BROKEN[found[0]], text)

@@ -109,7 +109,10 @@ _AS_WRITTEN = "unreadable"
 _NAME = re.compile(r"[\w.-]{1,64}")
 _NAMESPACE = re.compile(r"[.:/]|__")
 _NUMBER = re.compile(r"[:_]\d{1,4}$")
-_ENDS = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|endoftext|>", "<end_of_turn>", "</s>")
+_ENDS = (
+    *("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|endoftext|>", "<end_of_turn>", "</s>"),
+    *("<|user|>", "<|observation|>"),
+)
 """Tokens that end a turn."""
 
 

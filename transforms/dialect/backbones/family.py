@@ -59,9 +59,14 @@ class Backbone:
     """What a chat begins with."""
     begin_of_turn: str = "<|im_start|>"
     end_of_turn: str = "<|im_end|>"
+    """The token that ends a turn,"""
+    end_of_call: str = ""
+    """and the one that ends a turn with calls, where that is another."""
     assistant: str = "assistant"
     system: str = "system"
     """Roles as they are written; without a system's, what it says begins the first turn of the user."""
+    chat: str = "chatml.jinja"
+    """The template's file, beside this one."""
     placeholders: tuple[str, ...] = ("<|image_pad|>", "<|video_pad|>")
     """Tokens that stand for an image's features, the first one for a still image's: no reply may hold them."""
     image: str = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -83,9 +88,13 @@ class Backbone:
 
     language: str = r"(?:.*\.)?language_model\.layers\.\d+\.(?:self_attn|mlp)\.\w+_proj"
     vision: str = r"(?:.*\.)?visual\.blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.(?:\w+_proj|linear_fc\d))"
-    """Linear layers of the transformer blocks, by name, of the language model and of the vision tower."""
+    """Linear layers of the transformer blocks, by name, of the language model and of the vision tower; empty where
+    no adapter can be put on the tower."""
     experts: tuple[str, ...] = ()
-    """Ends of the names of weights that hold all experts of a block, which an adapter is on beside the layers."""
+    """Ends of the names of weights that an adapter is on beside the layers: those that hold all experts of a block."""
+
+    balancing: bool = True
+    """Whether TRL adds the loss that balances a model's experts, where its config asks for one."""
 
     formats: tuple[str, ...] = ()
     """Formats whose trainers were seen to read an export for the family; none: all, as far as its package knows."""
@@ -100,6 +109,11 @@ class Backbone:
     def spec(self) -> FrameSpec:
         """The frame with its numbers."""
         return FrameSpec(self.frame, self.factor, self.min_pixels, self.max_pixels)
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The tokens that end a turn."""
+        return (self.end_of_turn, *filter(None, [self.end_of_call]))
 
     def layers(self, *, vision: bool) -> str:
         """A pattern of the names of the layers that an adapter is on, with the vision tower's or without."""
@@ -132,7 +146,7 @@ class Backbone:
     def template(self, *, thinking: bool) -> Template:
         """The chat template of training and serving."""
         opened = thinking and self.opens_thought
-        source = files("gog.transforms.dialect.backbones").joinpath("chatml.jinja").read_text("utf-8")
+        source = files("gog.transforms.dialect.backbones").joinpath(self.chat).read_text("utf-8")
         text = source.removesuffix("\n")
         for name, value in {
             "thinking": thinking,
@@ -154,7 +168,7 @@ class Backbone:
                 "content": "json",
                 "transform": {"type": "function", "function": "{content}"},
             },
-            "content": {"close_pattern": rf"{re.escape(self.end_of_turn)}\s*", "content": "text"},
+            "content": {"close_pattern": rf"(?:{'|'.join(map(re.escape, self.ends))})\s*", "content": "text"},
         }
         if thinking:
             # The qwen3 parser wants both tags in the reply; deepseek_r1's takes one that begins inside of a thought.
