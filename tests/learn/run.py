@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=48000, help="drawn scenes that the base model sees")
     parser.add_argument("--times", type=int, default=3, help="repetitions of SFT and GRPO, each with a seed")
     parser.add_argument("--questions", type=int, default=300, help="held-out questions")
-    parser.add_argument("--sft-epochs", type=int, default=3)
+    parser.add_argument("--sft-epochs", type=int, default=5)
     parser.add_argument("--grpo-steps", type=int, default=60)
     parser.add_argument("--rl-seeds", type=int, default=400, help="scenes that the SFT model labels, for GRPO")
     asked = vars(parser.parse_args())
