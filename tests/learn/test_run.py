@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from learn import family
 from learn.run import Sizes, Work
 
 
@@ -10,6 +11,7 @@ from learn.run import Sizes, Work
 def test_a_training_that_was_stopped_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str, going_on: bool
 ) -> None:
+    monkeypatch.setattr(family, "install", lambda folder: None)  # it changes what this process imports
     work = Work(tmp_path, Sizes(seeds=1, scenes=1, times=1, questions=1, sft_epochs=1, grpo_steps=1, rl_seeds=1))
     (tmp_path / "sft-0" / left).mkdir(parents=True)
     called: list[tuple[str, ...]] = []

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gog.schemas import BoxError, FailureClass, Frame, FrameSpec
-from gog.schemas.boxes import WHOLE, smart_resize, to_frame
+from gog.schemas import BoxError, FailureClass, Frame
+from gog.schemas.boxes import WHOLE, to_frame
 from gog.transforms.dialect.backbones import BACKBONES
 from gog.transforms.services.models.chat.pictures import Pictures, encode_picture, fitted_size
 from gog.transforms.services.models.chat.settings import ModelSettings
@@ -57,18 +58,19 @@ SIDES = st.integers(1, 3000)
 def test_what_is_sent_has_the_frame_of_the_original(width: int, height: int, family: Any, log_pixels: int) -> None:
     """The endpoint resizes what it gets to the very size that the engine reckons with for the original."""
     settings = ModelSettings(family=family, min_pixels=3136, max_pixels=1 << log_pixels)
-    factor, limits = BACKBONES[family].factor, (settings.least_pixels, settings.most_pixels)
+    least, most = settings.least_pixels, settings.most_pixels
+    backbone = replace(BACKBONES[family], min_pixels=least, max_pixels=most)
     try:
         size = fitted_size(width, height, settings)
     except BoxError:
         assert max(width, height) > 200 * min(width, height)
         return
-    seen = smart_resize(*(size or (width, height)), factor, *limits)
-    assert seen == smart_resize(width, height, factor, *limits)
+    seen = backbone.resized(*(size or (width, height)))
+    assert seen == backbone.resized(width, height)
     if size is not None:
         assert seen == size, "the processor leaves it as it is"
-    spec = FrameSpec(Frame.RESIZED_PIXELS, factor, *limits)
-    assert to_frame(WHOLE, spec, width, height)[2:] == seen
+    if backbone.frame is Frame.RESIZED_PIXELS:
+        assert to_frame(WHOLE, backbone.spec, width, height)[2:] == seen
 
 
 @given(SIDES, SIDES, st.integers(1, 500), st.integers(4096, 1 << 22))
