@@ -116,7 +116,13 @@ def check_packages(settings: TrainSettings) -> None:
 
 
 def check_family(settings: TrainSettings, backbone: Backbone) -> None:
-    """Raise `TrainingError` where a setting has the family's tokens see others than they were trained to see."""
+    """Raise `TrainingError` where a setting does not go with the family."""
+    if settings.tune == "lora" and settings.train_vision and not backbone.vision:
+        raise TrainingError(
+            f"train_vision: no adapter goes on the vision tower of a {backbone.name}: leave it out, or set `tune: full`"
+        )
+    if settings.tune == "lora" and settings.lora_dropout and backbone.experts:
+        raise TrainingError(f"lora_dropout: the experts of a {backbone.name} take none: set `lora_dropout: 0`")
     if not backbone.mutual:
         return
     why = f"the tokens of an image see one another in a {backbone.name}"
@@ -201,18 +207,11 @@ def starting_model(settings: TrainSettings, processor: Any) -> Any:
 
 
 def adapter(settings: TrainSettings, backbone: Backbone) -> Any:
-    """The LoRA adapter, as PEFT takes it; None where the whole model is trained. Raises `TrainingError`."""
+    """The LoRA adapter, as PEFT takes it; None where the whole model is trained."""
     from peft import LoraConfig
 
     if settings.tune == "full":
         return None
-    if settings.train_vision and not backbone.vision:
-        raise TrainingError(
-            f"train_vision: no adapter goes on the vision tower of a {backbone.name}: leave it out, or set `tune: full`"
-        )
-    if backbone.experts and settings.lora_dropout:
-        raise TrainingError(f"lora_dropout: the experts of a {backbone.name} take none: set `lora_dropout: 0`")
-
     return LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,

@@ -66,7 +66,7 @@ class Backbone:
     system: str = "system"
     """Roles as they are written; without a system's, what it says begins the first turn of the user."""
     chat: str = "chatml.jinja"
-    """The template's file, beside this one."""
+    """The template's file, beside this one, behind what all share."""
     placeholders: tuple[str, ...] = ("<|image_pad|>", "<|video_pad|>")
     """Tokens that stand for an image's features, the first one for a still image's: no reply may hold them."""
     image: str = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -146,8 +146,9 @@ class Backbone:
     def template(self, *, thinking: bool) -> Template:
         """The chat template of training and serving."""
         opened = thinking and self.opens_thought
-        source = files("gog.transforms.dialect.backbones").joinpath(self.chat).read_text("utf-8")
-        text = source.removesuffix("\n")
+        folder = files("gog.transforms.dialect.backbones")
+        text = "".join(folder.joinpath(name).read_text("utf-8") for name in ("shared.jinja", self.chat))
+        text = text.removesuffix("\n")
         for name, value in {
             "thinking": thinking,
             "opened": opened,
