@@ -155,7 +155,7 @@ def _source(config: Config) -> Iterator[Check]:
         seed = shown.seed
         pictures = " and ".join(map(str, shown.pictures))
         answers = ", ".join(repr(answer) for answer in seed.answers[:5])
-        yield Check(f"seed {number}", "ok", f"{seed.question[:200]!r} of {pictures}: {answers} ({seed.answer_type})")
+        yield Check(f"seed {number}", "ok", f"{seed.question[:200]!r} with the picture {pictures}: {answers} ({seed.answer_type})")
 
 
 def _gpu() -> Check:
