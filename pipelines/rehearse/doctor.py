@@ -154,8 +154,9 @@ def _source(config: Config) -> Iterator[Check]:
     for number, shown in enumerate(found.seeds, start=1):
         seed = shown.seed
         pictures = " and ".join(map(str, shown.pictures))
+        asked = f"{seed.question[:200]!r} with the picture {pictures}"
         answers = ", ".join(repr(answer) for answer in seed.answers[:5])
-        yield Check(f"seed {number}", "ok", f"{seed.question[:200]!r} with the picture {pictures}: {answers} ({seed.answer_type})")
+        yield Check(f"seed {number}", "ok", f"{asked}: {answers} ({seed.answer_type})")
 
 
 def _gpu() -> Check:
